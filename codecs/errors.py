@@ -1,0 +1,25 @@
+"""What can go wrong between signals and bytes, beside bad bytes (`laconic.entropy.BitstreamError`)."""
+
+
+class CodecError(ValueError):
+    """Base of the errors that codecs raise on purpose."""
+
+
+class UnknownCodecError(CodecError):
+    """A codec name that the registry does not hold."""
+
+
+class UnknownModelError(CodecError):
+    """A model name or fingerprint that is not at hand."""
+
+
+class WeightsError(CodecError):
+    """A model file that is damaged or does not fit together."""
+
+
+class UnsupportedSignalError(CodecError):
+    """A signal that this codec does not take; the message says how to convert it."""
+
+
+class MissingDependencyError(ImportError):
+    """An optional package is absent or broken; the message names the install command."""

@@ -1,0 +1,142 @@
+"""Signal values. `Image` is an array of samples with the metadata that a file of it should keep."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import UnsupportedSignalError
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+_DIRECT_MODES = ("L", "LA", "RGB", "RGBA")
+_CONVERTED_MODES = {"1": "L", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """A still picture: `samples` of shape (h, w, c), c = 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha.
+
+    uint8 or uint16 samples over their full range. `metadata` holds bytes to keep beside the picture, by the names
+    "icc" (ICC profile) and "exif" (EXIF block, orientation included: pixels are never turned).
+    Raises `UnsupportedSignalError` for any other shape or sample type.
+    """
+
+    samples: Samples
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        array = self.samples
+        if not isinstance(array, np.ndarray) or array.dtype not in (np.uint8, np.uint16):
+            kind = getattr(array, "dtype", type(array).__name__)
+            raise UnsupportedSignalError(f"image samples are {kind}; allowed are uint8 and uint16: convert them first")
+        if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or 0 in array.shape:
+            raise UnsupportedSignalError(
+                f"image has shape {array.shape}; allowed is (height, width, 1 to 4 channels), none of them empty"
+            )
+
+    @property
+    def height(self) -> int:
+        return int(self.samples.shape[0])
+
+    @property
+    def width(self) -> int:
+        return int(self.samples.shape[1])
+
+    @property
+    def mode(self) -> str:
+        """"L", "LA", "RGB" or "RGBA"."""
+        return _MODES[self.samples.shape[2]]
+
+    @property
+    def bit_depth(self) -> int:
+        """8 or 16."""
+        return self.samples.dtype.itemsize * 8
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """The samples, grey without its channel axis: what `numpy.asarray` of the same Pillow image gives."""
+        array = self.samples[:, :, 0] if self.samples.shape[2] == 1 else self.samples
+        return np.array(array, dtype=dtype, copy=copy)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Image):
+            return NotImplemented
+        return (
+            self.samples.dtype == other.samples.dtype
+            and np.array_equal(self.samples, other.samples)
+            and dict(self.metadata) == dict(other.metadata)
+        )
+
+    @classmethod
+    def from_array(cls, array: Any) -> Image:
+        """From a numpy array (h, w) or (h, w, c), or a torch tensor (c, h, w); uint8 or uint16."""
+        if type(array).__module__.split(".")[0] == "torch":  # without importing it
+            array = np.moveaxis(np.asarray(array.detach().cpu()), 0, -1) if array.ndim == 3 else np.asarray(array)
+        array = np.asarray(array)
+        return cls(np.ascontiguousarray(array[:, :, None] if array.ndim == 2 else array))
+
+    @classmethod
+    def from_pillow(cls, picture: PillowImage.Image) -> Image:
+        """From a Pillow image; palettes are resolved, ICC and EXIF are kept.
+
+        Raises `UnsupportedSignalError` for modes that need a decision of the user (CMYK, LAB, I, F) and for 16-bit
+        colour files, which Pillow would silently cut to 8 bits.
+        """
+        mode = picture.mode
+        # Pillow forgets the file's raw mode ("RGB;16B") once the pixels are loaded, so this comes first.
+        if mode in _DIRECT_MODES and any("16" in str(tile[3]) for tile in getattr(picture, "tile", [])):
+            raise UnsupportedSignalError(
+                "16-bit colour would be read with 8 bits only; allowed are 8-bit colour files and 16-bit grey: "
+                "convert the file, or pass a uint16 array (.npy)"
+            )
+        metadata = _pillow_metadata(picture)
+        if mode.startswith("I;16"):
+            return cls(np.asarray(picture).astype(np.uint16)[:, :, None], metadata)
+        if mode in ("P", "PA"):
+            picture = picture.convert(_palette_target(picture))
+        elif mode in _CONVERTED_MODES:
+            picture = picture.convert(_CONVERTED_MODES[mode])
+        elif mode not in _DIRECT_MODES:
+            raise UnsupportedSignalError(
+                f"pixel mode {mode} is not supported; allowed are L, LA, RGB, RGBA, 1, P and 16-bit grey: "
+                "convert it to RGB with its colour profile first"
+            )
+        array = np.asarray(picture)
+        return cls(np.ascontiguousarray(array[:, :, None] if array.ndim == 2 else array), metadata)
+
+    def to_pillow(self) -> PillowImage.Image:
+        """As a Pillow image with ICC and EXIF in its `info`. Raises `UnsupportedSignalError` for 16-bit colour."""
+        from PIL import Image as PillowImage
+
+        array = np.asarray(self)
+        if self.bit_depth == 16 and self.mode != "L":
+            raise UnsupportedSignalError(
+                f"16-bit {self.mode} cannot be held by Pillow; allowed are 8-bit and 16-bit grey: use a .npy file"
+            )
+        picture = PillowImage.fromarray(array)
+        for key, name in (("icc", "icc_profile"), ("exif", "exif")):
+            if key in self.metadata:
+                picture.info[name] = self.metadata[key]
+        return picture
+
+
+def _pillow_metadata(picture: PillowImage.Image) -> dict[str, bytes]:
+    metadata = {}
+    if icc := picture.info.get("icc_profile"):
+        metadata["icc"] = bytes(icc)
+    exif = picture.info.get("exif") or (picture.getexif().tobytes() if picture.getexif() else b"")
+    if exif:
+        metadata["exif"] = bytes(exif)
+    return metadata
+
+
+def _palette_target(picture: PillowImage.Image) -> str:
+    """RGB or RGBA, as the palette has transparency or not."""
+    return "RGBA" if picture.mode == "PA" or "transparency" in picture.info else "RGB"
