@@ -18,6 +18,14 @@ Samples = NDArray[np.uint8] | NDArray[np.uint16]
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _DIRECT_MODES = ("L", "LA", "RGB", "RGBA")
 _CONVERTED_MODES = {"1": "L", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}
+_KEYED_MODES = {"1": "LA", "L": "LA", "RGB": "RGBA", "P": "RGBA"}  # with a transparent colour in `info`
+# Raw modes with 16 bits per channel; "BGR;16" is 5 + 6 + 5 bits.
+_DEEP_RAW_MODES = (";16B", ";16L", ";16N")
+_EXIF_PREFIX = b"Exif\x00\x00"
+# TIFF 6.0 and supplements: tags that lay out the pixels of one file, or hold its XMP (700) and ICC (34675) blocks.
+_LAYOUT_TAGS = frozenset(
+    [*range(254, 260), 262, 266, 273, *range(277, 280), 284, 317, *range(320, 326), 330, 338, 339, 347, 700, 34675]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +33,7 @@ class Image:
     """A still picture: `samples` of shape (h, w, c), c = 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha.
 
     uint8 or uint16 samples over their full range. `metadata` holds bytes to keep beside the picture, by the names
-    "icc" (ICC profile) and "exif" (EXIF block, orientation included: pixels are never turned).
+    "icc" (ICC profile) and "exif" (EXIF block that starts with "Exif", orientation included: pixels are never turned).
     Raises `UnsupportedSignalError` for any other shape or sample type.
     """
 
@@ -52,7 +60,7 @@ class Image:
 
     @property
     def mode(self) -> str:
-        """"L", "LA", "RGB" or "RGBA"."""
+        """The channels: "L", "LA", "RGB" or "RGBA"."""
         return _MODES[self.samples.shape[2]]
 
     @property
@@ -77,39 +85,41 @@ class Image:
     @classmethod
     def from_array(cls, array: Any) -> Image:
         """From a numpy array (h, w) or (h, w, c), or a torch tensor (c, h, w); uint8 or uint16."""
-        if type(array).__module__.split(".")[0] == "torch":  # without importing it
-            array = np.moveaxis(np.asarray(array.detach().cpu()), 0, -1) if array.ndim == 3 else np.asarray(array)
+        if any(base.__module__.split(".")[0] == "torch" for base in type(array).__mro__):  # without importing it
+            if str(array.dtype) not in ("torch.uint8", "torch.uint16"):  # some of the others numpy does not know
+                raise UnsupportedSignalError(
+                    f"image samples are {array.dtype}; allowed are uint8 and uint16: convert them first"
+                )
+            array = array.detach().cpu().numpy()
+            array = np.moveaxis(array, 0, -1) if array.ndim == 3 else array
         array = np.asarray(array)
         return cls(np.ascontiguousarray(array[:, :, None] if array.ndim == 2 else array))
 
     @classmethod
     def from_pillow(cls, picture: PillowImage.Image) -> Image:
-        """From a Pillow image; palettes are resolved, ICC and EXIF are kept.
+        """From a Pillow image; palettes and transparent colours are resolved, ICC and EXIF are kept.
 
         Raises `UnsupportedSignalError` for modes that need a decision of the user (CMYK, LAB, I, F) and for 16-bit
         colour files, which Pillow would silently cut to 8 bits.
         """
         mode = picture.mode
         # Pillow forgets the file's raw mode ("RGB;16B") once the pixels are loaded, so this comes first.
-        if mode in _DIRECT_MODES and any("16" in str(tile[3]) for tile in getattr(picture, "tile", [])):
+        if mode in _DIRECT_MODES and _is_deep_file(picture):
             raise UnsupportedSignalError(
                 "16-bit colour would be read with 8 bits only; allowed are 8-bit colour files and 16-bit grey: "
                 "convert the file, or pass a uint16 array (.npy)"
             )
         metadata = _pillow_metadata(picture)
-        if mode.startswith("I;16"):
+        if mode.startswith("I;16") or (mode == "I" and picture.format == "PPM"):  # 16-bit grey, as Pillow opens PGM
             return cls(np.asarray(picture).astype(np.uint16)[:, :, None], metadata)
-        if mode in ("P", "PA"):
-            picture = picture.convert(_palette_target(picture))
-        elif mode in _CONVERTED_MODES:
-            picture = picture.convert(_CONVERTED_MODES[mode])
-        elif mode not in _DIRECT_MODES:
+        target = _target_mode(picture)
+        if target is None:
             raise UnsupportedSignalError(
                 f"pixel mode {mode} is not supported; allowed are L, LA, RGB, RGBA, 1, P and 16-bit grey: "
                 "convert it to RGB with its colour profile first"
             )
-        array = np.asarray(picture)
-        return cls(np.ascontiguousarray(array[:, :, None] if array.ndim == 2 else array), metadata)
+        array = np.array(picture if target == mode else picture.convert(target))  # a copy, as Pillow's is read-only
+        return cls(array[:, :, None] if array.ndim == 2 else array, metadata)
 
     def to_pillow(self) -> PillowImage.Image:
         """As a Pillow image with ICC and EXIF in its `info`. Raises `UnsupportedSignalError` for 16-bit colour."""
@@ -127,16 +137,45 @@ class Image:
         return picture
 
 
+def _target_mode(picture: PillowImage.Image) -> str | None:
+    """The mode of `Image` that holds this picture without loss; None if there is none."""
+    mode = picture.mode
+    if "transparency" in picture.info and mode in _KEYED_MODES:
+        return _KEYED_MODES[mode]
+    if mode in ("P", "PA"):
+        return "RGB" if mode == "P" else "RGBA"
+    return mode if mode in _DIRECT_MODES else _CONVERTED_MODES.get(mode)
+
+
+def _is_deep_file(picture: PillowImage.Image) -> bool:
+    """Whether a file not yet loaded holds more than 8 bits per channel, as far as its tiles say (not in JPEG 2000)."""
+    for codec, _, _, args in getattr(picture, "tile", ()):
+        raw_mode, *others = args if isinstance(args, tuple) and args else (args,)
+        if str(raw_mode).endswith(_DEEP_RAW_MODES) or codec == "SGI16":
+            return True
+        if codec.startswith("ppm") and others and others[0] > 255:  # the largest value
+            return True
+    return False
+
+
 def _pillow_metadata(picture: PillowImage.Image) -> dict[str, bytes]:
     metadata = {}
     if icc := picture.info.get("icc_profile"):
         metadata["icc"] = bytes(icc)
-    exif = picture.info.get("exif") or (picture.getexif().tobytes() if picture.getexif() else b"")
-    if exif:
-        metadata["exif"] = bytes(exif)
+    if exif := bytes(picture.info.get("exif") or _exif_from_tags(picture)):
+        metadata["exif"] = exif if exif.startswith(_EXIF_PREFIX) else _EXIF_PREFIX + exif  # WebP's comes without
     return metadata
 
 
-def _palette_target(picture: PillowImage.Image) -> str:
-    """RGB or RGBA, as the palette has transparency or not."""
-    return "RGBA" if picture.mode == "PA" or "transparency" in picture.info else "RGB"
+def _exif_from_tags(picture: PillowImage.Image) -> bytes:
+    """An EXIF block of the tags that Pillow found elsewhere (TIFF directory, XMP), without those about file layout."""
+    from PIL import Image as PillowImage
+
+    tags = picture.getexif()
+    if _LAYOUT_TAGS.issuperset(tags):
+        return b""
+    kept = PillowImage.Exif()
+    kept.load(tags.tobytes())
+    for tag in _LAYOUT_TAGS:
+        kept.pop(tag, None)
+    return kept.tobytes()

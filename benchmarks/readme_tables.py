@@ -1,0 +1,114 @@
+"""Writes the tables of README.md from benchmarks/results.
+
+    python benchmarks/readme_tables.py [--check]
+
+A table stands between `<!-- table:NAME -->` and `<!-- /table -->` and is replaced as a whole. With `--check` nothing
+is written, and the exit status is 1 if a table differs from its results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import common
+
+NEAR_BPP = 0.5
+_BLOCK = re.compile(r"(<!-- table:(?P<name>\w+) -->\n)(?P<body>.*?)(<!-- /table -->)", re.DOTALL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--readme", type=Path, default=common.BENCHMARKS.parent / "README.md")
+    parser.add_argument("--results", type=Path, default=common.RESULTS, help="folder of the .jsonl files")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a table is out of date")
+    options = parser.parse_args()
+    before = options.readme.read_text(encoding="utf-8")
+    try:
+        after = updated(before, options.results)
+    except (FileNotFoundError, ValueError) as err:
+        sys.exit(str(err))
+    if options.check and after != before:
+        sys.exit(f"the tables of {options.readme} are out of date: run python benchmarks/readme_tables.py")
+    if after != before:
+        options.readme.write_text(after, encoding="utf-8")
+
+
+def updated(text: str, results: Path) -> str:
+    """`text` with every table replaced by what the results in the folder give.
+
+    Raises `ValueError` for a table that has no generator or no end, `FileNotFoundError` for missing results.
+    """
+    num_openings = text.count("<!-- table:")
+    if num_openings != len(_BLOCK.findall(text)) or any("<!-- table:" in m["body"] for m in _BLOCK.finditer(text)):
+        raise ValueError(
+            f"of {num_openings} openings <!-- table:NAME --> not all are followed by <!-- /table -->; allowed are "
+            "pairs of whole lines: add what is missing"
+        )
+
+    def replace(match: re.Match[str]) -> str:
+        name = match["name"]
+        if name not in TABLES:
+            raise ValueError(f"table {name} is unknown; allowed are {', '.join(TABLES)}: correct the marker")
+        return match[1] + TABLES[name](common.read_rows(results / f"{name}.jsonl")) + match[4]
+
+    return _BLOCK.sub(replace, text)
+
+
+def rd_table(rows: Sequence[common.Row]) -> str:
+    """Per codec: BD-rate of ours against it, and its setting nearest to 0.5 bits per pixel (on a log scale)."""
+    settings = [row for row in rows if row["type"] == "rd"]
+    bd_rows = {row["anchor"]: row for row in rows if row["type"] == "bd"}
+    lines = [
+        "| codec | BD-rate of ours to it, PSNR | MS-SSIM | near 0.5 bpp | bpp | PSNR dB | MS-SSIM | encode | decode |",
+        "|---|--:|--:|---|--:|--:|--:|--:|--:|",
+    ]
+    for label in dict.fromkeys(row["label"] for row in settings):
+        near = min(
+            (row for row in settings if row["label"] == label), key=lambda row: abs(math.log(row["bpp"] / NEAR_BPP))
+        )
+        bd = bd_rows.get(label, {})
+        cells = [
+            label,
+            _percent(bd.get("bd_rate_psnr_db_percent")),
+            _percent(bd.get("bd_rate_ms_ssim_db_percent")),
+            f"`{near['codec']}`",
+            f"{near['bpp']:.3f}",
+            f"{near['psnr_db']:.2f}",
+            f"{near['ms_ssim']:.4f}",
+            _speed(near["encode_mpix_s"]),
+            _speed(near["decode_mpix_s"]),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", _caption(rows), ""])
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:+.1f} %".replace("-", "\N{MINUS SIGN}")
+
+
+def _speed(value: float) -> str:
+    """Two significant digits at least, no decimals from 10 on."""
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
+
+
+def _caption(rows: Sequence[common.Row]) -> str:
+    first = rows[0]
+    bd = next((row for row in rows if row["type"] == "bd"), None)
+    limits = f"BD-rate over {bd['low_bpp']:g}-{bd['high_bpp']:g} bpp, negative: our files are smaller. " if bd else ""
+    return (
+        f"{limits}Means over {first['num_images']} pictures ({first['dataset']}); medians of speed in MPix/s on one "
+        f"core of {first['machine']['cpu']}; {first['date'][:10]}, commit {first['commit']}."
+    )
+
+
+TABLES: dict[str, Callable[[Sequence[common.Row]], str]] = {"rd_kodak": rd_table}
+
+
+if __name__ == "__main__":
+    main()

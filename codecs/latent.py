@@ -1,0 +1,64 @@
+"""The latent of a picture: integers on a coarse grid, exactly as they are in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs import _native
+from laconic.codecs.quantizer import step_of_code
+
+
+@dataclass(frozen=True, eq=False)
+class Latent:
+    """`values`: (d, h, w) int32, channel 0 the most important.
+
+    `size`: (height, width) of the picture in pixels; `bit_depth` 8 or 16 of its samples. `fingerprint` names the model,
+    `shrink` is its (d, 3) reconstruction rule at this step. `alpha` is the lossless alpha plane, (height, width), or
+    None. `damage` says what could not be read, where that was allowed; the integers there are 0.
+    """
+
+    values: NDArray[np.int32]
+    step_code: int
+    fingerprint: bytes
+    shrink: NDArray[np.float32]
+    size: tuple[int, int]
+    bit_depth: int = 8
+    alpha: NDArray[Any] | None = None
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
+    damage: tuple[str, ...] = ()
+
+    @property
+    def num_channels(self) -> int:
+        return len(self.values)
+
+    @property
+    def step(self) -> float:
+        """Quantiser step in signal units."""
+        return float(step_of_code(self.step_code))
+
+    def dequantize(self) -> NDArray[np.float32]:
+        """(d, h, w) float32 in signal units (full scale = 1), so that latents of different quality mix in one batch."""
+        d = self.num_channels
+        out = np.empty(self.values.shape, np.float32)
+        values = np.ascontiguousarray(self.values).reshape(d, -1)
+        _native.dequantize(values, out.reshape(d, -1), self.step, np.ascontiguousarray(self.shrink))
+        return out
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Latent):
+            return NotImplemented
+        same_alpha = (self.alpha is None) == (other.alpha is None) and (
+            self.alpha is None or np.array_equal(self.alpha, other.alpha)  # type: ignore[arg-type]
+        )
+        return (
+            np.array_equal(self.values, other.values)
+            and (self.step_code, self.fingerprint, self.size, self.bit_depth)
+            == (other.step_code, other.fingerprint, other.size, other.bit_depth)
+            and dict(self.metadata) == dict(other.metadata)
+            and same_alpha
+        )

@@ -1,0 +1,258 @@
+"""Latents <-> .lcn files: tiles, groups and their order (SPEC.md, sections 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError
+from laconic.codecs.latent import Latent
+from laconic.codecs.model import Model
+from laconic.codecs.zoo import load_model_of
+from laconic.entropy import BitstreamError, CorruptStreamError, Limits
+from laconic.entropy.container import (
+    CodecNumber,
+    Flag,
+    Header,
+    Source,
+    index_of,
+    read_header,
+    read_segment,
+    segment_order,
+    write_header,
+    write_segment,
+)
+from laconic.entropy.lossless import decode_plane, encode_plane
+from laconic.entropy.planes import CRC_BYTES, Span, TileDecoder, TileEncoder
+
+UNTILED_SIDE = 128  # grids up to this side, in latent places, are one tile
+DEFAULT_TILE_LOG2 = 6
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a latent is cut into segments. `tile_log2` None: one tile for small pictures, 64x64 places for large ones."""
+
+    grouping: Literal["channels", "whole"] = "channels"
+    progression: Literal["group", "tile"] = "group"
+    tile_log2: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.grouping not in ("channels", "whole"):
+            raise CodecError(f"grouping is {self.grouping!r}; allowed are 'channels' and 'whole'")
+        if self.progression not in ("group", "tile"):
+            raise CodecError(f"progression is {self.progression!r}; allowed are 'group' and 'tile'")
+        if self.tile_log2 is not None and not 3 <= self.tile_log2 <= 16:
+            raise CodecError(f"tile_log2 is {self.tile_log2}; allowed is None or 3 to 16")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Bounds in latent places."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def cut(self, planes: NDArray[Any]) -> NDArray[Any]:
+        return planes[..., self.top : self.bottom, self.left : self.right]
+
+    def pixels(self, factor: int, size: tuple[int, int]) -> Tile:
+        """The same bounds in pixels of a picture of this size."""
+        return Tile(
+            self.top * factor, self.left * factor, min(self.bottom * factor, size[0]), min(self.right * factor, size[1])
+        )
+
+
+def tiles_of(height: int, width: int, tile_log2: int | None) -> list[Tile]:
+    """Tiles of a latent grid in raster order."""
+    if tile_log2 is None:
+        return [Tile(0, 0, height, width)]
+    side = 1 << tile_log2
+    return [
+        Tile(y, x, min(y + side, height), min(x + side, width))
+        for y in range(0, height, side)
+        for x in range(0, width, side)
+    ]
+
+
+def group_bounds(model: Model, num_channels: int, *, whole: bool) -> tuple[int, ...]:
+    """(0, ..., num_channels): bounds of the channel groups of a file with so many channels."""
+    return (0, *(e for e in model.group_ends if e < num_channels and not whole), num_channels)
+
+
+def pack(latent: Latent, model: Model, layout: Layout) -> bytes:
+    """The latent as a file."""
+    d, height, width = latent.values.shape
+    tile_log2 = layout.tile_log2
+    if tile_log2 is None and max(height, width) > UNTILED_SIDE:
+        tile_log2 = DEFAULT_TILE_LOG2
+    tiles = tiles_of(height, width, tile_log2)
+    encoders = [TileEncoder(tile.cut(latent.values), latent.step_code, model.contexts) for tile in tiles]
+    bounds = group_bounds(model, d, whole=layout.grouping == "whole")
+    joined = len(tiles) == 1 and encoders[0].ideal_bits(0, d) / 8 < CRC_BYTES
+    segments = list(_latent_segments(encoders, bounds, layout, joined=joined))
+    if latent.alpha is not None:
+        alpha = latent.alpha.astype(np.int32)
+        cuts = (t.pixels(model.tree.factor, latent.size).cut(alpha) for t in tiles)
+        planes = (encode_plane(cut, model.contexts.tables) for cut in cuts)
+        first = len(segments)
+        segments += [write_segment(s, first + i, with_channels=False) for i, s in enumerate(planes)]
+    header = Header(
+        codec=CodecNumber.IMAGE,
+        fingerprint=latent.fingerprint,
+        step_code=latent.step_code,
+        shape=latent.size,
+        flags=_flags(latent, layout, joined=joined),
+        tile_log2=tile_log2,
+        stored_channels=d if d < model.num_channels else None,
+        metadata=latent.metadata,
+        index=index_of([len(s) for s in segments]),
+    )
+    return write_header(header) + b"".join(segments)
+
+
+def _latent_segments(
+    encoders: list[TileEncoder], bounds: tuple[int, ...], layout: Layout, *, joined: bool
+) -> Iterator[bytes]:
+    if joined:
+        yield write_segment(encoders[0].segment(Span(bounds), trim=False), 0, with_channels=False)
+        return
+    order = segment_order(len(encoders), len(bounds) - 1, tile_major=layout.progression == "tile")
+    for number, (tile, group) in enumerate(order):
+        segment = encoders[tile].segment(Span(bounds[group : group + 2]), trim=True)
+        yield write_segment(segment, number, with_channels=True)
+
+
+def _flags(latent: Latent, layout: Layout, *, joined: bool) -> Flag:
+    flags = Flag(0)
+    for flag, is_set in (
+        (Flag.JOINED, joined),
+        (Flag.WHOLE, layout.grouping == "whole"),
+        (Flag.TILE_MAJOR, layout.progression == "tile"),
+        (Flag.ALPHA, latent.alpha is not None),
+        (Flag.DEEP, latent.bit_depth == 16),
+    ):
+        flags |= flag if is_set else Flag(0)
+    return flags
+
+
+def unpack(
+    data: bytes | BinaryIO,
+    *,
+    model: str | None = None,
+    channels: int | None = None,
+    limits: Limits | None = None,
+    allow_partial: bool = False,
+) -> tuple[Latent, Model]:
+    """The latent of a file and its model. See `Sandwich.unpack`."""
+    source = Source(data)
+    header = read_header(source, limits)
+    found = load_model_of(header.fingerprint, model)
+    return _Reader(source, header, found, channels, allow_partial=allow_partial).read(), found
+
+
+class _Reader:
+    """Reads the segments of one file in order, only as many as the wanted channels need."""
+
+    def __init__(
+        self, source: Source, header: Header, model: Model, channels: int | None, *, allow_partial: bool
+    ) -> None:
+        self._source, self._header, self._model = source, header, model
+        self._allow_partial = allow_partial
+        self._damage: list[str] = []
+        stored = header.stored_channels or model.num_channels
+        if stored > model.num_channels:
+            raise CorruptStreamError(f"the file stores {stored} channels; its model has {model.num_channels}")
+        if channels is not None and not 1 <= channels <= stored:
+            raise CodecError(f"channels is {channels}; allowed is 1 to the {stored} that the file stores")
+        self._wanted = stored if channels is None else channels
+        self._with_alpha = header.has_alpha and channels is None
+        self._bounds = group_bounds(model, stored, whole=Flag.WHOLE in header.flags)
+        factor = model.tree.factor
+        self._grid = (-(-header.shape[0] // factor), -(-header.shape[1] // factor))
+        self._tiles = tiles_of(*self._grid, header.tile_log2)
+        self._joined = Flag.JOINED in header.flags
+        num_groups = 1 if self._joined else len(self._bounds) - 1
+        tile_major = Flag.TILE_MAJOR in header.flags
+        self._order = list(segment_order(len(self._tiles), num_groups, tile_major=tile_major))
+        self._first_segment = source.position
+        if header.index is not None and len(header.index) != len(self._order) + len(self._tiles) * header.has_alpha:
+            raise CorruptStreamError(f"the index lists {len(header.index)} segments, the layout has another number")
+
+    def read(self) -> Latent:
+        capacity = next(e for e in self._bounds if e >= self._wanted)
+        decoders = [self._tile_decoder(tile, capacity) for tile in self._tiles]
+        last = len(self._order) - 1
+        if not self._with_alpha:
+            last = max(i for i, (_, group) in enumerate(self._order) if self._bounds[group] < self._wanted)
+        for number, (tile, group) in enumerate(self._order[: last + 1]):
+            self._guarded(number, lambda n=number, t=tile, g=group: self._read_planes(n, decoders[t], g))
+        alpha = self._read_alpha() if self._with_alpha else None
+        if self._wanted == self._bounds[-1] and self._with_alpha == self._header.has_alpha:
+            self._guarded(len(self._order), self._expect_end)
+        values = np.empty((self._wanted, *self._grid), np.int32)
+        for tile, decoder in zip(self._tiles, decoders, strict=True):
+            tile.cut(values)[...] = decoder.values()
+        return self._latent(values, alpha)
+
+    def _tile_decoder(self, tile: Tile, capacity: int) -> TileDecoder:
+        shape = (capacity, tile.bottom - tile.top, tile.right - tile.left)
+        return TileDecoder(self._wanted, shape, self._header.step_code, self._model.contexts)
+
+    def _read_planes(self, number: int, decoder: TileDecoder, group: int) -> None:
+        allow_cut = self._allow_partial and self._joined
+        segment = read_segment(self._source, number, with_channels=not self._joined, allow_cut=allow_cut)
+        bounds = self._bounds if self._joined else self._bounds[group : group + 2]
+        if bounds[0] < self._wanted:
+            decoder.read(segment, Span(bounds), trimmed=not self._joined)
+
+    def _read_alpha(self) -> NDArray[Any]:
+        """The alpha plane, opaque where it cannot be read."""
+        largest = (1 << self._header.bit_depth) - 1
+        alpha = np.full(self._header.shape, largest, np.int32)
+        for i, tile in enumerate(self._tiles):
+            area = tile.pixels(self._model.tree.factor, self._header.shape).cut(alpha)
+            number = len(self._order) + i
+            self._guarded(number, lambda n=number, a=area: self._read_alpha_tile(n, a))
+        if alpha.min() < 0 or alpha.max() > largest:
+            raise CorruptStreamError(f"alpha runs from {alpha.min()} to {alpha.max()}; allowed is 0 to {largest}")
+        return alpha.astype(np.uint8 if self._header.bit_depth == 8 else np.uint16)
+
+    def _read_alpha_tile(self, number: int, area: NDArray[Any]) -> None:
+        segment = read_segment(self._source, number, with_channels=False)
+        area[...] = decode_plane(segment, *area.shape, self._model.contexts.tables)
+
+    def _expect_end(self) -> None:
+        if self._source.read_up_to(1):
+            raise CorruptStreamError(f"bytes follow the last segment at byte {self._source.position - 1}")
+
+    def _guarded(self, number: int, read: Callable[[], None]) -> None:
+        """Run a read; where partial results are allowed, note its error and go on with the next segment."""
+        if self._allow_partial and self._header.index is not None:
+            self._source.seek(self._first_segment + sum(self._header.index[:number]))
+        try:
+            read()
+        except BitstreamError as err:
+            if not self._allow_partial:
+                raise
+            self._damage.append(f"segment {number}: {err}")
+
+    def _latent(self, values: NDArray[np.int32], alpha: NDArray[Any] | None) -> Latent:
+        header = self._header
+        return Latent(
+            values=values,
+            step_code=header.step_code,
+            fingerprint=header.fingerprint,
+            shrink=self._model.shrink_of(header.step_code, len(values)),
+            size=header.shape,
+            bit_depth=header.bit_depth,
+            alpha=alpha,
+            metadata=header.metadata,
+            damage=tuple(self._damage),
+        )

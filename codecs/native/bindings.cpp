@@ -1,0 +1,144 @@
+// laconic.codecs._native: analysis and synthesis kernels for Python. Arrays are checked and passed on.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+
+#include <cstdint>
+
+#include "latent.hpp"
+#include "wavelet.hpp"
+
+namespace nb = nanobind;
+using namespace laconic;
+
+namespace {
+
+template <class T, std::size_t dims>
+using Array = nb::ndarray<T, nb::ndim<dims>, nb::c_contig, nb::device::cpu>;
+
+void require(bool condition, const char* what) {
+    if (!condition) throw nb::value_error(what);
+}
+
+// (n, h, w) <-> (n, 4, h / 2, w / 2)
+template <class Planes, class Bands>
+void require_planes(const Planes& planes, const Bands& bands) {
+    require(planes.shape(1) % 2 == 0 && planes.shape(2) % 2 == 0 && planes.shape(1) > 0 && planes.shape(2) > 0,
+            "a plane needs an even height and width");
+    require(bands.shape(0) == planes.shape(0) && bands.shape(1) == 4 && 2 * bands.shape(2) == planes.shape(1) &&
+                2 * bands.shape(3) == planes.shape(2),
+            "bands do not fit the planes");
+}
+
+// (n, t) <-> (n, 2, t / 2)
+template <class Lines, class Bands>
+void require_lines(const Lines& lines, const Bands& bands) {
+    require(lines.shape(1) % 2 == 0 && lines.shape(1) > 0, "a line needs an even length");
+    require(bands.shape(0) == lines.shape(0) && bands.shape(1) == 2 && 2 * bands.shape(2) == lines.shape(1),
+            "bands do not fit the lines");
+}
+
+void py_split2(const Array<const float, 3>& planes, const Array<float, 4>& bands) {
+    require_planes(planes, bands);
+    const std::size_t height = planes.shape(1), width = planes.shape(2);
+    nb::gil_scoped_release unlocked;
+    for (std::size_t i = 0; i < planes.shape(0); ++i)
+        split_plane(planes.data() + i * height * width, bands.data() + i * height * width, height, width);
+}
+
+void py_merge2(const Array<const float, 4>& bands, const Array<float, 3>& planes) {
+    require_planes(planes, bands);
+    const std::size_t height = planes.shape(1), width = planes.shape(2);
+    nb::gil_scoped_release unlocked;
+    for (std::size_t i = 0; i < planes.shape(0); ++i)
+        merge_plane(bands.data() + i * height * width, planes.data() + i * height * width, height, width);
+}
+
+void py_split1(const Array<const float, 2>& lines, const Array<float, 3>& bands) {
+    require_lines(lines, bands);
+    const std::size_t length = lines.shape(1);
+    nb::gil_scoped_release unlocked;
+    for (std::size_t i = 0; i < lines.shape(0); ++i) {
+        float* out = bands.data() + i * length;
+        split_line(lines.data() + i * length, out, out + length / 2, length / 2);
+    }
+}
+
+void py_merge1(const Array<const float, 3>& bands, const Array<float, 2>& lines) {
+    require_lines(lines, bands);
+    const std::size_t length = lines.shape(1);
+    nb::gil_scoped_release unlocked;
+    std::vector<float> work(length);
+    for (std::size_t i = 0; i < lines.shape(0); ++i) {
+        std::copy(bands.data() + i * length, bands.data() + (i + 1) * length, work.begin());
+        merge_line(work.data(), work.data() + length / 2, lines.data() + i * length, length / 2);
+    }
+}
+
+void py_project(const Array<const float, 2>& matrix, const Array<const float, 2>& in, const Array<float, 2>& out) {
+    require(matrix.shape(1) == in.shape(0) && matrix.shape(0) == out.shape(0) && in.shape(1) == out.shape(1),
+            "matrix, input and output do not fit");
+    nb::gil_scoped_release unlocked;
+    project(matrix.data(), in.data(), out.data(), matrix.shape(0), matrix.shape(1), in.shape(1));
+}
+
+void py_quantize(const Array<const float, 2>& in, const Array<std::int32_t, 2>& out, float inverse_step, float rounding) {
+    require(in.shape(0) == out.shape(0) && in.shape(1) == out.shape(1), "input and output differ in shape");
+    nb::gil_scoped_release unlocked;
+    quantize(in.data(), out.data(), inverse_step, rounding, in.size());
+}
+
+void py_dequantize(const Array<const std::int32_t, 2>& in, const Array<float, 2>& out, float step,
+                   const Array<const float, 2>& shrink) {
+    require(in.shape(0) == out.shape(0) && in.shape(1) == out.shape(1), "input and output differ in shape");
+    require(shrink.shape(0) == in.shape(0) && shrink.shape(1) == 3, "shrinkage needs three values a channel");
+    const std::size_t n = in.shape(1);
+    nb::gil_scoped_release unlocked;
+    for (std::size_t c = 0; c < in.shape(0); ++c)
+        dequantize(in.data() + c * n, out.data() + c * n, step, shrink.data() + c * 3, n);
+}
+
+template <class Samples, class Planes>
+Extent extent_of(const Samples& samples, const Planes& planes) {
+    require(planes.shape(0) <= samples.shape(2) && planes.shape(1) >= samples.shape(0) && planes.shape(2) >= samples.shape(1),
+            "planes do not fit the samples");
+    return {samples.shape(0), samples.shape(1), planes.shape(1), planes.shape(2), samples.shape(2)};
+}
+
+// Fills as many planes as there are; later channels (alpha) are left alone.
+template <class T>
+void py_planes(const Array<const T, 3>& samples, const Array<float, 3>& planes, float peak) {
+    const Extent extent = extent_of(samples, planes);
+    nb::gil_scoped_release unlocked;
+    for (std::size_t c = 0; c < planes.shape(0); ++c)
+        plane_of_samples(samples.data() + c, planes.data() + c * extent.padded_height * extent.padded_width, extent, peak);
+}
+
+template <class T>
+void py_samples(const Array<const float, 3>& planes, const Array<T, 3>& samples, float peak) {
+    const Extent extent = extent_of(samples, planes);
+    nb::gil_scoped_release unlocked;
+    for (std::size_t c = 0; c < planes.shape(0); ++c)
+        samples_of_plane(planes.data() + c * extent.padded_height * extent.padded_width, samples.data() + c, extent, peak);
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    m.def("split2", &py_split2, nb::arg("planes").noconvert(), nb::arg("bands").noconvert());
+    m.def("merge2", &py_merge2, nb::arg("bands").noconvert(), nb::arg("planes").noconvert());
+    m.def("split1", &py_split1, nb::arg("lines").noconvert(), nb::arg("bands").noconvert());
+    m.def("merge1", &py_merge1, nb::arg("bands").noconvert(), nb::arg("lines").noconvert());
+    m.def("project", &py_project, nb::arg("matrix").noconvert(), nb::arg("values").noconvert(), nb::arg("out").noconvert());
+    m.def("quantize", &py_quantize, nb::arg("values").noconvert(), nb::arg("out").noconvert(), nb::arg("inverse_step"),
+          nb::arg("rounding"));
+    m.def("dequantize", &py_dequantize, nb::arg("values").noconvert(), nb::arg("out").noconvert(), nb::arg("step"),
+          nb::arg("shrink").noconvert());
+    m.def("planes_of_samples", &py_planes<std::uint8_t>, nb::arg("samples").noconvert(), nb::arg("planes").noconvert(),
+          nb::arg("peak"));
+    m.def("planes_of_samples", &py_planes<std::uint16_t>, nb::arg("samples").noconvert(), nb::arg("planes").noconvert(),
+          nb::arg("peak"));
+    m.def("samples_of_planes", &py_samples<std::uint8_t>, nb::arg("planes").noconvert(), nb::arg("samples").noconvert(),
+          nb::arg("peak"));
+    m.def("samples_of_planes", &py_samples<std::uint16_t>, nb::arg("planes").noconvert(), nb::arg("samples").noconvert(),
+          nb::arg("peak"));
+}

@@ -1,0 +1,46 @@
+"""Quality -> step code -> quantiser step (SPEC.md, section 8). Frozen: files depend on it.
+
+A step code is 0..255, sixteen to the octave. Steps are exact float32 products of a mantissa and a power of two, so they
+are the same on every machine.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from laconic.codecs.errors import CodecError
+
+NUM_STEP_CODES: Final = 256
+MIN_QUALITY: Final = 1
+MAX_QUALITY: Final = 100
+# 2**(i / 16) rounded to float32.
+_MANTISSAS: Final = tuple(
+    float.fromhex(h)
+    for h in (
+        "0x1.000000p+0 0x1.0b5586p+0 0x1.172b84p+0 0x1.2387a6p+0 0x1.306fe0p+0 0x1.3dea64p+0 0x1.4bfdaep+0 0x1.5ab07ep+0 "
+        "0x1.6a09e6p+0 0x1.7a1148p+0 0x1.8ace54p+0 0x1.9c4918p+0 0x1.ae89fap+0 0x1.c199bep+0 0x1.d5818ep+0 0x1.ea4afap+0"
+    ).split()
+)
+_LOG2_OF_FIRST_STEP: Final = -12
+_MIDDLE_QUALITY: Final = 50
+_MIDDLE_CODE: Final = 160
+
+
+def step_of_code(step_code: int) -> np.float32:
+    """Quantiser step in signal units (full scale = 1)."""
+    octave, phase = divmod(step_code, 16)
+    return np.float32(_MANTISSAS[phase] * 2.0 ** (octave + _LOG2_OF_FIRST_STEP))
+
+
+def step_code_of_quality(quality: int) -> int:
+    """Step code of a quality from 1 (smallest files) to 100 (at least 48 dB); 50 is near 0.5 bits a pixel.
+
+    Raises `CodecError` outside that range.
+    """
+    if isinstance(quality, bool) or not isinstance(quality, int) or not MIN_QUALITY <= quality <= MAX_QUALITY:
+        raise CodecError(f"quality is {quality!r}; allowed is a whole number from {MIN_QUALITY} to {MAX_QUALITY}")
+    if quality >= _MIDDLE_QUALITY:
+        return _MIDDLE_CODE - 14 * (quality - _MIDDLE_QUALITY) // 10
+    return _MIDDLE_CODE + 7 * (_MIDDLE_QUALITY - quality) // 10

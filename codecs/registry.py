@@ -1,0 +1,136 @@
+"""Names to codecs: `make_codec("jpeg:quality=25")`. Nothing is imported before its name is asked for.
+
+Packages add their own by an entry point of the group "laconic.codecs": name = "module:Class", Class a frozen dataclass
+that passes `laconic.codecs.checks`. Names of built-in codecs cannot be taken over.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, cast
+
+from laconic.codecs.errors import CodecError, MissingDependencyError, UnknownCodecError
+
+if TYPE_CHECKING:
+    from laconic.codecs.codec import Codec
+
+GROUP = "laconic.codecs"
+_BUILT_IN = {
+    "avif": "laconic.codecs.external.avif:Avif",
+    "jpeg": "laconic.codecs.external.jpeg:Jpeg",
+    "jpeg2000": "laconic.codecs.external.jpeg2000:Jpeg2000",
+    "sandwich": "laconic.codecs.sandwich:Sandwich",
+    "webp": "laconic.codecs.external.webp:WebP",
+}
+
+
+def available_codecs() -> tuple[str, ...]:
+    """The names that `make_codec` knows, sorted; that of a plugin whose package is broken included."""
+    return tuple(sorted(_entry_points()))
+
+
+def codec_class(name: str) -> type[Codec[Any]]:
+    """The dataclass of this name.
+
+    Raises `UnknownCodecError`, and `MissingDependencyError` if a module that it needs cannot be imported.
+    """
+    found = _entry_points()
+    if name not in found:
+        raise UnknownCodecError(f"codec {name!r} is unknown; known are {', '.join(sorted(found))}")
+    entry = found[name]
+    try:
+        loaded = entry.load()
+    except MissingDependencyError:
+        raise
+    except ImportError as err:
+        raise MissingDependencyError(
+            f"codec {name!r} ({entry.value}) cannot be imported: {err}; reinstall it: pip install {_package(entry)}"
+        ) from err
+    except AttributeError as err:
+        raise CodecError(f"codec {name!r} names {entry.value}, which does not exist: {err}") from err
+    if not isinstance(loaded, type) or not dataclasses.is_dataclass(loaded):
+        raise CodecError(f"codec {name!r} names {entry.value}, which is {loaded!r}; allowed is a frozen dataclass")
+    return cast("type[Codec[Any]]", loaded)
+
+
+def make_codec(spec: str) -> Codec[Any]:
+    """The codec value that "name" or "name:option=value,option=value" describes.
+
+    Options are the fields of the codec's dataclass; the values are written as in Python but lower case and unquoted:
+    25, 0.5, true, none, 4:2:0.
+
+    >>> make_codec("jpeg:quality=25,optimize=false")
+    Jpeg(quality=25, optimize=False, progressive=True, subsampling='4:2:0')
+
+    Raises `UnknownCodecError`, or `CodecError` for an unknown option or a value that it does not allow.
+    """
+    name, _, text = spec.strip().partition(":")
+    cls = codec_class(name)
+    options = _parse_options(name, cls, text)
+    try:
+        return cls(**options)
+    except TypeError as err:  # a field without a default
+        raise CodecError(f"codec {spec!r} is incomplete: {err}") from err
+
+
+def _entry_points() -> dict[str, EntryPoint]:
+    plugins = {entry.name: entry for entry in entry_points(group=GROUP)}
+    return plugins | {name: EntryPoint(name, value, GROUP) for name, value in _BUILT_IN.items()}
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else "laconic"
+
+
+def _parse_options(name: str, cls: type[Any], text: str) -> dict[str, object]:
+    allowed = {field.name for field in dataclasses.fields(cls) if field.init}
+    annotations = typing.get_type_hints(cls)
+    options: dict[str, object] = {}
+    for item in text.split(",") if text else ():
+        key, equals, value = (part.strip() for part in item.partition("="))
+        if not equals or key not in allowed or key in options:
+            raise CodecError(
+                f"codec {name!r} got {item!r}; allowed is option=value, once each, "
+                f"with the options {', '.join(sorted(allowed)) or '(none)'}"
+            )
+        try:
+            options[key] = _parse_value(value, annotations[key])
+        except ValueError as err:
+            kind = getattr(annotations[key], "__name__", str(annotations[key]))
+            raise CodecError(f"option {key} of codec {name!r} is {value!r}; allowed is {kind}") from err
+    return options
+
+
+def _parse_value(text: str, annotation: Any) -> object:
+    """The text as a value of this type; ValueError where it is none."""
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return _parse_first(text, typing.get_args(annotation))
+    if origin is typing.Literal:
+        return _parse_word(text, {str(value): value for value in typing.get_args(annotation)})
+    if annotation is types.NoneType:
+        return _parse_word(text, {"none": None})
+    if annotation is bool:
+        return _parse_word(text, {"true": True, "false": False})
+    if annotation in (int, float, str):
+        return annotation(text)
+    raise ValueError(f"{annotation} cannot be written as text")
+
+
+def _parse_word(text: str, words: dict[str, object]) -> object:
+    if text not in words:
+        raise ValueError(f"{text!r} is none of {', '.join(words)}")
+    return words[text]
+
+
+def _parse_first(text: str, annotations: tuple[Any, ...]) -> object:
+    """The text as the first of these types that takes it, None before all and str after all."""
+    for annotation in sorted(annotations, key=lambda kind: (kind is not types.NoneType, kind is str)):
+        try:
+            return _parse_value(text, annotation)
+        except ValueError:
+            continue
+    raise ValueError(text)

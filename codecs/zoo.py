@@ -1,0 +1,97 @@
+"""Finding models: shipped ones by name or fingerprint, the user's own by path. Listing needs no numpy."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from laconic.codecs.errors import UnknownModelError, WeightsError
+
+if TYPE_CHECKING:
+    from laconic.codecs.model import Model
+
+_FOLDER = Path(__file__).parent / "models"
+_SHIPPED_BY_PLANES = {1: "grey", 3: "rgb"}
+_MAX_HEADER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """What a model file says of itself, without its arrays."""
+
+    name: str
+    fingerprint: bytes
+    path: Path
+    card: dict[str, str]
+
+    @property
+    def num_planes(self) -> int:
+        return int(json.loads(self.card["config"])["num_planes"])
+
+
+def shipped_models() -> list[ModelEntry]:
+    """The models that come with the package, by name."""
+    return [read_entry(path) for path in sorted(_FOLDER.glob("*.safetensors"))]
+
+
+def read_entry(path: Path | str) -> ModelEntry:
+    """Read the text metadata of a model file. Raises `WeightsError`."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > _MAX_HEADER_BYTES:
+                raise ValueError(f"its header claims {length} bytes")
+            card = json.loads(file.read(length))["__metadata__"]
+        return ModelEntry(card["name"], bytes.fromhex(card["fingerprint"]), path, card)
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as err:
+        raise WeightsError(f"{path} is not a laconic model file: {err}") from err
+
+
+def load_model(name: str) -> Model:
+    """A shipped model by name, or a model file by path (anything with a slash or ending in .safetensors).
+
+    Raises `UnknownModelError` for a name that is not shipped, `WeightsError` for a bad file.
+    """
+    if name.endswith(".safetensors") or "/" in name or "\\" in name:
+        return _load(str(Path(name).resolve()))
+    for entry in shipped_models():
+        if entry.name == name:
+            return _load(str(entry.path))
+    names = ", ".join(entry.name for entry in shipped_models())
+    raise UnknownModelError(f"model {name!r} is not known; shipped are {names}, other models are named by their path")
+
+
+def load_model_for(num_planes: int) -> Model:
+    """The shipped model for pictures of 1 or 3 planes."""
+    return load_model(_SHIPPED_BY_PLANES[num_planes])
+
+
+def load_model_of(fingerprint: bytes, given: str | None) -> Model:
+    """The model that a file names by fingerprint: `given` when it fits, else a shipped one.
+
+    Raises `UnknownModelError` when none has it.
+    """
+    if given is not None:
+        model = load_model(given)
+        if model.fingerprint == fingerprint:
+            return model
+    for entry in shipped_models():
+        if entry.fingerprint == fingerprint:
+            return _load(str(entry.path))
+    raise UnknownModelError(
+        f"the file was made with model {fingerprint.hex()}, which is not at hand"
+        + (f" (model {given} is another one)" if given else "")
+        + "; name its model file (--model, or model= in Python)"
+    )
+
+
+@lru_cache(maxsize=16)
+def _load(path: str) -> Model:
+    from laconic.codecs.model import Model
+
+    return Model.load(path)

@@ -1,0 +1,69 @@
+"""Integers <-> bytes: everything that does not know what a pixel is.
+
+In reading order: `SPEC.md` (the normative format), `errors`, `tables` (frozen integer frequency tables), `rans` (the
+coder), `contexts` (which table codes which symbol), `planes` (integer planes <-> segments), `container` (the .lcn file).
+The core is in `native/`, header-only C++20 without Python. Names are loaded on first use, so that reading a file's
+header does not import numpy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from laconic.entropy.errors import (
+    BitstreamError,
+    ChecksumError,
+    CorruptStreamError,
+    LimitError,
+    TruncatedError,
+    UnsupportedVersionError,
+)
+
+if TYPE_CHECKING:
+    from laconic.entropy.container import Limits
+    from laconic.entropy.contexts import ContextModel
+    from laconic.entropy.rans import Decoder, Message, decode, encode, encode_messages, ideal_bits
+    from laconic.entropy.tables import Table, TableSet, frequencies_of_counts, table_of_counts
+
+_LAZY = {
+    "Limits": "container",
+    "ContextModel": "contexts",
+    "Decoder": "rans",
+    "Message": "rans",
+    "decode": "rans",
+    "encode": "rans",
+    "encode_messages": "rans",
+    "ideal_bits": "rans",
+    "Table": "tables",
+    "TableSet": "tables",
+    "frequencies_of_counts": "tables",
+    "table_of_counts": "tables",
+}
+
+__all__ = [
+    "BitstreamError",
+    "ChecksumError",
+    "ContextModel",
+    "CorruptStreamError",
+    "Decoder",
+    "LimitError",
+    "Limits",
+    "Message",
+    "Table",
+    "TableSet",
+    "TruncatedError",
+    "UnsupportedVersionError",
+    "decode",
+    "encode",
+    "encode_messages",
+    "frequencies_of_counts",
+    "ideal_bits",
+    "table_of_counts",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f"laconic.entropy.{_LAZY[name]}"), name)
+    raise AttributeError(f"module 'laconic.entropy' has no attribute {name!r}")

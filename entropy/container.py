@@ -1,0 +1,378 @@
+"""The .lcn file: header, optional sections, segments (SPEC.md, sections 6 to 9). Pure Python, no numpy.
+
+A file is read front to back from bytes or from a binary file object; nothing is allocated before its size was checked
+against the bytes at hand and against `Limits`.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag
+from typing import BinaryIO
+
+from laconic.entropy import _native
+from laconic.entropy.errors import (
+    ChecksumError,
+    CorruptStreamError,
+    LimitError,
+    TruncatedError,
+    UnsupportedVersionError,
+)
+
+MAGIC = b"\x8bLCN"
+VERSION = 1
+MIN_INDEXED_SEGMENTS = 16
+_MAX_VARINT_BITS = 63
+_MAX_HEADER_SECTIONS_BYTES = 1 << 26
+_LANES_LOG2_MIN = 2
+_MAX_LANES_CODE = 4
+
+
+class CodecNumber(IntEnum):
+    """What the segments mean. Numbers are never reused."""
+
+    IMAGE = 1
+
+
+class Flag(IntFlag):
+    """Header flags; all are critical, so a reader refuses those it does not know."""
+
+    SECTIONS = 1
+    JOINED = 2  # one segment holds all groups of a tile
+    WHOLE = 4  # one group holds all channels
+    TILE_MAJOR = 8  # segments run tile by tile; otherwise group by group
+    TILED = 16
+    ALPHA = 32
+    DEEP = 64  # 16-bit samples
+
+
+_KNOWN_FLAGS = sum(Flag)
+
+
+class SectionNumber(IntEnum):
+    """Optional sections are even, critical ones odd. Numbers are never reused."""
+
+    CHANNELS = 1
+    ICC = 2
+    EXIF = 4
+    INDEX = 6
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a reader is ready to allocate for. Raise them to read larger files."""
+
+    max_pixels: int = 1 << 29
+    max_metadata_bytes: int = 1 << 24
+
+
+@dataclass(frozen=True)
+class Header:
+    """Everything a reader must know before the segments.
+
+    `shape`: (height, width) in pixels. `num_color` is not stored: the model knows it. `stored_channels` is None when
+    all channels of the model are there. `tile_log2`: log2 of the tile side in latent places, None for one tile.
+    """
+
+    codec: CodecNumber
+    fingerprint: bytes
+    step_code: int
+    shape: tuple[int, int]
+    flags: Flag = Flag(0)
+    tile_log2: int | None = None
+    stored_channels: int | None = None
+    profile: int = 0
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
+    index: tuple[int, ...] | None = None
+
+    @property
+    def has_alpha(self) -> bool:
+        return Flag.ALPHA in self.flags
+
+    @property
+    def bit_depth(self) -> int:
+        return 16 if Flag.DEEP in self.flags else 8
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One rANS stream. `num_channels` counts the channels that are coded, where the layout stores it."""
+
+    payload: bytes
+    lanes: int
+    has_crc: bool
+    num_channels: int = 0
+
+
+class Source:
+    """Reads forward from bytes or a binary file; a short read is an error that names the position."""
+
+    def __init__(self, data: bytes | BinaryIO) -> None:
+        self._bytes = data if isinstance(data, bytes) else None
+        self._file = None if isinstance(data, bytes) else data
+        self.position = 0
+
+    def read(self, count: int, what: str) -> bytes:
+        found = self.read_up_to(count)
+        if len(found) != count:
+            raise TruncatedError(
+                f"{what} needs {count} bytes at byte {self.position - len(found)}, the file has {len(found)} left; "
+                "copy the file again or decode it with partial results allowed"
+            )
+        return found
+
+    def read_up_to(self, count: int) -> bytes:
+        """Up to `count` bytes. A file is read in blocks, so that a false length allocates nothing."""
+        if self._bytes is not None:
+            found = self._bytes[self.position : self.position + count]
+        else:
+            assert self._file is not None
+            blocks = []
+            while count > 0 and (block := self._file.read(min(count, 1 << 20))):
+                blocks.append(block)
+                count -= len(block)
+            found = b"".join(blocks)
+        self.position += len(found)
+        return found
+
+    def seek(self, position: int) -> None:
+        """Go on reading at a byte of the file."""
+        if self._file is not None:
+            self._file.seek(position - self.position, 1)
+        self.position = position
+
+    def varint(self, what: str) -> int:
+        """LEB128, at most 9 bytes."""
+        value = shift = 0
+        while True:
+            byte = self.read(1, what)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+            shift += 7
+            if shift >= _MAX_VARINT_BITS:
+                raise CorruptStreamError(f"{what} has a number of more than 9 bytes at byte {self.position}")
+
+
+def varint(value: int) -> bytes:
+    """LEB128 of a number from 0 to 2**63 - 1."""
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def write_header(header: Header) -> bytes:
+    """Header and sections, ready to be followed by segments."""
+    sections = _write_sections(header)
+    flags = header.flags
+    if sections:
+        flags |= Flag.SECTIONS
+    if header.tile_log2 is not None:
+        flags |= Flag.TILED
+    head = MAGIC + bytes([VERSION, flags, header.profile << 4 | header.codec])
+    head += header.fingerprint + bytes([header.step_code]) + varint(header.shape[1]) + varint(header.shape[0])
+    if header.tile_log2 is not None:
+        head += bytes([header.tile_log2])
+    return head + struct.pack("<H", _native.crc32c(head) & 0xFFFF) + sections
+
+
+def read_header(source: Source, limits: Limits | None = None) -> Header:
+    """Parse a file up to its first segment. Raises `BitstreamError`."""
+    head, header = _read_fixed(source)
+    (found,) = struct.unpack("<H", source.read(2, "the header checksum"))
+    if found != _native.crc32c(head) & 0xFFFF:
+        raise ChecksumError("the header does not match its checksum; copy the file again")
+    _check_header(header, limits or Limits())
+    if Flag.SECTIONS in header.flags:
+        return _read_sections(source, header, limits or Limits())
+    return header
+
+
+def _read_fixed(source: Source) -> tuple[bytes, Header]:
+    head = source.read(len(MAGIC), "the magic number")
+    if head != MAGIC:
+        raise CorruptStreamError(f"the file starts with {head!r}, an .lcn file with {MAGIC!r}; check the file type")
+    version = source.read(1, "the version")
+    if version[0] != VERSION:
+        raise UnsupportedVersionError(
+            f"the file has format version {version[0]}; this release reads version {VERSION}: update laconic"
+        )
+    fixed = source.read(7, "the header")
+    flags, kind, fingerprint, step_code = struct.unpack("<BB4sB", fixed)
+    width, height = source.varint("the width"), source.varint("the height")
+    head += version + fixed + varint(width) + varint(height)
+    tile = source.read(1, "the tile size") if flags & Flag.TILED else b""
+    head += tile
+    if flags & ~_KNOWN_FLAGS:
+        raise UnsupportedVersionError(f"the file sets header flag {flags & ~_KNOWN_FLAGS}, unknown here: update laconic")
+    if kind & 15 not in tuple(CodecNumber):
+        raise UnsupportedVersionError(f"the file has codec number {kind & 15}, unknown here: update laconic")
+    return head, Header(
+        codec=CodecNumber(kind & 15),
+        profile=kind >> 4,
+        fingerprint=fingerprint,
+        step_code=step_code,
+        shape=(height, width),
+        flags=Flag(flags),
+        tile_log2=tile[0] if tile else None,
+    )
+
+
+def _check_header(header: Header, limits: Limits) -> None:
+    height, width = header.shape
+    if header.profile != 0:
+        raise UnsupportedVersionError(f"the file has profile {header.profile}; this release reads profile 0: update laconic")
+    if not (height and width):
+        raise CorruptStreamError(f"the picture is {width}x{height}; both sides are at least 1")
+    if header.tile_log2 is not None and not 3 <= header.tile_log2 <= 16:
+        raise CorruptStreamError(f"the tile side is 2^{header.tile_log2}; allowed is 2^3 to 2^16")
+    if height * width > limits.max_pixels:
+        raise LimitError(
+            f"the picture has {width}x{height} pixels, over the limit of {limits.max_pixels}; "
+            "raise max_pixels to decode it"
+        )
+
+
+def _write_sections(header: Header) -> bytes:
+    out = b""
+    if header.stored_channels is not None:
+        out += _section(SectionNumber.CHANNELS, varint(header.stored_channels))
+    if header.index is not None:
+        out += _section(SectionNumber.INDEX, b"".join(varint(n) for n in header.index))
+    for number, name in ((SectionNumber.ICC, "icc"), (SectionNumber.EXIF, "exif")):
+        if name in header.metadata:
+            out += _section(number, _deflated(header.metadata[name]))
+    if not out:
+        return b""
+    out += varint(0)
+    return out + struct.pack("<I", _native.crc32c(out))
+
+
+def _section(number: SectionNumber, payload: bytes) -> bytes:
+    return varint(number) + varint(len(payload)) + payload
+
+
+def _deflated(data: bytes) -> bytes:
+    packed = zlib.compress(data, 9)
+    return b"\x01" + packed if len(packed) < len(data) else b"\x00" + data
+
+
+def _inflated(data: bytes, limits: Limits) -> bytes:
+    if data[:1] == b"\x00":
+        return data[1:]
+    inflater = zlib.decompressobj()
+    try:
+        out = inflater.decompress(data[1:], limits.max_metadata_bytes)
+    except zlib.error as err:
+        raise CorruptStreamError(f"a metadata section cannot be inflated: {err}") from err
+    if inflater.unconsumed_tail:
+        raise LimitError(f"a metadata section is larger than {limits.max_metadata_bytes} bytes; raise max_metadata_bytes")
+    if data[:1] != b"\x01" or not inflater.eof:
+        raise CorruptStreamError("a metadata section is neither stored nor complete deflate data")
+    return out
+
+
+def _read_sections(source: Source, header: Header, limits: Limits) -> Header:
+    raw, found = b"", {}
+    while number := source.varint("a section number"):
+        length = source.varint("a section length")
+        if length + len(raw) > _MAX_HEADER_SECTIONS_BYTES:
+            raise LimitError(f"a section claims {length} bytes; allowed are {_MAX_HEADER_SECTIONS_BYTES} in all")
+        payload = source.read(length, f"section {number}")
+        raw += varint(number) + varint(length) + payload
+        if number in found:
+            raise CorruptStreamError(f"section {number} is there twice")
+        found[number] = payload
+    raw += varint(0)
+    if struct.unpack("<I", source.read(4, "the section checksum"))[0] != _native.crc32c(raw):
+        raise ChecksumError("the sections do not match their checksum; copy the file again")
+    if unknown := [n for n in found if n % 2 and n != SectionNumber.CHANNELS]:
+        raise UnsupportedVersionError(f"the file has critical section {unknown[0]}, unknown here: update laconic")
+    return _with_sections(header, found, limits)
+
+
+def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -> Header:
+    channels = index = None
+    if SectionNumber.CHANNELS in found:
+        channels = Source(found[SectionNumber.CHANNELS]).varint("the channel count")
+        if channels == 0:
+            raise CorruptStreamError("the file stores 0 channels; at least 1 is needed")
+    if SectionNumber.INDEX in found:
+        source = Source(found[SectionNumber.INDEX])
+        sizes = []
+        while source.position < len(found[SectionNumber.INDEX]):
+            sizes.append(source.varint("the index"))
+        index = tuple(sizes)
+    names = ((SectionNumber.ICC, "icc"), (SectionNumber.EXIF, "exif"))
+    metadata = {name: _inflated(found[number], limits) for number, name in names if number in found}
+    return Header(
+        **{k: v for k, v in vars(header).items() if k not in ("stored_channels", "index", "metadata")},
+        stored_channels=channels,
+        index=index,
+        metadata=metadata,
+    )
+
+
+def write_segment(segment: Segment, number: int, *, with_channels: bool) -> bytes:
+    """A segment with its length, lanes and, where it has one, CRC. `number` is its place in the file, from 0."""
+    lanes_code = segment.lanes.bit_length() - 1 - _LANES_LOG2_MIN
+    head = varint(len(segment.payload) << 4 | segment.has_crc << 3 | lanes_code)
+    if with_channels:
+        head += varint(segment.num_channels)
+    if segment.has_crc:
+        head += struct.pack("<I", _segment_crc(number, head, segment.payload))
+    return head + segment.payload
+
+
+def read_segment(source: Source, number: int, *, with_channels: bool, allow_cut: bool = False) -> Segment:
+    """The next segment. With `allow_cut`, one without CRC may end with the file: its first groups may still decode.
+
+    Raises `TruncatedError` or `ChecksumError`.
+    """
+    head, length, lanes, has_crc, channels = _read_segment_head(source, with_channels)
+    what = f"segment {number}"
+    if not has_crc:
+        payload = source.read_up_to(length) if allow_cut else source.read(length, what)
+        return Segment(payload, lanes, has_crc, channels)
+    (crc,) = struct.unpack("<I", source.read(4, f"the checksum of {what}"))
+    payload = source.read(length, what)
+    if crc != _segment_crc(number, head, payload):
+        raise ChecksumError(f"{what} does not match its checksum; copy the file again")
+    return Segment(payload, lanes, has_crc, channels)
+
+
+def _read_segment_head(source: Source, with_channels: bool) -> tuple[bytes, int, int, bool, int]:
+    word = source.varint("a segment length")
+    length, has_crc, lanes_code = word >> 4, bool(word & 8), word & 7
+    if lanes_code > _MAX_LANES_CODE:
+        raise CorruptStreamError(f"a segment has lane code {lanes_code}; allowed is 0 to {_MAX_LANES_CODE}")
+    head = varint(word)
+    channels = 0
+    if with_channels:
+        channels = source.varint("the channels of a segment")
+        head += varint(channels)
+    return head, length, 1 << (lanes_code + _LANES_LOG2_MIN), has_crc, channels
+
+
+def _segment_crc(number: int, head: bytes, payload: bytes) -> int:
+    """The number goes in first, so that segments cannot change places."""
+    return _native.crc32c(payload, _native.crc32c(varint(number) + head))
+
+
+def segment_order(num_tiles: int, num_groups: int, *, tile_major: bool) -> Iterator[tuple[int, int]]:
+    """(tile, group) of each segment in file order."""
+    if tile_major:
+        yield from ((t, g) for t in range(num_tiles) for g in range(num_groups))
+    else:
+        yield from ((t, g) for g in range(num_groups) for t in range(num_tiles))
+
+
+def index_of(sizes: Sequence[int]) -> tuple[int, ...] | None:
+    """The index that a file with these segment sizes carries: none for few segments."""
+    return tuple(sizes) if len(sizes) >= MIN_INDEXED_SEGMENTS else None

@@ -1,0 +1,63 @@
+// Ideal code length of values under frozen tables, in integer arithmetic: the same number on every machine, so that an
+// encoder may decide by it.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "rans.hpp"
+#include "tables.hpp"
+
+namespace laconic {
+
+inline constexpr unsigned cost_fraction_bits = 16;
+
+// log2(2^16 / frequency) with 16 fractional bits, rounded down, by repeated squaring.
+inline constexpr std::uint32_t cost_of_frequency(std::uint32_t frequency) noexcept {
+    unsigned exponent = 0;
+    while ((frequency >> exponent) > 1) ++exponent;
+    std::uint64_t mantissa = static_cast<std::uint64_t>(frequency) << (31 - exponent);  // in [2^31, 2^32)
+    std::uint32_t fraction = 0;
+    for (unsigned bit = 0; bit < cost_fraction_bits; ++bit) {
+        mantissa = (mantissa * mantissa) >> 31;
+        fraction <<= 1;
+        if (mantissa >> 32) {
+            fraction |= 1;
+            mantissa >>= 1;
+        }
+    }
+    return (16U << cost_fraction_bits) - ((exponent << cost_fraction_bits) | fraction);
+}
+
+class CostTables {
+public:
+    explicit CostTables(const TableSet& tables) {
+        costs_.resize(tables.num_tables() * max_table_size);
+        for (std::size_t t = 0; t < tables.num_tables(); ++t) {
+            const std::uint32_t* cumulative = tables.cumulative(tables[t]);
+            for (std::uint32_t entry = 0; entry < tables[t].size; ++entry)
+                costs_[t * max_table_size + entry] = cost_of_frequency(cumulative[entry + 1] - cumulative[entry]);
+        }
+    }
+
+    // In units of 2^-16 bit.
+    template <std::signed_integral T>
+    std::uint64_t total(std::span<const T> values, const TableSet& tables, const TableChoice& choice) const noexcept {
+        std::uint64_t sum = 0;
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            const std::size_t t = choice[i];
+            const std::uint32_t entry = TableSet::entry_of(tables[t], values[i]);
+            sum += costs_[t * max_table_size + entry];
+            if (entry == tables[t].size - 1)
+                sum += (zigzag(values[i]) < wide_escape ? 16ULL : 48ULL) << cost_fraction_bits;
+        }
+        return sum;
+    }
+
+private:
+    std::vector<std::uint32_t> costs_;
+};
+
+}  // namespace laconic

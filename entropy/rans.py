@@ -1,0 +1,150 @@
+"""The rANS coder: arrays of int8, int16 or int32 to bytes and back, exactly (SPEC.md, section 2).
+
+Values and table indices are taken as they lie in memory; nothing is copied or converted.
+
+>>> import numpy as np
+>>> from laconic.entropy.tables import TableSet, table_of_counts
+>>> tables = TableSet((table_of_counts([-1, 0, 1], [1, 6, 1]),))
+>>> data = encode(np.array([0, 0, 1, -1, 0], np.int8), tables)
+>>> decode(data, 5, tables).tolist()
+[0, 0, 1, -1, 0]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from laconic.entropy import _native
+from laconic.entropy.errors import CorruptStreamError, TruncatedError
+from laconic.entropy.tables import TableSet
+
+LANES = (4, 8, 16, 32, 64)
+_FLUSH_BYTES_PER_LANE = 3  # of the 4 bytes of a state about one carries information
+_FLUSH_SHARE = 100  # lanes may cost up to 1/100 of the payload
+_COST_UNIT_BITS = 1 / 65536
+
+Indices = int | NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Message:
+    """Values that are coded one after the other, with one table for all or one index for each.
+
+    `mark` is a 16-bit word that follows the values in the stream, for a checksum that can be tested midway.
+    """
+
+    values: NDArray[Any]
+    indices: Indices
+    mark: int | None = None
+
+
+def encode(values: NDArray[Any], tables: TableSet, indices: Indices = 0, *, lanes: int | None = None) -> bytes:
+    """Code one array. Shape is not kept; `indices` is a table number or a uint8 array with one for each value.
+
+    Raises ValueError or TypeError for an index outside the set, wrong lanes, or another dtype.
+    """
+    message = Message(values, indices)
+    if lanes is None:
+        lanes = lanes_for(ideal_bits(values, tables, indices) / 8)
+    return encode_messages([message], tables, lanes=lanes)
+
+
+def decode(
+    data: bytes,
+    count: int,
+    tables: TableSet,
+    indices: Indices = 0,
+    *,
+    lanes: int = 4,
+    dtype: DTypeLike = np.int32,
+) -> NDArray[Any]:
+    """The `count` values that `encode` was given. Raises `BitstreamError` for any bytes that it did not write."""
+    decoder = Decoder(data, lanes)
+    values = decoder.decode(count, tables, indices, dtype=dtype)
+    if decoder.finish() != 0:
+        raise CorruptStreamError(f"the stream of {len(data)} bytes ends with a tail that plain streams do not have")
+    return values
+
+
+def encode_messages(messages: Sequence[Message], tables: TableSet, *, lanes: int, tail: int = 0) -> bytes:
+    """Code messages into one stream with shared lanes; `tail` (0..65535) is what `Decoder.finish` returns."""
+    return _native.encode(
+        tables.native,
+        [_flat(m.values) for m in messages],
+        [m.indices if isinstance(m.indices, int) else _flat(m.indices) for m in messages],
+        [-1 if m.mark is None else m.mark for m in messages],
+        lanes,
+        tail,
+    )
+
+
+class Decoder:
+    """Reads the messages of one stream in order. Any bytes give values or a `BitstreamError`."""
+
+    def __init__(self, data: bytes, lanes: int) -> None:
+        with _stream_errors():
+            self._native = _native.Decoder(data, lanes)
+
+    def decode(
+        self, count: int, tables: TableSet, indices: Indices = 0, *, dtype: DTypeLike = np.int32
+    ) -> NDArray[Any]:
+        """The next `count` values. Raises `CorruptStreamError` where one does not fit `dtype`."""
+        out = np.empty(count, dtype)
+        self.decode_into(out, tables, indices)
+        return out
+
+    def decode_into(self, out: NDArray[Any], tables: TableSet, indices: Indices = 0) -> None:
+        """The next `out.size` values into a contiguous int8, int16 or int32 array."""
+        with _stream_errors():
+            index = indices if isinstance(indices, int) else _flat(indices)
+            self._native.decode_into(_flat(out), tables.native, index)
+
+    def read_mark(self) -> int:
+        """The mark that follows the last message."""
+        with _stream_errors():
+            return self._native.read_mark()
+
+    def finish(self) -> int:
+        """The tail. Raises `CorruptStreamError` unless the stream ends here in a state an encoder starts from."""
+        with _stream_errors():
+            return self._native.finish()
+
+
+def ideal_bits(values: NDArray[Any], tables: TableSet, indices: Indices = 0) -> float:
+    """Code length of the values under the tables, escapes included, without state loss or flush.
+
+    Computed in integers, so an encoder may decide by it and still write the same bytes everywhere.
+    """
+    index = indices if isinstance(indices, int) else _flat(indices)
+    return _native.ideal_cost(tables.native, tables.costs, _flat(values), index) * _COST_UNIT_BITS
+
+
+def lanes_for(payload_bytes: float) -> int:
+    """Most lanes whose flush stays below 1 % of the payload; at least 4, at most 64."""
+    fitting = [n for n in LANES if n * _FLUSH_BYTES_PER_LANE * _FLUSH_SHARE <= payload_bytes]
+    return max(fitting, default=LANES[0])
+
+
+def _flat(array: NDArray[Any]) -> NDArray[Any]:
+    """The same memory as one dimension; raises ValueError where that would need a copy."""
+    if not array.flags.c_contiguous:
+        raise ValueError(f"an array of shape {array.shape} is not C-contiguous; pass numpy.ascontiguousarray(array)")
+    return array.reshape(-1)
+
+
+class _stream_errors:  # noqa: N801 - a context manager that reads as a phrase
+    """Turns the native errors into ours, keeping the position in the message."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _native.StreamTruncated):
+            raise TruncatedError(str(error)) from error
+        if isinstance(error, _native.StreamError):
+            raise CorruptStreamError(str(error)) from error

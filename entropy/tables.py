@@ -1,0 +1,149 @@
+"""Frozen integer frequency tables: how probable each value is, the same on every machine.
+
+A `TableSet` holds 1 to 256 tables. Each covers a run of values and ends with an escape entry for all others; its
+frequencies are at least 1 and sum to 2**16 (SPEC.md, section 3). `TableSet` objects are immutable, may be shared between
+threads, and keep the prepared native tables, so that nothing is rebuilt per call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from laconic.entropy import _native
+from laconic.entropy.errors import ChecksumError, CorruptStreamError, TruncatedError
+
+PROBABILITY_SUM = 1 << 16
+TABLE_SIZES = (16, 32, 64, 128, 256)
+_SIZE_TOLERANCE = 0.0005  # a smaller table is taken when it costs at most this much more (ENTROPY design, point 8)
+_ESCAPE_BITS = 16.0
+_DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Table:
+    """One distribution: `frequencies[i]` belongs to the value `first + i`, the last one to the escape."""
+
+    first: int
+    frequencies: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TableSet:
+    """Tables addressed by index. Raises ValueError, naming the table, when one is not valid."""
+
+    tables: tuple[Table, ...]
+
+    def __post_init__(self) -> None:
+        _ = self.native  # the native side checks every table
+
+    @cached_property
+    def native(self) -> _native.TableSet:
+        """The prepared tables of the native coder."""
+        firsts = np.array([t.first for t in self.tables], np.int32)
+        sizes = np.array([len(t.frequencies) for t in self.tables], np.int32)
+        flat = [f for t in self.tables for f in t.frequencies]
+        if flat and not 0 <= min(flat) <= max(flat) < PROBABILITY_SUM:
+            raise ValueError(f"a frequency is {min(flat)} or {max(flat)}; allowed is 1 to 65535")
+        return _native.TableSet(firsts, sizes, np.array(flat, np.uint16))
+
+    @cached_property
+    def costs(self) -> _native.CostTables:
+        """Code length of every entry, for `rans.ideal_bits`."""
+        return _native.CostTables(self.native)
+
+    @cached_property
+    def digest(self) -> bytes:
+        """SHA-256 of the tables' canonical bytes (SPEC.md, section 3.2)."""
+        return hashlib.sha256(self._body()).digest()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return TableSet, (self.tables,)
+
+    def __len__(self) -> int:
+        return len(self.tables)
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes followed by their digest."""
+        return self._body() + self.digest
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> TableSet:
+        """Read what `to_bytes` wrote. Raises `BitstreamError` unless the bytes are whole, unchanged and valid."""
+        if len(data) < _DIGEST_BYTES + 2:
+            raise TruncatedError(f"a table set has {len(data)} bytes; at least {_DIGEST_BYTES + 2} are needed")
+        body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+        if hashlib.sha256(body).digest() != digest:
+            raise ChecksumError("a table set does not match its digest; read it again from its source")
+        try:
+            return cls(tuple(_parse_tables(body)))
+        except (struct.error, ValueError) as err:
+            raise CorruptStreamError(f"a table set is not valid: {err}") from err
+
+    def _body(self) -> bytes:
+        parts = [struct.pack("<H", len(self.tables))]
+        for table in self.tables:
+            size = len(table.frequencies)
+            parts.append(struct.pack(f"<iH{size}H", table.first, size, *table.frequencies))
+        return b"".join(parts)
+
+
+def _parse_tables(body: bytes) -> list[Table]:
+    (count,) = struct.unpack_from("<H", body)
+    at, tables = 2, []
+    for _ in range(count):
+        first, size = struct.unpack_from("<iH", body, at)
+        tables.append(Table(first, struct.unpack_from(f"<{size}H", body, at + 6)))
+        at += 6 + 2 * size
+    if at != len(body):
+        raise ValueError(f"{len(body) - at} bytes follow the last table")
+    return tables
+
+
+def frequencies_of_counts(counts: ArrayLike) -> NDArray[np.int64]:
+    """Integer frequencies, each at least 1, summing to 2**16, in proportion to `counts` (largest remainder).
+
+    Raises ValueError for fewer than 2 or more than 256 counts, or a negative or non-finite one.
+    """
+    weights = np.asarray(counts, np.float64)
+    if weights.ndim != 1 or not 2 <= weights.size <= 256 or not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(f"counts of shape {weights.shape} cannot make a table; allowed are 2 to 256 counts >= 0")
+    total = weights.sum()
+    shares = weights / total if total > 0 else np.full(weights.size, 1 / weights.size)
+    exact = shares * (PROBABILITY_SUM - weights.size)
+    frequencies = np.floor(exact).astype(np.int64)
+    missing = PROBABILITY_SUM - weights.size - int(frequencies.sum())
+    order = np.argsort(-(exact - frequencies), kind="stable")
+    frequencies[order[:missing]] += 1
+    return frequencies + 1
+
+
+def table_of_counts(values: ArrayLike, counts: ArrayLike) -> Table:
+    """The smallest table (16 to 256 entries, centred on 0) within 0.05 % of the cheapest for these counts.
+
+    `values` are distinct integers, `counts` their weights. Values outside the run are escaped at 16 bits more.
+    """
+    v, n = np.asarray(values, np.int64), np.asarray(counts, np.float64)
+    candidates = [_table_of_size(v, n, size) for size in TABLE_SIZES]
+    cheapest = min(cost for _, cost in candidates)
+    return next(table for table, cost in candidates if cost <= cheapest * (1 + _SIZE_TOLERANCE) + 1e-9)
+
+
+def _table_of_size(values: NDArray[np.int64], counts: NDArray[np.float64], size: int) -> tuple[Table, float]:
+    first = -(size // 2 - 1)
+    entries = np.where((values >= first) & (values < first + size - 1), values - first, size - 1)
+    weights = np.bincount(entries, counts, minlength=size)
+    frequencies = frequencies_of_counts(weights)
+    cost = float(-(weights * np.log2(frequencies / PROBABILITY_SUM)).sum() + _ESCAPE_BITS * weights[-1])
+    return Table(first, tuple(int(f) for f in frequencies)), cost
+
+
+def table_set(tables: Sequence[Table]) -> TableSet:
+    """A `TableSet` of these tables, in order."""
+    return TableSet(tuple(tables))

@@ -1,0 +1,56 @@
+"""Rates, computed from the bytes of a file and nothing else: the only place that does this arithmetic.
+
+The whole file counts, headers and metadata included. `data` is the file itself or its length in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def bits_per_pixel(data: bytes | int, shape: Sequence[int]) -> float:
+    """Bits of the file per pixel of an image of `shape` (h, w) or (h, w, c); a pixel is one position, not one sample.
+
+    Raises `ValueError` for an empty or differently shaped image.
+
+    >>> bits_per_pixel(b"abc", (4, 3, 3))
+    2.0
+    """
+    if len(shape) not in (2, 3) or min(shape) < 1:
+        raise ValueError(
+            f"shape {tuple(shape)} is not that of an image; allowed is (height, width) or (height, width, channels), "
+            "each at least 1: pass the samples' shape"
+        )
+    return 8 * _num_bytes(data) / (shape[0] * shape[1])
+
+
+def kilobits_per_second(data: bytes | int, duration_seconds: float) -> float:
+    """Thousands of bits of the file per second of sound. Raises `ValueError` for a duration that is not above 0.
+
+    >>> kilobits_per_second(16_000, 4.0)
+    32.0
+    """
+    if not duration_seconds > 0:
+        raise ValueError(
+            f"duration is {duration_seconds} s; allowed is above 0: pass the number of samples over the sample rate"
+        )
+    return 8 * _num_bytes(data) / 1000 / duration_seconds
+
+
+def compression_ratio(data: bytes | int, raw_bytes: int) -> float:
+    """Bytes of the uncompressed samples per byte of the file. Raises `ValueError` for an empty file.
+
+    >>> compression_ratio(b"abc", 12)
+    4.0
+    """
+    num_bytes = _num_bytes(data)
+    if num_bytes == 0:
+        raise ValueError("the file has 0 bytes; a ratio needs at least 1: check that encoding succeeded")
+    return raw_bytes / num_bytes
+
+
+def _num_bytes(data: bytes | int) -> int:
+    num_bytes = data if isinstance(data, int) else len(data)
+    if num_bytes < 0:
+        raise ValueError(f"the file has {num_bytes} bytes; allowed is 0 and more: pass the bytes or their number")
+    return num_bytes

@@ -1,0 +1,252 @@
+"""`Image` from arrays, tensors and Pillow: what is kept, what is resolved, what is refused."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from laconic.codecs.errors import UnsupportedSignalError
+from laconic.codecs.media import Image
+
+ICC = bytes(range(256)) * 2
+ORIENTATION = 0x0112
+
+
+def exif_block() -> bytes:
+    exif = PillowImage.Exif()
+    exif[ORIENTATION] = 6
+    return exif.tobytes()
+
+
+def through_file(picture: PillowImage.Image, file_format: str, **options: object) -> Image:
+    buffer = io.BytesIO()
+    picture.save(buffer, file_format, **options)
+    return Image.from_pillow(PillowImage.open(buffer))
+
+
+def png(width: int, height: int, bit_depth: int, colour_type: int, rows: list[bytes]) -> io.BytesIO:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, bit_depth, colour_type, 0, 0, 0)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+
+
+@pytest.mark.parametrize(
+    ("shape", "mode"), [((2, 3), "L"), ((2, 3, 1), "L"), ((2, 3, 2), "LA"), ((2, 3, 3), "RGB"), ((2, 3, 4), "RGBA")]
+)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_from_array_keeps_samples(shape, mode, dtype):
+    array = np.arange(np.prod(shape), dtype=dtype).reshape(shape)
+    image = Image.from_array(array)
+    assert (image.height, image.width, image.mode) == (2, 3, mode)
+    assert image.bit_depth == array.itemsize * 8
+    assert np.array_equal(image.samples.reshape(shape), array)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int16, np.bool_, ">u2"])
+def test_from_array_bad_dtype_is_refused(dtype):
+    with pytest.raises(UnsupportedSignalError, match="allowed are uint8 and uint16"):
+        Image.from_array(np.zeros((2, 2, 3), dtype))
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 2, 5), (2, 2, 0), (0, 2, 3), (1, 2, 2, 3)])
+def test_from_array_bad_shape_is_refused(shape):
+    with pytest.raises(UnsupportedSignalError, match="has shape"):
+        Image.from_array(np.zeros(shape, np.uint8))
+
+
+def test_image_of_a_list_is_refused():
+    with pytest.raises(UnsupportedSignalError, match="samples are list"):
+        Image([[1]])
+
+
+def test_asarray_of_grey_has_no_channel_axis():
+    assert np.asarray(Image.from_array(np.zeros((2, 3), np.uint8))).shape == (2, 3)
+
+
+def test_equality_sees_samples_dtype_and_metadata():
+    array = np.zeros((2, 2, 3), np.uint8)
+    assert Image(array) == Image(array.copy())
+    assert Image(array) != Image(array + 1)
+    assert Image(array) != Image(array.astype(np.uint16))
+    assert Image(array) != Image(array, {"icc": ICC})
+    assert Image(array) != "image"
+
+
+def test_from_array_torch_tensor_is_channels_first():
+    torch = pytest.importorskip("torch")
+    tensor = torch.arange(24, dtype=torch.uint8).reshape(3, 2, 4)
+    image = Image.from_array(tensor)
+    assert image.samples.shape == (2, 4, 3)
+    assert np.array_equal(image.samples, tensor.permute(1, 2, 0).numpy())
+    assert Image.from_array(tensor[0]).mode == "L"
+    assert Image.from_array(tensor.to(torch.uint16)).bit_depth == 16
+
+
+def test_from_array_tensor_subclass_of_another_module_is_channels_first():
+    torch = pytest.importorskip("torch")
+    kind = type("Picture", (torch.Tensor,), {"__module__": "elsewhere"})
+    assert Image.from_array(torch.zeros((3, 2, 4), dtype=torch.uint8).as_subclass(kind)).samples.shape == (2, 4, 3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int64"])
+def test_from_array_tensor_of_bad_dtype_is_refused(dtype):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(UnsupportedSignalError, match=f"torch.{dtype}"):
+        Image.from_array(torch.zeros((3, 2, 2), dtype=getattr(torch, dtype)))
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_from_pillow_direct_mode_round_trip(mode):
+    channels = len(mode)
+    array = np.arange(6 * channels, dtype=np.uint8).reshape(2, 3, channels)
+    image = Image.from_array(array)
+    assert Image.from_pillow(image.to_pillow()) == image
+    assert through_file(image.to_pillow(), "PNG") == image
+
+
+def test_from_pillow_samples_are_writable():
+    assert Image.from_pillow(PillowImage.new("RGB", (2, 2))).samples.flags.writeable
+
+
+def test_from_pillow_one_bit_becomes_grey():
+    picture = PillowImage.new("1", (3, 2), 1)
+    image = through_file(picture, "PNG")
+    assert image.mode == "L"
+    assert (image.samples == 255).all()
+
+
+def test_from_pillow_palette_becomes_rgb():
+    picture = PillowImage.new("P", (2, 1))
+    picture.putpalette([10, 20, 30, 40, 50, 60])
+    picture.putdata([0, 1])
+    image = through_file(picture, "PNG")
+    assert image.samples.tolist() == [[[10, 20, 30], [40, 50, 60]]]
+
+
+def test_from_pillow_palette_with_transparency_becomes_rgba():
+    picture = PillowImage.new("P", (2, 1))
+    picture.putpalette([10, 20, 30, 40, 50, 60])
+    picture.putdata([0, 1])
+    image = through_file(picture, "PNG", transparency=1)
+    assert image.samples.tolist() == [[[10, 20, 30, 255], [40, 50, 60, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("mode", "key", "other", "target"), [("L", 7, 9, "LA"), ("RGB", (1, 2, 3), (4, 5, 6), "RGBA"), ("1", 0, 1, "LA")]
+)
+def test_from_pillow_transparent_colour_becomes_alpha(mode, key, other, target):
+    picture = PillowImage.new(mode, (2, 1), other)
+    picture.putpixel((0, 0), key)
+    image = through_file(picture, "PNG", transparency=key)
+    assert image.mode == target
+    assert image.samples[0, :, -1].tolist() == [0, 255]
+
+
+@pytest.mark.parametrize(("mode", "target"), [("YCbCr", "RGB"), ("HSV", "RGB"), ("RGBX", "RGB"), ("PA", "RGBA")])
+def test_from_pillow_other_modes_are_converted(mode, target):
+    assert Image.from_pillow(PillowImage.new(mode, (2, 2))).mode == target
+
+
+@pytest.mark.parametrize(("mode", "target"), [("La", "LA"), ("RGBa", "RGBA")])
+def test_from_pillow_premultiplied_alpha_is_undone(mode, target):
+    picture = PillowImage.new(target, (2, 2), (100, 128) if target == "LA" else (100, 100, 100, 128))
+    image = Image.from_pillow(picture.convert(mode))
+    assert image.mode == target
+    assert abs(int(image.samples[0, 0, 0]) - 100) <= 1
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB", "I", "F"])
+def test_from_pillow_undecided_modes_are_refused(mode):
+    with pytest.raises(UnsupportedSignalError, match=f"pixel mode {mode} "):
+        Image.from_pillow(PillowImage.new(mode, (2, 2)))
+
+
+def test_from_pillow_16_bit_grey_png_is_kept():
+    array = np.array([[0, 258, 65535]], np.uint16)
+    image = Image.from_pillow(PillowImage.open(png(3, 1, 16, 0, [array.astype(">u2").tobytes()])))
+    assert image.samples.dtype == np.uint16
+    assert np.array_equal(np.asarray(image), array)
+
+
+@pytest.mark.parametrize("byte_order", ["<", ">"])
+def test_from_pillow_16_bit_grey_in_memory_is_kept(byte_order):
+    mode = {"<": "I;16", ">": "I;16B"}[byte_order]
+    picture = PillowImage.frombytes(mode, (2, 1), np.array([1, 515], byte_order + "u2").tobytes())
+    assert np.asarray(Image.from_pillow(picture)).tolist() == [[1, 515]]
+
+
+def test_from_pillow_16_bit_pgm_is_kept():
+    image = Image.from_pillow(PillowImage.open(io.BytesIO(b"P5 2 1 65535\n\x00\x01\x02\x03")))
+    assert image.bit_depth == 16
+    assert np.asarray(image).tolist() == [[1, 515]]
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_from_pillow_16_bit_colour_png_is_refused(colour_type, channels):
+    with pytest.raises(UnsupportedSignalError, match="16-bit colour"):
+        Image.from_pillow(PillowImage.open(png(1, 1, 16, colour_type, [bytes(range(2 * channels))])))
+
+
+def test_from_pillow_16_bit_ppm_is_refused():
+    with pytest.raises(UnsupportedSignalError, match="16-bit colour"):
+        Image.from_pillow(PillowImage.open(io.BytesIO(b"P6 1 1 65535\n\x00\x01\x02\x03\x04\x05")))
+
+
+def test_from_pillow_16_bit_sgi_is_refused():
+    header = struct.pack(">HBBHHHHII", 474, 0, 2, 3, 1, 1, 3, 0, 65535).ljust(512, b"\0")
+    with pytest.raises(UnsupportedSignalError, match="16-bit colour"):
+        Image.from_pillow(PillowImage.open(io.BytesIO(header + bytes(6))))
+
+
+@pytest.mark.parametrize("file_format", ["BMP", "TIFF", "PPM"])
+def test_from_pillow_8_bit_file_with_16_in_its_layout_is_read(file_format):
+    # A row of 544 pixels takes 1632 bytes, which a search for "16" in the tile took for a bit depth.
+    assert through_file(PillowImage.new("RGB", (544, 3)), file_format).samples.shape == (3, 544, 3)
+
+
+def test_from_pillow_5_6_5_bit_bmp_is_read():
+    # BITMAPINFOHEADER with 16 bits per pixel and masks for 5, 6 and 5 bits; one red pixel, padded to 4 bytes.
+    header = struct.pack("<IiiHHIIiiII", 40, 1, 1, 1, 16, 3, 4, 0, 0, 0, 0) + struct.pack("<III", 0xF800, 0x7E0, 0x1F)
+    data = b"BM" + struct.pack("<IHHI", 14 + len(header) + 4, 0, 0, 14 + len(header)) + header + b"\x00\xf8\x00\x00"
+    assert Image.from_pillow(PillowImage.open(io.BytesIO(data))).samples.tolist() == [[[255, 0, 0]]]
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "TIFF"])
+def test_from_pillow_keeps_icc_and_exif(file_format):
+    picture = PillowImage.new("RGB", (16, 16))
+    image = through_file(picture, file_format, icc_profile=ICC, exif=exif_block())
+    assert image.metadata["icc"] == ICC
+    assert image.metadata["exif"].startswith(b"Exif\0\0")
+    exif = PillowImage.Exif()
+    exif.load(image.metadata["exif"])
+    assert dict(exif) == {ORIENTATION: 6}
+
+
+def test_from_pillow_does_not_turn_pixels():
+    picture = PillowImage.new("RGB", (5, 2))
+    assert through_file(picture, "PNG", exif=exif_block()).samples.shape == (2, 5, 3)
+
+
+def test_from_pillow_plain_tiff_has_no_exif():
+    assert dict(through_file(PillowImage.new("RGB", (3, 3)), "TIFF").metadata) == {}
+
+
+def test_to_pillow_carries_metadata():
+    image = Image(np.zeros((2, 2, 3), np.uint8), {"icc": ICC, "exif": exif_block()})
+    assert Image.from_pillow(image.to_pillow()) == image
+
+
+def test_to_pillow_16_bit_grey_round_trip():
+    image = Image.from_array(np.array([[1, 40000]], np.uint16))
+    assert Image.from_pillow(image.to_pillow()) == image
+
+
+def test_to_pillow_16_bit_colour_is_refused():
+    with pytest.raises(UnsupportedSignalError, match="16-bit RGB"):
+        Image.from_array(np.zeros((2, 2, 3), np.uint16)).to_pillow()

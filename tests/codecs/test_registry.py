@@ -1,0 +1,174 @@
+"""Names to codecs: parsing, the errors of each mistake, plugins, and that nothing is imported too early."""
+
+import dataclasses
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from types import SimpleNamespace
+from typing import ClassVar, Literal
+
+import pytest
+
+from laconic.codecs import registry
+from laconic.codecs.errors import CodecError, MissingDependencyError, UnknownCodecError
+from laconic.codecs.external import Avif, Jpeg, Jpeg2000, WebP
+from laconic.codecs.registry import available_codecs, codec_class, make_codec
+
+
+@dataclasses.dataclass(frozen=True)
+class Plugin:
+    size: int
+    fraction: float | None = None
+    label: int | str = "a"
+    kind: Literal["fast", "small", 3] = "fast"
+    layers: tuple[int, ...] = ()
+    name: ClassVar[str] = "plugin"
+
+
+def not_a_class() -> None:
+    pass
+
+
+@pytest.fixture
+def plugins(monkeypatch):
+    """Entry points as an installed package would bring them."""
+    sys.modules["laconic_test_plugin"] = SimpleNamespace(Plugin=Plugin, not_a_class=not_a_class)
+    values = {
+        "plugin": "laconic_test_plugin:Plugin",
+        "function": "laconic_test_plugin:not_a_class",
+        "gone": "laconic_test_plugin:Gone",
+        "absent": "laconic_absent_module:Codec",
+        "jpeg": "laconic_test_plugin:Plugin",
+    }
+    found = [EntryPoint(name, value, registry.GROUP) for name, value in values.items()]
+    monkeypatch.setattr(registry, "entry_points", lambda group: found if group == "laconic.codecs" else [])
+    yield
+    del sys.modules["laconic_test_plugin"]
+
+
+def test_available_codecs_are_sorted_and_hold_ours():
+    names = available_codecs()
+    assert list(names) == sorted(names)
+    assert {"avif", "jpeg", "jpeg2000", "sandwich", "webp"} <= set(names)
+
+
+@pytest.mark.parametrize("codec", [Avif(), Jpeg(), Jpeg2000(), WebP()])
+def test_name_of_a_codec_is_its_key(codec):
+    assert make_codec(codec.name) == codec
+    assert codec_class(codec.name) is type(codec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "codec"),
+    [
+        ("jpeg", Jpeg()),
+        (" jpeg ", Jpeg()),
+        ("jpeg:quality=25,optimize=false", Jpeg(quality=25, optimize=False)),
+        ("jpeg:quality = 25, progressive = true", Jpeg(quality=25, progressive=True)),
+        ("jpeg:subsampling=4:4:4", Jpeg(subsampling="4:4:4")),
+        ("jpeg2000:rate=8", Jpeg2000(rate=8.0)),
+        ("avif:tune=none,quality=30", Avif(quality=30)),
+        ("avif:tune=psnr", Avif(tune="psnr")),
+        ("webp:lossless=true", WebP(lossless=True)),
+    ],
+)
+def test_make_codec_parses_options(spec, codec):
+    assert make_codec(spec) == codec
+
+
+@pytest.mark.parametrize("spec", ["", "jpg", "JPEG", "jpeg2000 rate=3"])
+def test_unknown_name_lists_the_known_ones(spec):
+    with pytest.raises(UnknownCodecError, match=r"is unknown; known are .*avif, .*jpeg, .*webp"):
+        make_codec(spec)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["size=3", "quality", "=3", ",", "quality=25,", "quality=25,quality=26", "name=x", "quality=25;optimize=true"],
+)
+def test_bad_option_is_named(text):
+    with pytest.raises(CodecError, match="codec 'jpeg'"):
+        make_codec(f"jpeg:{text}")
+
+
+def test_unknown_option_lists_the_known_ones():
+    with pytest.raises(CodecError, match=r"got 'size=3'.*optimize, progressive, quality, subsampling"):
+        make_codec("jpeg:size=3")
+
+
+@pytest.mark.parametrize(
+    ("spec", "match"),
+    [
+        ("jpeg:quality=high", "option quality of codec 'jpeg' is 'high'; allowed is int"),
+        ("jpeg:quality=25.5", "is '25.5'; allowed is int"),
+        ("jpeg:quality=", "is ''; allowed is int"),
+        ("jpeg:optimize=yes", "is 'yes'; allowed is bool"),
+        ("jpeg2000:rate=x", "is 'x'; allowed is float"),
+        ("jpeg:quality=101", "JPEG quality is 101"),
+        ("jpeg2000:rate=nan", "rate is nan"),
+        ("avif:tune=best", "AVIF tune is 'best'"),
+    ],
+)
+def test_bad_value_is_named_with_what_is_allowed(spec, match):
+    with pytest.raises(CodecError, match=match):
+        make_codec(spec)
+
+
+def test_plugins_are_available(plugins):
+    assert "plugin" in available_codecs()
+    assert make_codec("plugin:size=3") == Plugin(size=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("fraction=0.5", {"fraction": 0.5}),
+        ("fraction=none", {"fraction": None}),
+        ("label=7", {"label": 7}),
+        ("label=x", {"label": "x"}),
+        ("kind=small", {"kind": "small"}),
+        ("kind=3", {"kind": 3}),
+    ],
+)
+def test_types_of_plugin_fields_are_followed(plugins, text, expected):
+    assert make_codec(f"plugin:size=3,{text}") == Plugin(size=3, **expected)
+
+
+@pytest.mark.parametrize("text", ["fraction=x", "kind=slow", "layers=1"])
+def test_value_outside_the_type_of_a_plugin_field_is_refused(plugins, text):
+    with pytest.raises(CodecError, match=f"option {text.split('=')[0]} of codec 'plugin'"):
+        make_codec(f"plugin:size=3,{text}")
+
+
+def test_built_in_name_cannot_be_taken_over(plugins):
+    assert make_codec("jpeg") == Jpeg()
+
+
+def test_missing_required_option_is_named(plugins):
+    with pytest.raises(CodecError, match=r"codec 'plugin' is incomplete: .*'size'"):
+        make_codec("plugin")
+
+
+def test_plugin_that_is_no_dataclass_is_refused(plugins):
+    with pytest.raises(CodecError, match="allowed is a frozen dataclass"):
+        make_codec("function")
+
+
+def test_plugin_whose_class_is_gone_is_named(plugins):
+    with pytest.raises(CodecError, match="laconic_test_plugin:Gone, which does not exist"):
+        make_codec("gone")
+
+
+def test_plugin_that_cannot_be_imported_names_the_command(plugins):
+    with pytest.raises(MissingDependencyError, match=r"laconic_absent_module.*pip install"):
+        make_codec("absent")
+
+
+def test_registry_imports_no_codec_library_by_itself():
+    code = (
+        "import sys; import laconic.codecs; before = set(sys.modules)\n"
+        "from laconic.codecs.registry import available_codecs; available_codecs()\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "assert not new & {'PIL', 'numpy', 'torch'}, new"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
