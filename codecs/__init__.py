@@ -1,0 +1,77 @@
+"""Signals <-> latents <-> bytes.
+
+In reading order: `media` (`Image`, a signal with its metadata), `codec` (the interfaces), `sandwich` (our codec, one
+file that joins the following), `wavelet` and `transform` (picture <-> coefficients), `quantizer` (quality -> step),
+`latent` (the integers), `lcn` (latent <-> .lcn file), `model` and `zoo` (what is learned, and where it is found),
+`training` and `fitting` (a model of your own pictures), `files` (media files; the functions most people need), `pillow`
+(a plugin), `registry` and `external` (codecs by name, those of other libraries), `checks` (the laws of a codec as a
+test kit). The kernels are in `native/`. Names are loaded on first use, so that listing models does not import numpy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from laconic.codecs.errors import (
+    CodecError,
+    MissingDependencyError,
+    UnknownCodecError,
+    UnknownModelError,
+    UnsupportedSignalError,
+    WeightsError,
+)
+
+if TYPE_CHECKING:
+    from laconic.codecs.codec import Codec, LatentCodec
+    from laconic.codecs.files import decode, encode
+    from laconic.codecs.files import read_image as open
+    from laconic.codecs.files import write_image as save
+    from laconic.codecs.fitting import FitOptions, fit
+    from laconic.codecs.latent import Latent
+    from laconic.codecs.media import Image
+    from laconic.codecs.model import Model
+    from laconic.codecs.sandwich import Sandwich
+
+_LAZY = {
+    "Codec": "codec:Codec",
+    "FitOptions": "fitting:FitOptions",
+    "Image": "media:Image",
+    "Latent": "latent:Latent",
+    "LatentCodec": "codec:LatentCodec",
+    "Model": "model:Model",
+    "Sandwich": "sandwich:Sandwich",
+    "decode": "files:decode",
+    "encode": "files:encode",
+    "fit": "fitting:fit",
+    "open": "files:read_image",
+    "save": "files:write_image",
+}
+
+__all__ = [
+    "Codec",
+    "CodecError",
+    "FitOptions",
+    "Image",
+    "Latent",
+    "LatentCodec",
+    "MissingDependencyError",
+    "Model",
+    "Sandwich",
+    "UnknownCodecError",
+    "UnknownModelError",
+    "UnsupportedSignalError",
+    "WeightsError",
+    "decode",
+    "encode",
+    "fit",
+    "open",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        module, _, attribute = _LAZY[name].partition(":")
+        return getattr(import_module(f"laconic.codecs.{module}"), attribute)
+    raise AttributeError(f"module 'laconic.codecs' has no attribute {name!r}")

@@ -1,4 +1,5 @@
-"""The laws of a codec as a test kit, for ours and for plugins: `check_codec(MyCodec(), sample_images())`.
+"""The laws of a codec as a test kit, for ours and for plugins: `check_codec(MyCodec(), sample_images())`, or
+`sample_sounds()`.
 
 A function returns when the law holds and raises `LawBroken` with one sentence when not. Errors that a codec raises by
 itself on a whole, undamaged signal pass through unchanged. A crash of the process or an endless loop on damaged data
@@ -20,17 +21,18 @@ from numpy.typing import NDArray
 
 from laconic.codecs.codec import Codec, LatentCodec
 from laconic.codecs.errors import CodecError
-from laconic.codecs.media import Image, Samples
+from laconic.codecs.media import Audio, Image, Samples
 from laconic.entropy.errors import BitstreamError
 
 _NUM_RANDOM_CUTS = 8
 _NUM_FLIPS = 48
 _SIZES = ((1, 1), (1, 7), (7, 1), (17, 33), (40, 48))
 _CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+_SOUND_LENGTHS = (1, 7, 1151, 6001)
 
 
 class Signal(Protocol):
-    """What the laws need of a signal: a dataclass (`Image`) with its samples in an array."""
+    """What the laws need of a signal: a dataclass (`Image`, `Audio`) with its samples in an array."""
 
     @property
     def samples(self) -> NDArray[Any]: ...
@@ -149,6 +151,29 @@ def sample_images(modes: Iterable[str] = ("L", "RGB"), *, seed: int = 0) -> tupl
     """
     rng = np.random.default_rng(seed)
     return tuple(Image(_sample_array(rng, (*size, _CHANNELS[mode]))) for mode in modes for size in _SIZES)
+
+
+def sample_sounds(
+    sample_rates: Iterable[int] = (8000, 16000, 44100, 48000), *, num_channels: Iterable[int] = (1, 2), seed: int = 0
+) -> tuple[Audio, ...]:
+    """Short sounds: tones with some noise, in lengths that break codecs (one sample, odd), and silence.
+
+    Not among them: 0 samples, which some formats do not hold. The same seed gives the same sounds.
+    """
+    rng = np.random.default_rng(seed)
+    sounds = []
+    for rate in sample_rates:
+        for channels in num_channels:
+            sounds += [Audio(_tones(rng, (channels, length), rate), rate) for length in _SOUND_LENGTHS]
+            sounds.append(Audio(np.zeros((channels, 2000), np.float32), rate))
+    return tuple(sounds)
+
+
+def _tones(rng: np.random.Generator, shape: tuple[int, int], rate: int) -> NDArray[np.float32]:
+    """(channels, t) below full scale, a chord of its own in each channel."""
+    c, t = np.ogrid[: shape[0], : shape[1]]
+    chord = sum(np.sin(2 * np.pi * (f + 30 * c) * t / rate + c) for f in (220, 331, 1250))
+    return (0.2 * chord + rng.normal(0, 0.01, shape)).astype(np.float32)
 
 
 def _sample_array(rng: np.random.Generator, shape: tuple[int, int, int]) -> Samples:

@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 
 from laconic.codecs import wavelet
 from laconic.codecs.errors import CodecError
-from laconic.codecs.media import Image
+from laconic.codecs.media import Audio, Image, Signal
 from laconic.codecs.model import Model
 from laconic.codecs.quantizer import step_of_code
-from laconic.codecs.transform import packets_of
+from laconic.codecs.transform import form_of, num_colors, packets_of
 from laconic.codecs.wavelet import Tree
 from laconic.entropy import ContextModel, TableSet, table_of_counts
 from laconic.entropy.contexts import (
@@ -39,52 +40,61 @@ _CODES_PER_OCTAVE = 16
 _SMALLEST_SCALE_LOG2 = -4  # scale / step of table 0
 _CODE_OF_UNIT_STEP = 12 * _CODES_PER_OCTAVE  # step code of step 1 (quantizer.py)
 _CODE_BIAS = _CODE_OF_UNIT_STEP - _SMALLEST_SCALE_LOG2 * _CODES_PER_OCTAVE
-_FITTED_BANDS = range(9, 27)  # step codes 72 to 215, around those of quality 1 to 100
+_FITTED_BANDS = range(9, 30)  # step codes 72 to 239, around those of quality 1 to 100
 _WEIGHT_BANDS = (13, 16, 18, 20, 22)
 _COUNTED = 400  # magnitudes with a count of their own
 _PRIOR_SYMBOLS = 30.0
-_MAX_COEFFICIENTS = 40_000_000
+_MAX_SAMPLES = 40_000_000
+_SOUND_UNIT = 1 / 32
+_MAX_CUTS = 16
+_MAX_REACH = 512  # earlier channels that a pass may look at
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class FitOptions:
-    """Structure of the model. `pass_ends` and `group_ends` None: cut at the resolutions of the tree.
+    """Structure of the model. `pass_ends` and `group_ends` None: cut at the blocks, and at 64 of them at most.
 
-    `blocks`: "resolution" keeps each resolution to itself (cheap; the first groups are a small picture), "dense" mixes
-    all channels. `rounding`: the quantiser's, 0.5 is plain rounding.
+    `tree` None: three dyadic levels for pictures, two for cubes (c, h, w), eight full ones for sound, five for cubes
+    (c, t). `blocks`: "resolution" keeps each resolution to itself (cheap; the first groups are a small picture), "band"
+    mixes only the planes of each band, "dense" mixes all channels; None: "resolution" for pictures, else "band".
+    `rounding`: the quantiser's, 0.5 is plain rounding.
     """
 
-    tree: Tree = field(default_factory=lambda: wavelet.dyadic_tree(2, 3))
-    blocks: Literal["resolution", "dense"] = "resolution"
+    tree: Tree | None = None
+    blocks: Literal["resolution", "band", "dense"] | None = None
     pass_ends: tuple[int, ...] | None = None
     group_ends: tuple[int, ...] | None = None
-    rounding: float = 0.4
+    rounding: float = 0.375
 
 
-def fit(images: Iterable[Image], name: str, options: FitOptions | None = None) -> Model:
-    """A model fitted to images of one kind (all grey or all RGB; alpha is ignored).
+def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None) -> Model:
+    """A model fitted to signals of one kind: all grey pictures, all RGB (alpha is ignored), all sounds with as many
+    channels, or all cubes with as many planes.
 
-    Raises `CodecError` for no images or images of different kinds.
+    Raises `CodecError` for no signals or signals of different kinds.
     """
     options = options or FitOptions()
-    packets = _collect(images, options.tree)
-    num_planes = len(packets[0]) // options.tree.num_bands**options.tree.depth
-    blocks = options.tree.block_sizes(num_planes)
-    ends = tuple(int(e) for e in np.cumsum(blocks))
-    analysis, synthesis = _principal_axes(packets, _noise_gains(options.tree, num_planes), blocks, options)
-    coefficients = [_project(analysis, p) for p in packets]
+    kept = _kept(signals)
+    kind, num_planes = form_of(kept[0]).kind, _num_planes(kept[0])
+    tree = options.tree or _default_tree(kept[0])
+    offsets, unit = _normalisation(kept, kind, num_planes)
+    packets = [packets_of(signal, tree, num_planes, offsets) / np.float32(unit) for signal in kept]
+    blocks = _block_sizes(tree, num_planes, options.blocks or ("resolution" if kind == "image" else "band"))
+    ends = _cuts(blocks)
+    gains = _noise_gains(tree, num_planes)
+    analysis, synthesis = _principal_axes(packets, gains, blocks, symmetric=kind == "sound" and num_planes == 2)
     statistics = _Statistics(
-        coefficients,
+        [_project(analysis, p) for p in packets],
         pass_ends=options.pass_ends or ends,
-        num_predicted=num_planes if options.blocks == "resolution" else 0,
+        num_predicted=num_planes if tree.dimensions == 2 and blocks[0] == num_planes else 0,
         rounding=options.rounding,
     )
     return Model(
         name=name,
         num_planes=num_planes,
-        tree=options.tree,
+        tree=tree,
         analysis=analysis,
         synthesis=synthesis,
         group_ends=options.group_ends or ends,
@@ -92,22 +102,68 @@ def fit(images: Iterable[Image], name: str, options: FitOptions | None = None) -
         scale_codes=statistics.value_codes,
         shrink=statistics.shrink(),
         contexts=statistics.context_model(),
+        offsets=offsets,
+        unit=unit,
+        kind=kind,
     )
 
 
-def _collect(images: Iterable[Image], tree: Tree) -> list[NDArray[np.float32]]:
-    packets: list[NDArray[np.float32]] = []
+def _kept(signals: Iterable[Signal]) -> list[Signal]:
+    """As many signals as the fit has room for, all of one kind."""
+    kept: list[Signal] = []
     total = 0
-    for image in images:
-        packets.append(packets_of(image, tree))
-        if len(packets[-1]) != len(packets[0]):
-            raise CodecError(f"picture {len(packets)} is {image.mode}, the first is not; fit one model for each kind")
-        total += packets[-1].size
-        if total > _MAX_COEFFICIENTS:
+    for signal in signals:
+        kept.append(signal)
+        if (form_of(signal).kind, _num_planes(signal)) != (form_of(kept[0]).kind, _num_planes(kept[0])):
+            raise CodecError(
+                f"signal {len(kept)} has {_num_planes(signal)} planes, kind {form_of(signal).kind}, the first has "
+                f"{_num_planes(kept[0])}, kind {form_of(kept[0]).kind}; fit one model for each kind"
+            )
+        total += signal.samples.size
+        if total > _MAX_SAMPLES:
             break
-    if not packets:
-        raise CodecError("there is no picture to fit to; name a folder with at least one")
-    return packets
+    if not kept:
+        raise CodecError("there is no signal to fit to; name a folder with at least one")
+    return kept
+
+
+def _num_planes(signal: Signal) -> int:
+    return num_colors(signal) if isinstance(signal, Image) else len(signal.samples)
+
+
+def _default_tree(signal: Signal) -> Tree:
+    if isinstance(signal, Image):
+        return wavelet.dyadic_tree(2, 3)
+    if isinstance(signal, Audio):
+        return wavelet.full_tree(1, 8)
+    return wavelet.dyadic_tree(2, 2) if signal.samples.ndim == 3 else wavelet.full_tree(1, 5)
+
+
+def _normalisation(signals: Sequence[Signal], kind: str, num_planes: int) -> tuple[NDArray[np.float32], float]:
+    """Offsets of the planes and the unit of steps. A cube's unit is near four times its deviation, as a picture's is."""
+    if kind == "image":
+        return np.zeros(num_planes, np.float32), 1.0
+    if kind == "sound":
+        return np.zeros(num_planes, np.float32), _SOUND_UNIT
+    planes = np.concatenate([s.samples.reshape(num_planes, -1).astype(np.float64) for s in signals], axis=1)
+    offsets = planes.mean(1).astype(np.float32)
+    deviation = float(np.sqrt(planes.var(1).mean()))
+    return offsets, float(2.0 ** round(math.log2(4 * deviation))) if deviation > 0 else 1.0
+
+
+def _block_sizes(tree: Tree, num_planes: int, blocks: str) -> tuple[int, ...]:
+    """Channels that the projection mixes."""
+    num_bands = tree.num_bands**tree.depth
+    if blocks == "resolution":
+        return tree.block_sizes(num_planes)
+    return (num_planes,) * num_bands if blocks == "band" else (num_planes * num_bands,)
+
+
+def _cuts(blocks: tuple[int, ...]) -> tuple[int, ...]:
+    """Ends of passes and groups: those of the blocks, thinned to 16 where there are many."""
+    ends = [int(e) for e in np.cumsum(blocks)]
+    every = -(-len(ends) // _MAX_CUTS)
+    return tuple(ends[every - 1 :: every]) if len(ends) % every == 0 else (*ends[every - 1 : -1 : every], ends[-1])
 
 
 def _noise_gains(tree: Tree, num_planes: int) -> Floats:
@@ -118,25 +174,25 @@ def _noise_gains(tree: Tree, num_planes: int) -> Floats:
         impulse = np.zeros((d, *(side,) * tree.dimensions), np.float32)
         impulse[(channel, *(side // 2,) * tree.dimensions)] = 1
         gains[channel] = np.sqrt((wavelet.synthesize_extended(impulse, tree, 1).astype(np.float64) ** 2).sum())
-    at, out = 0, []
-    for leaf in tree.leaves:
-        count = tree.channels_of(leaf)
-        out.append(np.tile(gains[at : at + count], num_planes))
-        at += count
-    return np.concatenate(out)
+    return gains.repeat(num_planes)
 
 
 def _principal_axes(
-    packets: Sequence[NDArray[np.float32]], gains: Floats, blocks: tuple[int, ...], options: FitOptions
+    packets: Sequence[NDArray[np.float32]], gains: Floats, blocks: tuple[int, ...], *, symmetric: bool
 ) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...]]:
-    """Analysis matrices (axes times gains, largest variance first) and their inverses, one for each block."""
-    flat = [gains[:, None] * p.reshape(len(p), -1) for p in packets]
-    covariance = sum(f @ f.T for f in flat) / sum(f.shape[1] for f in flat)
-    sizes = blocks if options.blocks == "resolution" else (sum(blocks),)
+    """Analysis matrices (axes times gains, largest variance first) and their inverses, one for each block.
+
+    `symmetric`: the two planes of each band count as exchangeable, which makes the axes mid and side.
+    """
+    flat = np.concatenate([p.reshape(len(p), -1) for p in packets], axis=1)
     analysis, synthesis, lo = [], [], 0
-    for size in sizes:
+    for size in blocks:
         part = slice(lo, lo + size)
-        _, axes = np.linalg.eigh(covariance[part, part])
+        scaled = gains[part, None] * flat[part]
+        covariance = scaled @ scaled.T / scaled.shape[1]
+        if symmetric:
+            covariance = covariance + covariance[::-1, ::-1]
+        _, axes = np.linalg.eigh(covariance)
         axes = axes[:, ::-1].T
         axes *= np.sign(axes[np.arange(size), np.abs(axes).argmax(1)])[:, None]
         analysis.append(np.ascontiguousarray(axes * gains[part], np.float32))
@@ -203,7 +259,10 @@ class _Statistics:
     def _value_codes(self) -> NDArray[np.int16]:
         """Scale of each channel's values: that of a Laplace density with their mean magnitude."""
         means = np.abs(self._flat).mean(1, dtype=np.float64)
-        return np.round(_CODES_PER_OCTAVE * np.log2(np.maximum(means, 1e-9)) + _CODE_BIAS).astype(np.int16)
+        codes: NDArray[np.int16] = np.round(_CODES_PER_OCTAVE * np.log2(np.maximum(means, 1e-9)) + _CODE_BIAS).astype(
+            np.int16
+        )
+        return codes
 
     def _coded(self, band: int) -> list[NDArray[np.int32]]:
         """Symbols of every training signal at the centre of a step band."""
@@ -212,15 +271,14 @@ class _Statistics:
         for y in self._coefficients:
             q = (np.sign(y) * np.floor(np.abs(y) / step + self._rounding)).astype(np.int32)
             for c in range(self._num_predicted):
-                plane = np.ascontiguousarray(q[c]) if q.ndim == 3 else q[c][None]
-                q[c] = prediction_residuals(plane).reshape(q[c].shape)
+                q[c] = prediction_residuals(np.ascontiguousarray(q[c]))
             out.append(q)
         return out
 
     def _activity_weights(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         passes, d = len(self._pass_ends), self._pass_ends[-1]
         own, ring = np.zeros((2, passes, d), np.uint8)
-        normal = [_NormalEquations(2 * before) for before in (0, *self._pass_ends[:-1])]
+        normal = [_NormalEquations(2 * min(before, _MAX_REACH)) for before in (0, *self._pass_ends[:-1])]
         for band in _WEIGHT_BANDS:
             coded = self._coded(band)
             scale = np.maximum(np.concatenate([np.abs(q).reshape(d, -1) for q in coded], 1).mean(1), 0.02)
@@ -231,13 +289,15 @@ class _Statistics:
                 at_place = magnitudes.reshape(d, -1)
                 for k in range(1, passes):
                     before, end = self._pass_ends[k - 1], self._pass_ends[k]
-                    features = np.concatenate([at_place[:before], around[:before]]).astype(np.float32)
+                    seen = slice(max(0, before - _MAX_REACH), before)
+                    features = np.concatenate([at_place[seen], around[seen]]).astype(np.float32)
                     normal[k].add(features, np.minimum(relative[before:end].mean(0), 8))
         for k in range(1, passes):
             before = self._pass_ends[k - 1]
             weights = normal[k].solve()
             weights = np.round(255 * weights / max(weights.max(), 1e-9)).astype(np.uint8)
-            own[k, :before], ring[k, :before] = weights[:before], weights[before:]
+            reach = len(weights) // 2
+            own[k, before - reach : before], ring[k, before - reach : before] = weights[:reach], weights[reach:]
         return own, ring
 
     def _codes(self) -> tuple[NDArray[np.int16], NDArray[np.int8]]:

@@ -1,4 +1,4 @@
-"""The latent of a picture: integers on a coarse grid, exactly as they are in the file."""
+"""The latent of a signal: integers on a coarse grid, exactly as they are in the file."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ from laconic.codecs.quantizer import step_of_code
 
 @dataclass(frozen=True, eq=False)
 class Latent:
-    """`values`: (d, h, w) int32, channel 0 the most important.
+    """`values`: (d, h, w) int32, channel 0 the most important; of a sound or a one-dimensional cube (d, rows, t).
 
-    `size`: (height, width) of the picture in pixels; `bit_depth` 8 or 16 of its samples. `fingerprint` names the model,
-    `shrink` is its (d, 3) reconstruction rule at this step. `alpha` is the lossless alpha plane, (height, width), or
-    None. `damage` says what could not be read, where that was allowed; the integers there are 0.
+    `size`: (height, width) of a picture, (channels, samples) of a sound, all sides of a cube; `sample_type` is what its
+    samples are ("uint8", ...). `fingerprint` names the model, `unit` is its unit of steps, `shrink` its (d, 3)
+    reconstruction rule at this step. `sample_rate` in Hz is that of a sound, 0 of others. `alpha` is the lossless alpha
+    plane, (height, width), or None. `damage` says what could not be read, where that was allowed; the integers there are 0.
     """
 
     values: NDArray[np.int32]
     step_code: int
     fingerprint: bytes
     shrink: NDArray[np.float32]
-    size: tuple[int, int]
-    bit_depth: int = 8
+    size: tuple[int, ...]
+    sample_type: str = "uint8"
+    unit: float = 1.0
+    sample_rate: int = 0
     alpha: NDArray[Any] | None = None
     metadata: Mapping[str, bytes] = field(default_factory=dict)
     damage: tuple[str, ...] = ()
@@ -39,7 +42,7 @@ class Latent:
     @property
     def step(self) -> float:
         """Quantiser step in signal units."""
-        return float(step_of_code(self.step_code))
+        return float(step_of_code(self.step_code)) * self.unit
 
     def dequantize(self) -> NDArray[np.float32]:
         """(d, h, w) float32 in signal units (full scale = 1), so that latents of different quality mix in one batch."""
@@ -57,8 +60,8 @@ class Latent:
         )
         return (
             np.array_equal(self.values, other.values)
-            and (self.step_code, self.fingerprint, self.size, self.bit_depth)
-            == (other.step_code, other.fingerprint, other.size, other.bit_depth)
+            and (self.step_code, self.fingerprint, self.size, self.sample_type, self.sample_rate)
+            == (other.step_code, other.fingerprint, other.size, other.sample_type, other.sample_rate)
             and dict(self.metadata) == dict(other.metadata)
             and same_alpha
         )

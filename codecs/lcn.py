@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 from laconic.codecs.latent import Latent
 from laconic.codecs.model import Model
+from laconic.codecs.transform import Form, grid_of, misfit
 from laconic.codecs.zoo import load_model_of
 from laconic.entropy import BitstreamError, CorruptStreamError, Limits
 from laconic.entropy.container import (
@@ -30,24 +32,42 @@ from laconic.entropy.lossless import decode_plane, encode_plane
 from laconic.entropy.planes import CRC_BYTES, Span, TileDecoder, TileEncoder
 
 UNTILED_SIDE = 128  # grids up to this side, in latent places, are one tile
-DEFAULT_TILE_LOG2 = 6
+PICTURE_TILE_LOG2 = 6
+SOUND_TILE_LOG2 = 7
+_CODEC_NUMBERS = {"image": CodecNumber.IMAGE, "sound": CodecNumber.SOUND, "cube": CodecNumber.CUBE}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a latent is cut into segments. `tile_log2` None: one tile for small pictures, 64x64 places for large ones."""
+    """How a latent is cut into segments.
 
-    grouping: Literal["channels", "whole"] = "channels"
-    progression: Literal["group", "tile"] = "group"
+    None: pictures and cubes go by channel groups, in one tile where they are small, else in tiles of 64x64 places;
+    sounds go by time, 128 places a tile, all channels in one group.
+    """
+
+    grouping: Literal["channels", "whole"] | None = None
+    progression: Literal["group", "tile"] | None = None
     tile_log2: int | None = None
 
     def __post_init__(self) -> None:
-        if self.grouping not in ("channels", "whole"):
-            raise CodecError(f"grouping is {self.grouping!r}; allowed are 'channels' and 'whole'")
-        if self.progression not in ("group", "tile"):
-            raise CodecError(f"progression is {self.progression!r}; allowed are 'group' and 'tile'")
+        if self.grouping not in (None, "channels", "whole"):
+            raise CodecError(f"grouping is {self.grouping!r}; allowed are 'channels', 'whole' and None")
+        if self.progression not in (None, "group", "tile"):
+            raise CodecError(f"progression is {self.progression!r}; allowed are 'group', 'tile' and None")
         if self.tile_log2 is not None and not 3 <= self.tile_log2 <= 16:
             raise CodecError(f"tile_log2 is {self.tile_log2}; allowed is None or 3 to 16")
+
+    def resolved(self, kind: str, grid: tuple[int, int]) -> Layout:
+        """The same with every None replaced by the choice for this kind of signal, but for `tile_log2` of one tile."""
+        is_sound = kind == "sound"
+        tile_log2 = self.tile_log2
+        if tile_log2 is None and max(grid) > UNTILED_SIDE:
+            tile_log2 = SOUND_TILE_LOG2 if is_sound else PICTURE_TILE_LOG2
+        return Layout(
+            grouping=self.grouping or ("whole" if is_sound else "channels"),
+            progression=self.progression or ("tile" if is_sound else "group"),
+            tile_log2=tile_log2,
+        )
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,7 @@ class Tile:
     def cut(self, planes: NDArray[Any]) -> NDArray[Any]:
         return planes[..., self.top : self.bottom, self.left : self.right]
 
-    def pixels(self, factor: int, size: tuple[int, int]) -> Tile:
+    def pixels(self, factor: int, size: tuple[int, ...]) -> Tile:
         """The same bounds in pixels of a picture of this size."""
         return Tile(
             self.top * factor, self.left * factor, min(self.bottom * factor, size[0]), min(self.right * factor, size[1])
@@ -89,30 +109,30 @@ def group_bounds(model: Model, num_channels: int, *, whole: bool) -> tuple[int, 
 def pack(latent: Latent, model: Model, layout: Layout) -> bytes:
     """The latent as a file."""
     d, height, width = latent.values.shape
-    tile_log2 = layout.tile_log2
-    if tile_log2 is None and max(height, width) > UNTILED_SIDE:
-        tile_log2 = DEFAULT_TILE_LOG2
-    tiles = tiles_of(height, width, tile_log2)
+    layout = layout.resolved(model.kind, (height, width))
+    tiles = tiles_of(height, width, layout.tile_log2)
     encoders = [TileEncoder(tile.cut(latent.values), latent.step_code, model.contexts) for tile in tiles]
     bounds = group_bounds(model, d, whole=layout.grouping == "whole")
-    joined = len(tiles) == 1 and encoders[0].ideal_bits(0, d) / 8 < CRC_BYTES
-    segments = list(_latent_segments(encoders, bounds, layout, joined=joined))
+    joined = len(tiles) == 1 and width > 0 and encoders[0].ideal_bits(0, d) / 8 < CRC_BYTES
+    segments = list(_latent_segments(encoders, bounds, layout, joined=joined)) if width else []
     if latent.alpha is not None:
         alpha = latent.alpha.astype(np.int32)
-        cuts = (t.pixels(model.tree.factor, latent.size).cut(alpha) for t in tiles)
+        cuts = (t.pixels(model.tree.factor, alpha.shape).cut(alpha) for t in tiles)
         planes = (encode_plane(cut, model.contexts.tables) for cut in cuts)
         first = len(segments)
         segments += [write_segment(s, first + i, with_channels=False) for i, s in enumerate(planes)]
     header = Header(
-        codec=CodecNumber.IMAGE,
+        codec=_CODEC_NUMBERS[model.kind],
         fingerprint=latent.fingerprint,
         step_code=latent.step_code,
         shape=latent.size,
         flags=_flags(latent, layout, joined=joined),
-        tile_log2=tile_log2,
+        tile_log2=layout.tile_log2,
         stored_channels=d if d < model.num_channels else None,
         metadata=latent.metadata,
         index=index_of([len(s) for s in segments]),
+        sample_rate=latent.sample_rate,
+        sample_type=latent.sample_type,
     )
     return write_header(header) + b"".join(segments)
 
@@ -136,7 +156,7 @@ def _flags(latent: Latent, layout: Layout, *, joined: bool) -> Flag:
         (Flag.WHOLE, layout.grouping == "whole"),
         (Flag.TILE_MAJOR, layout.progression == "tile"),
         (Flag.ALPHA, latent.alpha is not None),
-        (Flag.DEEP, latent.bit_depth == 16),
+        (Flag.DEEP, latent.sample_type == "uint16"),
     ):
         flags |= flag if is_set else Flag(0)
     return flags
@@ -157,6 +177,14 @@ def unpack(
     return _Reader(source, header, found, channels, allow_partial=allow_partial).read(), found
 
 
+def _form_of(header: Header) -> Form:
+    if header.codec is CodecNumber.IMAGE:
+        return Form("image", header.shape, "uint16" if header.bit_depth == 16 else "uint8", 0)
+    return Form(
+        "sound" if header.codec is CodecNumber.SOUND else "cube", header.shape, header.sample_type, header.sample_rate
+    )
+
+
 class _Reader:
     """Reads the segments of one file in order, only as many as the wanted channels need."""
 
@@ -174,13 +202,16 @@ class _Reader:
         self._wanted = stored if channels is None else channels
         self._with_alpha = header.has_alpha and channels is None
         self._bounds = group_bounds(model, stored, whole=Flag.WHOLE in header.flags)
-        factor = model.tree.factor
-        self._grid = (-(-header.shape[0] // factor), -(-header.shape[1] // factor))
+        form = _form_of(header)
+        if reason := misfit(form, model):
+            raise CorruptStreamError(f"the file names model {model.name}, which does not fit: {reason}")
+        self._form, self._grid = form, grid_of(form, model)
         self._tiles = tiles_of(*self._grid, header.tile_log2)
         self._joined = Flag.JOINED in header.flags
         num_groups = 1 if self._joined else len(self._bounds) - 1
         tile_major = Flag.TILE_MAJOR in header.flags
-        self._order = list(segment_order(len(self._tiles), num_groups, tile_major=tile_major))
+        num_tiles = len(self._tiles) if self._grid[1] else 0
+        self._order = list(segment_order(num_tiles, num_groups, tile_major=tile_major))
         self._first_segment = source.position
         if header.index is not None and len(header.index) != len(self._order) + len(self._tiles) * header.has_alpha:
             raise CorruptStreamError(f"the index lists {len(header.index)} segments, the layout has another number")
@@ -190,15 +221,17 @@ class _Reader:
         decoders = [self._tile_decoder(tile, capacity) for tile in self._tiles]
         last = len(self._order) - 1
         if not self._with_alpha:
-            last = max(i for i, (_, group) in enumerate(self._order) if self._bounds[group] < self._wanted)
+            last = max(
+                (i for i, (_, group) in enumerate(self._order) if self._bounds[group] < self._wanted), default=-1
+            )
         for number, (tile, group) in enumerate(self._order[: last + 1]):
-            self._guarded(number, lambda n=number, t=tile, g=group: self._read_planes(n, decoders[t], g))
+            self._guarded(number, partial(self._read_planes, number, decoders[tile], group))
         alpha = self._read_alpha() if self._with_alpha else None
         if self._wanted == self._bounds[-1] and self._with_alpha == self._header.has_alpha:
             self._guarded(len(self._order), self._expect_end)
         values = np.empty((self._wanted, *self._grid), np.int32)
-        for tile, decoder in zip(self._tiles, decoders, strict=True):
-            tile.cut(values)[...] = decoder.values()
+        for bounds, decoder in zip(self._tiles, decoders, strict=True):
+            bounds.cut(values)[...] = decoder.values()
         return self._latent(values, alpha)
 
     def _tile_decoder(self, tile: Tile, capacity: int) -> TileDecoder:
@@ -214,19 +247,21 @@ class _Reader:
 
     def _read_alpha(self) -> NDArray[Any]:
         """The alpha plane, opaque where it cannot be read."""
-        largest = (1 << self._header.bit_depth) - 1
+        dtype = np.dtype(self._form.sample_type)
+        largest = int(np.iinfo(dtype).max)
         alpha = np.full(self._header.shape, largest, np.int32)
         for i, tile in enumerate(self._tiles):
             area = tile.pixels(self._model.tree.factor, self._header.shape).cut(alpha)
             number = len(self._order) + i
-            self._guarded(number, lambda n=number, a=area: self._read_alpha_tile(n, a))
+            self._guarded(number, partial(self._read_alpha_tile, number, area))
         if alpha.min() < 0 or alpha.max() > largest:
             raise CorruptStreamError(f"alpha runs from {alpha.min()} to {alpha.max()}; allowed is 0 to {largest}")
-        return alpha.astype(np.uint8 if self._header.bit_depth == 8 else np.uint16)
+        return alpha.astype(dtype)
 
     def _read_alpha_tile(self, number: int, area: NDArray[Any]) -> None:
         segment = read_segment(self._source, number, with_channels=False)
-        area[...] = decode_plane(segment, *area.shape, self._model.contexts.tables)
+        height, width = area.shape
+        area[...] = decode_plane(segment, height, width, self._model.contexts.tables)
 
     def _expect_end(self) -> None:
         if self._source.read_up_to(1):
@@ -251,7 +286,9 @@ class _Reader:
             fingerprint=header.fingerprint,
             shrink=self._model.shrink_of(header.step_code, len(values)),
             size=header.shape,
-            bit_depth=header.bit_depth,
+            sample_type=self._form.sample_type,
+            unit=self._model.unit,
+            sample_rate=header.sample_rate,
             alpha=alpha,
             metadata=header.metadata,
             damage=tuple(self._damage),

@@ -1,4 +1,4 @@
-"""Signal values. `Image` is an array of samples with the metadata that a file of it should keep."""
+"""Signal values: arrays of samples with what a file of them should keep."""
 
 from __future__ import annotations
 
@@ -135,6 +135,69 @@ class Image:
             if key in self.metadata:
                 picture.info[name] = self.metadata[key]
         return picture
+
+
+@dataclass(frozen=True, eq=False)
+class Audio:
+    """Sound: `samples` (channels, t) float32, full scale -1 to 1, `sample_rate` in Hz. t may be 0.
+
+    Raises `UnsupportedSignalError` for any other shape, sample type or a rate outside 1 Hz to 2**31 - 1 Hz.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate: int
+
+    def __post_init__(self) -> None:
+        array = self.samples
+        if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim != 2 or not len(array):
+            seen = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
+            raise UnsupportedSignalError(f"sound samples are {seen}; allowed is float32 (channels, t), channels >= 1")
+        if not 1 <= self.sample_rate < 1 << 31:
+            raise UnsupportedSignalError(f"the sample rate is {self.sample_rate} Hz; allowed is 1 to 2147483647")
+        if not np.isfinite(array).all():
+            raise UnsupportedSignalError("sound samples hold NaN or infinity; allowed are finite numbers: repair them")
+
+    @property
+    def num_channels(self) -> int:
+        return len(self.samples)
+
+    @property
+    def duration_seconds(self) -> float:
+        return self.samples.shape[1] / self.sample_rate
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Audio):
+            return NotImplemented
+        return self.sample_rate == other.sample_rate and np.array_equal(self.samples, other.samples)
+
+
+@dataclass(frozen=True, eq=False)
+class Cube:
+    """Any regular signal of several planes: `samples` (c, h, w) or (c, t); uint8, uint16, int16 or float32.
+
+    Raises `UnsupportedSignalError` for any other shape or sample type, or samples that are not finite.
+    """
+
+    samples: NDArray[Any]
+
+    def __post_init__(self) -> None:
+        array = self.samples
+        allowed = (np.uint8, np.uint16, np.int16, np.float32)
+        if not isinstance(array, np.ndarray) or array.dtype not in allowed:
+            kind = getattr(array, "dtype", type(array).__name__)
+            raise UnsupportedSignalError(f"cube samples are {kind}; allowed are uint8, uint16, int16 and float32")
+        if array.ndim not in (2, 3) or 0 in array.shape:
+            raise UnsupportedSignalError(f"cube has shape {array.shape}; allowed is (c, h, w) or (c, t), none empty")
+        if not np.isfinite(array).all():
+            raise UnsupportedSignalError("cube samples hold NaN or infinity; allowed are finite numbers: repair them")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Cube):
+            return NotImplemented
+        return self.samples.dtype == other.samples.dtype and np.array_equal(self.samples, other.samples)
+
+
+Signal = Image | Audio | Cube
 
 
 def _target_mode(picture: PillowImage.Image) -> str | None:

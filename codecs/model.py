@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from laconic.codecs.wavelet import Tree
 from laconic.entropy import BitstreamError, ContextModel, TableSet
 
 FINGERPRINT_BYTES = 4
+_DIMENSIONS = {"image": (2,), "sound": (1,), "cube": (1, 2)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,8 @@ class Model:
     `analysis`, `synthesis`: square float32 matrices, one for each block of channels, that turn packets into latent
     channels and back. `group_ends`: last channel + 1 of each group of a file. `rounding`: what is added to |y| / step
     before rounding down. `scale_codes`: (d,) int16, scale of each channel's values, in the unit of channel codes.
-    `shrink`: (tables, 3) float32, by scale and |q| = 1, 2, 3 or more, what reconstruction takes off |q|. Raises
+    `shrink`: (tables, 3) float32, by scale and |q| = 1, 2, 3 or more, what reconstruction takes off |q|.
+    `offsets`: (planes,) float32, taken off the signal. `unit`: steps are in this unit, a power of two. Raises
     `WeightsError` where the parts do not fit together.
     """
 
@@ -45,6 +48,9 @@ class Model:
     scale_codes: NDArray[np.int16]
     shrink: NDArray[np.float32]
     contexts: ContextModel
+    offsets: NDArray[np.float32]
+    unit: float = 1.0
+    kind: Literal["image", "sound", "cube"] = "image"
     card: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -62,6 +68,12 @@ class Model:
             raise WeightsError(f"model {self.name} rounds by {self.rounding}; allowed is above 0 to 0.5")
         if self.shrink.shape != (len(self.contexts.tables), 3) or self.shrink.dtype != np.float32:
             raise WeightsError(f"model {self.name} has shrinkage of shape {self.shrink.shape}, not (tables, 3)")
+        if self.tree.dimensions not in _DIMENSIONS.get(self.kind, ()):
+            raise WeightsError(
+                f"model {self.name} of kind {self.kind!r} has a tree of {self.tree.dimensions} dimensions"
+            )
+        if self.offsets.shape != (self.num_planes,) or self.offsets.dtype != np.float32:
+            raise WeightsError(f"model {self.name} has offsets of shape {self.offsets.shape}, not (planes,)")
         if self.scale_codes.shape != (d,) or self.scale_codes.dtype != np.int16:
             raise WeightsError(f"model {self.name} has scale codes of shape {self.scale_codes.shape}, not ({d},)")
 
@@ -79,7 +91,7 @@ class Model:
     def fingerprint(self) -> bytes:
         """4 bytes that change with anything that changes encoded bytes or decoded pixels."""
         sha = hashlib.sha256(json.dumps(_config(self), sort_keys=True).encode())
-        for array in (*self.analysis, *self.synthesis, self.shrink):
+        for array in (*self.analysis, *self.synthesis, self.shrink, self.offsets):
             sha.update(np.ascontiguousarray(array, "<f4").tobytes())
         sha.update(self.scale_codes.astype("<i2").tobytes())
         sha.update(self.contexts.digest)
@@ -95,6 +107,7 @@ class Model:
 
         contexts = self.contexts
         arrays: dict[str, NDArray[np.generic]] = {
+            "offsets": self.offsets,
             "scale_codes": self.scale_codes,
             "shrink": self.shrink,
             "channel_codes": contexts.channel_codes,
@@ -130,7 +143,8 @@ class Model:
 def _config(model: Model) -> dict[str, object]:
     """The structure as JSON; part of the fingerprint, so the name is not in it."""
     return {
-        "kind": "image",
+        "kind": model.kind,
+        "unit": model.unit,
         "num_planes": model.num_planes,
         "dimensions": model.tree.dimensions,
         "depth": model.tree.depth,
@@ -165,5 +179,8 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
         scale_codes=arrays["scale_codes"].astype(np.int16),
         shrink=arrays["shrink"].astype(np.float32),
         contexts=contexts,
+        offsets=arrays["offsets"].astype(np.float32),
+        unit=config["unit"],
+        kind=config["kind"],
         card={k: v for k, v in metadata.items() if k not in ("config", "fingerprint", "name")},
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
 
@@ -26,6 +27,8 @@ _MANTISSAS: Final = tuple(
 _LOG2_OF_FIRST_STEP: Final = -12
 _MIDDLE_QUALITY: Final = 50
 _MIDDLE_CODE: Final = 160
+_MIDDLE_SOUND_CODE: Final = 184
+_REFERENCE_LEVEL: Final = 186  # of a root mean square of a tenth of full scale
 
 
 def step_of_code(step_code: int) -> np.float32:
@@ -35,12 +38,32 @@ def step_of_code(step_code: int) -> np.float32:
 
 
 def step_code_of_quality(quality: int) -> int:
-    """Step code of a quality from 1 (smallest files) to 100 (at least 48 dB); 50 is near 0.5 bits a pixel.
+    """Step code of a picture's or cube's quality, 1 (smallest files) to 100; 50 is near 0.5 bits a pixel, 100 at least
+    48 dB.
 
     Raises `CodecError` outside that range.
     """
+    return _ladder(quality, _MIDDLE_CODE, up=14, down=7)
+
+
+def step_code_of_sound_quality(quality: int, samples: NDArray[np.float32]) -> int:
+    """Step code of a sound's quality: relative to its level, so that soft sounds keep their detail.
+
+    The level is the mean square of the samples in 16-bit units, taken in integers. Raises `CodecError` as above.
+    """
+    code = _ladder(quality, _MIDDLE_SOUND_CODE, up=18, down=11)
+    integers = np.rint(np.clip(samples, -8, 8) * np.float32(32768)).astype(np.int64)
+    mean_square = int((integers * integers).sum()) // max(integers.size, 1)
+    if mean_square == 0:
+        return code
+    level = (mean_square**8).bit_length() - 1  # floor(8 log2(mean square)) = floor(16 log2(root mean square))
+    return min(max(code + level - _REFERENCE_LEVEL, 0), NUM_STEP_CODES - 1)
+
+
+def _ladder(quality: int, middle: int, *, up: int, down: int) -> int:
+    """Tenths of a code for each quality above and below the middle."""
     if isinstance(quality, bool) or not isinstance(quality, int) or not MIN_QUALITY <= quality <= MAX_QUALITY:
         raise CodecError(f"quality is {quality!r}; allowed is a whole number from {MIN_QUALITY} to {MAX_QUALITY}")
     if quality >= _MIDDLE_QUALITY:
-        return _MIDDLE_CODE - 14 * (quality - _MIDDLE_QUALITY) // 10
-    return _MIDDLE_CODE + 7 * (_MIDDLE_QUALITY - quality) // 10
+        return middle - up * (quality - _MIDDLE_QUALITY) // 10
+    return middle + down * (_MIDDLE_QUALITY - quality) // 10

@@ -1,32 +1,37 @@
 """Our codec: wavelet packets, an ordered linear projection, a uniform quantiser with dead zone, context-modelled rANS.
 
-The encoder is linear and shallow; the file holds the latent itself, so a trainer reads integers and never pixels.
+The encoder is linear and shallow; the file holds the latent itself, so a trainer reads integers and never samples.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
 from laconic.codecs import lcn
-from laconic.codecs.errors import CodecError
+from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.latent import Latent
-from laconic.codecs.media import Image
+from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.model import Model
-from laconic.codecs.quantizer import NUM_STEP_CODES, step_code_of_quality
-from laconic.codecs.transform import coefficients_of, fill_transparent, has_alpha, image_of, num_colors, quantize
-from laconic.codecs.zoo import load_model, load_model_for
+from laconic.codecs.quantizer import NUM_STEP_CODES, step_code_of_quality, step_code_of_sound_quality
+from laconic.codecs.transform import coefficients_of, has_alpha, latent_of, num_colors, signal_of
+from laconic.codecs.transparency import fill_transparent
+from laconic.codecs.zoo import load_model, load_model_of
 from laconic.entropy import Limits
+
+_SPEECH_MAX_RATE_HZ = 24_000
 
 
 @dataclass(frozen=True)
 class Sandwich:
-    """`quality` 1..100 sets the quantiser step; one model serves every quality.
+    """`quality` 1..100 sets the quantiser step, that of a sound relative to its level; one model serves every quality.
 
-    `model`: a shipped name or a path; None takes the shipped model for the picture's planes. `step_code` 0..255
-    overrides `quality` (SPEC.md, section 8). `grouping`: "channels" stores the model's channel groups so that a reader
-    of few channels stops early, "whole" one group, some bytes smaller. `progression`: "group" or "tile" first.
-    `tile_log2`: log2 of the tile side in latent places. Raises `CodecError` for values outside.
+    `model`: a shipped name or a path; None takes the shipped model for the signal. `step_code` 0..255 overrides
+    `quality` (SPEC.md, section 8). `grouping`: "channels" stores the model's channel groups so that a reader of few
+    channels stops early, "whole" one group, some bytes smaller. `progression`: "group" or "tile" first. `tile_log2`:
+    log2 of the tile side in latent places. None for these: what suits the kind of signal. Raises `CodecError` for
+    values outside.
 
     >>> import numpy as np
     >>> codec = Sandwich(quality=60)
@@ -38,8 +43,8 @@ class Sandwich:
     quality: int = 50
     model: str | None = None
     step_code: int | None = None
-    grouping: Literal["channels", "whole"] = "channels"
-    progression: Literal["group", "tile"] = "group"
+    grouping: Literal["channels", "whole"] | None = None
+    progression: Literal["group", "tile"] | None = None
     tile_log2: int | None = None
 
     def __post_init__(self) -> None:
@@ -56,41 +61,25 @@ class Sandwich:
     def _layout(self) -> lcn.Layout:
         return lcn.Layout(self.grouping, self.progression, self.tile_log2)
 
-    @property
-    def _step_code(self) -> int:
-        return step_code_of_quality(self.quality) if self.step_code is None else self.step_code
-
-    def encode(self, signal: Image) -> bytes:
-        """The picture as an .lcn file. Raises `UnsupportedSignalError` where the model has other planes."""
+    def encode(self, signal: Signal) -> bytes:
+        """The signal as an .lcn file. Raises `UnsupportedSignalError` where the model does not fit it."""
         return self.pack(self.analyze(signal))
 
-    def decode(self, data: bytes) -> Image:
-        """The picture by linear synthesis. Raises `BitstreamError` or `UnknownModelError`."""
+    def decode(self, data: bytes) -> Signal:
+        """The signal by linear synthesis. Raises `BitstreamError` or `UnknownModelError`."""
         return self.synthesize(self.unpack(data))
 
-    def analyze(self, signal: Image) -> Latent:
+    def analyze(self, signal: Signal) -> Latent:
         """The quantised latent."""
-        return self.analyze_steps(signal, (self._step_code,))[0]
+        return self.analyze_steps(signal, (self._step_code_for(signal),))[0]
 
-    def analyze_steps(self, signal: Image, step_codes: tuple[int, ...]) -> list[Latent]:
+    def analyze_steps(self, signal: Signal, step_codes: Sequence[int]) -> list[Latent]:
         """Latents at several steps for the price of one transform."""
-        model = self._model_for(signal)
-        if has_alpha(signal):
+        model = load_model(self.model or default_model(signal))
+        if isinstance(signal, Image) and has_alpha(signal):
             signal = fill_transparent(signal)
         coefficients = coefficients_of(signal, model)
-        return [
-            Latent(
-                values=quantize(coefficients, step_code, model),
-                step_code=step_code,
-                fingerprint=model.fingerprint,
-                shrink=model.shrink_of(step_code, model.num_channels),
-                size=(signal.height, signal.width),
-                bit_depth=signal.bit_depth,
-                alpha=signal.samples[:, :, -1] if has_alpha(signal) else None,
-                metadata=signal.metadata,
-            )
-            for step_code in step_codes
-        ]
+        return [latent_of(signal, coefficients, step_code, model) for step_code in step_codes]
 
     def pack(self, latent: Latent) -> bytes:
         """The latent as an .lcn file, losslessly; it may have fewer channels than the model."""
@@ -113,12 +102,27 @@ class Sandwich:
         latent, _ = lcn.unpack(data, model=self.model, channels=channels, limits=limits, allow_partial=allow_partial)
         return latent
 
-    def synthesize(self, latent: Latent) -> Image:
-        """The picture by linear synthesis; missing channels count as 0."""
-        return image_of(latent, self._model_of(latent))
+    def synthesize(self, latent: Latent) -> Signal:
+        """The signal by linear synthesis; missing channels count as 0."""
+        return signal_of(latent, self._model_of(latent))
 
-    def _model_for(self, signal: Image) -> Model:
-        return load_model_for(num_colors(signal)) if self.model is None else load_model(self.model)
+    def _step_code_for(self, signal: Signal) -> int:
+        if self.step_code is not None:
+            return self.step_code
+        if isinstance(signal, Audio):
+            return step_code_of_sound_quality(self.quality, signal.samples)
+        return step_code_of_quality(self.quality)
 
     def _model_of(self, latent: Latent) -> Model:
-        return lcn.load_model_of(latent.fingerprint, self.model)
+        return load_model_of(latent.fingerprint, self.model)
+
+
+def default_model(signal: Signal) -> str:
+    """Name of the shipped model for a signal. Raises `UnsupportedSignalError` for cubes, which need one of their own."""
+    if isinstance(signal, Image):
+        return "grey" if num_colors(signal) == 1 else "rgb"
+    if isinstance(signal, Cube):
+        raise UnsupportedSignalError("no shipped model is for cubes; fit one to such signals and name it (model=)")
+    if signal.num_channels == 2:
+        return "stereo"
+    return "speech" if signal.sample_rate <= _SPEECH_MAX_RATE_HZ else "mono"

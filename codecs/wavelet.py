@@ -4,8 +4,8 @@ A signal of `c` planes becomes `d = c * 2**(dimensions * depth)` latent channels
 bands that the tree leaves at a finer resolution are regrouped, each place of the coarse grid taking a block of them.
 Borders are extended by whole-sample symmetry, so no coefficient is wasted and there is no seam.
 
-Channel order: leaves from coarse to fine (the low-pass first), within a leaf the planes of the signal, within a plane
-the phases of the regrouping in raster order.
+Channel order: leaves from coarse to fine, those of one resolution by rising frequency (two-dimensional ones by path);
+within a leaf the phases of the regrouping in raster order; within a phase the planes of the signal.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ class Tree:
     @property
     def leaves(self) -> tuple[Path, ...]:
         """Paths of the leaves in channel order."""
-        return tuple(sorted(self._leaves_below(()), key=lambda path: (-len(path), path)))
+        order = _by_frequency if self.dimensions == 1 else tuple
+        return tuple(sorted(self._leaves_below(()), key=lambda path: (-len(path), order(path))))
 
     def channels_of(self, leaf: Path) -> int:
         """Latent channels that one plane of a leaf fills."""
@@ -74,6 +75,15 @@ class Tree:
             return
         for band in range(self.num_bands):
             yield from self._leaves_below((*path, band))
+
+
+def _by_frequency(path: Path) -> Path:
+    """Sort key of a one-dimensional band. A high-pass mirrors the spectrum of what is below it: paths are Gray codes."""
+    mirrored, out = 0, []
+    for band in path:
+        mirrored ^= band
+        out.append(mirrored)
+    return tuple(out)
 
 
 def full_tree(dimensions: int, depth: int) -> Tree:
@@ -155,17 +165,17 @@ def _regroup(planes: Floats, tree: Tree, path: Path) -> Floats:
     f = 1 << (tree.depth - len(path))
     if tree.dimensions == 1:
         c, t = planes.shape
-        return planes.reshape(c, t // f, f).transpose(0, 2, 1).reshape(c * f, t // f)
+        return planes.reshape(c, t // f, f).transpose(2, 0, 1).reshape(f * c, t // f)
     c, h, w = planes.shape
-    blocks = planes.reshape(c, h // f, f, w // f, f).transpose(0, 2, 4, 1, 3)
-    return blocks.reshape(c * f * f, h // f, w // f)
+    blocks = planes.reshape(c, h // f, f, w // f, f).transpose(2, 4, 0, 1, 3)
+    return blocks.reshape(f * f * c, h // f, w // f)
 
 
 def _ungroup(channels: Floats, tree: Tree, path: Path) -> Floats:
     f = 1 << (tree.depth - len(path))
     if tree.dimensions == 1:
         d, t = channels.shape
-        return np.ascontiguousarray(channels.reshape(d // f, f, t).transpose(0, 2, 1).reshape(d // f, t * f))
+        return np.ascontiguousarray(channels.reshape(f, d // f, t).transpose(1, 2, 0).reshape(d // f, t * f))
     d, h, w = channels.shape
-    blocks = channels.reshape(d // (f * f), f, f, h, w).transpose(0, 3, 1, 4, 2)
+    blocks = channels.reshape(f, f, d // (f * f), h, w).transpose(2, 3, 0, 4, 1)
     return np.ascontiguousarray(blocks.reshape(d // (f * f), h * f, w * f))

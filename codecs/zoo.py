@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from laconic.codecs.model import Model
 
 _FOLDER = Path(__file__).parent / "models"
-_SHIPPED_BY_PLANES = {1: "grey", 3: "rgb"}
 _MAX_HEADER_BYTES = 1 << 20
 
 
@@ -64,11 +63,6 @@ def load_model(name: str) -> Model:
             return _load(str(entry.path))
     names = ", ".join(entry.name for entry in shipped_models())
     raise UnknownModelError(f"model {name!r} is not known; shipped are {names}, other models are named by their path")
-
-
-def load_model_for(num_planes: int) -> Model:
-    """The shipped model for pictures of 1 or 3 planes."""
-    return load_model(_SHIPPED_BY_PLANES[num_planes])
 
 
 def load_model_of(fingerprint: bytes, given: str | None) -> Model:

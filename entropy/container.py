@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
+from math import prod
 from typing import BinaryIO
 
 from laconic.entropy import _native
@@ -35,6 +36,11 @@ class CodecNumber(IntEnum):
     """What the segments mean. Numbers are never reused."""
 
     IMAGE = 1
+    SOUND = 2
+    CUBE = 3
+
+
+SAMPLE_TYPES = ("uint8", "uint16", "int16", "float32")  # of cubes, by their number in the header
 
 
 class Flag(IntFlag):
@@ -73,20 +79,23 @@ class Limits:
 class Header:
     """Everything a reader must know before the segments.
 
-    `shape`: (height, width) in pixels. `num_color` is not stored: the model knows it. `stored_channels` is None when
-    all channels of the model are there. `tile_log2`: log2 of the tile side in latent places, None for one tile.
+    `shape`: (height, width) of a picture, (channels, samples) of a sound, all sides of a cube. The colour planes are not
+    stored: the model knows them. `stored_channels` is None when all channels of the model are there. `tile_log2`: log2
+    of the tile side in latent places, None for one tile. `sample_rate` in Hz, of a sound; `sample_type` of a cube.
     """
 
     codec: CodecNumber
     fingerprint: bytes
     step_code: int
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
     flags: Flag = Flag(0)
     tile_log2: int | None = None
     stored_channels: int | None = None
     profile: int = 0
     metadata: Mapping[str, bytes] = field(default_factory=dict)
     index: tuple[int, ...] | None = None
+    sample_rate: int = 0
+    sample_type: str = "uint8"
 
     @property
     def has_alpha(self) -> bool:
@@ -176,10 +185,19 @@ def write_header(header: Header) -> bytes:
     if header.tile_log2 is not None:
         flags |= Flag.TILED
     head = MAGIC + bytes([VERSION, flags, header.profile << 4 | header.codec])
-    head += header.fingerprint + bytes([header.step_code]) + varint(header.shape[1]) + varint(header.shape[0])
+    head += header.fingerprint + bytes([header.step_code]) + _write_shape(header)
     if header.tile_log2 is not None:
         head += bytes([header.tile_log2])
     return head + struct.pack("<H", _native.crc32c(head) & 0xFFFF) + sections
+
+
+def _write_shape(header: Header) -> bytes:
+    if header.codec is CodecNumber.IMAGE:
+        return varint(header.shape[1]) + varint(header.shape[0])
+    sides = b"".join(varint(n) for n in header.shape)
+    if header.codec is CodecNumber.SOUND:
+        return sides + varint(header.sample_rate)
+    return bytes([SAMPLE_TYPES.index(header.sample_type), len(header.shape)]) + sides
 
 
 def read_header(source: Source, limits: Limits | None = None) -> Header:
@@ -205,37 +223,61 @@ def _read_fixed(source: Source) -> tuple[bytes, Header]:
         )
     fixed = source.read(7, "the header")
     flags, kind, fingerprint, step_code = struct.unpack("<BB4sB", fixed)
-    width, height = source.varint("the width"), source.varint("the height")
-    head += version + fixed + varint(width) + varint(height)
-    tile = source.read(1, "the tile size") if flags & Flag.TILED else b""
-    head += tile
     if flags & ~_KNOWN_FLAGS:
-        raise UnsupportedVersionError(f"the file sets header flag {flags & ~_KNOWN_FLAGS}, unknown here: update laconic")
+        raise UnsupportedVersionError(
+            f"the file sets header flag {flags & ~_KNOWN_FLAGS}, unknown here: update laconic"
+        )
     if kind & 15 not in tuple(CodecNumber):
         raise UnsupportedVersionError(f"the file has codec number {kind & 15}, unknown here: update laconic")
-    return head, Header(
-        codec=CodecNumber(kind & 15),
+    codec = CodecNumber(kind & 15)
+    shape, sample_rate, sample_type = _read_shape(source, codec)
+    tile = source.read(1, "the tile size") if flags & Flag.TILED else b""
+    header = Header(
+        codec=codec,
         profile=kind >> 4,
         fingerprint=fingerprint,
         step_code=step_code,
-        shape=(height, width),
+        shape=shape,
         flags=Flag(flags),
         tile_log2=tile[0] if tile else None,
+        sample_rate=sample_rate,
+        sample_type=sample_type,
     )
+    return head + version + fixed + _write_shape(header) + tile, header
+
+
+def _read_shape(source: Source, codec: CodecNumber) -> tuple[tuple[int, ...], int, str]:
+    """Sides, sample rate, sample type."""
+    if codec is CodecNumber.IMAGE:
+        width, height = source.varint("the width"), source.varint("the height")
+        return (height, width), 0, "uint8"
+    if codec is CodecNumber.SOUND:
+        shape = (source.varint("the channels"), source.varint("the length"))
+        return shape, source.varint("the sample rate"), "float32"
+    sample_type, num_sides = source.read(2, "the sample type")
+    if sample_type >= len(SAMPLE_TYPES) or num_sides not in (2, 3):
+        raise CorruptStreamError(
+            f"the cube has sample type {sample_type} and {num_sides} sides; allowed are types 0 to 3 and 2 or 3 sides"
+        )
+    return tuple(source.varint("a side") for _ in range(num_sides)), 0, SAMPLE_TYPES[sample_type]
 
 
 def _check_header(header: Header, limits: Limits) -> None:
-    height, width = header.shape
     if header.profile != 0:
-        raise UnsupportedVersionError(f"the file has profile {header.profile}; this release reads profile 0: update laconic")
-    if not (height and width):
-        raise CorruptStreamError(f"the picture is {width}x{height}; both sides are at least 1")
+        raise UnsupportedVersionError(
+            f"the file has profile {header.profile}; this release reads profile 0: update laconic"
+        )
+    size = " x ".join(str(n) for n in header.shape)
+    sides = header.shape[:1] if header.codec is CodecNumber.SOUND else header.shape  # a sound may be empty
+    if 0 in sides:
+        raise CorruptStreamError(f"the signal is {size}; no side may be 0")
     if header.tile_log2 is not None and not 3 <= header.tile_log2 <= 16:
         raise CorruptStreamError(f"the tile side is 2^{header.tile_log2}; allowed is 2^3 to 2^16")
-    if height * width > limits.max_pixels:
+    if header.codec is CodecNumber.SOUND and not 1 <= header.sample_rate < 1 << 31:
+        raise CorruptStreamError(f"the sample rate is {header.sample_rate} Hz; allowed is 1 to 2147483647")
+    if prod(header.shape) > limits.max_pixels:
         raise LimitError(
-            f"the picture has {width}x{height} pixels, over the limit of {limits.max_pixels}; "
-            "raise max_pixels to decode it"
+            f"the signal has {size} samples, over the limit of {limits.max_pixels}; raise max_pixels to decode it"
         )
 
 
@@ -272,7 +314,9 @@ def _inflated(data: bytes, limits: Limits) -> bytes:
     except zlib.error as err:
         raise CorruptStreamError(f"a metadata section cannot be inflated: {err}") from err
     if inflater.unconsumed_tail:
-        raise LimitError(f"a metadata section is larger than {limits.max_metadata_bytes} bytes; raise max_metadata_bytes")
+        raise LimitError(
+            f"a metadata section is larger than {limits.max_metadata_bytes} bytes; raise max_metadata_bytes"
+        )
     if data[:1] != b"\x01" or not inflater.eof:
         raise CorruptStreamError("a metadata section is neither stored nor complete deflate data")
     return out

@@ -75,7 +75,9 @@ class ContextModel:
     def digest(self) -> bytes:
         """SHA-256 of everything that decides a table: equal digests decode each other's streams."""
         sha = hashlib.sha256(self.tables.digest)
-        sha.update(struct.pack(f"<{len(self.pass_ends) + 2}H", len(self.pass_ends), *self.pass_ends, self.num_predicted))
+        sha.update(
+            struct.pack(f"<{len(self.pass_ends) + 2}H", len(self.pass_ends), *self.pass_ends, self.num_predicted)
+        )
         sha.update(self.channel_codes.astype("<i2").tobytes())
         for array in (self.context_codes, self.own_weights, self.ring_weights):
             sha.update(np.ascontiguousarray(array).tobytes())
@@ -96,9 +98,7 @@ class ContextModel:
         relative = (codes.astype(np.int64) - step_code) // CODES_PER_TABLE
         return np.clip(relative, 0, len(self.tables) - 1).astype(np.uint8)
 
-    def pass_indices(
-        self, coded: NDArray[np.int32], pass_number: int, lookup: NDArray[np.uint8]
-    ) -> NDArray[np.uint8]:
+    def pass_indices(self, coded: NDArray[np.int32], pass_number: int, lookup: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Tables of a pass, one for each value: (channels of `lookup`, h, w).
 
         `coded` is (d, h, w) with at least the channels before the pass filled in; `lookup` holds the rows of the

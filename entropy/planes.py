@@ -71,9 +71,7 @@ class TileEncoder:
         """One message for each pass in the group, the last with the group's mark."""
         cuts = [lo, *(e for e in self._model.pass_ends if lo < e < hi), hi]
         mark = checksum(self._coded[lo:hi]) if marked else None
-        return [
-            Message(self._coded[a:b], self._indices[a:b], mark if b == hi else None) for a, b in pairwise(cuts)
-        ]
+        return [Message(self._coded[a:b], self._indices[a:b], mark if b == hi else None) for a, b in pairwise(cuts)]
 
     def _last_used_channel(self, lo: int, hi: int) -> int:
         used = np.flatnonzero(self._coded[lo:hi].reshape(hi - lo, -1).any(1))

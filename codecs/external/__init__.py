@@ -6,13 +6,23 @@
     avif.py       Avif       libavif, libaom  grey, RGB, RGBA
     _pillow.py    what these four share: option checks, writing, safe reading
 
+    mp3.py        Mp3        LAME, mpg123     mono, stereo, 8 to 48 kHz
+    opus.py       Opus       libopus          mono, stereo, up to 48 kHz
+    vorbis.py     Vorbis     libvorbis        mono, stereo, up to 200 kHz
+    flac.py       Flac       libFLAC          1 to 8 channels; lossless
+    _soundfile.py what these four share; _ogg.py what the two in Ogg share
+
 To add one: a frozen dataclass in a new file here, its name in `laconic.codecs.registry`, its tests beside theirs; or,
 in a package of your own, an entry point of the group "laconic.codecs".
 """
 
 from laconic.codecs.external.avif import Avif
+from laconic.codecs.external.flac import Flac
 from laconic.codecs.external.jpeg import Jpeg
 from laconic.codecs.external.jpeg2000 import Jpeg2000
+from laconic.codecs.external.mp3 import Mp3
+from laconic.codecs.external.opus import Opus
+from laconic.codecs.external.vorbis import Vorbis
 from laconic.codecs.external.webp import WebP
 
-__all__ = ["Avif", "Jpeg", "Jpeg2000", "WebP"]
+__all__ = ["Avif", "Flac", "Jpeg", "Jpeg2000", "Mp3", "Opus", "Vorbis", "WebP"]

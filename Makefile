@@ -1,0 +1,47 @@
+# Two commands do all set-up: `make demo` and `make test`. The rest is for those who work on laconic.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data
+REASON ?= not stated
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
+SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
+
+.PHONY: demo test lint models bench-rd readme clean
+
+demo: $(VENV)/installed
+	$(BIN)/python tasks/examples/demo.py
+
+test: $(VENV)/developer lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/developer
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The core only, as a user installs it. A developer's environment serves as well.
+$(VENV)/installed: $(SOURCES)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	test -e $(VENV)/developer || $(INSTALL) .
+	touch $@
+
+$(VENV)/developer: $(NATIVE)
+	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) -e '.[torch,bench,dev]'
+	touch $@
+
+# The shipped models, from their data (codecs/models/README.md).
+models: $(VENV)/developer
+	$(BIN)/laconic fit $(DATA)/clothing10/train -o codecs/models/rgb.safetensors --rgb --name rgb --force
+	$(BIN)/laconic fit $(DATA)/clothing10/train -o codecs/models/grey.safetensors --grey --name grey --force
+
+bench-rd: $(VENV)/developer
+	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA)/kodak --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"
+	$(BIN)/python benchmarks/readme_tables.py
+
+readme: $(VENV)/developer
+	$(BIN)/python benchmarks/readme_tables.py
+
+clean:
+	rm -rf $(VENV) build dist demo_output

@@ -1,0 +1,149 @@
+"""What the codecs built on soundfile (libsndfile) share: option checks, writing, and reading one named format safely.
+
+libsndfile compensates the delay of MP3, Opus and Vorbis and keeps the exact length, by the LAME tag and the last
+granule position: measured at every rate and setting in tests/codecs/test_sound_codecs.py, so nothing is shifted here.
+"""
+
+from __future__ import annotations
+
+import io
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError
+from laconic.codecs.media import Audio
+from laconic.entropy.errors import BitstreamError, CorruptStreamError, LimitError, TruncatedError
+
+# libvorbis puts what it is given at once on the stack, and crashes on much (libsndfile issue 1095).
+_BLOCK_FRAMES = 1 << 14
+_MAX_VALUES = 1 << 29  # 2 GiB of samples: a few kilobytes of FLAC or MP3 silence can claim any length
+# LAME ends the process on an assertion somewhere above 10,000, and Opus turns to silence.
+_MAX_PEAK = 16.0
+
+
+def check_level(option: str, value: object, *, below_one: bool = False) -> None:
+    """Raise `CodecError` unless value is a number (no bool) from 0 to 1, or below 1."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= 1 or (below_one and value == 1):  # type: ignore[operator]
+        allowed = "from 0 to below 1" if below_one else "from 0 to 1"
+        raise CodecError(f"{option} is {value!r}; allowed are numbers {allowed}, small to large compression")
+
+
+def check_choice(option: str, value: object, allowed: tuple[object, ...]) -> None:
+    """Raise `CodecError` unless value is one of allowed, and of its type (16.0 is not 16)."""
+    if not any(value == one and type(value) is type(one) for one in allowed):
+        raise CodecError(f"{option} is {value!r}; allowed are {', '.join(map(repr, allowed))}")
+
+
+def check_sound(audio: Audio, file_format: str, *, max_channels: int, allows_empty: bool = False) -> None:
+    """Raise `UnsupportedSignalError` for too many channels, no samples, or values far beyond full scale."""
+    if audio.num_channels > max_channels:
+        raise UnsupportedSignalError(
+            f"the sound has {audio.num_channels} channels; {file_format} allows 1 to {max_channels} here: "
+            "encode the others as sounds of their own"
+        )
+    if audio.samples.shape[1] == 0:
+        if allows_empty:
+            return
+        raise UnsupportedSignalError(f"the sound has 0 samples; a {file_format} file allows 1 and more: leave it out")
+    peak = float(np.abs(audio.samples).max())
+    if peak > _MAX_PEAK:
+        raise UnsupportedSignalError(
+            f"samples reach {peak:.6g}; allowed is -{_MAX_PEAK:g} to {_MAX_PEAK:g}, full scale being -1 to 1: scale them"
+        )
+
+
+def check_rate(audio: Audio, file_format: str, allowed_hz: tuple[int, ...]) -> None:
+    """Raise `UnsupportedSignalError` unless the sample rate is one of these."""
+    if audio.sample_rate not in allowed_hz:
+        raise UnsupportedSignalError(
+            f"the sample rate is {audio.sample_rate} Hz; {file_format} allows {', '.join(map(str, allowed_hz))}: "
+            "resample it first"
+        )
+
+
+def write_sound(
+    frames: NDArray[Any],
+    sample_rate: int,
+    file_format: tuple[str, str],
+    *,
+    compression_level: float | None = None,
+    bitrate_mode: str | None = None,
+) -> bytes:
+    """Return (t, c) float32, int16 or int32 frames as a file of libsndfile's (format, subtype).
+
+    Raises `UnsupportedSignalError` where the library refuses.
+    """
+    soundfile = _soundfile()
+    name, subtype = file_format
+    buffer = io.BytesIO()
+    mode = None if bitrate_mode is None else bitrate_mode.upper()
+    options = {"format": name, "subtype": subtype, "compression_level": compression_level, "bitrate_mode": mode}
+    try:
+        with soundfile.SoundFile(buffer, "w", sample_rate, frames.shape[1], **options) as file:
+            for start in range(0, len(frames), _BLOCK_FRAMES):
+                file.write(frames[start : start + _BLOCK_FRAMES])
+    except soundfile.LibsndfileError as err:
+        raise UnsupportedSignalError(
+            f"{frames.shape[1]} channels of {len(frames)} samples at {sample_rate} Hz cannot be written as {subtype} "
+            f"({err.error_string}); allowed is what libsndfile takes"
+        ) from err
+    return buffer.getvalue()
+
+
+def read_sound(data: bytes, file_format: tuple[str, str], dtype: str = "float32") -> tuple[NDArray[Any], int]:
+    """Return the (t, c) frames and the sample rate of a file that must be of libsndfile's (format, subtype).
+
+    A "" for the subtype allows any. Allocation follows what is decoded, not what the header claims. Raises
+    `TruncatedError`, `LimitError` or `CorruptStreamError`.
+    """
+    soundfile = _soundfile()
+    name, subtype = file_format
+    if len(data) == 0:
+        raise TruncatedError(f"the data is empty; a {subtype or name} file is needed")
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            if file.format != name or file.subtype != (subtype or file.subtype):
+                raise CorruptStreamError(f"the {len(data)} bytes are not a {subtype or name} file")
+            return _read_blocks(file, dtype), int(file.samplerate)
+    except BitstreamError:
+        raise
+    except soundfile.LibsndfileError as err:
+        raise CorruptStreamError(
+            f"the {len(data)} bytes are not a {subtype or name} file, or it is damaged: {err.error_string}"
+        ) from err
+    except Exception as err:  # soundfile's own checks of what a damaged header gives: RuntimeError, ValueError, ...
+        raise CorruptStreamError(f"the {subtype or name} file of {len(data)} bytes is damaged: {err}") from err
+
+
+def to_audio(frames: NDArray[Any], sample_rate: int) -> Audio:
+    """(t, c) float32 frames of a file as a value. Raises `CorruptStreamError` where a damaged file gave no numbers."""
+    try:
+        return Audio(np.ascontiguousarray(frames.T), sample_rate)
+    except UnsupportedSignalError as err:
+        raise CorruptStreamError(f"the file is damaged: its {err}") from err
+
+
+def _read_blocks(file: Any, dtype: str) -> NDArray[Any]:
+    blocks: list[NDArray[Any]] = []
+    num_values = 0
+    while not blocks or len(blocks[-1]) > 0:
+        blocks.append(file.read(_BLOCK_FRAMES, dtype=dtype, always_2d=True))
+        num_values += blocks[-1].size
+        if num_values > _MAX_VALUES:
+            raise LimitError(f"the file holds more than {_MAX_VALUES} samples; allowed is that many: split it")
+    return np.concatenate(blocks)
+
+
+def _soundfile() -> ModuleType:
+    try:
+        import soundfile
+    except (ImportError, OSError) as err:  # OSError: without its library
+        raise MissingDependencyError(
+            f"soundfile cannot be imported ({err}); reinstall it: pip install --force-reinstall 'soundfile>=0.13'"
+        ) from err
+    module: ModuleType = soundfile
+    return module

@@ -1,0 +1,99 @@
+"""The Pillow plugin: `import laconic.codecs.pillow` makes `Image.open("x.lcn")` and `picture.save("x.lcn")` work.
+
+Opening reads the header only. `save` takes `quality`, `bits_per_pixel`, `max_bytes` and `model` as
+`laconic.codecs.encode` does, and `icc_profile` and `exif`, which default to those in the picture's `info`. Files of
+models that are not shipped need `laconic.codecs.decode(data, model=...)`.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import IO, Any, cast
+
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageFile
+
+from laconic.codecs.errors import UnsupportedSignalError
+from laconic.codecs.files import decode, encode
+from laconic.codecs.media import Image
+from laconic.codecs.zoo import load_model_of
+from laconic.entropy import BitstreamError, LimitError, UnsupportedVersionError
+from laconic.entropy.container import MAGIC, CodecNumber, Header, Source, read_header
+
+_FORMAT = "LCN"
+_OPTIONS = ("quality", "bits_per_pixel", "max_bytes", "model")
+_METADATA = {"icc": "icc_profile", "exif": "exif"}
+
+
+class LcnImageFile(ImageFile.ImageFile):
+    """An .lcn file as Pillow opens it, decoded on first use of its pixels.
+
+    Damaged files are errors as Pillow's own formats raise them: `UnidentifiedImageError` for the header, `OSError` for
+    the rest. A file of a newer version, above our limits or of an unknown model raises laconic's error.
+    """
+
+    format = _FORMAT
+    format_description = "laconic picture"
+
+    def _open(self) -> None:
+        try:
+            header = read_header(Source(cast("io.BufferedReader", self.fp)))
+        except (UnsupportedVersionError, LimitError):
+            raise
+        except BitstreamError as err:
+            raise SyntaxError(str(err)) from err  # how a plugin says that the file is not its own
+        self._mode = _mode_of(header)
+        self._size = (header.shape[1], header.shape[0])
+        self.info |= {_METADATA[name]: value for name, value in header.metadata.items()}
+        self.tile = [ImageFile._Tile("raw", (0, 0, *self._size), 0, self._mode)]
+
+    def load(self) -> Any:
+        if self.tile and self.fp is not None:
+            self.fp.seek(0)
+            try:
+                image = decode(self.fp.read())
+            except BitstreamError as err:
+                raise OSError(f"damaged .lcn file: {err}") from err
+            if self._exclusive_fp:
+                self.fp.close()
+            self.fp = io.BytesIO(np.asarray(image).astype(image.samples.dtype.newbyteorder("<")).tobytes())
+        return super().load()
+
+    def load_seek(self, pos: int) -> None:
+        """Nothing to skip: the pixels start at once."""
+
+
+def _mode_of(header: Header) -> str:
+    if header.codec is not CodecNumber.IMAGE:
+        raise UnsupportedSignalError(f"the file holds a {header.codec.name.lower()}; allowed are pictures")
+    mode = {1: "L", 3: "RGB"}[load_model_of(header.fingerprint, None).num_planes] + "A" * header.has_alpha
+    if header.bit_depth == 8:
+        return mode
+    if mode != "L":
+        raise UnsupportedSignalError(
+            f"16-bit {mode} cannot be held by Pillow; allowed are 8-bit and 16-bit grey: use laconic.codecs.open"
+        )
+    return "I;16"
+
+
+def _save(picture: PillowImage.Image, file: IO[bytes], filename: str | bytes) -> None:
+    options = dict(picture.encoderinfo)
+    image = Image.from_pillow(picture)
+    metadata = dict(image.metadata)
+    for name, option in _METADATA.items():
+        if option in options:
+            metadata[name] = _metadata_bytes(options[option])
+    kept = {name: value for name, value in metadata.items() if value}
+    given = {name: options[name] for name in _OPTIONS if name in options}
+    file.write(encode(Image(image.samples, kept), **given))
+
+
+def _metadata_bytes(value: Any) -> bytes:
+    return value.tobytes() if isinstance(value, PillowImage.Exif) else bytes(value or b"")
+
+
+PillowImage.register_open(_FORMAT, LcnImageFile, lambda prefix: prefix.startswith(MAGIC))
+PillowImage.register_save(_FORMAT, _save)
+PillowImage.register_extension(_FORMAT, ".lcn")
+PillowImage.register_mime(_FORMAT, "image/x-laconic")

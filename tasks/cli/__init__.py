@@ -1,0 +1,62 @@
+"""The `laconic` command: parsing and printing only.
+
+One module for each verb; `options` (what verbs share on the command line), `jobs` (which file becomes which) and
+`batch` (running them, errors, output) serve all. Verbs import what they need when they run, so that `--help` and `info`
+load neither numpy nor Pillow.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from laconic.tasks.cli.decode import decode
+from laconic.tasks.cli.encode import encode
+from laconic.tasks.cli.fit import fit
+from laconic.tasks.cli.info import info
+from laconic.tasks.cli.models import models
+from laconic.tasks.cli.verify import verify
+
+__all__ = ["app", "main"]
+
+_EXIT_CODES = "Exit codes: 0 all done, 1 some input failed (the others are done), 2 wrong usage, 130 interrupted."
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: importing rich takes longer than everything else here
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _verb in (encode, decode, info, verify, fit, models):
+    app.command(epilog=_EXIT_CODES)(_verb)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"laconic {version('laconic')}")
+        raise typer.Exit
+
+
+@app.callback(epilog=_EXIT_CODES)
+def _laconic(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Pictures <-> small .lcn files that models train on directly."""
+
+
+def main() -> None:
+    """The entry point."""
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # of Pillow, about files that it reads all the same
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be text
+    app(prog_name="laconic")

@@ -1,0 +1,5 @@
+"""`python -m laconic.tasks.cli`."""
+
+from laconic.tasks.cli import main
+
+main()

@@ -1,0 +1,190 @@
+"""Running jobs: threads, errors as one sentence each, lines or JSON on standard output, a bar on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import typer
+
+from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.entropy.errors import BitstreamError
+from laconic.tasks.cli.jobs import Found, Job, Source
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+_MAX_DEFAULT_THREADS = 8  # each holds a whole picture several times over
+_SECONDS_WITHOUT_BAR = 1.0
+_NUM_NAMED = 5
+_EXPECTED_ERRORS = (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job: a line for people, fields for JSON, sentences for standard error."""
+
+    line: str
+    fields: Mapping[str, object]
+    notes: tuple[str, ...] = ()
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What may be printed on standard output. With `is_data`, nothing: the result itself goes there."""
+
+    as_json: bool = False
+    quiet: bool = False
+    is_data: bool = field(default=False)
+
+    def __post_init__(self) -> None:
+        if self.is_data and self.as_json:
+            raise typer.BadParameter(
+                "--json and the result would both go to standard output; name a file with --output"
+            )
+        if self.is_data and sys.stdout.isatty():
+            raise typer.BadParameter("the result is binary and standard output a terminal; name a file with --output")
+
+    def show(self, job: Job, outcome: Outcome) -> None:
+        for note in outcome.notes:
+            typer.echo(f"laconic: {job.source.name}: {note}", err=True)
+        if self.as_json:
+            typer.echo(json.dumps({"file": job.source.name, **outcome.fields}))
+        elif outcome.line and not (self.quiet or self.is_data):
+            typer.echo(outcome.line)
+
+    def summarize(self, found: Found, num_failed: int) -> None:
+        total = len(found.sources)
+        if self.quiet or (total == 1 and not found.skipped):
+            return
+        text = f"laconic: {total - num_failed} of {total} files done"
+        if found.skipped:
+            names = ", ".join(str(path) for path in found.skipped[:_NUM_NAMED])
+            more = ", ..." if len(found.skipped) > _NUM_NAMED else ""
+            text += f", {len(found.skipped)} of other kinds skipped ({names}{more})"
+        typer.echo(text, err=True)
+
+
+def run(jobs: Sequence[Job], work: Callable[[Job], Outcome], screen: Screen, threads: int | None) -> int:
+    """Do all jobs and show them in their order; returns the number that failed."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(threads or _default_threads()) as pool, progress(len(jobs)) as advance:
+        futures = [pool.submit(attempt, job, work) for job in jobs]
+        try:
+            return sum(_show_all(jobs, futures, screen, advance))
+        except BaseException:  # Ctrl-C or a closed pipe: what has not begun is dropped, files in work are finished
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def finish(found: Found, num_failed: int, screen: Screen) -> None:
+    """Sum up, and leave with exit code 1 where something failed."""
+    screen.summarize(found, num_failed)
+    if num_failed:
+        raise typer.Exit(1)
+
+
+def check_model(name: str | None) -> None:
+    """Raise `typer.BadParameter` for a model that cannot be loaded, before any work."""
+    if name is not None:
+        from laconic.codecs.zoo import load_model
+
+        try:
+            load_model(name)
+        except CodecError as err:
+            raise typer.BadParameter(f"--model {name}: {sentence_of(err)}") from err
+
+
+def attempt(job: Job, work: Callable[[Job], Outcome]) -> Outcome:
+    """The outcome of a job, with what is expected to go wrong as a sentence. A closed pipe passes: nobody listens."""
+    try:
+        return work(job)
+    except BrokenPipeError:
+        raise
+    except _EXPECTED_ERRORS as err:
+        sentence = sentence_of(err)
+        return Outcome("", {"error": sentence}, notes=(sentence,), failed=True)
+
+
+def sentence_of(err: Exception) -> str:
+    """An error as one line without its type."""
+    if isinstance(err, MemoryError):
+        return "there is not enough memory for it"
+    text = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
+    return " ".join(text.split())
+
+
+def read_bytes(source: Source) -> bytes:
+    """All of an input."""
+    return sys.stdin.buffer.read() if source.path is None else source.path.read_bytes()
+
+
+def check_target(job: Job, *, force: bool) -> None:
+    """Raise `CodecError` before the work where its result could not be written."""
+    if job.target is not None and not force and os.path.lexists(job.target):
+        raise CodecError(f"{job.target} exists; pass --force to overwrite it")
+
+
+def write_target(job: Job, data: bytes, *, force: bool) -> None:
+    """The result of a job to its file, complete or not at all, or to standard output."""
+    from laconic.codecs.files import atomic_write
+
+    if job.target is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        job.target.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(job.target, data, force=force)
+    except OSError as err:
+        raise CodecError(f"{job.target} cannot be written: {sentence_of(err)}") from err
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[int], None]]:
+    """Gives a function to call with the number of files done; draws a bar on work over a second at a terminal."""
+    with ExitStack() as stack:
+        start = time.monotonic()
+        updates: list[Callable[[int], None]] = []
+
+        def advance(done: int) -> None:
+            if not updates and sys.stderr.isatty() and time.monotonic() - start > _SECONDS_WITHOUT_BAR:
+                updates.append(_open_bar(stack, total))
+            for update in updates:
+                update(done)
+
+        yield advance
+
+
+def _open_bar(stack: ExitStack, total: int) -> Callable[[int], None]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    # Lines on standard output pass through the bar only where both are the same terminal.
+    console = Console(stderr=True)
+    bar = stack.enter_context(Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()))
+    task = bar.add_task("", total=total)
+    return lambda done: bar.update(task, completed=done)
+
+
+def _show_all(
+    jobs: Sequence[Job], futures: Sequence[Future[Outcome]], screen: Screen, advance: Callable[[int], None]
+) -> Iterator[bool]:
+    for done, (job, future) in enumerate(zip(jobs, futures, strict=True), 1):
+        outcome = future.result()
+        screen.show(job, outcome)
+        advance(done)
+        yield outcome.failed
+
+
+def _default_threads() -> int:
+    num_cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(num_cores, _MAX_DEFAULT_THREADS)

@@ -1,0 +1,117 @@
+"""`laconic info`: what the header says, without numpy."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from math import prod
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from laconic.tasks.cli import batch, jobs, options
+from laconic.tasks.cli.batch import Outcome, Screen
+from laconic.tasks.cli.jobs import Job
+
+if TYPE_CHECKING:
+    from laconic.codecs.zoo import ModelEntry
+    from laconic.entropy.container import Header
+
+
+def info(inputs: options.Inputs, model: options.ModelName = None, as_json: options.AsJson = False) -> None:
+    """What .lcn files hold, from their headers: size, model, step, layout, rate."""
+
+    def work(job: Job) -> Outcome:
+        if job.source.path is None:
+            data = batch.read_bytes(job.source)
+            return _outcome(job, io.BytesIO(data), len(data), model)
+        with job.source.path.open("rb") as file:
+            return _outcome(job, file, job.source.path.stat().st_size, model)
+
+    found = jobs.find_sources(inputs, lambda: (".lcn",))
+    screen, num_failed = Screen(as_json=as_json), 0
+    for source in found.sources:
+        outcome = batch.attempt(Job(source), work)
+        screen.show(Job(source), outcome)
+        num_failed += outcome.failed
+    batch.finish(found, num_failed, screen)
+
+
+def _outcome(job: Job, file: BinaryIO, num_bytes: int, model: str | None) -> Outcome:
+    from laconic.entropy.container import CodecNumber, Source, read_header
+    from laconic.tasks.rate import bits_per_pixel
+
+    header = read_header(Source(file))
+    fields: dict[str, object] = {
+        **_form(header),
+        **_model_fields(header, _entry_of(header.fingerprint, model)),
+        "step_code": header.step_code,
+        "sections": _sections(header),
+        "bytes": num_bytes,
+    }
+    if header.codec is CodecNumber.IMAGE:
+        fields["bits_per_pixel"] = round(bits_per_pixel(num_bytes, header.shape), 4)
+    lines = (f"  {name.replace('_', ' '):<14}  {_text(value)}" for name, value in fields.items())
+    return Outcome("\n".join([job.source.name, *lines]), fields)
+
+
+def _form(header: Header) -> dict[str, object]:
+    from laconic.entropy.container import CodecNumber
+
+    kind = header.codec.name.lower()
+    if header.codec is CodecNumber.IMAGE:
+        height, width = header.shape
+        size = {"width": width, "height": height}
+        return {"kind": kind, **size, "bit_depth": header.bit_depth, "alpha": header.has_alpha}
+    if header.codec is CodecNumber.SOUND:
+        return {"kind": kind, "shape": list(header.shape), "sample_rate_hz": header.sample_rate}
+    return {"kind": kind, "shape": list(header.shape), "sample_type": header.sample_type}
+
+
+def _entry_of(fingerprint: bytes, model: str | None) -> ModelEntry | None:
+    from laconic.codecs.zoo import read_entry, shipped_models
+
+    entries = shipped_models()
+    if model is not None and model not in [entry.name for entry in entries]:
+        entries.append(read_entry(model))
+    return next((entry for entry in entries if entry.fingerprint == fingerprint), None)
+
+
+def _model_fields(header: Header, entry: ModelEntry | None) -> dict[str, object]:
+    """What only the model knows is None without it."""
+    from laconic.entropy.container import Flag
+
+    names = ("model", "planes", "channels", "groups", "tiles")
+    values: tuple[object, ...] = (None,) * len(names)
+    if entry is not None:
+        config = json.loads(entry.card["config"])
+        ends = config["group_ends"]
+        channels = header.stored_channels or ends[-1]
+        groups = 1 if Flag.WHOLE in header.flags else 1 + sum(end < channels for end in ends)
+        values = (entry.name, entry.num_planes, channels, groups, _num_tiles(header, config))
+    known = dict(zip(names, values, strict=True))
+    progression = "tile" if Flag.TILE_MAJOR in header.flags else "group"
+    return {**known, "fingerprint": header.fingerprint.hex(), "progression": progression}
+
+
+def _num_tiles(header: Header, config: Mapping[str, Any]) -> int:
+    """Tiles of the latent grid: a place for 2**depth samples a side; in one dimension, a row for all planes of the model."""
+    if header.tile_log2 is None:
+        return 1
+    side, factor = 1 << header.tile_log2, 1 << config["depth"]
+    sides = [-(-n // factor) for n in header.shape[-config["dimensions"] :]]
+    if config["dimensions"] == 1:
+        sides.append(header.shape[0] // config["num_planes"])
+    return prod(-(-n // side) for n in sides)
+
+
+def _sections(header: Header) -> list[str]:
+    present = {"channels": header.stored_channels is not None, "index": header.index is not None}
+    return [*sorted(header.metadata), *(name for name, is_there in present.items() if is_there)]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "unknown (its model is not at hand; --model)" if value is None else str(value)

@@ -1,0 +1,21 @@
+"""Options that several verbs take, as types of their parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Inputs = Annotated[list[str], typer.Argument(help="Files or folders (searched in depth); - is standard input.")]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", help="A file, a folder (made if needed) or -; otherwise beside each input."),
+]
+ModelName = Annotated[str | None, typer.Option("--model", help="A shipped model's name, or the path of a model file.")]
+Threads = Annotated[
+    int | None, typer.Option("--threads", "-j", min=1, help="Files at a time; if not given, as many as cores, up to 8.")
+]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite files that exist.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for each file.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+MaxPixels = Annotated[int, typer.Option("--max-pixels", min=1, help="Refuse pictures that claim more.")]

@@ -1,0 +1,31 @@
+"""`laconic verify`."""
+
+from __future__ import annotations
+
+from laconic.tasks.cli import batch, jobs, options
+from laconic.tasks.cli.batch import Outcome, Screen
+from laconic.tasks.cli.jobs import Job
+
+
+def verify(
+    inputs: options.Inputs,
+    model: options.ModelName = None,
+    threads: options.Threads = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Decode every integer of .lcn files; say "ok", or which segments are damaged."""
+
+    def work(job: Job) -> Outcome:
+        from laconic.codecs.sandwich import Sandwich
+
+        data = batch.read_bytes(job.source)
+        damage = Sandwich(model=model).unpack(data, allow_partial=True).damage
+        line = "" if damage else f"{job.source.name}: ok"
+        return Outcome(line, {"ok": not damage, "damage": list(damage)}, notes=damage, failed=bool(damage))
+
+    batch.check_model(model)
+    found = jobs.find_sources(inputs, lambda: (".lcn",))
+    screen = Screen(as_json=as_json, quiet=quiet)
+    num_failed = batch.run([Job(source) for source in found.sources], work, screen, threads)
+    batch.finish(found, num_failed, screen)

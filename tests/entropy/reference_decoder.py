@@ -1,0 +1,628 @@
+"""A second decoder of .lcn files, written from entropy/SPEC.md alone.
+
+It shares no code with the package and uses the standard library only, so that a file that both decode to the same
+integers was decoded as the document says. It is meant to be read beside that document, section by section, and is slow
+(a few hundred thousand symbols a second). It stops at the integers: section 9 from the dequantisation on is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import sys
+import zlib
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SECTIONS, JOINED, WHOLE, TILE_MAJOR, TILED, ALPHA, DEEP = (1 << bit for bit in range(7))
+MAX_PIXELS, MAX_SECTION_BYTES, MAX_UNPACKED_BYTES = 1 << 29, 1 << 26, 1 << 24
+
+
+class DecodeError(ValueError):
+    """The bytes are not a file that this decoder can read (section 10)."""
+
+
+class TruncatedError(DecodeError):
+    """The bytes end early."""
+
+
+class ChecksumError(DecodeError):
+    """The bytes are complete but changed."""
+
+
+class UnsupportedError(DecodeError):
+    """A version, flag, codec, profile, model or critical section that is not known here."""
+
+
+class CorruptError(DecodeError):
+    """What no encoder writes."""
+
+
+class LimitError(DecodeError):
+    """More than is allowed."""
+
+
+# 1. Numbers and checksums
+
+
+def _crc_table() -> list[int]:
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        table.append(byte)
+    return table
+
+
+_CRC_TABLE = _crc_table()
+
+
+def crc32c(data: bytes) -> int:
+    """CRC-32C of Castagnoli.
+
+    >>> hex(crc32c(b"123456789"))
+    '0xe3069283'
+    """
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ _CRC_TABLE[(crc ^ byte) & 0xFF]
+    return crc ^ 0xFFFFFFFF
+
+
+def varint(number: int) -> bytes:
+    """`number` as LEB128."""
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*out, number])
+
+
+def int32(number: int) -> int:
+    """`number` modulo 2^32, signed."""
+    return (number + 0x80000000 & 0xFFFFFFFF) - 0x80000000
+
+
+def _check(good: bool, kind: type[DecodeError], message: str) -> None:
+    if not good:
+        raise kind(message)
+
+
+@dataclass
+class Reader:
+    """Bytes and a position in them."""
+
+    data: bytes
+    position: int = 0
+
+    def take(self, num_bytes: int) -> bytes:
+        end = self.position + num_bytes
+        _check(end <= len(self.data), TruncatedError, f"the bytes end at {len(self.data)}, {end} are needed")
+        taken, self.position = self.data[self.position : end], end
+        return taken
+
+    def unsigned(self, num_bytes: int) -> int:
+        return int.from_bytes(self.take(num_bytes), "little")
+
+    def varint(self) -> int:
+        number = 0
+        for shift in range(0, 63, 7):
+            byte = self.unsigned(1)
+            number |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                _check(byte > 0 or shift == 0, CorruptError, "a varint is longer than it has to be")
+                return number
+        raise CorruptError("a varint is longer than 9 bytes")
+
+    @property
+    def at_end(self) -> bool:
+        return self.position == len(self.data)
+
+
+# 2. The stream and 3. its tables
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: the values from `first` on, the last entry being the escape."""
+
+    first: int
+    frequencies: tuple[int, ...]
+    starts: tuple[int, ...]
+
+
+def read_tables(data: bytes) -> tuple[list[Table], bytes]:
+    """The tables of section 3.2 and their digest."""
+    reader = Reader(data)
+    tables = []
+    num_tables = reader.unsigned(2)
+    _check(1 <= num_tables <= 256, CorruptError, f"{num_tables} tables")
+    for _ in range(num_tables):
+        first, size = struct.unpack("<iH", reader.take(6))
+        _check(2 <= size <= 256 and abs(first) <= 1 << 30, CorruptError, f"a table of size {size} from {first}")
+        frequencies = struct.unpack(f"<{size}H", reader.take(2 * size))
+        _check(min(frequencies) >= 1 and sum(frequencies) == 65536, CorruptError, "frequencies do not add up")
+        tables.append(Table(first, frequencies, tuple(sum(frequencies[:entry]) for entry in range(size))))
+    digest = hashlib.sha256(data[: reader.position]).digest()
+    _check(reader.take(32) == digest, ChecksumError, "the tables' digest is wrong")
+    _check(reader.at_end, CorruptError, "bytes after the tables")
+    return tables, digest
+
+
+class Stream:
+    """One rANS stream of section 2."""
+
+    def __init__(self, payload: bytes, num_lanes: int) -> None:
+        reader = Reader(payload)
+        self.states = [reader.unsigned(4) for _ in range(num_lanes)]
+        _check(min(self.states) >= 65536, CorruptError, "an initial state is below 2^16")
+        _check(len(payload) % 2 == 0, CorruptError, "half a word")
+        self._words = reader
+
+    def word(self) -> int:
+        return self._words.unsigned(2)
+
+    def message(self, tables: list[Table]) -> list[int]:
+        """The values of one message, one for each of the `tables`."""
+        values: list[int] = []
+        num_lanes = len(self.states)
+        for begin in range(0, len(tables), num_lanes):
+            escaped = []
+            for lane, table in enumerate(tables[begin : begin + num_lanes]):
+                entry = self._entry(lane, table)
+                if entry == len(table.starts) - 1:
+                    escaped.append(begin + lane)
+                values.append(table.first + entry)
+            for index in escaped:
+                values[index] = self._escape()
+        return values
+
+    def _entry(self, lane: int, table: Table) -> int:
+        high, slot = divmod(self.states[lane], 65536)
+        entry = bisect_right(table.starts, slot) - 1
+        state = table.frequencies[entry] * high + slot - table.starts[entry]
+        self.states[lane] = state if state >= 65536 else state << 16 | self.word()
+        return entry
+
+    def _escape(self) -> int:
+        number = self.word()
+        if number == 0xFFFF:
+            number = self.word() + (self.word() << 16)
+        return int32(-(number + 1) // 2 if number & 1 else number // 2)
+
+    def finish(self) -> int:
+        """The tail."""
+        _check(self._words.at_end, CorruptError, "words are left over")
+        _check(all(state == 65536 for state in self.states[1:]), ChecksumError, "a lane does not end in 2^16")
+        _check(65536 <= self.states[0] < 131072, ChecksumError, "lane 0 ends in no tail")
+        return self.states[0] - 65536
+
+
+# 9. The model's file
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the integers need of a model."""
+
+    fingerprint: bytes
+    num_planes: int
+    depth: int
+    group_ends: list[int]
+    pass_ends: list[int]
+    num_predicted: int
+    tables: list[Table]
+    channel_code: tuple[int, ...]  # (d,)
+    context_code: tuple[int, ...]  # (32, d, 32)
+    own: list[bytes]  # passes, (d,) each
+    ring: list[bytes]
+
+    @property
+    def num_channels(self) -> int:
+        return len(self.channel_code)
+
+    def passes(self) -> list[range]:
+        return [range(begin, end) for begin, end in zip([0, *self.pass_ends], self.pass_ends, strict=False)]
+
+
+def read_model(path: Path) -> Model:
+    """The model of a safetensors file: u64 length of a JSON header, that header, the arrays."""
+    reader = Reader(path.read_bytes())
+    header = json.loads(reader.take(reader.unsigned(8)))
+    body = reader.take(len(reader.data) - reader.position)
+    text = header.pop("__metadata__")
+    raw = {name: body[slice(*entry["data_offsets"])] for name, entry in header.items()}
+    config = json.loads(text["config"])
+    _check(config["kind"] == "image", UnsupportedError, f"a model of kind {config['kind']}")
+    tables, digest = read_tables(raw["tables"])
+    _check(_fingerprint(config, raw, digest).hex() == text["fingerprint"], ChecksumError, "the fingerprint is wrong")
+    num_channels = len(raw["channel_codes"]) // 2
+    weights = {
+        name: [raw[name][at : at + num_channels] for at in range(0, len(raw[name]), num_channels)]
+        for name in ("own_weights", "ring_weights")
+    }
+    return Model(
+        fingerprint=bytes.fromhex(text["fingerprint"]),
+        num_planes=config["num_planes"],
+        depth=config["depth"],
+        group_ends=config["group_ends"],
+        pass_ends=config["pass_ends"],
+        num_predicted=config["num_predicted"],
+        tables=tables,
+        channel_code=struct.unpack(f"<{num_channels}h", raw["channel_codes"]),
+        context_code=struct.unpack(f"<{1024 * num_channels}b", raw["context_codes"]),
+        own=weights["own_weights"],
+        ring=weights["ring_weights"],
+    )
+
+
+def _fingerprint(config: dict[str, object], raw: dict[str, bytes], tables_digest: bytes) -> bytes:
+    pass_ends, num_predicted = config["pass_ends"], config["num_predicted"]
+    assert isinstance(pass_ends, list) and isinstance(num_predicted, int)
+    contexts = tables_digest + struct.pack(f"<{len(pass_ends) + 2}H", len(pass_ends), *pass_ends, num_predicted)
+    for name in ("channel_codes", "context_codes", "own_weights", "ring_weights"):
+        contexts += raw[name]
+    parts = [json.dumps(config, sort_keys=True).encode()]
+    for side in ("analysis", "synthesis"):
+        parts += [raw[f"{side}.{k}"] for k in range(sum(name.startswith(side) for name in raw))]
+    parts += [raw["shrink"], raw["offsets"], raw["scale_codes"], hashlib.sha256(contexts).digest()]
+    return hashlib.sha256(b"".join(parts)).digest()[:4]
+
+
+# 6. The header and the sections
+
+
+@dataclass(frozen=True)
+class Header:
+    """The fields of a file's first bytes."""
+
+    flags: int
+    fingerprint: bytes
+    step_code: int
+    width: int
+    height: int
+    tile_log2: int | None
+
+    @property
+    def max_sample(self) -> int:
+        return 65535 if self.flags & DEEP else 255
+
+
+def read_header(reader: Reader) -> Header:
+    """The header of section 6, checked."""
+    _check(reader.take(4) == b"\x8bLCN", CorruptError, "the magic number is not that of a .lcn file")
+    version, flags, codec = reader.take(3)
+    _check(version == 1, UnsupportedError, f"version {version}")
+    _check(flags < 128, UnsupportedError, f"flags {flags:#x}")
+    _check(codec % 16 == 1, UnsupportedError, f"codec {codec % 16}")
+    _check(codec // 16 == 0, UnsupportedError, f"profile {codec // 16}")
+    header = Header(
+        flags=flags,
+        fingerprint=reader.take(4),
+        step_code=reader.unsigned(1),
+        width=reader.varint(),
+        height=reader.varint(),
+        tile_log2=reader.unsigned(1) if flags & TILED else None,
+    )
+    crc = crc32c(reader.data[: reader.position]) & 0xFFFF
+    _check(reader.unsigned(2) == crc, ChecksumError, "the header's checksum is wrong")
+    _check(header.width >= 1 and header.height >= 1, CorruptError, "the picture has no pixels")
+    _check(header.tile_log2 is None or 3 <= header.tile_log2 <= 16, CorruptError, f"tile_log2 {header.tile_log2}")
+    _check(header.width * header.height <= MAX_PIXELS, LimitError, "too many pixels")
+    return header
+
+
+def read_sections(reader: Reader) -> dict[int, bytes]:
+    """The payloads of the sections by number; unknown even numbers are left out."""
+    sections: dict[int, bytes] = {}
+    begin = reader.position
+    while number := reader.varint():
+        _check(number not in sections, CorruptError, f"section {number} stands twice")
+        length = reader.varint()
+        _check(reader.position - begin + length <= MAX_SECTION_BYTES, LimitError, "too many bytes of sections")
+        sections[number] = reader.take(length)
+    crc = crc32c(reader.data[begin : reader.position])
+    _check(reader.unsigned(4) == crc, ChecksumError, "the sections' checksum is wrong")
+    for number in sections:
+        _check(number % 2 == 0 or number == 1, UnsupportedError, f"section {number}")
+    return {number: payload for number, payload in sections.items() if number in (1, 2, 4, 6)}
+
+
+def unpack_bytes(payload: bytes) -> bytes:
+    """The bytes of a packed section."""
+    _check(payload[:1] in (b"\0", b"\1"), CorruptError, "a section is packed in an unknown way")
+    if payload[0] == 0:
+        _check(len(payload) <= MAX_UNPACKED_BYTES + 1, LimitError, "an unpacked section is too long")
+        return payload[1:]
+    stream = zlib.decompressobj()
+    try:
+        unpacked = stream.decompress(payload[1:], MAX_UNPACKED_BYTES + 1)
+    except zlib.error as err:
+        raise CorruptError("a section's zlib stream is damaged") from err
+    _check(len(unpacked) <= MAX_UNPACKED_BYTES, LimitError, "an unpacked section is too long")
+    _check(stream.eof and not stream.unused_data, CorruptError, "a section's zlib stream does not end with it")
+    return unpacked
+
+
+def unpack_varints(payload: bytes) -> list[int]:
+    """All varints of a payload."""
+    reader = Reader(payload)
+    numbers = []
+    while not reader.at_end:
+        numbers.append(reader.varint())
+    return numbers
+
+
+# 4. Contexts and prediction
+
+
+def undo_prediction(residuals: list[int], w: int) -> list[int]:
+    """The values of one plane of rows of `w`."""
+    values: list[int] = []
+    for place, residual in enumerate(residuals):
+        y, x = divmod(place, w)
+        a = values[place - 1] if x else 0
+        b = values[place - w] if y else 0
+        c = values[place - w - 1] if x and y else 0
+        if not y or not x:
+            predicted = a if not y else b
+        elif c >= max(a, b):
+            predicted = min(a, b)
+        elif c <= min(a, b):
+            predicted = max(a, b)
+        else:
+            predicted = a + b - c
+        values.append(int32(residual + predicted))
+    return values
+
+
+def activities(model: Model, pass_number: int, symbols: list[list[int]], h: int, w: int) -> list[int]:
+    """`A` at every place of a tile, from the symbols of all channels before the pass."""
+    own, ring = [0] * (h * w), [0] * (h * w)
+    for c in range(model.passes()[pass_number].start):
+        own_weight, ring_weight = model.own[pass_number][c], model.ring[pass_number][c]
+        for place, symbol in enumerate(symbols[c]):
+            if symbol:
+                magnitude = min(abs(symbol), 15)
+                own[place] += own_weight * magnitude
+                ring[place] += ring_weight * magnitude
+    total = []
+    for y in range(h):
+        rows = range(max(y - 1, 0), min(y + 2, h))
+        for x in range(w):
+            left, right = max(x - 1, 0), min(x + 2, w)
+            around = sum(sum(ring[row * w + left : row * w + right]) for row in rows) - ring[y * w + x]
+            total.append((own[y * w + x] + around) % (1 << 32))
+    return total
+
+
+def bucket(activity: int) -> int:
+    """The bucket of an activity, 0 to 31."""
+    if activity < 8:
+        return 0
+    t = activity.bit_length() - 1
+    return min(2 * t + (activity >> t - 1 & 1) - 5, 31)
+
+
+def tables_of_channel(model: Model, c: int, step_code: int) -> list[Table]:
+    """The table of each of the 32 buckets."""
+    at = (step_code // 8 * model.num_channels + c) * 32
+    codes = [model.channel_code[c] - step_code + code for code in model.context_code[at : at + 32]]
+    return [model.tables[min(max(code // 2, 0), len(model.tables) - 1)] for code in codes]
+
+
+# 5. Segments
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A segment as it stands in the file; `num_channels` is None where the file does not give it."""
+
+    num_lanes: int
+    num_channels: int | None
+    has_crc: bool
+    payload: bytes
+
+    def check(self, stream: Stream, checked: list[int], mark: int | None = None) -> None:
+        """Compare the checksum of these symbols with the `mark`, or with the stream's tail if that is None."""
+        found = stream.finish() if mark is None else mark
+        expected = 0 if self.has_crc else crc32c(struct.pack(f"<{len(checked)}i", *checked)) & 0xFFFF
+        _check(found == expected, ChecksumError, "the checksum of a segment's symbols is wrong")
+
+
+def read_segment(reader: Reader, number: int, with_channels: bool) -> Segment:
+    """Segment `number` of the file, its CRC checked."""
+    head = reader.varint()
+    num_channels = reader.varint() if with_channels else None
+    has_crc, lane_code = bool(head & 8), head & 7
+    _check(lane_code <= 4, CorruptError, f"lane code {lane_code}")
+    crc = reader.unsigned(4) if has_crc else 0
+    payload = reader.take(head // 16)
+    if has_crc:
+        channels = b"" if num_channels is None else varint(num_channels)
+        expected = crc32c(varint(number) + varint(head) + channels + payload)
+        _check(crc == expected, ChecksumError, f"the checksum of segment {number} is wrong")
+    return Segment(4 << lane_code, num_channels, has_crc, payload)
+
+
+@dataclass
+class Tile:
+    """A rectangle of the grid and the symbols of all stored channels in it, 0 where there is no other."""
+
+    top: int
+    left: int
+    h: int
+    w: int
+    symbols: list[list[int]] = field(default_factory=list)
+
+
+def cut(gh: int, gw: int, side: int) -> list[Tile]:
+    """The tiles of a grid in raster order."""
+    corners = [(top, left) for top in range(0, gh, side) for left in range(0, gw, side)]
+    return [Tile(top, left, min(side, gh - top), min(side, gw - left)) for top, left in corners]
+
+
+def decode_group(model: Model, step_code: int, stream: Stream, tile: Tile, channels: range) -> list[int]:
+    """The messages of one group: its `channels` of the tile's symbols are filled in, and returned in order."""
+    coded: list[int] = []
+    area = tile.h * tile.w
+    for pass_number, pass_channels in enumerate(model.passes()):
+        part = range(max(channels.start, pass_channels.start), min(channels.stop, pass_channels.stop))
+        if not part:
+            continue
+        buckets = [bucket(a) for a in activities(model, pass_number, tile.symbols, tile.h, tile.w)]
+        tables: list[Table] = []
+        for c in part:
+            by_bucket = tables_of_channel(model, c, step_code)
+            tables += [by_bucket[index] for index in buckets]
+        values = stream.message(tables)
+        for number, c in enumerate(part):
+            tile.symbols[c] = values[number * area : (number + 1) * area]
+        coded += values
+    return coded
+
+
+def decode_segment(model: Model, step_code: int, segment: Segment, tile: Tile, group: range) -> None:
+    """A segment of one group of one tile."""
+    num_channels = segment.num_channels
+    assert num_channels is not None
+    _check(num_channels <= len(group), CorruptError, f"{num_channels} channels of a group of {len(group)}")
+    if num_channels == 0:
+        _check(not segment.payload, CorruptError, "a payload without channels")
+        return
+    stream = Stream(segment.payload, segment.num_lanes)
+    segment.check(stream, decode_group(model, step_code, stream, tile, group[:num_channels]))
+
+
+def decode_joined(model: Model, step_code: int, segment: Segment, tile: Tile, groups: list[range]) -> None:
+    """A segment of all groups."""
+    stream = Stream(segment.payload, segment.num_lanes)
+    for group in groups:
+        coded = decode_group(model, step_code, stream, tile, group)
+        if group is groups[-1]:
+            segment.check(stream, coded)
+        elif not segment.has_crc:
+            segment.check(stream, coded, stream.word())
+
+
+def decode_alpha(model: Model, segment: Segment, h: int, w: int, max_sample: int) -> list[int]:
+    """The pixels of one tile's alpha plane."""
+    stream = Stream(segment.payload, segment.num_lanes)
+    last = len(model.tables) - 1
+    tables: list[Table] = []
+    code = 0
+    for step in stream.message([model.tables[min(40, last)]] * h):
+        code = (code + step) % 16
+        tables += [model.tables[min(6 * code, last)]] * w
+    residuals = stream.message(tables)
+    segment.check(stream, residuals)
+    values = undo_prediction(residuals, w)
+    _check(all(0 <= value <= max_sample for value in values), CorruptError, "an alpha value is out of range")
+    return values
+
+
+# The whole file
+
+
+@dataclass(frozen=True)
+class ReferenceLatent:
+    """The integers of a file: `values[channel][row][column]` of all d channels, `alpha[row][column]` in pixels."""
+
+    header: Header
+    values: list[list[list[int]]]
+    num_stored: int
+    alpha: list[list[int]] | None
+    icc_profile: bytes | None
+    exif: bytes | None
+
+
+def decode_file(data: bytes, model_path: Path) -> ReferenceLatent:
+    """Decode a file with the model at `model_path`; raise `DecodeError` whatever is wrong with the bytes."""
+    return decode(data, read_model(model_path))
+
+
+def decode(data: bytes, model: Model) -> ReferenceLatent:
+    """The same with a model that was read before."""
+    reader = Reader(data)
+    header = read_header(reader)
+    _check(header.fingerprint == model.fingerprint, UnsupportedError, f"model {header.fingerprint.hex()}")
+    sections = read_sections(reader) if header.flags & SECTIONS else {}
+    stored = unpack_varints(sections.get(1, varint(model.num_channels)))
+    _check(len(stored) == 1 and 1 <= stored[0] <= model.num_channels, CorruptError, f"stored channels: {stored}")
+    values, alpha, sizes = _decode_segments(model, header, stored[0], reader)
+    _check(reader.at_end, CorruptError, "bytes after the last segment")
+    _check(6 not in sections or unpack_varints(sections[6]) == sizes, CorruptError, "the index is wrong")
+    return ReferenceLatent(
+        header,
+        values,
+        stored[0],
+        alpha,
+        icc_profile=unpack_bytes(sections[2]) if 2 in sections else None,
+        exif=unpack_bytes(sections[4]) if 4 in sections else None,
+    )
+
+
+def _decode_segments(
+    model: Model, header: Header, num_stored: int, reader: Reader
+) -> tuple[list[list[list[int]]], list[list[int]] | None, list[int]]:
+    """The values, the alpha plane and the size of every segment in bytes."""
+    scale = 1 << model.depth
+    gh, gw = -(-header.height // scale), -(-header.width // scale)
+    ends = [] if header.flags & WHOLE else [end for end in model.group_ends if end < num_stored]
+    groups = [range(begin, end) for begin, end in zip([0, *ends], [*ends, num_stored], strict=True)]
+    tiles = cut(gh, gw, max(gh, gw) if header.tile_log2 is None else 1 << header.tile_log2)
+    for tile in tiles:
+        tile.symbols = [[0] * (tile.h * tile.w)] * num_stored  # planes are replaced, never changed
+    sizes: list[int] = []
+
+    def next_segment(with_channels: bool) -> Segment:
+        begin = reader.position
+        segment = read_segment(reader, len(sizes), with_channels)
+        sizes.append(reader.position - begin)
+        return segment
+
+    if header.flags & JOINED:
+        _check(len(tiles) == 1, CorruptError, "a joined file has several tiles")
+        decode_joined(model, header.step_code, next_segment(False), tiles[0], groups)
+    elif header.flags & TILE_MAJOR:
+        for tile in tiles:
+            for group in groups:
+                decode_segment(model, header.step_code, next_segment(True), tile, group)
+    else:
+        for group in groups:
+            for tile in tiles:
+                decode_segment(model, header.step_code, next_segment(True), tile, group)
+
+    values = [[[0] * gw for _ in range(gh)] for _ in range(model.num_channels)]
+    for tile in tiles:
+        for c, symbols in enumerate(tile.symbols):
+            plane = undo_prediction(symbols, tile.w) if c < model.num_predicted else symbols
+            _paste(values[c], plane, tile.top, tile.left, tile.w)
+    if not header.flags & ALPHA:
+        return values, None, sizes
+
+    alpha = [[0] * header.width for _ in range(header.height)]
+    for tile in tiles:
+        top, left = tile.top * scale, tile.left * scale
+        h, w = min(tile.h * scale, header.height - top), min(tile.w * scale, header.width - left)
+        _paste(alpha, decode_alpha(model, next_segment(False), h, w, header.max_sample), top, left, w)
+    return values, alpha, sizes
+
+
+def _paste(plane: list[list[int]], part: list[int], top: int, left: int, w: int) -> None:
+    """Lay the rows of `part` into a plane."""
+    for y in range(len(part) // w):
+        plane[top + y][left : left + w] = part[y * w : (y + 1) * w]
+
+
+def main() -> None:
+    """Print what a file holds: `python reference_decoder.py FILE MODEL`."""
+    latent = decode_file(Path(sys.argv[1]).read_bytes(), Path(sys.argv[2]))
+    num_nonzero = sum(value != 0 for plane in latent.values for row in plane for value in row)
+    print(f"{latent.header}, {latent.num_stored} channels, {num_nonzero} integers other than 0")
+
+
+if __name__ == "__main__":
+    main()

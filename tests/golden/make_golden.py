@@ -1,0 +1,234 @@
+"""Write the golden files: `python tests/golden/make_golden.py [--force]`.
+
+Golden files say what version 1 of the format and the shipped models are: their bytes never change. So this script is
+run on purpose, never by a test; it adds the files that are missing and refuses to replace one without `--force`, which
+is right only when the format's version or a shipped model changes. `tests/test_golden.py` reads what it wrote.
+
+The pictures are computed in integers (no library's random numbers, no libm), or cut from `tests/data`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from laconic.codecs.latent import Latent
+from laconic.codecs.media import Image
+from laconic.codecs.sandwich import Sandwich
+
+FOLDER = Path(__file__).parent / "v1"
+INDEX = "golden.json"
+_DATA = Path(__file__).parents[1] / "data"
+_PEAK = {8: 255, 16: 65535}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One golden file: a picture, the options of the codec, and how many channels are kept (None: all)."""
+
+    name: str
+    picture: Callable[[], Image]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    channels: int | None = None
+
+    @property
+    def codec(self) -> Sandwich:
+        return Sandwich(**self.options)
+
+    @property
+    def expression(self) -> str:
+        """The codec as one would write it, and the channels that are kept."""
+        call = f"Sandwich({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+        return call if self.channels is None else f"{call}, {self.channels} channels"
+
+    def encode(self) -> bytes:
+        """The file's bytes."""
+        codec = self.codec
+        latent = codec.analyze(self.picture())
+        if self.channels is not None:
+            kept = slice(0, self.channels)
+            latent = dataclasses.replace(latent, values=latent.values[kept], shrink=latent.shrink[kept])
+        return codec.pack(latent)
+
+
+# Pictures
+
+
+def _hashed(shape: tuple[int, ...], seed: int) -> NDArray[np.uint64]:
+    """32 well mixed bits for each place: the finaliser of SplitMix64 (Steele et al. 2014), its upper half."""
+    counter = np.arange(int(np.prod(shape)), dtype=np.uint64) + np.uint64(seed << 32)
+    mixed = counter * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ mixed >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ mixed >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return (mixed ^ mixed >> np.uint64(31)).reshape(shape) >> np.uint64(32)
+
+
+def _samples(values: NDArray[Any], bits: int) -> NDArray[Any]:
+    return values.astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def noise(h: int, w: int, c: int, *, bits: int = 8) -> Image:
+    """White noise over the full range."""
+    return Image(_samples(_hashed((h, w, c), seed=c) >> np.uint64(32 - bits), bits))
+
+
+def ramp(h: int, w: int, c: int, *, bits: int = 8) -> Image:
+    """Slopes of another direction in each channel with some noise; a last even channel fades from transparent on."""
+    y, x, k = np.indices((h, w, c))
+    slope = (y * (k + 1) * 5 + x * (3 - k) * 7) % 256 * 3 // 4
+    values = slope + (_hashed((h, w, c), seed=9) % np.uint64(40)).astype(np.int64)
+    if c in (2, 4):
+        values[:, :, -1] = np.clip((x[:, :, 0] - w // 4) * 12, 0, 255)
+    values = np.clip(values, 0, 255)
+    return Image(_samples(values * 257 + values % 7 * (values < 255) if bits == 16 else values, bits))
+
+
+def flat(h: int, w: int, level: tuple[int, ...]) -> Image:
+    """One colour."""
+    return Image(np.broadcast_to(np.array(level, np.uint8), (h, w, len(level))).copy())
+
+
+def checks(h: int, w: int, c: int) -> Image:
+    """Black and white squares of 8 pixels: at a small step, coefficients and their residuals are as large as can be."""
+    y, x, _ = np.indices((h, w, c))
+    return Image(_samples((y // 8 + x // 8) % 2 * 255, 8))
+
+
+def photo(h: int, w: int, *, grey: bool = False, top: int = 0, left: int = 0, metadata: Any = None) -> Image:
+    """A piece of a photograph."""
+    with PillowImage.open(_DATA / "kodim05_crop.png") as picture:
+        rgb = np.asarray(picture.convert("RGB"))[top : top + h, left : left + w].astype(np.int64)
+    values = (rgb @ np.array([[77], [150], [29]])) >> 8 if grey else rgb
+    return Image(_samples(values, 8), metadata or {})
+
+
+def see_through(h: int, w: int) -> Image:
+    """One colour under noise as alpha: the alpha segment is long."""
+    alpha = noise(h, w, 1).samples
+    return Image(np.concatenate([flat(h, w, (200, 90, 30)).samples, alpha], axis=2))
+
+
+_METADATA = {"icc": b"not a real profile, but it stays as it is " * 9, "exif": b"Exif\x00\x00" + bytes(range(40))}
+_WHOLE = {"grouping": "whole"}
+_BY_TILE = {"progression": "tile"}
+
+CASES = (
+    # Sizes
+    Case("rgb_1x1", lambda: flat(1, 1, (255, 128, 3))),
+    Case("grey_1x1", lambda: flat(1, 1, (77,))),
+    Case("rgba_1x1_transparent", lambda: flat(1, 1, (255, 128, 3, 0))),
+    Case("rgb_1x7", lambda: ramp(1, 7, 3), {"quality": 90}),
+    Case("rgb_7x1", lambda: ramp(7, 1, 3), {"quality": 90}),
+    Case("grey_33x17", lambda: ramp(33, 17, 1)),
+    Case("rgb_17x33_q5", lambda: ramp(17, 33, 3), {"quality": 5}),
+    Case("rgb_17x33_q100", lambda: ramp(17, 33, 3), {"quality": 100}),
+    Case("rgb_3x1100", lambda: ramp(3, 1100, 3), {"quality": 30}),
+    Case("rgb_flat_1300x1100", lambda: flat(1300, 1100, (120, 121, 200))),
+    # Samples
+    Case("grey_alpha_19x23", lambda: ramp(19, 23, 2), {"quality": 70}),
+    Case("rgb_alpha_24x40", lambda: ramp(24, 40, 4)),
+    Case("rgb_alpha_long_96x72", lambda: see_through(96, 72)),
+    Case("grey_16bit_21x30", lambda: ramp(21, 30, 1, bits=16), {"quality": 90}),
+    Case("rgb_16bit_30x21", lambda: ramp(30, 21, 3, bits=16), {"quality": 75}),
+    Case("rgb_alpha_16bit_18x26", lambda: ramp(18, 26, 4, bits=16), {"quality": 60}),
+    # Qualities and steps
+    *(Case(f"rgb_photo_q{q}", lambda: photo(64, 96), {"quality": q}) for q in (5, 25, 50, 75, 95)),
+    Case("grey_photo_q60", lambda: photo(64, 96, grey=True), {"quality": 60}),
+    Case("rgb_photo_step255", lambda: photo(64, 96, top=50), {"step_code": 255}),
+    Case("rgb_photo_step40", lambda: photo(40, 40, left=120), {"step_code": 40}),
+    Case("grey_noise_step0", lambda: noise(32, 24, 1), {"step_code": 0}),
+    Case("rgb_noise_step90", lambda: noise(56, 64, 3), {"step_code": 90}),
+    Case("rgb_noise_16bit_step0", lambda: noise(24, 24, 3, bits=16), {"step_code": 0}),
+    Case("rgb_checks_step0", lambda: checks(64, 48, 3), {"step_code": 0}),
+    # Layouts
+    Case("rgb_photo_whole", lambda: photo(64, 96), _WHOLE),
+    Case("rgb_photo_whole_q100", lambda: photo(64, 96, left=90), {"quality": 100, **_WHOLE}),
+    Case("rgb_photo_tiled", lambda: photo(128, 150), {"quality": 40, "tile_log2": 3}),
+    Case("rgb_photo_tiled_by_tile", lambda: photo(128, 150), {"quality": 40, "tile_log2": 3, **_BY_TILE}),
+    Case("rgb_photo_tiled_whole", lambda: photo(128, 150), {"quality": 40, "tile_log2": 3, **_WHOLE, **_BY_TILE}),
+    Case("grey_photo_tiled", lambda: photo(80, 70, grey=True), {"quality": 30, "tile_log2": 3}),
+    Case("rgb_photo_one_tile", lambda: photo(50, 60), {"quality": 40, "tile_log2": 16, **_BY_TILE}),
+    Case("rgb_alpha_tiled", lambda: ramp(90, 70, 4), {"quality": 20, "tile_log2": 3}),
+    # Fewer channels
+    *(Case(f"rgb_photo_{n}_channels", lambda: photo(64, 96), {"quality": 60}, n) for n in (1, 12, 20)),
+    Case("rgb_photo_tiled_12_channels", lambda: photo(100, 80), {"tile_log2": 3}, 12),
+    Case("grey_alpha_5_channels", lambda: ramp(30, 30, 2), {"quality": 80}, 5),
+    # Sections
+    Case("rgb_metadata", lambda: photo(16, 24, metadata=_METADATA)),
+    Case("grey_metadata_tiled", lambda: photo(90, 70, grey=True, metadata=_METADATA), {"quality": 20, "tile_log2": 3}),
+)
+
+
+# Hashes
+
+
+def digest(array: NDArray[Any] | None) -> str | None:
+    """SHA-256 of an array's little-endian bytes in row-major order."""
+    if array is None:
+        return None
+    return hashlib.sha256(array.astype(array.dtype.newbyteorder("<")).tobytes()).hexdigest()
+
+
+def record(case: Case, data: bytes) -> dict[str, Any]:
+    """What `golden.json` says of a file."""
+    latent: Latent = case.codec.unpack(data)
+    return {
+        "codec": case.expression,
+        "model": latent.fingerprint.hex(),
+        "num_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "latent_shape": list(latent.values.shape),
+        "latent_sha256": digest(latent.values.astype(np.int32)),
+        "alpha_sha256": digest(latent.alpha),
+        "pixels_shape": [*latent.size, case.picture().samples.shape[2]],
+        "pixels_sha256": digest(case.codec.synthesize(latent).samples),
+    }
+
+
+def read_index(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
+    """The records by name; none where the folder is still empty."""
+    path = folder / INDEX
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write(folder: Path, *, force: bool) -> list[str]:
+    """Write the files that are missing, or with `force` all; returns the names of those that it did not replace."""
+    folder.mkdir(parents=True, exist_ok=True)
+    records, refused = read_index(folder), []
+    for case in CASES:
+        data = case.encode()
+        path, new = folder / f"{case.name}.lcn", record(case, data)
+        is_new = not path.exists() and records.get(case.name, new) == new
+        if force or is_new:
+            path.write_bytes(data)
+            records[case.name] = new
+        elif records.get(case.name) != new or not path.exists() or path.read_bytes() != data:
+            refused.append(case.name)
+    text = json.dumps(records, indent=1) + "\n"
+    (folder / INDEX).write_text(text, encoding="utf-8", newline="\n")
+    return refused
+
+
+def main() -> None:
+    """Write the files of all cases, print what there is."""
+    if sys.argv[1:] not in ([], ["--force"]):
+        sys.exit(f"unknown arguments {sys.argv[1:]}; allowed is --force")
+    refused = write(FOLDER, force=sys.argv[1:] == ["--force"])
+    sizes = [path.stat().st_size for path in FOLDER.glob("*.lcn")]
+    print(f"{len(sizes)} files, {sum(sizes)} bytes in {FOLDER}")
+    if refused:
+        sys.exit(f"not replaced, though they would change now: {', '.join(refused)}; see the docstring for --force")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""Every example runs as it is, and on a picture or folder that is named."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+EXAMPLES = {
+    "encode_decode": DATA / "kodim05_crop.png",
+    "own_model": DATA,
+    "pillow_plugin": DATA / "kodim05_crop.png",
+    "read_latents": DATA / "kodim05_crop.png",
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("is_named", [False, True])
+def test_example_runs(name, is_named, tmp_path):
+    command = [sys.executable, "-W", "error", ROOT / "tasks" / "examples" / f"{name}.py"]
+    done = subprocess.run(
+        [*command, *([EXAMPLES[name]] if is_named else [])], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert 2 <= len(done.stdout.splitlines()) <= 10
+    assert not list(tmp_path.iterdir())  # they leave nothing behind
