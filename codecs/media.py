@@ -163,7 +163,7 @@ class Audio:
 
     @property
     def duration_seconds(self) -> float:
-        return self.samples.shape[1] / self.sample_rate
+        return float(self.samples.shape[1] / self.sample_rate)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Audio):

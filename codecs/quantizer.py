@@ -19,7 +19,7 @@ MAX_QUALITY: Final = 100
 # 2**(i / 16) rounded to float32.
 _MANTISSAS: Final = tuple(
     float.fromhex(h)
-    for h in (
+    for h in (  # noqa: SIM905 - sixteen quoted words would not read better
         "0x1.000000p+0 0x1.0b5586p+0 0x1.172b84p+0 0x1.2387a6p+0 0x1.306fe0p+0 0x1.3dea64p+0 0x1.4bfdaep+0 0x1.5ab07ep+0 "
         "0x1.6a09e6p+0 0x1.7a1148p+0 0x1.8ace54p+0 0x1.9c4918p+0 0x1.ae89fap+0 0x1.c199bep+0 0x1.d5818ep+0 0x1.ea4afap+0"
     ).split()
@@ -56,7 +56,7 @@ def step_code_of_sound_quality(quality: int, samples: NDArray[np.float32]) -> in
     mean_square = int((integers * integers).sum()) // max(integers.size, 1)
     if mean_square == 0:
         return code
-    level = (mean_square**8).bit_length() - 1  # floor(8 log2(mean square)) = floor(16 log2(root mean square))
+    level = int(mean_square**8).bit_length() - 1  # floor(8 log2(mean square)) = floor(16 log2(root mean square))
     return min(max(code + level - _REFERENCE_LEVEL, 0), NUM_STEP_CODES - 1)
 
 

@@ -30,7 +30,7 @@ def _push_pull(sums: Floats, weights: Floats) -> Floats:
     """Means (h, w, c) of weighted sums, holes filled from coarser and coarser means."""
     h, w = weights.shape
     if h == 1 and w == 1:
-        return sums / np.maximum(weights, 1)[:, :, None]
+        return (sums / np.maximum(weights, 1)[:, :, None]).astype(np.float32)
     padding = ((0, h % 2), (0, w % 2))
     s = np.pad(sums, (*padding, (0, 0)))
     n = np.pad(weights, padding)
@@ -38,4 +38,4 @@ def _push_pull(sums: Floats, weights: Floats) -> Floats:
     coarse_weights = n[0::2, 0::2] + n[0::2, 1::2] + n[1::2, 0::2] + n[1::2, 1::2]
     coarse = _push_pull(coarse_sums, coarse_weights).repeat(2, 0).repeat(2, 1)[:h, :w]
     here = weights[:, :, None] > 0
-    return np.where(here, sums / np.maximum(weights, 1)[:, :, None], coarse)
+    return np.where(here, sums / np.maximum(weights, 1)[:, :, None], coarse).astype(np.float32)

@@ -117,11 +117,12 @@ def frequencies_of_counts(counts: ArrayLike) -> NDArray[np.int64]:
     total = weights.sum()
     shares = weights / total if total > 0 else np.full(weights.size, 1 / weights.size)
     exact = shares * (PROBABILITY_SUM - weights.size)
-    frequencies = np.floor(exact).astype(np.int64)
+    frequencies: NDArray[np.int64] = np.floor(exact).astype(np.int64)
     missing = PROBABILITY_SUM - weights.size - int(frequencies.sum())
     order = np.argsort(-(exact - frequencies), kind="stable")
     frequencies[order[:missing]] += 1
-    return frequencies + 1
+    frequencies += 1
+    return frequencies
 
 
 def table_of_counts(values: ArrayLike, counts: ArrayLike) -> Table:

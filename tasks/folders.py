@@ -88,7 +88,7 @@ def list_class_folder(root: Path | str) -> ClassFolder:
         places = [(WHOLE, name, name) for name in tops]
     found = [(split, name, source) for split, name, place in places for source in _files_below(root, place)]
     kind = _kind_of(root, [source for _, _, source in found])
-    wanted = _extensions(kind)
+    wanted = file_extensions(kind)
     kept = [entry for entry in found if _suffix(entry[2]) in wanted]
     classes = tuple(sorted({name for _, name, _ in kept}))
     labels = {name: i for i, name in enumerate(classes)}
@@ -182,7 +182,7 @@ def _files_below(root: Path, place: str) -> Iterator[str]:
 
 def _kind_of(root: Path, sources: Sequence[str]) -> Kind:
     suffixes = {_suffix(source) for source in sources}
-    has_pictures, has_sounds = (bool(suffixes & _extensions(kind)) for kind in ("image", "sound"))
+    has_pictures, has_sounds = bool(suffixes & file_extensions("image")), bool(suffixes & file_extensions("sound"))
     if has_pictures and has_sounds:
         raise CodecError(f"{root} holds both pictures and sounds; allowed is one kind: pack them apart")
     if not has_pictures and not has_sounds:
@@ -194,7 +194,8 @@ def _suffix(source: str) -> str:
     return os.path.splitext(source)[1].lower()
 
 
-def _extensions(kind: str) -> frozenset[str]:
+def file_extensions(kind: Kind) -> frozenset[str]:
+    """Of the files that are taken as samples, with their dots, in lower case."""
     from laconic.codecs.files import picture_extensions
 
     return picture_extensions() if kind == "image" else _SOUND_EXTENSIONS

@@ -384,7 +384,7 @@ def _train_epoch(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate_at((epoch * len(loading) + step) / (options.epochs * len(loading)), options)
         x = shifted(x, network.config.patch, options.max_shift, random)
-        weight = random.beta(options.mixup, options.mixup) if options.mixup else 1.0
+        weight = float(random.beta(options.mixup, options.mixup)) if options.mixup else 1.0
         partner = torch.from_numpy(random.permutation(len(x)))
         scores = network(weight * x + (1 - weight) * x[partner])
         loss = weight * loss_of(scores, labels) + (1 - weight) * loss_of(scores, labels[partner])
@@ -516,11 +516,15 @@ def _restore(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -
         return Progress()
     tensors, metadata = load_arrays(path)
     _load_weights(network, tensors)
+    parameters = optimizer.param_groups[0]["params"]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):
             _, number, key = name.split(".")
-            state.setdefault(int(number), {})[key] = value
+            like = parameters[int(number)]
+            # In the memory order of the parameter, or the same sums might round otherwise than without a stop.
+            kept = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+            state.setdefault(int(number), {})[key] = kept.detach()
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return Progress(**json.loads(metadata["progress"]))
 

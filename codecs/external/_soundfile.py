@@ -19,7 +19,7 @@ from laconic.entropy.errors import BitstreamError, CorruptStreamError, LimitErro
 
 # libvorbis puts what it is given at once on the stack, and crashes on much (libsndfile issue 1095).
 _BLOCK_FRAMES = 1 << 14
-_MAX_VALUES = 1 << 29  # 2 GiB of samples: a few kilobytes of FLAC or MP3 silence can claim any length
+_MAX_VALUES = 1 << 29  # 2 GiB of samples: a small file can claim any length, and FLAC hold any length of silence
 # LAME ends the process on an assertion somewhere above 10,000, and Opus turns to silence.
 _MAX_PEAK = 16.0
 
@@ -97,8 +97,7 @@ def write_sound(
 def read_sound(data: bytes, file_format: tuple[str, str], dtype: str = "float32") -> tuple[NDArray[Any], int]:
     """Return the (t, c) frames and the sample rate of a file that must be of libsndfile's (format, subtype).
 
-    A "" for the subtype allows any. Allocation follows what is decoded, not what the header claims. Raises
-    `TruncatedError`, `LimitError` or `CorruptStreamError`.
+    A "" for the subtype allows any. Raises `TruncatedError`, `LimitError` or `CorruptStreamError`.
     """
     soundfile = _soundfile()
     name, subtype = file_format
@@ -108,7 +107,13 @@ def read_sound(data: bytes, file_format: tuple[str, str], dtype: str = "float32"
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             if file.format != name or file.subtype != (subtype or file.subtype):
                 raise CorruptStreamError(f"the {len(data)} bytes are not a {subtype or name} file")
-            return _read_blocks(file, dtype), int(file.samplerate)
+            if file.frames * file.channels > _MAX_VALUES:
+                raise LimitError(
+                    f"the file claims {file.channels} channels of {file.frames} samples; allowed are {_MAX_VALUES} "
+                    "in all: split it"
+                )
+            # At once, because soundfile seeks after each read, which costs MP3 the frames around the place.
+            return file.read(dtype=dtype, always_2d=True), int(file.samplerate)
     except BitstreamError:
         raise
     except soundfile.LibsndfileError as err:
@@ -125,17 +130,6 @@ def to_audio(frames: NDArray[Any], sample_rate: int) -> Audio:
         return Audio(np.ascontiguousarray(frames.T), sample_rate)
     except UnsupportedSignalError as err:
         raise CorruptStreamError(f"the file is damaged: its {err}") from err
-
-
-def _read_blocks(file: Any, dtype: str) -> NDArray[Any]:
-    blocks: list[NDArray[Any]] = []
-    num_values = 0
-    while not blocks or len(blocks[-1]) > 0:
-        blocks.append(file.read(_BLOCK_FRAMES, dtype=dtype, always_2d=True))
-        num_values += blocks[-1].size
-        if num_values > _MAX_VALUES:
-            raise LimitError(f"the file holds more than {_MAX_VALUES} samples; allowed is that many: split it")
-    return np.concatenate(blocks)
 
 
 def _soundfile() -> ModuleType:

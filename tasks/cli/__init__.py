@@ -8,6 +8,7 @@ load neither numpy nor Pillow.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import warnings
 from typing import Annotated
@@ -59,4 +60,10 @@ def main() -> None:
         warnings.simplefilter("ignore")  # of Pillow, about files that it reads all the same
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be text
-    app(prog_name="laconic")
+    try:
+        app(prog_name="laconic")
+    except OSError as err:  # standard output is full; a file's own errors were caught before
+        # What is still buffered would fail again when Python flushes it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        typer.echo(f"laconic: standard output: {err.strerror}", err=True)
+        sys.exit(1)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MAX_DEFAULT_THREADS = 8  # each holds a whole picture several times over
 _SECONDS_WITHOUT_BAR = 1.0
 _NUM_NAMED = 5
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _EXPECTED_ERRORS = (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError)
 
 
@@ -80,9 +81,10 @@ def run(jobs: Sequence[Job], work: Callable[[Job], Outcome], screen: Screen, thr
         futures = [pool.submit(attempt, job, work) for job in jobs]
         try:
             return sum(_show_all(jobs, futures, screen, advance))
-        except BaseException:  # Ctrl-C or a closed pipe: what has not begun is dropped, files in work are finished
+        except KeyboardInterrupt:
+            raise typer.Exit(_INTERRUPTED) from None
+        finally:  # after Ctrl-C or a closed pipe, what has not begun is dropped and files in work are finished
             pool.shutdown(cancel_futures=True)
-            raise
 
 
 def finish(found: Found, num_failed: int, screen: Screen) -> None:

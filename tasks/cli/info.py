@@ -94,7 +94,7 @@ def _model_fields(header: Header, entry: ModelEntry | None) -> dict[str, object]
 
 
 def _num_tiles(header: Header, config: Mapping[str, Any]) -> int:
-    """Tiles of the latent grid: a place for 2**depth samples a side; in one dimension, a row for all planes of the model."""
+    """Tiles of the latent grid: 2**depth samples a side to a place; in one dimension, a row for each set of planes."""
     if header.tile_log2 is None:
         return 1
     side, factor = 1 << header.tile_log2, 1 << config["depth"]

@@ -1,0 +1,63 @@
+"""`laconic predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from laconic.tasks.cli import batch, jobs, options
+from laconic.tasks.cli.batch import Outcome, Screen
+from laconic.tasks.cli.jobs import Job
+
+if TYPE_CHECKING:
+    from laconic.tasks.predictor import Predictor
+
+_NUM_SHOWN = 3
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="The folder of a run of `laconic train`.")],
+    inputs: Annotated[list[str], typer.Argument(help="Files (.lcn or others) or folders of them.")],
+    model: options.ModelName = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """The most likely classes of files. Runs on latents read .lcn files without decoding them to pixels."""
+    predictor = _load(run, model)
+
+    def work(job: Job) -> Outcome:
+        assert job.source.path is not None
+        scores = predictor.scores(job.source.path)
+        first = ", ".join(f"{name} {share:.1%}" for name, share in list(scores.items())[:_NUM_SHOWN])
+        return Outcome(f"{job.source.name}: {first}", {"class": next(iter(scores)), "scores": scores})
+
+    found = jobs.find_sources(inputs, _extensions)
+    if any(source.path is None for source in found.sources):
+        raise typer.BadParameter("standard input cannot be predicted; name files")
+    screen = Screen(as_json=as_json)
+    # One at a time: the network has threads of its own.
+    batch.finish(found, batch.run([Job(source) for source in found.sources], work, screen, 1), screen)
+
+
+def _load(run: Path, model: str | None) -> Predictor:
+    from laconic.codecs.errors import CodecError
+
+    try:
+        import torch  # noqa: F401
+    except ImportError as err:
+        typer.echo("laconic: torch is not installed; prediction needs it: pip install laconic[torch]", err=True)
+        raise typer.Exit(1) from err
+    from laconic.tasks.predictor import Predictor
+
+    try:
+        return Predictor.load(run, model=model)
+    except CodecError as err:
+        typer.echo(f"laconic: {batch.sentence_of(err)}", err=True)
+        raise typer.Exit(1) from err
+
+
+def _extensions() -> frozenset[str]:
+    from laconic.tasks.folders import file_extensions
+
+    return file_extensions("image") | file_extensions("sound") | {".lcn"}

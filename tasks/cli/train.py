@@ -1,0 +1,122 @@
+"""`laconic train classify` and `laconic train compare`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.entropy.errors import BitstreamError
+from laconic.tasks.cli import batch, options
+
+train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train small networks on latents or on pixels.")
+
+
+class Arm(StrEnum):
+    """What the network sees."""
+
+    latents = "latents"
+    small = "small"
+    patches = "patches"
+
+
+@train.command()
+def classify(
+    data: Annotated[Path, typer.Argument(help="A folder made by `laconic pack`, or a plain folder of class folders.")],
+    run: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run; an unfinished one goes on.")],
+    arm: Annotated[
+        Arm | None,
+        typer.Option("--arm", help="Packed folders: latents. Plain ones: small pictures, or full ones in big patches."),
+    ] = None,
+    channels: Annotated[int, typer.Option("--channels", min=1, help="Latent channels to learn from.")] = 12,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training samples.")] = 50,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, order, augmentation and validation split.")] = 0,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Samples of one step.")] = 32,
+    learning_rate: Annotated[float, typer.Option("--learning-rate", help="The highest, after the warm-up.")] = 2e-3,
+    size: Annotated[int | None, typer.Option("--size", min=1, help="Plain folders: pixels of a side; 256.")] = None,
+    sample_rate: Annotated[int | None, typer.Option("--sample-rate", min=1, help="Plain folders of sound: in Hz.")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="Plain folders of sound: the length.")] = None,
+    model: options.ModelName = None,
+    threads: Annotated[int, typer.Option("--threads", "-j", min=1, help="Of torch; part of what decides a result.")] = 1,
+    workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that load; 0 is this one.")] = 0,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves to RUN/tensorboard.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Learn the classes; best epoch by validation, the test split once at the end. The same command resumes."""
+    with _sentences():
+        _need_torch()
+        from laconic.tasks.archive import is_pack
+        from laconic.tasks.train import TrainOptions
+        from laconic.tasks.train import train as train_run
+
+        chosen = TrainOptions(
+            arm=(arm or (Arm.latents if is_pack(data) else Arm.patches)).value,
+            channels=channels,
+            epochs=epochs,
+            seed=seed,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            size=size,
+            sample_rate_hz=sample_rate,
+            seconds=seconds,
+            num_threads=threads,
+            model=model,
+        )
+        shown = None if quiet else _show_epoch
+        result = train_run(
+            data, run, chosen, num_workers=workers, with_tensorboard=tensorboard, on_epoch=shown
+        )
+    low, high = result["test_interval_95"]
+    if not quiet:
+        typer.echo(
+            f"{run}: {result['input']}: test accuracy {result['test_accuracy']:.1%} ({low:.1%} to {high:.1%} at 95 %, "
+            f"{result['test_items']} samples)"
+        )
+
+
+@train.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results instead, one object for each run.")] = False,
+) -> None:
+    """One Markdown table of several runs; runs that differ in their seed alone become one row."""
+    with _sentences():
+        _need_torch()
+        from laconic.tasks.train import comparison_table, read_result
+
+        results = [read_result(run) for run in runs]
+    if as_json:
+        for result in results:
+            typer.echo(json.dumps(result))
+    else:
+        typer.echo(comparison_table(results), nl=False)
+
+
+def _show_epoch(row: Mapping[str, float]) -> None:
+    typer.echo(
+        f"train loss {row['train_loss']:.4f}  validation loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.1%}  "
+        f"loading {row['loading_seconds']:.2f} s  compute {row['compute_seconds']:.2f} s"
+    )
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What is expected to go wrong, as one sentence and exit code 1."""
+    try:
+        yield
+    except (CodecError, BitstreamError, MissingDependencyError, OSError) as err:
+        typer.echo(f"laconic: {batch.sentence_of(err)}", err=True)
+        raise typer.Exit(1) from err
+
+
+def _need_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as err:
+        raise MissingDependencyError("torch is not installed; training needs it: pip install laconic[torch]") from err
