@@ -1,9 +1,9 @@
 """Signals <-> latents <-> bytes.
 
-In reading order: `media` (`Image`, a signal with its metadata), `codec` (the interfaces), `sandwich` (our codec, one
-file that joins the following), `wavelet` and `transform` (picture <-> coefficients), `quantizer` (quality -> step),
+In reading order: `media` (`Image`, `Audio`, `Cube`: what signals are), `codec` (the interfaces), `sandwich` (our codec, one
+file that joins the following), `wavelet` and `transform` (signal <-> coefficients), `quantizer` (quality -> step),
 `latent` (the integers), `lcn` (latent <-> .lcn file), `model` and `zoo` (what is learned, and where it is found),
-`training` and `fitting` (a model of your own pictures), `files` (media files; the functions most people need), `pillow`
+`training` and `fitting` (a model of your own signals), `files` (media files; the functions most people need), `pillow`
 (a plugin), `registry` and `external` (codecs by name, those of other libraries), `checks` (the laws of a codec as a
 test kit). The kernels are in `native/`. Names are loaded on first use, so that listing models does not import numpy.
 """
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from laconic.codecs.files import write_image as save
     from laconic.codecs.fitting import FitOptions, fit
     from laconic.codecs.latent import Latent
-    from laconic.codecs.media import Image
+    from laconic.codecs.media import Audio, Cube, Image
     from laconic.codecs.model import Model
     from laconic.codecs.sandwich import Sandwich
 
 _LAZY = {
+    "Audio": "media:Audio",
     "Codec": "codec:Codec",
+    "Cube": "media:Cube",
     "FitOptions": "fitting:FitOptions",
     "Image": "media:Image",
     "Latent": "latent:Latent",
@@ -49,8 +51,10 @@ _LAZY = {
 }
 
 __all__ = [
+    "Audio",
     "Codec",
     "CodecError",
+    "Cube",
     "FitOptions",
     "Image",
     "Latent",

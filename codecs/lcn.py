@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
+from math import prod
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
@@ -15,7 +17,7 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.model import Model
 from laconic.codecs.transform import Form, grid_of, misfit
 from laconic.codecs.zoo import load_model_of
-from laconic.entropy import BitstreamError, CorruptStreamError, Limits
+from laconic.entropy import BitstreamError, CorruptStreamError, Limits, TruncatedError
 from laconic.entropy.container import (
     CodecNumber,
     Flag,
@@ -34,6 +36,7 @@ from laconic.entropy.planes import CRC_BYTES, Span, TileDecoder, TileEncoder
 UNTILED_SIDE = 128  # grids up to this side, in latent places, are one tile
 PICTURE_TILE_LOG2 = 6
 SOUND_TILE_LOG2 = 7
+_MAX_TILES = 1 << 22
 _CODEC_NUMBERS = {"image": CodecNumber.IMAGE, "sound": CodecNumber.SOUND, "cube": CodecNumber.CUBE}
 
 
@@ -109,6 +112,9 @@ def group_bounds(model: Model, num_channels: int, *, whole: bool) -> tuple[int, 
 def pack(latent: Latent, model: Model, layout: Layout) -> bytes:
     """The latent as a file."""
     d, height, width = latent.values.shape
+    for name, block in latent.metadata.items():
+        if len(block) > Limits().max_metadata_bytes:
+            raise CodecError(f"{name} has {len(block)} bytes; allowed are {Limits().max_metadata_bytes}: leave it out")
     layout = layout.resolved(model.kind, (height, width))
     tiles = tiles_of(height, width, layout.tile_log2)
     encoders = [TileEncoder(tile.cut(latent.values), latent.step_code, model.contexts) for tile in tiles]
@@ -206,37 +212,67 @@ class _Reader:
         if reason := misfit(form, model):
             raise CorruptStreamError(f"the file names model {model.name}, which does not fit: {reason}")
         self._form, self._grid = form, grid_of(form, model)
-        self._tiles = tiles_of(*self._grid, header.tile_log2)
         self._joined = Flag.JOINED in header.flags
         num_groups = 1 if self._joined else len(self._bounds) - 1
+        self._check_number(num_groups)
+        self._tiles = tiles_of(*self._grid, header.tile_log2)
+        self._lookup = model.contexts.lookup(header.step_code)
         tile_major = Flag.TILE_MAJOR in header.flags
         num_tiles = len(self._tiles) if self._grid[1] else 0
         self._order = list(segment_order(num_tiles, num_groups, tile_major=tile_major))
-        self._first_segment = source.position
-        if header.index is not None and len(header.index) != len(self._order) + len(self._tiles) * header.has_alpha:
-            raise CorruptStreamError(f"the index lists {len(header.index)} segments, the layout has another number")
+        self._starts = self._segment_starts()
 
     def read(self) -> Latent:
-        capacity = next(e for e in self._bounds if e >= self._wanted)
-        decoders = [self._tile_decoder(tile, capacity) for tile in self._tiles]
+        decoders: dict[int, TileDecoder] = {}
         last = len(self._order) - 1
         if not self._with_alpha:
             last = max(
                 (i for i, (_, group) in enumerate(self._order) if self._bounds[group] < self._wanted), default=-1
             )
         for number, (tile, group) in enumerate(self._order[: last + 1]):
+            if tile not in decoders:
+                decoders[tile] = self._tile_decoder(self._tiles[tile])
             self._guarded(number, partial(self._read_planes, number, decoders[tile], group))
         alpha = self._read_alpha() if self._with_alpha else None
         if self._wanted == self._bounds[-1] and self._with_alpha == self._header.has_alpha:
-            self._guarded(len(self._order), self._expect_end)
-        values = np.empty((self._wanted, *self._grid), np.int32)
-        for bounds, decoder in zip(self._tiles, decoders, strict=True):
-            bounds.cut(values)[...] = decoder.values()
+            self._guarded(len(self._order) + len(self._tiles) * self._header.has_alpha, self._expect_end)
+        values = np.zeros((self._wanted, *self._grid), np.int32)
+        for tile, decoder in decoders.items():
+            self._tiles[tile].cut(values)[...] = decoder.values()
         return self._latent(values, alpha)
 
-    def _tile_decoder(self, tile: Tile, capacity: int) -> TileDecoder:
+    def _check_number(self, num_groups: int) -> None:
+        """Refuse a layout of more segments than there are bytes, before anything is made for them."""
+        side = 1 << (self._header.tile_log2 or 0)
+        num_tiles = prod(-(-n // side) for n in self._grid) if self._header.tile_log2 else 1
+        if num_tiles > 1 and self._joined:
+            raise CorruptStreamError(f"the file has {num_tiles} tiles in a layout for one")
+        num_segments = num_tiles * (num_groups + self._header.has_alpha) if self._grid[1] else 0
+        remaining = self._source.remaining()
+        if num_tiles > _MAX_TILES or (
+            remaining is not None and not self._allow_partial and num_segments * (1 if self._joined else 2) > remaining
+        ):
+            raise TruncatedError(
+                f"the file claims {num_segments} segments and has {remaining} bytes left for them; copy it again"
+            )
+
+    def _segment_starts(self) -> list[int] | None:
+        """Where each segment begins and the last ends, from the index."""
+        index = self._header.index
+        if index is None:
+            return None
+        starts = list(accumulate(index, initial=self._source.position))
+        remaining = self._source.remaining()
+        if len(index) != len(self._order) + len(self._tiles) * self._header.has_alpha or starts[-1] >= 1 << 63:
+            raise CorruptStreamError(f"the index lists {len(index)} segments, the layout has another number")
+        if remaining is not None and not self._allow_partial and starts[-1] - starts[0] > remaining:
+            raise TruncatedError(f"the index lists {starts[-1] - starts[0]} bytes, the file has {remaining} left")
+        return starts
+
+    def _tile_decoder(self, tile: Tile) -> TileDecoder:
+        capacity = next(e for e in self._bounds if e >= self._wanted)
         shape = (capacity, tile.bottom - tile.top, tile.right - tile.left)
-        return TileDecoder(self._wanted, shape, self._header.step_code, self._model.contexts)
+        return TileDecoder(self._wanted, shape, self._lookup, self._model.contexts)
 
     def _read_planes(self, number: int, decoder: TileDecoder, group: int) -> None:
         allow_cut = self._allow_partial and self._joined
@@ -254,14 +290,16 @@ class _Reader:
             area = tile.pixels(self._model.tree.factor, self._header.shape).cut(alpha)
             number = len(self._order) + i
             self._guarded(number, partial(self._read_alpha_tile, number, area))
-        if alpha.min() < 0 or alpha.max() > largest:
-            raise CorruptStreamError(f"alpha runs from {alpha.min()} to {alpha.max()}; allowed is 0 to {largest}")
         return alpha.astype(dtype)
 
     def _read_alpha_tile(self, number: int, area: NDArray[Any]) -> None:
         segment = read_segment(self._source, number, with_channels=False)
         height, width = area.shape
-        area[...] = decode_plane(segment, height, width, self._model.contexts.tables)
+        plane = decode_plane(segment, height, width, self._model.contexts.tables)
+        largest = np.iinfo(self._form.sample_type).max
+        if plane.min() < 0 or plane.max() > largest:
+            raise CorruptStreamError(f"alpha runs from {plane.min()} to {plane.max()}; allowed is 0 to {largest}")
+        area[...] = plane
 
     def _expect_end(self) -> None:
         if self._source.read_up_to(1):
@@ -269,9 +307,11 @@ class _Reader:
 
     def _guarded(self, number: int, read: Callable[[], None]) -> None:
         """Run a read; where partial results are allowed, note its error and go on with the next segment."""
-        if self._allow_partial and self._header.index is not None:
-            self._source.seek(self._first_segment + sum(self._header.index[:number]))
         try:
+            if self._starts is not None and self._source.position != self._starts[number]:
+                if not self._allow_partial:
+                    raise CorruptStreamError(f"segment {number} is not where the index says")
+                self._source.seek(self._starts[number])
             read()
         except BitstreamError as err:
             if not self._allow_partial:

@@ -147,6 +147,18 @@ class Source:
         self.position += len(found)
         return found
 
+    def remaining(self) -> int | None:
+        """Bytes to the end of the file, None where it cannot tell."""
+        if self._bytes is not None:
+            return len(self._bytes) - self.position
+        assert self._file is not None
+        if not self._file.seekable():
+            return None
+        here = self._file.tell()
+        end = self._file.seek(0, 2)
+        self._file.seek(here)
+        return end - here
+
     def seek(self, position: int) -> None:
         """Go on reading at a byte of the file."""
         if self._file is not None:
@@ -160,6 +172,8 @@ class Source:
             byte = self.read(1, what)[0]
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
+                if byte == 0 and shift:
+                    raise CorruptStreamError(f"{what} is not in its shortest form at byte {self.position - 1}")
                 return value
             shift += 7
             if shift >= _MAX_VARINT_BITS:
@@ -306,7 +320,10 @@ def _deflated(data: bytes) -> bytes:
 
 
 def _inflated(data: bytes, limits: Limits) -> bytes:
+    too_large = f"a metadata section is larger than {limits.max_metadata_bytes} bytes; raise max_metadata_bytes"
     if data[:1] == b"\x00":
+        if len(data) - 1 > limits.max_metadata_bytes:
+            raise LimitError(too_large)
         return data[1:]
     inflater = zlib.decompressobj()
     try:
@@ -314,10 +331,8 @@ def _inflated(data: bytes, limits: Limits) -> bytes:
     except zlib.error as err:
         raise CorruptStreamError(f"a metadata section cannot be inflated: {err}") from err
     if inflater.unconsumed_tail:
-        raise LimitError(
-            f"a metadata section is larger than {limits.max_metadata_bytes} bytes; raise max_metadata_bytes"
-        )
-    if data[:1] != b"\x01" or not inflater.eof:
+        raise LimitError(too_large)
+    if data[:1] != b"\x01" or not inflater.eof or inflater.unused_data:
         raise CorruptStreamError("a metadata section is neither stored nor complete deflate data")
     return out
 
@@ -344,9 +359,12 @@ def _read_sections(source: Source, header: Header, limits: Limits) -> Header:
 def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -> Header:
     channels = index = None
     if SectionNumber.CHANNELS in found:
-        channels = Source(found[SectionNumber.CHANNELS]).varint("the channel count")
-        if channels == 0:
-            raise CorruptStreamError("the file stores 0 channels; at least 1 is needed")
+        section = Source(found[SectionNumber.CHANNELS])
+        channels = section.varint("the channel count")
+        if channels == 0 or section.remaining():
+            raise CorruptStreamError(
+                f"the section of stored channels says {channels}; needed is one number, at least 1"
+            )
     if SectionNumber.INDEX in found:
         source = Source(found[SectionNumber.INDEX])
         sizes = []
@@ -401,6 +419,8 @@ def _read_segment_head(source: Source, with_channels: bool) -> tuple[bytes, int,
     if with_channels:
         channels = source.varint("the channels of a segment")
         head += varint(channels)
+        if channels == 0 and length:
+            raise CorruptStreamError(f"a segment of no channels has {length} bytes; it must be empty")
     return head, length, 1 << (lanes_code + _LANES_LOG2_MIN), has_crc, channels
 
 

@@ -82,14 +82,16 @@ class TileDecoder:
     """Decodes the first `wanted` channels of one tile, group by group in order; what is not read stays 0.
 
     `capacity` is the last channel + 1 of the group that holds channel `wanted` - 1: a group without CRC is read whole,
-    because its checksum covers all of it.
+    because its checksum covers all of it. `lookup` is that of the model at the file's step.
     """
 
-    def __init__(self, wanted: int, shape: tuple[int, int, int], step_code: int, model: ContextModel) -> None:
+    def __init__(
+        self, wanted: int, shape: tuple[int, int, int], lookup: NDArray[np.uint8], model: ContextModel
+    ) -> None:
         self._wanted = wanted
         self._model = model
         self._coded = np.zeros(shape, np.int32)  # (capacity, h, w)
-        self._lookup = model.lookup(step_code)
+        self._lookup = lookup
 
     def read(self, segment: Segment, span: Span, *, trimmed: bool) -> None:
         """Decode the wanted groups of a segment. Raises `BitstreamError`; groups before the damage are kept."""

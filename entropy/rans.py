@@ -27,6 +27,8 @@ LANES = (4, 8, 16, 32, 64)
 _FLUSH_BYTES_PER_LANE = 3  # of the 4 bytes of a state about one carries information
 _FLUSH_SHARE = 100  # lanes may cost up to 1/100 of the payload
 _COST_UNIT_BITS = 1 / 65536
+_MAX_WORD = 65535
+_MAX_TABLE = 255
 
 Indices = int | NDArray[np.uint8]
 
@@ -73,10 +75,13 @@ def decode(
 
 def encode_messages(messages: Sequence[Message], tables: TableSet, *, lanes: int, tail: int = 0) -> bytes:
     """Code messages into one stream with shared lanes; `tail` (0..65535) is what `Decoder.finish` returns."""
+    for number in (tail, *(m.mark for m in messages if m.mark is not None)):
+        if not 0 <= number <= _MAX_WORD:
+            raise ValueError(f"a mark or tail is {number}; allowed is 0 to {_MAX_WORD}")
     return _native.encode(
         tables.native,
         [_flat(m.values) for m in messages],
-        [m.indices if isinstance(m.indices, int) else _flat(m.indices) for m in messages],
+        [_index(m.indices) for m in messages],
         [-1 if m.mark is None else m.mark for m in messages],
         lanes,
         tail,
@@ -101,8 +106,7 @@ class Decoder:
     def decode_into(self, out: NDArray[Any], tables: TableSet, indices: Indices = 0) -> None:
         """The next `out.size` values into a contiguous int8, int16 or int32 array."""
         with _stream_errors():
-            index = indices if isinstance(indices, int) else _flat(indices)
-            self._native.decode_into(_flat(out), tables.native, index)
+            self._native.decode_into(_flat(out), tables.native, _index(indices))
 
     def read_mark(self) -> int:
         """The mark that follows the last message."""
@@ -120,14 +124,24 @@ def ideal_bits(values: NDArray[Any], tables: TableSet, indices: Indices = 0) -> 
 
     Computed in integers, so an encoder may decide by it and still write the same bytes everywhere.
     """
-    index = indices if isinstance(indices, int) else _flat(indices)
-    return _native.ideal_cost(tables.native, tables.costs, _flat(values), index) * _COST_UNIT_BITS
+    return _native.ideal_cost(tables.native, tables.costs, _flat(values), _index(indices)) * _COST_UNIT_BITS
 
 
 def lanes_for(payload_bytes: float) -> int:
     """Most lanes whose flush stays below 1 % of the payload; at least 4, at most 64."""
     fitting = [n for n in LANES if n * _FLUSH_BYTES_PER_LANE * _FLUSH_SHARE <= payload_bytes]
     return max(fitting, default=LANES[0])
+
+
+def _index(indices: Indices) -> int | NDArray[np.uint8]:
+    """One table number, or one uint8 for each value as a flat array."""
+    if isinstance(indices, np.ndarray):
+        if indices.dtype != np.uint8:
+            raise TypeError(f"table indices are {indices.dtype}; allowed are one number or uint8: convert them first")
+        return _flat(indices)
+    if not 0 <= indices <= _MAX_TABLE:
+        raise ValueError(f"a table index is {indices}; allowed is 0 to {_MAX_TABLE}")
+    return int(indices)
 
 
 def _flat(array: NDArray[Any]) -> NDArray[Any]:

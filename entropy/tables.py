@@ -46,6 +46,9 @@ class TableSet:
     @cached_property
     def native(self) -> _native.TableSet:
         """The prepared tables of the native coder."""
+        for number, table in enumerate(self.tables):
+            if abs(table.first) > 1 << 30:
+                raise ValueError(f"table {number} starts at {table.first}; allowed is -2^30 to 2^30")
         firsts = np.array([t.first for t in self.tables], np.int32)
         sizes = np.array([len(t.frequencies) for t in self.tables], np.int32)
         flat = [f for t in self.tables for f in t.frequencies]

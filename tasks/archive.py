@@ -147,8 +147,9 @@ def pack(
     works = [_ShardWork(output, name, samples, plan) for name, samples in _shards_of(listing, options)]
     _run(works, listing, options, num_threads or _num_cores(), on_sample)
     records = [work.read_record() for work in works]
-    index_json = _index_of(listing, options, plan, [record for record in records if record is not None])
-    atomic_write(output / INDEX_NAME, (json.dumps(index_json, indent=1) + "\n").encode(), force=True)
+    fields = _index_of(listing, options, plan, [record for record in records if record is not None])
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items())
+    atomic_write(output / INDEX_NAME, f"{{\n{lines}\n}}\n".encode(), force=True)
     shutil.rmtree(output / _PARTS_NAME)
     return read_index(output)
 

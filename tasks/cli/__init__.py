@@ -20,6 +20,9 @@ from laconic.tasks.cli.encode import encode
 from laconic.tasks.cli.fit import fit
 from laconic.tasks.cli.info import info
 from laconic.tasks.cli.models import models
+from laconic.tasks.cli.pack import pack
+from laconic.tasks.cli.predict import predict
+from laconic.tasks.cli.train import train
 from laconic.tasks.cli.verify import verify
 
 __all__ = ["app", "main"]
@@ -33,8 +36,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (encode, decode, info, verify, fit, models):
+for _verb in (encode, decode, info, verify, fit, models, pack, predict):
     app.command(epilog=_EXIT_CODES)(_verb)
+app.add_typer(train, name="train", epilog=_EXIT_CODES)
 
 
 def _print_version(wanted: bool) -> None:

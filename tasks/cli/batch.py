@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -43,7 +43,7 @@ class Screen:
 
     as_json: bool = False
     quiet: bool = False
-    is_data: bool = field(default=False)
+    is_data: bool = False
 
     def __post_init__(self) -> None:
         if self.is_data and self.as_json:

@@ -148,6 +148,7 @@ CASES = (
     Case("rgb_photo_step40", lambda: photo(40, 40, left=120), {"step_code": 40}),
     Case("grey_noise_step0", lambda: noise(32, 24, 1), {"step_code": 0}),
     Case("rgb_noise_step90", lambda: noise(56, 64, 3), {"step_code": 90}),
+    Case("rgb_noise_whole_step90", lambda: noise(60, 66, 3), {"step_code": 90, "grouping": "whole"}),
     Case("rgb_noise_16bit_step0", lambda: noise(24, 24, 3, bits=16), {"step_code": 0}),
     Case("rgb_checks_step0", lambda: checks(64, 48, 3), {"step_code": 0}),
     # Layouts

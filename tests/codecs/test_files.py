@@ -1,0 +1,362 @@
+"""Pictures <-> files: formats, what is refused, the search for a size, writing whole files or none."""
+
+import errno
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+import laconic.codecs
+from laconic.codecs import CodecError, Image, Sandwich, UnsupportedSignalError, decode, encode, files
+from laconic.codecs.files import atomic_write, file_bytes, format_of, picture_extensions, read_image, write_image
+from laconic.entropy import BitstreamError, CorruptStreamError, LimitError, Limits, TruncatedError
+
+PICTURE = Path(__file__).parents[1] / "data" / "kodim05_crop.png"
+
+
+@pytest.fixture(scope="module")
+def image():
+    return read_image(PICTURE)
+
+
+def in_memory(picture, file_format, **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, file_format, **options)
+    buffer.seek(0)
+    return buffer
+
+
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def test_open_and_save_are_those_of_the_package(image, tmp_path):
+    laconic.codecs.save(image, tmp_path / "x.png")
+    assert laconic.codecs.open(tmp_path / "x.png") == image
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif", ".webp", ".bmp", ".ppm", ".npy", ".jp2"])
+def test_lossless_formats_give_the_samples_back(image, extension, tmp_path):
+    path = tmp_path / f"x{extension}"
+    write_image(image, path)
+    assert np.array_equal(read_image(path).samples, image.samples)
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif", ".npy", ".pgm"])
+def test_deep_grey_is_kept(extension, tmp_path):
+    deep = Image.from_array(np.arange(600, dtype=np.uint16).reshape(20, 30) * 109)
+    write_image(deep, tmp_path / f"x{extension}")
+    assert read_image(tmp_path / f"x{extension}") == deep
+
+
+def test_deep_colour_fits_npy_only():
+    deep = Image.from_array(np.zeros((4, 5, 3), np.uint16))
+    assert read_image(io.BytesIO(file_bytes(deep, "npy"))) == deep
+    with pytest.raises(UnsupportedSignalError, match=r"use a \.npy file"):
+        file_bytes(deep, "png")
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif", ".webp", ".jpg"])
+def test_metadata_is_kept(image, extension, tmp_path):
+    exif = PillowImage.Exif()
+    exif[0x0112] = 6
+    metadata = {"icc": b"profile" * 20, "exif": exif.tobytes()}
+    write_image(Image(image.samples, metadata), tmp_path / f"x{extension}")
+    found = read_image(tmp_path / f"x{extension}").metadata
+    assert found["icc"] == metadata["icc"]
+    read_back = PillowImage.Exif()
+    read_back.load(found["exif"])
+    assert dict(read_back) == {0x0112: 6}
+
+
+def test_lcn_is_written_and_read(image, tmp_path):
+    write_image(image, tmp_path / "x.lcn")
+    assert (tmp_path / "x.lcn").read_bytes() == encode(image)
+    assert read_image(tmp_path / "x.lcn") == decode(encode(image))
+
+
+def test_content_decides_not_the_name(image, tmp_path):
+    (tmp_path / "x.jpg").write_bytes(encode(image))
+    assert read_image(tmp_path / "x.jpg") == decode(encode(image))
+
+
+def test_binary_files_are_read_from_their_start(image):
+    with PICTURE.open("rb") as file:
+        file.read(100)
+        assert read_image(file) == image
+
+
+def test_pipes_are_read(image):
+    reader, writer = os.pipe()
+    os.write(writer, file_bytes(Image(image.samples[:20, :20].copy()), "png"))
+    os.close(writer)
+    with os.fdopen(reader, "rb") as file:
+        assert np.array_equal(read_image(file).samples, image.samples[:20, :20])
+
+
+def test_write_to_a_binary_file_needs_a_format(image):
+    buffer = io.BytesIO()
+    write_image(image, buffer, "png")
+    assert read_image(buffer) == image
+    with pytest.raises(CodecError, match="name the format"):
+        write_image(image, buffer)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((3, 4), ">u2"), np.asfortranarray(np.arange(24, dtype=np.uint8).reshape(2, 4, 3))]
+)
+def test_npy_of_any_byte_and_axis_order(array):
+    assert np.array_equal(np.asarray(read_image(io.BytesIO(npy(array)))), array)
+
+
+@pytest.mark.parametrize("array", [np.zeros((3, 4), np.float32), np.zeros(5, np.uint8), np.zeros((0, 4), np.uint8)])
+def test_npy_of_other_arrays_is_refused(array):
+    with pytest.raises(UnsupportedSignalError, match="allowed are"):
+        read_image(io.BytesIO(npy(array)))
+
+
+def test_npy_of_objects_is_refused():
+    buffer = io.BytesIO()
+    np.save(buffer, np.array([[{}]], dtype=object), allow_pickle=True)
+    with pytest.raises(UnsupportedSignalError):
+        read_image(buffer)
+
+
+def test_npy_that_claims_more_than_it_has_is_refused():
+    data = npy(np.zeros((30, 40), np.uint8)).replace(b"(30, 40)", b"(9999999999, 9999999999)")
+    with pytest.raises(BitstreamError):
+        read_image(io.BytesIO(data))
+    with pytest.raises(CorruptStreamError, match="copy the file again"):
+        read_image(io.BytesIO(npy(np.zeros((30, 40), np.uint8))[:-1]))
+
+
+def test_damaged_npy_header_is_refused():
+    data = npy(np.zeros((30, 40), np.uint8))
+    for position in range(6, 60):
+        damaged = bytearray(data)
+        damaged[position] ^= 4
+        try:
+            read_image(io.BytesIO(bytes(damaged)))
+        except (BitstreamError, CodecError):
+            continue
+
+
+def test_empty_and_foreign_files_are_refused():
+    with pytest.raises(TruncatedError, match="the file is empty"):
+        read_image(io.BytesIO())
+    with pytest.raises(CorruptStreamError, match="the file starts with b'hello"):
+        read_image(io.BytesIO(b"hello, world"))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "TIFF", "GIF", "WEBP", "BMP"])
+def test_cut_pictures_are_refused_or_read(file_format):
+    data = in_memory(PillowImage.open(PICTURE), file_format).getvalue()
+    for length in (1, 20, len(data) // 2, len(data) - 1):
+        try:
+            read_image(io.BytesIO(data[:length]))
+        except (BitstreamError, CodecError):
+            continue
+
+
+def test_missing_file_is_an_os_error(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_image(tmp_path / "none.png")
+
+
+def test_pillow_bomb_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(PillowImage, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(LimitError, match=r"raise PIL\.Image\.MAX_IMAGE_PIXELS"):
+        read_image(PICTURE)
+
+
+@pytest.mark.parametrize("depth", [10, 12, 16])
+def test_deep_colour_jpeg2000_is_refused(depth, image):
+    data = bytearray(in_memory(image.to_pillow(), "JPEG2000").getvalue())
+    data[data.index(b"ihdr") + 14] = depth - 1
+    with pytest.raises(UnsupportedSignalError, match="JPEG2000 file has more than 8 bits a colour"):
+        read_image(io.BytesIO(data))
+    codestream = bytearray(in_memory(image.to_pillow(), "JPEG2000", no_jp2=True).getvalue())
+    codestream[42] = depth - 1
+    with pytest.raises(UnsupportedSignalError):
+        read_image(io.BytesIO(codestream))
+
+
+def test_deep_grey_jpeg2000_is_read():
+    grey = Image.from_array(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16)
+    assert read_image(in_memory(grey.to_pillow(), "JPEG2000")) == grey
+
+
+def test_deep_avif_is_refused(image):
+    data = in_memory(image.to_pillow(), "AVIF").getvalue()
+    assert read_image(io.BytesIO(data)).samples.shape == image.samples.shape
+    deep = bytearray(data)
+    deep[deep.index(b"av1C") + 6] |= 0x40
+    channels = deep.index(b"pixi") + 9  # libavif wants both boxes to agree
+    deep[channels : channels + 3] = bytes([10, 10, 10])
+    with pytest.raises(UnsupportedSignalError, match="AVIF file has more than 8 bits a colour"):
+        read_image(io.BytesIO(deep))
+
+
+def test_formats_are_known_by_extension():
+    assert [format_of(name) for name in ("png", ".JPG", "tif", ".npy", "lcn")] == ["PNG", "JPEG", "TIFF", "NPY", "LCN"]
+    for name in ("", ".", "xyz"):
+        with pytest.raises(CodecError, match=r"allowed are \.lcn, \.npy"):
+            format_of(name)
+
+
+def test_picture_extensions_are_those_that_can_be_encoded():
+    assert {".png", ".jpg", ".jpeg", ".tif", ".webp", ".npy"} <= picture_extensions()
+    assert not {".lcn", ".pdf", ".txt", ""} & picture_extensions()
+
+
+def test_format_that_cannot_hold_the_picture_is_one_sentence():
+    with pytest.raises(UnsupportedSignalError, match="4x3 8-bit RGBA picture cannot be written as JPEG"):
+        file_bytes(Image.from_array(np.zeros((3, 4, 4), np.uint8)), "jpg")
+
+
+def test_encode_takes_what_holds_a_picture(image):
+    expected = encode(image)
+    with PillowImage.open(PICTURE) as picture:
+        assert encode(picture) == expected
+    assert encode(image.samples) == expected
+    torch = pytest.importorskip("torch")
+    assert encode(torch.from_numpy(np.moveaxis(image.samples, -1, 0).copy())) == expected
+
+
+def test_encode_takes_grey_and_alpha(image):
+    for samples in (
+        image.samples[:, :, :1],
+        image.samples[:, :, :2],
+        np.dstack([image.samples, image.samples[:, :, :1]]),
+    ):
+        picture = Image(np.ascontiguousarray(samples))
+        assert decode(encode(picture)).samples.shape == picture.samples.shape
+
+
+def test_decode_of_few_channels_and_of_limits(image):
+    data = encode(image)
+    assert decode(data, channels=3).samples.shape == image.samples.shape
+    assert decode(io.BytesIO(data)) == decode(data)
+    with pytest.raises(LimitError):
+        decode(data, limits=Limits(max_pixels=100))
+
+
+def test_decode_in_part(image):
+    data = encode(image)
+    with pytest.raises(BitstreamError):
+        decode(data[:-50])
+    assert decode(data[:-50], allow_partial=True).samples.shape == image.samples.shape
+
+
+def test_max_bytes_is_the_best_that_fits(image):
+    codec = Sandwich()
+    sizes = {code: len(codec.pack(codec.analyze_steps(image, (code,))[0])) for code in range(100, 256)}
+    for limit in (700, 1500, 4000, 9000):
+        found = len(encode(image, max_bytes=limit))
+        best = max(size for size in sizes.values() if size <= limit)
+        assert found <= limit
+        assert found >= 0.97 * best  # sizes are monotone but for noise
+
+
+def test_max_bytes_reaches_both_ends(image):
+    coarsest = len(Sandwich(step_code=255).encode(image))
+    assert len(encode(image, max_bytes=coarsest)) == coarsest
+    assert encode(image, max_bytes=10**9) == Sandwich(step_code=0).encode(image)
+    with pytest.raises(CodecError, match=f"the smallest possible file has {coarsest} bytes, over the limit of 20"):
+        encode(image, max_bytes=20)
+
+
+@pytest.mark.parametrize("rate", [0.25, 1.0, 3.5])
+def test_bits_per_pixel_is_honoured(image, rate):
+    size = 8 * len(encode(image, bits_per_pixel=rate)) / (image.width * image.height)
+    assert 0.9 * rate < size <= rate
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
+def test_bad_rate_is_refused(image, rate):
+    with pytest.raises(CodecError, match="allowed is a number above 0"):
+        encode(image, bits_per_pixel=rate)
+
+
+def test_two_targets_are_refused(image):
+    with pytest.raises(CodecError, match="allowed is one of them"):
+        encode(image, bits_per_pixel=1, max_bytes=1000)
+
+
+def test_atomic_write_makes_the_file(tmp_path):
+    atomic_write(tmp_path / "x", b"abc")
+    assert (tmp_path / "x").read_bytes() == b"abc"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_atomic_write_replaces_only_with_force(tmp_path):
+    atomic_write(tmp_path / "x", b"abc")
+    with pytest.raises(FileExistsError):
+        atomic_write(tmp_path / "x", b"def")
+    assert (tmp_path / "x").read_bytes() == b"abc"
+    atomic_write(tmp_path / "x", b"def", force=True)
+    assert (tmp_path / "x").read_bytes() == b"def"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_atomic_write_obeys_the_umask(tmp_path):
+    atomic_write(tmp_path / "x", b"abc")
+    (tmp_path / "y").write_bytes(b"abc")
+    assert (tmp_path / "x").stat().st_mode == (tmp_path / "y").stat().st_mode
+
+
+def test_atomic_write_leaves_devices_alone():
+    with pytest.raises(OSError, match="no ordinary file"):
+        atomic_write("/dev/null", b"abc", force=True)
+
+
+def test_atomic_write_on_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        atomic_write(tmp_path / "x", b"abc")
+    assert not list(tmp_path.iterdir())
+
+
+def test_atomic_write_without_hard_links(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(files.os, "link", refuse)
+    atomic_write(tmp_path / "x", b"abc")
+    with pytest.raises(FileExistsError):
+        atomic_write(tmp_path / "x", b"def")
+    assert (tmp_path / "x").read_bytes() == b"abc"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_killed_writer_leaves_a_whole_file_or_none(tmp_path):
+    code = (
+        "import sys; from laconic.codecs.files import atomic_write; print('ready', flush=True)\n"
+        "while True:\n"
+        "    for byte in (b'a', b'b'): atomic_write(sys.argv[1], byte * (1 << 22), force=True)"
+    )
+    rng = random.Random(0)
+    for _ in range(5):
+        writer = subprocess.Popen([sys.executable, "-c", code, tmp_path / "x"], stdout=subprocess.PIPE)
+        writer.stdout.readline()
+        time.sleep(rng.uniform(0, 0.1))
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        writer.stdout.close()
+        if (tmp_path / "x").exists():
+            data = (tmp_path / "x").read_bytes()
+            assert data in (b"a" * (1 << 22), b"b" * (1 << 22))

@@ -1,0 +1,414 @@
+"""The file's frame: every field comes back, later versions are refused by name, hostile lengths cost nothing."""
+
+import dataclasses
+import io
+import struct
+import time
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from laconic.entropy import _native
+from laconic.entropy.container import (
+    MAGIC,
+    VERSION,
+    CodecNumber,
+    Flag,
+    Header,
+    Limits,
+    Segment,
+    Source,
+    index_of,
+    read_header,
+    read_segment,
+    segment_order,
+    varint,
+    write_header,
+    write_segment,
+)
+from laconic.entropy.errors import (
+    BitstreamError,
+    ChecksumError,
+    CorruptStreamError,
+    LimitError,
+    TruncatedError,
+    UnsupportedVersionError,
+)
+
+SETTINGS = settings(max_examples=300, deadline=None, derandomize=True, database=None)
+PLAIN = Header(codec=CodecNumber.IMAGE, fingerprint=b"abcd", step_code=160, shape=(33, 300))
+ICC = bytes(range(256)) * 20
+FULL = dataclasses.replace(
+    PLAIN,
+    flags=Flag.JOINED | Flag.WHOLE | Flag.TILE_MAJOR | Flag.ALPHA | Flag.DEEP,
+    tile_log2=5,
+    stored_channels=48,
+    metadata={"icc": ICC, "exif": b"Exif\0\0"},
+    index=(5, 700, 0, 1 << 40),
+)
+
+
+def read(data: bytes, limits: Limits | None = None) -> Header:
+    return read_header(Source(data), limits)
+
+
+def sealed(head: bytes) -> bytes:
+    """A head with the checksum it should have."""
+    return head + struct.pack("<H", _native.crc32c(head) & 0xFFFF)
+
+
+def head(*, version: int = VERSION, flags: int = 0, kind: int = 1, sides: bytes = b"\x08\x08", tile: bytes = b"") -> bytes:
+    return sealed(MAGIC + bytes([version, flags, kind]) + b"abcd" + b"\xa0" + sides + tile)
+
+
+def with_sections(sections: list[tuple[int, bytes]]) -> bytes:
+    body = b"".join(varint(number) + varint(len(payload)) + payload for number, payload in sections) + b"\0"
+    return head(flags=Flag.SECTIONS) + body + struct.pack("<I", _native.crc32c(body))
+
+
+def without_sections_flag(header: Header) -> Header:
+    return dataclasses.replace(header, flags=header.flags & ~(Flag.SECTIONS | Flag.TILED))
+
+
+@pytest.mark.parametrize("header", [PLAIN, FULL], ids=["plain", "full"])
+@pytest.mark.parametrize("opened", [bytes, io.BytesIO], ids=["bytes", "file"])
+def test_header_round_trip(header: Header, opened: type) -> None:
+    source = Source(opened(write_header(header) + b"rest"))
+    assert without_sections_flag(read_header(source)) == header
+    assert source.read(4, "the rest") == b"rest"
+
+
+@SETTINGS
+@given(
+    fingerprint=st.binary(min_size=4, max_size=4),
+    step_code=st.integers(0, 255),
+    shape=st.tuples(st.integers(1, 1 << 14), st.integers(1, 1 << 14)),
+    flags=st.sets(st.sampled_from([Flag.JOINED, Flag.WHOLE, Flag.TILE_MAJOR, Flag.ALPHA, Flag.DEEP])),
+    tile_log2=st.none() | st.integers(3, 16),
+    stored_channels=st.none() | st.integers(1, 70_000),
+    metadata=st.dictionaries(st.sampled_from(["icc", "exif"]), st.binary(max_size=300)),
+    index=st.none() | st.lists(st.integers(0, 2**63 - 1), max_size=20).map(tuple),
+)
+def test_header_round_trip_of_any_fields(flags: set[Flag], **fields: object) -> None:
+    header = Header(codec=CodecNumber.IMAGE, flags=Flag(sum(flags)), **fields)  # type: ignore[arg-type]
+    assert without_sections_flag(read(write_header(header))) == header
+
+
+def test_plain_header_is_that_of_the_specification() -> None:
+    expected = b"\x8bLCN" + bytes([1, 0, 1]) + b"abcd" + bytes([160]) + b"\xac\x02" + b"\x21"
+    assert write_header(PLAIN) == sealed(expected)
+
+
+@pytest.mark.parametrize("header", [PLAIN, FULL], ids=["plain", "full"])
+def test_cut_header_is_truncated_at_every_byte(header: Header) -> None:
+    data = write_header(header)
+    for length in range(len(data)):
+        with pytest.raises(TruncatedError):
+            read(data[:length])
+
+
+@pytest.mark.parametrize("header", [PLAIN, FULL], ids=["plain", "full"])
+def test_every_flipped_bit_of_a_header_is_refused(header: Header) -> None:
+    data = write_header(header) + bytes(100)
+    for position in range(8 * (len(data) - 100)):
+        flipped = bytearray(data)
+        flipped[position // 8] ^= 1 << position % 8
+        with pytest.raises(BitstreamError):
+            read(bytes(flipped))
+
+
+def test_other_file_type_is_named() -> None:
+    with pytest.raises(CorruptStreamError, match="PNG"):
+        read(b"\x89PNG\r\n\x1a\n" + bytes(50))
+
+
+@pytest.mark.parametrize("version", [0, 2, 255])
+def test_unknown_version_is_refused_by_name(version: int) -> None:
+    with pytest.raises(UnsupportedVersionError, match=f"format version {version};"):
+        read(head(version=version))
+
+
+def test_unknown_flag_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedVersionError, match="flag 128"):
+        read(head(flags=128))
+
+
+@pytest.mark.parametrize("codec", [0, 15])
+def test_unknown_codec_is_refused_by_name(codec: int) -> None:
+    with pytest.raises(UnsupportedVersionError, match=f"codec number {codec},"):
+        read(head(kind=codec))
+
+
+def test_unknown_profile_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedVersionError, match="profile 3;"):
+        read(head(kind=1 + 3 * 16))
+
+
+@pytest.mark.parametrize("number", [3, 5, 99, 2**40 + 1])
+def test_unknown_critical_section_is_refused_by_name(number: int) -> None:
+    with pytest.raises(UnsupportedVersionError, match=f"section {number},"):
+        read(with_sections([(number, b"x")]))
+
+
+@pytest.mark.parametrize("number", [8, 100, 2**40])
+def test_unknown_optional_section_is_skipped(number: int) -> None:
+    header = read(with_sections([(number, b"whatever"), (2, b"\0profile"), (number + 2, b"")]))
+    assert header.metadata == {"icc": b"profile"}
+
+
+def test_section_that_stands_twice_is_refused() -> None:
+    with pytest.raises(CorruptStreamError, match="section 2 is there twice"):
+        read(with_sections([(2, b"\0a"), (2, b"\0a")]))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\2abc", b"\1abc", b"\1" + zlib.compress(b"abc" * 50)[:-5], b"\1"],
+    ids=["empty", "kind 2", "no zlib", "cut zlib", "no bytes"],
+)
+def test_bad_packed_section_is_refused(payload: bytes) -> None:
+    with pytest.raises(CorruptStreamError):
+        read(with_sections([(2, payload)]))
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x80", b"\0"], ids=["empty", "cut", "zero"])
+def test_bad_channel_count_is_refused(payload: bytes) -> None:
+    with pytest.raises(BitstreamError):
+        read(with_sections([(1, payload)]))
+
+
+@pytest.mark.parametrize("tile", [0, 2, 17, 255])
+def test_tile_side_outside_its_range_is_refused(tile: int) -> None:
+    with pytest.raises(CorruptStreamError, match=f"2\\^{tile};"):
+        read(head(flags=Flag.TILED, tile=bytes([tile])))
+
+
+@pytest.mark.parametrize("sides", [b"\0\1", b"\1\0", b"\0\0"])
+def test_empty_picture_is_refused(sides: bytes) -> None:
+    with pytest.raises(CorruptStreamError):
+        read(head(sides=sides))
+
+
+def test_pixel_limit_is_exact_and_can_be_raised() -> None:
+    at, over = (head(sides=varint(1 << 14) + varint((1 << 15) + n)) for n in (0, 1))
+    assert read(at).shape == ((1 << 15), 1 << 14)
+    with pytest.raises(LimitError, match="max_pixels"):
+        read(over)
+    assert read(over, Limits(max_pixels=1 << 30)).shape[0] == (1 << 15) + 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        head(sides=varint(1 << 32) * 2),
+        head(sides=varint(2**63 - 1) * 2),
+        head(sides=varint(1) + varint(1 << 32)),
+        head(sides=varint(1 << 32) * 2, flags=Flag.TILED | Flag.ALPHA, tile=b"\3"),
+        head(flags=Flag.SECTIONS) + varint(2) + varint(1 << 40) + bytes(900),
+        head(flags=Flag.SECTIONS) + varint(2) + varint(1 << 25) + bytes(900),
+        with_sections([(2, b"\1" + zlib.compress(zlib.compress(bytes(1 << 29), 9), 9))]),
+    ],
+    ids=["2^32 x 2^32", "2^63 x 2^63", "1 x 2^32", "tiles", "section of 2^40", "section of 2^25", "zlib in zlib"],
+)
+@pytest.mark.parametrize("opened", [bytes, io.BytesIO], ids=["bytes", "file"])
+def test_bomb_costs_neither_time_nor_memory(data: bytes, opened: type) -> None:
+    assert len(data) <= 1024
+    limits = Limits(max_metadata_bytes=1 << 16)
+    tracemalloc.start()
+    began = time.perf_counter()
+    with pytest.raises(BitstreamError):
+        read_header(Source(opened(data)), limits)
+    seconds = time.perf_counter() - began
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert seconds <= 0.05
+    assert peak_bytes <= 1 << 20
+
+
+def test_inflating_stops_at_the_limit() -> None:
+    bomb = with_sections([(2, b"\1" + zlib.compress(bytes(1 << 26), 9))])
+    tracemalloc.start()
+    with pytest.raises(LimitError, match="max_metadata_bytes"):
+        read(bomb)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes <= 48 << 20
+
+
+@pytest.mark.parametrize("packed", [b"\0" + bytes(5000), b"\1" + zlib.compress(bytes(5000))], ids=["stored", "deflated"])
+@pytest.mark.parametrize("limit", [0, 4999])
+def test_metadata_over_the_limit_is_refused_however_packed(packed: bytes, limit: int) -> None:
+    with pytest.raises(LimitError):
+        read(with_sections([(2, packed)]), Limits(max_metadata_bytes=limit))
+
+
+@pytest.mark.parametrize("packed", [b"\0" + bytes(5000), b"\1" + zlib.compress(bytes(5000))], ids=["stored", "deflated"])
+def test_metadata_at_the_limit_is_read(packed: bytes) -> None:
+    assert read(with_sections([(2, packed)]), Limits(max_metadata_bytes=5000)).metadata["icc"] == bytes(5000)
+
+
+def test_time_to_read_sections_grows_linearly() -> None:
+    """Ten times as many sections take about ten times as long; a quadratic reader can be kept busy by a small file."""
+
+    def seconds(count: int) -> float:
+        data = with_sections([(2 * n + 100, b"") for n in range(count)])
+        began = time.process_time()
+        assert read(data).shape == (8, 8)
+        return time.process_time() - began
+
+    assert seconds(200_000) < 20 * min(seconds(20_000) for _ in range(3))
+
+
+@SETTINGS
+@given(st.binary(max_size=200))
+@example(b"")
+def test_any_bytes_after_the_magic_raise_only_bitstream_errors(tail: bytes) -> None:
+    for data in (MAGIC + tail, MAGIC + b"\1" + tail, sealed(MAGIC + b"\1" + tail) + tail, head(flags=1) + tail):
+        try:
+            read(data)
+        except BitstreamError:
+            continue
+        assert data.startswith(MAGIC + b"\1")
+
+
+@SETTINGS
+@given(st.lists(st.tuples(st.integers(1, 12), st.binary(max_size=40)), max_size=4))
+def test_any_sealed_sections_raise_only_bitstream_errors(sections: list[tuple[int, bytes]]) -> None:
+    try:
+        header = read(with_sections(sections))
+    except BitstreamError:
+        return
+    assert all(number % 2 == 0 or number == 1 for number, _ in sections)
+    assert header.shape == (8, 8)
+
+
+@pytest.mark.parametrize("value", [0, 1, 127, 128, 300, 2**14 - 1, 2**14, 2**32, 2**63 - 1])
+def test_varint_round_trip(value: int) -> None:
+    data = varint(value)
+    assert len(data) == max(1, -(-value.bit_length() // 7))
+    assert Source(data).varint("a number") == value
+
+
+def test_varint_of_more_than_nine_bytes_is_refused() -> None:
+    with pytest.raises(CorruptStreamError, match="more than 9 bytes"):
+        Source(b"\xff" * 9 + b"\1").varint("a number")
+
+
+@pytest.mark.parametrize("length", range(9))
+def test_cut_varint_is_truncated(length: int) -> None:
+    with pytest.raises(TruncatedError):
+        Source(b"\x80" * length).varint("a number")
+
+
+def test_varint_with_a_needless_byte_is_refused() -> None:
+    """SPEC.md: no more bytes than the number needs. A width of 8 written as 88 00."""
+    with pytest.raises(BitstreamError):
+        read(head(sides=b"\x88\x00\x08"))
+
+
+@pytest.mark.parametrize("lanes", [4, 8, 16, 32, 64])
+@pytest.mark.parametrize("has_crc", [False, True])
+@pytest.mark.parametrize("with_channels", [False, True])
+def test_segment_round_trip(lanes: int, has_crc: bool, with_channels: bool) -> None:
+    segment = Segment(bytes(range(200)), lanes, has_crc, 300 if with_channels else 0)
+    data = write_segment(segment, 7, with_channels=with_channels)
+    source = Source(data + b"next")
+    assert read_segment(source, 7, with_channels=with_channels) == segment
+    assert source.read(4, "the next") == b"next"
+
+
+def test_segment_with_crc_is_that_of_the_specification() -> None:
+    start = varint(16 * 3 + 8 + 2) + varint(5)
+    crc = _native.crc32c(varint(200) + start + b"xyz")
+    expected = start + struct.pack("<I", crc) + b"xyz"
+    assert write_segment(Segment(b"xyz", 16, has_crc=True, num_channels=5), 200, with_channels=True) == expected
+
+
+def test_every_flipped_bit_of_a_segment_with_crc_is_refused() -> None:
+    data = write_segment(Segment(bytes(50), 4, has_crc=True, num_channels=3), 0, with_channels=True)
+    unchecked = set()
+    for position in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[position // 8] ^= 1 << position % 8
+        try:
+            assert not read_segment(Source(bytes(flipped)), 0, with_channels=True).has_crc
+            unchecked.add(position)
+        except BitstreamError:
+            pass
+    assert unchecked == {3}  # the CRC bit itself; what is then read as a payload is checked by its decoder
+
+
+def test_segments_cannot_change_places() -> None:
+    data = write_segment(Segment(bytes(50), 4, has_crc=True), 0, with_channels=False)
+    with pytest.raises(ChecksumError, match="segment 1"):
+        read_segment(Source(data), 1, with_channels=False)
+
+
+@pytest.mark.parametrize("code", [5, 6, 7])
+def test_unknown_lane_code_is_refused(code: int) -> None:
+    with pytest.raises(CorruptStreamError, match=f"lane code {code}"):
+        read_segment(Source(bytes([code])), 0, with_channels=False)
+
+
+@pytest.mark.parametrize("has_crc", [False, True])
+def test_cut_segment_is_truncated(has_crc: bool) -> None:
+    data = write_segment(Segment(bytes(50), 4, has_crc), 0, with_channels=False)
+    for length in range(len(data)):
+        with pytest.raises(TruncatedError):
+            read_segment(Source(data[:length]), 0, with_channels=False)
+
+
+def test_cut_segment_without_crc_may_be_allowed() -> None:
+    data = write_segment(Segment(bytes(range(50)), 4, has_crc=False), 0, with_channels=False)
+    assert read_segment(Source(data[:-20]), 0, with_channels=False, allow_cut=True).payload == bytes(range(30))
+
+
+@pytest.mark.parametrize("has_crc", [0, 8])
+def test_segment_that_claims_2_to_the_50_bytes_costs_nothing(has_crc: int) -> None:
+    data = varint((1 << 54) + has_crc) + bytes(500)
+    tracemalloc.start()
+    with pytest.raises(TruncatedError):
+        read_segment(Source(io.BytesIO(data)), 0, with_channels=False)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes <= 4 << 20
+
+
+def test_order_runs_by_group_or_by_tile() -> None:
+    by_group = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1)]
+    assert list(segment_order(3, 2, tile_major=False)) == by_group
+    assert list(segment_order(3, 2, tile_major=True)) == sorted(by_group)
+
+
+def test_index_is_written_from_16_segments_on() -> None:
+    assert index_of([3] * 15) is None
+    assert index_of([3] * 16) == (3,) * 16
+
+
+def test_source_reads_files_that_give_few_bytes_at_a_time() -> None:
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(size or 0, 3))
+
+    assert without_sections_flag(read_header(Source(Slow(write_header(FULL))))) == FULL
+
+
+def test_source_seeks_from_where_the_file_stood() -> None:
+    file = io.BytesIO(b"before" + bytes(range(100)))
+    file.seek(6)
+    source = Source(file)
+    source.read(10, "ten")
+    source.seek(50)
+    assert source.read(1, "one") == bytes([50])
+    source.seek(2)
+    assert source.read(1, "one") == bytes([2])
+
+
+def test_crc32c_has_its_check_value() -> None:
+    assert _native.crc32c(b"123456789") == 0xE3069283
+    assert _native.crc32c(b"6789", _native.crc32c(b"12345")) == 0xE3069283
+    assert _native.crc32c_array(np.frombuffer(b"123456789", np.uint8)) == 0xE3069283

@@ -1,0 +1,267 @@
+"""Packing class folders: the same bytes however often it was stopped, and readable by others."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from laconic.codecs.errors import CodecError
+from laconic.codecs.sandwich import Sandwich
+from laconic.tasks import archive
+from laconic.tasks.archive import PackOptions
+from laconic.tasks.folders import Framing, list_class_folder, read_signal, resampled
+
+OPTIONS = PackOptions(size=48, shard_samples=5)
+
+
+def make_pictures(root: Path, count: int = 4, *, splits: tuple[str, ...] = ("train/", "test/")) -> Path:
+    """Three classes of noise around a colour of their own."""
+    random = np.random.default_rng(7)
+    for split in splits:
+        for name, colour in (("blue", (30, 40, 200)), ("green", (20, 180, 60)), ("red", (210, 30, 40))):
+            folder = root / f"{split}{name}"
+            folder.mkdir(parents=True)
+            for i in range(count):
+                noise = random.normal(colour, 20, (60 + i, 70, 3)).clip(0, 255).astype(np.uint8)
+                PillowImage.fromarray(noise).save(folder / f"{i}.png")
+    return root
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_pictures(tmp_path_factory.mktemp("pictures"))
+
+
+@pytest.fixture(scope="module")
+def packed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("packed") / "out"
+    archive.pack(folder, output, OPTIONS, num_threads=2)
+    return output
+
+
+def test_pack_holds_each_sample_at_its_place(folder: Path, packed: Path) -> None:
+    index = archive.read_index(packed)
+    assert (index.classes, len(index), index.grid) == (("blue", "green", "red"), 24, (6, 6))
+    assert [shard.name for shard in index.shards] == [f"{s}-0000{i}.tar" for s in ("test", "train") for i in range(3)]
+    for row in range(len(index)):
+        shard = (packed / index.shards[index.shard[row]].name).read_bytes()
+        data = shard[index.offset[row] : index.offset[row] + index.length[row]]
+        expected = OPTIONS.codec.encode(read_signal(folder / index.source[row], "image", OPTIONS.framing))
+        assert data == expected
+        assert index.classes[index.label[row]] == Path(index.source[row]).parent.name
+
+
+def test_pack_heads_are_enough_for_their_channels(packed: Path) -> None:
+    index = archive.read_index(packed)
+    shard = (packed / index.shards[0].name).read_bytes()[index.offset[0] :]
+    whole = Sandwich().unpack(shard[: index.length[0]])
+    for end, head in zip(index.group_ends, index.heads[0], strict=True):
+        latent = Sandwich().unpack(shard[:head], channels=end)
+        assert np.array_equal(latent.values, whole.values[:end])
+    assert index.heads[0][0] < index.heads[0][-1] == index.length[0]
+
+
+def test_pack_statistics_are_those_of_the_training_latents(packed: Path) -> None:
+    index = archive.read_index(packed)
+    values = []
+    for row in range(len(index)):
+        shard = index.shards[index.shard[row]]
+        if shard.split == "train":
+            data = (packed / shard.name).read_bytes()[index.offset[row] :][: index.length[row]]
+            values.append(Sandwich().unpack(data).dequantize())
+    stacked = np.stack(values).astype(np.float64)
+    assert index.statistics_split == "train"
+    np.testing.assert_allclose(index.mean, stacked.mean((0, 2, 3)), atol=1e-6)
+    np.testing.assert_allclose(index.std, stacked.std((0, 2, 3)), rtol=1e-4, atol=1e-6)
+
+
+def test_pack_is_the_same_with_any_number_of_threads_and_at_a_second_call(
+    folder: Path, packed: Path, tmp_path: Path
+) -> None:
+    archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=1)
+    assert files_of(tmp_path / "out") == files_of(packed)
+    archive.pack(folder, tmp_path / "out", OPTIONS)
+    assert files_of(tmp_path / "out") == files_of(packed)
+
+
+def test_pack_goes_on_after_an_error_in_the_middle(folder: Path, packed: Path, tmp_path: Path) -> None:
+    def stop(done: int) -> None:
+        if done == 13:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=2, on_sample=stop)
+    counts: list[int] = []
+    archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=2, on_sample=counts.append)
+    assert counts[0] == 13  # two shards of 5 and one of 2 were finished; the thirteenth is done again
+    assert files_of(tmp_path / "out") == files_of(packed)
+
+
+def test_pack_after_kill_is_byte_identical(folder: Path, packed: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from laconic.tasks import archive\n"
+        "archive.pack(sys.argv[1], sys.argv[2], archive.PackOptions(size=48, shard_samples=5), num_threads=1,"
+        " on_sample=lambda done: time.sleep(0.05))"
+    )
+    output = tmp_path / "out"
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder), str(output)])
+    deadline = time.monotonic() + 30
+    while not (output / "test-00001.tar").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.12)  # into the next shard
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (output / archive.INDEX_NAME).exists()
+    archive.pack(folder, output, OPTIONS, num_threads=1)
+    assert files_of(output) == files_of(packed)
+
+
+def test_pack_repairs_a_shard_that_is_gone(folder: Path, packed: Path, tmp_path: Path) -> None:
+    archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=1)
+    (tmp_path / "out" / "train-00001.tar").unlink()
+    archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=1)
+    assert files_of(tmp_path / "out") == files_of(packed)
+
+
+def test_pack_refuses_a_folder_with_another_pack(folder: Path, tmp_path: Path) -> None:
+    archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=1)
+    with pytest.raises(CodecError, match="holds another pack"):
+        archive.pack(folder, tmp_path / "out", replace(OPTIONS, quality=20))
+
+
+def test_pack_skips_and_lists_bad_files(tmp_path: Path) -> None:
+    root = make_pictures(tmp_path / "in", 2, splits=("",))
+    (root / "blue" / "0.png").write_bytes(b"no picture")
+    (root / "blue" / "3.jpg").write_bytes(b"")
+    (root / "red" / "note.txt").write_text("not a picture")
+    (root / "red" / ".hidden").write_text("ignored")
+    index = archive.pack(root, tmp_path / "out", OPTIONS)
+    assert [source for source, _ in index.skipped] == ["blue/0.png", "blue/3.jpg", "red/note.txt"]
+    assert all(why for _, why in index.skipped)
+    assert (len(index), index.key[0], index.splits, index.grid) == (5, "00000001", ("all",), (6, 6))
+
+
+def test_pack_of_bad_files_only_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    (tmp_path / "in" / "a" / "0.png").write_bytes(b"no picture")
+    with pytest.raises(CodecError, match="no file that can be packed"):
+        archive.pack(tmp_path / "in", tmp_path / "out")
+
+
+def test_pack_without_size_keeps_sizes_and_has_no_common_grid(tmp_path: Path) -> None:
+    root = make_pictures(tmp_path / "in", 2, splits=("",))
+    PillowImage.new("RGB", (30, 90)).save(root / "red" / "0.png")
+    index = archive.pack(root, tmp_path / "out", PackOptions())
+    assert index.grid is None
+
+
+def test_shards_have_constant_headers_and_plain_names(packed: Path) -> None:
+    with tarfile.open(packed / "train-00000.tar") as tar:
+        members = tar.getmembers()
+    assert [m.name for m in members[:4]] == ["00000012.lcn", "00000012.cls", "00000013.lcn", "00000013.cls"]
+    assert {(m.mtime, m.uid, m.gid, m.mode, m.uname) for m in members} == {(0, 0, 0, 0o644, "")}
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_shards_are_read_by_webdataset(packed: Path) -> None:
+    webdataset = pytest.importorskip("webdataset", exc_type=ImportError)
+    index = archive.read_index(packed)
+    pattern = str(packed / "train-{00000..00002}.tar")
+    samples = list(webdataset.WebDataset(pattern, shardshuffle=False, empty_check=False))
+    rows = [row for row in range(len(index)) if index.shards[index.shard[row]].split == "train"]
+    assert [sample["__key__"] for sample in samples] == [index.key[row] for row in rows]
+    assert [int(sample["cls"]) for sample in samples] == [index.label[row] for row in rows]
+    assert Sandwich().unpack(samples[0]["lcn"], channels=3).values.shape == (3, 6, 6)
+    gc.collect()  # webdataset leaves its files to the collector: now, while that is no warning
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"samples": {}},
+        {"classes": ["one"]},
+        {"shards": []},
+        {"shards": [{"name": "../x.tar", "split": "train", "num_bytes": 10**9}] * 6},
+        {"options": {"quality": 50, "colour": 1}},
+    ],
+)
+def test_read_index_of_a_damaged_index_says_so(packed: Path, tmp_path: Path, change: dict[str, object]) -> None:
+    fields = json.loads((packed / archive.INDEX_NAME).read_bytes())
+    (tmp_path / archive.INDEX_NAME).write_text(json.dumps({**fields, **change}))
+    with pytest.raises(CodecError, match="no index of a pack"):
+        archive.read_index(tmp_path)
+
+
+def test_read_index_of_a_plain_folder_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(CodecError, match="laconic pack"):
+        archive.read_index(tmp_path)
+
+
+def test_list_class_folder_knows_splits_by_name(tmp_path: Path) -> None:
+    for name in ("train/a", "validation/a", "test/b"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "x.png").touch()
+    listing = list_class_folder(tmp_path)
+    assert [(s.source, s.split, s.label) for s in listing.samples] == [
+        ("test/b/x.png", "test", 1),
+        ("train/a/x.png", "train", 0),
+        ("validation/a/x.png", "val", 0),
+    ]
+
+
+def test_list_class_folder_refuses_mixed_and_empty_folders(tmp_path: Path) -> None:
+    with pytest.raises(CodecError, match="no class folder"):
+        list_class_folder(tmp_path)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.png").touch()
+    (tmp_path / "a" / "x.wav").touch()
+    with pytest.raises(CodecError, match="both pictures and sounds"):
+        list_class_folder(tmp_path)
+
+
+def test_read_signal_turns_crops_and_drops_alpha(tmp_path: Path) -> None:
+    picture = PillowImage.new("RGBA", (40, 20), (255, 0, 0, 10))
+    picture.paste((0, 0, 255, 255), (20, 0, 40, 20))
+    exif = PillowImage.Exif()
+    exif[0x0112] = 6  # to be turned clockwise: left becomes top
+    picture.save(tmp_path / "x.png", exif=exif)
+    image = read_signal(tmp_path / "x.png", "image", Framing())
+    assert image.samples.shape == (40, 20, 3)
+    assert image.samples[0, 0].tolist() == [255, 0, 0] and image.samples[-1, -1].tolist() == [0, 0, 255]
+    assert read_signal(tmp_path / "x.png", "image", Framing(size=16)).samples.shape == (16, 16, 3)
+
+
+def test_resampled_keeps_a_tone() -> None:
+    t = np.arange(4000) / 16_000
+    tone = np.sin(2 * np.pi * 440 * t).astype(np.float32)
+    halved = resampled(tone, 2000)
+    expected = np.sin(2 * np.pi * 440 * np.arange(2000) / 8_000)
+    assert np.abs(halved[200:-200] - expected[200:-200]).max() < 0.1
+    assert np.abs(resampled(np.ones(100, np.float32), 37) - 1).max() < 1e-5
+
+
+@pytest.mark.parametrize("field", [{"size": 0}, {"seconds": 0.0}, {"sample_rate_hz": -1}, {"quality": 0}])
+def test_pack_options_outside_their_range_are_errors(field: dict[str, float]) -> None:
+    with pytest.raises(CodecError, match="allowed"):
+        PackOptions(**field)  # type: ignore[arg-type]
+
+
+def test_pack_leaves_no_helper_files(packed: Path) -> None:
+    assert sorted(os.listdir(packed)) == ["index.json", *(f"{s}-0000{i}.tar" for s in ("test", "train") for i in range(3))]

@@ -1,0 +1,151 @@
+"""Latents as batches: shapes, normalisation, splits, pickling and DataLoader workers."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", exc_type=ImportError)
+
+from PIL import Image as PillowImage  # noqa: E402
+from torch.utils.data import DataLoader  # noqa: E402
+
+from laconic.codecs.errors import CodecError  # noqa: E402
+from laconic.codecs.sandwich import Sandwich  # noqa: E402
+from laconic.entropy import BitstreamError  # noqa: E402
+from laconic.tasks import archive  # noqa: E402
+from laconic.tasks.folders import Framing, read_signal  # noqa: E402
+from laconic.tasks.latents import LatentDataset  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(3)
+    for split, count in (("train", 6), ("test", 2)):
+        for label, name in enumerate(("dark", "light")):
+            (root / split / name).mkdir(parents=True)
+            for i in range(count):
+                noise = random.normal(80 + 90 * label, 30, (64, 64, 3)).clip(0, 255).astype(np.uint8)
+                PillowImage.fromarray(noise).save(root / split / name / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def packed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("packed") / "out"
+    archive.pack(folder, output, archive.PackOptions(quality=70, shard_samples=5))
+    return output
+
+
+@pytest.mark.parametrize("channels", [1, 3, 12, 40, 192])
+def test_items_are_the_first_channels_of_the_latents(folder: Path, packed: Path, channels: int) -> None:
+    dataset = LatentDataset(packed, channels=channels, split="test", normalize=False)
+    assert (len(dataset), dataset.shape, dataset.classes) == (4, (channels, 8, 8), ("dark", "light"))
+    tensor, label = dataset[3]
+    latent = Sandwich(quality=70).analyze(read_signal(folder / "test/light/1.png", "image", Framing()))
+    assert (label, tensor.dtype, type(label)) == (1, torch.float32, int)
+    assert np.array_equal(tensor.numpy(), latent.dequantize()[:channels])
+    assert np.array_equal(dataset.latent(3).values, latent.values[:channels])
+
+
+def test_channels_have_mean_0_and_deviation_1_over_the_training_split(packed: Path) -> None:
+    dataset = LatentDataset(packed, channels=12, split="train")
+    stacked = np.stack([dataset.array(i)[0] for i in range(len(dataset))]).astype(np.float64)
+    np.testing.assert_allclose(stacked.mean((0, 2, 3)), 0, atol=1e-4)
+    np.testing.assert_allclose(stacked.std((0, 2, 3)), 1, rtol=1e-3)
+
+
+def test_a_channel_that_is_always_zero_stays_zero(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    PillowImage.new("RGB", (32, 32), (90, 90, 90)).save(tmp_path / "in" / "a" / "0.png")
+    archive.pack(tmp_path / "in", tmp_path / "out")
+    array, _ = LatentDataset(tmp_path / "out", channels=192).array(0)
+    assert np.isfinite(array).all() and np.abs(array).max() < 1e-3
+
+
+def test_only_the_heads_are_read(packed: Path) -> None:
+    few, all_channels = (LatentDataset(packed, channels=c, split="train") for c in (3, 192))
+    assert sum(few.bytes_per_item) < 0.2 * sum(all_channels.bytes_per_item)
+    assert sum(all_channels.bytes_per_item) == archive.read_index(packed).length[all_channels._rows].sum()
+
+
+def test_splits_have_exact_lengths(packed: Path) -> None:
+    lengths = {split: len(LatentDataset(packed, split=split)) for split in ("train", "test", None)}
+    assert lengths == {"train": 12, "test": 4, None: 16}
+    assert LatentDataset(packed, split="test").labels.tolist() == [0, 0, 1, 1]
+
+
+def test_bad_arguments_are_sentences(packed: Path, tmp_path: Path) -> None:
+    with pytest.raises(CodecError, match=r"split is 'val'; allowed are 'test', 'train'"):
+        LatentDataset(packed, split="val")
+    with pytest.raises(CodecError, match=r"channels is 193; allowed is 1 to the 192"):
+        LatentDataset(packed, channels=193)
+    with pytest.raises(CodecError, match="laconic pack"):
+        LatentDataset(tmp_path)
+
+
+def test_latents_of_different_size_have_no_shape_but_can_be_read(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    for i, size in enumerate(((40, 40), (80, 20))):
+        PillowImage.new("RGB", size, (9, 90, 200)).save(tmp_path / "in" / "a" / f"{i}.png")
+    archive.pack(tmp_path / "in", tmp_path / "out")
+    dataset = LatentDataset(tmp_path / "out", channels=3)
+    assert [tuple(dataset[i][0].shape) for i in range(2)] == [(3, 5, 5), (3, 3, 10)]
+    with pytest.raises(CodecError, match="--size"):
+        _ = dataset.shape
+
+
+def test_pickled_dataset_gives_the_same_items(packed: Path) -> None:
+    dataset = LatentDataset(packed, split="train")
+    _ = dataset[0]
+    copy = pickle.loads(pickle.dumps(dataset))
+    assert torch.equal(copy[5][0], dataset[5][0])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_loader_workers_give_the_same_batches(packed: Path, method: str) -> None:
+    dataset = LatentDataset(packed, split="train")
+    here = list(DataLoader(dataset, batch_size=5))
+    there = list(DataLoader(dataset, batch_size=5, num_workers=2, multiprocessing_context=method))
+    assert [len(labels) for _, labels in there] == [5, 5, 2]
+    for (x, labels), (other_x, other_labels) in zip(here, there, strict=True):
+        assert torch.equal(x, other_x) and torch.equal(labels, other_labels)
+
+
+def test_nothing_stays_open(packed: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("counts open files by /proc")
+    dataset = LatentDataset(packed)
+    _ = dataset[0]
+    before = len(os.listdir("/proc/self/fd"))
+    for i in range(len(dataset)):
+        _ = dataset[i]
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@dataclass(frozen=True)
+class _Damage:
+    keep_bytes: int | None
+    flip: bool
+
+
+@pytest.mark.parametrize("damage", [_Damage(2000, False), _Damage(None, True)])
+def test_damaged_shards_are_errors_not_wrong_items(packed: Path, tmp_path: Path, damage: _Damage) -> None:
+    for path in packed.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    index = archive.read_index(packed)
+    row = 7
+    shard = tmp_path / index.shards[index.shard[row]].name
+    data = bytearray(shard.read_bytes())
+    if damage.flip:
+        data[index.offset[row] + 60] ^= 0x55
+    shard.write_bytes(bytes(data[: damage.keep_bytes]))
+    with pytest.raises(BitstreamError):
+        LatentDataset(tmp_path, channels=12)[row]
