@@ -35,6 +35,9 @@ $(VENV)/developer: $(NATIVE)
 models: $(VENV)/developer
 	$(BIN)/laconic fit $(DATA)/clothing10/train -o codecs/models/rgb.safetensors --rgb --name rgb --force
 	$(BIN)/laconic fit $(DATA)/clothing10/train -o codecs/models/grey.safetensors --grey --name grey --force
+	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech.safetensors --kind sound --force
+	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo.safetensors --kind sound --sound-channels 2 --force
+	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --force
 
 bench-rd: $(VENV)/developer
 	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA)/kodak --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"

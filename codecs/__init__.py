@@ -1,6 +1,6 @@
 """Signals <-> latents <-> bytes.
 
-In reading order: `media` (`Image`, `Audio`, `Cube`: what signals are), `codec` (the interfaces), `sandwich` (our codec, one
+In reading order: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the interfaces), `sandwich` (our codec, one
 file that joins the following), `wavelet` and `transform` (signal <-> coefficients), `quantizer` (quality -> step),
 `latent` (the integers), `lcn` (latent <-> .lcn file), `model` and `zoo` (what is learned, and where it is found),
 `training` and `fitting` (a model of your own signals), `files` (media files; the functions most people need), `pillow`

@@ -16,17 +16,23 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
-from laconic.codecs.media import Image
+from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.quantizer import NUM_STEP_CODES
 from laconic.codecs.sandwich import Sandwich
+from laconic.codecs.sound_files import SOUND_EXTENSIONS, is_sound, sound_bytes, sound_of_file
+from laconic.codecs.transform import Kind
 from laconic.entropy import BitstreamError, CorruptStreamError, LimitError, Limits, TruncatedError
 from laconic.entropy.container import MAGIC
 
 _HEAD_BYTES = 1 << 16
+_SOUND_HEAD_BYTES = 16
+_IMAGE_TYPES = (np.uint8, np.uint16)
+_CUBE_TYPES = (np.uint8, np.uint16, np.int16, np.float32)
 _NPY_MAGIC = b"\x93NUMPY"
 _OWN_EXTENSIONS = {".lcn": "LCN", ".npy": "NPY"}
 # Pillow's defaults for these lose more than a decoded picture should.
@@ -46,26 +52,29 @@ def encode(
     max_bytes: int | None = None,
     model: str | None = None,
 ) -> bytes:
-    """A picture as an .lcn file.
+    """A picture as an .lcn file; likewise a sound or cube.
 
     `picture`: an `Image`, a Pillow image, a numpy array (h, w) or (h, w, c), or a torch tensor (c, h, w); uint8 or
-    uint16. `bits_per_pixel` or `max_bytes`, one of them, replaces `quality` by the best that fits, found by encoding.
-    `model`: a shipped name or a path. Raises `CodecError`, also where even the coarsest step needs more bytes.
+    uint16; or an `Audio` or `Cube`. `bits_per_pixel` or `max_bytes`, one of them, replaces `quality` by the best that
+    fits, found by encoding. `model`: a shipped name or a path. Raises `CodecError`, also where even the coarsest step
+    needs more bytes.
 
     >>> data = encode(np.zeros((30, 50, 3), np.uint8), max_bytes=200)
     >>> decode(data).mode
     'RGB'
     """
-    image = _image_of(picture)
+    signal = _signal_of(picture)
     if bits_per_pixel is not None:
+        if not isinstance(signal, Image):
+            raise CodecError(f"bits_per_pixel is for pictures, this is {type(signal).__name__}; give max_bytes")
         if max_bytes is not None:
             raise CodecError("both bits_per_pixel and max_bytes are given; allowed is one of them")
         if not (bits_per_pixel > 0 and math.isfinite(bits_per_pixel)):
             raise CodecError(f"bits_per_pixel is {bits_per_pixel}; allowed is a number above 0")
-        max_bytes = int(bits_per_pixel * image.width * image.height / 8)
+        max_bytes = int(bits_per_pixel * signal.width * signal.height / 8)
     if max_bytes is None:
-        return Sandwich(quality=quality, model=model).encode(image)
-    return _best_within(image, max_bytes, Sandwich(model=model))
+        return Sandwich(quality=quality, model=model).encode(signal)
+    return _best_within(signal, max_bytes, Sandwich(model=model))
 
 
 def decode(
@@ -91,6 +100,52 @@ def decode(
     return signal
 
 
+def read_signal(source: BinaryIO, *, kind: Kind | None = None) -> Signal:
+    """What a file that can seek holds: a picture, a sound, or, where `kind` is "cube", a cube (.npy).
+
+    `kind` None lets the content decide, where .npy is a picture. Raises as `read_image` and `read_sound`.
+    """
+    head = source.read(_SOUND_HEAD_BYTES)
+    source.seek(0)
+    if kind == "cube":
+        return Cube(_read_npy(source, allowed=_CUBE_TYPES))
+    if kind == "sound" or (kind is None and is_sound(head)):
+        return read_sound(source)
+    return read_image(source)
+
+
+def read_sound(source: str | os.PathLike[str] | BinaryIO, *, model: str | None = None) -> Audio:
+    """The sound of a file, in any format that libsndfile reads, or .lcn. Raises `OSError`, `BitstreamError` for bytes
+    that are no sound, `CodecError` for other signals.
+    """
+    if isinstance(source, str | os.PathLike):
+        with Path(source).open("rb") as opened:
+            return read_sound(opened, model=model)
+    file = source if source.seekable() else io.BytesIO(source.read())
+    file.seek(0)
+    head = file.read(_SOUND_HEAD_BYTES)
+    file.seek(0)
+    if not head:
+        raise TruncatedError("the file is empty; a sound is needed")
+    if not head.startswith(MAGIC):
+        return sound_of_file(file)
+    signal = Sandwich(model=model).decode(file.read())
+    if not isinstance(signal, Audio):
+        raise UnsupportedSignalError(f"the file holds a signal of kind {type(signal).__name__}; needed is a sound")
+    return signal
+
+
+def signal_bytes(signal: Signal, extension: str) -> bytes:
+    """Any signal as a complete file of the format with this extension. Raises `CodecError`."""
+    if isinstance(signal, Image):
+        return file_bytes(signal, extension)
+    if isinstance(signal, Audio):
+        return sound_bytes(signal, extension)
+    if extension.lower() != ".npy":
+        raise UnsupportedSignalError(f"a cube cannot be written as {extension!r}; allowed is .npy")
+    return _npy_bytes(signal.samples)
+
+
 def read_image(source: str | os.PathLike[str] | BinaryIO, *, model: str | None = None) -> Image:
     """The (first) picture of a file, in any format that Pillow reads, .npy or .lcn; the content tells which.
 
@@ -108,7 +163,9 @@ def read_image(source: str | os.PathLike[str] | BinaryIO, *, model: str | None =
         raise TruncatedError("the file is empty; a picture is needed")
     if head.startswith(MAGIC):
         return decode(file.read(), model=model)
-    return _read_npy(file) if head.startswith(_NPY_MAGIC) else _read_pillow(file, head)
+    if head.startswith(_NPY_MAGIC):
+        return Image.from_array(_read_npy(file, allowed=_IMAGE_TYPES))
+    return _read_pillow(file, head)
 
 
 def write_image(image: Image, target: str | os.PathLike[str] | BinaryIO, file_format: str | None = None) -> None:
@@ -130,10 +187,9 @@ def file_bytes(image: Image, extension: str) -> bytes:
     file_format = format_of(extension)
     if file_format == "LCN":
         return encode(image)
-    buffer = io.BytesIO()
     if file_format == "NPY":
-        np.save(buffer, np.asarray(image))
-        return buffer.getvalue()
+        return _npy_bytes(np.asarray(image))
+    buffer = io.BytesIO()
     names = (("icc_profile", "icc"), ("exif", "exif"))
     metadata = {option: image.metadata[name] for option, name in names if name in image.metadata}
     try:
@@ -164,6 +220,11 @@ def picture_extensions() -> frozenset[str]:
     """Extensions of the files that can be encoded, with their dots, in lower case."""
     known = PillowImage.registered_extensions().items()
     return frozenset([".npy", *(extension for extension, name in known if name in PillowImage.OPEN)]) - {".lcn"}
+
+
+def signal_extensions() -> frozenset[str]:
+    """Extensions of pictures and sounds that can be encoded."""
+    return picture_extensions() | SOUND_EXTENSIONS
 
 
 def atomic_write(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> None:
@@ -200,13 +261,19 @@ def _link(part: Path, path: Path) -> None:
         part.replace(path)  # not race-free, but FAT and some network file systems offer nothing better
 
 
-def _image_of(picture: Any) -> Image:
-    if isinstance(picture, Image):
+def _npy_bytes(array: NDArray[Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def _signal_of(picture: Any) -> Signal:
+    if isinstance(picture, Image | Audio | Cube):
         return picture
     return Image.from_pillow(picture) if isinstance(picture, PillowImage.Image) else Image.from_array(picture)
 
 
-def _best_within(image: Image, max_bytes: int, codec: Sandwich) -> bytes:
+def _best_within(signal: Signal, max_bytes: int, codec: Sandwich) -> bytes:
     """The file of the finest step that fits, by bisection over step codes.
 
     Three codes share one transform, the two steps of bisection that they serve; more would need memory for each.
@@ -216,7 +283,7 @@ def _best_within(image: Image, max_bytes: int, codec: Sandwich) -> bytes:
     while low < high:
         middle = (low + high) // 2
         codes = tuple(sorted({(low + middle) // 2, middle, min((middle + 1 + high) // 2, NUM_STEP_CODES - 1)}))
-        latents = dict(zip(codes, codec.analyze_steps(image, codes), strict=True))
+        latents = dict(zip(codes, codec.analyze_steps(signal, codes), strict=True))
         while low < high and (code := (low + high) // 2) in latents:
             data = codec.pack(latents[code])
             if len(data) <= max_bytes:
@@ -226,30 +293,31 @@ def _best_within(image: Image, max_bytes: int, codec: Sandwich) -> bytes:
     if best is None:
         raise CodecError(
             f"the smallest possible file has {smallest} bytes, over the limit of {max_bytes}; "
-            "allow more or reduce the picture"
+            "allow more or reduce the signal"
         )
     return best
 
 
-def _read_npy(file: BinaryIO) -> Image:
-    """An array of uint8 or uint16; its size is checked against the file's before anything is allocated."""
+def _read_npy(file: BinaryIO, *, allowed: tuple[type[np.generic], ...]) -> NDArray[Any]:
+    """An array of these types in native byte order; its size is checked against the file's before anything is allocated."""
     try:
         version = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, is_fortran, dtype = read_header(file)
     except Exception as err:  # numpy evaluates the header as Python source, which can fail in any way
         raise CorruptStreamError(f"the header of the .npy file is damaged: {err}") from err
-    if dtype not in (np.uint8, np.dtype("<u2"), np.dtype(">u2")):
-        raise UnsupportedSignalError(f"image samples are {dtype}; allowed are uint8 and uint16: convert them first")
+    if dtype.newbyteorder("=") not in [np.dtype(kind) for kind in allowed]:
+        names = ", ".join(kind.__name__ for kind in allowed)
+        raise UnsupportedSignalError(f"image samples are {dtype}; allowed are {names}: convert them first")
     if len(shape) not in (2, 3) or min(shape) < 1:
-        raise UnsupportedSignalError(f"the array has shape {shape}; allowed are (height, width) and (h, w, channels)")
+        raise UnsupportedSignalError(f"the array has shape {shape}; allowed are two or three sides, none empty")
     data, expected = file.read(), math.prod(shape) * dtype.itemsize
     if len(data) != expected:
         raise CorruptStreamError(
             f"the .npy file has {len(data)} bytes of samples, its shape {shape} needs {expected}; copy the file again"
         )
     array = np.frombuffer(data, dtype).reshape(shape, order="F" if is_fortran else "C")
-    return Image.from_array(array.astype(dtype.newbyteorder("=")))
+    return np.ascontiguousarray(array.astype(dtype.newbyteorder("=")))
 
 
 def _read_pillow(file: BinaryIO, head: bytes) -> Image:

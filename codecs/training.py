@@ -1,4 +1,4 @@
-"""Training pictures without the traces of their own codec."""
+"""Training signals: pictures without the traces of their own codec, sounds channel by channel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from laconic.codecs.media import Image
+from laconic.codecs.media import Audio, Cube, Image
 
 _REDUCTION = 1.6  # JPEG's 8x8 blocks become 5x5 and lose their edges
 _MIN_SIDE = 96
@@ -37,3 +37,29 @@ def training_images(paths: Sequence[Path], *, num_planes: int, seed: int = 0) ->
         # Whole blocks only: extension would add symmetric detail that photographs do not have.
         flat = flat.crop((0, 0, max(flat.width // 8 * 8, 1), max(flat.height // 8 * 8, 1)))
         yield Image.from_pillow(flat)
+
+
+def training_sounds(paths: Sequence[Path], *, num_channels: int, max_seconds: float = 60.0) -> Iterator[Audio]:
+    """Sounds to fit to, the first `max_seconds` of each: with one channel, every channel of a file on its own; else
+    only the files with so many. Raises what reading a sound raises.
+    """
+    from laconic.codecs.files import read_sound
+
+    for path in paths:
+        audio = read_sound(path)
+        samples = audio.samples[:, : int(max_seconds * audio.sample_rate)]
+        if num_channels == 1:
+            yield from (Audio(np.ascontiguousarray(channel[None]), audio.sample_rate) for channel in samples)
+        elif len(samples) == num_channels:
+            yield Audio(np.ascontiguousarray(samples), audio.sample_rate)
+
+
+def training_cubes(paths: Sequence[Path]) -> Iterator[Cube]:
+    """Cubes to fit to, from .npy files. Raises what reading one raises."""
+    from laconic.codecs.files import read_signal
+
+    for path in paths:
+        with path.open("rb") as file:
+            signal = read_signal(file, kind="cube")
+        assert isinstance(signal, Cube)
+        yield signal

@@ -25,6 +25,7 @@ from laconic.entropy.errors import (
 
 MAGIC = b"\x8bLCN"
 VERSION = 1
+CODEC_NUMBER_AT = 6  # byte of the header whose low four bits are the codec number
 MIN_INDEXED_SEGMENTS = 16
 _MAX_VARINT_BITS = 63
 _MAX_HEADER_SECTIONS_BYTES = 1 << 26

@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from io import BufferedWriter
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,94 +33,16 @@ from laconic.codecs.files import atomic_write
 from laconic.codecs.sandwich import Sandwich
 from laconic.codecs.zoo import load_model, load_model_of
 from laconic.entropy import BitstreamError
-from laconic.tasks.folders import ClassFolder, Framing, Kind, Sample, list_class_folder, read_signal
+from laconic.tasks.folders import ClassFolder, Sample, list_class_folder, read_signal
+from laconic.tasks.packindex import COLUMNS, FORMAT, INDEX_NAME, VERSION, PackIndex, PackOptions, read_index
 
-FORMAT = "laconic-pack"
-VERSION = 1
-INDEX_NAME = "index.json"
 _PARTS_NAME = ".parts"
 _TAR_BLOCK = 512
+_MAX_DEFAULT_THREADS = 8
 _SAMPLES_AHEAD = 4  # for each thread
-_COLUMNS = ("shard", "offset", "length", "label", "key", "source", "heads")
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True)
-class PackOptions:
-    """How a folder is packed. `model`: a shipped name or a path. `shard_samples`: files of one shard, bad ones included.
-
-    Raises `CodecError` for values outside.
-    """
-
-    quality: int = 50
-    model: str | None = None
-    size: int | None = None
-    sample_rate_hz: int | None = None
-    seconds: float | None = None
-    shard_samples: int = 500
-
-    def __post_init__(self) -> None:
-        Sandwich(quality=self.quality)
-        _ = self.framing
-        if not 1 <= self.shard_samples <= 10**6:
-            raise CodecError(f"shard_samples is {self.shard_samples}; allowed is 1 to 1000000")
-
-    @property
-    def framing(self) -> Framing:
-        return Framing(self.size, self.sample_rate_hz, self.seconds)
-
-    @property
-    def codec(self) -> Sandwich:
-        """Group-major also for sound, so that few channels are the head of a file."""
-        return Sandwich(quality=self.quality, model=self.model, progression="group")
-
-
-@dataclass(frozen=True)
-class Shard:
-    """A tar file of the pack; samples of one split."""
-
-    name: str
-    split: str
-    num_bytes: int
-
-
-@dataclass(frozen=True, eq=False)
-class PackIndex:
-    """What index.json says. The columns have one entry for each sample.
-
-    `heads` (n, groups): bytes from the start of a file that hold the first `group_ends` channels. `mean`, `std`: of each
-    channel of the `statistics_split`, in signal units. `grid`: (rows, columns) of the latents, None where they differ.
-    """
-
-    kind: Kind
-    classes: tuple[str, ...]
-    options: PackOptions
-    model_name: str
-    fingerprint: bytes
-    group_ends: tuple[int, ...]
-    grid: tuple[int, int] | None
-    mean: NDArray[np.float32]
-    std: NDArray[np.float32]
-    statistics_split: str
-    shards: tuple[Shard, ...]
-    shard: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    length: NDArray[np.int64]
-    label: NDArray[np.int64]
-    heads: NDArray[np.int64]
-    key: tuple[str, ...]
-    source: tuple[str, ...]
-    skipped: tuple[tuple[str, str], ...]
-    plan: str
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(shard.split for shard in self.shards))
 
 
 def pack(
@@ -154,25 +78,6 @@ def pack(
     return read_index(output)
 
 
-def is_pack(folder: Path | str) -> bool:
-    """Whether a folder holds a finished pack."""
-    return (Path(folder) / INDEX_NAME).is_file()
-
-
-def read_index(folder: Path | str) -> PackIndex:
-    """The index of a packed folder. Raises `CodecError` for one that is missing or damaged."""
-    path = Path(folder) / INDEX_NAME
-    try:
-        fields = json.loads(path.read_bytes())
-        if (fields["format"], fields["version"]) != (FORMAT, VERSION):
-            raise ValueError(f"it has format {fields['format']!r}, version {fields['version']!r}")
-        return _parsed(fields)
-    except FileNotFoundError as err:
-        raise CodecError(f"{folder} has no {INDEX_NAME}; allowed is a folder made by `laconic pack`") from err
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as err:
-        raise CodecError(f"{path} is no index of a pack: {err}; pack the folder again") from err
-
-
 @dataclass(frozen=True)
 class _Packed:
     """One encoded sample, or why there is none."""
@@ -195,8 +100,9 @@ class _ShardWork:
         self._path = output / name
         self._part = output / _PARTS_NAME / f"{name}.part"
         self._record_path = output / _PARTS_NAME / f"{name}.json"
+        self._file: BufferedWriter | None = None
         self._tar: tarfile.TarFile | None = None
-        self._columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS if name != "shard"}
+        self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS if name != "shard"}
         self._skipped: list[tuple[str, str]] = []
         self._sums: Any = 0.0
         self._num_places = 0
@@ -217,7 +123,8 @@ class _ShardWork:
             self._skipped.append((packed.sample.source, packed.error))
             return
         if self._tar is None:
-            self._tar = tarfile.open(self._part, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 - closed by finish
+            self._file = self._part.open("wb")
+            self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
         key = f"{packed.number:08d}"
         offset = self._tar.offset + _TAR_BLOCK
         for suffix, data in (("lcn", packed.data), ("cls", str(packed.sample.label).encode())):
@@ -232,11 +139,22 @@ class _ShardWork:
         self._grids.add(packed.grid)
         self._fingerprints.add(packed.fingerprint)
 
+    def __enter__(self) -> _ShardWork:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
     def finish(self) -> None:
         num_bytes = 0
-        if self._tar is not None:
+        if self._tar is not None and self._file is not None:
             self._tar.close()
-            num_bytes = _give_name(self._part, self._path)
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            num_bytes = self._file.tell()
+            self._file.close()
+            self._part.replace(self._path)
         record = {
             "plan": self._plan,
             "name": self._path.name,
@@ -268,25 +186,25 @@ def _run(
         results = _map_ahead(
             pool, lambda entry: _encoded(entry, listing, options), entries, num_threads * _SAMPLES_AHEAD
         )
-        for work in todo:
-            for _ in work.samples:
-                packed = next(results)
-                fingerprint = fingerprint or packed.fingerprint
-                if packed.fingerprint not in ("", fingerprint):
-                    raise CodecError(
-                        f"{packed.sample.source} needs another model than the samples before it; allowed is one model "
-                        "in a pack: name it, or set one sample rate"
-                    )
-                work.add(packed)
-                done += 1
-                if on_sample is not None:
-                    on_sample(done)
-            work.finish()
+        for shard in todo:
+            with shard as work:
+                for packed in islice(results, len(work.samples)):
+                    fingerprint = fingerprint or packed.fingerprint
+                    if packed.fingerprint not in ("", fingerprint):
+                        raise CodecError(
+                            f"{packed.sample.source} needs another model than the samples before it; allowed is one "
+                            "model in a pack: name it, or set one sample rate"
+                        )
+                    work.add(packed)
+                    done += 1
+                    if on_sample is not None:
+                        on_sample(done)
+                work.finish()
 
 
 def _encoded(entry: tuple[int, Sample], listing: ClassFolder, options: PackOptions) -> _Packed:
     number, sample = entry
-    codec = options.codec
+    codec = options.codec(listing.kind)
     try:
         signal = read_signal(listing.root / sample.source, listing.kind, options.framing, model=options.model)
         latent = codec.analyze(signal)
@@ -318,9 +236,7 @@ def _group_ends(fingerprint: bytes, model: str | None) -> tuple[int, ...]:
     return load_model_of(fingerprint, model).group_ends
 
 
-def _map_ahead(
-    pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], ahead: int
-) -> Iterator[R]:
+def _map_ahead(pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
     """Results in order, with only so many calls begun before they are asked for: memory stays bounded."""
     waiting: deque[Future[R]] = deque()
     try:
@@ -353,7 +269,7 @@ def _index_of(
         raise CodecError(f"{listing.root} holds no file that can be packed; the first is {first[0]}: {first[1]}")
     (fingerprint,) = {name for record in filled for name in record["fingerprints"]}
     grids = {tuple(grid) for record in filled for grid in record["grids"]}
-    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     for i, record in enumerate(filled):
         columns["shard"] += [i] * len(record["columns"]["key"])
         for name, column in record["columns"].items():
@@ -387,44 +303,6 @@ def _statistics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"split": split, "mean": first.tolist(), "std": deviation.tolist()}
 
 
-def _parsed(fields: Mapping[str, Any]) -> PackIndex:
-    columns = fields["samples"]
-    lengths = {len(columns[name]) for name in _COLUMNS}
-    if len(lengths) != 1 or lengths == {0}:
-        raise ValueError(f"its columns have lengths {sorted(lengths)}")
-    shards = tuple(Shard(str(s["name"]), str(s["split"]), int(s["num_bytes"])) for s in fields["shards"])
-    if any(Path(shard.name).name != shard.name for shard in shards):
-        raise ValueError("a shard is named by a path")
-    numbers = {name: np.array(columns[name], np.int64) for name in ("shard", "offset", "length", "label", "heads")}
-    ends = np.array([shard.num_bytes for shard in shards])
-    if not (0 <= numbers["label"].min() and numbers["label"].max() < len(fields["classes"])):
-        raise ValueError("a label has no class")
-    if numbers["shard"].min() < 0 or numbers["shard"].max() >= len(shards):
-        raise ValueError("a sample is in no shard")
-    if numbers["offset"].min() < 0 or np.any(numbers["offset"] + numbers["length"] > ends[numbers["shard"]]):
-        raise ValueError("a sample is outside of its shard")
-    if numbers["heads"].shape != (*numbers["label"].shape, len(fields["model"]["group_ends"])):
-        raise ValueError("the heads do not fit the channel groups")
-    return PackIndex(
-        kind=fields["kind"],
-        classes=tuple(fields["classes"]),
-        options=PackOptions(**fields["options"]),
-        model_name=fields["model"]["name"],
-        fingerprint=bytes.fromhex(fields["model"]["fingerprint"]),
-        group_ends=tuple(fields["model"]["group_ends"]),
-        grid=None if fields["grid"] is None else (int(fields["grid"][0]), int(fields["grid"][1])),
-        mean=np.array(fields["statistics"]["mean"], np.float32),
-        std=np.array(fields["statistics"]["std"], np.float32),
-        statistics_split=fields["statistics"]["split"],
-        shards=shards,
-        **numbers,
-        key=tuple(columns["key"]),
-        source=tuple(columns["source"]),
-        skipped=tuple((str(source), str(why)) for source, why in fields["skipped"]),
-        plan=str(fields["plan"]),
-    )
-
-
 def _digest_of_plan(listing: ClassFolder, options: PackOptions) -> str:
     """Names the work: files with their sizes, options, model. Where it differs, nothing of an earlier call is used."""
     fingerprint = load_model(options.model).fingerprint.hex() if options.model else None
@@ -443,12 +321,6 @@ def _has_size(path: Path, num_bytes: int) -> bool:
     return (path.stat().st_size if path.is_file() else 0) == num_bytes
 
 
-def _give_name(part: Path, path: Path) -> int:
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
-    return path.stat().st_size
-
-
 def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MAX_DEFAULT_THREADS)

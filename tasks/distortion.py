@@ -154,4 +154,4 @@ def _halved(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     """(h, w) -> (ceil(h / 2), ceil(w / 2)): means of 2×2, an odd side starting with a zero line."""
     padded = np.pad(plane, [(side % 2, 0) for side in plane.shape])
     rows = padded[::2] + padded[1::2]
-    return (rows[:, ::2] + rows[:, 1::2]) / 4
+    return ((rows[:, ::2] + rows[:, 1::2]) / 4).astype(np.float32)

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.files import picture_extensions, read_image, read_sound
 from laconic.codecs.media import Audio, Image
+from laconic.codecs.sound_files import SOUND_EXTENSIONS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,7 +27,6 @@ Kind = Literal["image", "sound"]
 # Folders of these names at the top are splits; any other name is a class.
 SPLIT_OF_NAME = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 WHOLE = "all"  # the split of samples in folders without splits
-_SOUND_EXTENSIONS = frozenset(".wav .flac .ogg .oga .opus .mp3 .aif .aiff .au .caf .w64".split())
 _MAX_SIDE = 1 << 14
 _MAX_SOUND_SAMPLES = 1 << 28
 
@@ -105,7 +106,7 @@ def read_signal(path: Path | str, kind: Kind, framing: Framing, *, model: str | 
 
     Raises `OSError`, `BitstreamError` or `CodecError`.
     """
-    return _read_picture(path, framing.size, model) if kind == "image" else _read_sound(path, framing)
+    return _read_picture(path, framing.size, model) if kind == "image" else _read_sound(path, framing, model)
 
 
 def hold_out(labels: Sequence[int] | NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
@@ -196,16 +197,12 @@ def _suffix(source: str) -> str:
 
 def file_extensions(kind: Kind) -> frozenset[str]:
     """Of the files that are taken as samples, with their dots, in lower case."""
-    from laconic.codecs.files import picture_extensions
-
-    return picture_extensions() if kind == "image" else _SOUND_EXTENSIONS
+    return picture_extensions() if kind == "image" else SOUND_EXTENSIONS
 
 
 def _read_picture(path: Path | str, size: int | None, model: str | None) -> Image:
     from PIL import Image as PillowImage
     from PIL import ImageOps
-
-    from laconic.codecs.files import read_image
 
     image = read_image(path, model=model)
     if image.bit_depth == 16:
@@ -221,10 +218,8 @@ def _read_picture(path: Path | str, size: int | None, model: str | None) -> Imag
     return Image(np.array(upright))
 
 
-def _read_sound(path: Path | str, framing: Framing) -> Audio:
-    from laconic.codecs.files import read_sound
-
-    sound = read_sound(path)
+def _read_sound(path: Path | str, framing: Framing, model: str | None) -> Audio:
+    sound = read_sound(path, model=model)
     samples = sound.samples.mean(axis=0, dtype=np.float32)
     rate = framing.sample_rate_hz or sound.sample_rate
     if rate != sound.sample_rate:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 from laconic.codecs.sandwich import Sandwich
 from laconic.codecs.zoo import load_model, load_model_of, shipped_models
-from laconic.tasks.archive import PackIndex, read_index
 from laconic.tasks.folders import tensor_of
+from laconic.tasks.packindex import PackIndex, read_index
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # Of the largest channel's deviation: channels that are nearly always 0 are not blown up to unit variance.
 _LEAST_DEVIATION = 1e-3
+_LEAST_SCALE = 1e-6  # in signal units, where all are 0
 
 
 class LatentDataset:
@@ -109,7 +110,7 @@ class LatentDataset:
 def normalization_of(index: PackIndex, channels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(channels, 1, 1) each: factors and summands that give values in signal units mean 0 and deviation 1."""
     deviation = index.std[:channels]
-    scale = 1 / np.maximum(deviation, max(_LEAST_DEVIATION * float(deviation.max()), np.finfo(np.float32).tiny))
+    scale = 1 / np.maximum(deviation, max(_LEAST_DEVIATION * float(deviation.max()), _LEAST_SCALE))
     shift = -index.mean[:channels] * scale
     return scale[:, None, None].astype(np.float32), shift[:, None, None].astype(np.float32)
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError, WeightsError
 from laconic.codecs.sandwich import Sandwich
 from laconic.entropy.container import MAGIC
-from laconic.tasks.archive import PackOptions
+from laconic.tasks.checkpoint import load_best
 from laconic.tasks.folders import Framing, read_signal, signal_array
 from laconic.tasks.heads import Classifier
-from laconic.tasks.train import load_best
+from laconic.tasks.packindex import PackOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Predictor:
 
     def _latent(self, path: Path | str) -> NDArray[np.float32]:
         channels = self.recipe["channels"]
-        codec = PackOptions(**{**self.recipe["pack"], "model": self.model}).codec
+        codec = PackOptions(**{**self.recipe["pack"], "model": self.model}).codec(self.recipe["kind"])
         with Path(path).open("rb") as file:
             is_lcn = file.read(len(MAGIC)) == MAGIC
             file.seek(0)

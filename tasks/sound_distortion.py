@@ -60,11 +60,12 @@ def si_sdr_db(reference: Sound, other: Sound) -> float:
 def log_mel_distance(reference: Sound, other: Sound, sample_rate: int) -> float:
     """Mean absolute difference in dB of the log-mel spectra, over channels, frames and bands; 0 for equal sounds.
 
-    Windows of 25 ms (periodic Hann) every 10 ms, from the first sample on, the end filled with zeros to a whole window,
-    so that any length from one sample has a spectrum. Power by FFT of the power of two at least twice the window. 80
-    triangles of height 1, with corners equally spaced from 0 to half the sample rate in mel = 2595 log10(1 + f / 700)
-    (O'Shaughnessy, as in HTK); triangles between two FFT bins (rates below 8 kHz) are left out. Both spectra are raised
-    to a floor 80 dB below the largest value of the reference's, or of the other's where the reference is silent.
+    Windows of 25 ms every 10 ms, from the first sample on, the end filled with zeros to a whole window; Hann, taken at
+    half-integers, so that no sample weighs 0 and any length from one sample has a spectrum. Power by FFT of the power
+    of two at least twice the window. 80 triangles of height 1, with corners equally spaced from 0 to half the sample
+    rate in mel = 2595 log10(1 + f / 700) (O'Shaughnessy, as in HTK); triangles between two FFT bins (rates below 8 kHz)
+    are left out. Both spectra are raised to a floor 80 dB below the largest value of the reference's, or of the other's
+    where the reference is silent.
 
     Raises `ValueError` where the shapes differ, there are no samples, or the rate is below 200 Hz.
     """
@@ -110,7 +111,7 @@ def _mel_power(x: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
     num_frames = 1 + max(0, math.ceil((x.shape[1] - window_length) / hop))
     padded = np.pad(x, ((0, 0), (0, (num_frames - 1) * hop + window_length - x.shape[1])))
     frames = np.lib.stride_tricks.sliding_window_view(padded, window_length, axis=1)[:, ::hop]
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window_length) / window_length)
+    window = np.sin(np.pi * (np.arange(window_length) + 0.5) / window_length) ** 2
     fft_length = 1 << (2 * window_length - 1).bit_length()
     weights = _mel_weights(fft_length, sample_rate)
     blocks = []

@@ -20,9 +20,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 
 from laconic.tasks import archive, train
-from laconic.tasks.train import TrainOptions
+from laconic.tasks.arms import Arm, TrainOptions
+from laconic.tasks.comparison import RESULT_NAME, comparison_table
+from laconic.tasks.packindex import PackOptions, is_pack
 
-ARMS: tuple[tuple[train.Arm, int], ...] = (("latents", 12), ("patches", 12), ("latents", 48), ("small", 12))
+ARMS: tuple[tuple[Arm, int], ...] = (("latents", 12), ("patches", 12), ("latents", 48), ("small", 12))
 PACKAGES = ("laconic", "numpy", "pillow", "torch")
 
 
@@ -38,25 +40,23 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=common.RESULTS / "learning.jsonl")
     options = parser.parse_args()
     packed = options.work / f"{options.data.name}-{options.size}-q{options.quality}"
-    if not archive.is_pack(packed):
+    if not is_pack(packed):
         common.append_row(options.results, pack_row(options, packed))
     for seed in options.seeds:
         for arm, channels in ARMS:
             chosen = TrainOptions(arm=arm, channels=channels, epochs=options.epochs, seed=seed, size=options.size)
             run = options.work / "runs" / f"{packed.name}-{arm}-{channels}-e{options.epochs}-s{seed}"
-            if (run / train.RESULT_NAME).exists():
+            if (run / RESULT_NAME).exists():
                 continue
             result = train.train(packed if arm == "latents" else options.data, run, chosen)
             common.append_row(options.results, run_row(options, result))
-    print(train.comparison_table([row for row in rows_of(options.results, options) if row["type"] == "classify"]))
+    print(comparison_table([row for row in rows_of(options.results, options) if row["type"] == "classify"]))
 
 
 def pack_row(options: argparse.Namespace, packed: Path) -> common.Row:
     """Pack the folder on one thread; sizes and seconds."""
     start = time.perf_counter()
-    index = archive.pack(
-        options.data, packed, archive.PackOptions(quality=options.quality, size=options.size), num_threads=1
-    )
+    index = archive.pack(options.data, packed, PackOptions(quality=options.quality, size=options.size), num_threads=1)
     return {
         "type": "pack",
         **header(options),

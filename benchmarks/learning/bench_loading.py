@@ -27,6 +27,7 @@ from PIL import Image
 from laconic.tasks import archive
 from laconic.tasks.folders import Framing, SignalDataset, list_class_folder, read_signal
 from laconic.tasks.latents import LatentDataset
+from laconic.tasks.packindex import PackOptions
 
 JPEG_QUALITY = 75  # Pillow's default
 CHANNELS = (3, 12, 48, 192)
@@ -68,8 +69,10 @@ def main() -> None:
             "bytes_per_sample": num_bytes / items,
         }
         common.append_row(options.results, row)
-        print(f"{name:32} {row['samples_per_second']:8.0f} samples/s ({rates[0]:.0f} to {rates[-1]:.0f})  "
-              f"{row['bytes_per_sample']:8.0f} bytes")
+        print(
+            f"{name:32} {row['samples_per_second']:8.0f} samples/s ({rates[0]:.0f} to {rates[-1]:.0f})  "
+            f"{row['bytes_per_sample']:8.0f} bytes"
+        )
 
 
 Reader = tuple[Callable[[int], object], int, int]  # of an item, number of items, bytes of all
@@ -77,7 +80,7 @@ Reader = tuple[Callable[[int], object], int, int]  # of an item, number of items
 
 def all_readers(options: argparse.Namespace) -> dict[str, Reader]:
     packed = options.work / f"{options.data.name}-{options.size}-q{options.quality}"
-    archive.pack(options.data, packed, archive.PackOptions(quality=options.quality, size=options.size))
+    archive.pack(options.data, packed, PackOptions(quality=options.quality, size=options.size))
     readers: dict[str, Reader] = {}
     for channels in CHANNELS:
         latents = LatentDataset(packed, channels=channels, split="train")
@@ -87,14 +90,23 @@ def all_readers(options: argparse.Namespace) -> dict[str, Reader]:
     paths = [folder.root / sample.source for sample in pictures.samples]
     num_bytes = sum(pictures.bytes_per_item)
     readers["jpeg, Pillow"] = (lambda i: from_jpeg(paths[i], options.size, draft=False), len(paths), num_bytes)
-    readers["jpeg, Pillow with draft"] = (lambda i: from_jpeg(paths[i], options.size, draft=True), len(paths), num_bytes)
+    readers["jpeg, Pillow with draft"] = (
+        lambda i: from_jpeg(paths[i], options.size, draft=True),
+        len(paths),
+        num_bytes,
+    )
     quarter = options.size // 4
     readers["jpeg, Pillow with draft, 1/4"] = (
-        lambda i: from_jpeg(paths[i], quarter, draft=True), len(paths), num_bytes
+        lambda i: from_jpeg(paths[i], quarter, draft=True),
+        len(paths),
+        num_bytes,
     )
     small = [resized_jpeg(path, options.size) for path in paths]
-    readers["jpeg of that size, Pillow"] = (lambda i: from_jpeg(io.BytesIO(small[i]), options.size, draft=False),
-                                            len(small), sum(map(len, small)))
+    readers["jpeg of that size, Pillow"] = (
+        lambda i: from_jpeg(io.BytesIO(small[i]), options.size, draft=False),
+        len(small),
+        sum(map(len, small)),
+    )
     return readers
 
 

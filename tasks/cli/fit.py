@@ -6,7 +6,7 @@ import random
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -18,11 +18,18 @@ from laconic.tasks.cli import batch, jobs, options
 
 if TYPE_CHECKING:
     from laconic.codecs.fitting import FitOptions
-    from laconic.codecs.media import Image
+    from laconic.codecs.media import Signal
     from laconic.codecs.wavelet import Tree
 
-_DEPTH = 3  # places of 8 x 8 pixels
 _SUFFIX = ".safetensors"
+
+
+class Kind(StrEnum):
+    """What a model is fitted to."""
+
+    picture = "picture"
+    sound = "sound"
+    cube = "cube"
 
 
 class TreeKind(StrEnum):
@@ -40,13 +47,24 @@ class Blocks(StrEnum):
     dense = "dense"
 
 
+_DEFAULT_TREES = {Kind.picture: TreeKind.dyadic, Kind.sound: TreeKind.full, Kind.cube: TreeKind.dyadic}
+_DEFAULT_DEPTHS = {Kind.picture: 3, Kind.sound: 8, Kind.cube: 2}
+
+
 def fit(
     folders: Annotated[list[str], typer.Argument(help="Folders (searched in depth) or files of pictures of one kind.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file, *.safetensors.")],
     rgb: Annotated[bool, typer.Option("--rgb/--grey", help="The colours to fit to; pictures are converted.")] = True,
+    kind: Annotated[
+        Kind, typer.Option("--kind", help="What to fit to: pictures, sounds, or cubes (.npy).")
+    ] = Kind.picture,
+    sound_channels: Annotated[
+        int, typer.Option("--sound-channels", min=1, help="1: every channel is a sound; else files with so many only.")
+    ] = 1,
     name: Annotated[str | None, typer.Option("--name", help="Of the model; that of the file if not given.")] = None,
-    tree: Annotated[TreeKind, typer.Option("--tree", help="The packet tree.")] = TreeKind.dyadic,
-    blocks: Annotated[Blocks, typer.Option("--blocks", help="What the projection mixes.")] = Blocks.resolution,
+    tree: Annotated[TreeKind | None, typer.Option("--tree", help="The packet tree; of pictures dyadic.")] = None,
+    depth: Annotated[int | None, typer.Option("--depth", min=1, max=10, help="Levels of the tree.")] = None,
+    blocks: Annotated[Blocks | None, typer.Option("--blocks", help="What the projection mixes.")] = None,
     passes: Annotated[str | None, typer.Option("--passes", help="Ends of the coding passes, as 3,12,48,192.")] = None,
     groups: Annotated[str | None, typer.Option("--groups", help="Ends of the channel groups, likewise.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Take so many pictures at most.")] = None,
@@ -54,25 +72,24 @@ def fit(
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fit a model to your own pictures, in closed form; use it with --model, and keep it: its files need it."""
+    """Fit a model to your own signals, in closed form; use it with --model, and keep it: its files need it."""
     if output.suffix != _SUFFIX:
         raise typer.BadParameter(f"--output {output} is no name of a model file; allowed is *{_SUFFIX}")
     if output.exists() and not force:
         raise typer.BadParameter(f"--output {output} exists; pass --force to overwrite it")
-    from laconic.codecs.files import atomic_write, picture_extensions
+    from laconic.codecs.files import atomic_write
     from laconic.codecs.fitting import fit as fit_model
 
-    planes = 3 if rgb else 1
-    fit_options = _fit_options(planes, tree, blocks, passes, groups)
-    paths = [s.path for s in jobs.find_sources(folders, picture_extensions).sources if s.path is not None]
+    paths = [s.path for s in jobs.find_sources(folders, lambda: _extensions(kind)).sources if s.path is not None]
     random.Random(seed).shuffle(paths)
-    pictures = _Pictures(paths[:limit], planes, seed)
+    signals = _Signals(paths[:limit], kind, sound_channels if kind is Kind.sound else 3 if rgb else 1, seed)
+    fit_options = FitChoice(tree, depth, blocks, passes, groups).options(kind)
     try:
-        model = fit_model(pictures, name or output.stem, fit_options)
+        model = fit_model(signals, name or output.stem, fit_options)
     except ValueError as err:
         raise _failure(f"{' '.join(folders)}: {batch.sentence_of(err)}") from err
     command = shlex.join(["laconic", *sys.argv[1:]])
-    card = {"data": " ".join(folders), "images": str(pictures.num_read), "command": command}
+    card = {"data": " ".join(folders), "signals": str(signals.num_read), "command": command}
     with tempfile.TemporaryDirectory() as folder:
         replace(model, card=card).save(Path(folder, "model"))
         data = Path(folder, "model").read_bytes()
@@ -82,61 +99,93 @@ def fit(
     except OSError as err:
         raise _failure(f"{output} cannot be written: {batch.sentence_of(err)}") from err
     if not quiet:
-        typer.echo(f"{output}: model {model.name} ({model.fingerprint.hex()}) of {pictures.num_read} pictures")
-    if pictures.num_failed:
+        typer.echo(f"{output}: model {model.name} ({model.fingerprint.hex()}) of {signals.num_read} files")
+    if signals.num_failed:
         raise typer.Exit(1)
 
 
 @dataclass
-class _Pictures:
-    """Readable pictures of these files, one at a time; the others are reported and left out."""
+class _Signals:
+    """Readable signals of these files, one at a time; the others are reported and left out."""
 
     paths: Sequence[Path]
+    kind: Kind
     num_planes: int
     seed: int
     num_read: int = field(default=0, init=False)
     num_failed: int = field(default=0, init=False)
 
-    def __iter__(self) -> Iterator[Image]:
-        from laconic.codecs.training import training_images
-
+    def __iter__(self) -> Iterator[Signal]:
         with batch.progress(len(self.paths)) as advance:
             for i, path in enumerate(self.paths):
                 try:
-                    image = next(training_images([path], num_planes=self.num_planes, seed=self.seed + i))
+                    signals = list(self._signals_of(path, i))
                 except Exception as err:  # hostile bytes make Pillow's parsers raise nearly anything
                     typer.echo(f"laconic: {path}: left out: {batch.sentence_of(err)}", err=True)
                     self.num_failed += 1
                     continue
                 self.num_read += 1
                 advance(i + 1)
-                yield image
+                yield from signals
+
+    def _signals_of(self, path: Path, number: int) -> Iterable[Signal]:
+        from laconic.codecs.training import training_cubes, training_images, training_sounds
+
+        if self.kind is Kind.sound:
+            return training_sounds([path], num_channels=self.num_planes)
+        if self.kind is Kind.cube:
+            return training_cubes([path])
+        return training_images([path], num_planes=self.num_planes, seed=self.seed + number)
 
 
-def _fit_options(planes: int, tree: TreeKind, blocks: Blocks, passes: str | None, groups: str | None) -> FitOptions:
-    from laconic.codecs import wavelet
-    from laconic.codecs.fitting import FitOptions
+@dataclass(frozen=True)
+class FitChoice:
+    """Structure of the model as the command line gives it; None leaves the choice to the kind of signal."""
 
-    packets: Tree = wavelet.dyadic_tree(2, _DEPTH) if tree is TreeKind.dyadic else wavelet.full_tree(2, _DEPTH)
-    num_channels = planes << 2 * _DEPTH
-    return FitOptions(
-        tree=packets,
-        blocks=blocks.value,
-        pass_ends=_ends("--passes", passes, num_channels),
-        group_ends=_ends("--groups", groups, num_channels),
-    )
+    tree: TreeKind | None
+    depth: int | None
+    blocks: Blocks | None
+    passes: str | None
+    groups: str | None
+
+    def options(self, kind: Kind) -> FitOptions:
+        """Raises `typer.BadParameter` for numbers that cannot be meant."""
+        from laconic.codecs.fitting import FitOptions
+
+        return FitOptions(
+            tree=self._tree(kind),
+            blocks=self.blocks.value if self.blocks else None,
+            pass_ends=_ends("--passes", self.passes),
+            group_ends=_ends("--groups", self.groups),
+        )
+
+    def _tree(self, kind: Kind) -> Tree | None:
+        from laconic.codecs import wavelet
+
+        if self.tree is None and self.depth is None:
+            return None
+        is_sound = kind is Kind.sound
+        make = wavelet.full_tree if (self.tree or _DEFAULT_TREES[kind]) is TreeKind.full else wavelet.dyadic_tree
+        return make(1 if is_sound else 2, self.depth or _DEFAULT_DEPTHS[kind])
 
 
-def _ends(option: str, text: str | None, num_channels: int) -> tuple[int, ...] | None:
-    """The numbers of "3,12,192". Raises `typer.BadParameter` unless they ascend to the number of channels."""
+def _extensions(kind: Kind) -> frozenset[str]:
+    from laconic.codecs.files import picture_extensions
+    from laconic.codecs.sound_files import SOUND_EXTENSIONS
+
+    return {Kind.picture: picture_extensions(), Kind.sound: SOUND_EXTENSIONS, Kind.cube: frozenset([".npy"])}[kind]
+
+
+def _ends(option: str, text: str | None) -> tuple[int, ...] | None:
+    """The numbers of "3,12,192". Raises `typer.BadParameter` unless they ascend; the model checks the last."""
     if text is None:
         return None
     try:
         ends = tuple(int(part) for part in text.split(","))
     except ValueError:
         ends = ()
-    if not ends or ends[0] < 1 or list(ends) != sorted(set(ends)) or ends[-1] != num_channels:
-        raise typer.BadParameter(f"{option} is {text!r}; allowed are rising numbers that end with {num_channels}")
+    if not ends or ends[0] < 1 or list(ends) != sorted(set(ends)):
+        raise typer.BadParameter(f"{option} is {text!r}; allowed are rising numbers, as 3,12,192")
     return ends
 
 

@@ -43,9 +43,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Naming:
-    """How results are named: `suffix` for new names; `check` raises for a name of one file that cannot be meant."""
+    """How results are named: `suffix` for new names, the same for all or by source.
 
-    suffix: str
+    `check` raises for a name of one file that cannot be meant.
+    """
+
+    suffix: str | Callable[[Source], str]
     check: Callable[[str], None]
 
 
@@ -89,8 +92,8 @@ def plan(found: Found, output: str | None, naming: Naming) -> list[Job]:
             raise typer.BadParameter(f"--output {output} is one file; {len(sources)} inputs need a folder")
         return _checked([Job(sources[0], Path(output))])
     if output is not None and Path(output).exists() and not Path(output).is_dir():
-        raise typer.BadParameter(f"--output {output} is no folder; name another or *{naming.suffix}")
-    return _checked([Job(source, _target(source, output, naming.suffix)) for source in sources])
+        raise typer.BadParameter(f"--output {output} is no folder; name another")
+    return _checked([Job(source, _target(source, output, naming)) for source in sources])
 
 
 def _is_single_file(output: str) -> bool:
@@ -98,7 +101,8 @@ def _is_single_file(output: str) -> bool:
     return Path(output).suffix != "" and not output.endswith(("/", os.sep)) and not Path(output).is_dir()
 
 
-def _target(source: Source, output: str | None, suffix: str) -> Path:
+def _target(source: Source, output: str | None, naming: Naming) -> Path:
+    suffix = naming.suffix if isinstance(naming.suffix, str) else naming.suffix(source)
     if output is not None:
         return Path(output) / source.place.with_suffix(suffix)
     if source.path is None:

@@ -19,9 +19,12 @@ def pack(
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the shards, made if needed.")],
     quality: Annotated[int, typer.Option("--quality", "-q", min=1, max=100, help="1 is smallest, 100 best.")] = 50,
     size: Annotated[
-        int | None, typer.Option("--size", min=1, help="Pictures: shorter side in pixels, then a square from the centre.")
+        int | None,
+        typer.Option("--size", min=1, help="Pictures: shorter side in pixels, then a square from the centre."),
     ] = None,
-    sample_rate: Annotated[int | None, typer.Option("--sample-rate", min=1, help="Sound: resample to so many Hz.")] = None,
+    sample_rate: Annotated[
+        int | None, typer.Option("--sample-rate", min=1, help="Sound: resample to so many Hz.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Sound: cut or fill to this length.")] = None,
     model: options.ModelName = None,
     shard_samples: Annotated[int, typer.Option("--shard-samples", min=1, help="Samples of one tar file.")] = 500,
@@ -34,9 +37,10 @@ def pack(
     from laconic.codecs.errors import CodecError
     from laconic.tasks import archive
     from laconic.tasks.folders import list_class_folder
+    from laconic.tasks.packindex import PackOptions
 
     try:
-        chosen = archive.PackOptions(quality, model, size, sample_rate, seconds, shard_samples)
+        chosen = PackOptions(quality, model, size, sample_rate, seconds, shard_samples)
         num_samples = len(list_class_folder(folder).samples)
         with batch.progress(num_samples) as advance:
             index = archive.pack(folder, output, chosen, num_threads=threads, on_sample=advance)
@@ -51,13 +55,15 @@ def pack(
 def _show(output: Path, index: object, *, as_json: bool, quiet: bool) -> None:
     import json
 
-    from laconic.tasks.archive import PackIndex
+    from laconic.tasks.packindex import PackIndex
 
     assert isinstance(index, PackIndex)
     for source, why in index.skipped[:_NUM_NAMED]:
         typer.echo(f"laconic: {source}: skipped: {why}", err=True)
     if len(index.skipped) > _NUM_NAMED:
-        typer.echo(f"laconic: and {len(index.skipped) - _NUM_NAMED} more skipped, listed in {output}/index.json", err=True)
+        typer.echo(
+            f"laconic: and {len(index.skipped) - _NUM_NAMED} more skipped, listed in {output}/index.json", err=True
+        )
     num_bytes = int(index.length.sum())
     counts = {"samples": len(index), "classes": len(index.classes), "shards": len(index.shards), "bytes": num_bytes}
     if as_json:

@@ -36,14 +36,20 @@ def classify(
     ] = None,
     channels: Annotated[int, typer.Option("--channels", min=1, help="Latent channels to learn from.")] = 12,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training samples.")] = 50,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of weights, order, augmentation and validation split.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Of weights, order, augmentation and validation split.")
+    ] = 0,
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Samples of one step.")] = 32,
     learning_rate: Annotated[float, typer.Option("--learning-rate", help="The highest, after the warm-up.")] = 2e-3,
     size: Annotated[int | None, typer.Option("--size", min=1, help="Plain folders: pixels of a side; 256.")] = None,
-    sample_rate: Annotated[int | None, typer.Option("--sample-rate", min=1, help="Plain folders of sound: in Hz.")] = None,
+    sample_rate: Annotated[
+        int | None, typer.Option("--sample-rate", min=1, help="Plain folders of sound: in Hz.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Plain folders of sound: the length.")] = None,
     model: options.ModelName = None,
-    threads: Annotated[int, typer.Option("--threads", "-j", min=1, help="Of torch; part of what decides a result.")] = 1,
+    threads: Annotated[
+        int, typer.Option("--threads", "-j", min=1, help="Of torch; part of what decides a result.")
+    ] = 1,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Processes that load; 0 is this one.")] = 0,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves to RUN/tensorboard.")] = False,
     quiet: options.Quiet = False,
@@ -51,8 +57,8 @@ def classify(
     """Learn the classes; best epoch by validation, the test split once at the end. The same command resumes."""
     with _sentences():
         _need_torch()
-        from laconic.tasks.archive import is_pack
-        from laconic.tasks.train import TrainOptions
+        from laconic.tasks.arms import TrainOptions
+        from laconic.tasks.packindex import is_pack
         from laconic.tasks.train import train as train_run
 
         chosen = TrainOptions(
@@ -69,9 +75,7 @@ def classify(
             model=model,
         )
         shown = None if quiet else _show_epoch
-        result = train_run(
-            data, run, chosen, num_workers=workers, with_tensorboard=tensorboard, on_epoch=shown
-        )
+        result = train_run(data, run, chosen, num_workers=workers, with_tensorboard=tensorboard, on_epoch=shown)
     low, high = result["test_interval_95"]
     if not quiet:
         typer.echo(
@@ -83,12 +87,13 @@ def classify(
 @train.command()
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results instead, one object for each run.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the results instead, one object for each run.")
+    ] = False,
 ) -> None:
     """One Markdown table of several runs; runs that differ in their seed alone become one row."""
     with _sentences():
-        _need_torch()
-        from laconic.tasks.train import comparison_table, read_result
+        from laconic.tasks.comparison import comparison_table, read_result
 
         results = [read_result(run) for run in runs]
     if as_json:

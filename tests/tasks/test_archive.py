@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image as PillowImage
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.sandwich import Sandwich
-from laconic.tasks import archive
-from laconic.tasks.archive import PackOptions
+from laconic.tasks import archive, packindex
 from laconic.tasks.folders import Framing, list_class_folder, read_signal, resampled
+from laconic.tasks.packindex import PackOptions
 
 OPTIONS = PackOptions(size=48, shard_samples=5)
 
@@ -56,29 +57,29 @@ def packed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_pack_holds_each_sample_at_its_place(folder: Path, packed: Path) -> None:
-    index = archive.read_index(packed)
+    index = packindex.read_index(packed)
     assert (index.classes, len(index), index.grid) == (("blue", "green", "red"), 24, (6, 6))
     assert [shard.name for shard in index.shards] == [f"{s}-0000{i}.tar" for s in ("test", "train") for i in range(3)]
     for row in range(len(index)):
         shard = (packed / index.shards[index.shard[row]].name).read_bytes()
         data = shard[index.offset[row] : index.offset[row] + index.length[row]]
-        expected = OPTIONS.codec.encode(read_signal(folder / index.source[row], "image", OPTIONS.framing))
+        expected = OPTIONS.codec("image").encode(read_signal(folder / index.source[row], "image", OPTIONS.framing))
         assert data == expected
         assert index.classes[index.label[row]] == Path(index.source[row]).parent.name
 
 
 def test_pack_heads_are_enough_for_their_channels(packed: Path) -> None:
-    index = archive.read_index(packed)
+    index = packindex.read_index(packed)
     shard = (packed / index.shards[0].name).read_bytes()[index.offset[0] :]
     whole = Sandwich().unpack(shard[: index.length[0]])
     for end, head in zip(index.group_ends, index.heads[0], strict=True):
         latent = Sandwich().unpack(shard[:head], channels=end)
         assert np.array_equal(latent.values, whole.values[:end])
-    assert index.heads[0][0] < index.heads[0][-1] == index.length[0]
+    assert index.heads[0][-1] == index.length[0]  # so small a file is one segment: see test_latents for others
 
 
 def test_pack_statistics_are_those_of_the_training_latents(packed: Path) -> None:
-    index = archive.read_index(packed)
+    index = packindex.read_index(packed)
     values = []
     for row in range(len(index)):
         shard = index.shards[index.shard[row]]
@@ -115,8 +116,8 @@ def test_pack_goes_on_after_an_error_in_the_middle(folder: Path, packed: Path, t
 
 def test_pack_after_kill_is_byte_identical(folder: Path, packed: Path, tmp_path: Path) -> None:
     code = (
-        "import sys, time; from laconic.tasks import archive\n"
-        "archive.pack(sys.argv[1], sys.argv[2], archive.PackOptions(size=48, shard_samples=5), num_threads=1,"
+        "import sys, time; from laconic.tasks import archive, packindex\n"
+        "archive.pack(sys.argv[1], sys.argv[2], packindex.PackOptions(size=48, shard_samples=5), num_threads=1,"
         " on_sample=lambda done: time.sleep(0.05))"
     )
     output = tmp_path / "out"
@@ -127,7 +128,7 @@ def test_pack_after_kill_is_byte_identical(folder: Path, packed: Path, tmp_path:
     time.sleep(0.12)  # into the next shard
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not (output / archive.INDEX_NAME).exists()
+    assert not (output / packindex.INDEX_NAME).exists()
     archive.pack(folder, output, OPTIONS, num_threads=1)
     assert files_of(output) == files_of(packed)
 
@@ -181,7 +182,7 @@ def test_shards_have_constant_headers_and_plain_names(packed: Path) -> None:
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_shards_are_read_by_webdataset(packed: Path) -> None:
     webdataset = pytest.importorskip("webdataset", exc_type=ImportError)
-    index = archive.read_index(packed)
+    index = packindex.read_index(packed)
     pattern = str(packed / "train-{00000..00002}.tar")
     samples = list(webdataset.WebDataset(pattern, shardshuffle=False, empty_check=False))
     rows = [row for row in range(len(index)) if index.shards[index.shard[row]].split == "train"]
@@ -203,15 +204,15 @@ def test_shards_are_read_by_webdataset(packed: Path) -> None:
     ],
 )
 def test_read_index_of_a_damaged_index_says_so(packed: Path, tmp_path: Path, change: dict[str, object]) -> None:
-    fields = json.loads((packed / archive.INDEX_NAME).read_bytes())
-    (tmp_path / archive.INDEX_NAME).write_text(json.dumps({**fields, **change}))
+    fields = json.loads((packed / packindex.INDEX_NAME).read_bytes())
+    (tmp_path / packindex.INDEX_NAME).write_text(json.dumps({**fields, **change}))
     with pytest.raises(CodecError, match="no index of a pack"):
-        archive.read_index(tmp_path)
+        packindex.read_index(tmp_path)
 
 
 def test_read_index_of_a_plain_folder_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(CodecError, match="laconic pack"):
-        archive.read_index(tmp_path)
+        packindex.read_index(tmp_path)
 
 
 def test_list_class_folder_knows_splits_by_name(tmp_path: Path) -> None:
@@ -264,4 +265,36 @@ def test_pack_options_outside_their_range_are_errors(field: dict[str, float]) ->
 
 
 def test_pack_leaves_no_helper_files(packed: Path) -> None:
-    assert sorted(os.listdir(packed)) == ["index.json", *(f"{s}-0000{i}.tar" for s in ("test", "train") for i in range(3))]
+    assert sorted(os.listdir(packed)) == [
+        "index.json",
+        *(f"{s}-0000{i}.tar" for s in ("test", "train") for i in range(3)),
+    ]
+
+
+def test_pack_of_sounds_puts_few_channels_first(tmp_path: Path) -> None:
+    random = np.random.default_rng(11)
+    for i, name in enumerate(("high", "low")):
+        (tmp_path / "in" / name).mkdir(parents=True)
+        tone = np.sin(2 * np.pi * (2000, 300)[i] * np.arange(12_000) / 16_000) + random.normal(0, 0.3, 12_000)
+        soundfile.write(tmp_path / "in" / name / "0.wav", np.stack([tone, tone], 1) / 4, 16_000)
+        soundfile.write(tmp_path / "in" / name / "1.flac", tone[:5000] / 4, 8_000)
+    (tmp_path / "in" / "low" / "2.wav").write_bytes(b"RIFF")
+    options = PackOptions(sample_rate_hz=16_000, seconds=0.5)
+    index = archive.pack(tmp_path / "in", tmp_path / "out", options)
+    assert (index.kind, len(index), index.classes, index.grid) == ("sound", 4, ("high", "low"), (1, 32))
+    assert [source for source, _ in index.skipped] == ["low/2.wav"]
+    assert (index.heads[:, 0] < 0.5 * index.length).all()
+    data = (tmp_path / "out" / index.shards[0].name).read_bytes()[index.offset[1] :]
+    expected = read_signal(tmp_path / "in" / index.source[1], "sound", options.framing)
+    assert np.asarray(expected.samples).shape == (1, 8000)
+    latent = Sandwich().unpack(data[: index.heads[1, 0]], channels=index.group_ends[0])
+    whole = options.codec("sound").analyze(expected).values
+    assert np.array_equal(latent.values, whole[: index.group_ends[0]])
+
+
+def test_pack_of_sounds_that_need_different_models_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    for rate in (8_000, 44_100):
+        soundfile.write(tmp_path / "in" / "a" / f"{rate}.wav", np.zeros(4000), rate)
+    with pytest.raises(CodecError, match="one sample rate"):
+        archive.pack(tmp_path / "in", tmp_path / "out")

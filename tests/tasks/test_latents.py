@@ -22,6 +22,7 @@ from laconic.entropy import BitstreamError  # noqa: E402
 from laconic.tasks import archive  # noqa: E402
 from laconic.tasks.folders import Framing, read_signal  # noqa: E402
 from laconic.tasks.latents import LatentDataset  # noqa: E402
+from laconic.tasks.packindex import PackOptions, read_index  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def packed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("packed") / "out"
-    archive.pack(folder, output, archive.PackOptions(quality=70, shard_samples=5))
+    archive.pack(folder, output, PackOptions(quality=70, shard_samples=5))
     return output
 
 
@@ -73,7 +74,7 @@ def test_a_channel_that_is_always_zero_stays_zero(tmp_path: Path) -> None:
 def test_only_the_heads_are_read(packed: Path) -> None:
     few, all_channels = (LatentDataset(packed, channels=c, split="train") for c in (3, 192))
     assert sum(few.bytes_per_item) < 0.2 * sum(all_channels.bytes_per_item)
-    assert sum(all_channels.bytes_per_item) == archive.read_index(packed).length[all_channels._rows].sum()
+    assert sum(all_channels.bytes_per_item) == read_index(packed).length[all_channels._rows].sum()
 
 
 def test_splits_have_exact_lengths(packed: Path) -> None:
@@ -140,7 +141,7 @@ class _Damage:
 def test_damaged_shards_are_errors_not_wrong_items(packed: Path, tmp_path: Path, damage: _Damage) -> None:
     for path in packed.iterdir():
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    index = archive.read_index(packed)
+    index = read_index(packed)
     row = 7
     shard = tmp_path / index.shards[index.shard[row]].name
     data = bytearray(shard.read_bytes())

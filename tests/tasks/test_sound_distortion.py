@@ -1,5 +1,6 @@
 """SNR and SI-SDR by hand and against fast-bss-eval; the log-mel distance against a formula written out in loops."""
 
+import cmath
 import math
 
 import numpy as np
@@ -32,8 +33,8 @@ def slow_log_mel_distance(x: Array, y: Array, rate: int) -> float:
                 value = 0j
                 for n in range(length):
                     sample = signal[start + n] if start + n < len(signal) else 0.0
-                    hann = math.sin(math.pi * n / length) ** 2
-                    value += sample * hann * complex(math.cos(2 * math.pi * k * n / size), -math.sin(2 * math.pi * k * n / size))
+                    hann = math.sin(math.pi * (n + 0.5) / length) ** 2
+                    value += sample * hann * cmath.exp(-2j * math.pi * k * n / size)
                 spectrum.append(abs(value) ** 2)
             for band in range(80):
                 left, centre, right = (
@@ -139,9 +140,8 @@ def test_log_mel_distance_of_silence_is_defined() -> None:
 
 
 def test_log_mel_distance_of_one_sample_is_defined() -> None:
-    # The window starts at 0, so a single sample weighs nothing; two do not.
     assert log_mel_distance(np.ones(1), np.ones(1), 16000) == 0
-    assert log_mel_distance(np.ones(2), np.array([1.0, 2.0]), 16000) == pytest.approx(20 * math.log10(2))
+    assert log_mel_distance(np.ones(1), np.array([2.0]), 16000) == pytest.approx(20 * math.log10(2))
 
 
 def test_log_mel_distance_is_the_same_over_blocks_of_frames() -> None:

@@ -1,0 +1,121 @@
+"""`evaluate`: every task, codec and sample, in processes, onto a file of rows that a rerun takes up where it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from laconic.tasks.mpq.measurement import measure
+from laconic.tasks.mpq.operating_points import OperatingPoint
+from laconic.tasks.mpq.protocol import Task, spread
+from laconic.tasks.mpq.rows import UNCOMPRESSED, Row, append_rows, check_same, read_rows
+
+Rows = dict[tuple[str, str, str], Row]
+Advance = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be measured on one sample."""
+
+    task: Task[Any]
+    key: str
+    points: tuple[OperatingPoint, ...]
+    with_anchor: bool
+
+    @property
+    def codecs(self) -> list[str]:
+        return [UNCOMPRESSED] * self.with_anchor + [point.key for point in self.points]
+
+
+def evaluate(
+    tasks: Sequence[Task[Any]],
+    points: Sequence[OperatingPoint],
+    path: Path,
+    *,
+    limit: int | None = None,
+    num_workers: int = 1,
+    advance: Advance | None = None,
+) -> Rows:
+    """Measure what the rows at `path` lack; returns the rows of these tasks, points and samples, in a fixed order.
+
+    Every point sees the same samples, `limit` of each task at most, and so does the uncompressed anchor. The first
+    sample of a task is always measured again and compared, so that rows of another codec, model or library version are
+    found: `StaleRowsError`. `advance` is called with the number of samples done and of all. Also raises what loading
+    data or models raises (`OSError`, `MissingDependencyError`).
+    """
+    stored = read_rows(path)
+    jobs = [job for task in tasks for job in _jobs_of(task, points, limit)]
+    due = [_remaining(job, stored, is_first=_is_first(job, jobs)) for job in jobs]
+    todo = [job for job in due if job.codecs]
+    for number, rows in enumerate(_results(todo, num_workers), 1):
+        for row in rows:
+            if row.key in stored:
+                check_same(stored[row.key], row)
+        fresh = [row for row in rows if row.key not in stored]
+        append_rows(path, fresh)
+        stored |= {row.key: row for row in fresh}
+        if advance is not None:
+            advance(number, len(todo))
+    wanted = [(job.task.name, codec, job.key) for job in jobs for codec in job.codecs]
+    return {key: stored[key] for key in wanted}
+
+
+def points_for(task: Task[Any], points: Sequence[OperatingPoint]) -> tuple[OperatingPoint, ...]:
+    """The points whose codecs take the signals of the task."""
+    return tuple(point for point in points if task.kind in point.kinds)
+
+
+def _jobs_of(task: Task[Any], points: Sequence[OperatingPoint], limit: int | None) -> list[_Job]:
+    return [_Job(task, key, points_for(task, points), True) for key in spread(task.keys(), limit)]
+
+
+def _is_first(job: _Job, jobs: Sequence[_Job]) -> bool:
+    return next(other for other in jobs if other.task.name == job.task.name) is job
+
+
+def _remaining(job: _Job, stored: Rows, *, is_first: bool) -> _Job:
+    if is_first:
+        return job
+    lacking = {codec for codec in job.codecs if (job.task.name, codec, job.key) not in stored}
+    points = tuple(point for point in job.points if point.key in lacking)
+    return _Job(job.task, job.key, points, UNCOMPRESSED in lacking)
+
+
+def _run(job: _Job) -> list[Row]:
+    return measure(job.task, job.key, job.points, with_anchor=job.with_anchor)
+
+
+def _results(jobs: Sequence[_Job], num_workers: int) -> Iterator[list[Row]]:
+    """In the order of the jobs, so that the file is the same for any number of workers."""
+    if num_workers == 1 or len(jobs) < 2:
+        yield from map(_run, jobs)
+        return
+    # Forked copies of a process that has run torch or a native pool may hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_die_with_parent) as pool:
+        futures = [pool.submit(_run, job) for job in jobs]
+        try:
+            for future in futures:
+                yield future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _die_with_parent() -> None:
+    """A worker whose parent was killed would wait for jobs forever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

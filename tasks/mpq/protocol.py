@@ -1,0 +1,80 @@
+"""What a task is: it yields labelled signals and judges decoded ones. It knows no codec, no rate and no file size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from numpy.typing import NDArray
+
+from laconic.codecs.media import Audio, Image
+
+S = TypeVar("S", Image, Audio)
+Kind = Literal["image", "sound"]
+
+
+@dataclass(frozen=True)
+class Sample(Generic[S]):
+    """A signal with its true answer; `key` names it within the task. `label` is what the task makes of it."""
+
+    key: str
+    signal: S
+    label: Any
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a model made of one decoded signal: numbers that may be added over samples, and its answer for readers.
+
+    `counts` of two samples, added, must be the counts of the two together: (correct, 1), (word errors, words),
+    intersections and unions of each class. So the score of any resampling is a function of sums.
+    """
+
+    counts: tuple[float, ...]
+    answer: str
+
+
+class Task(Protocol[S]):
+    """A frozen model with its data. Values are small and picklable; models and signals load on use."""
+
+    @property
+    def name(self) -> str:
+        """The key of its rows ("imagenet")."""
+
+    @property
+    def title(self) -> str:
+        """Model, data and number of samples in one line, for reports."""
+
+    @property
+    def kind(self) -> Kind:
+        """The type of the signals: `Image` or `Audio`."""
+
+    @property
+    def score_name(self) -> str:
+        """What `aggregate` gives ("top-1 accuracy"); scores are shares, 1 is 100 %."""
+
+    @property
+    def higher_is_better(self) -> bool: ...
+
+    def keys(self) -> Sequence[str]:
+        """The samples, always in the same order."""
+
+    def sample(self, key: str) -> Sample[S]:
+        """Load one."""
+
+    def judge(self, sample: Sample[S], decoded: S) -> Judgement:
+        """Run the model on a signal decoded from a file of `sample.signal`, or on that signal itself."""
+
+    def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:
+        """(..., k) sums of counts over samples -> (...) scores."""
+
+
+def spread(keys: Sequence[str], limit: int | None) -> list[str]:
+    """At most `limit` keys at equal distances, the first always among them: data are often sorted by class.
+
+    >>> spread(["a", "b", "c", "d", "e"], 2)
+    ['a', 'c']
+    """
+    count = len(keys) if limit is None else min(limit, len(keys))
+    return [keys[index * len(keys) // count] for index in range(count)]

@@ -1,0 +1,94 @@
+"""Rows of an evaluation, one for each task, codec and sample, in a JSON Lines file that only ever grows.
+
+A process that is killed leaves at most one incomplete last line, which the next run drops.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+UNCOMPRESSED = "uncompressed"
+
+
+class StaleRowsError(ValueError):
+    """Rows on disk that this evaluation would not give; the message says which."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sample through one codec. `error` is set where the codec refused it or broke; the rest is empty then.
+
+    `rate`: bits per pixel or kilobits per second of the whole file; of the uncompressed anchor, of its samples.
+    `counts` and `answer` are those of `Judgement`; `distortion` holds numbers by name, None for infinite ones (equal
+    signals), and lacks those that are not defined (MS-SSIM of small pictures).
+    """
+
+    task: str
+    codec: str
+    sample: str
+    num_bytes: int = 0
+    rate: float = 0.0
+    counts: tuple[float, ...] = ()
+    answer: str = ""
+    distortion: dict[str, float | None] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.task, self.codec, self.sample
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), allow_nan=False)
+
+
+def read_rows(path: Path) -> dict[tuple[str, str, str], Row]:
+    """The rows of a file that may be absent; an incomplete last line is cut off. Raises `StaleRowsError`, `OSError`."""
+    if not path.exists():
+        return {}
+    content = path.read_bytes()
+    complete = content[: content.rfind(b"\n") + 1]
+    if len(complete) < len(content):
+        with path.open("r+b") as file:
+            file.truncate(len(complete))
+    rows: dict[tuple[str, str, str], Row] = {}
+    for number, line in enumerate(complete.splitlines(), 1):
+        try:
+            fields = json.loads(line)
+            row = Row(**{**fields, "counts": tuple(fields["counts"])})
+        except (ValueError, TypeError, KeyError) as err:
+            raise StaleRowsError(f"line {number} of {path} is no row ({err}); delete the file or name a folder") from err
+        rows.setdefault(row.key, row)
+    return rows
+
+
+def append_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Add rows in one write."""
+    with path.open("ab") as file:
+        file.write("".join(f"{row.to_json()}\n" for row in rows).encode())
+
+
+def check_same(stored: Row, again: Row) -> None:
+    """Raise `StaleRowsError` unless measuring a sample again gave the stored row, up to rounding of floats."""
+    floats = [
+        (stored.rate, again.rate),
+        *zip(stored.counts, again.counts, strict=False),
+        *((stored.distortion[name], again.distortion.get(name)) for name in stored.distortion),
+    ]
+    exact = [(row.num_bytes, row.error, row.answer, len(row.counts), sorted(row.distortion)) for row in (stored, again)]
+    if exact[0] != exact[1] or not all(_is_close(one, other) for one, other in floats):
+        raise StaleRowsError(
+            f"the stored row of {stored.codec} on sample {stored.sample} of task {stored.task} is another now "
+            f"({stored.num_bytes} bytes then, {again.num_bytes} now): codec, model, data or library have changed; "
+            "name another output folder or delete its rows.jsonl"
+        )
+
+
+def _is_close(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    # Sums in BLAS depend on the number of threads in their last bits.
+    return math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-6)

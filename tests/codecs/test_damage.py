@@ -1,0 +1,429 @@
+"""Damaged files: a typed error or what is intact, never a silent change (RELIABILITY promises 2 to 5)."""
+
+import io
+import struct
+import time
+import tracemalloc
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from laconic.codecs.errors import CodecError, UnknownModelError
+from laconic.codecs.latent import Latent
+from laconic.codecs.media import Image
+from laconic.codecs.sandwich import Sandwich
+from laconic.codecs.zoo import load_model
+from laconic.entropy import BitstreamError
+from laconic.entropy.container import (
+    CodecNumber,
+    Flag,
+    Header,
+    Source,
+    read_header,
+    read_segment,
+    varint,
+    write_header,
+    write_segment,
+)
+from laconic.entropy.planes import Span, TileEncoder
+
+DATA = Path(__file__).parents[1] / "data"
+ERRORS = (BitstreamError, UnknownModelError)
+GROUPS = (0, *load_model("rgb").group_ends)
+
+
+@cache
+def photo() -> Image:
+    with PillowImage.open(DATA / "kodim05_crop.png") as picture:
+        return Image(np.array(picture.convert("RGB")))
+
+
+def part(rows: int, columns: int, *, alpha: bool = False, dtype: type = np.uint8) -> Image:
+    samples = photo().samples[:rows, :columns].astype(dtype) * (257 if dtype is np.uint16 else 1)
+    if alpha:
+        ramp = np.broadcast_to(np.linspace(0, np.iinfo(dtype).max, columns), (rows, columns)).astype(dtype)
+        samples = np.dstack([samples, ramp])
+    return Image(samples)
+
+
+@cache
+def files() -> dict[str, bytes]:
+    """One for each layout: one segment, several with CRC, tiled with index, 16 bits, grey, with alpha and sections."""
+    grey = Image(np.ascontiguousarray(part(90, 120).samples[:, :, 1:2]))
+    icc = Image(part(64, 64, alpha=True).samples, {"icc": bytes(range(256)) * 2, "exif": b"Exif\0\0MM"})
+    return {
+        "joined": Sandwich(50).encode(part(64, 64)),
+        "groups": Sandwich(97).encode(part(120, 128)),
+        "tiles": Sandwich(95, tile_log2=3, grouping="whole").encode(part(120, 170)),
+        "tile-major": Sandwich(97, tile_log2=3, progression="tile").encode(part(120, 170)),
+        "deep alpha": Sandwich(80).encode(part(40, 50, alpha=True, dtype=np.uint16)),
+        "grey": Sandwich(90).encode(grey),
+        "sections": Sandwich(60).encode(icc),
+        "few channels": Sandwich(70).pack(Sandwich(70).unpack(Sandwich(70).encode(part(64, 80)), channels=20)),
+    }
+
+
+def outcome(data: bytes, **options: bool) -> Latent | None:
+    """The latent, or None for a documented error; other exceptions pass through and fail the test."""
+    try:
+        return Sandwich().unpack(data, **options)
+    except ERRORS:
+        return None
+
+
+def segment_ends(data: bytes, count: int) -> list[int]:
+    """Where the header and each segment of a file without JOINED end."""
+    source = Source(data)
+    read_header(source)
+    ends = [source.position]
+    for number in range(count):
+        read_segment(source, number, with_channels=True)
+        ends.append(source.position)
+    return ends
+
+
+@pytest.mark.parametrize("name", files())
+def test_undamaged_file_decodes(name: str) -> None:
+    latent = Sandwich().unpack(files()[name])
+    assert latent.damage == ()
+    assert latent.values.any()
+
+
+@pytest.mark.parametrize("name", files())
+def test_no_flipped_bit_goes_unnoticed(name: str) -> None:
+    """400 random bits of each of 8 files, and every bit of the first 64 bytes."""
+    data = files()[name]
+    rng = np.random.default_rng(0)
+    positions = {*range(8 * 64), *rng.integers(0, 8 * len(data), 400).tolist()}
+    silent = []
+    for position in sorted(positions):
+        flipped = bytearray(data)
+        flipped[position // 8] ^= 1 << position % 8
+        if outcome(bytes(flipped)) is not None:
+            silent.append(position)
+    assert not silent
+
+
+def test_no_flipped_bit_of_an_empty_segment_goes_unnoticed() -> None:
+    """Segments of 0 channels are two bytes, of which each bit must count."""
+    samples = np.full((256, 256, 3), 120, np.uint8)
+    samples[:128, :128] = photo().samples[:128, :128]
+    data = Sandwich(95, tile_log2=3).encode(Image(samples))
+    source, silent, num_empty = Source(data), [], 0
+    header = read_header(source)
+    assert header.index is not None
+    for number in range(len(header.index)):
+        start = source.position
+        if read_segment(source, number, with_channels=True).num_channels:
+            continue
+        num_empty += 1
+        for position in range(8 * start, 8 * source.position):
+            flipped = bytearray(data)
+            flipped[position // 8] ^= 1 << position % 8
+            if outcome(bytes(flipped)) is not None:
+                silent.append((number, position - 8 * start))
+    assert num_empty > 5
+    assert not silent
+
+
+@pytest.mark.parametrize("name", ["joined", "sections", "few channels", "deep alpha", "grey"])
+def test_cut_at_every_byte_is_a_typed_error(name: str) -> None:
+    data = files()[name]
+    steps = range(len(data)) if len(data) < 2500 else sorted({*range(600), *range(600, len(data), 7), len(data) - 1})
+    for length in steps:
+        with pytest.raises(BitstreamError):
+            Sandwich().unpack(data[:length])
+
+
+def test_cut_of_a_joined_file_leaves_the_groups_before_it() -> None:
+    data = files()["joined"]
+    whole = Sandwich().unpack(data)
+    source = Source(data)
+    read_header(source)
+    seen = []
+    for length in range(source.position + 3, len(data)):
+        found = Sandwich().unpack(data[:length], allow_partial=True)
+        intact = next(
+            (i for i, (a, b) in enumerate(pairwise(GROUPS)) if not np.array_equal(found.values[a:b], whole.values[a:b])), 4
+        )
+        assert not found.values[GROUPS[intact] :].any()
+        assert found.damage
+        seen.append(intact)
+    assert seen == sorted(seen)
+    assert set(seen) == {0, 1, 2, 3}
+
+
+def test_cut_of_a_file_of_segments_leaves_the_groups_before_it() -> None:
+    data = files()["groups"]
+    whole, ends = Sandwich().unpack(data), segment_ends(data, 4)
+    assert ends[-1] == len(data)
+    for length in sorted({*range(ends[0], len(data), 97), *(e + d for e in ends[1:-1] for d in (-1, 0, 1))}):
+        found = Sandwich().unpack(data[:length], allow_partial=True)
+        stop = GROUPS[sum(length >= end for end in ends[1:])]
+        assert np.array_equal(found.values[:stop], whole.values[:stop])
+        assert not found.values[stop:].any()
+        assert len(found.damage) == sum(length < end for end in ends[1:])
+
+
+def test_cut_of_a_tile_major_file_leaves_the_tiles_before_it() -> None:
+    data = files()["tile-major"]
+    whole = Sandwich().unpack(data)
+    found = Sandwich().unpack(data[: len(data) // 2], allow_partial=True)
+    same = (found.values == whole.values).all(0)
+    assert same[:8, :8].all()
+    assert not same[8:, 16:].all()
+    assert found.damage
+
+
+@pytest.mark.parametrize("length", [0, 3, 10, 17])
+def test_cut_in_the_header_is_an_error_even_where_parts_are_allowed(length: int) -> None:
+    with pytest.raises(BitstreamError):
+        Sandwich().unpack(files()["joined"][:length], allow_partial=True)
+
+
+def test_damaged_tile_leaves_the_others() -> None:
+    """The index finds what follows a segment whose length is wrong."""
+    data = bytearray(files()["tiles"])
+    source = Source(bytes(data))
+    header = read_header(source)
+    assert header.index is not None
+    whole = Sandwich().unpack(bytes(data))
+    data[source.position + header.index[0]] ^= 0x70  # the length of the second tile
+    found = Sandwich().unpack(bytes(data), allow_partial=True)
+    assert not found.values[:, :8, 8:16].any()
+    assert np.array_equal(np.delete(found.values, range(8, 16), 2), np.delete(whole.values, range(8, 16), 2))
+    assert np.array_equal(found.values[:, 8:, 8:16], whole.values[:, 8:, 8:16])
+    assert [line.split(":")[0] for line in found.damage] == ["segment 1"]
+
+
+def test_damaged_alpha_is_opaque_and_leaves_the_picture() -> None:
+    data = bytearray(files()["deep alpha"])
+    whole = Sandwich().unpack(bytes(data))
+    data[-20] ^= 1
+    found = Sandwich().unpack(bytes(data), allow_partial=True)
+    assert np.array_equal(found.values, whole.values)
+    assert found.alpha is not None
+    assert (found.alpha == 65535).all()
+    assert len(found.damage) == 1
+
+
+@pytest.mark.parametrize("channels", [None, 2, 3, 5, 12, 20, 48, 100])
+def test_groups_after_a_damaged_one_are_zero_not_wrong(channels: int | None) -> None:
+    """Their contexts are lost with it, so what decodes from whole bytes is not what was written."""
+    data = bytearray(files()["groups"])
+    start, end = segment_ends(bytes(data), 1)
+    data[(start + end) // 2] ^= 1
+    whole = Sandwich().unpack(files()["groups"])
+    found = Sandwich().unpack(bytes(data), channels=channels, allow_partial=True)
+    for c in range(len(found.values)):
+        assert not found.values[c].any() or np.array_equal(found.values[c], whole.values[c])
+    assert found.damage
+
+
+@pytest.mark.parametrize("name", files())
+@pytest.mark.parametrize("tail", [b"\0", b"\0\0", b"trailing", bytes(5000)], ids=len)
+def test_trailing_bytes_are_refused(name: str, tail: bytes) -> None:
+    with pytest.raises(BitstreamError):
+        Sandwich().unpack(files()[name] + tail)
+
+
+@pytest.mark.parametrize("name", files())
+def test_two_files_in_a_row_are_refused(name: str) -> None:
+    with pytest.raises(BitstreamError):
+        Sandwich().unpack(files()[name] * 2)
+
+
+def test_random_bytes_after_the_magic_are_a_typed_error() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(3000):
+        data = b"\x8bLCN\x01" + rng.bytes(int(rng.integers(0, 80)))
+        assert outcome(data) is None
+        assert outcome(data, allow_partial=True) is None
+
+
+def valid_header(shape: tuple[int, int] = (64, 64), **options: object) -> bytes:
+    """Of a file of the shipped RGB model, without segments."""
+    fingerprint = load_model("rgb").fingerprint
+    return write_header(Header(codec=CodecNumber.IMAGE, fingerprint=fingerprint, step_code=150, shape=shape, **options))  # type: ignore[arg-type]
+
+
+def test_random_bytes_after_a_valid_header_are_a_typed_error() -> None:
+    rng = np.random.default_rng(2)
+    flags = (Flag.JOINED, Flag.WHOLE, Flag.TILE_MAJOR, Flag.ALPHA, Flag.DEEP)
+    for _ in range(3000):
+        chosen = Flag(sum(f for f in flags if rng.random() < 0.5))
+        tile_log2 = 3 if rng.random() < 0.5 else None
+        shape = (int(rng.integers(1, 130)), int(rng.integers(1, 130)))
+        data = valid_header(shape, flags=chosen, tile_log2=tile_log2) + rng.bytes(int(rng.integers(0, 300)))
+        assert outcome(data) is None
+        try:
+            found = Sandwich().unpack(data, allow_partial=True)
+        except BitstreamError:
+            continue
+        assert found.damage
+
+
+def test_mutated_segments_with_repaired_lengths_and_checksums_are_a_typed_error() -> None:
+    """What reaches the decoder of symbols: payloads changed under a right length, lane count and CRC."""
+    rng = np.random.default_rng(3)
+    source = Source(files()["groups"])
+    header = read_header(source)
+    segments = [read_segment(source, n, with_channels=True) for n in range(4)]
+    for _ in range(300):
+        changed = list(segments)
+        n = int(rng.integers(4))
+        payload = bytearray(segments[n].payload)
+        for _ in range(int(rng.integers(1, 4))):
+            payload[int(rng.integers(len(payload)))] ^= 1 << int(rng.integers(8))
+        changed[n] = type(segments[n])(bytes(payload), segments[n].lanes, True, segments[n].num_channels)
+        body = b"".join(write_segment(s, i, with_channels=True) for i, s in enumerate(changed))
+        latent = outcome(write_header(header) + body)
+        assert latent is None or not np.array_equal(latent.values, Sandwich().unpack(files()["groups"]).values)
+
+
+def test_more_channels_than_the_model_has_are_refused() -> None:
+    with pytest.raises(BitstreamError, match="193 channels"):
+        Sandwich().unpack(valid_header(stored_channels=193) + bytes(50))
+
+
+def test_joined_segment_of_several_tiles_is_refused() -> None:
+    """SPEC.md, section 5.2: with flag JOINED there is one tile."""
+    contexts = load_model("rgb").contexts
+    encoder = TileEncoder(np.zeros((192, 8, 8), np.int32), 150, contexts)
+    segment = encoder.segment(Span(GROUPS), trim=False)
+    body = b"".join(write_segment(segment, n, with_channels=False) for n in range(4))
+    with pytest.raises(BitstreamError):
+        Sandwich().unpack(valid_header((128, 128), flags=Flag.JOINED, tile_log2=3) + body)
+
+
+def test_index_that_lists_another_number_of_segments_is_refused() -> None:
+    with pytest.raises(BitstreamError, match="index"):
+        Sandwich().unpack(valid_header(index=(2, 2, 2)) + bytes(8))
+
+
+@pytest.mark.parametrize("opened", [bytes, io.BytesIO], ids=["bytes", "file"])
+def test_index_of_absurd_lengths_is_no_crash(opened: type) -> None:
+    data = valid_header(index=(2**62,) * 4) + bytes(8)
+    found = Sandwich().unpack(opened(data), allow_partial=True)
+    assert found.damage
+    assert not found.values.any()
+
+
+def test_time_to_read_parts_by_index_grows_linearly() -> None:
+    """Empty segments at 4 and 16 times as many tiles; the sum of all lengths before each is a quadratic reader's sign."""
+
+    def seconds(tiles_a_side: int) -> float:
+        side, count = 64 * tiles_a_side, 4 * tiles_a_side**2
+        data = valid_header((side, side), tile_log2=3, index=(2,) * count) + bytes(2 * count)
+        began = time.process_time()
+        assert Sandwich().unpack(data, channels=1, allow_partial=True).damage == ()
+        return time.process_time() - began
+
+    assert seconds(96) < 30 * min(seconds(24) for _ in range(3))
+
+
+@pytest.mark.parametrize("flags", [Flag(0), Flag.JOINED, Flag.ALPHA, Flag.TILE_MAJOR | Flag.ALPHA | Flag.DEEP], ids=str)
+@pytest.mark.parametrize("tile_log2", [None, 3])
+def test_bomb_over_the_limit_is_refused_at_once(tile_log2: int | None, flags: Flag) -> None:
+    head = valid_header((2**32, 2**32), flags=flags, tile_log2=tile_log2)
+    data = head + bytes(1024 - len(head))
+    tracemalloc.start()
+    began = time.perf_counter()
+    with pytest.raises(BitstreamError, match="limit"):
+        Sandwich().unpack(data)
+    seconds = time.perf_counter() - began
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert seconds <= 0.05
+    assert peak_bytes <= 1 << 20
+
+
+@pytest.mark.parametrize("tile_log2", [3, 6])
+def test_memory_of_a_bomb_below_the_limit_follows_its_bytes(tile_log2: int) -> None:
+    """2^28 pixels in a file of 40 bytes: what its first bytes do not hold is not prepared for."""
+    data = valid_header((2**14, 2**14), tile_log2=tile_log2) + b"\xff" * 8
+    began = time.process_time()
+    tracemalloc.start()
+    with pytest.raises(BitstreamError):
+        Sandwich().unpack(data)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes <= 64 << 20
+    assert time.process_time() - began < 1
+
+
+def test_zero_bytes_are_a_typed_error() -> None:
+    for data in (b"", bytes(1), bytes(5000)):
+        with pytest.raises(BitstreamError):
+            Sandwich().unpack(data)
+
+
+def test_unknown_fingerprint_is_named() -> None:
+    header = Header(codec=CodecNumber.IMAGE, fingerprint=b"\xde\xad\xbe\xef", step_code=150, shape=(8, 8))
+    with pytest.raises(UnknownModelError, match="deadbeef"):
+        Sandwich().unpack(write_header(header) + bytes(50))
+
+
+def test_damaged_header_is_not_mistaken_for_an_unknown_model() -> None:
+    data = bytearray(files()["joined"])
+    data[8] ^= 1
+    with pytest.raises(BitstreamError, match="checksum"):
+        Sandwich().unpack(bytes(data))
+
+
+def test_stored_channels_limit_what_may_be_asked_for() -> None:
+    with pytest.raises(CodecError, match="20 that the file stores"):
+        Sandwich().unpack(files()["few channels"], channels=21)
+
+
+def test_empty_header_words_do_not_shift_alpha() -> None:
+    """A sample of alpha beyond the depth is refused though every checksum is right."""
+    from laconic.entropy.lossless import encode_plane
+
+    contexts = load_model("rgb").contexts
+    encoder = TileEncoder(np.zeros((192, 1, 1), np.int32), 150, contexts)
+    body = write_segment(encoder.segment(Span(GROUPS), trim=False), 0, with_channels=False)
+    for value, accepted in ((255, True), (256, False), (-1, False)):
+        alpha = write_segment(encode_plane(np.full((8, 8), value, np.int32), contexts.tables), 1, with_channels=False)
+        data = valid_header((8, 8), flags=Flag.JOINED | Flag.ALPHA) + body + alpha
+        assert (outcome(data) is not None) == accepted
+
+
+def test_header_bits_beside_the_checksum_are_all_checked() -> None:
+    """Two flipped bits, of which one in the checksum, are noticed but for one pair in 2^16."""
+    data = files()["joined"]
+    rng = np.random.default_rng(4)
+    for _ in range(1500):
+        flipped = bytearray(data)
+        a, b = rng.choice(8 * 17, 2, replace=False)
+        flipped[a // 8] ^= 1 << a % 8
+        flipped[b // 8] ^= 1 << b % 8
+        assert outcome(bytes(flipped)) is None
+
+
+def test_length_that_is_not_canonical_is_refused_or_harmless() -> None:
+    """SPEC.md: a varint has no more bytes than its number needs."""
+    data = files()["joined"]
+    source = Source(data)
+    read_header(source)
+    start = source.position
+    word = source.varint("the length")
+    canonical = varint(word)
+    assert data[start : start + len(canonical)] == canonical
+    longer = canonical[:-1] + bytes([canonical[-1] | 0x80, 0])
+    with pytest.raises(BitstreamError):
+        Sandwich().unpack(data[:start] + longer + data[start + len(canonical) :])
+
+
+def test_header_checksum_is_16_bits_of_the_crc() -> None:
+    """Guards the layout that the tests above rely on: 18 bytes, of which the last two are the checksum."""
+    from laconic.entropy import _native
+
+    source = Source(files()["joined"])
+    read_header(source)
+    head = files()["joined"][: source.position]
+    assert struct.unpack("<H", head[-2:])[0] == _native.crc32c(head[:-2]) & 0xFFFF
