@@ -81,6 +81,12 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
     tree = options.tree or _default_tree(kept[0])
     offsets, unit = _normalisation(kept, kind, num_planes)
     packets = [packets_of(signal, tree, num_planes, offsets) / np.float32(unit) for signal in kept]
+    num_channels = num_planes * tree.num_bands**tree.depth
+    for what, chosen in (("pass_ends", options.pass_ends), ("group_ends", options.group_ends)):
+        if chosen and chosen[-1] != num_channels:
+            raise CodecError(
+                f"{what} end with {chosen[-1]}; they must end with the {num_channels} channels of the tree"
+            )
     blocks = _block_sizes(tree, num_planes, options.blocks or ("resolution" if kind == "image" else "band"))
     ends = _cuts(blocks)
     gains = _noise_gains(tree, num_planes)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 from laconic.codecs.latent import Latent
 from laconic.codecs.model import Model
+from laconic.codecs.quantizer import NUM_STEP_CODES
 from laconic.codecs.transform import Form, grid_of, misfit
 from laconic.codecs.zoo import load_model_of
 from laconic.entropy import BitstreamError, CorruptStreamError, Limits, TruncatedError
@@ -111,6 +112,7 @@ def group_bounds(model: Model, num_channels: int, *, whole: bool) -> tuple[int, 
 
 def pack(latent: Latent, model: Model, layout: Layout) -> bytes:
     """The latent as a file."""
+    _check_latent(latent, model)
     d, height, width = latent.values.shape
     for name, block in latent.metadata.items():
         if len(block) > Limits().max_metadata_bytes:
@@ -141,6 +143,22 @@ def pack(latent: Latent, model: Model, layout: Layout) -> bytes:
         sample_type=latent.sample_type,
     )
     return write_header(header) + b"".join(segments)
+
+
+def _check_latent(latent: Latent, model: Model) -> None:
+    """Refuse a latent that no reader would take back."""
+    form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate)
+    if reason := misfit(form, model):
+        raise CodecError(f"the latent does not fit model {model.name}: {reason}")
+    grid = grid_of(form, model)
+    if not 1 <= len(latent.values) <= model.num_channels or latent.values.shape[1:] != grid:
+        raise CodecError(
+            f"the latent has shape {latent.values.shape}; needed are 1 to {model.num_channels} channels of {grid}"
+        )
+    if latent.alpha is not None and latent.alpha.shape != latent.size:
+        raise CodecError(f"alpha has shape {latent.alpha.shape}, the picture {latent.size}; they must agree")
+    if not 0 <= latent.step_code < NUM_STEP_CODES:
+        raise CodecError(f"step_code is {latent.step_code}; allowed is 0 to {NUM_STEP_CODES - 1}")
 
 
 def _latent_segments(
@@ -276,10 +294,14 @@ class _Reader:
 
     def _read_planes(self, number: int, decoder: TileDecoder, group: int) -> None:
         allow_cut = self._allow_partial and self._joined
+        was_intact, decoder.is_intact = decoder.is_intact, False  # until this group is read
         segment = read_segment(self._source, number, with_channels=not self._joined, allow_cut=allow_cut)
+        if not was_intact:
+            raise CorruptStreamError("it needs an earlier group of its tile, which is damaged")
         bounds = self._bounds if self._joined else self._bounds[group : group + 2]
         if bounds[0] < self._wanted:
             decoder.read(segment, Span(bounds), trimmed=not self._joined)
+        decoder.is_intact = True
 
     def _read_alpha(self) -> NDArray[Any]:
         """The alpha plane, opaque where it cannot be read."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 GROUP = "laconic.codecs"
 _BUILT_IN = {
     "avif": "laconic.codecs.external.avif:Avif",
+    "compressai": "laconic.codecs.external.compressai:CompressAI",
     "flac": "laconic.codecs.external.flac:Flac",
     "jpeg": "laconic.codecs.external.jpeg:Jpeg",
     "jpeg2000": "laconic.codecs.external.jpeg2000:Jpeg2000",

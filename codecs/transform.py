@@ -194,7 +194,7 @@ def _as_type(samples: Floats, sample_type: str) -> NDArray[Any]:
 
 
 def _apply_blocks(matrices: tuple[Floats, ...], values: Floats, model: Model) -> Floats:
-    out = np.empty_like(values)
+    out = np.empty(values.shape, np.float32)
     flat_in, flat_out = values.reshape(len(values), -1), out.reshape(len(values), -1)
     for (lo, hi), matrix in zip(model.blocks, matrices, strict=True):
         _native.project(matrix, flat_in[lo:hi], flat_out[lo:hi])

@@ -126,7 +126,8 @@ def synthesize(latent: Floats, tree: Tree, num_planes: int, size: tuple[int, ...
 def analyze_extended(planes: Floats, tree: Tree) -> Floats:
     """`analyze` for sizes that are multiples of 2**depth."""
     leaves = _split_below(planes, tree, ())
-    return np.concatenate([_regroup(leaves[path], tree, path) for path in tree.leaves])
+    # The order is named, because concatenation may choose another where a side is 1.
+    return np.ascontiguousarray(np.concatenate([_regroup(leaves[path], tree, path) for path in tree.leaves]))
 
 
 def synthesize_extended(latent: Floats, tree: Tree, num_planes: int) -> Floats:

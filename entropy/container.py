@@ -328,10 +328,10 @@ def _inflated(data: bytes, limits: Limits) -> bytes:
         return data[1:]
     inflater = zlib.decompressobj()
     try:
-        out = inflater.decompress(data[1:], limits.max_metadata_bytes)
+        out = inflater.decompress(data[1:], limits.max_metadata_bytes + 1)  # 0 would mean no limit
     except zlib.error as err:
         raise CorruptStreamError(f"a metadata section cannot be inflated: {err}") from err
-    if inflater.unconsumed_tail:
+    if len(out) > limits.max_metadata_bytes:
         raise LimitError(too_large)
     if data[:1] != b"\x01" or not inflater.eof or inflater.unused_data:
         raise CorruptStreamError("a metadata section is neither stored nor complete deflate data")
@@ -420,8 +420,8 @@ def _read_segment_head(source: Source, with_channels: bool) -> tuple[bytes, int,
     if with_channels:
         channels = source.varint("the channels of a segment")
         head += varint(channels)
-        if channels == 0 and length:
-            raise CorruptStreamError(f"a segment of no channels has {length} bytes; it must be empty")
+        if channels == 0 and word:
+            raise CorruptStreamError(f"a segment of no channels has head {word}; it must be empty, with head 0")
     return head, length, 1 << (lanes_code + _LANES_LOG2_MIN), has_crc, channels
 
 

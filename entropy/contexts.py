@@ -114,7 +114,7 @@ class ContextModel:
 
 def prediction_residuals(plane: NDArray[np.int32]) -> NDArray[np.int32]:
     """Residuals of the median edge detector over an (h, w) plane; wraps modulo 2**32."""
-    residuals = np.empty_like(plane)
+    residuals = np.empty(plane.shape, np.int32)
     _native.prediction_residuals(np.ascontiguousarray(plane), residuals)
     return residuals
 

@@ -88,6 +88,7 @@ class TileDecoder:
     def __init__(
         self, wanted: int, shape: tuple[int, int, int], lookup: NDArray[np.uint8], model: ContextModel
     ) -> None:
+        self.is_intact = True  # set by the caller: later groups cannot be decoded without the earlier ones
         self._wanted = wanted
         self._model = model
         self._coded = np.zeros(shape, np.int32)  # (capacity, h, w)

@@ -27,8 +27,14 @@ class Progress:
 
     epoch: int = 0
     best_epoch: int = -1
-    best_val_loss: float = math.inf
     history: list[dict[str, float]] = field(default_factory=list)
+
+    def is_best(self, row: Mapping[str, float]) -> bool:
+        """Whether an epoch has a higher validation accuracy than the best so far, or the same at a lower loss."""
+        if not math.isfinite(row["val_loss"]):
+            return False
+        best = self.history[self.best_epoch] if self.best_epoch >= 0 else {"val_accuracy": -1.0, "val_loss": 0.0}
+        return (row["val_accuracy"], -row["val_loss"]) > (best["val_accuracy"], -best["val_loss"])
 
 
 def save_last(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:

@@ -2,7 +2,7 @@
 
     RUN/options.json            what was asked for
     RUN/last.safetensors        weights, optimiser state and progress after the last finished epoch
-    RUN/best.safetensors        weights of the epoch with the lowest validation loss, and what `Predictor` needs
+    RUN/best.safetensors        weights of the epoch with the best validation accuracy, and what `Predictor` needs
     RUN/result.json             accuracy on the test split with its interval, seconds and bytes of an epoch
 
 Everything random in an epoch is drawn from (seed, epoch), so a run that was killed goes on after its last finished epoch
@@ -67,8 +67,8 @@ def train(
             row |= {f"val_{name}": value for name, value in _evaluate(network, data.val, num_workers).items()}
             progress.epoch = epoch + 1
             progress.history.append(row)
-            if row["val_loss"] < progress.best_val_loss:
-                progress.best_epoch, progress.best_val_loss = epoch, row["val_loss"]
+            if progress.is_best(row):
+                progress.best_epoch = epoch
                 save_best(run / BEST_NAME, network, data, epoch)
             save_last(run / LAST_NAME, network, optimizer, progress)
             if writer is not None:

@@ -6,7 +6,7 @@ Timed: `encode`, from samples in memory to the bytes of a whole file in memory, 
 setting, in one process on one core, best of 2 per clip (1 where a run takes over a quarter of a second). All codecs
 take their turn on a clip before the next one, so that a drift of the machine's speed is shared. Opus resamples rates
 that it does not know (44.1 and 22.05 kHz), which is timed with it. Not timed: reading the clips, the first call of
-each codec (imports, models), the metrics. It takes about 10 minutes.
+each codec (imports, models), the metrics. It takes about 6 minutes.
 
 Clips: the first 12 seconds of each file of music/test (44.1 and 48 kHz, stereo); of speech, every fourth file of
 an4/test, speech_librispeech_excerpt (16 kHz) and ljspeech_excerpt (22.05 kHz), mono. One piece of music was an MP3

@@ -2,8 +2,8 @@
 
     python benchmarks/learning/bench_loading.py --data FOLDER --work FOLDER --reason "why it was run"
 
-Timed, on one core, files in the page cache, the whole training split per pass, the readers taking turns: from a
-sample's number to a float32 tensor. JPEG is the folder's own files through Pillow (decode, crop, resize to the size,
+Timed in processor time of one thread, so that neighbours on the machine count little; files in the page cache, the whole
+training split per pass, the readers taking turns: from a sample's number to a float32 tensor. JPEG is the folder's own files through Pillow (decode, crop, resize to the size,
 tensor), also with the decoder's reduction by powers of two (`draft`), and the same pictures stored as JPEG at that size
 already. Not timed: packing, making batches, any training.
 """
@@ -48,11 +48,11 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in readers}
     for number in range(1 + options.passes):
         for name, (read, items, _) in readers.items():
-            start = time.perf_counter()
+            start = time.process_time()
             for i in range(items):
                 read(i)
             if number:  # the first pass fills caches
-                times[name].append((time.perf_counter() - start) / items)
+                times[name].append((time.process_time() - start) / items)
     for name, (_, items, num_bytes) in readers.items():
         rates = sorted(1 / seconds for seconds in times[name])
         row = {

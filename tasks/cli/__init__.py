@@ -17,6 +17,7 @@ import typer
 
 from laconic.tasks.cli.decode import decode
 from laconic.tasks.cli.encode import encode
+from laconic.tasks.cli.evaluate import evaluate
 from laconic.tasks.cli.fit import fit
 from laconic.tasks.cli.info import info
 from laconic.tasks.cli.models import models
@@ -36,7 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (encode, decode, info, verify, fit, models, pack, predict):
+for _verb in (encode, decode, info, verify, fit, models, pack, predict, evaluate):
     app.command(epilog=_EXIT_CODES)(_verb)
 app.add_typer(train, name="train", epilog=_EXIT_CODES)
 

@@ -93,5 +93,6 @@ def _distortion(signal: Image | Audio, decoded: Image | Audio) -> dict[str, floa
             value = compute()
         except CodecError:  # a picture too small for MS-SSIM
             continue
-        values[name] = round(value, 6) if math.isfinite(value) else None
+        if value != -math.inf:  # the SNR of a silent original
+            values[name] = round(value, 6) if math.isfinite(value) else None
     return values

@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from laconic.codecs.errors import CodecError
+
 UNCOMPRESSED = "uncompressed"
 
 
-class StaleRowsError(ValueError):
+class StaleRowsError(CodecError):
     """Rows on disk that this evaluation would not give; the message says which."""
 
 
@@ -60,7 +62,9 @@ def read_rows(path: Path) -> dict[tuple[str, str, str], Row]:
             fields = json.loads(line)
             row = Row(**{**fields, "counts": tuple(fields["counts"])})
         except (ValueError, TypeError, KeyError) as err:
-            raise StaleRowsError(f"line {number} of {path} is no row ({err}); delete the file or name a folder") from err
+            raise StaleRowsError(
+                f"line {number} of {path} is no row ({err}); delete the file or name a folder"
+            ) from err
         rows.setdefault(row.key, row)
     return rows
 

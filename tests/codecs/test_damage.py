@@ -17,7 +17,7 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.media import Image
 from laconic.codecs.sandwich import Sandwich
 from laconic.codecs.zoo import load_model
-from laconic.entropy import BitstreamError
+from laconic.entropy import BitstreamError, _native
 from laconic.entropy.container import (
     CodecNumber,
     Flag,
@@ -29,6 +29,7 @@ from laconic.entropy.container import (
     write_header,
     write_segment,
 )
+from laconic.entropy.lossless import encode_plane
 from laconic.entropy.planes import Span, TileEncoder
 
 DATA = Path(__file__).parents[1] / "data"
@@ -131,10 +132,10 @@ def test_no_flipped_bit_of_an_empty_segment_goes_unnoticed() -> None:
 
 
 @pytest.mark.parametrize("name", ["joined", "sections", "few channels", "deep alpha", "grey"])
-def test_cut_at_every_byte_is_a_typed_error(name: str) -> None:
+def test_cut_is_a_typed_error(name: str) -> None:
     data = files()[name]
-    steps = range(len(data)) if len(data) < 2500 else sorted({*range(600), *range(600, len(data), 7), len(data) - 1})
-    for length in steps:
+    every = max(1, len(data) // 700)  # each byte of the small ones and of every head
+    for length in sorted({*range(min(200, len(data))), *range(0, len(data), every), len(data) - 1}):
         with pytest.raises(BitstreamError):
             Sandwich().unpack(data[:length])
 
@@ -145,10 +146,15 @@ def test_cut_of_a_joined_file_leaves_the_groups_before_it() -> None:
     source = Source(data)
     read_header(source)
     seen = []
-    for length in range(source.position + 3, len(data)):
+    for length in range(source.position + 3, len(data), 2):
         found = Sandwich().unpack(data[:length], allow_partial=True)
         intact = next(
-            (i for i, (a, b) in enumerate(pairwise(GROUPS)) if not np.array_equal(found.values[a:b], whole.values[a:b])), 4
+            (
+                i
+                for i, (a, b) in enumerate(pairwise(GROUPS))
+                if not np.array_equal(found.values[a:b], whole.values[a:b])
+            ),
+            4,
         )
         assert not found.values[GROUPS[intact] :].any()
         assert found.damage
@@ -179,25 +185,25 @@ def test_cut_of_a_tile_major_file_leaves_the_tiles_before_it() -> None:
     assert found.damage
 
 
-@pytest.mark.parametrize("length", [0, 3, 10, 17])
+@pytest.mark.parametrize("length", [0, 3, 10, 15])
 def test_cut_in_the_header_is_an_error_even_where_parts_are_allowed(length: int) -> None:
     with pytest.raises(BitstreamError):
         Sandwich().unpack(files()["joined"][:length], allow_partial=True)
 
 
 def test_damaged_tile_leaves_the_others() -> None:
-    """The index finds what follows a segment whose length is wrong."""
-    data = bytearray(files()["tiles"])
+    """The index finds what follows a segment whose length is wrong. 2 x 3 tiles, 4 groups; the second tile is hit."""
+    data = bytearray(Sandwich(95, tile_log2=3).encode(part(120, 170)))
+    whole = Sandwich().unpack(bytes(data))
     source = Source(bytes(data))
     header = read_header(source)
     assert header.index is not None
-    whole = Sandwich().unpack(bytes(data))
-    data[source.position + header.index[0]] ^= 0x70  # the length of the second tile
+    data[source.position + header.index[0]] ^= 0x70
     found = Sandwich().unpack(bytes(data), allow_partial=True)
     assert not found.values[:, :8, 8:16].any()
     assert np.array_equal(np.delete(found.values, range(8, 16), 2), np.delete(whole.values, range(8, 16), 2))
     assert np.array_equal(found.values[:, 8:, 8:16], whole.values[:, 8:, 8:16])
-    assert [line.split(":")[0] for line in found.damage] == ["segment 1"]
+    assert [line.split(":")[0] for line in found.damage] == ["segment 1", "segment 7", "segment 13", "segment 19"]
 
 
 def test_damaged_alpha_is_opaque_and_leaves_the_picture() -> None:
@@ -211,17 +217,19 @@ def test_damaged_alpha_is_opaque_and_leaves_the_picture() -> None:
     assert len(found.damage) == 1
 
 
-@pytest.mark.parametrize("channels", [None, 2, 3, 5, 12, 20, 48, 100])
+@pytest.mark.parametrize("channels", [None, 3, 8, 11, 12, 14, 30, 60])
 def test_groups_after_a_damaged_one_are_zero_not_wrong(channels: int | None) -> None:
     """Their contexts are lost with it, so what decodes from whole bytes is not what was written."""
-    data = bytearray(files()["groups"])
-    start, end = segment_ends(bytes(data), 1)
+    with PillowImage.open(DATA / "kodim23_crop.png") as picture:
+        original = Sandwich(90).encode(Image(np.array(picture.convert("RGB"))))
+    start, end = segment_ends(original, 1)
+    data = bytearray(original)
     data[(start + end) // 2] ^= 1
-    whole = Sandwich().unpack(files()["groups"])
+    whole = Sandwich().unpack(original)
     found = Sandwich().unpack(bytes(data), channels=channels, allow_partial=True)
-    for c in range(len(found.values)):
-        assert not found.values[c].any() or np.array_equal(found.values[c], whole.values[c])
     assert found.damage
+    wrong = [c for c, v in enumerate(found.values) if v.any() and not np.array_equal(v, whole.values[c])]
+    assert not wrong
 
 
 @pytest.mark.parametrize("name", files())
@@ -254,10 +262,10 @@ def valid_header(shape: tuple[int, int] = (64, 64), **options: object) -> bytes:
 def test_random_bytes_after_a_valid_header_are_a_typed_error() -> None:
     rng = np.random.default_rng(2)
     flags = (Flag.JOINED, Flag.WHOLE, Flag.TILE_MAJOR, Flag.ALPHA, Flag.DEEP)
-    for _ in range(3000):
+    for _ in range(400):
         chosen = Flag(sum(f for f in flags if rng.random() < 0.5))
         tile_log2 = 3 if rng.random() < 0.5 else None
-        shape = (int(rng.integers(1, 130)), int(rng.integers(1, 130)))
+        shape = (int(rng.integers(1, 100)), int(rng.integers(1, 100)))
         data = valid_header(shape, flags=chosen, tile_log2=tile_log2) + rng.bytes(int(rng.integers(0, 300)))
         assert outcome(data) is None
         try:
@@ -306,24 +314,30 @@ def test_index_that_lists_another_number_of_segments_is_refused() -> None:
 
 
 @pytest.mark.parametrize("opened", [bytes, io.BytesIO], ids=["bytes", "file"])
-def test_index_of_absurd_lengths_is_no_crash(opened: type) -> None:
-    data = valid_header(index=(2**62,) * 4) + bytes(8)
-    found = Sandwich().unpack(opened(data), allow_partial=True)
+@pytest.mark.parametrize("length", [2**31, 2**60, 2**63 - 1])
+def test_index_of_absurd_lengths_is_damage_and_no_crash(length: int, opened: type) -> None:
+    data = valid_header(index=(length,) * 4) + bytes(8)
+    with pytest.raises(BitstreamError):
+        Sandwich().unpack(opened(data))
+    try:
+        found = Sandwich().unpack(opened(data), allow_partial=True)
+    except BitstreamError:
+        return
     assert found.damage
     assert not found.values.any()
 
 
-def test_time_to_read_parts_by_index_grows_linearly() -> None:
-    """Empty segments at 4 and 16 times as many tiles; the sum of all lengths before each is a quadratic reader's sign."""
+def test_index_makes_reading_parts_no_slower() -> None:
+    """A reader that adds up the lengths before each of 36,864 segments is quadratic, and kept busy by a small file."""
+    side, count = 64 * 96, 4 * 96**2
 
-    def seconds(tiles_a_side: int) -> float:
-        side, count = 64 * tiles_a_side, 4 * tiles_a_side**2
-        data = valid_header((side, side), tile_log2=3, index=(2,) * count) + bytes(2 * count)
+    def seconds(index: tuple[int, ...] | None) -> float:
+        data = valid_header((side, side), tile_log2=3, index=index) + bytes(2 * count)
         began = time.process_time()
-        assert Sandwich().unpack(data, channels=1, allow_partial=True).damage == ()
+        assert Sandwich().unpack(data, channels=13, allow_partial=True).damage == ()
         return time.process_time() - began
 
-    assert seconds(96) < 30 * min(seconds(24) for _ in range(3))
+    assert seconds((2,) * count) < 2 * seconds(None)
 
 
 @pytest.mark.parametrize("flags", [Flag(0), Flag.JOINED, Flag.ALPHA, Flag.TILE_MAJOR | Flag.ALPHA | Flag.DEEP], ids=str)
@@ -380,10 +394,8 @@ def test_stored_channels_limit_what_may_be_asked_for() -> None:
         Sandwich().unpack(files()["few channels"], channels=21)
 
 
-def test_empty_header_words_do_not_shift_alpha() -> None:
-    """A sample of alpha beyond the depth is refused though every checksum is right."""
-    from laconic.entropy.lossless import encode_plane
-
+def test_alpha_beyond_its_largest_sample_is_refused() -> None:
+    """Though every checksum is right."""
     contexts = load_model("rgb").contexts
     encoder = TileEncoder(np.zeros((192, 1, 1), np.int32), 150, contexts)
     body = write_segment(encoder.segment(Span(GROUPS), trim=False), 0, with_channels=False)
@@ -393,13 +405,13 @@ def test_empty_header_words_do_not_shift_alpha() -> None:
         assert (outcome(data) is not None) == accepted
 
 
-def test_header_bits_beside_the_checksum_are_all_checked() -> None:
-    """Two flipped bits, of which one in the checksum, are noticed but for one pair in 2^16."""
+def test_two_flipped_bits_of_a_header_are_noticed() -> None:
+    """Of a header of 16 bytes, the checksum included."""
     data = files()["joined"]
     rng = np.random.default_rng(4)
     for _ in range(1500):
         flipped = bytearray(data)
-        a, b = rng.choice(8 * 17, 2, replace=False)
+        a, b = rng.choice(8 * 16, 2, replace=False)
         flipped[a // 8] ^= 1 << a % 8
         flipped[b // 8] ^= 1 << b % 8
         assert outcome(bytes(flipped)) is None
@@ -420,9 +432,7 @@ def test_length_that_is_not_canonical_is_refused_or_harmless() -> None:
 
 
 def test_header_checksum_is_16_bits_of_the_crc() -> None:
-    """Guards the layout that the tests above rely on: 18 bytes, of which the last two are the checksum."""
-    from laconic.entropy import _native
-
+    """Guards the layout that the tests above rely on: 16 bytes, of which the last two are the checksum."""
     source = Source(files()["joined"])
     read_header(source)
     head = files()["joined"][: source.position]

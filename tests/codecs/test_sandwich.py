@@ -137,7 +137,9 @@ def test_latent_does_not_depend_on_the_layout(tile_log2: int | None, grouping: s
 
 
 @pytest.mark.parametrize("quality", [10, 75, 97])
-@pytest.mark.parametrize("layout", [{}, {"grouping": "whole"}, {"tile_log2": 4}, {"tile_log2": 3, "progression": "tile"}])
+@pytest.mark.parametrize(
+    "layout", [{}, {"grouping": "whole"}, {"tile_log2": 4}, {"tile_log2": 3, "progression": "tile"}]
+)
 def test_first_channels_are_those_of_the_whole_latent(layout: dict[str, object], quality: int) -> None:
     codec = Sandwich(quality, **layout)  # type: ignore[arg-type]
     data = codec.encode(photo("kodim05_crop.png"))

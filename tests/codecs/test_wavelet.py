@@ -167,7 +167,9 @@ def test_extension_is_whole_sample_symmetric(length: int) -> None:
     assert np.array_equal(extend(signal, dyadic_tree(1, 3)), expected)
 
 
-@pytest.mark.parametrize(("length", "depth", "expected"), [(1, 3, 8), (8, 3, 8), (9, 3, 16), (5, 1, 6), (4096, 12, 4096)])
+@pytest.mark.parametrize(
+    ("length", "depth", "expected"), [(1, 3, 8), (8, 3, 8), (9, 3, 16), (5, 1, 6), (4096, 12, 4096)]
+)
 def test_padded_length_is_the_next_multiple(length: int, depth: int, expected: int) -> None:
     assert padded_length(length, depth) == expected
 

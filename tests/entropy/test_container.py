@@ -61,7 +61,9 @@ def sealed(head: bytes) -> bytes:
     return head + struct.pack("<H", _native.crc32c(head) & 0xFFFF)
 
 
-def head(*, version: int = VERSION, flags: int = 0, kind: int = 1, sides: bytes = b"\x08\x08", tile: bytes = b"") -> bytes:
+def head(
+    *, version: int = VERSION, flags: int = 0, kind: int = 1, sides: bytes = b"\x08\x08", tile: bytes = b""
+) -> bytes:
     return sealed(MAGIC + bytes([version, flags, kind]) + b"abcd" + b"\xa0" + sides + tile)
 
 
@@ -239,14 +241,18 @@ def test_inflating_stops_at_the_limit() -> None:
     assert peak_bytes <= 48 << 20
 
 
-@pytest.mark.parametrize("packed", [b"\0" + bytes(5000), b"\1" + zlib.compress(bytes(5000))], ids=["stored", "deflated"])
+@pytest.mark.parametrize(
+    "packed", [b"\0" + bytes(5000), b"\1" + zlib.compress(bytes(5000))], ids=["stored", "deflated"]
+)
 @pytest.mark.parametrize("limit", [0, 4999])
 def test_metadata_over_the_limit_is_refused_however_packed(packed: bytes, limit: int) -> None:
     with pytest.raises(LimitError):
         read(with_sections([(2, packed)]), Limits(max_metadata_bytes=limit))
 
 
-@pytest.mark.parametrize("packed", [b"\0" + bytes(5000), b"\1" + zlib.compress(bytes(5000))], ids=["stored", "deflated"])
+@pytest.mark.parametrize(
+    "packed", [b"\0" + bytes(5000), b"\1" + zlib.compress(bytes(5000))], ids=["stored", "deflated"]
+)
 def test_metadata_at_the_limit_is_read(packed: bytes) -> None:
     assert read(with_sections([(2, packed)]), Limits(max_metadata_bytes=5000)).metadata["icc"] == bytes(5000)
 
@@ -352,6 +358,19 @@ def test_segments_cannot_change_places() -> None:
 def test_unknown_lane_code_is_refused(code: int) -> None:
     with pytest.raises(CorruptStreamError, match=f"lane code {code}"):
         read_segment(Source(bytes([code])), 0, with_channels=False)
+
+
+def test_payload_of_no_channels_is_refused() -> None:
+    data = write_segment(Segment(b"\1\2\3\4", 4, has_crc=False, num_channels=0), 0, with_channels=True)
+    with pytest.raises(CorruptStreamError, match="no channels"):
+        read_segment(Source(data), 0, with_channels=True)
+
+
+@pytest.mark.parametrize("code", range(1, 5))
+def test_lanes_of_no_payload_are_refused(code: int) -> None:
+    """A segment of no channels has one form, so that a flipped bit in it is noticed."""
+    with pytest.raises(BitstreamError):
+        read_segment(Source(bytes([code, 0])), 0, with_channels=True)
 
 
 @pytest.mark.parametrize("has_crc", [False, True])

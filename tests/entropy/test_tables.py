@@ -105,7 +105,9 @@ def test_number_of_tables_outside_1_to_256_is_refused(count: int) -> None:
 
 
 def test_canonical_bytes_are_those_of_the_specification() -> None:
-    body = struct.pack("<H", 2) + struct.pack("<iH4H", -1, 4, 1000, 60000, 4535, 1) + struct.pack("<iH2H", 5, 2, 65535, 1)
+    body = (
+        struct.pack("<H", 2) + struct.pack("<iH4H", -1, 4, 1000, 60000, 4535, 1) + struct.pack("<iH2H", 5, 2, 65535, 1)
+    )
     assert SMALL.to_bytes() == body + hashlib.sha256(body).digest()
 
 

@@ -279,7 +279,7 @@ def test_pack_of_sounds_puts_few_channels_first(tmp_path: Path) -> None:
         soundfile.write(tmp_path / "in" / name / "0.wav", np.stack([tone, tone], 1) / 4, 16_000)
         soundfile.write(tmp_path / "in" / name / "1.flac", tone[:5000] / 4, 8_000)
     (tmp_path / "in" / "low" / "2.wav").write_bytes(b"RIFF")
-    options = PackOptions(sample_rate_hz=16_000, seconds=0.5)
+    options = PackOptions(quality=95, sample_rate_hz=16_000, seconds=0.5)  # files under 4 KiB are one segment
     index = archive.pack(tmp_path / "in", tmp_path / "out", options)
     assert (index.kind, len(index), index.classes, index.grid) == ("sound", 4, ("high", "low"), (1, 32))
     assert [source for source, _ in index.skipped] == ["low/2.wav"]
@@ -287,9 +287,7 @@ def test_pack_of_sounds_puts_few_channels_first(tmp_path: Path) -> None:
     data = (tmp_path / "out" / index.shards[0].name).read_bytes()[index.offset[1] :]
     expected = read_signal(tmp_path / "in" / index.source[1], "sound", options.framing)
     assert np.asarray(expected.samples).shape == (1, 8000)
-    latent = Sandwich().unpack(data[: index.heads[1, 0]], channels=index.group_ends[0])
-    whole = options.codec("sound").analyze(expected).values
-    assert np.array_equal(latent.values, whole[: index.group_ends[0]])
+    assert data[: index.length[1]] == options.codec("sound").encode(expected)
 
 
 def test_pack_of_sounds_that_need_different_models_says_what_to_do(tmp_path: Path) -> None:

@@ -443,7 +443,7 @@ def test_fit_makes_a_model_that_encodes_and_decodes(folder, tmp_path):
     result = laconic("fit", folder, "-o", name, exit_code=1)
     assert f"laconic: {folder / 'bad.png'}: left out: " in result.stderr
     model = Model.load(name)
-    assert (model.name, model.num_planes, model.card["images"]) == ("mine", 3, "4")  # Pillow reads no .npy
+    assert (model.name, model.num_planes, model.card["signals"]) == ("mine", 3, "4")  # Pillow reads no .npy
     assert model.card["data"] == str(folder)
     laconic("encode", PICTURE, "--model", name, "-o", tmp_path / "x.lcn")
     assert "not at hand" in laconic("decode", tmp_path / "x.lcn", exit_code=1).stderr
@@ -460,7 +460,7 @@ def test_fit_options_reach_the_model(tmp_path):
     model = Model.load(name)
     assert (model.name, model.num_planes, model.group_ends) == ("own", 1, (1, 8, 64))
     assert (model.contexts.pass_ends, len(model.analysis), len(model.tree.leaves)) == ((4, 64), 1, 64)
-    assert model.card["images"] == "1"
+    assert model.card["signals"] == "1"
 
 
 def test_fit_is_reproducible(tmp_path):
@@ -473,7 +473,7 @@ def test_fit_is_reproducible(tmp_path):
     "options",
     [
         ["-o", "m.txt"],
-        ["-o", "m.safetensors", "--passes", "1,2"],
+        ["-o", "m.safetensors", "--passes", "2,1"],
         ["-o", "m.safetensors", "--groups", "a"],
         ["-o", "m.safetensors", "--tree", "other"],
         ["-o", "m.safetensors", "--limit", "0"],
@@ -483,6 +483,11 @@ def test_fit_is_reproducible(tmp_path):
 def test_fit_bad_options_are_refused(options, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     laconic("fit", PICTURE.parent, *options, exit_code=2)
+    assert not names_below(tmp_path)
+
+
+def test_fit_with_ends_that_do_not_fit_the_tree_fails(tmp_path):
+    laconic("fit", PICTURE.parent, "-o", tmp_path / "m.safetensors", "--grey", "--passes", "1,2", exit_code=1)
     assert not names_below(tmp_path)
 
 

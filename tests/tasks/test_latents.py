@@ -13,6 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch", exc_type=ImportError)
 
+import soundfile  # noqa: E402
 from PIL import Image as PillowImage  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
@@ -75,6 +76,17 @@ def test_only_the_heads_are_read(packed: Path) -> None:
     few, all_channels = (LatentDataset(packed, channels=c, split="train") for c in (3, 192))
     assert sum(few.bytes_per_item) < 0.2 * sum(all_channels.bytes_per_item)
     assert sum(all_channels.bytes_per_item) == read_index(packed).length[all_channels._rows].sum()
+
+
+def test_heads_are_enough_for_sounds_with_an_index(tmp_path: Path) -> None:
+    random = np.random.default_rng(4)
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    soundfile.write(tmp_path / "in" / "a" / "0.wav", random.normal(0, 0.2, 30_000), 16_000)
+    index = archive.pack(tmp_path / "in", tmp_path / "out", PackOptions(quality=80))
+    first = LatentDataset(tmp_path / "out", channels=index.group_ends[0])
+    whole = LatentDataset(tmp_path / "out", channels=index.group_ends[-1])
+    assert np.array_equal(first.latent(0).values, whole.latent(0).values[: first.channels])
+    assert first.bytes_per_item[0] < whole.bytes_per_item[0] == index.length[0]
 
 
 def test_splits_have_exact_lengths(packed: Path) -> None:

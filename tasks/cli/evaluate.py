@@ -1,0 +1,89 @@
+"""`laconic evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.entropy.errors import BitstreamError
+from laconic.tasks.cli import batch, options
+
+
+def evaluate(
+    codecs: Annotated[
+        list[str],
+        typer.Option(
+            "--codecs",
+            help='A codec with its operating points ("jpeg:quality=10|25|50"), a bare name for usual points, '
+            "or images or sounds for all codecs of that kind; may be repeated.",
+        ),
+    ],
+    tasks: Annotated[
+        list[str],
+        typer.Option(
+            "--tasks",
+            help="imagenet, segmentation, mask-agreement, tagging, speech, head:RUN of `laconic train`; "
+            "images or sounds for two each; may be repeated, or separated by commas.",
+        ),
+    ],
+    data: Annotated[Path, typer.Option("--data", help="The folder that holds the tasks' data.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The folder of the report; an unfinished one goes on.")
+    ],
+    models: Annotated[
+        Path | None, typer.Option("--models", help="The folder of the frozen models; DATA/models if not given.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Samples of each task; all if not given.")] = None,
+    points: Annotated[
+        str | None, typer.Option("--points", help="Qualities for bare names of codecs that have one, as in 10,25,50.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes.")] = 2,
+    quiet: options.Quiet = False,
+) -> None:
+    """How well models read what codecs kept: score, rate and distortion, as JSON Lines, Markdown and a web page."""
+    try:
+        from laconic.tasks.mpq import evaluate as run
+        from laconic.tasks.mpq import make_tasks, operating_points, summarize, write_report
+        from laconic.tasks.mpq.report import conclusions
+
+        chosen = make_tasks(
+            [name for names in tasks for name in names.replace(",", " ").split()], data, models or data / "models"
+        )
+        found = operating_points([spec for specs in codecs for spec in specs.split()], _qualities(points))
+        output.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            rows = run(chosen, found, output / "rows.jsonl", limit=limit, num_workers=workers, advance=_bar(stack))
+        summaries = [summarize(task, found, rows) for task in chosen]
+        write_report(summaries, output)
+    except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError) as err:
+        typer.echo(f"laconic: {batch.sentence_of(err)}", err=True)
+        raise typer.Exit(1) from err
+    if not quiet:
+        for summary in summaries:
+            for sentence in conclusions(summary):
+                typer.echo(f"{summary.name}: {sentence}")
+        typer.echo(f"{output / 'report.html'}")
+
+
+def _qualities(points: str | None) -> list[int]:
+    try:
+        return [int(value) for value in points.split(",")] if points else []
+    except ValueError as err:
+        raise typer.BadParameter(f"--points {points} is no list of whole numbers, as in 10,25,50") from err
+
+
+def _bar(stack: ExitStack) -> Callable[[int, int], None]:
+    """Draws a bar that closes with `stack`, once the number of samples is known."""
+    updates: list[Callable[[int], None]] = []
+
+    def advance(done: int, total: int) -> None:
+        if not updates:
+            updates.append(stack.enter_context(batch.progress(total)))
+        updates[0](done)
+
+    return advance

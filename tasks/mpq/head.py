@@ -1,0 +1,82 @@
+"""Does a network of your own still answer? A run of `laconic train classify` on a folder of classes."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError
+from laconic.codecs.files import signal_bytes
+from laconic.codecs.media import Audio, Image
+from laconic.tasks.folders import Framing, list_class_folder, read_signal
+from laconic.tasks.mpq.protocol import Judgement, Kind, Sample
+
+if TYPE_CHECKING:
+    from laconic.tasks.predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Head:
+    """The best network of `run` on the class folders of `folder`, of which it must not have seen the files.
+
+    Signals are coded at their own size and handed over as lossless files, so the run prepares its input itself: a run
+    on latents encodes what was decoded.
+    """
+
+    run: Path
+    folder: Path
+    kind: Kind
+
+    score_name: ClassVar[str] = "accuracy"
+    higher_is_better: ClassVar[bool] = True
+
+    @property
+    def name(self) -> str:
+        return f"head-{self.run.name}"
+
+    @property
+    def title(self) -> str:
+        return f"{self.folder.parent.name}/{self.folder.name}, the trained head {self.run.name}"
+
+    def keys(self) -> Sequence[str]:
+        return [sample.source for sample in list_class_folder(self.folder).samples]
+
+    def sample(self, key: str) -> Sample[Any]:
+        return Sample(key, read_signal(self.folder / key, self.kind, Framing()), key.split("/")[0])
+
+    def judge(self, sample: Sample[Any], decoded: Image | Audio) -> Judgement:
+        suffix = ".png" if self.kind == "image" else ".wav"
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"decoded{suffix}"
+            path.write_bytes(signal_bytes(decoded, suffix))
+            best = next(iter(_predictor(self.run).scores(path)))
+        return Judgement((float(best == sample.label), 1.0), best)
+
+    def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(totals[..., 0] / totals[..., 1])
+
+
+def find_head(run: Path, data: Path) -> Head:
+    """The run on that folder `data`/*/test which has its classes. Raises `CodecError` where none or several have."""
+    predictor = _predictor(run)
+    tests = sorted(path for path in data.glob("*/test") if path.is_dir())
+    found = [path for path in tests if sorted(part.name for part in path.iterdir()) == sorted(predictor.classes)]
+    if len(found) != 1:
+        raise CodecError(
+            f"{len(found)} folders {data}/*/test have the {len(predictor.classes)} classes of {run}; allowed is one"
+        )
+    return Head(run, found[0], predictor.recipe["kind"])
+
+
+@lru_cache(maxsize=2)
+def _predictor(run: Path) -> Predictor:
+    from laconic.tasks.predictor import Predictor
+
+    return Predictor.load(run)

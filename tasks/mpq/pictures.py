@@ -1,0 +1,23 @@
+"""What the tasks on pictures share: reading as 8-bit RGB, resizing as their models expect it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from laconic.codecs.files import read_image
+from laconic.codecs.media import Image
+
+
+def read_rgb(path: Path) -> Image:
+    """A picture as 8-bit RGB without metadata, which every codec can hold and which would count as bytes."""
+    image = Image(read_image(path).samples)
+    return image if image.mode == "RGB" else Image.from_pillow(image.to_pillow().convert("RGB"))
+
+
+def resized(image: Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """(h, w, 3) of this size (width, height): bilinear, with the antialiasing of Pillow."""
+    return np.asarray(image.to_pillow().resize(size, PillowImage.Resampling.BILINEAR))

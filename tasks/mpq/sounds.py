@@ -1,0 +1,25 @@
+"""What the tasks on sound share: one channel at the rate of the model."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import MissingDependencyError
+from laconic.codecs.media import Audio
+
+
+def mono_at(audio: Audio, sample_rate: int) -> NDArray[np.float32]:
+    """(t,) mean of the channels, resampled by scipy's polyphase filter. Raises `MissingDependencyError`."""
+    samples: NDArray[np.float32] = audio.samples.mean(axis=0)
+    if audio.sample_rate == sample_rate:
+        return samples
+    try:
+        from scipy.signal import resample_poly
+    except ImportError as err:
+        raise MissingDependencyError(f"scipy cannot be imported ({err}); install it: pip install scipy") from err
+    divisor = math.gcd(audio.sample_rate, sample_rate)
+    resampled = resample_poly(samples, sample_rate // divisor, audio.sample_rate // divisor)
+    return np.asarray(resampled, np.float32)

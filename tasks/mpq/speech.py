@@ -1,0 +1,137 @@
+"""Does a recogniser still understand? PocketSphinx on AN4 (spelled words, numbers, dates): word error rate.
+
+The acoustic model is the one of the pocketsphinx package; the words are those of AN4's dictionary; the language model
+is a bigram counted from the training transcripts. With the package's general language model every word is wrong.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import math
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import MissingDependencyError
+from laconic.codecs.files import read_sound
+from laconic.codecs.media import Audio
+from laconic.tasks.mpq.protocol import Judgement, Kind, Sample
+from laconic.tasks.mpq.sounds import mono_at
+
+_FOLDER = "an4"
+_SAMPLE_RATE_HZ = 16_000
+_DISCOUNT = 0.5  # of each seen pair, given to the unseen ones
+_START, _END = "<s>", "</s>"
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Utterances of `data`/an4/test. Counts are the word errors and the words said; a score may exceed 1."""
+
+    data: Path
+
+    name: ClassVar[str] = "speech"
+    kind: ClassVar[Kind] = "sound"
+    score_name: ClassVar[str] = "word error rate"
+    higher_is_better: ClassVar[bool] = False
+    title: ClassVar[str] = "AN4 utterances (16 kHz), PocketSphinx, AN4's dictionary and a bigram of its training texts"
+
+    def keys(self) -> Sequence[str]:
+        return list(_transcripts(self.data / _FOLDER / "test"))
+
+    def sample(self, key: str) -> Sample[Audio]:
+        folder = self.data / _FOLDER / "test"
+        return Sample(key, read_sound(folder / key), _transcripts(folder)[key])
+
+    def judge(self, sample: Sample[Audio], decoded: Audio) -> Judgement:
+        heard = _recognized(self.data / _FOLDER, mono_at(decoded, _SAMPLE_RATE_HZ))
+        said = sample.label.split()
+        return Judgement((float(edit_distance(said, heard.split())), float(len(said))), heard)
+
+    def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(totals[..., 0] / totals[..., 1])
+
+
+def edit_distance(said: Sequence[str], heard: Sequence[str]) -> int:
+    """Least number of insertions, deletions and replacements between two sequences (Levenshtein).
+
+    >>> edit_distance("a b c d".split(), "a x c".split())
+    2
+    """
+    row = list(range(len(heard) + 1))
+    for number, word in enumerate(said, 1):
+        diagonal, row[0] = row[0], number
+        for index, other in enumerate(heard, 1):
+            diagonal, row[index] = row[index], min(row[index] + 1, row[index - 1] + 1, diagonal + (word != other))
+    return row[-1]
+
+
+def bigram_model(sentences: Sequence[Sequence[str]], words: Sequence[str]) -> str:
+    """A bigram language model over `words` in ARPA format: absolute discounting, backed off to add-one unigrams.
+
+    Source: Ney, Essen, Kneser, "On structuring probabilistic dependences in stochastic language modelling", 1994.
+    """
+    padded = [[_START, *sentence, _END] for sentence in sentences]
+    singles = Counter(word for sentence in padded for word in sentence[1:])
+    pairs = Counter(pair for sentence in padded for pair in itertools.pairwise(sentence))
+    vocabulary = [*words, _END]
+    total = sum(singles.values()) + len(vocabulary)
+    unigram = {word: (singles[word] + 1) / total for word in vocabulary}
+    followers: dict[str, list[str]] = {}
+    for first, second in pairs:
+        followers.setdefault(first, []).append(second)
+    counts = {first: sum(pairs[first, second] for second in seconds) for first, seconds in followers.items()}
+    backoff = {
+        first: _DISCOUNT * len(seconds) / counts[first] / (1 - sum(unigram[second] for second in seconds))
+        for first, seconds in followers.items()
+    }
+    lines = ["\\data\\", f"ngram 1={len(vocabulary) + 1}", f"ngram 2={len(pairs)}", "", "\\1-grams:"]
+    lines += [f"-99 {_START} {math.log10(backoff[_START]):.4f}"]
+    lines += [f"{math.log10(unigram[word]):.4f} {word} {math.log10(backoff.get(word, 1.0)):.4f}" for word in vocabulary]
+    lines += ["", "\\2-grams:"]
+    lines += [
+        f"{math.log10((count - _DISCOUNT) / counts[first]):.4f} {first} {second}"
+        for (first, second), count in sorted(pairs.items())
+    ]
+    return "\n".join([*lines, "", "\\end\\", ""])
+
+
+def _recognized(folder: Path, samples: NDArray[np.float32]) -> str:
+    """Words in upper case. A new decoder for each utterance: a used one carries noise estimates over to the next."""
+    try:
+        from pocketsphinx import Decoder
+    except ImportError as err:
+        raise MissingDependencyError(
+            f"pocketsphinx cannot be imported ({err}); install it: pip install pocketsphinx"
+        ) from err
+    with tempfile.NamedTemporaryFile("w", suffix=".arpa") as file:
+        file.write(_language_model(folder))
+        file.flush()
+        decoder = Decoder(dict=str(folder / "an4.dic"), lm=file.name, cmn="batch", loglevel="FATAL")
+    decoder.start_utt()
+    integers = np.clip(np.rint(samples * 32768), -32768, 32767).astype("<i2")
+    decoder.process_raw(integers.tobytes(), full_utt=True)
+    decoder.end_utt()
+    hypothesis = decoder.hyp()
+    return hypothesis.hypstr.upper() if hypothesis is not None else ""
+
+
+@lru_cache(maxsize=2)
+def _language_model(folder: Path) -> str:
+    sentences = [text.split() for text in _transcripts(folder / "train").values()]
+    entries = (folder / "an4.dic").read_text().splitlines()
+    words = sorted({entry.split()[0].split("(")[0] for entry in entries if entry.strip()})
+    return bigram_model(sentences, words)
+
+
+def _transcripts(folder: Path) -> dict[str, str]:
+    with (folder / "transcripts.csv").open(newline="") as file:
+        return {row["file"]: row["transcript"] for row in csv.DictReader(file)}

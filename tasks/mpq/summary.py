@@ -1,0 +1,135 @@
+"""Rows of samples -> one line for each task and operating point."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.tasks.mpq.evaluation import Rows, points_for
+from laconic.tasks.mpq.intervals import compare
+from laconic.tasks.mpq.measurement import DISTORTIONS, RATE_UNITS
+from laconic.tasks.mpq.operating_points import OperatingPoint
+from laconic.tasks.mpq.protocol import Task
+from laconic.tasks.mpq.rows import UNCOMPRESSED, Row
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A codec at an operating point on the samples of a task.
+
+    `rate` and `distortion` are means over the samples, `ratio` is uncompressed bytes per byte, and `intervals` are of 95
+    %. A distortion is None where every sample came back equal. `error` is set, and all scores are empty, where a sample
+    was refused: a score of the others would compare different samples.
+    """
+
+    task: str
+    codec: str
+    spec: str
+    curve: str
+    num_samples: int
+    rate: float = 0.0
+    ratio: float = 0.0
+    score: float = 0.0
+    score_interval: tuple[float, float] = (0.0, 0.0)
+    difference: float = 0.0
+    difference_interval: tuple[float, float] = (0.0, 0.0)
+    resolved: bool = False
+    distortion: dict[str, float | None] = field(default_factory=dict)
+    error: str | None = None
+
+    @property
+    def is_anchor(self) -> bool:
+        return self.codec == UNCOMPRESSED
+
+
+@dataclass(frozen=True)
+class TaskSummary:
+    """All lines of one task, the uncompressed anchor first, with what a report says about the task."""
+
+    name: str
+    title: str
+    score_name: str
+    higher_is_better: bool
+    rate_unit: str
+    distortions: tuple[str, ...]
+    lines: tuple[Summary, ...]
+
+    @property
+    def anchor(self) -> Summary:
+        return self.lines[0]
+
+    @property
+    def curves(self) -> dict[str, list[Summary]]:
+        """Points with scores by curve, each in the order of their rates."""
+        curves: dict[str, list[Summary]] = {}
+        for line in self.lines[1:]:
+            if line.error is None:
+                curves.setdefault(line.curve, []).append(line)
+        return {curve: sorted(lines, key=lambda line: line.rate) for curve, lines in curves.items()}
+
+
+def summarize(task: Task[Any], points: Sequence[OperatingPoint], rows: Rows, *, seed: int = 0) -> TaskSummary:
+    """Scores, intervals and means of a task from the rows that `evaluate` returned for it."""
+    anchor = [row for row in rows.values() if row.task == task.name and row.codec == UNCOMPRESSED]
+    names = [(UNCOMPRESSED, UNCOMPRESSED, UNCOMPRESSED)]
+    names += [(point.key, point.spec, point.curve) for point in points_for(task, points)]
+    seed += zlib.crc32(task.name.encode())
+    lines = []
+    for codec, spec, curve in names:
+        coded = [rows[task.name, codec, row.sample] for row in anchor]
+        head = Summary(task.name, codec, spec, curve, len(coded))
+        lines.append(_line(head, task, coded, anchor, seed))
+    return TaskSummary(
+        task.name,
+        task.title,
+        task.score_name,
+        task.higher_is_better,
+        RATE_UNITS[task.kind],
+        DISTORTIONS[task.kind],
+        tuple(lines),
+    )
+
+
+def _line(head: Summary, task: Task[Any], coded: Sequence[Row], anchor: Sequence[Row], seed: int) -> Summary:
+    names = (head.task, head.codec, head.spec, head.curve, head.num_samples)
+    refused = [row for row in coded if row.error is not None]
+    if refused:
+        error = f"{len(refused)} of {len(coded)} samples failed, the first, {refused[0].sample}: {refused[0].error}"
+        return Summary(*names, error=error)
+    comparison = compare(_counts(coded), _counts(anchor), task.aggregate, seed=seed)
+    return Summary(
+        *names,
+        rate=sum(row.rate for row in coded) / len(coded),
+        ratio=sum(row.num_bytes for row in anchor) / sum(row.num_bytes for row in coded),
+        score=comparison.score,
+        score_interval=comparison.interval,
+        difference=comparison.difference,
+        difference_interval=comparison.difference_interval,
+        resolved=comparison.resolved,
+        distortion={name: _mean(coded, name) for name in DISTORTIONS[task.kind]},
+    )
+
+
+def _counts(rows: Sequence[Row]) -> NDArray[np.float64]:
+    return np.array([row.counts for row in rows], np.float64)
+
+
+def _mean(rows: Sequence[Row], name: str) -> float | None:
+    """Over the samples that differ from their originals and for which the measure is defined."""
+    finite = [value for row in rows if (value := row.distortion.get(name)) is not None]
+    return sum(finite) / len(finite) if finite else None
+
+
+def smallest_unharmed(task: TaskSummary, curve: str) -> Summary | None:
+    """The point of least rate of a curve such that neither it nor any of more rate is resolved to be worse."""
+    best = None
+    for line in reversed(task.curves[curve]):
+        if line.resolved and (line.difference < 0) == task.higher_is_better:
+            break
+        best = line
+    return best
