@@ -8,7 +8,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint models bench-rd readme clean
+.PHONY: demo test lint models bench-rd bench-audio readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -28,7 +28,8 @@ $(VENV)/installed: $(SOURCES)
 
 $(VENV)/developer: $(NATIVE)
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e '.[torch,bench,dev]'
+	$(INSTALL) -e '.[torch,eval,bench,compressai,dev]'
+	$(INSTALL) --no-deps 'compressai==1.2.8'
 	touch $@
 
 # The shipped models, from their data (codecs/models/README.md).
@@ -38,6 +39,10 @@ models: $(VENV)/developer
 	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech.safetensors --kind sound --force
 	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo.safetensors --kind sound --sound-channels 2 --force
 	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --force
+
+bench-audio: $(VENV)/developer
+	$(BIN)/python benchmarks/audio/bench_audio.py --data $(DATA) --plot benchmarks/results/audio.png
+	$(BIN)/python benchmarks/readme_tables.py
 
 bench-rd: $(VENV)/developer
 	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA)/kodak --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"

@@ -6,7 +6,7 @@ The encoder is linear and shallow; the file holds the latent itself, so a traine
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import BinaryIO, Literal
 
 from laconic.codecs import lcn
@@ -23,7 +23,7 @@ from laconic.entropy import Limits
 _SPEECH_MAX_RATE_HZ = 24_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sandwich:
     """`quality` 1..100 sets the quantiser step, that of a sound relative to its level; one model serves every quality.
 
@@ -46,6 +46,11 @@ class Sandwich:
     grouping: Literal["channels", "whole"] | None = None
     progression: Literal["group", "tile"] | None = None
     tile_log2: int | None = None
+
+    def __repr__(self) -> str:
+        """Without what is left at its default, but for the quality."""
+        chosen = [f for f in fields(self) if f.name == "quality" or getattr(self, f.name) != f.default]
+        return f"Sandwich({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in chosen)})"
 
     def __post_init__(self) -> None:
         step_code_of_quality(self.quality)

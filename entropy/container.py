@@ -339,17 +339,20 @@ def _inflated(data: bytes, limits: Limits) -> bytes:
 
 
 def _read_sections(source: Source, header: Header, limits: Limits) -> Header:
-    raw, found = b"", {}
+    parts: list[bytes] = []
+    found: dict[int, bytes] = {}
+    total = 0
     while number := source.varint("a section number"):
         length = source.varint("a section length")
-        if length + len(raw) > _MAX_HEADER_SECTIONS_BYTES:
+        total += length
+        if total > _MAX_HEADER_SECTIONS_BYTES:
             raise LimitError(f"a section claims {length} bytes; allowed are {_MAX_HEADER_SECTIONS_BYTES} in all")
         payload = source.read(length, f"section {number}")
-        raw += varint(number) + varint(length) + payload
+        parts += (varint(number), varint(length), payload)
         if number in found:
             raise CorruptStreamError(f"section {number} is there twice")
         found[number] = payload
-    raw += varint(0)
+    raw = b"".join((*parts, varint(0)))
     if struct.unpack("<I", source.read(4, "the section checksum"))[0] != _native.crc32c(raw):
         raise ChecksumError("the sections do not match their checksum; copy the file again")
     if unknown := [n for n in found if n % 2 and n != SectionNumber.CHANNELS]:

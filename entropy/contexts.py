@@ -51,11 +51,11 @@ class ContextModel:
     ring_weights: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        d, passes = self.num_channels, len(self.pass_ends)
-        if any(a >= b for a, b in pairwise((0, *self.pass_ends))):
+        if not self.pass_ends or any(a >= b for a, b in pairwise((0, *self.pass_ends))):
             raise ValueError(f"pass ends are {self.pass_ends}; they must ascend from at least 1")
         if not 0 <= self.num_predicted <= self.pass_ends[0]:
             raise ValueError(f"{self.num_predicted} predicted channels; allowed is 0 to {self.pass_ends[0]}")
+        d, passes = self.num_channels, len(self.pass_ends)
         expected = {
             "channel_codes": ((d,), np.int16),
             "context_codes": ((NUM_STEP_BANDS, d, NUM_BUCKETS), np.int8),

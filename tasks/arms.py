@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 from laconic.tasks.folders import WHOLE, ClassFolder, Framing, SignalDataset, hold_out, list_class_folder
 from laconic.tasks.heads import HeadConfig
-from laconic.tasks.latents import LatentDataset
+from laconic.tasks.latents import LatentDataset, Scaling
 from laconic.tasks.packindex import is_pack
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class TrainOptions:
     """What decides the result of a run, beside the data and the machine.
 
     `arm`: "latents" of a packed folder; of a plain folder "small" pictures in as many tokens of as few numbers, or full
-    pictures in big "patches". `channels`: of the latents. `size`, `sample_rate_hz`, `seconds`: as in packing, for plain
+    pictures in big "patches". `channels`, `scaling`: of the latents, see `LatentDataset`. `size`, `sample_rate_hz`, `seconds`: as in packing, for plain
     folders. `val_fraction` of the training split is held out by the seed where there is no "val" split. `max_shift`:
     random shift in tokens, `mixup`: the parameter of its Beta distribution, 0 for none; the same for all arms (flips are
     left out: a flipped picture has other latents than flipped latents). Raises `CodecError` for values outside.
@@ -47,6 +47,7 @@ class TrainOptions:
 
     arm: Arm = "latents"
     channels: int = 12
+    scaling: Scaling = "common"
     epochs: int = 50
     seed: int = 0
     batch_size: int = 32
@@ -141,7 +142,8 @@ def input_name(data: Data, options: TrainOptions) -> str:
     """What the network sees, in a few words."""
     kind, (rows, columns) = data.recipe["kind"], data.head.patch
     if options.arm == "latents":
-        return f"{options.channels} latent channels"
+        scaling = "" if options.scaling == "common" else f", scaling {options.scaling}"
+        return f"{options.channels} latent channels{scaling}"
     if kind == "image":
         side = data.recipe["framing"]["size"]
         return f"pixels {side}x{side} in {rows}x{columns} patches"
@@ -153,9 +155,8 @@ def _latent_data(folder: Path | str, options: TrainOptions) -> Data:
         raise CodecError(
             f"{folder} is not packed, arm is 'latents'; pack it first (`laconic pack`) or name another arm"
         )
-    dataset = LatentDataset(folder, channels=options.channels, model=options.model)
+    dataset = LatentDataset(folder, channels=options.channels, model=options.model, scaling=options.scaling)
     index = dataset.index
-    assert dataset.normalization is not None
     _ = dataset.shape  # or a sentence why there are no batches
     splits = np.array([index.shards[i].split for i in index.shard])
     recipe = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from laconic.codecs.latent import Latent
 
+Scaling = Literal["common", "channel", "none"]
 # Of the largest channel's deviation: channels that are nearly always 0 are not blown up to unit variance.
 _LEAST_DEVIATION = 1e-3
 _LEAST_SCALE = 1e-6  # in signal units, where all are 0
@@ -33,10 +34,11 @@ _LEAST_SCALE = 1e-6  # in signal units, where all are 0
 class LatentDataset:
     """The first `channels` channels of every sample of a packed folder (`laconic pack`), or of one split of it.
 
-    Items are (float32 tensor (channels, h, w), label); a sound has h = 1 (or its planes). Every channel has mean 0 and
-    deviation 1 over the training split, by the statistics in the index; `normalize=False` leaves signal units. `model`
-    is the path of the model where it is not shipped. Raises `CodecError` for a bad folder, split or number of channels;
-    items raise `BitstreamError` for damaged shards.
+    Items are (float32 tensor (channels, h, w), label); a sound has h = 1. `scaling` by the statistics in the index, those
+    of the training split: "common" gives every channel mean 0, and all together deviation 1 by one factor, which keeps
+    what is large large, as in the signal (networks learned more from it); "channel" gives each channel deviation 1;
+    "none" leaves signal units. `model` is the path of the model where it is not shipped. Raises `CodecError` for a bad
+    folder, split or number of channels; items raise `BitstreamError` for damaged shards.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class LatentDataset:
         channels: int = 12,
         split: str | None = None,
         model: str | None = None,
-        normalize: bool = True,
+        scaling: Scaling = "common",
     ) -> None:
         self.folder, self.channels = Path(folder), channels
         self.index = read_index(folder)
@@ -54,7 +56,7 @@ class LatentDataset:
         if not 1 <= channels <= len(self.index.mean):
             raise CodecError(f"channels is {channels}; allowed is 1 to the {len(self.index.mean)} of the pack")
         self._rows = _rows_of(self.index, split)
-        self.normalization = normalization_of(self.index, channels) if normalize else None
+        self.normalization = normalization_of(self.index, channels, scaling)
         group = next(i for i, end in enumerate(self.index.group_ends) if end >= channels)
         self._heads = self.index.heads[self._rows, group]
 
@@ -92,10 +94,9 @@ class LatentDataset:
     def array(self, index: int) -> tuple[NDArray[np.float32], int]:
         """The item as a numpy array, for those without torch."""
         values = self.latent(index).dequantize()
-        if self.normalization is not None:
-            scale, shift = self.normalization
-            values *= scale
-            values += shift
+        scale, shift = self.normalization
+        values *= scale
+        values += shift
         return values, int(self.index.label[self._rows[index]])
 
     def latent(self, index: int) -> Latent:
@@ -124,11 +125,19 @@ class _Head(io.RawIOBase):
         return len(found)
 
 
-def normalization_of(index: PackIndex, channels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(channels, 1, 1) each: factors and summands that give values in signal units mean 0 and deviation 1."""
-    deviation = index.std[:channels]
+def normalization_of(
+    index: PackIndex, channels: int, scaling: Scaling
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(channels, 1, 1) each: factors and summands for values in signal units. Raises `CodecError` for the scaling."""
+    if scaling not in ("common", "channel", "none"):
+        raise CodecError(f"scaling is {scaling!r}; allowed are 'common', 'channel' and 'none'")
+    deviation, mean = index.std[:channels], index.mean[:channels]
+    if scaling == "none":
+        deviation, mean = np.ones_like(deviation), np.zeros_like(mean)
+    elif scaling == "common":
+        deviation = np.full_like(deviation, np.sqrt(np.square(deviation).mean()))
     scale = 1 / np.maximum(deviation, max(_LEAST_DEVIATION * float(deviation.max()), _LEAST_SCALE))
-    shift = -index.mean[:channels] * scale
+    shift = -mean * scale
     return scale[:, None, None].astype(np.float32), shift[:, None, None].astype(np.float32)
 
 

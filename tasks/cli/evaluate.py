@@ -51,10 +51,11 @@ def evaluate(
         from laconic.tasks.mpq import make_tasks, operating_points, summarize, write_report
         from laconic.tasks.mpq.report import conclusions
 
-        chosen = make_tasks(
-            [name for names in tasks for name in names.replace(",", " ").split()], data, models or data / "models"
-        )
-        found = operating_points([spec for specs in codecs for spec in specs.split()], _qualities(points))
+        try:
+            chosen = make_tasks(" ".join(tasks).replace(",", " ").split(), data, models or data / "models")
+            found = operating_points(" ".join(codecs).split(), _qualities(points))
+        except CodecError as err:
+            raise typer.BadParameter(batch.sentence_of(err)) from err
         output.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             rows = run(chosen, found, output / "rows.jsonl", limit=limit, num_workers=workers, advance=_bar(stack))

@@ -26,6 +26,14 @@ class Arm(StrEnum):
     patches = "patches"
 
 
+class Scaling(StrEnum):
+    """How latent channels are scaled."""
+
+    common = "common"
+    channel = "channel"
+    none = "none"
+
+
 @train.command()
 def classify(
     data: Annotated[Path, typer.Argument(help="A folder made by `laconic pack`, or a plain folder of class folders.")],
@@ -35,6 +43,10 @@ def classify(
         typer.Option("--arm", help="Packed folders: latents. Plain ones: small pictures, or full ones in big patches."),
     ] = None,
     channels: Annotated[int, typer.Option("--channels", min=1, help="Latent channels to learn from.")] = 12,
+    scaling: Annotated[
+        Scaling,
+        typer.Option("--scaling", help="Of latents: by one factor, each channel to deviation 1, or not at all."),
+    ] = Scaling.common,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training samples.")] = 50,
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Of weights, order, augmentation and validation split.")
@@ -64,6 +76,7 @@ def classify(
         chosen = TrainOptions(
             arm=(arm or (Arm.latents if is_pack(data) else Arm.patches)).value,
             channels=channels,
+            scaling=scaling.value,
             epochs=epochs,
             seed=seed,
             batch_size=batch_size,

@@ -34,7 +34,7 @@ class ImageNet:
     kind: ClassVar[Kind] = "image"
     score_name: ClassVar[str] = "top-1 accuracy"
     higher_is_better: ClassVar[bool] = True
-    title: ClassVar[str] = "ImageNet photographs, MobileNet V2 1.0 224 (8-bit), top-1"
+    title: ClassVar[str] = "ImageNet photographs (JPEG files), MobileNet V2 1.0 224 (8-bit)"
 
     def keys(self) -> Sequence[str]:
         return list(self._truth())

@@ -20,12 +20,12 @@ _STYLE = (
     f":root{{color-scheme:light dark;{_LIGHT}}}@media(prefers-color-scheme:dark){{:root{{{_DARK}}}}}"
     """
 *{box-sizing:border-box}
-body{margin:0 auto;padding:2rem 1.25rem 4rem;max-width:68rem;background:var(--surface);color:var(--ink);
+body{margin:0 auto;padding:2rem 1.25rem 4rem;max-width:72rem;background:var(--surface);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
 h1{font-size:1.6rem;margin:0 0 .75rem}h2{font-size:1.15rem;margin:3rem 0 .25rem}
 p{max-width:46rem;margin:.35rem 0;color:var(--muted)}
 figure{margin:1rem 0 0}
-.chart{width:100%;max-width:52rem;height:auto;display:block}
+.chart{width:100%;max-width:60rem;height:auto;display:block}
 .tick,.axis{fill:var(--muted);font-size:12px}.axis{font-size:13px}
 .grid{stroke:var(--grid);fill:none}
 .anchor{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:6 4;fill:none}.anchor-band{fill:var(--ink);opacity:.06}
@@ -38,6 +38,7 @@ table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums;
 th,td{padding:.25rem .7rem;text-align:right;border-bottom:1px solid var(--grid)}
 th{color:var(--muted);font-weight:600}tbody tr:nth-child(even){background:var(--stripe)}
 th:first-child,td:first-child,th:last-child,td:last-child{text-align:left}
+td:first-child{white-space:normal;overflow-wrap:anywhere;min-width:11rem;max-width:15rem}
 """
 )
 
@@ -59,10 +60,10 @@ def render_page(
 
 def _section(task: TaskSummary, table: Table, conclusions: Sequence[str]) -> str:
     better = "higher is better" if task.higher_is_better else "lower is better"
-    summary = f"{task.score_name}, {better}; n = {task.anchor.num_samples}. Full marks: no difference to the"
+    summary = f"{task.score_name}, {better}; n = {task.anchor.num_samples}. Filled marks: no difference from the"
     parts = [
         f'<section id="{escape(task.name)}"><h2>{escape(task.title)}</h2>',
-        f"<p>{escape(summary)} uncompressed signal (dashed) is resolved; hollow marks: one is.</p>",
+        f"<p>{escape(summary)} uncompressed signal (dashed) is resolved; hollow ones: one is.</p>",
         f"<figure>{draw_chart(task)}{_legend(task)}</figure>",
         "<ul>" + "".join(f"<li>{escape(sentence)}</li>" for sentence in conclusions) + "</ul>",
         f'<div class="scroll">{_table(*table)}</div></section>',

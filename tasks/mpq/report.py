@@ -17,6 +17,7 @@ NOTES = (
     "and 16 per sound sample.",
     "Brackets are 95 % bootstrap intervals over samples. Differences are paired with the uncompressed anchor on the "
     'same samples: "not resolved at n" where their interval holds 0 or fewer than 6 samples changed.',
+    "Samples that came from lossy files favour the codec of those files, which finds its own blocks and tables again.",
     "The intervals cover the choice of samples, not that of the model or the data set, and many comparisons stand "
     "beside each other: one in twenty may be resolved by chance.",
 )
@@ -77,12 +78,15 @@ def verdict(task: TaskSummary, line: Summary) -> str:
 def conclusions(task: TaskSummary) -> list[str]:
     """One sentence for each curve: how small it gets before a loss is resolved."""
     sentences = []
+    count = f"at n = {task.anchor.num_samples}"
     for curve in task.curves:
         line = smallest_unharmed(task, curve)
         if line is None:
-            sentences.append(f"{curve}: a loss is resolved at every point measured")
+            sentences.append(f"{curve}: a loss is resolved {count} at every rate measured")
         else:
-            sentences.append(f"{curve}: no loss resolved from {line.rate:.3g} {task.rate_unit} on ({line.spec})")
+            sentences.append(
+                f"{curve}: no loss is resolved {count} from {line.rate:.3g} {task.rate_unit} on ({line.spec})"
+            )
     return sentences
 
 

@@ -44,7 +44,7 @@ class Streets:
     kind: ClassVar[Kind] = "image"
     score_name: ClassVar[str] = "mean IoU"
     higher_is_better: ClassVar[bool] = True
-    title: ClassVar[str] = "CamVid street scenes, DeepLab v3 EdgeTPU-slim (8-bit, Cityscapes), true masks"
+    title: ClassVar[str] = "CamVid street scenes (PNG files), DeepLab v3 EdgeTPU-slim (8-bit, Cityscapes), true masks"
 
     def keys(self) -> Sequence[str]:
         return sorted(path.stem for path in (self.data / _CAMVID / "images").glob("*.png"))

@@ -48,7 +48,7 @@ class Tagging:
     kind: ClassVar[Kind] = "sound"
     score_name: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
-    title: ClassVar[str] = "ESC-10 sounds (44.1 kHz), YAMNet, best of the ten classes"
+    title: ClassVar[str] = "ESC-10 sounds (Ogg Vorbis files, 44.1 kHz), YAMNet, best of the ten classes"
 
     def keys(self) -> Sequence[str]:
         return sorted(f"{path.parent.name}/{path.name}" for path in (self.data / _FOLDER).glob("*/*.ogg"))

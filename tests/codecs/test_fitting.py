@@ -1,5 +1,6 @@
 """Fitted models: saved and read back exactly, refused when damaged, and their tables near the best there are."""
 
+import contextlib
 import json
 import struct
 from functools import cache
@@ -125,7 +126,7 @@ def test_fit_to_degenerate_pictures_codes_them(images: list[Image], tmp_path: Pa
 
 
 def test_fit_to_nothing_is_refused() -> None:
-    with pytest.raises(CodecError, match="nothing|no "):
+    with pytest.raises(CodecError, match="there is no"):
         fit([], "m")
 
 
@@ -168,15 +169,13 @@ def test_flipped_bit_in_the_text_is_refused_or_harmless(path: Path) -> None:
     data = path.read_bytes()
     (header_bytes,) = struct.unpack("<Q", data[:8])
     for position in range(8 * (8 + header_bytes)):
-        if position % 5:
+        if position % 11:
             continue
         flipped = bytearray(data)
         flipped[position // 8] ^= 1 << position % 8
         path.write_bytes(flipped)
-        try:
+        with contextlib.suppress(WeightsError):
             assert Model.load(path).fingerprint == fitted().fingerprint
-        except WeightsError:
-            pass
 
 
 @pytest.mark.parametrize("missing", ["tables", "analysis.1", "synthesis.2", "shrink", "ring_weights", "scale_codes"])

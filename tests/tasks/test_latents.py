@@ -48,7 +48,7 @@ def packed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("channels", [1, 3, 12, 40, 192])
 def test_items_are_the_first_channels_of_the_latents(folder: Path, packed: Path, channels: int) -> None:
-    dataset = LatentDataset(packed, channels=channels, split="test", normalize=False)
+    dataset = LatentDataset(packed, channels=channels, split="test", scaling="none")
     assert (len(dataset), dataset.shape, dataset.classes) == (4, (channels, 8, 8), ("dark", "light"))
     tensor, label = dataset[3]
     latent = Sandwich(quality=70).analyze(read_signal(folder / "test/light/1.png", "image", Framing()))
@@ -58,10 +58,20 @@ def test_items_are_the_first_channels_of_the_latents(folder: Path, packed: Path,
 
 
 def test_channels_have_mean_0_and_deviation_1_over_the_training_split(packed: Path) -> None:
-    dataset = LatentDataset(packed, channels=12, split="train")
+    dataset = LatentDataset(packed, channels=12, split="train", scaling="channel")
     stacked = np.stack([dataset.array(i)[0] for i in range(len(dataset))]).astype(np.float64)
     np.testing.assert_allclose(stacked.mean((0, 2, 3)), 0, atol=1e-4)
     np.testing.assert_allclose(stacked.std((0, 2, 3)), 1, rtol=1e-3)
+
+
+def test_common_scaling_is_one_factor(packed: Path) -> None:
+    scaled, units = (LatentDataset(packed, channels=12, split="train", scaling=s) for s in ("common", "none"))
+    stacked = np.stack([scaled.array(i)[0] for i in range(len(scaled))]).astype(np.float64)
+    np.testing.assert_allclose(stacked.mean((0, 2, 3)), 0, atol=1e-4)
+    assert stacked.var((0, 2, 3)).mean() == pytest.approx(1, rel=1e-3)
+    in_units = np.stack([units.array(i)[0] for i in range(len(units))]).astype(np.float64)
+    ratios = stacked.std((0, 2, 3)) / in_units.std((0, 2, 3))
+    np.testing.assert_allclose(ratios, ratios[0], rtol=1e-4)
 
 
 def test_a_channel_that_is_always_zero_stays_zero(tmp_path: Path) -> None:
@@ -100,6 +110,8 @@ def test_bad_arguments_are_sentences(packed: Path, tmp_path: Path) -> None:
         LatentDataset(packed, split="val")
     with pytest.raises(CodecError, match=r"channels is 193; allowed is 1 to the 192"):
         LatentDataset(packed, channels=193)
+    with pytest.raises(CodecError, match="scaling is 'half'"):
+        LatentDataset(packed, scaling="half")  # type: ignore[arg-type]
     with pytest.raises(CodecError, match="laconic pack"):
         LatentDataset(tmp_path)
 

@@ -1,0 +1,91 @@
+"""The adapter for CompressAI, which is installed by hand: random weights prove the path, a saved state dict the weights."""
+
+from __future__ import annotations
+
+import importlib.util
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from laconic.codecs.checks import check_codec, sample_images
+from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError, WeightsError
+from laconic.codecs.external.compressai import CompressAI
+from laconic.codecs.media import Image
+from laconic.codecs.registry import make_codec
+from laconic.entropy.errors import BitstreamError, ChecksumError, TruncatedError
+
+INSTALLED = importlib.util.find_spec("compressai") is not None and importlib.util.find_spec("torch") is not None
+needs_compressai = pytest.mark.skipif(not INSTALLED, reason="compressai is not installed")
+PICTURE = Image(np.random.default_rng(0).integers(0, 256, (33, 70, 3), np.uint8))
+
+
+@needs_compressai
+def test_laws() -> None:
+    check_codec(make_codec("compressai"), sample_images(("RGB",))[-2:])
+
+
+@needs_compressai
+def test_every_byte_of_the_strings_is_in_the_file() -> None:
+    data = CompressAI("bmshj2018-hyperprior").encode(PICTURE)
+    (count,) = data[18:19]
+    assert count == 2
+    position = 19
+    for _ in range(count):
+        position += 4 + int.from_bytes(data[position : position + 4], "little")
+    assert position + 4 == len(data)
+
+
+@needs_compressai
+def test_weights_of_a_checkpoint_decide(tmp_path: Path) -> None:
+    import torch
+
+    from laconic.codecs.external.compressai import _network
+
+    weights = dict(_network("bmshj2018-factorized", 1, None).state_dict())
+    weights = {name: value * 3 if name.startswith("g_a") else value for name, value in weights.items()}
+    torch.save({"state_dict": weights}, tmp_path / "checkpoint.pth")
+    codec = CompressAI(checkpoint=str(tmp_path / "checkpoint.pth"))
+    data = codec.encode(PICTURE)
+    assert data != CompressAI().encode(PICTURE)
+    assert codec.decode(data).samples.shape == PICTURE.samples.shape
+
+
+@needs_compressai
+def test_checkpoints_that_are_none_are_refused(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.pth"
+    bad.write_bytes(b"no pickle")
+    for path in (bad, tmp_path / "absent.pth"):
+        with pytest.raises(WeightsError, match=r"\.pth"):
+            CompressAI(checkpoint=str(path)).encode(PICTURE)
+
+
+def test_damage_is_found_before_the_native_decoder_sees_it() -> None:
+    content = b"CAI1" + bytes([0, 1]) + (33).to_bytes(4, "little") + (70).to_bytes(4, "little") + bytes([1, 0, 2, 0, 0])
+    data = content + zlib.crc32(content).to_bytes(4, "little")
+    with pytest.raises(TruncatedError):
+        CompressAI().decode(data[:10])
+    with pytest.raises(ChecksumError):
+        CompressAI().decode(data[:-1] + bytes([data[-1] ^ 1]))
+    with pytest.raises(BitstreamError, match="of bmshj2018-factorized at quality 1, not mbt2018 at 1"):
+        CompressAI("mbt2018").decode(data)
+
+
+@pytest.mark.parametrize("options", [{"model": "hific"}, {"quality": 9}])
+def test_values_outside_are_refused(options: dict[str, object]) -> None:
+    with pytest.raises(CodecError):
+        CompressAI(**options)  # type: ignore[arg-type]
+
+
+def test_grey_is_refused() -> None:
+    with pytest.raises(UnsupportedSignalError):
+        CompressAI().encode(Image(np.zeros((4, 4, 1), np.uint8)))
+
+
+@pytest.mark.skipif(
+    INSTALLED or importlib.util.find_spec("torch") is None, reason="compressai is installed, or no torch"
+)
+def test_absent_package_is_one_sentence() -> None:
+    with pytest.raises(MissingDependencyError, match="pip install --no-deps compressai"):
+        CompressAI().encode(PICTURE)

@@ -1,0 +1,195 @@
+"""The tasks on a few samples of the staged data and with the frozen models, where these are at hand."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from laconic.codecs.errors import CodecError, WeightsError
+from laconic.codecs.files import read_image
+from laconic.codecs.media import Audio, Image
+from laconic.tasks.mpq import Task, evaluate, make_tasks, summarize
+from laconic.tasks.mpq.litert import run_model
+from laconic.tasks.mpq.segmentation import mean_iou, overlap_counts, segment
+from laconic.tasks.mpq.sounds import mono_at
+from laconic.tasks.mpq.speech import bigram_model, edit_distance
+
+DATA = Path(__file__).parents[2].parent / "shared" / "data"
+MODELS = DATA / "models"
+
+
+def needs(*modules: str) -> Any:
+    absent = [name for name in modules if importlib.util.find_spec(name) is None]
+    reason = f"{', '.join(absent)} not installed" if absent else f"no data at {DATA}"
+    return pytest.mark.skipif(bool(absent) or not DATA.is_dir(), reason=reason)
+
+
+def task(name: str) -> Task[Any]:
+    return make_tasks([name], DATA, MODELS)[0]
+
+
+def uncompressed(name: str, limit: int | None, path: Path) -> float:
+    rows = evaluate([task(name)], [], path / "rows.jsonl", limit=limit)
+    return summarize(task(name), [], rows).anchor.score
+
+
+@needs("ai_edge_litert")
+def test_imagenet_uncompressed(tmp_path: Path) -> None:
+    assert len(task("imagenet").keys()) == 150
+    assert uncompressed("imagenet", None, tmp_path) == pytest.approx(0.86)
+
+
+@needs("ai_edge_litert")
+def test_imagenet_answers_with_a_name() -> None:
+    first = task("imagenet").keys()[0]
+    sample = task("imagenet").sample(first)
+    assert task("imagenet").judge(sample, sample.signal).answer == "tench, Tinca tinca"
+    assert task("imagenet").judge(sample, Image(np.zeros_like(sample.signal.samples))).counts == (0.0, 1.0)
+
+
+@needs("ai_edge_litert")
+def test_segmentation_uncompressed(tmp_path: Path) -> None:
+    assert uncompressed("segmentation", None, tmp_path) == pytest.approx(0.528, abs=0.005)
+
+
+@needs("ai_edge_litert")
+@pytest.mark.parametrize(
+    ("picture", "model", "agreement"),
+    [
+        ("bird", "deeplabv3_mnv2_pascal_quant.tflite", 0.979),
+        ("cityscapes", "deeplab_mobilenet_edgetpu_slim_cityscapes_quant.tflite", 0.921),
+    ],
+)
+def test_segmenter_agrees_with_the_masks_published_with_it(picture: str, model: str, agreement: float) -> None:
+    folder = MODELS / "segmentation_tflite"
+    found = segment(folder / model, read_image(folder / f"{picture}_segmentation.bmp"))
+    mask = np.asarray(read_image(folder / f"{picture}_segmentation_mask.bmp"))
+    assert np.mean(found == mask) == pytest.approx(agreement, abs=0.003)
+
+
+@needs("ai_edge_litert")
+def test_mask_agrees_with_itself(tmp_path: Path) -> None:
+    assert uncompressed("mask-agreement", 2, tmp_path) == 1.0
+
+
+@needs("ai_edge_litert", "scipy")
+def test_tagging_uncompressed(tmp_path: Path) -> None:
+    assert len(task("tagging").keys()) == 40
+    assert uncompressed("tagging", None, tmp_path) == pytest.approx(0.8)
+
+
+@needs("pocketsphinx")
+def test_speech_uncompressed_in_any_order() -> None:
+    speech = task("speech")
+    samples = [speech.sample(key) for key in list(speech.keys())[:3]]
+    answers = [speech.judge(sample, sample.signal) for sample in samples]
+    assert [speech.judge(sample, sample.signal) for sample in reversed(samples)] == answers[::-1]
+    assert speech.aggregate(np.sum([answer.counts for answer in answers], axis=0)) < 0.5
+
+
+@needs("ai_edge_litert")
+def test_broken_model_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"no model")
+    with pytest.raises(WeightsError, match=r"model\.tflite is no TensorFlow Lite model"):
+        run_model(path, np.zeros(1))
+
+
+def test_unknown_task_and_absent_data_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CodecError, match="task 'imagnet' is unknown"):
+        make_tasks(["imagnet"], tmp_path, tmp_path)
+    with pytest.raises(CodecError, match="imagenet finds no samples below"):
+        make_tasks(["imagenet"], tmp_path, tmp_path)
+
+
+def test_overlap_by_hand() -> None:
+    truth = np.array([[0, 0, 1], [1, 1, 9]])  # 9 is void
+    found = np.array([[0, 1, 1], [1, 0, 0]])
+    counts = overlap_counts(truth, found, 3)
+    assert counts == (3, 5, 1, 2, 0, 3, 4, 0)
+    assert float(mean_iou(np.array(counts))) == pytest.approx((1 / 3 + 2 / 4) / 2)
+
+
+def test_mean_iou_of_several_sums_at_once() -> None:
+    totals = np.array([[1, 2, 1, 0, 2, 0], [2, 2, 1, 1, 1, 1]], float)
+    assert mean_iou(totals) == pytest.approx([0.5, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "errors"), [("", "", 0), ("a", "", 1), ("", "a b", 2), ("a b c", "a c", 1), ("a b", "b a", 2)]
+)
+def test_edit_distance(said: str, heard: str, errors: int) -> None:
+    assert edit_distance(said.split(), heard.split()) == errors
+
+
+def test_bigram_probabilities_sum_to_one() -> None:
+    words = ["A", "B", "C"]
+    text = bigram_model([["A", "B"], ["A", "A", "B"], ["B"]], words)
+    singles, pairs = text.split("\\1-grams:\n")[1].split("\n\n\\2-grams:\n")
+    unigram = {entry.split()[1]: float(entry.split()[0]) for entry in singles.splitlines()}
+    backoff = {entry.split()[1]: float(entry.split()[2]) for entry in singles.splitlines() if len(entry.split()) > 2}
+    bigram = {tuple(entry.split()[1:]): float(entry.split()[0]) for entry in pairs.splitlines() if entry[:1] == "-"}
+    for first in ("A", "B"):
+        total = sum(
+            10 ** bigram[first, word] if (first, word) in bigram else 10 ** (backoff[first] + unigram[word])
+            for word in (*words, "</s>")
+        )
+        assert total == pytest.approx(1, abs=1e-3)
+
+
+@needs("scipy")
+def test_resampling_keeps_a_tone() -> None:
+    seconds = np.arange(44_100) / 44_100
+    tone = Audio(np.sin(2 * np.pi * 440 * seconds).astype(np.float32)[None].repeat(2, axis=0), 44_100)
+    found = mono_at(tone, 16_000)
+    expected = np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000)
+    assert found.shape == (16_000,)
+    assert np.abs(found - expected)[500:-500].max() < 0.01
+
+
+@needs("ai_edge_litert")
+def test_command_writes_a_report_and_goes_on(tmp_path: Path) -> None:
+    from laconic.tasks.cli import app
+
+    options = [
+        "--codecs",
+        "jpeg:quality=5|90",
+        "--codecs",
+        "sandwich",
+        "--points",
+        "20",
+        "--data",
+        str(DATA),
+        "-j",
+        "1",
+    ]
+    command = ["evaluate", "--tasks", "imagenet", "-o", str(tmp_path / "report"), "--limit", "2", *options]
+    first = CliRunner().invoke(app, command)
+    assert first.exit_code == 0, first.output
+    assert "imagenet: jpeg: " in first.output
+    pages = {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()}
+    assert sorted(pages) == ["report.html", "report.md", "rows.jsonl", "summary.jsonl"]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    assert pages == {path.name: path.read_bytes() for path in (tmp_path / "report").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--codecs", "jpg", "--tasks", ""], "codec 'jpg' is unknown"),
+        (["--codecs", "jpeg", "--tasks", "no"], "task 'no' is unknown"),
+        (["--codecs", "jpeg", "--tasks", "", "--points", "a"], "--points a is no list of whole numbers"),
+    ],
+)
+def test_wrong_names_are_wrong_usage(tmp_path: Path, options: list[str], sentence: str) -> None:
+    from laconic.tasks.cli import app
+
+    result = CliRunner().invoke(app, ["evaluate", "--data", str(tmp_path), "-o", str(tmp_path / "report"), *options])
+    assert result.exit_code == 2
+    assert sentence in " ".join(result.output.split())
+    assert "Traceback" not in result.output
