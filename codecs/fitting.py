@@ -376,6 +376,8 @@ class _NormalEquations:
     def solve(self) -> Floats:
         """By coordinate descent."""
         n = len(self._moment)
+        if not self._gram.any():
+            return np.zeros(n)  # nothing but silence
         gram = self._gram + 1e-3 * np.trace(self._gram) / max(n, 1) * np.eye(n)
         weights = np.zeros(n)
         for _ in range(100):

@@ -62,7 +62,7 @@ class Model:
         pairs = zip(self.analysis, self.synthesis, strict=True)
         if any(a.shape != (len(a), len(a)) or a.shape != s.shape for a, s in pairs):
             raise WeightsError(f"model {self.name} has analysis and synthesis blocks of different shape")
-        if self.group_ends[-1] != d or any(a >= b for a, b in pairwise((0, *self.group_ends))):
+        if not self.group_ends or self.group_ends[-1] != d or any(a >= b for a, b in pairwise((0, *self.group_ends))):
             raise WeightsError(f"model {self.name} has groups {self.group_ends}; they must ascend to {d}")
         if not 0 < self.rounding <= 0.5:
             raise WeightsError(f"model {self.name} rounds by {self.rounding}; allowed is above 0 to 0.5")
@@ -133,7 +133,7 @@ class Model:
             model = _from_parts(arrays, metadata)
         except FileNotFoundError as err:
             raise WeightsError(f"model file {path} does not exist") from err
-        except (SafetensorError, BitstreamError, KeyError, ValueError, TypeError, OSError) as err:
+        except (SafetensorError, BitstreamError, KeyError, ValueError, TypeError, RecursionError, OSError) as err:
             raise WeightsError(f"model file {path} is not a laconic model: {err}") from err
         if model.fingerprint.hex() != metadata.get("fingerprint"):
             raise WeightsError(f"model file {path} does not match its fingerprint; copy it again")

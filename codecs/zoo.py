@@ -32,9 +32,10 @@ class ModelEntry:
         return int(json.loads(self.card["config"])["num_planes"])
 
 
-def shipped_models() -> list[ModelEntry]:
+@lru_cache(maxsize=1)
+def shipped_models() -> tuple[ModelEntry, ...]:
     """The models that come with the package, by name."""
-    return [read_entry(path) for path in sorted(_FOLDER.glob("*.safetensors"))]
+    return tuple(read_entry(path) for path in sorted(_FOLDER.glob("*.safetensors")))
 
 
 def read_entry(path: Path | str) -> ModelEntry:
@@ -47,7 +48,7 @@ def read_entry(path: Path | str) -> ModelEntry:
                 raise ValueError(f"its header claims {length} bytes")
             card = json.loads(file.read(length))["__metadata__"]
         return ModelEntry(card["name"], bytes.fromhex(card["fingerprint"]), path, card)
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as err:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as err:
         raise WeightsError(f"{path} is not a laconic model file: {err}") from err
 
 

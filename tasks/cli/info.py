@@ -70,7 +70,7 @@ def _form(header: Header) -> dict[str, object]:
 def _entry_of(fingerprint: bytes, model: str | None) -> ModelEntry | None:
     from laconic.codecs.zoo import read_entry, shipped_models
 
-    entries = shipped_models()
+    entries = list(shipped_models())
     if model is not None and model not in [entry.name for entry in entries]:
         entries.append(read_entry(model))
     return next((entry for entry in entries if entry.fingerprint == fingerprint), None)
