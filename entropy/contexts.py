@@ -90,7 +90,11 @@ class ContextModel:
 
     def lookup(self, step_code: int) -> NDArray[np.uint8]:
         """Table of every channel and bucket at one step: (d, 32)."""
-        context = self.context_codes[step_code // STEPS_PER_BAND].astype(np.int64)
+        # Codes are those of the middle of a band; between two middles they run linearly.
+        band, phase = divmod(step_code - STEPS_PER_BAND // 2, STEPS_PER_BAND)
+        below = self.context_codes[max(band, 0)].astype(np.int64)
+        above = self.context_codes[min(band + 1, NUM_STEP_BANDS - 1)].astype(np.int64)
+        context = ((STEPS_PER_BAND - phase) * below + phase * above + STEPS_PER_BAND // 2) // STEPS_PER_BAND
         return self.tables_of_codes(self.channel_codes[:, None] + context, step_code)
 
     def tables_of_codes(self, codes: NDArray[np.integer[Any]], step_code: int) -> NDArray[np.uint8]:

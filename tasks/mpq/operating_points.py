@@ -41,7 +41,7 @@ class OperatingPoint:
 
     @property
     def key(self) -> str:
-        """What tells its rows apart: every option, also those left at their defaults."""
+        """What tells its rows apart: the codec as Python text."""
         return repr(self.codec)
 
 

@@ -408,8 +408,10 @@ def bucket(activity: int) -> int:
 
 def tables_of_channel(model: Model, c: int, step_code: int) -> list[Table]:
     """The table of each of the 32 buckets."""
-    at = (step_code // 8 * model.num_channels + c) * 32
-    codes = [model.channel_code[c] - step_code + code for code in model.context_code[at : at + 32]]
+    band, f = divmod(step_code - 4, 8)
+    lo, hi = ((b * model.num_channels + c) * 32 for b in (max(band, 0), min(band + 1, 31)))
+    pairs = zip(model.context_code[lo : lo + 32], model.context_code[hi : hi + 32], strict=True)
+    codes = [model.channel_code[c] - step_code + ((8 - f) * below + f * above + 4) // 8 for below, above in pairs]
     return [model.tables[min(max(code // 2, 0), len(model.tables) - 1)] for code in codes]
 
 

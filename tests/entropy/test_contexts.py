@@ -168,7 +168,10 @@ def test_tables_of_a_pass_follow_the_rule(step_code: int) -> None:
         buckets = slow_buckets(coded, m.own_weights[number, :lo], m.ring_weights[number, :lo])
         for c in range(lo, hi):
             for place in np.ndindex(6, 5):
-                code = int(m.channel_codes[c]) - step_code + int(m.context_codes[step_code // 8, c, buckets[place]])
+                band, phase = divmod(step_code - 4, 8)
+                below, above = (int(m.context_codes[b, c, buckets[place]]) for b in (max(band, 0), min(band + 1, 31)))
+                context = ((8 - phase) * below + phase * above + 4) // 8
+                code = int(m.channel_codes[c]) - step_code + context
                 assert indices[(c - lo, *place)] == min(max(code // 2, 0), 3)
 
 
