@@ -40,9 +40,10 @@ class TrainOptions:
 
     `arm`: "latents" of a packed folder; of a plain folder "small" pictures in as many tokens of as few numbers, or full
     pictures in big "patches". `channels`, `scaling`: of the latents, see `LatentDataset`. `size`,
-    `sample_rate_hz`, `seconds`: as in packing, for plain folders. `val_fraction` of the training split is held out by the seed where there is no "val" split. `max_shift`:
-    random shift in tokens, `mixup`: the parameter of its Beta distribution, 0 for none; the same for all arms (flips are
-    left out: a flipped picture has other latents than flipped latents). Raises `CodecError` for values outside.
+    `sample_rate_hz`, `seconds`: as in packing, for plain folders. `val_fraction` of the training split is held out by
+    the seed where there is no "val" split. `max_shift`: random shift in tokens, `mixup`: the parameter of its Beta
+    distribution, 0 for none; the same for all arms (flips are left out: a flipped picture has other latents than
+    flipped latents). Raises `CodecError` for values outside.
     """
 
     arm: Arm = "latents"

@@ -4,8 +4,9 @@
 
 Timed in processor time of one thread, so that neighbours on the machine count little; files in the page cache, the whole
 training split per pass, the readers taking turns: from a sample's number to a float32 tensor. JPEG is the folder's own
-files through Pillow (decode, crop, resize to the size, tensor), also with the decoder's reduction by powers of two (`draft`), and the same pictures stored as JPEG at that size
-already. Not timed: packing, making batches, any training.
+files through Pillow (decode, crop, resize to the size, tensor), also with the decoder's reduction by powers of two
+(`draft`), and the same pictures stored as JPEG at that size already. Not timed: packing, making batches, any
+training.
 """
 
 from __future__ import annotations
