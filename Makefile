@@ -12,6 +12,8 @@ SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
+	test -e $(VENV)/developer || $(INSTALL) '.[torch]'
+	$(BIN)/python tasks/examples/demo_learning.py
 
 test: $(VENV)/developer lint
 	$(BIN)/python -m pytest

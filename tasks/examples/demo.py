@@ -1,40 +1,50 @@
-"""The main job on a real photograph: encode at three qualities, decode, compare with JPEG at equal bytes.
+"""The first use on real data: a photograph and a sound as files. Needs the core only.
 
-    python tasks/examples/demo.py [PICTURE] [FOLDER]
+    python tasks/examples/demo.py [FOLDER]
 
-Writes the files and `side_by_side.png` to FOLDER (demo_output): on top the original, then for each quality ours on the
-left and on the right the JPEG that is not smaller.
+Writes to FOLDER (demo_output): encoded files, `side_by_side.png` (each quality beside the JPEG of equal bytes) and the
+decoded sound.
 """
 
 import io
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
-from laconic.codecs import decode, encode
+from laconic.codecs import Sandwich, decode, encode
 from laconic.codecs import open as open_picture
+from laconic.codecs.external.mp3 import Mp3
+from laconic.codecs.files import read_sound, signal_bytes
+from laconic.codecs.media import Audio
 from laconic.tasks.distortion import psnr
-from laconic.tasks.rate import bits_per_pixel
+from laconic.tasks.rate import bits_per_pixel, kilobits_per_second
+from laconic.tasks.sound_distortion import snr_db
 
+DATA = Path(__file__).parents[2] / "tests" / "data"
 QUALITIES = (30, 50, 70)
 CAPTION_HEIGHT = 18
 Row = tuple[tuple[str, np.ndarray], ...]
 
 
 def main() -> None:
-    default = Path(__file__).parents[2] / "tests" / "data" / "kodim23_crop.png"
-    path = Path(sys.argv[1]) if len(sys.argv) > 1 else default
-    folder = Path(sys.argv[2] if len(sys.argv) > 2 else "demo_output")
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo_output")
     folder.mkdir(parents=True, exist_ok=True)
+    show_photograph(DATA / "kodim23_crop.png", folder)
+    show_sound(DATA / "ljspeech_excerpt.flac", folder)
+
+
+def show_photograph(path: Path, folder: Path) -> None:
+    """Encode at three qualities, decode, compare with JPEG at equal bytes."""
     picture = open_picture(path)
     encode(picture)  # loads the model, so that the times below are those of a running program
-    print(f"{path.name}: {picture.width}x{picture.height}")
+    print(f"1. A photograph: {path.name}, {picture.width}x{picture.height}")
     print("quality   bytes    bpp  PSNR dB  encode ms  decode ms   JPEG at equal bytes")
-    rows: list[Row] = []
+    rows: list[Row] = [((f"original: {path.stat().st_size} bytes", np.asarray(picture)),)]
     for quality in QUALITIES:
         start = time.perf_counter()
         data = encode(picture, quality=quality)
@@ -48,15 +58,25 @@ def main() -> None:
             f"{quality:7d} {len(data):7d} {bits_per_pixel(data, (picture.height, picture.width)):6.3f} {ours:8.2f} "
             f"{1e3 * (encoded - start):10.1f} {1e3 * (decoded - encoded):10.1f}   {jpeg_bytes} bytes, {theirs:.2f} dB"
         )
-        rows.append(
-            (
-                (f"laconic q{quality}: {len(data)} bytes, {ours:.2f} dB", np.asarray(shown)),
-                (f"JPEG: {jpeg_bytes} bytes, {theirs:.2f} dB", jpeg),
-            )
-        )
-    rows.insert(0, ((f"original: {path.stat().st_size} bytes", np.asarray(picture)),))
+        caption = f"laconic q{quality}: {len(data)} bytes, {ours:.2f} dB"
+        rows.append(((caption, np.asarray(shown)), (f"JPEG: {jpeg_bytes} bytes, {theirs:.2f} dB", jpeg)))
     sheet(rows).save(folder / "side_by_side.png")
-    print(f"files and {folder / 'side_by_side.png'} written")
+    print(f"   look at {folder / 'side_by_side.png'}\n")
+
+
+def show_sound(path: Path, folder: Path) -> None:
+    """Encode speech at three qualities, beside MP3."""
+    sound = read_sound(path)
+    print(f"2. A sound: {path.name}, {sound.duration_seconds:.1f} s at {sound.sample_rate} Hz")
+    for codec in (*(Sandwich(quality=q) for q in QUALITIES), Mp3(compression_level=0.9), Mp3(compression_level=0.5)):
+        data = codec.encode(sound)
+        decoded = codec.decode(data)
+        assert isinstance(decoded, Audio)
+        rate, quality_db = kilobits_per_second(data, sound.duration_seconds), snr_db(sound, decoded)
+        print(f"   {type(codec).__name__:8} {len(data):6d} bytes {rate:6.1f} kbit/s  SNR {quality_db:5.1f} dB")
+        if codec == Sandwich(quality=QUALITIES[1]):
+            (folder / "speech.wav").write_bytes(signal_bytes(decoded, ".wav"))
+    print(f"   listen to {folder / 'speech.wav'} (quality {QUALITIES[1]})\n")
 
 
 def jpeg_of_size(picture: PillowImage.Image, num_bytes: int) -> tuple[np.ndarray, int]:
@@ -69,7 +89,7 @@ def jpeg_of_size(picture: PillowImage.Image, num_bytes: int) -> tuple[np.ndarray
     return np.asarray(PillowImage.open(file)), file.tell()
 
 
-def sheet(rows: list[Row]) -> PillowImage.Image:
+def sheet(rows: Sequence[Row]) -> PillowImage.Image:
     """Captioned pictures in rows."""
     height, width = rows[0][0][1].shape[:2]
     out = PillowImage.new("RGB", (2 * width, len(rows) * (height + CAPTION_HEIGHT)), "white")

@@ -3,6 +3,7 @@
 In process where that shows the same, as a process of its own where streams, signals or limits matter.
 """
 
+import functools
 import io
 import json
 import os
@@ -568,7 +569,10 @@ def test_interrupt_exits_with_130_and_leaves_whole_files(data, tmp_path):
     for number in range(300):
         (tmp_path / f"{number}.png").symlink_to(PICTURE)
     command = [*COMMAND, "encode", tmp_path, "-o", tmp_path / "out"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+    # A background job inherits an ignored SIGINT; a command at a terminal does not.
+    heeding = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, preexec_fn=heeding, **pipes) as running:
         running.stdout.readline()  # it has begun
         running.send_signal(signal.SIGINT)
         _, errors = running.communicate()
