@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -310,38 +310,45 @@ class _Statistics:
         """Channel codes, and what every step band and bucket adds to them."""
         d = self._pass_ends[-1]
         target = np.empty((NUM_STEP_BANDS, d, NUM_BUCKETS))
-        self._histograms = np.zeros((NUM_TABLES, _COUNTED + 1))
-        kept = []
         for band in _FITTED_BANDS:
-            sums, counts, keyed = self._bucket_statistics(self._coded(band))
+            sums, counts = self._bucket_sums(self._coded(band))
             target[band] = self._codes_of_means(_smoothed_means(sums, counts, self._pass_ends)) + _centre(band)
-            kept.append((band, keyed))
         target[: _FITTED_BANDS[0]] = target[_FITTED_BANDS[0]]
         target[_FITTED_BANDS[-1] + 1 :] = target[_FITTED_BANDS[-1]]
-        channel = np.round(target[_WEIGHT_BANDS[0], :, 0]).astype(np.int16)
-        channel[:] = np.round(np.median(target[list(_WEIGHT_BANDS)].mean(2), axis=0))
-        context = np.clip(np.round(target - channel[:, None]), -128, 127).astype(np.int8)
-        for band, histogram in kept:
-            codes = channel[:, None] - _centre(band) + context[band].astype(np.int64)
-            tables = np.clip(codes // CODES_PER_TABLE, 0, NUM_TABLES - 1)
-            np.add.at(self._histograms, tables.reshape(-1), histogram.reshape(-1, _COUNTED + 1))
-        return channel, context
+        channel = np.round(np.median(target[list(_WEIGHT_BANDS)].mean(2), axis=0)).astype(np.int16)
+        return channel, np.clip(np.round(target - channel[:, None]), -128, 127).astype(np.int8)
 
-    def _bucket_statistics(self, coded: Sequence[NDArray[np.int32]]) -> tuple[Floats, Floats, NDArray[np.float32]]:
-        """Sum of magnitudes, counts, and histograms of magnitudes, by channel and bucket."""
-        d = self._pass_ends[-1]
-        magnitudes = np.concatenate([np.abs(q).reshape(d, -1) for q in coded], 1)
-        histogram = np.zeros((d, NUM_BUCKETS, _COUNTED + 1), np.float32)
+    def _bucket_sums(self, coded: Sequence[NDArray[np.int32]]) -> tuple[Floats, Floats]:
+        """Sum of magnitudes, and number of symbols, by channel and bucket."""
+        sums, counts = np.zeros((2, self._pass_ends[-1], NUM_BUCKETS))
+        for c, magnitudes, buckets in self._by_channel(coded):
+            sums[c] = np.bincount(buckets, magnitudes, NUM_BUCKETS)
+            counts[c] = np.bincount(buckets, minlength=NUM_BUCKETS)
+        return sums, counts
+
+    def _table_histograms(self) -> Floats:
+        """Number of symbols by table and magnitude, over all steps."""
+        total = np.zeros(NUM_TABLES * (_COUNTED + 1))
+        for band in _FITTED_BANDS:
+            codes = self._channel_codes[:, None] - _centre(band) + self._context_codes[band].astype(np.int64)
+            tables = np.clip(codes // CODES_PER_TABLE, 0, NUM_TABLES - 1)
+            for c, magnitudes, buckets in self._by_channel(self._coded(band)):
+                keys = tables[c][buckets] * (_COUNTED + 1) + magnitudes
+                total += np.bincount(keys, minlength=total.size)
+        return total.reshape(NUM_TABLES, _COUNTED + 1)
+
+    def _by_channel(
+        self, coded: Sequence[NDArray[np.int32]]
+    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
+        """(channel, magnitudes up to the largest counted, buckets) of all symbols."""
         lo = 0
         for k, hi in enumerate(self._pass_ends):
             own, ring = self._own[k, :lo], self._ring[k, :lo]
             buckets = np.concatenate([buckets_of(q, own, ring).reshape(-1) for q in coded]).astype(np.int64)
             for c in range(lo, hi):
-                keys = buckets * (_COUNTED + 1) + np.minimum(magnitudes[c], _COUNTED)
-                histogram[c] = np.bincount(keys, minlength=NUM_BUCKETS * (_COUNTED + 1)).reshape(NUM_BUCKETS, -1)
+                magnitudes = np.concatenate([np.abs(q[c]).reshape(-1) for q in coded]).astype(np.int64)
+                yield c, np.minimum(magnitudes, _COUNTED), buckets
             lo = hi
-        counts = histogram.sum(2, dtype=np.float64)
-        return histogram @ np.arange(_COUNTED + 1.0), counts, histogram
 
     def _codes_of_means(self, means: Floats) -> Floats:
         """Code of scale / step whose Laplace symbols have these mean magnitudes."""
@@ -352,8 +359,8 @@ class _Statistics:
         magnitudes = np.arange(_COUNTED + 1)
         values = np.concatenate([-magnitudes[:0:-1], magnitudes])
         tables = []
-        for t in range(NUM_TABLES):
-            counts = self._histograms[t] + _PRIOR_SYMBOLS * _laplace_magnitudes(_scale_of_table(t), self._rounding)
+        for t, seen in enumerate(self._table_histograms()):
+            counts = seen + _PRIOR_SYMBOLS * _laplace_magnitudes(_scale_of_table(t), self._rounding)
             half = counts[1:] / 2
             tables.append(table_of_counts(values, np.concatenate([half[::-1], counts[:1], half])))
         return TableSet(tuple(tables))

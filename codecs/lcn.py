@@ -224,6 +224,7 @@ class _Reader:
         if channels is not None and not 1 <= channels <= stored:
             raise CodecError(f"channels is {channels}; allowed is 1 to the {stored} that the file stores")
         self._wanted = stored if channels is None else channels
+        self._is_part = channels is not None
         self._with_alpha = header.has_alpha and channels is None
         self._bounds = group_bounds(model, stored, whole=Flag.WHOLE in header.flags)
         form = _form_of(header)
@@ -265,7 +266,9 @@ class _Reader:
         num_tiles = prod(-(-n // side) for n in self._grid) if self._header.tile_log2 else 1
         if num_tiles > 1 and self._joined:
             raise CorruptStreamError(f"the file has {num_tiles} tiles in a layout for one")
-        num_segments = num_tiles * (num_groups + self._header.has_alpha) if self._grid[1] else 0
+        # Whoever wants few channels may hold the head of the file only.
+        wanted_groups = 1 if self._is_part else num_groups + self._header.has_alpha
+        num_segments = num_tiles * wanted_groups if self._grid[1] else 0
         remaining = self._source.remaining()
         if num_tiles > _MAX_TILES or (
             remaining is not None and not self._allow_partial and num_segments * (1 if self._joined else 2) > remaining
@@ -283,7 +286,8 @@ class _Reader:
         remaining = self._source.remaining()
         if len(index) != len(self._order) + len(self._tiles) * self._header.has_alpha or starts[-1] >= 1 << 63:
             raise CorruptStreamError(f"the index lists {len(index)} segments, the layout has another number")
-        if remaining is not None and not self._allow_partial and starts[-1] - starts[0] > remaining:
+        may_be_cut = self._allow_partial or self._is_part
+        if remaining is not None and not may_be_cut and starts[-1] - starts[0] > remaining:
             raise TruncatedError(f"the index lists {starts[-1] - starts[0]} bytes, the file has {remaining} left")
         return starts
 

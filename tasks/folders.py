@@ -6,6 +6,7 @@ run and every machine sees the same. `read_signal` reads one file as a picture o
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -221,9 +222,11 @@ def _read_picture(path: Path | str, size: int | None, model: str | None) -> Imag
 def _read_sound(path: Path | str, framing: Framing, model: str | None) -> Audio:
     sound = read_sound(path, model=model)
     samples = sound.samples.mean(axis=0, dtype=np.float32)
+    if framing.seconds is not None:  # what comes later cannot matter
+        samples = samples[: math.ceil(framing.seconds * sound.sample_rate)]
     rate = framing.sample_rate_hz or sound.sample_rate
     if rate != sound.sample_rate:
-        samples = resampled(samples, round(len(samples) * rate / sound.sample_rate))
+        samples = resampled(samples, sound.sample_rate, rate)
     if framing.seconds is not None:
         length = round(framing.seconds * rate)
         if not 1 <= length <= _MAX_SOUND_SAMPLES:
@@ -232,11 +235,22 @@ def _read_sound(path: Path | str, framing: Framing, model: str | None) -> Audio:
     return Audio(np.ascontiguousarray(samples[None]), rate)
 
 
-def resampled(samples: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """The same sound in so many samples: its spectrum cut or extended, after a mirrored copy that joins the ends."""
-    if length == len(samples) or not len(samples):
-        return samples[:length]
-    mirrored = np.concatenate([samples, samples[::-1]]).astype(np.float64)
-    spectrum = np.fft.rfft(mirrored)[: length + 1]
-    out = np.fft.irfft(spectrum, 2 * length)[:length] * (length / len(samples))
-    return np.ascontiguousarray(out, np.float32)
+def resampled(samples: NDArray[np.float32], rate_hz: int, new_rate_hz: int) -> NDArray[np.float32]:
+    """The same sound at another rate: its spectrum cut or extended, after a mirrored copy that joins the ends."""
+    if rate_hz == new_rate_hz or not len(samples):
+        return samples
+    divisor = math.gcd(rate_hz, new_rate_hz)
+    block, new_block = rate_hz // divisor, new_rate_hz // divisor
+    # Lengths before and after are whole blocks, and a product of small factors, which the transform is fast for.
+    num_blocks = _smooth(-(-len(samples) // block))
+    held = np.pad(samples, (0, num_blocks * block - len(samples)), mode="edge")
+    length = num_blocks * new_block
+    spectrum = np.fft.rfft(np.concatenate([held, held[::-1]]).astype(np.float64))[: length + 1]
+    out = np.fft.irfft(spectrum, 2 * length) * (new_block / block)
+    return np.ascontiguousarray(out[: -(-len(samples) * new_block // block)], np.float32)
+
+
+def _smooth(count: int) -> int:
+    """The next power of two or three times a power of two."""
+    power = 1 << (count - 1).bit_length()
+    return power * 3 // 4 if power * 3 // 4 >= count else power

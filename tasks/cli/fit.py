@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shlex
 import sys
 import tempfile
@@ -77,12 +76,16 @@ def fit(
         raise typer.BadParameter(f"--output {output} is no name of a model file; allowed is *{_SUFFIX}")
     if output.exists() and not force:
         raise typer.BadParameter(f"--output {output} exists; pass --force to overwrite it")
+    import numpy as np
+
     from laconic.codecs.files import atomic_write
     from laconic.codecs.fitting import fit as fit_model
 
     paths = [s.path for s in jobs.find_sources(folders, lambda: _extensions(kind)).sources if s.path is not None]
-    random.Random(seed).shuffle(paths)
-    signals = _Signals(paths[:limit], kind, sound_channels if kind is Kind.sound else 3 if rgb else 1, seed)
+    order = np.random.default_rng(seed).permutation(len(paths))
+    signals = _Signals(
+        [paths[i] for i in order[:limit]], kind, sound_channels if kind is Kind.sound else 3 if rgb else 1, seed
+    )
     fit_options = FitChoice(tree, depth, blocks, passes, groups).options(kind)
     try:
         model = fit_model(signals, name or output.stem, fit_options)

@@ -97,6 +97,9 @@ def _results(jobs: Sequence[_Job], num_workers: int) -> Iterator[list[Row]]:
     if num_workers == 1 or len(jobs) < 2:
         yield from map(_run, jobs)
         return
+    # Each worker is one thread; linear algebra that takes all cores in each of them made a run four times slower.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
     # Forked copies of a process that has run torch or a native pool may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_die_with_parent) as pool:

@@ -378,3 +378,10 @@ def test_signal_is_left_alone() -> None:
     image = Image(samples.copy())
     Sandwich().encode(image)
     assert np.array_equal(image.samples, samples)
+
+
+def test_head_of_an_indexed_file_is_enough_for_few_channels() -> None:
+    picture = Image(np.random.default_rng(5).integers(0, 256, (200, 300, 3), np.uint8))
+    codec = Sandwich(quality=80, tile_log2=3)
+    data = codec.encode(picture)
+    assert np.array_equal(codec.unpack(data[: len(data) // 4], channels=3).values, codec.unpack(data).values[:3])

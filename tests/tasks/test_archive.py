@@ -252,10 +252,12 @@ def test_read_signal_turns_crops_and_drops_alpha(tmp_path: Path) -> None:
 def test_resampled_keeps_a_tone() -> None:
     t = np.arange(4000) / 16_000
     tone = np.sin(2 * np.pi * 440 * t).astype(np.float32)
-    halved = resampled(tone, 2000)
+    halved = resampled(tone, 16_000, 8_000)
+    assert halved.shape == (2000,)
     expected = np.sin(2 * np.pi * 440 * np.arange(2000) / 8_000)
     assert np.abs(halved[200:-200] - expected[200:-200]).max() < 0.1
-    assert np.abs(resampled(np.ones(100, np.float32), 37) - 1).max() < 1e-5
+    odd = resampled(np.ones(1001, np.float32), 44_100, 16_000)
+    assert odd.shape == (364,) and np.abs(odd - 1).max() < 1e-5
 
 
 @pytest.mark.parametrize("field", [{"size": 0}, {"seconds": 0.0}, {"sample_rate_hz": -1}, {"quality": 0}])
