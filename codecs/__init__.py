@@ -3,7 +3,8 @@
 In reading order: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the interfaces), `sandwich` (our codec, one
 file that joins the following), `wavelet` and `transform` (signal <-> coefficients), `quantizer` (quality -> step),
 `latent` (the integers), `lcn` (latent <-> .lcn file), `model` and `zoo` (what is learned, and where it is found),
-`training` and `fitting` (a model of your own signals), `files` (media files; the functions most people need), `pillow`
+`transparency` (what alpha hides), `training` and `fitting` (a model of your own signals), `files` and `sound_files`
+(media files; the functions most people need), `pillow`
 (a plugin), `registry` and `external` (codecs by name, those of other libraries), `checks` (the laws of a codec as a
 test kit). The kernels are in `native/`. Names are loaded on first use, so that listing models does not import numpy.
 """

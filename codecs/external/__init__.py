@@ -12,6 +12,8 @@
     flac.py       Flac       libFLAC          1 to 8 channels; lossless
     _soundfile.py what these four share; _ogg.py what the two in Ogg share
 
+    compressai.py CompressAI CompressAI       RGB; learned, needs torch; not imported here
+
 To add one: a frozen dataclass in a new file here, its name in `laconic.codecs.registry`, its tests beside theirs; or,
 in a package of your own, an entry point of the group "laconic.codecs".
 """
