@@ -52,7 +52,7 @@ def test_quality_decides_the_signal_to_noise_ratio_whatever_the_level(channels: 
         for sound in (loud, soft):
             decoded = Sandwich().decode(Sandwich(quality=quality).encode(sound))
             ratios.append(snr_db(sound.samples, decoded.samples))
-    assert ratios[0] + 8 < ratios[2] < ratios[4] - 8
+    assert ratios[0] + 6 < ratios[2] < ratios[4] - 6
     assert np.abs(np.array(ratios[::2]) - ratios[1::2]).max() < 1.0
 
 
