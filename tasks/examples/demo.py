@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -18,6 +19,7 @@ from PIL import ImageDraw
 
 from laconic.codecs import Sandwich, decode, encode
 from laconic.codecs import open as open_picture
+from laconic.codecs.codec import Codec
 from laconic.codecs.external.mp3 import Mp3
 from laconic.codecs.files import read_sound, signal_bytes
 from laconic.codecs.media import Audio
@@ -68,7 +70,9 @@ def show_sound(path: Path, folder: Path) -> None:
     """Encode speech at three qualities, beside MP3."""
     sound = read_sound(path)
     print(f"2. A sound: {path.name}, {sound.duration_seconds:.1f} s at {sound.sample_rate} Hz")
-    for codec in (*(Sandwich(quality=q) for q in QUALITIES), Mp3(compression_level=0.9), Mp3(compression_level=0.5)):
+    ours: list[Codec[Any]] = [Sandwich(quality=quality) for quality in QUALITIES]
+    theirs: list[Codec[Any]] = [Mp3(compression_level=0.9), Mp3(compression_level=0.5)]
+    for codec in (*ours, *theirs):
         data = codec.encode(sound)
         decoded = codec.decode(data)
         assert isinstance(decoded, Audio)
