@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from laconic.entropy import _native
-from laconic.entropy.errors import CorruptStreamError, TruncatedError
+from laconic.entropy.errors import ChecksumError, CorruptStreamError, TruncatedError
 from laconic.entropy.tables import TableSet
 
 LANES = (4, 8, 16, 32, 64)
@@ -92,7 +92,7 @@ class Decoder:
     """Reads the messages of one stream in order. Any bytes give values or a `BitstreamError`."""
 
     def __init__(self, data: bytes, lanes: int) -> None:
-        with _stream_errors():
+        with stream_errors():
             self._native = _native.Decoder(data, lanes)
 
     def decode(
@@ -105,17 +105,17 @@ class Decoder:
 
     def decode_into(self, out: NDArray[Any], tables: TableSet, indices: Indices = 0) -> None:
         """The next `out.size` values into a contiguous int8, int16 or int32 array."""
-        with _stream_errors():
+        with stream_errors():
             self._native.decode_into(_flat(out), tables.native, _index(indices))
 
     def read_mark(self) -> int:
         """The mark that follows the last message."""
-        with _stream_errors():
+        with stream_errors():
             return self._native.read_mark()
 
     def finish(self) -> int:
         """The tail. Raises `CorruptStreamError` unless the stream ends here in a state an encoder starts from."""
-        with _stream_errors():
+        with stream_errors():
             return self._native.finish()
 
 
@@ -151,8 +151,10 @@ def _flat(array: NDArray[Any]) -> NDArray[Any]:
     return array.reshape(-1)
 
 
-class _stream_errors:  # noqa: N801 - a context manager that reads as a phrase
+class stream_errors:  # noqa: N801 - a context manager that reads as a phrase
     """Turns the native errors into ours, keeping the position in the message."""
+
+    __slots__ = ()
 
     def __enter__(self) -> None:
         return None
@@ -160,5 +162,7 @@ class _stream_errors:  # noqa: N801 - a context manager that reads as a phrase
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, _native.StreamTruncated):
             raise TruncatedError(str(error)) from error
+        if isinstance(error, _native.StreamChecksum):
+            raise ChecksumError(str(error)) from error
         if isinstance(error, _native.StreamError):
             raise CorruptStreamError(str(error)) from error

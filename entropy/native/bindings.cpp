@@ -1,6 +1,7 @@
 // laconic.entropy._native: the core for Python. Arrays are checked and passed on; no logic lives here.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
@@ -10,7 +11,8 @@
 
 #include "contexts.hpp"
 #include "cost.hpp"
-#include "crc32c.hpp"
+#include "dispatch.hpp"
+#include "packets.hpp"
 #include "rans.hpp"
 
 namespace nb = nanobind;
@@ -40,12 +42,19 @@ std::span<const std::uint8_t> span_of(const nb::bytes& bytes) {
     return {reinterpret_cast<const std::uint8_t*>(bytes.c_str()), bytes.size()};
 }
 
-Values values_of(const AnyIn& array) {
-    const std::size_t n = array.size();
-    if (array.dtype() == nb::dtype<std::int8_t>()) return std::span(static_cast<const std::int8_t*>(array.data()), n);
-    if (array.dtype() == nb::dtype<std::int16_t>()) return std::span(static_cast<const std::int16_t*>(array.data()), n);
-    if (array.dtype() == nb::dtype<std::int32_t>()) return std::span(static_cast<const std::int32_t*>(array.data()), n);
+ValueType type_of(nb::dlpack::dtype type) {
+    if (type == nb::dtype<std::int8_t>()) return ValueType::int8;
+    if (type == nb::dtype<std::int16_t>()) return ValueType::int16;
+    if (type == nb::dtype<std::int32_t>()) return ValueType::int32;
     throw nb::type_error("values must be int8, int16 or int32");
+}
+
+// Packets also take floats; bfloat16, which numpy lacks, comes as uint16.
+ValueType any_type_of(nb::dlpack::dtype type) {
+    if (type == nb::dtype<float>()) return ValueType::float32;
+    if (type.code == static_cast<std::uint8_t>(nb::dlpack::dtype_code::Float) && type.bits == 16) return ValueType::float16;
+    if (type == nb::dtype<std::uint16_t>()) return ValueType::bfloat16;
+    return type_of(type);
 }
 
 // `index` is an int or an array of one uint8 for each value.
@@ -53,14 +62,15 @@ TableChoice choice_of(nb::handle index, std::size_t num_values, const TableSet& 
     TableChoice choice;
     if (nb::isinstance<nb::int_>(index)) {
         const long long shared = nb::cast<long long>(index);
-        if (shared < 0 || shared > 255) throw nb::value_error("a table index is outside 0 to 255");
+        if (shared < 0 || static_cast<std::size_t>(shared) >= tables.num_tables())
+            throw nb::value_error("a table index is outside the table set");
         choice.shared = static_cast<std::uint8_t>(shared);
-    } else {
-        choice.each = span_of(nb::cast<Indices>(index, false));
-        if (choice.each.size() != num_values) throw nb::value_error("values and table indices differ in number");
-        if (num_values == 0) return choice;
+        return choice;
     }
-    if (!choice.fits(tables.num_tables())) throw nb::value_error("a table index is outside the table set");
+    const auto each = span_of(nb::cast<Indices>(index, false));
+    if (each.size() != num_values) throw nb::value_error("values and table indices differ in number");
+    if (!tables.has_all(each)) throw nb::value_error("a table index is outside the table set");
+    choice.each = each.data();
     return choice;
 }
 
@@ -71,24 +81,16 @@ nb::bytes encode(const TableSet& tables, const std::vector<AnyIn>& values, const
         throw nb::value_error("values, indices and marks differ in number");
     std::vector<Message> messages;
     for (std::size_t m = 0; m < values.size(); ++m) {
-        messages.push_back({values_of(values[m]), choice_of(indices[m], values[m].size(), tables), std::nullopt});
+        const std::size_t count = values[m].size();
+        messages.push_back({{values[m].data(), type_of(values[m].dtype())}, count, choice_of(indices[m], count, tables), std::nullopt});
         if (marks[m] >= 0) messages.back().mark = static_cast<std::uint16_t>(marks[m]);
     }
     std::vector<std::uint8_t> bytes;
     {
         nb::gil_scoped_release unlocked;
-        bytes = Encoder(tables, lanes, tail).encode(messages);
+        bytes = encode_messages(messages, tables, lanes, tail);
     }
     return nb::bytes(bytes.data(), bytes.size());
-}
-
-template <class F>
-void visit_output(const AnyOut& array, F&& f) {
-    const std::size_t n = array.size();
-    if (array.dtype() == nb::dtype<std::int8_t>()) return f(std::span(static_cast<std::int8_t*>(array.data()), n));
-    if (array.dtype() == nb::dtype<std::int16_t>()) return f(std::span(static_cast<std::int16_t*>(array.data()), n));
-    if (array.dtype() == nb::dtype<std::int32_t>()) return f(std::span(static_cast<std::int32_t*>(array.data()), n));
-    throw nb::type_error("values must be int8, int16 or int32");
 }
 
 // Keeps the bytes alive that it reads from.
@@ -97,15 +99,15 @@ public:
     PyDecoder(nb::bytes bytes, unsigned lanes) : bytes_{std::move(bytes)}, decoder_{span_of(bytes_), checked(lanes)} {}
 
     void decode_into(const AnyOut& values, const TableSet& tables, nb::handle index) {
-        const TableChoice choice = choice_of(index, values.size(), tables);
-        visit_output(values, [&](auto span) {
-            nb::gil_scoped_release unlocked;
-            decoder_.decode(span, tables, choice);
-        });
+        const std::size_t count = values.size();
+        const TableChoice choice = choice_of(index, count, tables);
+        const Output output{values.data(), type_of(values.dtype())};
+        nb::gil_scoped_release unlocked;
+        decoder_.decode(output, count, tables, choice);
     }
 
     std::uint16_t read_mark() { return decoder_.read_mark(); }
-    std::uint16_t finish() const { return decoder_.finish(); }
+    std::uint16_t finish() { return decoder_.finish(); }
 
 private:
     static unsigned checked(unsigned lanes) {
@@ -118,10 +120,57 @@ private:
 };
 
 std::uint64_t ideal_cost(const TableSet& tables, const CostTables& costs, const AnyIn& values, nb::handle index) {
-    const TableChoice choice = choice_of(index, values.size(), tables);
-    const Values typed = values_of(values);
+    const std::size_t count = values.size();
+    const TableChoice choice = choice_of(index, count, tables);
+    const void* data = values.data();
+    const ValueType type = type_of(values.dtype());
     nb::gil_scoped_release unlocked;
-    return std::visit([&](auto span) { return costs.total(span, tables, choice); }, typed);
+    if (type == ValueType::int8) return costs.total(std::span(static_cast<const std::int8_t*>(data), count), tables, choice);
+    if (type == ValueType::int16) return costs.total(std::span(static_cast<const std::int16_t*>(data), count), tables, choice);
+    return costs.total(std::span(static_cast<const std::int32_t*>(data), count), tables, choice);
+}
+
+// `tables_of` has one table for each of equally long rows, or one for each symbol of an item.
+Layout layout_of(std::size_t count, const Indices& tables_of, bool by_symbol, const TableSet& tables) {
+    const auto numbers = span_of(tables_of);
+    if (!tables.has_all(numbers)) throw nb::value_error("a table index is outside the table set");
+    if (by_symbol) {
+        if (numbers.size() != count) throw nb::value_error("symbols and table indices differ in number");
+        return {count, nullptr, 0, numbers.data()};
+    }
+    if (numbers.empty() || count % numbers.size() != 0) throw nb::value_error("symbols do not divide into the rows");
+    return {count, numbers.data(), numbers.size(), nullptr};
+}
+
+std::size_t items_of(std::size_t size, std::size_t num_items) {
+    if (num_items == 0 || size % num_items != 0) throw nb::value_error("values do not divide into the items");
+    return size / num_items;
+}
+
+nb::list encode_packets_of(const TableSet& tables, const AnyIn& values, std::size_t num_items, const Indices& tables_of,
+                           bool by_symbol, float step, std::size_t chunk, unsigned num_threads) {
+    const Input input{values.data(), any_type_of(values.dtype()), step};
+    const Layout layout = layout_of(items_of(values.size(), num_items), tables_of, by_symbol, tables);
+    if (chunk == 0 || chunk > max_chunk) throw nb::value_error("a chunk must have 1 to 2^30 symbols");
+    std::vector<std::vector<std::uint8_t>> packets;
+    {
+        nb::gil_scoped_release unlocked;
+        packets = encode_packets(input, num_items, layout, tables, chunk, num_threads);
+    }
+    nb::list list;
+    for (const auto& packet : packets) list.append(nb::bytes(packet.data(), packet.size()));
+    return list;
+}
+
+void decode_packets_into(const TableSet& tables, const nb::list& packets, const AnyOut& values, const Indices& tables_of,
+                         bool by_symbol, float step, unsigned num_threads) {
+    const Output output{values.data(), any_type_of(values.dtype()), step};
+    const Layout layout = layout_of(items_of(values.size(), packets.size()), tables_of, by_symbol, tables);
+    std::vector<std::span<const std::uint8_t>> all;
+    all.reserve(packets.size());
+    for (const nb::handle packet : packets) all.push_back(span_of(nb::cast<nb::bytes>(packet)));
+    nb::gil_scoped_release unlocked;
+    decode_packets(all, output, layout, tables, num_threads);
 }
 
 Grid grid_of(std::size_t height, std::size_t width) { return {height, width}; }
@@ -135,28 +184,44 @@ void require(bool condition, const char* what) {
 NB_MODULE(_native, m) {
     static nb::exception<StreamError> corrupt(m, "StreamError", PyExc_ValueError);
     static nb::exception<StreamError> truncated(m, "StreamTruncated", corrupt.ptr());
+    static nb::exception<StreamError> checksum(m, "StreamChecksum", corrupt.ptr());
     nb::register_exception_translator([](const std::exception_ptr& pointer, void*) {
         try {
             std::rethrow_exception(pointer);
         } catch (const StreamError& error) {
-            PyErr_SetString((error.fault() == Fault::truncated ? truncated : corrupt).ptr(), error.what());
+            const auto& type = error.fault() == Fault::truncated ? truncated : error.fault() == Fault::checksum ? checksum : corrupt;
+            PyErr_SetString(type.ptr(), error.what());
         }
     });
 
     m.def("crc32c", [](nb::bytes data, std::uint32_t seed) {
         const auto bytes = span_of(data);
         nb::gil_scoped_release unlocked;
-        return crc32c(bytes, seed);
+        return kernels().crc32c(bytes.data(), bytes.size(), seed);
     }, nb::arg("data"), nb::arg("seed") = 0);
     m.def("crc32c_array", [](const Bytes& data) {
         nb::gil_scoped_release unlocked;
-        return crc32c(span_of(data));
+        return kernels().crc32c(data.data(), data.size(), 0);
     }, nb::arg("data").noconvert());
 
     nb::class_<TableSet>(m, "TableSet")
         .def("__init__", [](TableSet* self, const Ints32& firsts, const Ints32& sizes, const Words& frequencies) {
             new (self) TableSet(span_of(firsts), span_of(sizes), span_of(frequencies));
         }, nb::arg("firsts").noconvert(), nb::arg("sizes").noconvert(), nb::arg("frequencies").noconvert());
+    m.def("encode_packets", &encode_packets_of, nb::arg("tables"), nb::arg("values").noconvert(), nb::arg("num_items"),
+          nb::arg("tables_of").noconvert(), nb::arg("by_symbol"), nb::arg("step"), nb::arg("chunk"), nb::arg("num_threads"));
+    m.def("decode_packets", &decode_packets_into, nb::arg("tables"), nb::arg("packets"), nb::arg("values").noconvert(),
+          nb::arg("tables_of").noconvert(), nb::arg("by_symbol"), nb::arg("step"), nb::arg("num_threads"));
+    m.def("packet_count", [](const nb::bytes& packet) { return packet_count(span_of(packet)); }, nb::arg("packet"));
+
+    m.def("simd_levels", [] {
+        std::vector<std::string> names;
+        for (const Kernels* set : available_kernels()) names.emplace_back(set->name);
+        return names;
+    });
+    m.def("simd_level", [] { return std::string(kernels().name); });
+    m.def("use_simd", [](const std::string& name) { return use_kernels(name); }, nb::arg("name"));
+
     nb::class_<CostTables>(m, "CostTables").def(nb::init<const TableSet&>());
 
     m.def("encode", &encode, nb::arg("tables"), nb::arg("values"), nb::arg("indices"), nb::arg("marks"),

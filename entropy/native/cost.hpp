@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "rans.hpp"
+#include "blocks.hpp"
 #include "tables.hpp"
 
 namespace laconic {
@@ -36,9 +36,8 @@ public:
     explicit CostTables(const TableSet& tables) {
         costs_.resize(tables.num_tables() * max_table_size);
         for (std::size_t t = 0; t < tables.num_tables(); ++t) {
-            const std::uint32_t* cumulative = tables.cumulative(tables[t]);
             for (std::uint32_t entry = 0; entry < tables[t].size; ++entry)
-                costs_[t * max_table_size + entry] = cost_of_frequency(cumulative[entry + 1] - cumulative[entry]);
+                costs_[t * max_table_size + entry] = cost_of_frequency(tables.frequency(t, entry));
         }
     }
 

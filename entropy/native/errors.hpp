@@ -7,7 +7,7 @@
 
 namespace laconic {
 
-enum class Fault { truncated, corrupt };
+enum class Fault { truncated, corrupt, checksum };
 
 class StreamError : public std::runtime_error {
 public:

@@ -5,255 +5,349 @@
 //   after the symbols of a round: the raw words of its escaped values, in lane order
 //   after the last round of a message: its mark, one raw word, where it has one
 //
-// Surprise: rANS is last in, first out. The encoder walks all messages backwards and fills its buffer from the end, so
-// that the decoder reads forwards. The encoder starts from the states that the decoder must end with: 2^16 in every
-// lane, plus a 16-bit tail in lane 0.
+// Surprise: rANS is last in, first out. The encoder walks all messages backwards and writes words backwards, so that the
+// decoder reads forwards. The encoder starts from the states that the decoder must end with: 2^16 in every lane, plus a
+// 16-bit tail in lane 0.
+//
+// A `Writer` or `Reader` is one stream; the functions that take several of them run these in lock-step, which is where
+// the speed is.
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <variant>
 #include <vector>
 
+#include "blocks.hpp"
+#include "dispatch.hpp"
 #include "errors.hpp"
 #include "tables.hpp"
 
 namespace laconic {
 
-inline constexpr std::uint32_t state_low = 1U << 16;
-inline constexpr unsigned min_lanes = 4;
-inline constexpr unsigned max_lanes = 64;
-inline constexpr std::uint32_t wide_escape = 0xFFFF;  // this escape word is followed by two more
-inline constexpr std::size_t max_words_per_symbol = 4;
-
-using Values = std::variant<std::span<const std::int8_t>, std::span<const std::int16_t>, std::span<const std::int32_t>>;
-
-// Table of each symbol: one index for all of them, or one index each.
-struct TableChoice {
-    std::uint8_t shared = 0;
-    std::span<const std::uint8_t> each{};
-
-    std::size_t operator[](std::size_t i) const noexcept { return each.empty() ? shared : each[i]; }
-
-    bool fits(std::size_t num_tables) const noexcept {
-        if (each.empty()) return shared < num_tables;
-        return std::all_of(each.begin(), each.end(), [=](std::uint8_t t) { return t < num_tables; });
-    }
-};
-
-struct Message {
-    Values values;
-    TableChoice tables;
-    std::optional<std::uint16_t> mark{};
-};
+inline constexpr std::size_t max_streams = 16;  // in lock-step
 
 inline constexpr bool valid_lanes(unsigned lanes) noexcept {
     return lanes >= min_lanes && lanes <= max_lanes && (lanes & (lanes - 1)) == 0;
 }
 
-inline constexpr std::uint32_t zigzag(std::int32_t value) noexcept {
-    return (static_cast<std::uint32_t>(value) << 1) ^ (value < 0 ? 0xFFFFFFFFU : 0U);
-}
+// A part of the values whose symbols are coded one after the other, from a round of their own on.
+struct Run {
+    std::size_t begin;
+    std::size_t count;
+    TableChoice tables;
+};
 
-inline constexpr std::int32_t unzigzag(std::uint32_t code) noexcept {
-    return static_cast<std::int32_t>((code >> 1) ^ (0U - (code & 1U)));
-}
+struct Message {
+    Input values;
+    std::size_t count;
+    TableChoice tables;
+    std::optional<std::uint16_t> mark{};
+};
 
-class Encoder {
+// Words in the order of encoding, which is the reverse of the stream.
+class WordBuffer {
 public:
-    // The table indices of every message must fit the table set (`TableChoice::fits`).
-    Encoder(const TableSet& tables, unsigned lanes, std::uint16_t tail) : tables_{tables}, lanes_{lanes} {
-        states_.fill(state_low);
-        states_[0] += tail;
+    // A place for `count` more words; those before it are kept.
+    std::uint16_t* reserve(std::size_t used, std::size_t count) {
+        if (used + count > capacity_) {
+            const std::size_t capacity = std::max(2 * capacity_, used + count + 4096);
+            auto larger = std::make_unique_for_overwrite<std::uint16_t[]>(capacity);
+            std::copy_n(words_.get(), used, larger.get());
+            words_ = std::move(larger);
+            capacity_ = capacity;
+        }
+        return words_.get() + used;
     }
 
-    std::vector<std::uint8_t> encode(std::span<const Message> messages) {
-        for (std::size_t m = messages.size(); m-- > 0;) {
-            if (messages[m].mark) {
-                reserve(1);
-                push(*messages[m].mark);
-            }
-            std::visit([&](auto values) { encode_values(values, messages[m].tables); }, messages[m].values);
-        }
-        return finish();
+    const std::uint16_t* data() const noexcept { return words_.get(); }
+
+private:
+    std::unique_ptr<std::uint16_t[]> words_;
+    std::size_t capacity_ = 0;
+};
+
+// CRC-32C of symbols: of all entries, a byte each, and then of the codes of the escaped ones, as little-endian u32.
+class SymbolHash {
+public:
+    explicit SymbolHash(std::uint32_t seed) : crc_{seed} {}
+
+    void add(std::span<const std::uint8_t> entries, std::span<const std::uint32_t> codes) {
+        crc_ = kernels().crc32c(entries.data(), entries.size(), crc_);
+        for (const std::uint32_t code : codes)
+            for (unsigned shift = 0; shift < 32; shift += 8) codes_.push_back(static_cast<std::uint8_t>(code >> shift));
+    }
+
+    std::uint32_t value() const { return kernels().crc32c(codes_.data(), codes_.size(), crc_); }
+
+private:
+    std::uint32_t crc_;
+    std::vector<std::uint8_t> codes_;
+};
+
+class Writer {
+public:
+    // Empties the stream. Memory is kept, so that one writer may serve many streams.
+    void start(unsigned lanes, std::uint16_t tail) noexcept {
+        lanes_ = lanes;
+        num_words_ = 0;
+        std::fill_n(stream_.states, max_lanes, state_low);
+        stream_.states[0] += tail;
+    }
+
+    void push_word(std::uint16_t word) {
+        *words_.reserve(num_words_, 1) = word;
+        ++num_words_;
+    }
+
+    std::span<const std::uint16_t> words() const noexcept { return {words_.data(), num_words_}; }
+    void keep_words(std::size_t count) noexcept { num_words_ = count; }
+    std::uint32_t& state(unsigned lane) noexcept { return stream_.states[lane]; }
+    unsigned lanes() const noexcept { return lanes_; }
+    void set_lanes(unsigned lanes) noexcept { lanes_ = lanes; }
+
+    // Chooses the tables of what comes next.
+    void use(const TableSet& tables, const TableChoice& choice) noexcept {
+        const std::size_t t = choice.each == nullptr ? choice.shared : 0;
+        stream_.ranges = tables.ranges(t);
+        stream_.divisors = tables.divisors(t);
+        stream_.reciprocals = tables.reciprocals(t);
+        stream_.escape_entries = tables.escape_entries(t);
+        stream_.division = &tables.division(t);
+        stream_.levels = tables.permute(t).levels;
+    }
+
+    // Prepares `count` symbols, at most a block, for the kernels.
+    EncodeStream& load(const Input& input, const TableSet& tables, const TableChoice& choice, std::size_t at, std::size_t count) {
+        const std::size_t num_codes = entries_of_block(input, tables, choice, at, count, entries_.data(), codes_.data());
+        stream_.entries = entries_.data() + count;
+        stream_.indices = choice.each == nullptr ? nullptr : choice.each + count;
+        stream_.escapes = codes_.data() + num_codes;
+        stream_.out = words_.reserve(num_words_, (1 + max_escape_words) * count + 32);
+        return stream_;
+    }
+
+    // After the kernels: takes over what they wrote.
+    void unload() noexcept { num_words_ = static_cast<std::size_t>(stream_.out - words_.data()); }
+
+private:
+    EncodeStream stream_{};
+    unsigned lanes_ = min_lanes;
+    WordBuffer words_;
+    std::size_t num_words_ = 0;
+    std::array<std::uint8_t, block_size> entries_;
+    std::array<std::uint32_t, block_size> codes_;
+};
+
+// Encodes one run on each writer, backwards. Counts and lanes are the same for all of them; at most `max_streams`.
+inline void encode_runs(std::span<Writer* const> writers, const Input& input, const TableSet& tables, std::span<const Run> runs) {
+    const unsigned lanes = writers[0]->lanes();
+    const bool indexed = runs[0].tables.each != nullptr;
+    const EncodeKernel kernel = indexed ? kernels().encode_indexed : kernels().encode_static;
+    const EncodeKernel partial_kernel = indexed ? portable_kernels.encode_indexed : portable_kernels.encode_static;
+    std::array<EncodeStream*, max_streams> streams;
+    for (std::size_t s = 0; s < writers.size(); ++s) writers[s]->use(tables, runs[s].tables);
+    for (std::size_t end = runs[0].count; end > 0;) {
+        const std::size_t count = (end - 1) % block_size + 1;
+        end -= count;
+        for (std::size_t s = 0; s < writers.size(); ++s)
+            streams[s] = &writers[s]->load(input, tables, runs[s].tables.from(end), runs[s].begin + end, count);
+        if (const auto partial = static_cast<unsigned>(count % lanes); partial > 0)
+            partial_kernel(streams.data(), writers.size(), partial, 1);
+        kernel(streams.data(), writers.size(), lanes, count / lanes);
+        for (Writer* writer : writers) writer->unload();
+    }
+}
+
+// One stream of messages that share its lanes.
+inline std::vector<std::uint8_t> encode_messages(std::span<const Message> messages, const TableSet& tables, unsigned lanes,
+                                                 std::uint16_t tail) {
+    auto writer = std::make_unique<Writer>();
+    writer->start(lanes, tail);
+    Writer* const writers[] = {writer.get()};
+    for (std::size_t m = messages.size(); m-- > 0;) {
+        if (messages[m].mark) writer->push_word(*messages[m].mark);
+        const Run run{0, messages[m].count, messages[m].tables};
+        encode_runs(writers, messages[m].values, tables, {&run, 1});
+    }
+    std::vector<std::uint8_t> bytes(4 * std::size_t{lanes} + 2 * writer->words().size());
+    for (unsigned lane = 0; lane < lanes; ++lane)
+        for (unsigned byte = 0; byte < 4; ++byte)
+            bytes[4 * lane + byte] = static_cast<std::uint8_t>(writer->state(lane) >> (8 * byte));
+    kernels().reverse_words(writer->words().data(), writer->words().size(), bytes.data() + 4 * lanes);
+    return bytes;
+}
+
+// Reads one stream. Any bytes give values or a StreamError; nothing is read past the end.
+class Reader {
+public:
+    Reader() = default;
+    Reader(const Reader&) = delete;
+    Reader& operator=(const Reader&) = delete;
+
+    // Words begin at `at` of `bytes`, which are borrowed; the states are to be set.
+    void start(unsigned lanes, std::span<const std::uint8_t> bytes, std::size_t at) noexcept {
+        lanes_ = lanes;
+        origin_ = bytes.data();
+        shift_ = 0;
+        is_in_tail_ = false;
+        stream_.is_truncated = false;
+        stream_.at = bytes.data() + at;
+        stream_.end = bytes.data() + bytes.size();
+        stream_.limit = bytes.size() - at >= max_round_bytes ? stream_.end - max_round_bytes : nullptr;
+        if (stream_.limit == nullptr || stream_.at > stream_.limit) move_to_tail();
+    }
+
+    std::uint32_t& state(unsigned lane) noexcept { return stream_.states[lane]; }
+    unsigned lanes() const noexcept { return lanes_; }
+    void set_lanes(unsigned lanes) noexcept { lanes_ = lanes; }
+    std::size_t position() const noexcept { return static_cast<std::size_t>(stream_.at - origin_) + shift_; }
+    std::span<const std::uint8_t> rest() const noexcept { return {stream_.at, stream_.end}; }
+
+    std::uint16_t read_word() {
+        if (stream_.end - stream_.at < 2) fail();
+        const std::uint32_t word = load_word(stream_.at);
+        stream_.at += 2;
+        return static_cast<std::uint16_t>(word);
+    }
+
+    void use(const TableSet& tables, const TableChoice& choice, const PermuteTable* permute) noexcept {
+        const std::size_t t = choice.each == nullptr ? choice.shared : 0;
+        stream_.ranges = tables.ranges(t);
+        stream_.coarse = tables.coarse(t);
+        stream_.escape_entries = tables.escape_entries(t);
+        stream_.permute = permute;
+    }
+
+    // Prepares for `count` symbols, at most a block.
+    DecodeStream& load(const TableChoice& choice) noexcept {
+        stream_.entries = entries_.data();
+        stream_.indices = choice.each;
+        stream_.escapes = codes_.data();
+        return stream_;
+    }
+
+    // From here on entries and escape codes go into `hash`, where it is not null.
+    void hash_into(SymbolHash* hash) noexcept { hash_ = hash; }
+
+    void unload(const Output& output, const TableSet& tables, const TableChoice& choice, std::size_t at, std::size_t count) const {
+        if (hash_ != nullptr) hash_->add({entries_.data(), count}, {codes_.data(), stream_.escapes});
+        values_of_block(output, tables, choice, at, count, entries_.data(), codes_.data(), stream_.escapes != codes_.data(),
+                        position());
+    }
+
+    // After rounds: nothing past the end may have been used. Near the end goes on in a padded copy.
+    void check() {
+        if (stream_.is_truncated || stream_.at > stream_.end) fail();
+        if (!is_in_tail_ && stream_.at > stream_.limit) move_to_tail();
     }
 
 private:
-    template <std::integral T>
-    void encode_values(std::span<const T> values, const TableChoice& choice) {
-        const std::size_t num_rounds = (values.size() + lanes_ - 1) / lanes_;
-        for (std::size_t round = num_rounds; round-- > 0;) {
-            const std::size_t begin = round * lanes_;
-            const std::size_t end = std::min(begin + lanes_, values.size());
-            reserve(max_words_per_symbol * lanes_);
-            for (std::size_t i = end; i-- > begin;) push_if_escaped(values[i], tables_[choice[i]]);
-            for (std::size_t i = end; i-- > begin;) encode_symbol(states_[i - begin], values[i], tables_[choice[i]]);
-        }
+    [[noreturn]] void fail() const {
+        throw StreamError(Fault::truncated, static_cast<std::size_t>(stream_.end - origin_) + shift_,
+                          "the stream ends in the middle of its symbols");
     }
 
-    void encode_symbol(std::uint32_t& state, std::int32_t value, const TableSet::Table& table) {
-        const std::uint32_t entry = TableSet::entry_of(table, value);
-        const std::uint32_t* cumulative = tables_.cumulative(table) + entry;
-        const std::uint32_t frequency = cumulative[1] - cumulative[0];
-        // Branch-free: always write the word, keep it only when the state would overflow.
-        const bool overflow = (state >> 16) >= frequency;
-        words_[at_ - 1] = static_cast<std::uint16_t>(state);
-        at_ -= overflow;
-        state = overflow ? state >> 16 : state;
-        const std::uint32_t quotient = state / frequency;
-        state = (quotient << 16) + (state - quotient * frequency) + cumulative[0];
+    void move_to_tail() noexcept {
+        const auto left = static_cast<std::size_t>(stream_.end - stream_.at);
+        shift_ = static_cast<std::size_t>(stream_.at - origin_);
+        std::fill(tail_.begin(), tail_.end(), std::uint8_t{0});
+        std::copy_n(stream_.at, left, tail_.data());
+        origin_ = stream_.at = tail_.data();
+        stream_.end = stream_.limit = tail_.data() + left;
+        is_in_tail_ = true;
     }
 
-    void push_if_escaped(std::int32_t value, const TableSet::Table& table) {
-        if (TableSet::entry_of(table, value) != table.size - 1) return;
-        const std::uint32_t code = zigzag(value);
-        if (code < wide_escape) return push(code);
-        push(code >> 16);
-        push(code & 0xFFFFU);
-        push(wide_escape);
-    }
-
-    void push(std::uint32_t word) { words_[--at_] = static_cast<std::uint16_t>(word); }
-
-    // Room for `count` more words in front of those written.
-    void reserve(std::size_t count) {
-        if (at_ > count) return;
-        const std::size_t used = words_.size() - at_;
-        std::vector<std::uint16_t> larger(std::max<std::size_t>(4096, 2 * words_.size()) + count);
-        std::copy(words_.begin() + static_cast<std::ptrdiff_t>(at_), words_.end(),
-                  larger.end() - static_cast<std::ptrdiff_t>(used));
-        at_ = larger.size() - used;
-        words_ = std::move(larger);
-    }
-
-    std::vector<std::uint8_t> finish() const {
-        std::vector<std::uint8_t> bytes;
-        bytes.reserve(4 * lanes_ + 2 * (words_.size() - at_));
-        for (unsigned lane = 0; lane < lanes_; ++lane)
-            for (unsigned shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<std::uint8_t>(states_[lane] >> shift));
-        for (std::size_t i = at_; i < words_.size(); ++i) {
-            bytes.push_back(static_cast<std::uint8_t>(words_[i]));
-            bytes.push_back(static_cast<std::uint8_t>(words_[i] >> 8));
-        }
-        return bytes;
-    }
-
-    const TableSet& tables_;
-    unsigned lanes_;
-    std::array<std::uint32_t, max_lanes> states_{};
-    std::vector<std::uint16_t> words_;  // filled from the end; [at_, size) is written
-    std::size_t at_ = 0;
+    DecodeStream stream_{};
+    unsigned lanes_ = min_lanes;
+    const std::uint8_t* origin_ = nullptr;  // place `shift_` of the caller's bytes
+    std::size_t shift_ = 0;
+    bool is_in_tail_ = false;
+    SymbolHash* hash_ = nullptr;
+    std::array<std::uint8_t, 2 * max_round_bytes> tail_;
+    std::array<std::uint8_t, block_size> entries_;
+    std::array<std::uint32_t, block_size> codes_;
 };
 
-// Reads messages in the order they were encoded. Any bytes give values or a StreamError; nothing is read past the end.
+// Decodes one run from each reader. Counts and lanes are the same for all of them; at most `max_streams`.
+inline void decode_runs(std::span<Reader* const> readers, const Output& output, const TableSet& tables, std::span<const Run> runs) {
+    const unsigned lanes = readers[0]->lanes();
+    const bool indexed = runs[0].tables.each != nullptr;
+    const DecodeKernel kernel = indexed ? kernels().decode_indexed : kernels().decode_static;
+    const DecodeKernel partial_kernel = indexed ? portable_kernels.decode_indexed : portable_kernels.decode_static;
+    std::array<DecodeStream*, max_streams> streams;
+    unsigned levels = 0;
+    if (!indexed)
+        for (const Run& run : runs) levels = std::max(levels, tables.permute(run.tables.shared).levels);
+    std::vector<PermuteTable> wider;
+    wider.reserve(indexed ? 0 : runs.size());
+    for (std::size_t s = 0; s < readers.size(); ++s) {
+        const PermuteTable* permute = indexed ? nullptr : &tables.permute(runs[s].tables.shared);
+        if (!indexed && permute->levels != levels)
+            permute = &wider.emplace_back(tables.permute_with(runs[s].tables.shared, levels));
+        readers[s]->use(tables, runs[s].tables, permute);
+    }
+    const auto run_rounds = [&](DecodeKernel run, unsigned width, std::size_t rounds) {
+        while (rounds > 0) {
+            rounds -= run(streams.data(), readers.size(), width, rounds);
+            for (Reader* reader : readers) reader->check();
+        }
+    };
+    for (std::size_t at = 0; at < runs[0].count; at += block_size) {
+        const std::size_t count = std::min(block_size, runs[0].count - at);
+        for (std::size_t s = 0; s < readers.size(); ++s) streams[s] = &readers[s]->load(runs[s].tables.from(at));
+        run_rounds(kernel, lanes, count / lanes);
+        if (const auto partial = static_cast<unsigned>(count % lanes); partial > 0) run_rounds(partial_kernel, partial, 1);
+        for (std::size_t s = 0; s < readers.size(); ++s)
+            readers[s]->unload(output, tables, runs[s].tables.from(at), runs[s].begin + at, count);
+    }
+}
+
+// Reads the messages of one stream in the order they were encoded.
 class Decoder {
 public:
-    Decoder(std::span<const std::uint8_t> bytes, unsigned lanes) : bytes_{bytes}, lanes_{lanes} {
+    Decoder(std::span<const std::uint8_t> bytes, unsigned lanes) : num_bytes_{bytes.size()} {
         if (bytes.size() < 4 * std::size_t{lanes})
             throw StreamError(Fault::truncated, bytes.size(), "the stream ends before its " + std::to_string(lanes) + " states");
         for (unsigned lane = 0; lane < lanes; ++lane) {
-            states_[lane] = word(4 * lane) | (word(4 * lane + 2) << 16);
-            if (states_[lane] < state_low) throw StreamError(Fault::corrupt, 4 * lane, "a state is below 2^16");
+            reader_.state(lane) = load_word(&bytes[4 * lane]) | (load_word(&bytes[4 * lane + 2]) << 16);
+            if (reader_.state(lane) < state_low) throw StreamError(Fault::corrupt, 4 * lane, "a state is below 2^16");
         }
-        at_ = 4 * lanes;
+        reader_.start(lanes, bytes, 4 * lanes);
     }
 
-    // Fills `values`; the table indices must fit the table set.
-    template <std::signed_integral T>
-    void decode(std::span<T> values, const TableSet& tables, const TableChoice& choice) {
-        for (std::size_t begin = 0; begin < values.size(); begin += lanes_) {
-            const std::size_t end = std::min(begin + lanes_, values.size());
-            if (bytes_.size() - at_ >= 2 * (end - begin))
-                decode_round<false>(values, begin, end, tables, choice);
-            else
-                decode_round<true>(values, begin, end, tables, choice);
-        }
+    void decode(const Output& output, std::size_t count, const TableSet& tables, const TableChoice& choice) {
+        Reader* const readers[] = {&reader_};
+        const Run run{0, count, choice};
+        decode_runs(readers, output, tables, {&run, 1});
     }
 
-    std::uint16_t read_mark() { return static_cast<std::uint16_t>(next_word()); }
+    std::uint16_t read_mark() {
+        const std::uint16_t mark = reader_.read_word();
+        reader_.check();
+        return mark;
+    }
 
     // After the last message: the tail that lane 0 ends with. Throws when the states or the length are not those
     // that an encoder starts from.
-    std::uint16_t finish() const {
-        if (at_ != bytes_.size()) throw StreamError(Fault::corrupt, at_, "the stream goes on after its last symbol");
-        for (unsigned lane = 0; lane < lanes_; ++lane)
-            if (states_[lane] >= (lane == 0 ? 2 * state_low : state_low + 1))
-                throw StreamError(Fault::corrupt, at_, "lane " + std::to_string(lane) + " ends in a wrong state");
-        return static_cast<std::uint16_t>(states_[0] - state_low);
+    std::uint16_t finish() {
+        if (reader_.position() != num_bytes_)
+            throw StreamError(Fault::corrupt, reader_.position(), "the stream goes on after its last symbol");
+        for (unsigned lane = 0; lane < reader_.lanes(); ++lane)
+            if (reader_.state(lane) >= (lane == 0 ? 2 * state_low : state_low + 1))
+                throw StreamError(Fault::corrupt, num_bytes_, "lane " + std::to_string(lane) + " ends in a wrong state");
+        return static_cast<std::uint16_t>(reader_.state(0) - state_low);
     }
 
 private:
-    template <bool checked, std::signed_integral T>
-    void decode_round(std::span<T> values, std::size_t begin, std::size_t end, const TableSet& tables,
-                      const TableChoice& choice) {
-        bool escaped = false;
-        for (std::size_t i = begin; i < end; ++i) {
-            const std::size_t t = choice[i];
-            std::uint32_t& state = states_[i - begin];
-            const std::uint32_t slot = state & 0xFFFFU;
-            const std::uint32_t entry = tables.find(t, slot);
-            const std::uint32_t* cumulative = tables.cumulative(tables[t]) + entry;
-            state = (cumulative[1] - cumulative[0]) * (state >> 16) + slot - cumulative[0];
-            if constexpr (checked) {
-                if (state < state_low) state = (state << 16) | next_word();
-            } else {
-                const bool refill = state < state_low;
-                state = refill ? (state << 16) | word(at_) : state;
-                at_ += refill ? 2 : 0;
-            }
-            escaped |= entry == tables[t].size - 1;
-            const std::int32_t value = tables[t].first + static_cast<std::int32_t>(entry);
-            values[i] = static_cast<T>(value);
-            if constexpr (sizeof(T) < 4) escaped |= values[i] != value;
-            entries_[i - begin] = static_cast<std::uint8_t>(entry);
-        }
-        if (escaped) read_escapes(values, begin, end, tables, choice);
-    }
-
-    template <std::signed_integral T>
-    void read_escapes(std::span<T> values, std::size_t begin, std::size_t end, const TableSet& tables,
-                      const TableChoice& choice) {
-        for (std::size_t i = begin; i < end; ++i) {
-            const TableSet::Table& table = tables[choice[i]];
-            const std::uint32_t entry = entries_[i - begin];
-            std::int32_t value = table.first + static_cast<std::int32_t>(entry);
-            if (entry == table.size - 1) {
-                std::uint32_t code = next_word();
-                if (code == wide_escape) {
-                    code = next_word();
-                    code |= next_word() << 16;
-                }
-                value = unzigzag(code);
-            }
-            if (value < std::numeric_limits<T>::min() || value > std::numeric_limits<T>::max())
-                throw StreamError(Fault::corrupt, at_, "value " + std::to_string(value) + " does not fit the result type");
-            values[i] = static_cast<T>(value);
-        }
-    }
-
-    std::uint32_t word(std::size_t at) const noexcept {
-        return static_cast<std::uint32_t>(bytes_[at]) | (static_cast<std::uint32_t>(bytes_[at + 1]) << 8);
-    }
-
-    std::uint32_t next_word() {
-        if (bytes_.size() - at_ < 2) throw StreamError(Fault::truncated, at_, "the stream ends in the middle of its symbols");
-        at_ += 2;
-        return word(at_ - 2);
-    }
-
-    std::span<const std::uint8_t> bytes_;
-    unsigned lanes_;
-    std::array<std::uint32_t, max_lanes> states_{};
-    std::array<std::uint8_t, max_lanes> entries_{};
-    std::size_t at_ = 0;
+    Reader reader_;
+    std::size_t num_bytes_;
 };
 
 }  // namespace laconic

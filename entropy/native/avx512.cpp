@@ -1,0 +1,726 @@
+// AVX-512 kernels (BW, VBMI, VBMI2, GFNI: Ice Lake, Zen 4 and later). See kernels.hpp for the contract.
+//
+// States are kept as separate high and low halves, 32 lanes to a register: the slot is the low half and the shifted
+// state the high half, so neither masks nor shifts are needed. A register ("group") holds 32 lanes of one stream, or the
+// 16 lanes of two.
+//
+// Everything here but the tables of kernels has internal linkage, so that no inline function compiled for this
+// instruction set can replace its portable twin.
+#include <immintrin.h>
+
+#include <cstring>
+
+#include "kernels.hpp"
+#include "sse42_crc32c.hpp"
+
+namespace laconic {
+
+namespace {
+
+#include "convert.inc"
+
+using Vector = __m512i;
+using Mask = __mmask32;
+
+template <unsigned lanes, unsigned streams>
+struct Shape {
+    static constexpr unsigned groups = (lanes * streams + 31) / 32;
+    static constexpr unsigned groups_per_stream = lanes == 64 ? 2 : 1;
+    static constexpr unsigned streams_per_group = lanes == 16 ? 2 : 1;
+    // Lanes of a group that are in use; a lone stream of 16 lanes leaves half of its register idle.
+    static constexpr Mask used = lanes * streams < 32 ? (1U << (lanes * streams)) - 1 : ~0U;
+    static constexpr unsigned stream_of(unsigned group) { return group * streams_per_group / groups_per_stream; }
+    static constexpr bool has_second(unsigned group) { return streams_per_group == 2 && 2 * group + 1 < streams; }
+};
+
+[[gnu::always_inline]] inline Vector word_order() {
+    return _mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7,
+                            6, 5, 4, 3, 2, 1, 0);
+}
+
+// For `permutexvar_epi8`: bytes 0, 2, 4, ... then 1, 3, 5, ...
+[[gnu::always_inline]] inline Vector evens_then_odds() {
+    alignas(64) static constexpr std::uint8_t order[64] = {
+        0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32, 34, 36, 38, 40, 42, 44, 46, 48, 50, 52, 54, 56, 58, 60, 62,
+        1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31, 33, 35, 37, 39, 41, 43, 45, 47, 49, 51, 53, 55, 57, 59, 61, 63};
+    return _mm512_load_si512(order);
+}
+
+[[gnu::always_inline]] inline unsigned count(Mask mask) { return static_cast<unsigned>(_mm_popcnt_u32(mask)); }
+
+// The words of 32 states (u32) from two registers: low halves, or high halves.
+[[gnu::always_inline]] inline Vector low_halves(Vector a, Vector b) {
+    return _mm512_permutex2var_epi16(a, _mm512_slli_epi16(word_order(), 1), b);
+}
+
+[[gnu::always_inline]] inline Vector high_halves(Vector a, Vector b) {
+    return _mm512_permutex2var_epi16(a, _mm512_add_epi16(_mm512_slli_epi16(word_order(), 1), _mm512_set1_epi16(1)), b);
+}
+
+// States of all groups, lane order ascending.
+template <unsigned lanes, unsigned streams, class Stream>
+[[gnu::always_inline]] inline void load_states(Stream* const* all, Vector* low, Vector* high) {
+    using S = Shape<lanes, streams>;
+#pragma GCC unroll 8
+    for (unsigned g = 0; g < S::groups; ++g) {
+        const std::uint32_t* first = all[S::stream_of(g)]->states + (S::groups_per_stream == 2 ? 32 * (g % 2) : 0);
+        Vector a = _mm512_load_si512(first);
+        Vector b = _mm512_set1_epi32(1 << 16);
+        if constexpr (lanes >= 32) b = _mm512_load_si512(first + 16);
+        if constexpr (lanes == 16)
+            if (S::has_second(g)) b = _mm512_load_si512(all[2 * g + 1]->states);
+        low[g] = low_halves(a, b);
+        high[g] = high_halves(a, b);
+    }
+}
+
+template <unsigned lanes, unsigned streams, class Stream>
+[[gnu::always_inline]] inline void store_states(Stream* const* all, const Vector* low, const Vector* high) {
+    using S = Shape<lanes, streams>;
+    const Vector order = word_order();
+    const Vector interleave = _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi16(order, 1),
+                                                      _mm512_add_epi16(_mm512_srli_epi16(order, 1), _mm512_set1_epi16(32)));
+    const Vector second = _mm512_add_epi16(interleave, _mm512_set1_epi16(16));
+#pragma GCC unroll 8
+    for (unsigned g = 0; g < S::groups; ++g) {
+        std::uint32_t* first = all[S::stream_of(g)]->states + (S::groups_per_stream == 2 ? 32 * (g % 2) : 0);
+        _mm512_store_si512(first, _mm512_permutex2var_epi16(low[g], interleave, high[g]));
+        const Vector b = _mm512_permutex2var_epi16(low[g], second, high[g]);
+        if constexpr (lanes >= 32) _mm512_store_si512(first + 16, b);
+        if constexpr (lanes == 16)
+            if (S::has_second(g)) _mm512_store_si512(all[2 * g + 1]->states, b);
+    }
+}
+
+// Looks up words of a table of 2^bits places; `tests[l]` holds bit l of the indices, for l from 5 on.
+template <unsigned bits>
+[[gnu::always_inline]] inline Vector look_up(Vector indices, const Mask* tests, const std::uint16_t* table) {
+    if constexpr (bits <= 5) {
+        return _mm512_permutexvar_epi16(indices, _mm512_load_si512(table));
+    } else if constexpr (bits == 6) {
+        return _mm512_mask_permutexvar_epi16(_mm512_permutexvar_epi16(indices, _mm512_load_si512(table)), tests[5], indices,
+                                             _mm512_load_si512(table + 32));
+    } else {
+        const Vector low = look_up<bits - 1>(indices, tests, table);
+        return _mm512_mask_blend_epi16(tests[bits - 1], low, look_up<bits - 1>(indices, tests, table + (1 << (bits - 1))));
+    }
+}
+
+[[gnu::always_inline]] inline bool all_within(const std::uint8_t* const* at, const std::uint8_t* const* limits,
+                                              unsigned streams) {
+    bool within = true;
+#pragma GCC unroll 16
+    for (unsigned s = 0; s < streams; ++s) within &= at[s] <= limits[s];
+    return within;
+}
+
+// Step 2 and 3 of decoding for all groups: from slots, frequencies and starts to the next states.
+template <unsigned lanes, unsigned streams>
+[[gnu::always_inline]] inline void advance(Vector* low, Vector* high, const Vector* frequency, const Vector* start,
+                                           const std::uint8_t** at) {
+    using S = Shape<lanes, streams>;
+    Vector offset[S::groups];
+    Mask refill[S::groups];
+#pragma GCC unroll 8
+    for (unsigned g = 0; g < S::groups; ++g) {
+        offset[g] = _mm512_sub_epi16(low[g], start[g]);
+        low[g] = _mm512_mullo_epi16(frequency[g], high[g]);
+        high[g] = _mm512_mulhi_epu16(frequency[g], high[g]);
+    }
+#pragma GCC unroll 8
+    for (unsigned g = 0; g < S::groups; ++g) {
+        low[g] = _mm512_add_epi16(low[g], offset[g]);
+        const Mask carry = _mm512_cmplt_epu16_mask(low[g], offset[g]);
+        high[g] = _mm512_mask_sub_epi16(high[g], carry, high[g], _mm512_set1_epi16(-1));
+        refill[g] = _mm512_testn_epi16_mask(high[g], high[g]) & S::used;
+    }
+#pragma GCC unroll 8
+    for (unsigned g = 0; g < S::groups; ++g) {
+        high[g] = _mm512_mask_mov_epi16(high[g], refill[g], low[g]);
+        if constexpr (lanes == 16) {
+            const auto first = static_cast<__mmask16>(refill[g]);
+            const __m256i words = _mm256_maskz_expand_epi16(first, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at[2 * g])));
+            Vector both = _mm512_castsi256_si512(words);
+            at[2 * g] += 2 * count(first);
+            if (S::has_second(g)) {
+                const auto second = static_cast<__mmask16>(refill[g] >> 16);
+                both = _mm512_inserti64x4(both,
+                                          _mm256_maskz_expand_epi16(second, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at[2 * g + 1]))),
+                                          1);
+                at[2 * g + 1] += 2 * count(second);
+            }
+            low[g] = _mm512_mask_mov_epi16(low[g], refill[g], both);
+        } else {
+            const std::uint8_t*& words = at[S::stream_of(g)];
+            low[g] = _mm512_mask_expand_epi16(low[g], refill[g], _mm512_loadu_si512(words));
+            words += 2 * count(refill[g]);
+        }
+    }
+}
+
+// Stores the entries (one a word in each group) and reads the escapes. `to_entries` makes 64 entries of the bytes found,
+// `find_escapes` a mask of 64 lanes of these, for a pair of groups. Returns false where a stream ends too early.
+template <unsigned lanes, unsigned streams, class ToEntries, class FindEscapes>
+[[gnu::always_inline]] inline bool emit(DecodeStream* const* all, const Vector* found, std::size_t round,
+                                        const std::uint8_t** at, ToEntries to_entries, FindEscapes find_escapes) {
+    using S = Shape<lanes, streams>;
+    const Vector order = evens_then_odds();
+    std::uint64_t escaped[(S::groups + 1) / 2];
+    std::uint64_t any = 0;
+#pragma GCC unroll 4
+    for (unsigned pair = 0; pair < (S::groups + 1) / 2; ++pair) {
+        const bool has_odd = 2 * pair + 1 < S::groups;
+        const Vector even = found[2 * pair];
+        const Vector odd = has_odd ? found[2 * pair + 1] : even;
+        const Vector bytes = _mm512_permutexvar_epi8(order, to_entries(_mm512_or_si512(even, _mm512_slli_epi16(odd, 8))));
+        escaped[pair] = find_escapes(pair, bytes);
+        if (!has_odd) escaped[pair] &= S::used;
+        any |= escaped[pair];
+        if constexpr (lanes == 64) {
+            _mm512_storeu_si512(all[pair]->entries + lanes * round, bytes);
+        } else if constexpr (lanes == 32) {
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(all[2 * pair]->entries + lanes * round), _mm512_castsi512_si256(bytes));
+            if (has_odd)
+                _mm256_storeu_si256(reinterpret_cast<__m256i*>(all[2 * pair + 1]->entries + lanes * round),
+                                    _mm512_extracti64x4_epi64(bytes, 1));
+        } else {
+            const auto store = [&](unsigned s, __m128i part) {
+                _mm_storeu_si128(reinterpret_cast<__m128i*>(all[s]->entries + lanes * round), part);
+            };
+            store(4 * pair, _mm512_castsi512_si128(bytes));
+            if (4 * pair + 1 < streams) store(4 * pair + 1, _mm512_extracti32x4_epi32(bytes, 1));
+            if (4 * pair + 2 < streams) store(4 * pair + 2, _mm512_extracti32x4_epi32(bytes, 2));
+            if (4 * pair + 3 < streams) store(4 * pair + 3, _mm512_extracti32x4_epi32(bytes, 3));
+        }
+    }
+    if (any == 0) [[likely]]
+        return true;
+    bool good = true;
+    for (unsigned s = 0; s < streams; ++s) {
+        const std::uint64_t bits = escaped[s * lanes / 64] >> (s * lanes % 64);
+        DecodeStream& stream = *all[s];
+        stream.at = at[s];
+        for (auto left = _mm_popcnt_u64(lanes == 64 ? bits : bits & ((1ULL << (lanes % 64)) - 1)); left > 0 && good; --left) {
+            good = read_escape(stream);
+            stream.is_truncated = !good;
+        }
+        at[s] = stream.at;
+    }
+    return good;
+}
+
+template <unsigned lanes, unsigned streams>
+[[gnu::always_inline]] inline std::size_t leave(DecodeStream* const* all, const Vector* low, const Vector* high,
+                                                const std::uint8_t* const* at, std::size_t rounds, bool indexed) {
+    store_states<lanes, streams>(all, low, high);
+    for (unsigned s = 0; s < streams; ++s) {
+        all[s]->at = at[s];
+        all[s]->entries += lanes * rounds;
+        if (indexed) all[s]->indices += lanes * rounds;
+    }
+    return rounds;
+}
+
+// The matrix for `gf2p8affine` that reverses the lowest `levels` bits of a byte.
+constexpr long long bit_reversal(unsigned levels) {
+    std::uint64_t matrix = 0;
+    // Row 7 - i (the byte i of the matrix counted from the top) makes output bit i.
+    for (unsigned bit = 0; bit < levels; ++bit) matrix |= 1ULL << (8 * (7 - bit) + (levels - 1 - bit));
+    return static_cast<long long>(matrix);
+}
+
+template <unsigned lanes, unsigned streams, unsigned levels>
+std::size_t decode_static_of(DecodeStream* const* all, std::size_t rounds) {
+    using S = Shape<lanes, streams>;
+    Vector low[S::groups], high[S::groups];
+    const PermuteTable* tables[S::groups];
+    Vector escape[(S::groups + 1) / 2];
+    const std::uint8_t* at[streams];
+    const std::uint8_t* limits[streams];
+    load_states<lanes, streams>(all, low, high);
+#pragma GCC unroll 16
+    for (unsigned s = 0; s < streams; ++s) {
+        at[s] = all[s]->at;
+        limits[s] = all[s]->limit;
+    }
+#pragma GCC unroll 8
+    for (unsigned g = 0; g < S::groups; ++g) tables[g] = all[S::stream_of(g)]->permute;
+#pragma GCC unroll 4
+    for (unsigned pair = 0; pair < (S::groups + 1) / 2; ++pair) {
+        const DecodeStream& first = *all[S::stream_of(2 * pair)];
+        const DecodeStream& second = 2 * pair + 1 < S::groups ? *all[S::stream_of(2 * pair + 1)] : first;
+        escape[pair] = _mm512_inserti64x4(_mm512_set1_epi8(static_cast<char>(*first.escape_entries)),
+                                          _mm256_set1_epi8(static_cast<char>(*second.escape_entries)), 1);
+    }
+    const Vector reversal = _mm512_set1_epi64(bit_reversal(levels));
+    std::size_t round = 0;
+    bool good = true;
+    for (; round < rounds && good && all_within(at, limits, streams); ++round) {
+        Vector index[S::groups];
+        Mask tests[S::groups][8];
+#pragma GCC unroll 8
+        for (unsigned g = 0; g < S::groups; ++g) {
+            tests[g][0] = _mm512_cmpgt_epu16_mask(low[g], _mm512_set1_epi16(static_cast<short>(tables[g]->pivots[0][0])));
+            index[g] = _mm512_maskz_set1_epi16(tests[g][0], 1);
+        }
+#pragma GCC unroll 8
+        for (unsigned level = 1; level < levels; ++level) {
+#pragma GCC unroll 8
+            for (unsigned g = 0; g < S::groups; ++g) {
+                Vector pivot;
+                if (level <= 5) pivot = look_up<5>(index[g], tests[g], tables[g]->pivots[level]);
+                if (level == 6) pivot = look_up<6>(index[g], tests[g], tables[g]->pivots[level]);
+                if (level == 7) pivot = look_up<7>(index[g], tests[g], tables[g]->pivots[level]);
+                tests[g][level] = _mm512_cmpgt_epu16_mask(low[g], pivot);
+                index[g] = _mm512_mask_add_epi16(index[g], tests[g][level], index[g],
+                                                 _mm512_set1_epi16(static_cast<short>(1 << level)));
+            }
+        }
+        Vector frequency[S::groups], start[S::groups];
+#pragma GCC unroll 8
+        for (unsigned g = 0; g < S::groups; ++g) {
+            frequency[g] = look_up<levels>(index[g], tests[g], tables[g]->frequency);
+            start[g] = look_up<levels>(index[g], tests[g], tables[g]->start);
+        }
+        advance<lanes, streams>(low, high, frequency, start, at);
+        good = emit<lanes, streams>(all, index, round, at,
+            [&](Vector bytes) { return _mm512_gf2p8affine_epi64_epi8(bytes, reversal, 0); },
+            [&](unsigned pair, Vector entries) -> std::uint64_t { return _mm512_cmpeq_epi8_mask(entries, escape[pair]); });
+    }
+    return leave<lanes, streams>(all, low, high, at, round, false);
+}
+
+// Even and odd words of a register of 32-bit places, as a pair of registers, and back.
+[[gnu::always_inline]] inline Vector even_words(Vector words) { return _mm512_and_si512(words, _mm512_set1_epi32(0xFFFF)); }
+[[gnu::always_inline]] inline Vector odd_words(Vector words) { return _mm512_srli_epi32(words, 16); }
+[[gnu::always_inline]] inline Vector join_low(Vector even, Vector odd) {
+    return _mm512_mask_blend_epi16(0xAAAAAAAA, even, _mm512_slli_epi32(odd, 16));
+}
+[[gnu::always_inline]] inline Vector join_high(Vector even, Vector odd) {
+    return _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(even, 16), odd);
+}
+
+[[gnu::always_inline]] inline Vector gather_words(const void* base, Vector places) {
+    return _mm512_i32gather_epi32(places, base, 4);
+}
+
+// 32 bytes of a group, from one stream or 16 each from two, as words.
+template <unsigned lanes, unsigned streams>
+[[gnu::always_inline]] inline Vector group_bytes(const std::uint8_t* const* from, unsigned g) {
+    using S = Shape<lanes, streams>;
+    if constexpr (lanes == 16) {
+        const __m128i first = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from[2 * g]));
+        const __m128i second = S::has_second(g) ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(from[2 * g + 1])) : first;
+        return _mm512_cvtepu8_epi16(_mm256_inserti128_si256(_mm256_castsi128_si256(first), second, 1));
+    } else {
+        const std::uint8_t* bytes = from[S::stream_of(g)] + (S::groups_per_stream == 2 ? 32 * (g % 2) : 0);
+        return _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)));
+    }
+}
+
+template <unsigned lanes, unsigned streams>
+std::size_t decode_indexed_of(DecodeStream* const* all, std::size_t rounds) {
+    using S = Shape<lanes, streams>;
+    Vector low[S::groups], high[S::groups];
+    const std::uint8_t* at[streams];
+    const std::uint8_t* limits[streams];
+    const std::uint8_t* indices[streams];
+    load_states<lanes, streams>(all, low, high);
+#pragma GCC unroll 16
+    for (unsigned s = 0; s < streams; ++s) {
+        at[s] = all[s]->at;
+        limits[s] = all[s]->limit;
+        indices[s] = all[s]->indices;
+    }
+    const std::uint32_t* ranges = all[0]->ranges;
+    const std::uint8_t* coarse = all[0]->coarse;
+    std::size_t round = 0;
+    bool good = true;
+    for (; round < rounds && good && all_within(at, limits, streams); ++round) {
+        Vector entry[S::groups], frequency[S::groups], start[S::groups];
+        std::uint64_t escaped[S::groups];
+#pragma GCC unroll 8
+        for (unsigned g = 0; g < S::groups; ++g) {
+            const Vector table = group_bytes<lanes, streams>(indices, g);
+            const Vector bucket = _mm512_srli_epi16(low[g], coarse_shift);
+            const Vector even_table = even_words(table), odd_table = odd_words(table);
+            const Vector byte = _mm512_set1_epi32(0xFF);
+            const Vector even_guess = _mm512_and_si512(
+                byte, _mm512_i32gather_epi32(_mm512_or_si512(_mm512_slli_epi32(even_table, 10), even_words(bucket)), coarse, 1));
+            const Vector odd_guess = _mm512_and_si512(
+                byte, _mm512_i32gather_epi32(_mm512_or_si512(_mm512_slli_epi32(odd_table, 10), odd_words(bucket)), coarse, 1));
+            Vector even_place = _mm512_or_si512(_mm512_slli_epi32(even_table, 8), even_guess);
+            Vector odd_place = _mm512_or_si512(_mm512_slli_epi32(odd_table, 8), odd_guess);
+            Vector even = gather_words(ranges, even_place);
+            Vector odd = gather_words(ranges, odd_place);
+            entry[g] = join_low(even_guess, odd_guess);
+            start[g] = join_low(even, odd);
+            frequency[g] = join_high(even, odd);
+            Mask beyond = _mm512_cmpge_epu16_mask(_mm512_sub_epi16(low[g], start[g]), frequency[g]);
+            while (beyond) [[unlikely]] {
+                const Vector step = _mm512_maskz_set1_epi16(beyond, 1);
+                even_place = _mm512_add_epi32(even_place, even_words(step));
+                odd_place = _mm512_add_epi32(odd_place, odd_words(step));
+                even = gather_words(ranges, even_place);
+                odd = gather_words(ranges, odd_place);
+                entry[g] = _mm512_add_epi16(entry[g], step);
+                start[g] = join_low(even, odd);
+                frequency[g] = join_high(even, odd);
+                beyond = _mm512_cmpge_epu16_mask(_mm512_sub_epi16(low[g], start[g]), frequency[g]);
+            }
+            // Only the last entry of a table ends at 2^16, and the last one is the escape.
+            const Vector end = _mm512_add_epi16(start[g], frequency[g]);
+            escaped[g] = _mm512_testn_epi16_mask(end, end);
+        }
+        advance<lanes, streams>(low, high, frequency, start, at);
+        good = emit<lanes, streams>(
+            all, entry, round, at, [](Vector bytes) { return bytes; },
+            [&](unsigned pair, Vector) { return escaped[2 * pair] | (2 * pair + 1 < S::groups ? escaped[2 * pair + 1] << 32 : 0); });
+#pragma GCC unroll 16
+        for (unsigned s = 0; s < streams; ++s) indices[s] += lanes;
+    }
+    return leave<lanes, streams>(all, low, high, at, round, true);
+}
+
+// For encoding, lanes stand in reverse: words are written in the order of encoding, last lane first.
+template <unsigned lanes>
+[[gnu::always_inline]] inline Vector reversed_byte_order(unsigned group) {
+    // Even bytes name the source of each word: 63 - w or 31 - w of one stream, or 15 - w of two.
+    const Vector order = word_order();
+    if constexpr (lanes == 64) return _mm512_sub_epi16(_mm512_set1_epi16(group % 2 == 0 ? 63 : 31), order);
+    if constexpr (lanes == 32) return _mm512_sub_epi16(_mm512_set1_epi16(31), order);
+    return _mm512_xor_si512(order, _mm512_set1_epi16(15));
+}
+
+// 32 bytes of the round that ends at `end`, as words of a group with its lanes in reverse.
+template <unsigned lanes, unsigned streams>
+[[gnu::always_inline]] inline Vector reversed_bytes(const std::uint8_t* const* end, unsigned g) {
+    using S = Shape<lanes, streams>;
+    const Vector order = reversed_byte_order<lanes>(g);
+    Vector bytes;
+    if constexpr (lanes == 64) bytes = _mm512_loadu_si512(end[S::stream_of(g)] - 64);
+    if constexpr (lanes == 32)
+        bytes = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(end[g] - 32)));
+    if constexpr (lanes == 16) {
+        const __m128i first = _mm_loadu_si128(reinterpret_cast<const __m128i*>(end[2 * g] - 16));
+        const __m128i second = S::has_second(g) ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(end[2 * g + 1] - 16)) : first;
+        bytes = _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(first), second, 1));
+    }
+    return _mm512_maskz_permutexvar_epi8(0x5555555555555555ULL, order, bytes);
+}
+
+// Lanes of the groups in reverse, or back: the same exchange either way.
+template <unsigned lanes, unsigned streams>
+[[gnu::always_inline]] inline void reverse_lanes(Vector* values) {
+    using S = Shape<lanes, streams>;
+    const Vector order = lanes == 16 ? _mm512_xor_si512(word_order(), _mm512_set1_epi16(15))
+                                     : _mm512_sub_epi16(_mm512_set1_epi16(31), word_order());
+#pragma GCC unroll 8
+    for (unsigned g = 0; g < S::groups; ++g) values[g] = _mm512_permutexvar_epi16(order, values[g]);
+    if constexpr (lanes == 64) {
+#pragma GCC unroll 8
+        for (unsigned g = 0; g < S::groups; g += 2) {
+            const Vector first = values[g];
+            values[g] = values[g + 1];
+            values[g + 1] = first;
+        }
+    }
+}
+
+// What encoding needs to know of the entries of one group.
+struct Symbols {
+    Vector divisor, reciprocal, shift, start;
+};
+
+// Emits words where the states would overflow, then divides: x = (x / f) 2^16 + x mod f + start.
+template <unsigned lanes, unsigned streams>
+[[gnu::always_inline]] inline void push(Vector* low, Vector* high, const Symbols* symbols, std::uint16_t** out) {
+    using S = Shape<lanes, streams>;
+    const Vector zero = _mm512_setzero_si512();
+    const Vector minus_one = _mm512_set1_epi16(-1);
+#pragma GCC unroll 8
+    for (unsigned g = 0; g < S::groups; ++g) {
+        const Vector frequency = _mm512_srlv_epi16(symbols[g].divisor, symbols[g].shift);
+        const Mask overflow = _mm512_cmpge_epu16_mask(high[g], frequency) & S::used;
+        if constexpr (lanes == 16) {
+            const auto first = static_cast<__mmask16>(overflow);
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[2 * g]),
+                                _mm256_maskz_compress_epi16(first, _mm512_castsi512_si256(low[g])));
+            out[2 * g] += count(first);
+            if (S::has_second(g)) {
+                const auto second = static_cast<__mmask16>(overflow >> 16);
+                _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[2 * g + 1]),
+                                    _mm256_maskz_compress_epi16(second, _mm512_extracti64x4_epi64(low[g], 1)));
+                out[2 * g + 1] += count(second);
+            }
+        } else {
+            std::uint16_t*& words = out[S::stream_of(g)];
+            _mm512_storeu_si512(words, _mm512_maskz_compress_epi16(overflow, low[g]));
+            words += count(overflow);
+        }
+        low[g] = _mm512_mask_mov_epi16(low[g], overflow, high[g]);
+        high[g] = _mm512_mask_mov_epi16(high[g], overflow, zero);
+    }
+    Vector q0[S::groups], q1[S::groups];
+#pragma GCC unroll 8
+    for (unsigned g = 0; g < S::groups; ++g) {
+        high[g] = _mm512_shldv_epi16(high[g], low[g], symbols[g].shift);
+        low[g] = _mm512_sllv_epi16(low[g], symbols[g].shift);
+        q0[g] = _mm512_add_epi16(_mm512_mullo_epi16(symbols[g].reciprocal, high[g]), low[g]);
+        const Mask carry = _mm512_cmplt_epu16_mask(q0[g], low[g]);
+        // The quotient's estimate plus one, as the algorithm wants it.
+        q1[g] = _mm512_sub_epi16(_mm512_mulhi_epu16(symbols[g].reciprocal, high[g]), minus_one);
+        q1[g] = _mm512_add_epi16(q1[g], high[g]);
+        q1[g] = _mm512_mask_sub_epi16(q1[g], carry, q1[g], minus_one);
+    }
+#pragma GCC unroll 8
+    for (unsigned g = 0; g < S::groups; ++g) {
+        Vector rest = _mm512_sub_epi16(low[g], _mm512_mullo_epi16(q1[g], symbols[g].divisor));
+        const Mask too_high = _mm512_cmpgt_epu16_mask(rest, q0[g]);
+        q1[g] = _mm512_mask_add_epi16(q1[g], too_high, q1[g], minus_one);
+        rest = _mm512_mask_add_epi16(rest, too_high, rest, symbols[g].divisor);
+        const Mask too_low = _mm512_cmpge_epu16_mask(rest, symbols[g].divisor);
+        high[g] = _mm512_mask_sub_epi16(q1[g], too_low, q1[g], minus_one);
+        rest = _mm512_mask_sub_epi16(rest, too_low, rest, symbols[g].divisor);
+        low[g] = _mm512_add_epi16(_mm512_srlv_epi16(rest, symbols[g].shift), symbols[g].start);
+    }
+}
+
+// Writes the escapes of a round; bit `lane` of `escaped` belongs to a lane of the stream.
+template <unsigned lanes>
+[[gnu::always_inline]] inline void push_escapes(EncodeStream& stream, std::uint64_t escaped, std::uint16_t*& out) {
+    stream.out = out;
+    for (auto left = _mm_popcnt_u64(escaped); left > 0; --left) write_escape(stream, *--stream.escapes);
+    out = stream.out;
+}
+
+template <unsigned lanes, unsigned streams>
+[[gnu::always_inline]] inline void enter(EncodeStream* const* all, Vector* low, Vector* high, std::uint16_t** out,
+                                         const std::uint8_t** entries) {
+    load_states<lanes, streams>(all, low, high);
+    reverse_lanes<lanes, streams>(low);
+    reverse_lanes<lanes, streams>(high);
+#pragma GCC unroll 16
+    for (unsigned s = 0; s < streams; ++s) {
+        out[s] = all[s]->out;
+        entries[s] = all[s]->entries;
+    }
+}
+
+template <unsigned lanes, unsigned streams>
+[[gnu::always_inline]] inline void leave(EncodeStream* const* all, Vector* low, Vector* high, std::uint16_t* const* out,
+                                         const std::uint8_t* const* entries) {
+    reverse_lanes<lanes, streams>(low);
+    reverse_lanes<lanes, streams>(high);
+    store_states<lanes, streams>(all, low, high);
+    for (unsigned s = 0; s < streams; ++s) {
+        all[s]->out = out[s];
+        all[s]->entries = entries[s];
+    }
+}
+
+template <unsigned lanes, unsigned streams, unsigned levels>
+void encode_static_of(EncodeStream* const* all, std::size_t rounds) {
+    using S = Shape<lanes, streams>;
+    Vector low[S::groups], high[S::groups];
+    std::uint16_t* out[streams];
+    const std::uint8_t* entries[streams];
+    enter<lanes, streams>(all, low, high, out, entries);
+    for (std::size_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 16
+        for (unsigned s = 0; s < streams; ++s) {
+            const auto escape = static_cast<char>(*all[s]->escape_entries);
+            std::uint64_t escaped = 0;
+            if constexpr (lanes == 64)
+                escaped = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(entries[s] - 64), _mm512_set1_epi8(escape));
+            if constexpr (lanes == 32)
+                escaped = _mm256_cmpeq_epi8_mask(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(entries[s] - 32)),
+                                                 _mm256_set1_epi8(escape));
+            if constexpr (lanes == 16)
+                escaped = _mm_cmpeq_epi8_mask(_mm_loadu_si128(reinterpret_cast<const __m128i*>(entries[s] - 16)),
+                                              _mm_set1_epi8(escape));
+            if (escaped) [[unlikely]]
+                push_escapes<lanes>(*all[s], escaped, out[s]);
+        }
+        Symbols symbols[S::groups];
+#pragma GCC unroll 8
+        for (unsigned g = 0; g < S::groups; ++g) {
+            const Vector entry = reversed_bytes<lanes, streams>(entries, g);
+            const DivisionTable& table = *all[S::stream_of(g)]->division;
+            Mask tests[8] = {};
+            if (levels > 5) tests[5] = _mm512_test_epi16_mask(entry, _mm512_set1_epi16(32));
+            if (levels > 6) tests[6] = _mm512_test_epi16_mask(entry, _mm512_set1_epi16(64));
+            if (levels > 7) tests[7] = _mm512_test_epi16_mask(entry, _mm512_set1_epi16(128));
+            symbols[g].divisor = look_up<levels>(entry, tests, table.divisor);
+            symbols[g].reciprocal = look_up<levels>(entry, tests, table.reciprocal);
+            symbols[g].shift = look_up<levels>(entry, tests, table.shift);
+            symbols[g].start = look_up<levels>(entry, tests, table.start);
+        }
+        push<lanes, streams>(low, high, symbols, out);
+#pragma GCC unroll 16
+        for (unsigned s = 0; s < streams; ++s) entries[s] -= lanes;
+    }
+    leave<lanes, streams>(all, low, high, out, entries);
+}
+
+template <unsigned lanes, unsigned streams>
+void encode_indexed_of(EncodeStream* const* all, std::size_t rounds) {
+    using S = Shape<lanes, streams>;
+    Vector low[S::groups], high[S::groups];
+    std::uint16_t* out[streams];
+    const std::uint8_t* entries[streams];
+    const std::uint8_t* indices[streams];
+    enter<lanes, streams>(all, low, high, out, entries);
+#pragma GCC unroll 16
+    for (unsigned s = 0; s < streams; ++s) indices[s] = all[s]->indices;
+    const std::uint32_t* ranges = all[0]->ranges;
+    const std::uint32_t* divisors = all[0]->divisors;
+    for (std::size_t round = 0; round < rounds; ++round) {
+        Symbols symbols[S::groups];
+        Mask escaped[S::groups];
+#pragma GCC unroll 8
+        for (unsigned g = 0; g < S::groups; ++g) {
+            const Vector places = _mm512_or_si512(reversed_bytes<lanes, streams>(entries, g),
+                                                  _mm512_slli_epi16(reversed_bytes<lanes, streams>(indices, g), 8));
+            const Vector even_places = even_words(places), odd_places = odd_words(places);
+            const Vector even = gather_words(ranges, even_places), odd = gather_words(ranges, odd_places);
+            const Vector even_division = gather_words(divisors, even_places);
+            const Vector odd_division = gather_words(divisors, odd_places);
+            symbols[g].start = join_low(even, odd);
+            symbols[g].divisor = join_low(even_division, odd_division);
+            symbols[g].reciprocal = join_high(even_division, odd_division);
+            // Frequencies stand in the upper halves, so that leading zeros are those of 16 bits.
+            symbols[g].shift = join_low(_mm512_lzcnt_epi32(even), _mm512_lzcnt_epi32(odd));
+            // Only the last entry of a table ends at 2^16, and the last one is the escape.
+            const Vector end = _mm512_add_epi16(symbols[g].start, join_high(even, odd));
+            escaped[g] = _mm512_testn_epi16_mask(end, end) & S::used;
+        }
+        std::uint64_t any = 0;
+#pragma GCC unroll 8
+        for (unsigned g = 0; g < S::groups; ++g) any |= escaped[g];
+        if (any) [[unlikely]] {
+            for (unsigned s = 0; s < streams; ++s) {
+                std::uint64_t bits = 0;
+                if constexpr (lanes == 64) bits = escaped[2 * s] | (std::uint64_t{escaped[2 * s + 1]} << 32);
+                if constexpr (lanes == 32) bits = escaped[s];
+                if constexpr (lanes == 16) bits = (escaped[s / 2] >> (16 * (s % 2))) & 0xFFFFU;
+                push_escapes<lanes>(*all[s], bits, out[s]);
+            }
+        }
+        push<lanes, streams>(low, high, symbols, out);
+#pragma GCC unroll 16
+        for (unsigned s = 0; s < streams; ++s) {
+            entries[s] -= lanes;
+            indices[s] -= lanes;
+        }
+    }
+    leave<lanes, streams>(all, low, high, out, entries);
+    for (unsigned s = 0; s < streams; ++s) all[s]->indices = indices[s];
+}
+
+template <unsigned lanes, unsigned streams>
+std::size_t decode_static_by_levels(DecodeStream* const* all, std::size_t rounds) {
+    switch (all[0]->permute->levels) {
+        case 4: return decode_static_of<lanes, streams, 4>(all, rounds);
+        case 5: return decode_static_of<lanes, streams, 5>(all, rounds);
+        case 6: return decode_static_of<lanes, streams, 6>(all, rounds);
+        case 7: return decode_static_of<lanes, streams, 7>(all, rounds);
+        default: return decode_static_of<lanes, streams, 8>(all, rounds);
+    }
+}
+
+template <unsigned lanes, unsigned streams>
+void encode_static_by_levels(EncodeStream* const* all, std::size_t rounds) {
+    unsigned levels = 4;
+    for (unsigned s = 0; s < streams; ++s) levels = all[s]->levels > levels ? all[s]->levels : levels;
+    switch (levels) {
+        case 4: return encode_static_of<lanes, streams, 4>(all, rounds);
+        case 5: return encode_static_of<lanes, streams, 5>(all, rounds);
+        case 6: return encode_static_of<lanes, streams, 6>(all, rounds);
+        case 7: return encode_static_of<lanes, streams, 7>(all, rounds);
+        default: return encode_static_of<lanes, streams, 8>(all, rounds);
+    }
+}
+
+constexpr unsigned shape(unsigned lanes, std::size_t streams) { return 256 * lanes + static_cast<unsigned>(streams); }
+
+std::size_t decode_static(DecodeStream* const* all, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    switch (shape(lanes, num_streams)) {
+        case shape(64, 4): return decode_static_by_levels<64, 4>(all, rounds);
+        case shape(64, 2): return decode_static_by_levels<64, 2>(all, rounds);
+        case shape(64, 1): return decode_static_by_levels<64, 1>(all, rounds);
+        case shape(32, 8): return decode_static_by_levels<32, 8>(all, rounds);
+        case shape(32, 4): return decode_static_by_levels<32, 4>(all, rounds);
+        case shape(32, 1): return decode_static_by_levels<32, 1>(all, rounds);
+        case shape(16, 16): return decode_static_by_levels<16, 16>(all, rounds);
+        case shape(16, 4): return decode_static_by_levels<16, 4>(all, rounds);
+        case shape(16, 1): return decode_static_by_levels<16, 1>(all, rounds);
+        default: return portable_kernels.decode_static(all, num_streams, lanes, rounds);
+    }
+}
+
+std::size_t decode_indexed(DecodeStream* const* all, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    switch (shape(lanes, num_streams)) {
+        case shape(64, 4): return decode_indexed_of<64, 4>(all, rounds);
+        case shape(64, 2): return decode_indexed_of<64, 2>(all, rounds);
+        case shape(64, 1): return decode_indexed_of<64, 1>(all, rounds);
+        case shape(32, 8): return decode_indexed_of<32, 8>(all, rounds);
+        case shape(32, 4): return decode_indexed_of<32, 4>(all, rounds);
+        case shape(32, 1): return decode_indexed_of<32, 1>(all, rounds);
+        case shape(16, 16): return decode_indexed_of<16, 16>(all, rounds);
+        case shape(16, 4): return decode_indexed_of<16, 4>(all, rounds);
+        case shape(16, 1): return decode_indexed_of<16, 1>(all, rounds);
+        default: return portable_kernels.decode_indexed(all, num_streams, lanes, rounds);
+    }
+}
+
+void encode_static(EncodeStream* const* all, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    switch (shape(lanes, num_streams)) {
+        case shape(64, 4): return encode_static_by_levels<64, 4>(all, rounds);
+        case shape(64, 2): return encode_static_by_levels<64, 2>(all, rounds);
+        case shape(64, 1): return encode_static_by_levels<64, 1>(all, rounds);
+        case shape(32, 8): return encode_static_by_levels<32, 8>(all, rounds);
+        case shape(32, 4): return encode_static_by_levels<32, 4>(all, rounds);
+        case shape(32, 1): return encode_static_by_levels<32, 1>(all, rounds);
+        case shape(16, 16): return encode_static_by_levels<16, 16>(all, rounds);
+        case shape(16, 4): return encode_static_by_levels<16, 4>(all, rounds);
+        case shape(16, 1): return encode_static_by_levels<16, 1>(all, rounds);
+        default: return portable_kernels.encode_static(all, num_streams, lanes, rounds);
+    }
+}
+
+void encode_indexed(EncodeStream* const* all, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    switch (shape(lanes, num_streams)) {
+        case shape(64, 4): return encode_indexed_of<64, 4>(all, rounds);
+        case shape(64, 2): return encode_indexed_of<64, 2>(all, rounds);
+        case shape(64, 1): return encode_indexed_of<64, 1>(all, rounds);
+        case shape(32, 8): return encode_indexed_of<32, 8>(all, rounds);
+        case shape(32, 4): return encode_indexed_of<32, 4>(all, rounds);
+        case shape(32, 1): return encode_indexed_of<32, 1>(all, rounds);
+        case shape(16, 16): return encode_indexed_of<16, 16>(all, rounds);
+        case shape(16, 4): return encode_indexed_of<16, 4>(all, rounds);
+        case shape(16, 1): return encode_indexed_of<16, 1>(all, rounds);
+        default: return portable_kernels.encode_indexed(all, num_streams, lanes, rounds);
+    }
+}
+
+std::size_t fit(unsigned lanes, std::size_t available) {
+    if (lanes == 64) return available >= 4 ? 4 : available >= 2 ? 2 : 1;
+    if (lanes == 32) return available >= 8 ? 8 : available >= 4 ? 4 : 1;
+    if (lanes == 16) return available >= 16 ? 16 : available >= 4 ? 4 : 1;
+    return portable_kernels.fit(lanes, available);
+}
+
+void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* bytes) {
+    const Vector order = _mm512_sub_epi16(_mm512_set1_epi16(31), word_order());
+    for (; count >= 32; count -= 32, bytes += 64)
+        _mm512_storeu_si512(bytes, _mm512_permutexvar_epi16(order, _mm512_loadu_si512(words + count - 32)));
+    portable_kernels.reverse_words(words, count, bytes);
+}
+
+}  // namespace
+
+extern const Kernels avx512_kernels{"avx512", decode_static,  decode_indexed, encode_static,
+                                    encode_indexed, fit, sse42::crc32c,  reverse_words, conversions};
+
+}  // namespace laconic

@@ -1,0 +1,168 @@
+// Blocks of values in the caller's type <-> entries of tables.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <stdexcept>
+#include <string>
+
+#include "dispatch.hpp"
+#include "errors.hpp"
+#include "tables.hpp"
+
+namespace laconic {
+
+// Symbols that are converted and coded at a time: a few streams of this size stay in the first-level cache.
+inline constexpr std::size_t block_size = 2048;
+static_assert(block_size % max_lanes == 0);
+
+enum class ValueType { int8, int16, int32, float32, float16, bfloat16 };
+
+inline constexpr std::uint32_t zigzag(std::int32_t value) noexcept {
+    return (static_cast<std::uint32_t>(value) << 1) ^ (value < 0 ? 0xFFFFFFFFU : 0U);
+}
+
+inline constexpr std::int32_t unzigzag(std::uint32_t code) noexcept {
+    return static_cast<std::int32_t>((code >> 1) ^ (0U - (code & 1U)));
+}
+
+// Table of each symbol of a run: one for all of them, or one each.
+struct TableChoice {
+    std::uint8_t shared = 0;
+    const std::uint8_t* each = nullptr;
+
+    std::size_t operator[](std::size_t i) const noexcept { return each == nullptr ? shared : each[i]; }
+    TableChoice from(std::size_t i) const noexcept { return {shared, each == nullptr ? nullptr : each + i}; }
+};
+
+// Values to code. Floats are divided by `step` (multiplied by its inverse) and rounded, halves to even.
+struct Input {
+    const void* data;
+    ValueType type;
+    float step = 1.0F;
+
+    template <class T>
+    const T* as(std::size_t at) const noexcept {
+        return static_cast<const T*>(data) + at;
+    }
+
+    // `ints` receives `count` values from place `at` on. Throws std::invalid_argument for a float that is no int32.
+    void read(std::size_t at, std::size_t count, std::int32_t* ints) const {
+        const Conversions& convert = kernels().convert;
+        float floats[block_size];
+        switch (type) {
+            case ValueType::int8: return convert.widen_int8(as<std::int8_t>(at), count, ints);
+            case ValueType::int16: return convert.widen_int16(as<std::int16_t>(at), count, ints);
+            case ValueType::int32: std::copy_n(as<std::int32_t>(at), count, ints); return;
+            case ValueType::float32: return quantize(as<float>(at), at, count, ints);
+            case ValueType::float16: convert.widen_float16(as<std::uint16_t>(at), count, floats); break;
+            case ValueType::bfloat16: convert.widen_bfloat16(as<std::uint16_t>(at), count, floats); break;
+        }
+        quantize(floats, at, count, ints);
+    }
+
+private:
+    void quantize(const float* values, std::size_t at, std::size_t count, std::int32_t* ints) const {
+        const float scale = 1.0F / step;
+        if (kernels().convert.quantize(values, count, scale, ints)) return;
+        for (std::size_t i = 0; i < count; ++i) {
+            // Beyond 2^24 floats are integers, so rounding in double is exact.
+            const double rounded = std::nearbyint(static_cast<double>(values[i] * scale));
+            if (!(rounded >= std::numeric_limits<std::int32_t>::min() && rounded <= std::numeric_limits<std::int32_t>::max()))
+                throw std::invalid_argument("value " + std::to_string(values[i]) + " at place " + std::to_string(at + i) +
+                                            " is no 32-bit integer when divided by the step " + std::to_string(step));
+            ints[i] = static_cast<std::int32_t>(rounded);
+        }
+    }
+};
+
+// Where decoded values go. Floats are the integer times `step`.
+struct Output {
+    void* data;
+    ValueType type;
+    float step = 1.0F;
+
+    template <class T>
+    T* as(std::size_t at) const noexcept {
+        return static_cast<T*>(data) + at;
+    }
+
+    // Returns false where a value does not fit the type.
+    bool write(std::size_t at, std::size_t count, const std::int32_t* ints) const noexcept {
+        const Conversions& convert = kernels().convert;
+        float floats[block_size];
+        switch (type) {
+            case ValueType::int8: return convert.narrow_int8(ints, count, as<std::int8_t>(at));
+            case ValueType::int16: return convert.narrow_int16(ints, count, as<std::int16_t>(at));
+            case ValueType::int32: std::copy_n(ints, count, as<std::int32_t>(at)); return true;
+            case ValueType::float32: convert.dequantize(ints, count, step, as<float>(at)); return true;
+            case ValueType::float16:
+                convert.dequantize(ints, count, step, floats);
+                convert.narrow_float16(floats, count, as<std::uint16_t>(at));
+                return true;
+            case ValueType::bfloat16:
+                convert.dequantize(ints, count, step, floats);
+                convert.narrow_bfloat16(floats, count, as<std::uint16_t>(at));
+                return true;
+        }
+        return true;
+    }
+};
+
+// Entries of `count` values from place `at` on; codes of the escaped ones go to `codes` in order. Returns how many.
+inline std::size_t entries_of_block(const Input& input, const TableSet& tables, const TableChoice& choice, std::size_t at,
+                                    std::size_t count, std::uint8_t* entries, std::uint32_t* codes) {
+    const Conversions& convert = kernels().convert;
+    std::int32_t ints[block_size];
+    bool escaped = false;
+    bool have_ints = true;
+    if (choice.each != nullptr) {
+        input.read(at, count, ints);
+        escaped = convert.entries_by_index(ints, choice.each, count, tables.firsts(), tables.lasts(), entries);
+    } else {
+        const TableSet::Table& table = tables[choice.shared];
+        const auto last = static_cast<std::uint8_t>(table.size - 1);
+        have_ints = input.type != ValueType::int8 || !tables.fits_int8(choice.shared);
+        if (have_ints) {
+            input.read(at, count, ints);
+            escaped = convert.entries_of(ints, count, table.first, last, entries);
+        } else {
+            escaped = convert.entries_of_bytes(input.as<std::int8_t>(at), count, table.first, last, entries);
+        }
+    }
+    if (!escaped) return 0;
+    if (!have_ints) input.read(at, count, ints);
+    std::size_t num_codes = 0;
+    for (std::size_t i = 0; i < count; ++i)
+        if (entries[i] == *tables.escape_entries(choice[i])) codes[num_codes++] = zigzag(ints[i]);
+    return num_codes;
+}
+
+// Values of `count` entries to place `at` on; `codes` has those of the escaped ones. Throws StreamError, with
+// `position`, where a value does not fit the output.
+inline void values_of_block(const Output& output, const TableSet& tables, const TableChoice& choice, std::size_t at,
+                            std::size_t count, const std::uint8_t* entries, const std::uint32_t* codes, bool escaped,
+                            std::size_t position) {
+    const Conversions& convert = kernels().convert;
+    if (choice.each == nullptr && !escaped && output.type == ValueType::int8 && tables.fits_int8(choice.shared))
+        return convert.bytes_of(entries, count, tables[choice.shared].first, output.as<std::int8_t>(at));
+    std::int32_t ints[block_size];
+    if (choice.each == nullptr)
+        convert.values_of(entries, count, tables[choice.shared].first, ints);
+    else
+        convert.values_by_index(entries, choice.each, count, tables.firsts(), ints);
+    if (escaped)
+        for (std::size_t i = 0; i < count; ++i)
+            if (entries[i] == *tables.escape_entries(choice[i])) ints[i] = unzigzag(*codes++);
+    if (output.write(at, count, ints)) return;
+    const std::int32_t bound = output.type == ValueType::int8 ? 128 : 32768;
+    for (std::size_t i = 0; i < count; ++i)
+        if (ints[i] < -bound || ints[i] >= bound)
+            throw StreamError(Fault::corrupt, position, "value " + std::to_string(ints[i]) + " does not fit the result type");
+}
+
+}  // namespace laconic

@@ -1,0 +1,159 @@
+// The inner loops of the coder, one set for each instruction set; `kernels()` gives the set in use.
+//
+// A kernel runs full rounds of one or more streams in lock-step: each phase of a round is done for all streams before
+// the next, since one stream alone is a chain of dependent steps. Kernels know entries of tables (u8) only; values,
+// marks, checksums and partial rounds are the work of their callers. All sets give the same bytes and entries.
+//
+// This header is also compiled for newer instruction sets, so it holds no inline function with external linkage: the
+// linker might keep the copy that an older machine cannot run.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace laconic {
+
+inline constexpr std::uint32_t probability_bits = 16;
+inline constexpr std::uint32_t probability_sum = 1U << probability_bits;
+inline constexpr std::size_t max_table_size = 256;
+inline constexpr std::uint32_t coarse_shift = 6;
+inline constexpr std::size_t coarse_size = probability_sum >> coarse_shift;
+
+inline constexpr std::uint32_t state_low = 1U << 16;
+inline constexpr unsigned min_lanes = 4;
+inline constexpr unsigned max_lanes = 64;
+inline constexpr std::uint32_t wide_escape = 0xFFFF;  // this escape word is followed by two more
+inline constexpr std::size_t max_escape_words = 3;
+inline constexpr std::size_t max_round_bytes = 2 * max_lanes;  // words that the states of one round can take
+
+// One table laid out for kernels that search and look up by permuting registers.
+//
+// The search asks one question a level, the top bit of the entry first; the answers are gathered lowest bit first, so
+// that level l has 2^l pivots and everything found by the index stands in bit-reversed order.
+struct alignas(64) PermuteTable {
+    alignas(64) std::uint16_t pivots[8][128];  // "entry >= e" is "slot > pivot"; 65535 is never
+    alignas(64) std::uint16_t frequency[256];
+    alignas(64) std::uint16_t start[256];
+    unsigned levels;  // 2^levels >= size
+};
+
+// Division by a frequency as Moeller and Granlund do it ("Improved division by invariant integers", algorithm 4), with
+// 16-bit words: divisor = frequency << shift has its top bit set, reciprocal = (2^32 - 1) / divisor - 2^16.
+struct alignas(64) DivisionTable {
+    std::uint16_t divisor[256];
+    std::uint16_t reciprocal[256];
+    std::uint16_t shift[256];
+    std::uint16_t start[256];
+};
+
+// Where one stream stands while it is read. `at` may be read for `max_round_bytes` while `at <= limit`; a kernel starts
+// no round beyond `limit`. Escape words are read up to `end` only. Tables: arrays of `TableSet`, of the one table in a
+// static call, of the first table in an indexed one.
+struct DecodeStream {
+    alignas(64) std::uint32_t states[max_lanes];
+    const std::uint8_t* at;
+    const std::uint8_t* limit;
+    const std::uint8_t* end;
+    const std::uint32_t* ranges;
+    const std::uint8_t* coarse;
+    const std::uint8_t* escape_entries;
+    const PermuteTable* permute;    // static only
+    const std::uint8_t* indices;    // indexed only: table of each symbol; moved on by the kernel
+    std::uint8_t* entries;          // one for each symbol; moved on by the kernel
+    std::uint32_t* escapes;         // zigzag codes in order; moved on by the kernel
+    bool is_truncated;              // an escape went past the end
+};
+
+// Where one stream stands while it is written, backwards: words go to `out` in the order of encoding, which is the
+// reverse of the stream. The caller keeps room for 1 + max_escape_words words a symbol and 32 more.
+struct EncodeStream {
+    alignas(64) std::uint32_t states[max_lanes];
+    std::uint16_t* out;
+    const std::uint32_t* ranges;
+    const std::uint32_t* divisors;
+    const std::uint64_t* reciprocals;
+    const std::uint8_t* escape_entries;
+    const DivisionTable* division;   // static only
+    unsigned levels;                 // static only: the table has at most 2^levels entries
+    const std::uint8_t* indices;     // indexed only: end of the tables of the symbols; moved back by the kernel
+    const std::uint8_t* entries;     // end of the entries; moved back by the kernel
+    const std::uint32_t* escapes;    // end of the zigzag codes; moved back by the kernel
+};
+
+// Streams of one call have the same number of lanes. Decoding returns the rounds done, fewer when a stream came to its
+// limit or is truncated. In a static call all `permute` have the same number of levels, and streams of 16 lanes the same
+// table. Lanes of any other number than 16, 32 or 64 run the portable way, one lane to 64.
+using DecodeKernel = std::size_t (*)(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds);
+using EncodeKernel = void (*)(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds);
+
+// Conversions of blocks of values; convert.inc has them and their contracts.
+struct Conversions {
+    bool (*entries_of_bytes)(const std::int8_t*, std::size_t, std::int32_t, std::uint8_t, std::uint8_t*);
+    bool (*entries_of)(const std::int32_t*, std::size_t, std::int32_t, std::uint8_t, std::uint8_t*);
+    bool (*entries_by_index)(const std::int32_t*, const std::uint8_t*, std::size_t, const std::int32_t*, const std::uint32_t*,
+                             std::uint8_t*);
+    void (*bytes_of)(const std::uint8_t*, std::size_t, std::int32_t, std::int8_t*);
+    void (*values_of)(const std::uint8_t*, std::size_t, std::int32_t, std::int32_t*);
+    void (*values_by_index)(const std::uint8_t*, const std::uint8_t*, std::size_t, const std::int32_t*, std::int32_t*);
+    void (*widen_int8)(const std::int8_t*, std::size_t, std::int32_t*);
+    void (*widen_int16)(const std::int16_t*, std::size_t, std::int32_t*);
+    bool (*narrow_int8)(const std::int32_t*, std::size_t, std::int8_t*);
+    bool (*narrow_int16)(const std::int32_t*, std::size_t, std::int16_t*);
+    bool (*quantize)(const float*, std::size_t, float, std::int32_t*);
+    void (*dequantize)(const std::int32_t*, std::size_t, float, float*);
+    void (*widen_bfloat16)(const std::uint16_t*, std::size_t, float*);
+    void (*narrow_bfloat16)(const float*, std::size_t, std::uint16_t*);
+    void (*widen_float16)(const std::uint16_t*, std::size_t, float*);
+    void (*narrow_float16)(const float*, std::size_t, std::uint16_t*);
+};
+
+struct Kernels {
+    const char* name;
+    DecodeKernel decode_static;
+    DecodeKernel decode_indexed;
+    EncodeKernel encode_static;
+    EncodeKernel encode_indexed;
+    // How many of the available streams to run in one call: the numbers that a kernel is made for.
+    std::size_t (*fit)(unsigned lanes, std::size_t available);
+    std::uint32_t (*crc32c)(const std::uint8_t* bytes, std::size_t count, std::uint32_t seed);
+    void (*reverse_words)(const std::uint16_t* words, std::size_t count, std::uint8_t* bytes);  // to little-endian bytes
+    Conversions convert;
+};
+
+extern const Kernels portable_kernels;
+extern const Kernels avx2_kernels;
+extern const Kernels avx512_kernels;
+
+namespace {
+
+[[maybe_unused]] std::uint32_t load_word(const std::uint8_t* at) noexcept {
+    return static_cast<std::uint32_t>(at[0]) | (static_cast<std::uint32_t>(at[1]) << 8);
+}
+
+// One escaped value's code. Returns false, and moves nothing, when it goes past the end.
+[[maybe_unused]] bool read_escape(DecodeStream& stream) noexcept {
+    const std::ptrdiff_t left = stream.end - stream.at;
+    if (left < 2) return false;
+    std::uint32_t code = load_word(stream.at);
+    if (code == wide_escape) {
+        if (left < 6) return false;
+        code = load_word(stream.at + 2) | (load_word(stream.at + 4) << 16);
+        stream.at += 4;
+    }
+    stream.at += 2;
+    *stream.escapes++ = code;
+    return true;
+}
+
+[[maybe_unused]] void write_escape(EncodeStream& stream, std::uint32_t code) noexcept {
+    if (code >= wide_escape) {
+        *stream.out++ = static_cast<std::uint16_t>(code >> 16);
+        *stream.out++ = static_cast<std::uint16_t>(code);
+        code = wide_escape;
+    }
+    *stream.out++ = static_cast<std::uint16_t>(code);
+}
+
+}  // namespace
+
+}  // namespace laconic

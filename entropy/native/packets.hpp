@@ -1,0 +1,557 @@
+// Packets: arrays of symbols as bytes that describe and check themselves (SPEC.md, "Packets").
+//
+//   packet = varint 2 n + chunked | [varint chunk size | varint length of each stream] | streams
+//   stream = form byte | varint folded | [u32 crc] | short-state flags | states, three or four bytes each | words
+//
+// Two things make small packets small. States below 2^24 take three bytes. And the last `folded` symbols are coded by lane
+// 0 alone, whose words are the low halves of the states that the other lanes start from, so that nothing is spent on these.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "rans.hpp"
+
+namespace laconic {
+
+inline constexpr std::size_t max_symbols = std::size_t{1} << 40;
+inline constexpr std::size_t max_chunk = std::size_t{1} << 30;
+inline constexpr std::size_t crc_bytes = 4096;       // streams expected to reach this carry a CRC-32C of their bytes
+inline constexpr std::size_t bytes_per_lane = 64;    // a lane is added for each of these that are expected
+inline constexpr std::size_t max_folded_per_lane = 16;
+inline constexpr std::uint8_t crc_flag = 8;
+
+// How the tables go over an array: `rows` of equal length, with one table each; or one table for each symbol.
+struct Layout {
+    std::size_t count = 0;
+    const std::uint8_t* rows = nullptr;  // tables of the rows
+    std::size_t num_rows = 0;
+    const std::uint8_t* each = nullptr;
+
+    std::size_t row_length() const noexcept { return num_rows == 0 ? count : count / num_rows; }
+};
+
+// Cuts an array into chunks, and chunks into runs.
+class Cutter {
+public:
+    Cutter(const Layout& layout, std::size_t chunk) : layout_{layout} {
+        const std::size_t row = layout.row_length();
+        unit_ = layout.count;
+        length_ = layout.count;
+        if (layout.count <= chunk) return;
+        if (layout.each != nullptr || row >= chunk) {
+            unit_ = layout.each != nullptr ? layout.count : row;
+            length_ = chunk;
+        } else {
+            length_ = chunk / row * row;
+        }
+    }
+
+    // Every unit, a row or the array, is cut into pieces of `length_`, the last of which may be shorter.
+    std::size_t num_chunks() const noexcept { return layout_.count == 0 ? 1 : (layout_.count / unit_) * per_unit(); }
+
+    struct Bounds {
+        std::size_t begin, end;
+    };
+
+    Bounds chunk(std::size_t number) const noexcept {
+        if (layout_.count == 0) return {0, 0};
+        const std::size_t base = number / per_unit() * unit_;
+        const std::size_t begin = base + number % per_unit() * length_;
+        return {begin, std::min(begin + length_, base + unit_)};
+    }
+
+    // Runs of places begin .. end - 1 of the array; `offset` is where it lies among the values.
+    std::vector<Run> runs(Bounds bounds, std::size_t offset) const {
+        std::vector<Run> runs;
+        if (layout_.each != nullptr) {
+            if (bounds.begin < bounds.end)
+                runs.push_back({offset + bounds.begin, bounds.end - bounds.begin, {0, layout_.each + bounds.begin}});
+            return runs;
+        }
+        const std::size_t row = layout_.row_length();
+        for (std::size_t at = bounds.begin; at < bounds.end;) {
+            const std::size_t number = at / row;
+            const std::size_t end = std::min(bounds.end, (number + 1) * row);
+            runs.push_back({offset + at, end - at, {layout_.rows[number], nullptr}});
+            at = end;
+        }
+        return runs;
+    }
+
+private:
+    std::size_t per_unit() const noexcept { return (unit_ + length_ - 1) / length_; }
+
+    Layout layout_;
+    std::size_t unit_;
+    std::size_t length_;
+};
+
+inline void append_varint(std::vector<std::uint8_t>& bytes, std::uint64_t number) {
+    for (; number >= 0x80; number >>= 7) bytes.push_back(static_cast<std::uint8_t>(number | 0x80U));
+    bytes.push_back(static_cast<std::uint8_t>(number));
+}
+
+inline void append_u32(std::vector<std::uint8_t>& bytes, std::uint32_t number) {
+    for (unsigned shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<std::uint8_t>(number >> shift));
+}
+
+// Reads the fields before the symbols.
+class FieldReader {
+public:
+    explicit FieldReader(std::span<const std::uint8_t> bytes) : bytes_{bytes} {}
+
+    std::size_t position() const noexcept { return at_; }
+    std::size_t left() const noexcept { return bytes_.size() - at_; }
+
+    std::span<const std::uint8_t> take(std::size_t count) {
+        if (count > left()) throw StreamError(Fault::truncated, bytes_.size(), "a packet ends before its symbols");
+        at_ += count;
+        return bytes_.subspan(at_ - count, count);
+    }
+
+    std::uint8_t byte() { return take(1)[0]; }
+
+    std::uint32_t u32() {
+        const auto four = take(4);
+        return load_word(four.data()) | (load_word(four.data() + 2) << 16);
+    }
+
+    // As short as the number allows, so that a packet has one form only.
+    std::uint64_t varint(std::uint64_t limit, const char* what) {
+        std::uint64_t number = 0;
+        for (unsigned shift = 0; shift < 63; shift += 7) {
+            const std::uint8_t byte = this->byte();
+            number |= static_cast<std::uint64_t>(byte & 0x7FU) << shift;
+            if (byte >= 0x80) continue;
+            if (byte == 0 && shift > 0) break;
+            if (number > limit)
+                throw StreamError(Fault::corrupt, at_, std::string(what) + " is " + std::to_string(number) + "; at most " +
+                                                           std::to_string(limit) + " is allowed");
+            return number;
+        }
+        throw StreamError(Fault::corrupt, at_, std::string(what) + " is no valid number");
+    }
+
+private:
+    std::span<const std::uint8_t> bytes_;
+    std::size_t at_ = 0;
+};
+
+// What an encoder chooses for a stream.
+struct Form {
+    unsigned lanes = min_lanes;
+    bool has_crc = false;
+    std::size_t folded = 0;
+
+    bool operator==(const Form&) const = default;
+
+    std::uint8_t byte() const noexcept {
+        return static_cast<std::uint8_t>(std::countr_zero(lanes / min_lanes) | (has_crc ? crc_flag : 0));
+    }
+};
+
+inline Form form_of(std::size_t count, std::uint64_t bits) noexcept {
+    Form form;
+    while (form.lanes < max_lanes && 2 * form.lanes * bytes_per_lane <= bits / 8) form.lanes *= 2;
+    form.has_crc = bits / 8 >= crc_bytes;
+    const std::uint64_t room = 16 * (std::uint64_t{form.lanes} - 1);
+    const std::uint64_t fitting = bits == 0 ? count : room * count / bits;
+    form.folded = std::min<std::uint64_t>({count, fitting, max_folded_per_lane * form.lanes});
+    return form;
+}
+
+// Expected bits of the runs, from some of their symbols: within a few per cent, the same everywhere.
+inline std::uint64_t estimate_bits(const Input& input, const TableSet& tables, std::span<const Run> runs) {
+    std::size_t count = 0;
+    for (const Run& run : runs) count += run.count;
+    const std::size_t wanted = count < 65536 ? 128 : 1024;
+    const std::size_t stride = std::max<std::size_t>(1, count / wanted);
+    std::uint64_t cost = 0, samples = 0;
+    std::size_t at = stride / 2;
+    for (const Run& run : runs) {
+        for (; at < run.count; at += stride) {
+            std::int32_t value;
+            input.read(run.begin + at, 1, &value);
+            const std::size_t t = run.tables[at];
+            const std::uint32_t entry = TableSet::entry_of(tables[t], value);
+            const auto frequency = tables.frequency(t, entry);
+            // 16 - log2(frequency) in 1/65536, the logarithm taken as linear between powers of two.
+            const auto exponent = static_cast<unsigned>(std::bit_width(frequency)) - 1;
+            cost += (std::uint64_t{16 - exponent} << 16) - ((frequency << (16 - exponent)) & 0xFFFFU);
+            if (entry == tables[t].size - 1) cost += 16U << 16;
+            ++samples;
+        }
+        at -= run.count;
+    }
+    return samples == 0 ? 0 : (cost * count / samples) >> 16;
+}
+
+struct SplitRuns {
+    std::vector<Run> main, folded;
+};
+
+// The last `folded` symbols apart.
+inline SplitRuns split(std::vector<Run> runs, std::size_t folded) {
+    SplitRuns parts{std::move(runs), {}};
+    while (folded > 0) {
+        Run& last = parts.main.back();
+        const std::size_t count = std::min(folded, last.count);
+        const std::size_t begin = last.count - count;
+        parts.folded.insert(parts.folded.begin(), {last.begin + begin, count, last.tables.from(begin)});
+        last.count = begin;
+        folded -= count;
+        if (begin == 0) parts.main.pop_back();
+    }
+    return parts;
+}
+
+// One stream to encode: its runs, form, and what its checks cover besides.
+struct EncodeJob {
+    std::vector<Run> runs;
+    Form form;
+    std::uint32_t seed;  // CRC-32C of the fields before the stream
+    std::vector<std::uint8_t> bytes{};
+};
+
+inline std::uint16_t symbol_check(const Input& input, const TableSet& tables, std::span<const Run> runs, std::uint32_t seed) {
+    SymbolHash hash(seed);
+    std::uint8_t entries[block_size];
+    std::uint32_t codes[block_size];
+    for (const Run& run : runs)
+        for (std::size_t at = 0; at < run.count; at += block_size) {
+            const std::size_t count = std::min(block_size, run.count - at);
+            const std::size_t num_codes =
+                entries_of_block(input, tables, run.tables.from(at), run.begin + at, count, entries, codes);
+            hash.add({entries, count}, {codes, num_codes});
+        }
+    return static_cast<std::uint16_t>(hash.value());
+}
+
+// Moves the words of lane 0 into the states of the others, those read first into the first lanes.
+inline void fold(Writer& writer, unsigned lanes) noexcept {
+    const auto words = writer.words();
+    const std::size_t folded = std::min<std::size_t>(words.size(), lanes - 1);
+    for (std::size_t i = 0; i < folded; ++i)
+        writer.state(static_cast<unsigned>(i + 1)) = state_low + words[words.size() - 1 - i];
+    writer.keep_words(words.size() - folded);
+}
+
+inline void finish(EncodeJob& job, Writer& writer) {
+    const unsigned lanes = job.form.lanes;
+    std::vector<std::uint8_t>& bytes = job.bytes;
+    const auto words = writer.words();
+    bytes.reserve(16 + lanes / 8 + 4 * lanes + 2 * words.size());
+    bytes.push_back(job.form.byte());
+    append_varint(bytes, job.form.folded);
+    const std::size_t crc_at = bytes.size();
+    if (job.form.has_crc) append_u32(bytes, 0);
+    for (unsigned first = 0; first < lanes; first += 8) {
+        unsigned flags = 0;
+        for (unsigned lane = first; lane < std::min(first + 8, lanes); ++lane)
+            flags |= static_cast<unsigned>(writer.state(lane) < 1U << 24) << (lane - first);
+        bytes.push_back(static_cast<std::uint8_t>(flags));
+    }
+    for (unsigned lane = 0; lane < lanes; ++lane) {
+        append_u32(bytes, writer.state(lane));
+        if (writer.state(lane) < 1U << 24) bytes.pop_back();
+    }
+    const std::size_t words_at = bytes.size();
+    bytes.resize(words_at + 2 * words.size());
+    kernels().reverse_words(words.data(), words.size(), bytes.data() + words_at);
+    if (!job.form.has_crc) return;
+    std::uint32_t crc = kernels().crc32c(bytes.data(), crc_at, job.seed);
+    crc = kernels().crc32c(bytes.data() + crc_at + 4, bytes.size() - crc_at - 4, crc);
+    for (unsigned byte = 0; byte < 4; ++byte) bytes[crc_at + byte] = static_cast<std::uint8_t>(crc >> (8 * byte));
+}
+
+// Runs of the same numbers of symbols, so that they can go in lock-step.
+inline bool alike(std::span<const Run> a, std::span<const Run> b, bool same_tables) noexcept {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [=](const Run& x, const Run& y) {
+        return x.count == y.count && (!same_tables || x.tables.shared == y.tables.shared);
+    });
+}
+
+// Kernels for 16 lanes want one table for all streams.
+inline bool needs_same_tables(unsigned lanes) noexcept { return lanes <= 16; }
+
+// Runs `work(first, count)` over jobs in groups that go in lock-step, on several threads. The first error, by job, is thrown.
+template <class Job, class Work>
+void for_groups(std::vector<Job>& jobs, unsigned num_threads, Work work) {
+    struct Group {
+        std::size_t first, count;
+    };
+    std::vector<Group> groups;
+    for (std::size_t first = 0; first < jobs.size();) {
+        std::size_t alike_until = first + 1;
+        const auto same = [&](const Job& job) {
+            return job.form == jobs[first].form && alike(job.runs, jobs[first].runs, needs_same_tables(job.form.lanes));
+        };
+        while (alike_until < jobs.size() && alike_until - first < max_streams && same(jobs[alike_until])) ++alike_until;
+        const std::size_t count = std::min(kernels().fit(jobs[first].form.lanes, alike_until - first), max_streams);
+        groups.push_back({first, count});
+        first += count;
+    }
+    std::atomic<std::size_t> next = 0;
+    std::vector<std::exception_ptr> errors(groups.size());
+    const auto run = [&] {
+        for (std::size_t g = next++; g < groups.size(); g = next++) {
+            try {
+                work(groups[g].first, groups[g].count);
+            } catch (...) {
+                errors[g] = std::current_exception();
+            }
+        }
+    };
+    const std::size_t extra = std::min<std::size_t>(num_threads, groups.size());
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 1; i < extra; ++i) threads.emplace_back(run);
+    run();
+    threads.clear();
+    for (const std::exception_ptr& error : errors)
+        if (error) std::rethrow_exception(error);
+}
+
+// Streams of a thread, kept between calls: their buffers are warm.
+template <class Stream>
+std::span<Stream* const> streams_of_thread(std::size_t count) {
+    thread_local std::vector<std::unique_ptr<Stream>> owned;
+    thread_local std::vector<Stream*> streams;
+    while (owned.size() < count) streams.push_back(owned.emplace_back(std::make_unique<Stream>()).get());
+    return {streams.data(), count};
+}
+
+inline void encode_jobs(std::vector<EncodeJob>& jobs, const Input& input, const TableSet& tables, unsigned num_threads) {
+    for_groups(jobs, num_threads, [&](std::size_t first, std::size_t count) {
+        const auto writers = streams_of_thread<Writer>(count);
+        const Form form = jobs[first].form;
+        std::vector<SplitRuns> parts;
+        for (std::size_t j = first; j < first + count; ++j) {
+            const std::uint16_t tail = form.has_crc ? std::uint16_t{0} : symbol_check(input, tables, jobs[j].runs, jobs[j].seed);
+            writers[j - first]->start(1, tail);
+            parts.push_back(split(jobs[j].runs, form.folded));
+        }
+        std::vector<Run> runs(count);
+        const auto encode_all = [&](std::vector<Run> SplitRuns::* part) {
+            for (std::size_t r = (parts[0].*part).size(); r-- > 0;) {
+                for (std::size_t j = 0; j < count; ++j) runs[j] = (parts[j].*part)[r];
+                encode_runs(writers, input, tables, runs);
+            }
+        };
+        encode_all(&SplitRuns::folded);
+        for (Writer* writer : writers) {
+            fold(*writer, form.lanes);
+            writer->set_lanes(form.lanes);
+        }
+        encode_all(&SplitRuns::main);
+        for (std::size_t j = 0; j < count; ++j) finish(jobs[first + j], *writers[j]);
+    });
+}
+
+// The packets of `num_items` arrays of one layout that follow each other in `input`.
+inline std::vector<std::vector<std::uint8_t>> encode_packets(const Input& input, std::size_t num_items, const Layout& layout,
+                                                             const TableSet& tables, std::size_t chunk, unsigned num_threads) {
+    const Cutter cutter(layout, chunk);
+    const std::size_t per_item = cutter.num_chunks();
+    std::vector<std::uint8_t> head;
+    append_varint(head, 2 * layout.count + (per_item > 1 ? 1 : 0));
+    if (per_item > 1) append_varint(head, chunk);
+    const std::uint32_t seed = kernels().crc32c(head.data(), head.size(), 0);
+    std::vector<EncodeJob> jobs;
+    jobs.reserve(num_items * per_item);
+    for (std::size_t item = 0; item < num_items; ++item)
+        for (std::size_t c = 0; c < per_item; ++c)
+            jobs.push_back({cutter.runs(cutter.chunk(c), item * layout.count), {}, seed});
+    if (per_item == 1) {
+        // One form for all, so that they go in lock-step.
+        const std::size_t num_samples = std::min<std::size_t>(num_items, 16);
+        std::uint64_t bits = 0;
+        for (std::size_t i = 0; i < num_samples; ++i) bits += estimate_bits(input, tables, jobs[i * num_items / num_samples].runs);
+        for (EncodeJob& job : jobs) job.form = form_of(layout.count, bits / num_samples);
+    } else {
+        for (EncodeJob& job : jobs) {
+            std::size_t count = 0;
+            for (const Run& run : job.runs) count += run.count;
+            job.form = form_of(count, estimate_bits(input, tables, job.runs));
+            job.form.has_crc = true;
+        }
+    }
+    encode_jobs(jobs, input, tables, num_threads);
+    std::vector<std::vector<std::uint8_t>> packets(num_items);
+    for (std::size_t item = 0; item < num_items; ++item) {
+        std::vector<std::uint8_t>& packet = packets[item];
+        packet = head;
+        std::size_t total = 0;
+        for (std::size_t c = 0; c < per_item; ++c) {
+            const std::size_t length = jobs[item * per_item + c].bytes.size();
+            if (per_item > 1) append_varint(packet, length);
+            total += length;
+        }
+        packet.reserve(packet.size() + total);
+        for (std::size_t c = 0; c < per_item; ++c) {
+            const auto& bytes = jobs[item * per_item + c].bytes;
+            packet.insert(packet.end(), bytes.begin(), bytes.end());
+        }
+    }
+    return packets;
+}
+
+struct DecodeJob {
+    std::vector<Run> runs;
+    Form form;
+    std::uint32_t seed;
+    std::size_t position;                 // of the stream in its packet, for messages
+    std::span<const std::uint8_t> bytes;  // from the states on
+};
+
+// Parses the fields of a stream and, where it has one, checks its CRC.
+inline DecodeJob open_stream(std::span<const std::uint8_t> bytes, std::size_t position, std::uint32_t seed, std::size_t count) {
+    FieldReader fields(bytes);
+    const std::uint8_t byte = fields.byte();
+    DecodeJob job{{}, {}, seed, position, {}};
+    if ((byte & 7U) > 4 || byte > 15)
+        throw StreamError(Fault::corrupt, position, "a stream has the form " + std::to_string(byte) + ", which is not known");
+    job.form.lanes = min_lanes << (byte & 7U);
+    job.form.has_crc = (byte & crc_flag) != 0;
+    job.form.folded = fields.varint(std::min<std::uint64_t>(count, max_folded_per_lane * job.form.lanes), "the number of folded symbols");
+    const std::size_t before = fields.position();
+    const std::uint32_t expected = job.form.has_crc ? fields.u32() : 0;
+    job.bytes = fields.take(fields.left());
+    if (job.form.has_crc &&
+        kernels().crc32c(job.bytes.data(), job.bytes.size(), kernels().crc32c(bytes.data(), before, seed)) != expected)
+        throw StreamError(Fault::checksum, position, "a stream does not match its checksum");
+    return job;
+}
+
+inline void read_states(Reader& reader, const DecodeJob& job) {
+    FieldReader fields(job.bytes);
+    const unsigned lanes = job.form.lanes;
+    const auto flags = fields.take((lanes + 7) / 8);
+    for (unsigned lane = 0; lane < lanes; ++lane) {
+        const bool is_short = (flags[lane / 8] >> (lane % 8)) & 1U;
+        const auto state = fields.take(is_short ? 3 : 4);
+        reader.state(lane) = load_word(state.data()) | (static_cast<std::uint32_t>(state[2]) << 16) |
+                             (is_short ? 0U : static_cast<std::uint32_t>(state[3]) << 24);
+        if (reader.state(lane) < state_low) throw StreamError(Fault::corrupt, job.position, "a state is below 2^16");
+    }
+    reader.start(lanes, job.bytes, fields.position());
+}
+
+// Lane 0 goes on alone: its words are the low halves of the other lanes, then what is left of the stream.
+inline std::vector<std::uint8_t> unfold(Reader& reader, const DecodeJob& job) {
+    const auto rest = reader.rest();
+    if (rest.size() > 2 * (1 + max_escape_words) * job.form.folded)
+        throw StreamError(Fault::corrupt, job.position, "a stream goes on after its last symbol");
+    std::vector<std::uint8_t> words;
+    words.reserve(2 * job.form.lanes + rest.size());
+    for (unsigned lane = 1; lane < job.form.lanes; ++lane) {
+        const std::uint32_t state = reader.state(lane);
+        if (state >= 2 * state_low) throw StreamError(Fault::corrupt, job.position, "lane " + std::to_string(lane) + " ends in a wrong state");
+        words.push_back(static_cast<std::uint8_t>(state));
+        words.push_back(static_cast<std::uint8_t>(state >> 8));
+    }
+    words.insert(words.end(), rest.begin(), rest.end());
+    return words;
+}
+
+// After the last symbol: words of lanes that were not needed are 0, others do not stay unread, and lane 0 ends with the check.
+inline void close_stream(Reader& reader, const DecodeJob& job, std::size_t num_folded_bytes, const SymbolHash& hash) {
+    const auto rest = reader.rest();
+    const bool all_zero = std::all_of(rest.begin(), rest.end(), [](std::uint8_t byte) { return byte == 0; });
+    if (!all_zero || (num_folded_bytes > 2 * (job.form.lanes - 1) && !rest.empty()))
+        throw StreamError(Fault::corrupt, job.position, "a stream goes on after its last symbol");
+    if (reader.state(0) >= 2 * state_low) throw StreamError(Fault::corrupt, job.position, "lane 0 ends in a wrong state");
+    const auto expected = static_cast<std::uint16_t>(job.form.has_crc ? 0 : hash.value());
+    if (static_cast<std::uint16_t>(reader.state(0)) != expected)
+        throw StreamError(Fault::checksum, job.position, "the symbols of a stream do not match their checksum");
+}
+
+inline void decode_jobs(std::vector<DecodeJob>& jobs, const Output& output, const TableSet& tables, unsigned num_threads) {
+    for_groups(jobs, num_threads, [&](std::size_t first, std::size_t count) {
+        const auto readers = streams_of_thread<Reader>(count);
+        const Form form = jobs[first].form;
+        std::vector<SplitRuns> parts;
+        std::vector<SymbolHash> hashes;
+        hashes.reserve(count);
+        for (std::size_t j = 0; j < count; ++j) {
+            read_states(*readers[j], jobs[first + j]);
+            hashes.emplace_back(jobs[first + j].seed);
+            readers[j]->hash_into(form.has_crc ? nullptr : &hashes.back());
+            parts.push_back(split(jobs[first + j].runs, form.folded));
+        }
+        std::vector<Run> runs(count);
+        const auto decode_all = [&](std::vector<Run> SplitRuns::* part) {
+            for (std::size_t r = 0; r < (parts[0].*part).size(); ++r) {
+                for (std::size_t j = 0; j < count; ++j) runs[j] = (parts[j].*part)[r];
+                decode_runs(readers, output, tables, runs);
+            }
+        };
+        decode_all(&SplitRuns::main);
+        std::vector<std::vector<std::uint8_t>> words;
+        for (std::size_t j = 0; j < count; ++j) {
+            words.push_back(unfold(*readers[j], jobs[first + j]));
+            readers[j]->start(1, words.back(), 0);
+        }
+        decode_all(&SplitRuns::folded);
+        for (std::size_t j = 0; j < count; ++j) close_stream(*readers[j], jobs[first + j], words[j].size(), hashes[j]);
+    });
+}
+
+// Number of symbols that a packet claims; nothing else of it is read.
+inline std::size_t packet_count(std::span<const std::uint8_t> packet) {
+    FieldReader fields(packet);
+    return fields.varint(2 * max_symbols + 1, "the number of symbols") / 2;
+}
+
+// Decodes packets of one layout to places that follow each other in `output`.
+inline void decode_packets(std::span<const std::span<const std::uint8_t>> packets, const Output& output, const Layout& layout,
+                           const TableSet& tables, unsigned num_threads) {
+    std::vector<DecodeJob> jobs;
+    jobs.reserve(packets.size());
+    const auto add = [&](DecodeJob job, std::size_t item, const Cutter& cutter, Cutter::Bounds bounds) {
+        job.runs = cutter.runs(bounds, item * layout.count);
+        jobs.push_back(std::move(job));
+    };
+    for (std::size_t item = 0; item < packets.size(); ++item) {
+        const auto packet = packets[item];
+        FieldReader fields(packet);
+        const std::uint64_t head = fields.varint(2 * max_symbols + 1, "the number of symbols");
+        if (head / 2 != layout.count)
+            throw StreamError(Fault::corrupt, 0, "a packet holds " + std::to_string(head / 2) + " symbols; " +
+                                                     std::to_string(layout.count) + " are expected");
+        const bool is_chunked = head % 2 != 0;
+        const std::size_t chunk = is_chunked ? fields.varint(max_chunk, "the chunk size") : layout.count;
+        if (is_chunked && chunk == 0) throw StreamError(Fault::corrupt, 0, "a packet has chunks of 0 symbols");
+        const Cutter cutter(layout, chunk);
+        if (is_chunked != (cutter.num_chunks() > 1)) throw StreamError(Fault::corrupt, 0, "a packet has a wrong chunk size");
+        const std::uint32_t seed = kernels().crc32c(packet.data(), fields.position(), 0);
+        if (!is_chunked) {
+            const std::size_t at = fields.position();
+            add(open_stream(fields.take(fields.left()), at, seed, layout.count), item, cutter, {0, layout.count});
+            continue;
+        }
+        // A stream has at least two bytes, so that a short packet cannot ask for much.
+        if (cutter.num_chunks() > packet.size() / 2) throw StreamError(Fault::truncated, packet.size(), "a packet ends before its streams");
+        std::vector<std::size_t> lengths(cutter.num_chunks());
+        for (std::size_t& length : lengths) length = fields.varint(packet.size(), "the length of a stream");
+        for (std::size_t c = 0; c < lengths.size(); ++c) {
+            const auto bounds = cutter.chunk(c);
+            const std::size_t at = fields.position();
+            add(open_stream(fields.take(lengths[c]), at, seed, bounds.end - bounds.begin), item, cutter, bounds);
+        }
+        if (fields.left() != 0) throw StreamError(Fault::corrupt, fields.position(), "a packet goes on after its last stream");
+    }
+    decode_jobs(jobs, output, tables, num_threads);
+}
+
+}  // namespace laconic

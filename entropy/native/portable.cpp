@@ -1,0 +1,121 @@
+// The plain form of every kernel: what the others must equal, and the one that runs rounds of fewer lanes.
+#include <algorithm>
+#include <cstring>
+
+#include "crc32c.hpp"
+#include "kernels.hpp"
+#include "tables.hpp"
+
+namespace laconic {
+
+namespace {
+
+#include "convert.inc"
+
+enum class Tables { one, each };
+
+// The first `count` lanes of a round.
+template <Tables kind>
+void decode_round(DecodeStream& stream, unsigned count) noexcept {
+    const std::uint8_t* at = stream.at;
+    const std::uint8_t* const indices = stream.indices;
+    const std::uint32_t* const all_ranges = stream.ranges;
+    const std::uint8_t* const coarse = stream.coarse;
+    const std::uint8_t* const escape_entries = stream.escape_entries;
+    const std::uint8_t only_escape = *escape_entries;
+    std::uint8_t* const entries = stream.entries;
+    bool escaped = false;
+    for (unsigned lane = 0; lane < count; ++lane) {
+        const std::size_t t = kind == Tables::one ? 0 : indices[lane];
+        const std::uint32_t* ranges = all_ranges + t * max_table_size;
+        std::uint32_t state = stream.states[lane];
+        const std::uint32_t slot = state & 0xFFFFU;
+        // A coarse index gives the first candidate, a short scan the rest.
+        std::uint32_t entry = coarse[t * coarse_size + (slot >> coarse_shift)];
+        std::uint32_t range = ranges[entry];
+        while (slot - (range & 0xFFFFU) >= range >> 16) range = ranges[++entry];
+        state = (range >> 16) * (state >> 16) + slot - (range & 0xFFFFU);
+        // Whether a lane needs a word cannot be predicted; written with a mask so that no compiler makes it a branch.
+        const std::uint32_t refill = 0U - static_cast<std::uint32_t>(state < state_low);
+        stream.states[lane] = state ^ ((state ^ ((state << 16) | load_word(at))) & refill);
+        at += refill & 2U;
+        entries[lane] = static_cast<std::uint8_t>(entry);
+        escaped |= entry == (kind == Tables::one ? only_escape : escape_entries[t]);
+    }
+    stream.at = at;
+    if (escaped) {
+        for (unsigned lane = 0; lane < count; ++lane) {
+            const std::size_t t = kind == Tables::one ? 0 : stream.indices[lane];
+            if (stream.entries[lane] == stream.escape_entries[t] && !read_escape(stream)) {
+                stream.is_truncated = true;
+                return;
+            }
+        }
+    }
+    stream.entries += count;
+    if constexpr (kind == Tables::each) stream.indices += count;
+}
+
+template <Tables kind>
+std::size_t decode(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    for (std::size_t round = 0; round < rounds; ++round) {
+        for (std::size_t s = 0; s < num_streams; ++s)
+            if (streams[s]->at > streams[s]->limit || streams[s]->is_truncated) return round;
+        for (std::size_t s = 0; s < num_streams; ++s) decode_round<kind>(*streams[s], lanes);
+    }
+    return rounds;
+}
+
+template <Tables kind>
+void encode_round(EncodeStream& stream, unsigned count) noexcept {
+    stream.entries -= count;
+    if constexpr (kind == Tables::each) stream.indices -= count;
+    for (unsigned lane = count; lane-- > 0;) {
+        const std::size_t t = kind == Tables::one ? 0 : stream.indices[lane];
+        if (stream.entries[lane] == stream.escape_entries[t]) write_escape(stream, *--stream.escapes);
+    }
+    std::uint16_t* out = stream.out;
+    for (unsigned lane = count; lane-- > 0;) {
+        const std::size_t t = kind == Tables::one ? 0 : stream.indices[lane];
+        const std::size_t at = t * max_table_size + stream.entries[lane];
+        const std::uint32_t range = stream.ranges[at];
+        const std::uint32_t frequency = range >> 16;
+        std::uint32_t state = stream.states[lane];
+        // Branch-free: always write the word, keep it only when the state would overflow.
+        const bool overflow = (state >> 16) >= frequency;
+        *out = static_cast<std::uint16_t>(state);
+        out += overflow;
+        state = overflow ? state >> 16 : state;
+        // With R = ceil(2^48 / f), x R / 2^48 exceeds x / f by less than x f / (f 2^48) < 1 / f, so the quotient is
+        // exact; and x < 2^16 f, so x R fits 64 bits.
+        const auto quotient = static_cast<std::uint32_t>((state * stream.reciprocals[at]) >> 48);
+        stream.states[lane] = (quotient << 16) + (state - quotient * frequency) + (range & 0xFFFFU);
+    }
+    stream.out = out;
+}
+
+template <Tables kind>
+void encode(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    for (std::size_t s = 0; s < num_streams; ++s)
+        for (std::size_t round = 0; round < rounds; ++round) encode_round<kind>(*streams[s], lanes);
+}
+
+void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* bytes) {
+    while (count-- > 0) {
+        *bytes++ = static_cast<std::uint8_t>(words[count]);
+        *bytes++ = static_cast<std::uint8_t>(words[count] >> 8);
+    }
+}
+
+// Short rounds of one stream leave the machine waiting for results; those of a few streams overlap.
+std::size_t fit(unsigned lanes, std::size_t available) { return lanes <= 16 ? std::min<std::size_t>(available, 4) : 1; }
+
+std::uint32_t crc(const std::uint8_t* bytes, std::size_t count, std::uint32_t seed) { return crc32c({bytes, count}, seed); }
+
+}  // namespace
+
+const Kernels portable_kernels{"portable", decode<Tables::one>, decode<Tables::each>, encode<Tables::one>,
+                               encode<Tables::each>, fit, crc, reverse_words,
+                               conversions};
+
+}  // namespace laconic
