@@ -8,7 +8,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint models bench-rd bench-audio readme clean
+.PHONY: demo test lint check-aarch64 models bench-rd bench-audio readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -21,6 +21,10 @@ test: $(VENV)/developer lint
 lint: $(VENV)/developer
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# The coder's bytes on another processor; needs a cross compiler and an emulator, and says so.
+check-aarch64:
+	sh tests/entropy/native/check_aarch64.sh
 
 # The core only, as a user installs it. A developer's environment serves as well.
 $(VENV)/installed: $(SOURCES)

@@ -36,15 +36,19 @@ _POINTER, _SIZE, _INT = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
 
 
 def plane_coders(folder: Path, data: DataSet) -> Iterator[Coder]:
-    """Every coder of every library on planes of int8, one call per plane."""
-    for path in sorted(folder.glob("*.so")):
-        if path.name != _CORE_LIBRARY:
-            library = _load(path)
-            planes = _Planes(data)
-            number = 0
-            while name := library.peer_name(number):
-                yield _plane_coder(library, number, name.decode(), planes)
-                number += 1
+    """Every coder of every library on planes of int8, one call per plane. Raises FileNotFoundError without any."""
+    paths = [path for path in sorted(folder.glob("*.so")) if path.name != _CORE_LIBRARY]
+    if not paths:
+        raise FileNotFoundError(
+            f"{folder} holds no library with a C coder; native_peers.py tells what one has to offer"
+        )
+    planes = _Planes(data)
+    for path in paths:
+        library = _load(path)
+        number = 0
+        while name := library.peer_name(number):
+            yield _plane_coder(library, number, name.decode(), planes)
+            number += 1
 
 
 def core_coder(folder: Path, data: DataSet) -> Coder:

@@ -79,7 +79,7 @@ def size_of(data: DataSet, tables: TableSet, chunk_symbols: int) -> int:
 def fixed_bytes(data: DataSet, tables: TableSet, chunk_symbols: int) -> int:
     """Bytes of header and flush, which do not grow with the payload: what the packet costs more in two halves.
 
-    Too few, by the lanes that a half has less, where lanes follow the payload.
+    Lanes follow the payload up to 64 of them (native/packets.hpp); a half that has fewer makes the number too small.
     """
     half = data.values.shape[-1] // 2
     halves = (replace(data, values=data.values[..., :half]), replace(data, values=data.values[..., half:]))
@@ -103,7 +103,7 @@ def _array_coder(
     def encode() -> bytes:
         return packets.encode_array(values, tables, data.indices, threads=threads, chunk_symbols=chunk_symbols)
 
-    def decode(packet: bytes) -> NDArray[Any]:
+    def decode(packet: bytes) -> Any:
         return packets.decode_array(packet, tables, data.indices, dtype=values.dtype, out=out, threads=threads)
 
     def is_input(decoded: NDArray[Any]) -> bool:

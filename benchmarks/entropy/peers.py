@@ -217,5 +217,5 @@ def _compressai_ans() -> ModuleType:
 def _compressai_entropy_model() -> Any:
     from laconic.codecs.external import compressai as adapter
 
-    adapter._zoo()  # imports CompressAI where torchvision is missing, too
+    adapter.zoo()  # imports CompressAI where torchvision is missing, too
     return importlib.import_module("compressai.entropy_models").EntropyModel()

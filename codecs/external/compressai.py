@@ -109,12 +109,12 @@ class CompressAI:
 @lru_cache(maxsize=2)
 def _network(model: str, quality: int, checkpoint: str | None) -> Any:
     """Ready to code: weights loaded, integer tables made."""
-    zoo = _zoo()
+    models = zoo()
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = zoo[model](quality=quality, metric="mse", pretrained=False).eval()
+        network = models[model](quality=quality, metric="mse", pretrained=False).eval()
     if checkpoint is not None:
         try:
             weights = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -127,7 +127,7 @@ def _network(model: str, quality: int, checkpoint: str | None) -> Any:
     return network
 
 
-def _zoo() -> Any:
+def zoo() -> Any:
     """CompressAI's models by name.
 
     Its import needs torchvision for a list of picture transforms, which nothing here uses. Where torchvision is absent

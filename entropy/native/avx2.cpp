@@ -1,2 +1,421 @@
+// AVX2 kernels. See kernels.hpp for the contract.
+//
+// Static decoding searches tables of at most 64 entries with byte shuffles, 16 lanes to a register, the low and high halves
+// of the states apart. Everything else gathers, 8 lanes to a register. States stay in memory between rounds: 16 registers
+// are too few for them.
+//
+// Everything here but the table of kernels has internal linkage, so that no inline function compiled for this instruction
+// set can replace its portable twin.
+#include <immintrin.h>
+
+#include <cstring>
+
 #include "kernels.hpp"
-namespace laconic { const Kernels avx2_kernels = portable_kernels; }
+#include "sse42_crc32c.hpp"
+
+namespace laconic {
+
+namespace {
+
+#include "convert.inc"
+
+using Vector = __m256i;
+
+inline constexpr std::size_t max_groups = 16;  // registers of one call: streams times lanes / 16
+
+// Byte shuffles for 8 words and each mask of them: `expand` deals consecutive words to the places in the mask, `compress`
+// moves the words there to the front.
+struct Shuffles {
+    alignas(64) std::uint8_t expand[256][16];
+    alignas(64) std::uint8_t compress[256][16];
+    constexpr Shuffles() : expand{}, compress{} {
+        for (unsigned mask = 0; mask < 256; ++mask) {
+            unsigned used = 0;
+            for (unsigned place = 0; place < 8; ++place)
+                for (unsigned byte = 0; byte < 2; ++byte) {
+                    expand[mask][2 * place + byte] = 0x80;
+                    compress[mask][2 * place + byte] = 0x80;
+                }
+            for (unsigned place = 0; place < 8; ++place) {
+                if (!((mask >> place) & 1U)) continue;
+                for (unsigned byte = 0; byte < 2; ++byte) {
+                    expand[mask][2 * place + byte] = static_cast<std::uint8_t>(2 * used + byte);
+                    compress[mask][2 * used + byte] = static_cast<std::uint8_t>(2 * place + byte);
+                }
+                ++used;
+            }
+        }
+    }
+};
+
+constinit const Shuffles shuffles{};
+
+[[gnu::always_inline]] inline unsigned count(unsigned mask) { return static_cast<unsigned>(_mm_popcnt_u32(mask)); }
+[[gnu::always_inline]] inline __m128i load_half(const void* from) { return _mm_loadu_si128(static_cast<const __m128i*>(from)); }
+[[gnu::always_inline]] inline Vector load(const void* from) { return _mm256_loadu_si256(static_cast<const Vector*>(from)); }
+[[gnu::always_inline]] inline void store(void* to, Vector value) { _mm256_storeu_si256(static_cast<Vector*>(to), value); }
+
+// The words of 16 states: low halves, or high halves.
+[[gnu::always_inline]] inline Vector pack(Vector a, Vector b) {
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xD8);
+}
+
+// A table of 2^bits places, eight words to a register, repeated in both of its halves. The part for a set bit of the index
+// is kept as its difference (exclusive or) from the part for a clear one, so that choosing takes two instructions.
+template <unsigned bits>
+struct Words {
+    static constexpr unsigned registers = bits <= 3 ? 1 : 1U << (bits - 3);
+    Vector parts[registers];
+
+    [[gnu::always_inline]] Words(const std::uint16_t* table, std::int16_t bias) {
+        for (unsigned r = 0; r < registers; ++r)
+            parts[r] = _mm256_xor_si256(_mm256_broadcastsi128_si256(load_half(table + 8 * r)), _mm256_set1_epi16(bias));
+        for (unsigned half = 1; half < registers; half *= 2)
+            for (unsigned r = 0; r < registers; ++r)
+                if (r & half) parts[r] = _mm256_xor_si256(parts[r], parts[r - half]);
+    }
+
+    // `control` selects bytes by the lowest three bits of an index; `tests[l]` is all ones where bit l is set.
+    template <unsigned depth = bits>
+    [[gnu::always_inline]] Vector at(Vector control, const Vector* tests, unsigned first = 0) const {
+        if constexpr (depth <= 3) {
+            return _mm256_shuffle_epi8(parts[first], control);
+        } else {
+            return _mm256_xor_si256(
+                at<depth - 1>(control, tests, first),
+                _mm256_and_si256(tests[depth - 1], at<depth - 1>(control, tests, first + (1U << (depth - 4)))));
+        }
+    }
+};
+
+// Tables of one stream, ready for the search. Pivots are biased, so that signed comparison orders them.
+template <unsigned levels>
+struct Search {
+    static constexpr std::int16_t bias = -32768;
+    Words<0> pivots0;
+    Words<1> pivots1;
+    Words<2> pivots2;
+    Words<3> pivots3;
+    Words<4> pivots4;
+    Words<5> pivots5;
+    Words<levels> frequency;
+    Words<levels> start;
+
+    explicit Search(const PermuteTable& table)
+        : pivots0(table.pivots[0], bias), pivots1(table.pivots[1], bias), pivots2(table.pivots[2], bias),
+          pivots3(table.pivots[3], bias), pivots4(table.pivots[4], bias), pivots5(table.pivots[5], bias),
+          frequency(table.frequency, 0), start(table.start, 0) {}
+};
+
+// One step of the search: which pivots lie below the slots, and the index with that bit.
+template <unsigned level>
+[[gnu::always_inline]] inline void ask(Vector slot, Vector pivot, Vector& control, Vector* tests) {
+    tests[level] = _mm256_cmpgt_epi16(slot, pivot);
+    control = _mm256_add_epi16(control, _mm256_and_si256(tests[level], _mm256_set1_epi16(static_cast<short>(0x0202 << level))));
+}
+
+template <unsigned levels>
+struct Found {
+    Vector frequency, start, index;
+};
+
+template <unsigned levels>
+[[gnu::always_inline]] inline Found<levels> find(Vector low, const Search<levels>& search) {
+    const Vector slot = _mm256_xor_si256(low, _mm256_set1_epi16(Search<levels>::bias));
+    Vector control = _mm256_set1_epi16(0x0100);
+    Vector tests[8];
+    ask<0>(slot, search.pivots0.at(control, tests), control, tests);
+    ask<1>(slot, search.pivots1.at(control, tests), control, tests);
+    ask<2>(slot, search.pivots2.at(control, tests), control, tests);
+    ask<3>(slot, search.pivots3.at(control, tests), control, tests);
+    if constexpr (levels > 4) ask<4>(slot, search.pivots4.at(control, tests), control, tests);
+    if constexpr (levels > 5) ask<5>(slot, search.pivots5.at(control, tests), control, tests);
+    return {search.frequency.at(control, tests), search.start.at(control, tests),
+            _mm256_srli_epi16(_mm256_and_si256(control, _mm256_set1_epi16(0xFF)), 1)};
+}
+
+// Step 2 and 3 of decoding for 16 lanes.
+[[gnu::always_inline]] inline void advance(Vector& low, Vector& high, Vector frequency, Vector start, const std::uint8_t*& at) {
+    const Vector zero = _mm256_setzero_si256();
+    const Vector offset = _mm256_sub_epi16(low, start);
+    const Vector sum = _mm256_add_epi16(_mm256_mullo_epi16(frequency, high), offset);
+    // A carry came out where the sum is below what was added; the saturated difference is 0 where none did.
+    const Vector no_carry = _mm256_cmpeq_epi16(_mm256_subs_epu16(offset, sum), zero);
+    high = _mm256_add_epi16(_mm256_mulhi_epu16(frequency, high), _mm256_add_epi16(no_carry, _mm256_set1_epi16(1)));
+    const Vector refill = _mm256_cmpeq_epi16(high, zero);
+    const auto mask = static_cast<unsigned>(_mm256_movemask_epi8(_mm256_packs_epi16(refill, zero)));
+    const unsigned first = mask & 0xFFU, second = mask >> 16;
+    const std::uint8_t* middle = at + 2 * count(first);
+    const Vector words = _mm256_inserti128_si256(_mm256_castsi128_si256(load_half(at)), load_half(middle), 1);
+    const Vector order = _mm256_inserti128_si256(_mm256_castsi128_si256(load_half(shuffles.expand[first])),
+                                                 load_half(shuffles.expand[second]), 1);
+    at = middle + 2 * count(second);
+    // Where a word comes in, the high half was 0; elsewhere the shuffle leaves 0.
+    high = _mm256_or_si256(high, _mm256_and_si256(sum, refill));
+    low = _mm256_or_si256(_mm256_andnot_si256(refill, sum), _mm256_shuffle_epi8(words, order));
+}
+
+// Entries of bit-reversed indices, a byte each.
+template <unsigned levels>
+[[gnu::always_inline]] inline Vector reverse_indices(Vector bytes) {
+    alignas(16) static constexpr struct Table {
+        std::uint8_t low[16], high[16];
+        constexpr Table() : low{}, high{} {
+            for (unsigned nibble = 0; nibble < 16; ++nibble)
+                for (unsigned bit = 0; bit < 4; ++bit) {
+                    if (!((nibble >> bit) & 1U)) continue;
+                    if (bit < levels) low[nibble] = static_cast<std::uint8_t>(low[nibble] | (1U << (levels - 1 - bit)));
+                    if (bit + 4 < levels) high[nibble] = static_cast<std::uint8_t>(high[nibble] | (1U << (levels - 5 - bit)));
+                }
+        }
+    } table{};
+    const Vector nibble = _mm256_set1_epi8(15);
+    const Vector low = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load_half(table.low)), _mm256_and_si256(bytes, nibble));
+    if constexpr (levels <= 4) return low;
+    const Vector high = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(load_half(table.high)),
+                                            _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
+    return _mm256_or_si256(low, high);
+}
+
+// Reads the escapes of a round; bit `lane` of `escaped` is set for each. Returns false where the stream cannot go on.
+bool read_escapes(DecodeStream& stream, std::uint64_t escaped, std::uint8_t* entries) {
+    for (; escaped != 0; escaped &= escaped - 1)
+        if (!read_escape(stream, entries + __builtin_ctzll(escaped))) return false;
+    return true;
+}
+
+// One stream of 16, 32 or 64 lanes.
+template <unsigned levels, unsigned groups>
+std::size_t decode_stream(DecodeStream& stream, std::size_t rounds) {
+    const Search<levels> search(*stream.permute);
+    const Vector escape = _mm256_set1_epi8(static_cast<char>(*stream.escape_entries));
+    const Vector base = _mm256_set1_epi8(static_cast<char>(stream.base));
+    Vector low[groups], high[groups];
+    for (unsigned g = 0; g < groups; ++g) {
+        const Vector a = load(stream.states + 16 * g), b = load(stream.states + 16 * g + 8);
+        const Vector half = _mm256_set1_epi32(0xFFFF);
+        low[g] = pack(_mm256_and_si256(a, half), _mm256_and_si256(b, half));
+        high[g] = pack(_mm256_srli_epi32(a, 16), _mm256_srli_epi32(b, 16));
+    }
+    std::size_t round = 0;
+    bool good = true;
+    for (; round < rounds && good && stream.at <= stream.limit; ++round) {
+        const std::uint8_t* at = stream.at;
+        std::uint8_t* entries = stream.entries;
+        std::uint64_t all_escaped = 0;
+        Vector index[groups];
+#pragma GCC unroll 4
+        for (unsigned g = 0; g < groups; ++g) {
+            const Found<levels> found = find<levels>(low[g], search);
+            advance(low[g], high[g], found.frequency, found.start, at);
+            index[g] = found.index;
+        }
+#pragma GCC unroll 2
+        for (unsigned g = 0; g < groups; g += 2) {
+            const Vector odd = g + 1 < groups ? index[g + 1] : index[g];
+            const Vector bytes = reverse_indices<levels>(_mm256_permute4x64_epi64(_mm256_packus_epi16(index[g], odd), 0xD8));
+            auto escaped = static_cast<unsigned>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, escape)));
+            if (g + 1 < groups) {
+                store(entries + 16 * g, _mm256_add_epi8(bytes, base));
+            } else {
+                escaped &= 0xFFFFU;
+                _mm_storeu_si128(reinterpret_cast<__m128i*>(entries), _mm256_castsi256_si128(_mm256_add_epi8(bytes, base)));
+            }
+            all_escaped |= std::uint64_t{escaped} << (16 * g);
+        }
+        stream.at = at;
+        stream.entries = entries + 16 * groups;
+        if (all_escaped != 0) [[unlikely]]
+            good = read_escapes(stream, all_escaped, entries);
+    }
+    for (unsigned g = 0; g < groups; ++g) {
+        const Vector even = _mm256_unpacklo_epi16(low[g], high[g]), odd = _mm256_unpackhi_epi16(low[g], high[g]);
+        store(stream.states + 16 * g, _mm256_permute2x128_si256(even, odd, 0x20));
+        store(stream.states + 16 * g + 8, _mm256_permute2x128_si256(even, odd, 0x31));
+    }
+    return round;
+}
+
+enum class Tables { one, each };
+
+[[gnu::always_inline]] inline Vector bytes_to_places(std::uint64_t bytes) {
+    return _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<long long>(bytes)));
+}
+
+[[gnu::always_inline]] inline std::uint64_t load_bytes(const std::uint8_t* from) {
+    std::uint64_t bytes;
+    std::memcpy(&bytes, from, 8);
+    return bytes;
+}
+
+[[gnu::always_inline]] inline Vector gather(const std::uint32_t* base, Vector places) {
+    return _mm256_i32gather_epi32(reinterpret_cast<const int*>(base), places, 4);
+}
+
+// Eight lanes at a time, tables by gathers.
+template <Tables kind>
+std::size_t decode_gathered(DecodeStream& stream, unsigned lanes, std::size_t rounds) {
+    const Vector half = _mm256_set1_epi32(0xFFFF);
+    const Vector zero = _mm256_setzero_si256();
+    const __m128i base = _mm_set1_epi8(static_cast<char>(stream.base));
+    std::size_t round = 0;
+    bool good = true;
+    for (; round < rounds && good && stream.at <= stream.limit; ++round) {
+        const std::uint8_t* at = stream.at;
+        const std::uint8_t* const indices = stream.indices;
+        std::uint8_t* const entries = stream.entries;
+        std::uint64_t escaped = 0;
+        for (unsigned lane = 0; lane < lanes; lane += 8) {
+            Vector state = load(stream.states + lane);
+            const Vector slot = _mm256_and_si256(state, half);
+            const Vector table = kind == Tables::one ? zero : bytes_to_places(load_bytes(indices + lane));
+            const Vector bucket = _mm256_add_epi32(_mm256_slli_epi32(table, 10), _mm256_srli_epi32(slot, coarse_shift));
+            Vector entry = _mm256_and_si256(_mm256_i32gather_epi32(reinterpret_cast<const int*>(stream.coarse), bucket, 1),
+                                            _mm256_set1_epi32(0xFF));
+            const Vector first = _mm256_slli_epi32(table, 8);
+            Vector range = gather(stream.ranges, _mm256_add_epi32(first, entry));
+            Vector offset = _mm256_sub_epi32(slot, _mm256_and_si256(range, half));
+            Vector frequency = _mm256_srli_epi32(range, 16);
+            Vector inside = _mm256_cmpgt_epi32(frequency, offset);
+            while (_mm256_movemask_epi8(inside) != -1) [[unlikely]] {
+                entry = _mm256_add_epi32(entry, _mm256_add_epi32(inside, _mm256_set1_epi32(1)));
+                range = gather(stream.ranges, _mm256_add_epi32(first, entry));
+                offset = _mm256_sub_epi32(slot, _mm256_and_si256(range, half));
+                frequency = _mm256_srli_epi32(range, 16);
+                inside = _mm256_cmpgt_epi32(frequency, offset);
+            }
+            // Only the last entry of a table ends at 2^16, and the last one is the escape.
+            const Vector end = _mm256_add_epi32(_mm256_and_si256(range, half), frequency);
+            escaped |= static_cast<std::uint64_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(end, half)))) << lane;
+            state = _mm256_add_epi32(_mm256_mullo_epi32(frequency, _mm256_srli_epi32(state, 16)), offset);
+            const Vector refill = _mm256_cmpeq_epi32(_mm256_srli_epi32(state, 16), zero);
+            const auto mask = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(refill)));
+            const Vector words = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(load_half(at), load_half(shuffles.expand[mask])));
+            at += 2 * count(mask);
+            state = _mm256_blendv_epi8(state, _mm256_or_si256(_mm256_slli_epi32(state, 16), words), refill);
+            store(stream.states + lane, state);
+            const __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(entry), _mm256_extracti128_si256(entry, 1));
+            _mm_storel_epi64(reinterpret_cast<__m128i*>(entries + lane), _mm_add_epi8(_mm_packus_epi16(packed, packed), base));
+        }
+        stream.at = at;
+        stream.entries = entries + lanes;
+        if (kind == Tables::each) stream.indices = indices + lanes;
+        if (escaped != 0) [[unlikely]]
+            good = read_escapes(stream, escaped, entries);
+    }
+    return round;
+}
+
+template <unsigned levels>
+std::size_t decode_by_lanes(DecodeStream& stream, unsigned lanes, std::size_t rounds) {
+    if (lanes == 64) return decode_stream<levels, 4>(stream, rounds);
+    if (lanes == 32) return decode_stream<levels, 2>(stream, rounds);
+    return decode_stream<levels, 1>(stream, rounds);
+}
+
+std::size_t decode_static(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    if (num_streams != 1 || lanes < 8 || lanes % 8 != 0) return portable_kernels.decode_static(streams, num_streams, lanes, rounds);
+    DecodeStream& stream = *streams[0];
+    if (lanes % 16 == 0 && lanes != 48) {
+        if (stream.permute->levels == 4) return decode_by_lanes<4>(stream, lanes, rounds);
+        if (stream.permute->levels == 5) return decode_by_lanes<5>(stream, lanes, rounds);
+        if (stream.permute->levels == 6) return decode_by_lanes<6>(stream, lanes, rounds);
+    }
+    return decode_gathered<Tables::one>(stream, lanes, rounds);
+}
+
+std::size_t decode_indexed(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    if (num_streams != 1 || lanes < 8 || lanes % 8 != 0) return portable_kernels.decode_indexed(streams, num_streams, lanes, rounds);
+    return decode_gathered<Tables::each>(*streams[0], lanes, rounds);
+}
+
+// x / f for x below 2^16 f, and what remains. The float quotient, made a little smaller, is the true one or one less: the
+// relative error of the two roundings is at most 2^-23, the quotient is below 2^16, and 2^-21 lies above all of it.
+[[gnu::always_inline]] inline Vector divide(Vector state, Vector frequency, Vector& rest) {
+    const __m256 high = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(state, 16)), _mm256_set1_ps(65536.0F));
+    const __m256 whole = _mm256_add_ps(high, _mm256_cvtepi32_ps(_mm256_and_si256(state, _mm256_set1_epi32(0xFFFF))));
+    const __m256 ratio = _mm256_mul_ps(_mm256_div_ps(whole, _mm256_cvtepi32_ps(frequency)), _mm256_set1_ps(1.0F - 0x1p-21F));
+    const Vector quotient = _mm256_cvttps_epi32(ratio);
+    const Vector left = _mm256_sub_epi32(state, _mm256_mullo_epi32(quotient, frequency));
+    const Vector done = _mm256_cmpgt_epi32(frequency, left);
+    rest = _mm256_sub_epi32(left, _mm256_andnot_si256(done, frequency));
+    return _mm256_add_epi32(quotient, _mm256_add_epi32(done, _mm256_set1_epi32(1)));
+}
+
+// Lanes stand in reverse: words are written in the order of encoding, last lane first.
+template <Tables kind>
+void encode_gathered(EncodeStream& stream, unsigned lanes, std::size_t rounds) {
+    const Vector half = _mm256_set1_epi32(0xFFFF);
+    const Vector backwards = _mm256_set_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m128i backwards_bytes = _mm_set_epi8(15, 14, 13, 12, 11, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7);
+    const __m128i base = _mm_set1_epi8(static_cast<char>(stream.base));
+    const __m128i last = _mm_set1_epi8(static_cast<char>(*stream.escape_entries));
+    std::uint32_t states[max_lanes];
+    for (unsigned lane = 0; lane < lanes; lane += 8)
+        store(states + lane, _mm256_permutevar8x32_epi32(load(stream.states + lanes - 8 - lane), backwards));
+    for (std::size_t round = 0; round < rounds; ++round) {
+        Vector ranges[max_lanes / 8];
+        std::uint64_t escaped = 0;  // in reverse, as the lanes
+        for (unsigned lane = 0; lane < lanes; lane += 8) {
+            __m128i bytes = _mm_cvtsi64_si128(static_cast<long long>(load_bytes(stream.entries - 8 - lane)));
+            if (kind == Tables::one) bytes = _mm_min_epu8(_mm_sub_epi8(bytes, base), last);
+            Vector place = _mm256_cvtepu8_epi32(_mm_shuffle_epi8(bytes, backwards_bytes));
+            if (kind == Tables::each)
+                place = _mm256_or_si256(place, _mm256_slli_epi32(bytes_to_places(__builtin_bswap64(load_bytes(stream.indices - 8 - lane))), 8));
+            const Vector range = gather(stream.ranges, place);
+            const Vector end = _mm256_add_epi32(_mm256_and_si256(range, half), _mm256_srli_epi32(range, 16));
+            escaped |= static_cast<std::uint64_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(end, half)))) << lane;
+            ranges[lane / 8] = range;
+        }
+        for (; escaped != 0; escaped &= escaped - 1) write_escape(stream, stream.entries - 1 - __builtin_ctzll(escaped));
+        std::uint16_t* out = stream.out;
+        for (unsigned lane = 0; lane < lanes; lane += 8) {
+            const Vector range = ranges[lane / 8];
+            Vector state = load(states + lane);
+            const Vector frequency = _mm256_srli_epi32(range, 16);
+            const Vector high = _mm256_srli_epi32(state, 16);
+            const Vector fits = _mm256_cmpgt_epi32(frequency, high);
+            const unsigned mask = 0xFFU & ~static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(fits)));
+            const Vector words = _mm256_and_si256(state, half);
+            const __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+            _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(packed, load_half(shuffles.compress[mask])));
+            out += count(mask);
+            state = _mm256_blendv_epi8(high, state, fits);
+            Vector rest;
+            const Vector quotient = divide(state, frequency, rest);
+            store(states + lane, _mm256_add_epi32(_mm256_slli_epi32(quotient, 16),
+                                                  _mm256_add_epi32(rest, _mm256_and_si256(range, half))));
+        }
+        stream.out = out;
+        stream.entries -= lanes;
+        if (kind == Tables::each) stream.indices -= lanes;
+    }
+    for (unsigned lane = 0; lane < lanes; lane += 8)
+        store(stream.states + lanes - 8 - lane, _mm256_permutevar8x32_epi32(load(states + lane), backwards));
+}
+
+void encode_static(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    if (lanes < 8 || lanes % 8 != 0) return portable_kernels.encode_static(streams, num_streams, lanes, rounds);
+    for (std::size_t s = 0; s < num_streams; ++s) encode_gathered<Tables::one>(*streams[s], lanes, rounds);
+}
+
+void encode_indexed(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    if (lanes < 8 || lanes % 8 != 0) return portable_kernels.encode_indexed(streams, num_streams, lanes, rounds);
+    for (std::size_t s = 0; s < num_streams; ++s) encode_gathered<Tables::each>(*streams[s], lanes, rounds);
+}
+
+std::size_t fit(unsigned lanes, std::size_t available) { return lanes < 8 ? portable_kernels.fit(lanes, available) : 1; }
+
+void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* bytes) {
+    const Vector order = _mm256_broadcastsi128_si256(_mm_set_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
+    for (; count >= 16; count -= 16, bytes += 32)
+        store(bytes, _mm256_permute4x64_epi64(_mm256_shuffle_epi8(load(words + count - 16), order), 0x4E));
+    portable_kernels.reverse_words(words, count, bytes);
+}
+
+}  // namespace
+
+extern const Kernels avx2_kernels{"avx2", decode_static, decode_indexed, encode_static,
+                                  encode_indexed, fit, sse42::crc32c, reverse_words, conversions};
+
+}  // namespace laconic

@@ -1,4 +1,4 @@
-// AVX-512 kernels (BW, VBMI, VBMI2, GFNI: Ice Lake, Zen 4 and later). See kernels.hpp for the contract.
+// AVX-512 kernels (BW, VBMI, VBMI2, GFNI, VPCLMULQDQ: Ice Lake, Zen 4 and later). See kernels.hpp for the contract.
 //
 // States are kept as separate high and low halves, 32 lanes to a register: the slot is the low half and the shifted
 // state the high half, so neither masks nor shifts are needed. A register ("group") holds 32 lanes of one stream, or the
@@ -21,6 +21,11 @@ namespace {
 
 using Vector = __m512i;
 using Mask = __mmask32;
+
+// Groups whose phases are interleaved, by measurement: decoding is one long chain of dependent steps and gains from as many
+// as there are, encoding keeps so much at hand that more than two run out of registers.
+inline constexpr unsigned decoded_together = 8;
+inline constexpr unsigned encoded_together = 2;
 
 template <unsigned lanes, unsigned streams>
 struct Shape {
@@ -114,28 +119,38 @@ template <unsigned bits>
     return within;
 }
 
+template <unsigned streams, class Stream>
+[[gnu::always_inline]] inline void fetch_ahead(Stream* const* all, std::size_t round) {
+#pragma GCC unroll 16
+    for (unsigned s = 0; s < streams; ++s) {
+        const char* line = all[s]->ahead + round * all[s]->ahead_bytes;
+        _mm_prefetch(line, _MM_HINT_T0);
+        for (std::size_t more = 64; more < all[s]->ahead_bytes; more += 64) _mm_prefetch(line + more, _MM_HINT_T0);
+    }
+}
+
 // Step 2 and 3 of decoding for all groups: from slots, frequencies and starts to the next states.
 template <unsigned lanes, unsigned streams>
-[[gnu::always_inline]] inline void advance(Vector* low, Vector* high, const Vector* frequency, const Vector* start,
-                                           const std::uint8_t** at) {
+[[gnu::always_inline]] inline void advance(unsigned first, unsigned end, Vector* low, Vector* high, const Vector* frequency,
+                                           const Vector* start, const std::uint8_t** at) {
     using S = Shape<lanes, streams>;
     Vector offset[S::groups];
     Mask refill[S::groups];
 #pragma GCC unroll 8
-    for (unsigned g = 0; g < S::groups; ++g) {
+    for (unsigned g = first; g < end; ++g) {
         offset[g] = _mm512_sub_epi16(low[g], start[g]);
         low[g] = _mm512_mullo_epi16(frequency[g], high[g]);
         high[g] = _mm512_mulhi_epu16(frequency[g], high[g]);
     }
 #pragma GCC unroll 8
-    for (unsigned g = 0; g < S::groups; ++g) {
+    for (unsigned g = first; g < end; ++g) {
         low[g] = _mm512_add_epi16(low[g], offset[g]);
         const Mask carry = _mm512_cmplt_epu16_mask(low[g], offset[g]);
         high[g] = _mm512_mask_sub_epi16(high[g], carry, high[g], _mm512_set1_epi16(-1));
         refill[g] = _mm512_testn_epi16_mask(high[g], high[g]) & S::used;
     }
 #pragma GCC unroll 8
-    for (unsigned g = 0; g < S::groups; ++g) {
+    for (unsigned g = first; g < end; ++g) {
         high[g] = _mm512_mask_mov_epi16(high[g], refill[g], low[g]);
         if constexpr (lanes == 16) {
             const auto first = static_cast<__mmask16>(refill[g]);
@@ -158,22 +173,23 @@ template <unsigned lanes, unsigned streams>
     }
 }
 
-// Stores the entries (one a word in each group) and reads the escapes. `to_entries` makes 64 entries of the bytes found,
-// `find_escapes` a mask of 64 lanes of these, for a pair of groups. Returns false where a stream ends too early.
+// Stores the entries (one a word in each group). `to_entries` makes 64 entries of the bytes found, `find_escapes` a mask of
+// 64 lanes of these, for a pair of groups. Returns something else than 0 where there are escapes.
 template <unsigned lanes, unsigned streams, class ToEntries, class FindEscapes>
-[[gnu::always_inline]] inline bool emit(DecodeStream* const* all, const Vector* found, std::size_t round,
-                                        const std::uint8_t** at, ToEntries to_entries, FindEscapes find_escapes) {
+[[gnu::always_inline]] inline std::uint64_t emit(unsigned first, unsigned end, DecodeStream* const* all, const Vector* found,
+                                                 std::size_t round, const Vector* base, std::uint64_t* escaped,
+                                                 ToEntries to_entries, FindEscapes find_escapes) {
     using S = Shape<lanes, streams>;
     const Vector order = evens_then_odds();
-    std::uint64_t escaped[(S::groups + 1) / 2];
     std::uint64_t any = 0;
 #pragma GCC unroll 4
-    for (unsigned pair = 0; pair < (S::groups + 1) / 2; ++pair) {
+    for (unsigned pair = first / 2; pair < (end + 1) / 2; ++pair) {
         const bool has_odd = 2 * pair + 1 < S::groups;
         const Vector even = found[2 * pair];
         const Vector odd = has_odd ? found[2 * pair + 1] : even;
-        const Vector bytes = _mm512_permutexvar_epi8(order, to_entries(_mm512_or_si512(even, _mm512_slli_epi16(odd, 8))));
-        escaped[pair] = find_escapes(pair, bytes);
+        const Vector entries = _mm512_permutexvar_epi8(order, to_entries(_mm512_or_si512(even, _mm512_slli_epi16(odd, 8))));
+        escaped[pair] = find_escapes(pair, entries);
+        const Vector bytes = _mm512_add_epi8(entries, base[pair]);
         if (!has_odd) escaped[pair] &= S::used;
         any |= escaped[pair];
         if constexpr (lanes == 64) {
@@ -193,17 +209,19 @@ template <unsigned lanes, unsigned streams, class ToEntries, class FindEscapes>
             if (4 * pair + 3 < streams) store(4 * pair + 3, _mm512_extracti32x4_epi32(bytes, 3));
         }
     }
-    if (any == 0) [[likely]]
-        return true;
+    return any;
+}
+
+// Reads the escapes of a round. Returns false where a stream ends too early.
+template <unsigned lanes, unsigned streams>
+bool read_escapes(DecodeStream* const* all, const std::uint64_t* escaped, std::size_t round, const std::uint8_t** at) {
     bool good = true;
     for (unsigned s = 0; s < streams; ++s) {
         const std::uint64_t bits = escaped[s * lanes / 64] >> (s * lanes % 64);
         DecodeStream& stream = *all[s];
         stream.at = at[s];
-        for (auto left = _mm_popcnt_u64(lanes == 64 ? bits : bits & ((1ULL << (lanes % 64)) - 1)); left > 0 && good; --left) {
-            good = read_escape(stream);
-            stream.is_truncated = !good;
-        }
+        for (std::uint64_t left = lanes == 64 ? bits : bits & ((1ULL << (lanes % 64)) - 1); left != 0 && good; left &= left - 1)
+            good = read_escape(stream, stream.entries + lanes * round + __builtin_ctzll(left));
         at[s] = stream.at;
     }
     return good;
@@ -229,12 +247,42 @@ constexpr long long bit_reversal(unsigned levels) {
     return static_cast<long long>(matrix);
 }
 
+// Finds the entries of the slots, as bit-reversed indices, with their frequencies and starts.
+template <unsigned levels>
+[[gnu::always_inline]] inline void search(unsigned first, unsigned end, const Vector* low, const PermuteTable* const* tables,
+                                          Vector* index, Vector* frequency, Vector* start) {
+    Mask tests[8][8];
+#pragma GCC unroll 8
+    for (unsigned g = first; g < end; ++g) {
+        tests[g][0] = _mm512_cmpgt_epu16_mask(low[g], _mm512_set1_epi16(static_cast<short>(tables[g]->pivots[0][0])));
+        index[g] = _mm512_maskz_set1_epi16(tests[g][0], 1);
+    }
+#pragma GCC unroll 8
+    for (unsigned level = 1; level < levels; ++level) {
+#pragma GCC unroll 8
+        for (unsigned g = first; g < end; ++g) {
+            Vector pivot;
+            if (level <= 5) pivot = look_up<5>(index[g], tests[g], tables[g]->pivots[level]);
+            if (level == 6) pivot = look_up<6>(index[g], tests[g], tables[g]->pivots[level]);
+            if (level == 7) pivot = look_up<7>(index[g], tests[g], tables[g]->pivots[level]);
+            tests[g][level] = _mm512_cmpgt_epu16_mask(low[g], pivot);
+            index[g] =
+                _mm512_mask_add_epi16(index[g], tests[g][level], index[g], _mm512_set1_epi16(static_cast<short>(1 << level)));
+        }
+    }
+#pragma GCC unroll 8
+    for (unsigned g = first; g < end; ++g) {
+        frequency[g] = look_up<levels>(index[g], tests[g], tables[g]->frequency);
+        start[g] = look_up<levels>(index[g], tests[g], tables[g]->start);
+    }
+}
+
 template <unsigned lanes, unsigned streams, unsigned levels>
 std::size_t decode_static_of(DecodeStream* const* all, std::size_t rounds) {
     using S = Shape<lanes, streams>;
     Vector low[S::groups], high[S::groups];
     const PermuteTable* tables[S::groups];
-    Vector escape[(S::groups + 1) / 2];
+    Vector escape[(S::groups + 1) / 2], base[(S::groups + 1) / 2];
     const std::uint8_t* at[streams];
     const std::uint8_t* limits[streams];
     load_states<lanes, streams>(all, low, high);
@@ -251,41 +299,29 @@ std::size_t decode_static_of(DecodeStream* const* all, std::size_t rounds) {
         const DecodeStream& second = 2 * pair + 1 < S::groups ? *all[S::stream_of(2 * pair + 1)] : first;
         escape[pair] = _mm512_inserti64x4(_mm512_set1_epi8(static_cast<char>(*first.escape_entries)),
                                           _mm256_set1_epi8(static_cast<char>(*second.escape_entries)), 1);
+        base[pair] = _mm512_inserti64x4(_mm512_set1_epi8(static_cast<char>(first.base)),
+                                        _mm256_set1_epi8(static_cast<char>(second.base)), 1);
     }
     const Vector reversal = _mm512_set1_epi64(bit_reversal(levels));
     std::size_t round = 0;
     bool good = true;
     for (; round < rounds && good && all_within(at, limits, streams); ++round) {
-        Vector index[S::groups];
-        Mask tests[S::groups][8];
+        fetch_ahead<streams>(all, round);
+        Vector index[S::groups], frequency[S::groups], start[S::groups];
+        std::uint64_t escaped[(S::groups + 1) / 2];
+        std::uint64_t any = 0;
 #pragma GCC unroll 8
-        for (unsigned g = 0; g < S::groups; ++g) {
-            tests[g][0] = _mm512_cmpgt_epu16_mask(low[g], _mm512_set1_epi16(static_cast<short>(tables[g]->pivots[0][0])));
-            index[g] = _mm512_maskz_set1_epi16(tests[g][0], 1);
+        for (unsigned first = 0; first < S::groups; first += decoded_together) {
+            const unsigned end = first + decoded_together < S::groups ? first + decoded_together : S::groups;
+            search<levels>(first, end, low, tables, index, frequency, start);
+            advance<lanes, streams>(first, end, low, high, frequency, start, at);
+            any |= emit<lanes, streams>(
+                first, end, all, index, round, base, escaped,
+                [&](Vector bytes) { return _mm512_gf2p8affine_epi64_epi8(bytes, reversal, 0); },
+                [&](unsigned pair, Vector entries) -> std::uint64_t { return _mm512_cmpeq_epi8_mask(entries, escape[pair]); });
         }
-#pragma GCC unroll 8
-        for (unsigned level = 1; level < levels; ++level) {
-#pragma GCC unroll 8
-            for (unsigned g = 0; g < S::groups; ++g) {
-                Vector pivot;
-                if (level <= 5) pivot = look_up<5>(index[g], tests[g], tables[g]->pivots[level]);
-                if (level == 6) pivot = look_up<6>(index[g], tests[g], tables[g]->pivots[level]);
-                if (level == 7) pivot = look_up<7>(index[g], tests[g], tables[g]->pivots[level]);
-                tests[g][level] = _mm512_cmpgt_epu16_mask(low[g], pivot);
-                index[g] = _mm512_mask_add_epi16(index[g], tests[g][level], index[g],
-                                                 _mm512_set1_epi16(static_cast<short>(1 << level)));
-            }
-        }
-        Vector frequency[S::groups], start[S::groups];
-#pragma GCC unroll 8
-        for (unsigned g = 0; g < S::groups; ++g) {
-            frequency[g] = look_up<levels>(index[g], tests[g], tables[g]->frequency);
-            start[g] = look_up<levels>(index[g], tests[g], tables[g]->start);
-        }
-        advance<lanes, streams>(low, high, frequency, start, at);
-        good = emit<lanes, streams>(all, index, round, at,
-            [&](Vector bytes) { return _mm512_gf2p8affine_epi64_epi8(bytes, reversal, 0); },
-            [&](unsigned pair, Vector entries) -> std::uint64_t { return _mm512_cmpeq_epi8_mask(entries, escape[pair]); });
+        if (any) [[unlikely]]
+            good = read_escapes<lanes, streams>(all, escaped, round, at);
     }
     return leave<lanes, streams>(all, low, high, at, round, false);
 }
@@ -337,6 +373,7 @@ std::size_t decode_indexed_of(DecodeStream* const* all, std::size_t rounds) {
     std::size_t round = 0;
     bool good = true;
     for (; round < rounds && good && all_within(at, limits, streams); ++round) {
+        fetch_ahead<streams>(all, round);
         Vector entry[S::groups], frequency[S::groups], start[S::groups];
         std::uint64_t escaped[S::groups];
 #pragma GCC unroll 8
@@ -372,10 +409,14 @@ std::size_t decode_indexed_of(DecodeStream* const* all, std::size_t rounds) {
             const Vector end = _mm512_add_epi16(start[g], frequency[g]);
             escaped[g] = _mm512_testn_epi16_mask(end, end);
         }
-        advance<lanes, streams>(low, high, frequency, start, at);
-        good = emit<lanes, streams>(
-            all, entry, round, at, [](Vector bytes) { return bytes; },
+        advance<lanes, streams>(0, S::groups, low, high, frequency, start, at);
+        std::uint64_t of_pairs[(S::groups + 1) / 2];
+        const Vector no_base[(S::groups + 1) / 2] = {};
+        const std::uint64_t any = emit<lanes, streams>(
+            0, S::groups, all, entry, round, no_base, of_pairs, [](Vector bytes) { return bytes; },
             [&](unsigned pair, Vector) { return escaped[2 * pair] | (2 * pair + 1 < S::groups ? escaped[2 * pair + 1] << 32 : 0); });
+        if (any) [[unlikely]]
+            good = read_escapes<lanes, streams>(all, of_pairs, round, at);
 #pragma GCC unroll 16
         for (unsigned s = 0; s < streams; ++s) indices[s] += lanes;
     }
@@ -392,21 +433,22 @@ template <unsigned lanes>
     return _mm512_xor_si512(order, _mm512_set1_epi16(15));
 }
 
-// 32 bytes of the round that ends at `end`, as words of a group with its lanes in reverse.
+// The bytes of the round that ends at `end`: those of the one or two streams of a group.
 template <unsigned lanes, unsigned streams>
-[[gnu::always_inline]] inline Vector reversed_bytes(const std::uint8_t* const* end, unsigned g) {
+[[gnu::always_inline]] inline Vector bytes_of_round(const std::uint8_t* const* end, unsigned g) {
     using S = Shape<lanes, streams>;
-    const Vector order = reversed_byte_order<lanes>(g);
-    Vector bytes;
-    if constexpr (lanes == 64) bytes = _mm512_loadu_si512(end[S::stream_of(g)] - 64);
+    if constexpr (lanes == 64) return _mm512_loadu_si512(end[S::stream_of(g)] - 64);
     if constexpr (lanes == 32)
-        bytes = _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(end[g] - 32)));
-    if constexpr (lanes == 16) {
-        const __m128i first = _mm_loadu_si128(reinterpret_cast<const __m128i*>(end[2 * g] - 16));
-        const __m128i second = S::has_second(g) ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(end[2 * g + 1] - 16)) : first;
-        bytes = _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(first), second, 1));
-    }
-    return _mm512_maskz_permutexvar_epi8(0x5555555555555555ULL, order, bytes);
+        return _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(end[g] - 32)));
+    const __m128i first = _mm_loadu_si128(reinterpret_cast<const __m128i*>(end[2 * g] - 16));
+    const __m128i second = S::has_second(g) ? _mm_loadu_si128(reinterpret_cast<const __m128i*>(end[2 * g + 1] - 16)) : first;
+    return _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(first), second, 1));
+}
+
+// The same as words, with the lanes of the group in reverse.
+template <unsigned lanes>
+[[gnu::always_inline]] inline Vector reversed_words(Vector bytes, unsigned g) {
+    return _mm512_maskz_permutexvar_epi8(0x5555555555555555ULL, reversed_byte_order<lanes>(g), bytes);
 }
 
 // Lanes of the groups in reverse, or back: the same exchange either way.
@@ -427,21 +469,20 @@ template <unsigned lanes, unsigned streams>
     }
 }
 
-// What encoding needs to know of the entries of one group.
-struct Symbols {
-    Vector divisor, reciprocal, shift, start;
-};
-
-// Emits words where the states would overflow, then divides: x = (x / f) 2^16 + x mod f + start.
-template <unsigned lanes, unsigned streams>
-[[gnu::always_inline]] inline void push(Vector* low, Vector* high, const Symbols* symbols, std::uint16_t** out) {
+// Emits words where the states would overflow, then divides: x = (x / f) 2^16 + x mod f + start. `symbols` gives divisor,
+// reciprocal, shift and start of the entries of a group.
+template <unsigned lanes, unsigned streams, class Symbols>
+[[gnu::always_inline]] inline void push(unsigned begin, unsigned end, Vector* low, Vector* high, const Symbols& symbols,
+                                        std::uint16_t** out) {
     using S = Shape<lanes, streams>;
     const Vector zero = _mm512_setzero_si512();
     const Vector minus_one = _mm512_set1_epi16(-1);
+    Vector divisor[S::groups], shift[S::groups];
 #pragma GCC unroll 8
-    for (unsigned g = 0; g < S::groups; ++g) {
-        const Vector frequency = _mm512_srlv_epi16(symbols[g].divisor, symbols[g].shift);
-        const Mask overflow = _mm512_cmpge_epu16_mask(high[g], frequency) & S::used;
+    for (unsigned g = begin; g < end; ++g) {
+        divisor[g] = symbols.divisor(g);
+        shift[g] = symbols.shift(g);
+        const Mask overflow = _mm512_cmpge_epu16_mask(high[g], _mm512_srlv_epi16(divisor[g], shift[g])) & S::used;
         if constexpr (lanes == 16) {
             const auto first = static_cast<__mmask16>(overflow);
             _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[2 * g]),
@@ -463,34 +504,34 @@ template <unsigned lanes, unsigned streams>
     }
     Vector q0[S::groups], q1[S::groups];
 #pragma GCC unroll 8
-    for (unsigned g = 0; g < S::groups; ++g) {
-        high[g] = _mm512_shldv_epi16(high[g], low[g], symbols[g].shift);
-        low[g] = _mm512_sllv_epi16(low[g], symbols[g].shift);
-        q0[g] = _mm512_add_epi16(_mm512_mullo_epi16(symbols[g].reciprocal, high[g]), low[g]);
+    for (unsigned g = begin; g < end; ++g) {
+        const Vector reciprocal = symbols.reciprocal(g);
+        high[g] = _mm512_shldv_epi16(high[g], low[g], shift[g]);
+        low[g] = _mm512_sllv_epi16(low[g], shift[g]);
+        q0[g] = _mm512_add_epi16(_mm512_mullo_epi16(reciprocal, high[g]), low[g]);
         const Mask carry = _mm512_cmplt_epu16_mask(q0[g], low[g]);
         // The quotient's estimate plus one, as the algorithm wants it.
-        q1[g] = _mm512_sub_epi16(_mm512_mulhi_epu16(symbols[g].reciprocal, high[g]), minus_one);
+        q1[g] = _mm512_sub_epi16(_mm512_mulhi_epu16(reciprocal, high[g]), minus_one);
         q1[g] = _mm512_add_epi16(q1[g], high[g]);
         q1[g] = _mm512_mask_sub_epi16(q1[g], carry, q1[g], minus_one);
     }
 #pragma GCC unroll 8
-    for (unsigned g = 0; g < S::groups; ++g) {
-        Vector rest = _mm512_sub_epi16(low[g], _mm512_mullo_epi16(q1[g], symbols[g].divisor));
+    for (unsigned g = begin; g < end; ++g) {
+        Vector rest = _mm512_sub_epi16(low[g], _mm512_mullo_epi16(q1[g], divisor[g]));
         const Mask too_high = _mm512_cmpgt_epu16_mask(rest, q0[g]);
         q1[g] = _mm512_mask_add_epi16(q1[g], too_high, q1[g], minus_one);
-        rest = _mm512_mask_add_epi16(rest, too_high, rest, symbols[g].divisor);
-        const Mask too_low = _mm512_cmpge_epu16_mask(rest, symbols[g].divisor);
+        rest = _mm512_mask_add_epi16(rest, too_high, rest, divisor[g]);
+        const Mask too_low = _mm512_cmpge_epu16_mask(rest, divisor[g]);
         high[g] = _mm512_mask_sub_epi16(q1[g], too_low, q1[g], minus_one);
-        rest = _mm512_mask_sub_epi16(rest, too_low, rest, symbols[g].divisor);
-        low[g] = _mm512_add_epi16(_mm512_srlv_epi16(rest, symbols[g].shift), symbols[g].start);
+        rest = _mm512_mask_sub_epi16(rest, too_low, rest, divisor[g]);
+        low[g] = _mm512_add_epi16(_mm512_srlv_epi16(rest, shift[g]), symbols.start(g));
     }
 }
 
-// Writes the escapes of a round; bit `lane` of `escaped` belongs to a lane of the stream.
-template <unsigned lanes>
-[[gnu::always_inline]] inline void push_escapes(EncodeStream& stream, std::uint64_t escaped, std::uint16_t*& out) {
+// Writes the escapes of the round that ends at `end`; bit 0 of `escaped` belongs to the last lane.
+inline void push_escapes(EncodeStream& stream, std::uint64_t escaped, const std::uint8_t* end, std::uint16_t*& out) {
     stream.out = out;
-    for (auto left = _mm_popcnt_u64(escaped); left > 0; --left) write_escape(stream, *--stream.escapes);
+    for (; escaped != 0; escaped &= escaped - 1) write_escape(stream, end - 1 - __builtin_ctzll(escaped));
     out = stream.out;
 }
 
@@ -519,44 +560,75 @@ template <unsigned lanes, unsigned streams>
     }
 }
 
+// Entries of a round, looked up in tables by permutes, where they are needed.
+template <unsigned lanes, unsigned streams, unsigned levels>
+struct StaticSymbols {
+    using S = Shape<lanes, streams>;
+    EncodeStream* const* all;
+    Vector entry[S::groups];
+    Mask tests[S::groups][8];
+
+    [[gnu::always_inline]] void set(unsigned g, Vector entries) {
+        entry[g] = entries;
+        if (levels > 5) tests[g][5] = _mm512_test_epi16_mask(entries, _mm512_set1_epi16(32));
+        if (levels > 6) tests[g][6] = _mm512_test_epi16_mask(entries, _mm512_set1_epi16(64));
+        if (levels > 7) tests[g][7] = _mm512_test_epi16_mask(entries, _mm512_set1_epi16(128));
+    }
+    [[gnu::always_inline]] const DivisionTable& table(unsigned g) const { return *all[S::stream_of(g)]->division; }
+    [[gnu::always_inline]] Vector divisor(unsigned g) const { return look_up<levels>(entry[g], tests[g], table(g).divisor); }
+    [[gnu::always_inline]] Vector reciprocal(unsigned g) const { return look_up<levels>(entry[g], tests[g], table(g).reciprocal); }
+    [[gnu::always_inline]] Vector shift(unsigned g) const { return look_up<levels>(entry[g], tests[g], table(g).shift); }
+    [[gnu::always_inline]] Vector start(unsigned g) const { return look_up<levels>(entry[g], tests[g], table(g).start); }
+};
+
+// The same, gathered beforehand.
+template <unsigned groups>
+struct GatheredSymbols {
+    Vector divisors[groups], reciprocals[groups], shifts[groups], starts[groups];
+
+    [[gnu::always_inline]] Vector divisor(unsigned g) const { return divisors[g]; }
+    [[gnu::always_inline]] Vector reciprocal(unsigned g) const { return reciprocals[g]; }
+    [[gnu::always_inline]] Vector shift(unsigned g) const { return shifts[g]; }
+    [[gnu::always_inline]] Vector start(unsigned g) const { return starts[g]; }
+};
+
+// The lowest `lanes` bits, last first.
+template <unsigned lanes>
+std::uint64_t reversed(std::uint64_t bits) {
+    std::uint64_t result = 0;
+    for (unsigned lane = 0; lane < lanes; ++lane) result |= ((bits >> lane) & 1U) << (lanes - 1 - lane);
+    return result;
+}
+
 template <unsigned lanes, unsigned streams, unsigned levels>
 void encode_static_of(EncodeStream* const* all, std::size_t rounds) {
     using S = Shape<lanes, streams>;
+    constexpr std::uint64_t bytes_used = lanes == 64 ? ~0ULL : S::used;
     Vector low[S::groups], high[S::groups];
     std::uint16_t* out[streams];
     const std::uint8_t* entries[streams];
     enter<lanes, streams>(all, low, high, out, entries);
     for (std::size_t round = 0; round < rounds; ++round) {
-#pragma GCC unroll 16
-        for (unsigned s = 0; s < streams; ++s) {
-            const auto escape = static_cast<char>(*all[s]->escape_entries);
-            std::uint64_t escaped = 0;
-            if constexpr (lanes == 64)
-                escaped = _mm512_cmpeq_epi8_mask(_mm512_loadu_si512(entries[s] - 64), _mm512_set1_epi8(escape));
-            if constexpr (lanes == 32)
-                escaped = _mm256_cmpeq_epi8_mask(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(entries[s] - 32)),
-                                                 _mm256_set1_epi8(escape));
-            if constexpr (lanes == 16)
-                escaped = _mm_cmpeq_epi8_mask(_mm_loadu_si128(reinterpret_cast<const __m128i*>(entries[s] - 16)),
-                                              _mm_set1_epi8(escape));
-            if (escaped) [[unlikely]]
-                push_escapes<lanes>(*all[s], escaped, out[s]);
-        }
-        Symbols symbols[S::groups];
+        fetch_ahead<streams>(all, round);
+        StaticSymbols<lanes, streams, levels> symbols{all, {}, {}};
 #pragma GCC unroll 8
-        for (unsigned g = 0; g < S::groups; ++g) {
-            const Vector entry = reversed_bytes<lanes, streams>(entries, g);
-            const DivisionTable& table = *all[S::stream_of(g)]->division;
-            Mask tests[8] = {};
-            if (levels > 5) tests[5] = _mm512_test_epi16_mask(entry, _mm512_set1_epi16(32));
-            if (levels > 6) tests[6] = _mm512_test_epi16_mask(entry, _mm512_set1_epi16(64));
-            if (levels > 7) tests[7] = _mm512_test_epi16_mask(entry, _mm512_set1_epi16(128));
-            symbols[g].divisor = look_up<levels>(entry, tests, table.divisor);
-            symbols[g].reciprocal = look_up<levels>(entry, tests, table.reciprocal);
-            symbols[g].shift = look_up<levels>(entry, tests, table.shift);
-            symbols[g].start = look_up<levels>(entry, tests, table.start);
+        for (unsigned first = 0; first < S::groups; first += encoded_together) {
+            const unsigned end = first + encoded_together < S::groups ? first + encoded_together : S::groups;
+            for (unsigned g = first; g < end; g += S::groups_per_stream) {
+                const Vector last = _mm512_set1_epi8(static_cast<char>(*all[S::stream_of(g)]->escape_entries));
+                const Vector base = _mm512_set1_epi8(static_cast<char>(all[S::stream_of(g)]->base));
+                const Vector entry = _mm512_min_epu8(_mm512_sub_epi8(bytes_of_round<lanes, streams>(entries, g), base), last);
+                const std::uint64_t escaped = _mm512_cmpeq_epi8_mask(entry, last) & bytes_used;
+                if (escaped) [[unlikely]] {
+                    push_escapes(*all[S::stream_of(g)], reversed<lanes>(escaped), entries[S::stream_of(g)], out[S::stream_of(g)]);
+                    if (S::has_second(g))
+                        push_escapes(*all[2 * g + 1], reversed<lanes>(escaped >> 16), entries[2 * g + 1], out[2 * g + 1]);
+                }
+                symbols.set(g, reversed_words<lanes>(entry, g));
+                if (S::groups_per_stream == 2) symbols.set(g + 1, reversed_words<lanes>(entry, g + 1));
+            }
+            push<lanes, streams>(first, end, low, high, symbols, out);
         }
-        push<lanes, streams>(low, high, symbols, out);
 #pragma GCC unroll 16
         for (unsigned s = 0; s < streams; ++s) entries[s] -= lanes;
     }
@@ -576,23 +648,25 @@ void encode_indexed_of(EncodeStream* const* all, std::size_t rounds) {
     const std::uint32_t* ranges = all[0]->ranges;
     const std::uint32_t* divisors = all[0]->divisors;
     for (std::size_t round = 0; round < rounds; ++round) {
-        Symbols symbols[S::groups];
+        fetch_ahead<streams>(all, round);
+        GatheredSymbols<S::groups> symbols;
         Mask escaped[S::groups];
 #pragma GCC unroll 8
         for (unsigned g = 0; g < S::groups; ++g) {
-            const Vector places = _mm512_or_si512(reversed_bytes<lanes, streams>(entries, g),
-                                                  _mm512_slli_epi16(reversed_bytes<lanes, streams>(indices, g), 8));
+            const Vector entry = reversed_words<lanes>(bytes_of_round<lanes, streams>(entries, g), g);
+            const Vector table = reversed_words<lanes>(bytes_of_round<lanes, streams>(indices, g), g);
+            const Vector places = _mm512_or_si512(entry, _mm512_slli_epi16(table, 8));
             const Vector even_places = even_words(places), odd_places = odd_words(places);
             const Vector even = gather_words(ranges, even_places), odd = gather_words(ranges, odd_places);
             const Vector even_division = gather_words(divisors, even_places);
             const Vector odd_division = gather_words(divisors, odd_places);
-            symbols[g].start = join_low(even, odd);
-            symbols[g].divisor = join_low(even_division, odd_division);
-            symbols[g].reciprocal = join_high(even_division, odd_division);
+            symbols.starts[g] = join_low(even, odd);
+            symbols.divisors[g] = join_low(even_division, odd_division);
+            symbols.reciprocals[g] = join_high(even_division, odd_division);
             // Frequencies stand in the upper halves, so that leading zeros are those of 16 bits.
-            symbols[g].shift = join_low(_mm512_lzcnt_epi32(even), _mm512_lzcnt_epi32(odd));
+            symbols.shifts[g] = join_low(_mm512_lzcnt_epi32(even), _mm512_lzcnt_epi32(odd));
             // Only the last entry of a table ends at 2^16, and the last one is the escape.
-            const Vector end = _mm512_add_epi16(symbols[g].start, join_high(even, odd));
+            const Vector end = _mm512_add_epi16(symbols.starts[g], join_high(even, odd));
             escaped[g] = _mm512_testn_epi16_mask(end, end) & S::used;
         }
         std::uint64_t any = 0;
@@ -600,14 +674,15 @@ void encode_indexed_of(EncodeStream* const* all, std::size_t rounds) {
         for (unsigned g = 0; g < S::groups; ++g) any |= escaped[g];
         if (any) [[unlikely]] {
             for (unsigned s = 0; s < streams; ++s) {
+                // Bits stand in the order of the groups, last lane first.
                 std::uint64_t bits = 0;
                 if constexpr (lanes == 64) bits = escaped[2 * s] | (std::uint64_t{escaped[2 * s + 1]} << 32);
                 if constexpr (lanes == 32) bits = escaped[s];
                 if constexpr (lanes == 16) bits = (escaped[s / 2] >> (16 * (s % 2))) & 0xFFFFU;
-                push_escapes<lanes>(*all[s], bits, out[s]);
+                push_escapes(*all[s], bits, entries[s], out[s]);
             }
         }
-        push<lanes, streams>(low, high, symbols, out);
+        push<lanes, streams>(0, S::groups, low, high, symbols, out);
 #pragma GCC unroll 16
         for (unsigned s = 0; s < streams; ++s) {
             entries[s] -= lanes;
@@ -651,6 +726,7 @@ std::size_t decode_static(DecodeStream* const* all, std::size_t num_streams, uns
         case shape(64, 1): return decode_static_by_levels<64, 1>(all, rounds);
         case shape(32, 8): return decode_static_by_levels<32, 8>(all, rounds);
         case shape(32, 4): return decode_static_by_levels<32, 4>(all, rounds);
+        case shape(32, 2): return decode_static_by_levels<32, 2>(all, rounds);
         case shape(32, 1): return decode_static_by_levels<32, 1>(all, rounds);
         case shape(16, 16): return decode_static_by_levels<16, 16>(all, rounds);
         case shape(16, 4): return decode_static_by_levels<16, 4>(all, rounds);
@@ -666,6 +742,7 @@ std::size_t decode_indexed(DecodeStream* const* all, std::size_t num_streams, un
         case shape(64, 1): return decode_indexed_of<64, 1>(all, rounds);
         case shape(32, 8): return decode_indexed_of<32, 8>(all, rounds);
         case shape(32, 4): return decode_indexed_of<32, 4>(all, rounds);
+        case shape(32, 2): return decode_indexed_of<32, 2>(all, rounds);
         case shape(32, 1): return decode_indexed_of<32, 1>(all, rounds);
         case shape(16, 16): return decode_indexed_of<16, 16>(all, rounds);
         case shape(16, 4): return decode_indexed_of<16, 4>(all, rounds);
@@ -681,6 +758,7 @@ void encode_static(EncodeStream* const* all, std::size_t num_streams, unsigned l
         case shape(64, 1): return encode_static_by_levels<64, 1>(all, rounds);
         case shape(32, 8): return encode_static_by_levels<32, 8>(all, rounds);
         case shape(32, 4): return encode_static_by_levels<32, 4>(all, rounds);
+        case shape(32, 2): return encode_static_by_levels<32, 2>(all, rounds);
         case shape(32, 1): return encode_static_by_levels<32, 1>(all, rounds);
         case shape(16, 16): return encode_static_by_levels<16, 16>(all, rounds);
         case shape(16, 4): return encode_static_by_levels<16, 4>(all, rounds);
@@ -696,6 +774,7 @@ void encode_indexed(EncodeStream* const* all, std::size_t num_streams, unsigned 
         case shape(64, 1): return encode_indexed_of<64, 1>(all, rounds);
         case shape(32, 8): return encode_indexed_of<32, 8>(all, rounds);
         case shape(32, 4): return encode_indexed_of<32, 4>(all, rounds);
+        case shape(32, 2): return encode_indexed_of<32, 2>(all, rounds);
         case shape(32, 1): return encode_indexed_of<32, 1>(all, rounds);
         case shape(16, 16): return encode_indexed_of<16, 16>(all, rounds);
         case shape(16, 4): return encode_indexed_of<16, 4>(all, rounds);
@@ -706,7 +785,7 @@ void encode_indexed(EncodeStream* const* all, std::size_t num_streams, unsigned 
 
 std::size_t fit(unsigned lanes, std::size_t available) {
     if (lanes == 64) return available >= 4 ? 4 : available >= 2 ? 2 : 1;
-    if (lanes == 32) return available >= 8 ? 8 : available >= 4 ? 4 : 1;
+    if (lanes == 32) return available >= 8 ? 8 : available >= 4 ? 4 : available >= 2 ? 2 : 1;
     if (lanes == 16) return available >= 16 ? 16 : available >= 4 ? 4 : 1;
     return portable_kernels.fit(lanes, available);
 }
@@ -718,9 +797,35 @@ void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* 
     portable_kernels.reverse_words(words, count, bytes);
 }
 
+// CRC-32C by carry-less multiplication, 256 bytes a step (Gopal et al., "Fast CRC computation for generic polynomials using
+// PCLMULQDQ"): each 128 bits A stand for A x^2048 once the next 256 bytes follow. Of A, the first 64 bits are multiplied by
+// x^(2048 + 32) and the others by x^(2048 - 32); the shift by one makes up for that of a product of reflected numbers.
+std::uint32_t crc32c(const std::uint8_t* bytes, std::size_t count, std::uint32_t seed) {
+    constexpr std::size_t step = 256;
+    if (count < 4 * step) return sse42::crc32c(bytes, count, seed);
+    constexpr auto first = static_cast<long long>(std::uint64_t{sse42::power_of_x(8 * step + 32)} << 1);
+    constexpr auto second = static_cast<long long>(std::uint64_t{sse42::power_of_x(8 * step - 32)} << 1);
+    const Vector factors = _mm512_set4_epi64(second, first, second, first);
+    Vector sums[4];
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < 4; ++i) sums[i] = _mm512_loadu_si512(bytes + 64 * i);
+    sums[0] = _mm512_xor_si512(sums[0], _mm512_maskz_set1_epi32(1, static_cast<int>(~seed)));
+    for (bytes += step, count -= step; count >= step; bytes += step, count -= step) {
+#pragma GCC unroll 4
+        for (unsigned i = 0; i < 4; ++i)
+            sums[i] = _mm512_ternarylogic_epi64(_mm512_clmulepi64_epi128(sums[i], factors, 0x00),
+                                                _mm512_clmulepi64_epi128(sums[i], factors, 0x11),
+                                                _mm512_loadu_si512(bytes + 64 * i), 0x96);
+    }
+    alignas(64) std::uint8_t rest[step];
+    for (unsigned i = 0; i < 4; ++i) _mm512_store_si512(rest + 64 * i, sums[i]);
+    // The CRC instruction starts from 0 here, and ends with the inversion that our functions begin and end with.
+    return sse42::crc32c(bytes, count, sse42::crc32c(rest, step, ~0U));
+}
+
 }  // namespace
 
 extern const Kernels avx512_kernels{"avx512", decode_static,  decode_indexed, encode_static,
-                                    encode_indexed, fit, sse42::crc32c,  reverse_words, conversions};
+                                    encode_indexed, fit, crc32c, reverse_words, conversions};
 
 }  // namespace laconic

@@ -25,7 +25,7 @@ using Indices = nb::ndarray<const std::uint8_t, nb::ndim<1>, nb::c_contig, nb::d
 using AnyIn = nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using AnyOut = nb::ndarray<nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Ints32 = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Words = nb::ndarray<const std::uint16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Frequencies = nb::ndarray<const std::uint16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Plane = nb::ndarray<std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using ConstPlane = nb::ndarray<const std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using ConstPlanes = nb::ndarray<const std::int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
@@ -152,13 +152,21 @@ nb::list encode_packets_of(const TableSet& tables, const AnyIn& values, std::siz
     const Input input{values.data(), any_type_of(values.dtype()), step};
     const Layout layout = layout_of(items_of(values.size(), num_items), tables_of, by_symbol, tables);
     if (chunk == 0 || chunk > max_chunk) throw nb::value_error("a chunk must have 1 to 2^30 symbols");
-    std::vector<std::vector<std::uint8_t>> packets;
+    const Packets packets = [&] {
+        nb::gil_scoped_release unlocked;
+        return encode_packets(input, num_items, layout, tables, chunk, num_threads);
+    }();
+    nb::list list;
+    std::vector<std::uint8_t*> places;
+    for (std::size_t item = 0; item < packets.num_items(); ++item) {
+        const nb::bytes bytes(nullptr, packets.size(item));
+        places.push_back(reinterpret_cast<std::uint8_t*>(PyBytes_AS_STRING(bytes.ptr())));
+        list.append(bytes);
+    }
     {
         nb::gil_scoped_release unlocked;
-        packets = encode_packets(input, num_items, layout, tables, chunk, num_threads);
+        packets.write(places, num_threads);
     }
-    nb::list list;
-    for (const auto& packet : packets) list.append(nb::bytes(packet.data(), packet.size()));
     return list;
 }
 
@@ -205,7 +213,7 @@ NB_MODULE(_native, m) {
     }, nb::arg("data").noconvert());
 
     nb::class_<TableSet>(m, "TableSet")
-        .def("__init__", [](TableSet* self, const Ints32& firsts, const Ints32& sizes, const Words& frequencies) {
+        .def("__init__", [](TableSet* self, const Ints32& firsts, const Ints32& sizes, const Frequencies& frequencies) {
             new (self) TableSet(span_of(firsts), span_of(sizes), span_of(frequencies));
         }, nb::arg("firsts").noconvert(), nb::arg("sizes").noconvert(), nb::arg("frequencies").noconvert());
     m.def("encode_packets", &encode_packets_of, nb::arg("tables"), nb::arg("values").noconvert(), nb::arg("num_items"),

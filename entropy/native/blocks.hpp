@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
 #include <stdexcept>
@@ -28,6 +29,10 @@ inline constexpr std::uint32_t zigzag(std::int32_t value) noexcept {
 
 inline constexpr std::int32_t unzigzag(std::uint32_t code) noexcept {
     return static_cast<std::int32_t>((code >> 1) ^ (0U - (code & 1U)));
+}
+
+inline constexpr std::size_t size_of(ValueType type) noexcept {
+    return type == ValueType::int8 ? 1 : type == ValueType::int32 || type == ValueType::float32 ? 4 : 2;
 }
 
 // Table of each symbol of a run: one for all of them, or one each.
@@ -65,6 +70,15 @@ struct Input {
         quantize(floats, at, count, ints);
     }
 
+    std::int32_t value(std::size_t at) const {
+        if (type == ValueType::int8) return *as<std::int8_t>(at);
+        std::int32_t one;
+        read(at, 1, &one);
+        return one;
+    }
+
+    const char* address(std::size_t at) const noexcept { return static_cast<const char*>(data) + at * size_of(type); }
+
 private:
     void quantize(const float* values, std::size_t at, std::size_t count, std::int32_t* ints) const {
         const float scale = 1.0F / step;
@@ -91,6 +105,8 @@ struct Output {
         return static_cast<T*>(data) + at;
     }
 
+    const char* address(std::size_t at) const noexcept { return static_cast<const char*>(data) + at * size_of(type); }
+
     // Returns false where a value does not fit the type.
     bool write(std::size_t at, std::size_t count, const std::int32_t* ints) const noexcept {
         const Conversions& convert = kernels().convert;
@@ -113,33 +129,53 @@ struct Output {
     }
 };
 
+// Whether kernels can take int8 values for entries, and entries for values: they differ by the table's first value only.
+inline bool codes_as_bytes(ValueType type, const TableSet& tables, const TableChoice& choice) noexcept {
+    return choice.each == nullptr && type == ValueType::int8 && tables.fits_int8(choice.shared);
+}
+
+// Calls `use(place)` for the escaped ones among `entries`, in order.
+template <class Use>
+void for_escapes(const TableSet& tables, const TableChoice& choice, std::size_t count, const std::uint8_t* entries, Use use) {
+    if (choice.each != nullptr) {
+        const std::uint32_t* lasts = tables.lasts();
+        for (std::size_t i = 0; i < count; ++i)
+            if (entries[i] == lasts[choice.each[i]]) use(i);
+        return;
+    }
+    const int last = *tables.escape_entries(choice.shared);
+    const std::uint8_t* at = entries;
+    while ((at = static_cast<const std::uint8_t*>(std::memchr(at, last, count - static_cast<std::size_t>(at - entries)))) != nullptr)
+        use(static_cast<std::size_t>(at++ - entries));
+}
+
 // Entries of `count` values from place `at` on; codes of the escaped ones go to `codes` in order. Returns how many.
 inline std::size_t entries_of_block(const Input& input, const TableSet& tables, const TableChoice& choice, std::size_t at,
                                     std::size_t count, std::uint8_t* entries, std::uint32_t* codes) {
     const Conversions& convert = kernels().convert;
+    std::size_t num_codes = 0;
+    if (codes_as_bytes(input.type, tables, choice)) {
+        const std::int8_t* bytes = input.as<std::int8_t>(at);
+        const TableSet::Table& table = tables[choice.shared];
+        if (convert.entries_of_bytes(bytes, count, table.first, static_cast<std::uint8_t>(table.size - 1), entries))
+            for_escapes(tables, choice, count, entries, [&](std::size_t i) { codes[num_codes++] = zigzag(bytes[i]); });
+        return num_codes;
+    }
     std::int32_t ints[block_size];
-    bool escaped = false;
-    bool have_ints = true;
+    input.read(at, count, ints);
+    bool escaped;
     if (choice.each != nullptr) {
-        input.read(at, count, ints);
         escaped = convert.entries_by_index(ints, choice.each, count, tables.firsts(), tables.lasts(), entries);
     } else {
         const TableSet::Table& table = tables[choice.shared];
-        const auto last = static_cast<std::uint8_t>(table.size - 1);
-        have_ints = input.type != ValueType::int8 || !tables.fits_int8(choice.shared);
-        if (have_ints) {
-            input.read(at, count, ints);
-            escaped = convert.entries_of(ints, count, table.first, last, entries);
-        } else {
-            escaped = convert.entries_of_bytes(input.as<std::int8_t>(at), count, table.first, last, entries);
-        }
+        escaped = convert.entries_of(ints, count, table.first, static_cast<std::uint8_t>(table.size - 1), entries);
     }
-    if (!escaped) return 0;
-    if (!have_ints) input.read(at, count, ints);
-    std::size_t num_codes = 0;
-    for (std::size_t i = 0; i < count; ++i)
-        if (entries[i] == *tables.escape_entries(choice[i])) codes[num_codes++] = zigzag(ints[i]);
+    if (escaped) for_escapes(tables, choice, count, entries, [&](std::size_t i) { codes[num_codes++] = zigzag(ints[i]); });
     return num_codes;
+}
+
+[[noreturn]] inline void misfit(std::int32_t value, std::size_t position) {
+    throw StreamError(Fault::corrupt, position, "value " + std::to_string(value) + " does not fit the result type");
 }
 
 // Values of `count` entries to place `at` on; `codes` has those of the escaped ones. Throws StreamError, with
@@ -148,21 +184,26 @@ inline void values_of_block(const Output& output, const TableSet& tables, const 
                             std::size_t count, const std::uint8_t* entries, const std::uint32_t* codes, bool escaped,
                             std::size_t position) {
     const Conversions& convert = kernels().convert;
-    if (choice.each == nullptr && !escaped && output.type == ValueType::int8 && tables.fits_int8(choice.shared))
-        return convert.bytes_of(entries, count, tables[choice.shared].first, output.as<std::int8_t>(at));
+    if (codes_as_bytes(output.type, tables, choice)) {
+        std::int8_t* bytes = output.as<std::int8_t>(at);
+        convert.bytes_of(entries, count, tables[choice.shared].first, bytes);
+        if (!escaped) return;
+        return for_escapes(tables, choice, count, entries, [&](std::size_t i) {
+            const std::int32_t value = unzigzag(*codes++);
+            if (value < -128 || value > 127) misfit(value, position);
+            bytes[i] = static_cast<std::int8_t>(value);
+        });
+    }
     std::int32_t ints[block_size];
     if (choice.each == nullptr)
         convert.values_of(entries, count, tables[choice.shared].first, ints);
     else
         convert.values_by_index(entries, choice.each, count, tables.firsts(), ints);
-    if (escaped)
-        for (std::size_t i = 0; i < count; ++i)
-            if (entries[i] == *tables.escape_entries(choice[i])) ints[i] = unzigzag(*codes++);
+    if (escaped) for_escapes(tables, choice, count, entries, [&](std::size_t i) { ints[i] = unzigzag(*codes++); });
     if (output.write(at, count, ints)) return;
     const std::int32_t bound = output.type == ValueType::int8 ? 128 : 32768;
     for (std::size_t i = 0; i < count; ++i)
-        if (ints[i] < -bound || ints[i] >= bound)
-            throw StreamError(Fault::corrupt, position, "value " + std::to_string(ints[i]) + " does not fit the result type");
+        if (ints[i] < -bound || ints[i] >= bound) misfit(ints[i], position);
 }
 
 }  // namespace laconic

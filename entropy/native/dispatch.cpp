@@ -22,7 +22,8 @@ struct Available {
         const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                                 __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi") &&
-                                __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("gfni");
+                                __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("gfni") &&
+                                __builtin_cpu_supports("vpclmulqdq");
         if (has_avx2 && has_avx512) sets[count++] = &avx512_kernels;
 #endif
     }

@@ -59,9 +59,14 @@ struct DecodeStream {
     const std::uint8_t* escape_entries;
     const PermuteTable* permute;    // static only
     const std::uint8_t* indices;    // indexed only: table of each symbol; moved on by the kernel
-    std::uint8_t* entries;          // one for each symbol; moved on by the kernel
-    std::uint32_t* escapes;         // zigzag codes in order; moved on by the kernel
+    std::uint8_t* entries;          // one for each symbol, plus `base`; moved on by the kernel
+    std::uint32_t* escapes;         // zigzag codes in order, moved on by the kernel; null: put as int8 among `entries`
+    std::uint8_t base;              // static only, else 0; with the table's first value, entries become int8 values
     bool is_truncated;              // an escape went past the end
+    bool is_misfit;                 // an escaped value is no int8
+    std::int32_t misfit;            // that value
+    const char* ahead;              // memory that the caller will need next; a kernel may bring it closer
+    std::size_t ahead_bytes;        // of it, for each round
 };
 
 // Where one stream stands while it is written, backwards: words go to `out` in the order of encoding, which is the
@@ -76,12 +81,15 @@ struct EncodeStream {
     const DivisionTable* division;   // static only
     unsigned levels;                 // static only: the table has at most 2^levels entries
     const std::uint8_t* indices;     // indexed only: end of the tables of the symbols; moved back by the kernel
-    const std::uint8_t* entries;     // end of the entries; moved back by the kernel
-    const std::uint32_t* escapes;    // end of the zigzag codes; moved back by the kernel
+    const std::uint8_t* entries;     // end of the entries, plus `base`; moved back by the kernel
+    const std::uint32_t* escapes;    // end of the zigzag codes, moved back by the kernel; null: int8 among `entries`
+    std::uint8_t base;               // static only, else 0; what lies outside the table then means the escape
+    const char* ahead;               // memory that the caller will need next; a kernel may bring it closer
+    std::size_t ahead_bytes;         // of it, for each round
 };
 
 // Streams of one call have the same number of lanes. Decoding returns the rounds done, fewer when a stream came to its
-// limit or is truncated. In a static call all `permute` have the same number of levels, and streams of 16 lanes the same
+// limit, is truncated or has a misfit. In a static call all `permute` have the same number of levels, and streams of 16 lanes the same
 // table. Lanes of any other number than 16, 32 or 64 run the portable way, one lane to 64.
 using DecodeKernel = std::size_t (*)(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds);
 using EncodeKernel = void (*)(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds);
@@ -130,22 +138,37 @@ namespace {
     return static_cast<std::uint32_t>(at[0]) | (static_cast<std::uint32_t>(at[1]) << 8);
 }
 
-// One escaped value's code. Returns false, and moves nothing, when it goes past the end.
-[[maybe_unused]] bool read_escape(DecodeStream& stream) noexcept {
+// Reads the code of one escaped value, whose entry is at `place`. Returns false where the stream cannot go on.
+[[maybe_unused]] bool read_escape(DecodeStream& stream, std::uint8_t* place) noexcept {
     const std::ptrdiff_t left = stream.end - stream.at;
-    if (left < 2) return false;
-    std::uint32_t code = load_word(stream.at);
-    if (code == wide_escape) {
-        if (left < 6) return false;
-        code = load_word(stream.at + 2) | (load_word(stream.at + 4) << 16);
-        stream.at += 4;
+    std::uint32_t code = left < 2 ? 0 : load_word(stream.at);
+    const bool is_wide = code == wide_escape;
+    if (left < (is_wide ? 6 : 2)) {
+        stream.is_truncated = true;
+        return false;
     }
-    stream.at += 2;
-    *stream.escapes++ = code;
-    return true;
+    if (is_wide) code = load_word(stream.at + 2) | (load_word(stream.at + 4) << 16);
+    stream.at += is_wide ? 6 : 2;
+    if (stream.escapes != nullptr) {
+        *stream.escapes++ = code;
+        return true;
+    }
+    const auto value = static_cast<std::int32_t>((code >> 1) ^ (0U - (code & 1U)));
+    *place = static_cast<std::uint8_t>(value);
+    stream.misfit = value;
+    stream.is_misfit = value < -128 || value > 127;
+    return !stream.is_misfit;
 }
 
-[[maybe_unused]] void write_escape(EncodeStream& stream, std::uint32_t code) noexcept {
+// Writes the code of the last escaped value that is not yet written, whose entry is at `place`.
+[[maybe_unused]] void write_escape(EncodeStream& stream, const std::uint8_t* place) noexcept {
+    std::uint32_t code;
+    if (stream.escapes != nullptr) {
+        code = *--stream.escapes;
+    } else {
+        const auto value = static_cast<std::int8_t>(*place);
+        code = (static_cast<std::uint32_t>(value) << 1) ^ (value < 0 ? 0xFFFFFFFFU : 0U);
+    }
     if (code >= wide_escape) {
         *stream.out++ = static_cast<std::uint16_t>(code >> 16);
         *stream.out++ = static_cast<std::uint16_t>(code);

@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "rans.hpp"
@@ -27,9 +28,11 @@ namespace laconic {
 inline constexpr std::size_t max_symbols = std::size_t{1} << 40;
 inline constexpr std::size_t max_chunk = std::size_t{1} << 30;
 inline constexpr std::size_t crc_bytes = 4096;       // streams expected to reach this carry a CRC-32C of their bytes
-inline constexpr std::size_t bytes_per_lane = 64;    // a lane is added for each of these that are expected
+// Bytes expected of a stream from which on it has 8, 16, 32 and 64 lanes. A lane costs about half a byte.
+inline constexpr std::size_t bytes_for_lanes[] = {512, 1024, 8192, 131072};
 inline constexpr std::size_t max_folded_per_lane = 16;
 inline constexpr std::uint8_t crc_flag = 8;
+inline constexpr std::size_t large_words = 16384;  // streams expected to have as many get their memory from a pool
 
 // How the tables go over an array: `rows` of equal length, with one table each; or one table for each symbol.
 struct Layout {
@@ -102,6 +105,10 @@ inline void append_varint(std::vector<std::uint8_t>& bytes, std::uint64_t number
     bytes.push_back(static_cast<std::uint8_t>(number));
 }
 
+inline std::size_t varint_size(std::uint64_t number) noexcept {
+    return (static_cast<std::size_t>(std::bit_width(number | 1)) + 6) / 7;
+}
+
 inline void append_u32(std::vector<std::uint8_t>& bytes, std::uint32_t number) {
     for (unsigned shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<std::uint8_t>(number >> shift));
 }
@@ -163,7 +170,8 @@ struct Form {
 
 inline Form form_of(std::size_t count, std::uint64_t bits) noexcept {
     Form form;
-    while (form.lanes < max_lanes && 2 * form.lanes * bytes_per_lane <= bits / 8) form.lanes *= 2;
+    for (const std::size_t bytes : bytes_for_lanes)
+        if (bits / 8 >= bytes) form.lanes *= 2;
     form.has_crc = bits / 8 >= crc_bytes;
     const std::uint64_t room = 16 * (std::uint64_t{form.lanes} - 1);
     const std::uint64_t fitting = bits == 0 ? count : room * count / bits;
@@ -175,16 +183,14 @@ inline Form form_of(std::size_t count, std::uint64_t bits) noexcept {
 inline std::uint64_t estimate_bits(const Input& input, const TableSet& tables, std::span<const Run> runs) {
     std::size_t count = 0;
     for (const Run& run : runs) count += run.count;
-    const std::size_t wanted = count < 65536 ? 128 : 1024;
+    const std::size_t wanted = count < 65536 ? 128 : 512;
     const std::size_t stride = std::max<std::size_t>(1, count / wanted);
     std::uint64_t cost = 0, samples = 0;
     std::size_t at = stride / 2;
     for (const Run& run : runs) {
         for (; at < run.count; at += stride) {
-            std::int32_t value;
-            input.read(run.begin + at, 1, &value);
             const std::size_t t = run.tables[at];
-            const std::uint32_t entry = TableSet::entry_of(tables[t], value);
+            const std::uint32_t entry = TableSet::entry_of(tables[t], input.value(run.begin + at));
             const auto frequency = tables.frequency(t, entry);
             // 16 - log2(frequency) in 1/65536, the logarithm taken as linear between powers of two.
             const auto exponent = static_cast<unsigned>(std::bit_width(frequency)) - 1;
@@ -216,25 +222,30 @@ inline SplitRuns split(std::vector<Run> runs, std::size_t folded) {
     return parts;
 }
 
-// One stream to encode: its runs, form, and what its checks cover besides.
+// One stream to encode: its runs, form, and what its checks cover besides; then the stream, in the order of encoding.
 struct EncodeJob {
-    std::vector<Run> runs;
+    SplitRuns parts;
     Form form;
     std::uint32_t seed;  // CRC-32C of the fields before the stream
-    std::vector<std::uint8_t> bytes{};
+    Words words{};       // a large one has its memory from the start
+    bool is_large = false;
+    std::vector<std::uint8_t> head{};  // up to the states; the CRC is still to be filled in
+
+    std::size_t size() const noexcept { return head.size() + 2 * words.count; }
 };
 
-inline std::uint16_t symbol_check(const Input& input, const TableSet& tables, std::span<const Run> runs, std::uint32_t seed) {
-    SymbolHash hash(seed);
+inline std::uint16_t symbol_check(const Input& input, const TableSet& tables, const EncodeJob& job) {
+    SymbolHash hash(job.seed);
     std::uint8_t entries[block_size];
     std::uint32_t codes[block_size];
-    for (const Run& run : runs)
-        for (std::size_t at = 0; at < run.count; at += block_size) {
-            const std::size_t count = std::min(block_size, run.count - at);
-            const std::size_t num_codes =
-                entries_of_block(input, tables, run.tables.from(at), run.begin + at, count, entries, codes);
-            hash.add({entries, count}, {codes, num_codes});
-        }
+    for (const std::vector<Run>* runs : {&job.parts.main, &job.parts.folded})
+        for (const Run& run : *runs)
+            for (std::size_t at = 0; at < run.count; at += block_size) {
+                const std::size_t count = std::min(block_size, run.count - at);
+                const std::size_t num_codes =
+                    entries_of_block(input, tables, run.tables.from(at), run.begin + at, count, entries, codes);
+                hash.add({entries, count}, {codes, num_codes});
+            }
     return static_cast<std::uint16_t>(hash.value());
 }
 
@@ -249,77 +260,105 @@ inline void fold(Writer& writer, unsigned lanes) noexcept {
 
 inline void finish(EncodeJob& job, Writer& writer) {
     const unsigned lanes = job.form.lanes;
-    std::vector<std::uint8_t>& bytes = job.bytes;
-    const auto words = writer.words();
-    bytes.reserve(16 + lanes / 8 + 4 * lanes + 2 * words.size());
-    bytes.push_back(job.form.byte());
-    append_varint(bytes, job.form.folded);
-    const std::size_t crc_at = bytes.size();
-    if (job.form.has_crc) append_u32(bytes, 0);
+    std::vector<std::uint8_t>& head = job.head;
+    head.reserve(16 + lanes / 8 + 4 * lanes);
+    head.push_back(job.form.byte());
+    append_varint(head, job.form.folded);
+    if (job.form.has_crc) append_u32(head, 0);
     for (unsigned first = 0; first < lanes; first += 8) {
         unsigned flags = 0;
         for (unsigned lane = first; lane < std::min(first + 8, lanes); ++lane)
             flags |= static_cast<unsigned>(writer.state(lane) < 1U << 24) << (lane - first);
-        bytes.push_back(static_cast<std::uint8_t>(flags));
+        head.push_back(static_cast<std::uint8_t>(flags));
     }
     for (unsigned lane = 0; lane < lanes; ++lane) {
-        append_u32(bytes, writer.state(lane));
-        if (writer.state(lane) < 1U << 24) bytes.pop_back();
+        append_u32(head, writer.state(lane));
+        if (writer.state(lane) < 1U << 24) head.pop_back();
     }
-    const std::size_t words_at = bytes.size();
-    bytes.resize(words_at + 2 * words.size());
-    kernels().reverse_words(words.data(), words.size(), bytes.data() + words_at);
-    if (!job.form.has_crc) return;
-    std::uint32_t crc = kernels().crc32c(bytes.data(), crc_at, job.seed);
-    crc = kernels().crc32c(bytes.data() + crc_at + 4, bytes.size() - crc_at - 4, crc);
-    for (unsigned byte = 0; byte < 4; ++byte) bytes[crc_at + byte] = static_cast<std::uint8_t>(crc >> (8 * byte));
+    job.words = job.is_large ? writer.take_words() : writer.copy_words();
 }
 
-// Runs of the same numbers of symbols, so that they can go in lock-step.
-inline bool alike(std::span<const Run> a, std::span<const Run> b, bool same_tables) noexcept {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [=](const Run& x, const Run& y) {
-        return x.count == y.count && (!same_tables || x.tables.shared == y.tables.shared);
-    });
+// Writes the stream in its final order, with its CRC.
+inline void write_stream(const EncodeJob& job, std::uint8_t* to) noexcept {
+    constexpr std::size_t part = 4096;  // words that are still in the cache when the CRC reads them
+    std::copy(job.head.begin(), job.head.end(), to);
+    const std::size_t crc_at = 1 + varint_size(job.form.folded);
+    std::uint32_t crc = job.seed;
+    if (job.form.has_crc) {
+        crc = kernels().crc32c(to, crc_at, crc);
+        crc = kernels().crc32c(to + crc_at + 4, job.head.size() - crc_at - 4, crc);
+    }
+    std::uint8_t* at = to + job.head.size();
+    for (std::size_t left = job.words.count; left > 0;) {
+        const std::size_t count = std::min(left, part);
+        left -= count;
+        kernels().reverse_words(job.words.data.get() + left, count, at);
+        if (job.form.has_crc) crc = kernels().crc32c(at, 2 * count, crc);
+        at += 2 * count;
+    }
+    if (job.form.has_crc)
+        for (unsigned byte = 0; byte < 4; ++byte) to[crc_at + byte] = static_cast<std::uint8_t>(crc >> (8 * byte));
 }
 
-// Kernels for 16 lanes want one table for all streams.
-inline bool needs_same_tables(unsigned lanes) noexcept { return lanes <= 16; }
+// Whether streams can go in lock-step. Kernels for few lanes want one table for all of them.
+template <class Job>
+bool alike(const Job& a, const Job& b, bool same_tables) noexcept {
+    if (a.form.lanes != b.form.lanes || a.form.has_crc != b.form.has_crc || a.parts.main.size() != b.parts.main.size() ||
+        a.parts.folded.size() != b.parts.folded.size())
+        return false;
+    // What one stream has more than another is done alone, so it should be little.
+    const auto near = [](const Run& x, const Run& y) { return std::max(x.count, y.count) - std::min(x.count, y.count) <= 2 * block_size; };
+    if (!std::equal(a.parts.main.begin(), a.parts.main.end(), b.parts.main.begin(), near)) return false;
+    if (!same_tables) return true;
+    return std::equal(a.parts.main.begin(), a.parts.main.end(), b.parts.main.begin(),
+                      [](const Run& x, const Run& y) { return x.tables.shared == y.tables.shared; });
+}
 
-// Runs `work(first, count)` over jobs in groups that go in lock-step, on several threads. The first error, by job, is thrown.
-template <class Job, class Work>
-void for_groups(std::vector<Job>& jobs, unsigned num_threads, Work work) {
-    struct Group {
-        std::size_t first, count;
-    };
-    std::vector<Group> groups;
-    for (std::size_t first = 0; first < jobs.size();) {
-        std::size_t alike_until = first + 1;
-        const auto same = [&](const Job& job) {
-            return job.form == jobs[first].form && alike(job.runs, jobs[first].runs, needs_same_tables(job.form.lanes));
-        };
-        while (alike_until < jobs.size() && alike_until - first < max_streams && same(jobs[alike_until])) ++alike_until;
-        const std::size_t count = std::min(kernels().fit(jobs[first].form.lanes, alike_until - first), max_streams);
-        groups.push_back({first, count});
-        first += count;
-    }
+// Runs `work(i)` for i below `count` on several threads. The first error, by number, is thrown.
+template <class Work>
+void in_parallel(std::size_t count, unsigned num_threads, Work work) {
     std::atomic<std::size_t> next = 0;
-    std::vector<std::exception_ptr> errors(groups.size());
+    std::vector<std::exception_ptr> errors(count);
     const auto run = [&] {
-        for (std::size_t g = next++; g < groups.size(); g = next++) {
+        for (std::size_t i = next++; i < count; i = next++) {
             try {
-                work(groups[g].first, groups[g].count);
+                work(i);
             } catch (...) {
-                errors[g] = std::current_exception();
+                errors[i] = std::current_exception();
             }
         }
     };
-    const std::size_t extra = std::min<std::size_t>(num_threads, groups.size());
     std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < extra; ++i) threads.emplace_back(run);
+    for (std::size_t i = 1; i < std::min<std::size_t>(num_threads, count); ++i) threads.emplace_back(run);
     run();
     threads.clear();
     for (const std::exception_ptr& error : errors)
         if (error) std::rethrow_exception(error);
+}
+
+// Runs `work(span of jobs)` over groups of jobs that go in lock-step, on several threads.
+template <class Job, class Work>
+void for_groups(std::vector<Job>& all, const TableSet& tables, unsigned num_threads, Work work) {
+    std::vector<Job*> jobs;
+    for (Job& job : all) jobs.push_back(&job);
+    // Streams of about one length and with tables of one depth run best together; a deep table slows down the others.
+    const auto order = [&](const Job* job) {
+        const std::vector<Run>& runs = job->parts.main;
+        const std::size_t length = runs.empty() ? 0 : runs[0].count / (4 * block_size);
+        const unsigned depth = runs.empty() ? 0 : tables.permute(runs[0].tables.shared).levels;
+        return std::tuple(job->form.lanes, length, depth);
+    };
+    std::stable_sort(jobs.begin(), jobs.end(), [&](const Job* a, const Job* b) { return order(a) < order(b); });
+    std::vector<std::span<Job* const>> groups;
+    for (std::size_t first = 0; first < jobs.size();) {
+        const unsigned lanes = jobs[first]->form.lanes;
+        std::size_t end = first + 1;
+        while (end < jobs.size() && end - first < max_streams && alike(*jobs[first], *jobs[end], lanes <= 16)) ++end;
+        const std::size_t count = std::min(kernels().fit(lanes, end - first), max_streams);
+        groups.emplace_back(&jobs[first], count);
+        first += count;
+    }
+    in_parallel(groups.size(), num_threads, [&](std::size_t g) { work(groups[g]); });
 }
 
 // Streams of a thread, kept between calls: their buffers are warm.
@@ -331,36 +370,88 @@ std::span<Stream* const> streams_of_thread(std::size_t count) {
     return {streams.data(), count};
 }
 
-inline void encode_jobs(std::vector<EncodeJob>& jobs, const Input& input, const TableSet& tables, unsigned num_threads) {
-    for_groups(jobs, num_threads, [&](std::size_t first, std::size_t count) {
-        const auto writers = streams_of_thread<Writer>(count);
-        const Form form = jobs[first].form;
-        std::vector<SplitRuns> parts;
-        for (std::size_t j = first; j < first + count; ++j) {
-            const std::uint16_t tail = form.has_crc ? std::uint16_t{0} : symbol_check(input, tables, jobs[j].runs, jobs[j].seed);
-            writers[j - first]->start(1, tail);
-            parts.push_back(split(jobs[j].runs, form.folded));
-        }
-        std::vector<Run> runs(count);
-        const auto encode_all = [&](std::vector<Run> SplitRuns::* part) {
-            for (std::size_t r = (parts[0].*part).size(); r-- > 0;) {
-                for (std::size_t j = 0; j < count; ++j) runs[j] = (parts[j].*part)[r];
+// The runs at one place of all jobs of a group.
+template <class Job>
+void collect(std::span<Job* const> jobs, std::vector<Run> SplitRuns::*part, std::size_t number, std::vector<Run>& runs) {
+    for (std::size_t j = 0; j < jobs.size(); ++j) runs[j] = (jobs[j]->parts.*part)[number];
+}
+
+inline void encode_jobs(std::vector<EncodeJob>& all, const Input& input, const TableSet& tables, unsigned num_threads) {
+    for_groups(all, tables, num_threads, [&](std::span<EncodeJob* const> jobs) {
+        const auto writers = streams_of_thread<Writer>(jobs.size());
+        for (std::size_t j = 0; j < jobs.size(); ++j)
+            writers[j]->start(1, jobs[j]->form.has_crc ? std::uint16_t{0} : symbol_check(input, tables, *jobs[j]),
+                              std::move(jobs[j]->words));
+        std::vector<Run> runs(jobs.size());
+        const auto encode_all = [&](std::vector<Run> SplitRuns::*part) {
+            for (std::size_t r = (jobs[0]->parts.*part).size(); r-- > 0;) {
+                collect(jobs, part, r, runs);
                 encode_runs(writers, input, tables, runs);
             }
         };
         encode_all(&SplitRuns::folded);
         for (Writer* writer : writers) {
-            fold(*writer, form.lanes);
-            writer->set_lanes(form.lanes);
+            fold(*writer, jobs[0]->form.lanes);
+            writer->set_lanes(jobs[0]->form.lanes);
         }
         encode_all(&SplitRuns::main);
-        for (std::size_t j = 0; j < count; ++j) finish(jobs[first + j], *writers[j]);
+        for (std::size_t j = 0; j < jobs.size(); ++j) finish(*jobs[j], *writers[j]);
     });
 }
 
+// Packets that are encoded but not yet in one piece each: fields, then streams.
+class Packets {
+public:
+    Packets(std::vector<EncodeJob> jobs, std::size_t num_items, std::span<const std::uint8_t> head)
+        : jobs_{std::move(jobs)}, per_item_{jobs_.size() / num_items} {
+        for (std::size_t item = 0; item < num_items; ++item) {
+            heads_.emplace_back(head.begin(), head.end());
+            if (per_item_ > 1)
+                for (const EncodeJob& job : streams(item)) append_varint(heads_[item], job.size());
+        }
+    }
+
+    Packets(Packets&&) = default;
+
+    ~Packets() {
+        for (EncodeJob& job : jobs_)
+            if (job.is_large) WordPool::of_thread().give(std::move(job.words));
+    }
+
+    std::size_t num_items() const noexcept { return heads_.size(); }
+
+    std::size_t size(std::size_t item) const noexcept {
+        std::size_t total = heads_[item].size();
+        for (const EncodeJob& job : streams(item)) total += job.size();
+        return total;
+    }
+
+    // Writes the packets, each to its place.
+    void write(std::span<std::uint8_t* const> places, unsigned num_threads) const {
+        std::vector<std::uint8_t*> to(jobs_.size());
+        for (std::size_t item = 0; item < num_items(); ++item) {
+            std::uint8_t* at = std::copy(heads_[item].begin(), heads_[item].end(), places[item]);
+            for (std::size_t c = 0; c < per_item_; ++c) {
+                to[item * per_item_ + c] = at;
+                at += jobs_[item * per_item_ + c].size();
+            }
+        }
+        in_parallel(jobs_.size(), num_threads, [&](std::size_t j) { write_stream(jobs_[j], to[j]); });
+    }
+
+private:
+    std::span<const EncodeJob> streams(std::size_t item) const noexcept {
+        return std::span(jobs_).subspan(item * per_item_, per_item_);
+    }
+
+    std::vector<EncodeJob> jobs_;
+    std::size_t per_item_;
+    std::vector<std::vector<std::uint8_t>> heads_;
+};
+
 // The packets of `num_items` arrays of one layout that follow each other in `input`.
-inline std::vector<std::vector<std::uint8_t>> encode_packets(const Input& input, std::size_t num_items, const Layout& layout,
-                                                             const TableSet& tables, std::size_t chunk, unsigned num_threads) {
+inline Packets encode_packets(const Input& input, std::size_t num_items, const Layout& layout, const TableSet& tables,
+                              std::size_t chunk, unsigned num_threads) {
     const Cutter cutter(layout, chunk);
     const std::size_t per_item = cutter.num_chunks();
     std::vector<std::uint8_t> head;
@@ -369,45 +460,30 @@ inline std::vector<std::vector<std::uint8_t>> encode_packets(const Input& input,
     const std::uint32_t seed = kernels().crc32c(head.data(), head.size(), 0);
     std::vector<EncodeJob> jobs;
     jobs.reserve(num_items * per_item);
+    // Packets of one stream share a form, so that they go in lock-step; chunks have one each.
+    const std::size_t num_samples = std::min<std::size_t>(num_items, 16);
+    std::uint64_t bits = 0;
+    if (per_item == 1)
+        for (std::size_t i = 0; i < num_samples; ++i)
+            bits += estimate_bits(input, tables, cutter.runs({0, layout.count}, i * num_items / num_samples * layout.count));
     for (std::size_t item = 0; item < num_items; ++item)
-        for (std::size_t c = 0; c < per_item; ++c)
-            jobs.push_back({cutter.runs(cutter.chunk(c), item * layout.count), {}, seed});
-    if (per_item == 1) {
-        // One form for all, so that they go in lock-step.
-        const std::size_t num_samples = std::min<std::size_t>(num_items, 16);
-        std::uint64_t bits = 0;
-        for (std::size_t i = 0; i < num_samples; ++i) bits += estimate_bits(input, tables, jobs[i * num_items / num_samples].runs);
-        for (EncodeJob& job : jobs) job.form = form_of(layout.count, bits / num_samples);
-    } else {
-        for (EncodeJob& job : jobs) {
-            std::size_t count = 0;
-            for (const Run& run : job.runs) count += run.count;
-            job.form = form_of(count, estimate_bits(input, tables, job.runs));
-            job.form.has_crc = true;
+        for (std::size_t c = 0; c < per_item; ++c) {
+            const auto bounds = cutter.chunk(c);
+            std::vector<Run> runs = cutter.runs(bounds, item * layout.count);
+            const std::uint64_t expected = per_item == 1 ? bits / num_samples : estimate_bits(input, tables, runs);
+            Form form = form_of(bounds.end - bounds.begin, expected);
+            form.has_crc |= per_item > 1;
+            EncodeJob& job = jobs.emplace_back(EncodeJob{split(std::move(runs), form.folded), form, seed});
+            if (expected / 16 < large_words) continue;
+            job.words = WordPool::of_thread().take(expected / 16 + expected / 256 + (1 + max_escape_words) * block_size);
+            job.is_large = true;
         }
-    }
     encode_jobs(jobs, input, tables, num_threads);
-    std::vector<std::vector<std::uint8_t>> packets(num_items);
-    for (std::size_t item = 0; item < num_items; ++item) {
-        std::vector<std::uint8_t>& packet = packets[item];
-        packet = head;
-        std::size_t total = 0;
-        for (std::size_t c = 0; c < per_item; ++c) {
-            const std::size_t length = jobs[item * per_item + c].bytes.size();
-            if (per_item > 1) append_varint(packet, length);
-            total += length;
-        }
-        packet.reserve(packet.size() + total);
-        for (std::size_t c = 0; c < per_item; ++c) {
-            const auto& bytes = jobs[item * per_item + c].bytes;
-            packet.insert(packet.end(), bytes.begin(), bytes.end());
-        }
-    }
-    return packets;
+    return {std::move(jobs), num_items, head};
 }
 
 struct DecodeJob {
-    std::vector<Run> runs;
+    SplitRuns parts;
     Form form;
     std::uint32_t seed;
     std::size_t position;                 // of the stream in its packet, for messages
@@ -476,34 +552,31 @@ inline void close_stream(Reader& reader, const DecodeJob& job, std::size_t num_f
         throw StreamError(Fault::checksum, job.position, "the symbols of a stream do not match their checksum");
 }
 
-inline void decode_jobs(std::vector<DecodeJob>& jobs, const Output& output, const TableSet& tables, unsigned num_threads) {
-    for_groups(jobs, num_threads, [&](std::size_t first, std::size_t count) {
-        const auto readers = streams_of_thread<Reader>(count);
-        const Form form = jobs[first].form;
-        std::vector<SplitRuns> parts;
+inline void decode_jobs(std::vector<DecodeJob>& all, const Output& output, const TableSet& tables, unsigned num_threads) {
+    for_groups(all, tables, num_threads, [&](std::span<DecodeJob* const> jobs) {
+        const auto readers = streams_of_thread<Reader>(jobs.size());
         std::vector<SymbolHash> hashes;
-        hashes.reserve(count);
-        for (std::size_t j = 0; j < count; ++j) {
-            read_states(*readers[j], jobs[first + j]);
-            hashes.emplace_back(jobs[first + j].seed);
-            readers[j]->hash_into(form.has_crc ? nullptr : &hashes.back());
-            parts.push_back(split(jobs[first + j].runs, form.folded));
+        hashes.reserve(jobs.size());
+        for (std::size_t j = 0; j < jobs.size(); ++j) {
+            read_states(*readers[j], *jobs[j]);
+            hashes.emplace_back(jobs[j]->seed);
+            readers[j]->hash_into(jobs[j]->form.has_crc ? nullptr : &hashes.back());
         }
-        std::vector<Run> runs(count);
-        const auto decode_all = [&](std::vector<Run> SplitRuns::* part) {
-            for (std::size_t r = 0; r < (parts[0].*part).size(); ++r) {
-                for (std::size_t j = 0; j < count; ++j) runs[j] = (parts[j].*part)[r];
+        std::vector<Run> runs(jobs.size());
+        const auto decode_all = [&](std::vector<Run> SplitRuns::*part) {
+            for (std::size_t r = 0; r < (jobs[0]->parts.*part).size(); ++r) {
+                collect(jobs, part, r, runs);
                 decode_runs(readers, output, tables, runs);
             }
         };
         decode_all(&SplitRuns::main);
         std::vector<std::vector<std::uint8_t>> words;
-        for (std::size_t j = 0; j < count; ++j) {
-            words.push_back(unfold(*readers[j], jobs[first + j]));
+        for (std::size_t j = 0; j < jobs.size(); ++j) {
+            words.push_back(unfold(*readers[j], *jobs[j]));
             readers[j]->start(1, words.back(), 0);
         }
         decode_all(&SplitRuns::folded);
-        for (std::size_t j = 0; j < count; ++j) close_stream(*readers[j], jobs[first + j], words[j].size(), hashes[j]);
+        for (std::size_t j = 0; j < jobs.size(); ++j) close_stream(*readers[j], *jobs[j], words[j].size(), hashes[j]);
     });
 }
 
@@ -519,7 +592,7 @@ inline void decode_packets(std::span<const std::span<const std::uint8_t>> packet
     std::vector<DecodeJob> jobs;
     jobs.reserve(packets.size());
     const auto add = [&](DecodeJob job, std::size_t item, const Cutter& cutter, Cutter::Bounds bounds) {
-        job.runs = cutter.runs(bounds, item * layout.count);
+        job.parts = split(cutter.runs(bounds, item * layout.count), job.form.folded);
         jobs.push_back(std::move(job));
     };
     for (std::size_t item = 0; item < packets.size(); ++item) {

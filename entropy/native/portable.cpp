@@ -24,6 +24,7 @@ void decode_round(DecodeStream& stream, unsigned count) noexcept {
     const std::uint8_t* const escape_entries = stream.escape_entries;
     const std::uint8_t only_escape = *escape_entries;
     std::uint8_t* const entries = stream.entries;
+    const std::uint8_t base = stream.base;
     bool escaped = false;
     for (unsigned lane = 0; lane < count; ++lane) {
         const std::size_t t = kind == Tables::one ? 0 : indices[lane];
@@ -39,17 +40,14 @@ void decode_round(DecodeStream& stream, unsigned count) noexcept {
         const std::uint32_t refill = 0U - static_cast<std::uint32_t>(state < state_low);
         stream.states[lane] = state ^ ((state ^ ((state << 16) | load_word(at))) & refill);
         at += refill & 2U;
-        entries[lane] = static_cast<std::uint8_t>(entry);
+        entries[lane] = static_cast<std::uint8_t>(entry + base);
         escaped |= entry == (kind == Tables::one ? only_escape : escape_entries[t]);
     }
     stream.at = at;
     if (escaped) {
         for (unsigned lane = 0; lane < count; ++lane) {
-            const std::size_t t = kind == Tables::one ? 0 : stream.indices[lane];
-            if (stream.entries[lane] == stream.escape_entries[t] && !read_escape(stream)) {
-                stream.is_truncated = true;
-                return;
-            }
+            const std::uint8_t escape = kind == Tables::one ? only_escape : escape_entries[indices[lane]];
+            if (static_cast<std::uint8_t>(entries[lane] - base) == escape && !read_escape(stream, entries + lane)) return;
         }
     }
     stream.entries += count;
@@ -60,10 +58,15 @@ template <Tables kind>
 std::size_t decode(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
     for (std::size_t round = 0; round < rounds; ++round) {
         for (std::size_t s = 0; s < num_streams; ++s)
-            if (streams[s]->at > streams[s]->limit || streams[s]->is_truncated) return round;
+            if (streams[s]->at > streams[s]->limit || streams[s]->is_truncated || streams[s]->is_misfit) return round;
         for (std::size_t s = 0; s < num_streams; ++s) decode_round<kind>(*streams[s], lanes);
     }
     return rounds;
+}
+
+std::uint8_t entry_at(const EncodeStream& stream, unsigned lane, std::size_t t) noexcept {
+    const auto entry = static_cast<std::uint8_t>(stream.entries[lane] - stream.base);
+    return std::min(entry, stream.escape_entries[t]);
 }
 
 template <Tables kind>
@@ -72,12 +75,12 @@ void encode_round(EncodeStream& stream, unsigned count) noexcept {
     if constexpr (kind == Tables::each) stream.indices -= count;
     for (unsigned lane = count; lane-- > 0;) {
         const std::size_t t = kind == Tables::one ? 0 : stream.indices[lane];
-        if (stream.entries[lane] == stream.escape_entries[t]) write_escape(stream, *--stream.escapes);
+        if (entry_at(stream, lane, t) == stream.escape_entries[t]) write_escape(stream, stream.entries + lane);
     }
     std::uint16_t* out = stream.out;
     for (unsigned lane = count; lane-- > 0;) {
         const std::size_t t = kind == Tables::one ? 0 : stream.indices[lane];
-        const std::size_t at = t * max_table_size + stream.entries[lane];
+        const std::size_t at = t * max_table_size + entry_at(stream, lane, t);
         const std::uint32_t range = stream.ranges[at];
         const std::uint32_t frequency = range >> 16;
         std::uint32_t state = stream.states[lane];

@@ -22,6 +22,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "blocks.hpp"
@@ -52,25 +53,53 @@ struct Message {
 };
 
 // Words in the order of encoding, which is the reverse of the stream.
-class WordBuffer {
-public:
-    // A place for `count` more words; those before it are kept.
-    std::uint16_t* reserve(std::size_t used, std::size_t count) {
-        if (used + count > capacity_) {
-            const std::size_t capacity = std::max(2 * capacity_, used + count + 4096);
+struct Words {
+    std::unique_ptr<std::uint16_t[]> data;
+    std::size_t count = 0;
+    std::size_t capacity = 0;
+
+    // Makes a place for `more` words after those there are.
+    std::uint16_t* reserve(std::size_t more) {
+        if (count + more > capacity) {
+            capacity = std::max(2 * capacity, count + more);
             auto larger = std::make_unique_for_overwrite<std::uint16_t[]>(capacity);
-            std::copy_n(words_.get(), used, larger.get());
-            words_ = std::move(larger);
-            capacity_ = capacity;
+            std::copy_n(data.get(), count, larger.get());
+            data = std::move(larger);
         }
-        return words_.get() + used;
+        return data.get() + count;
+    }
+};
+
+// Large word buffers of a thread, kept between calls: new memory costs a page fault for every 4 KiB.
+class WordPool {
+public:
+    static WordPool& of_thread() {
+        thread_local WordPool pool;
+        return pool;
     }
 
-    const std::uint16_t* data() const noexcept { return words_.get(); }
+    Words take(std::size_t capacity) {
+        Words words;
+        if (!kept_.empty()) {
+            words = std::move(kept_.back());
+            kept_.pop_back();
+            num_words_ -= words.capacity;
+        }
+        words.count = 0;
+        words.reserve(capacity);
+        return words;
+    }
+
+    void give(Words words) {
+        if (words.capacity == 0 || num_words_ + words.capacity > max_words) return;
+        num_words_ += words.capacity;
+        kept_.push_back(std::move(words));
+    }
 
 private:
-    std::unique_ptr<std::uint16_t[]> words_;
-    std::size_t capacity_ = 0;
+    static constexpr std::size_t max_words = std::size_t{1} << 24;
+    std::vector<Words> kept_;
+    std::size_t num_words_ = 0;
 };
 
 // CRC-32C of symbols: of all entries, a byte each, and then of the codes of the escaped ones, as little-endian u32.
@@ -93,21 +122,30 @@ private:
 
 class Writer {
 public:
-    // Empties the stream. Memory is kept, so that one writer may serve many streams.
-    void start(unsigned lanes, std::uint16_t tail) noexcept {
+    // Begins a stream. It is written to `words` where these have room, else to memory that the writer keeps.
+    void start(unsigned lanes, std::uint16_t tail, Words words = {}) {
         lanes_ = lanes;
-        num_words_ = 0;
+        if (words.capacity > 0) words_ = std::move(words);
+        words_.count = 0;
         std::fill_n(stream_.states, max_lanes, state_low);
         stream_.states[0] += tail;
     }
 
     void push_word(std::uint16_t word) {
-        *words_.reserve(num_words_, 1) = word;
-        ++num_words_;
+        *words_.reserve(1) = word;
+        ++words_.count;
     }
 
-    std::span<const std::uint16_t> words() const noexcept { return {words_.data(), num_words_}; }
-    void keep_words(std::size_t count) noexcept { num_words_ = count; }
+    std::span<const std::uint16_t> words() const noexcept { return {words_.data.get(), words_.count}; }
+    void keep_words(std::size_t count) noexcept { words_.count = count; }
+    Words take_words() noexcept { return std::exchange(words_, {}); }
+
+    Words copy_words() const {
+        Words copy;
+        std::copy_n(words_.data.get(), words_.count, copy.reserve(words_.count));
+        copy.count = words_.count;
+        return copy;
+    }
     std::uint32_t& state(unsigned lane) noexcept { return stream_.states[lane]; }
     unsigned lanes() const noexcept { return lanes_; }
     void set_lanes(unsigned lanes) noexcept { lanes_ = lanes; }
@@ -125,36 +163,56 @@ public:
 
     // Prepares `count` symbols, at most a block, for the kernels.
     EncodeStream& load(const Input& input, const TableSet& tables, const TableChoice& choice, std::size_t at, std::size_t count) {
-        const std::size_t num_codes = entries_of_block(input, tables, choice, at, count, entries_.data(), codes_.data());
-        stream_.entries = entries_.data() + count;
         stream_.indices = choice.each == nullptr ? nullptr : choice.each + count;
-        stream_.escapes = codes_.data() + num_codes;
-        stream_.out = words_.reserve(num_words_, (1 + max_escape_words) * count + 32);
+        if (codes_as_bytes(input.type, tables, choice)) {
+            stream_.base = static_cast<std::uint8_t>(tables[choice.shared].first);
+            stream_.entries = input.as<std::uint8_t>(at) + count;
+            stream_.escapes = nullptr;
+        } else {
+            const std::size_t num_codes = entries_of_block(input, tables, choice, at, count, entries_.data(), codes_.data());
+            stream_.base = 0;
+            stream_.entries = entries_.data() + count;
+            stream_.escapes = codes_.data() + num_codes;
+        }
+        stream_.out = words_.reserve((1 + max_escape_words) * count + 32);
+        stream_.ahead = input.address(at - std::min(at, block_size));
+        stream_.ahead_bytes = lanes_ * size_of(input.type);
         return stream_;
     }
 
     // After the kernels: takes over what they wrote.
-    void unload() noexcept { num_words_ = static_cast<std::size_t>(stream_.out - words_.data()); }
+    void unload() noexcept { words_.count = static_cast<std::size_t>(stream_.out - words_.data.get()); }
 
 private:
     EncodeStream stream_{};
     unsigned lanes_ = min_lanes;
-    WordBuffer words_;
-    std::size_t num_words_ = 0;
+    Words words_;
     std::array<std::uint8_t, block_size> entries_;
     std::array<std::uint32_t, block_size> codes_;
 };
 
-// Encodes one run on each writer, backwards. Counts and lanes are the same for all of them; at most `max_streams`.
-inline void encode_runs(std::span<Writer* const> writers, const Input& input, const TableSet& tables, std::span<const Run> runs) {
+// Symbols of each run that go in lock-step: all of them where the runs are equally long, else the full rounds of the
+// shortest one; what is left is done for each stream alone.
+inline std::size_t common_symbols(std::span<const Run> runs, unsigned lanes) noexcept {
+    std::size_t shortest = runs[0].count;
+    bool equal = true;
+    for (const Run& run : runs) {
+        equal = equal && run.count == runs[0].count;
+        shortest = std::min(shortest, run.count);
+    }
+    return equal ? shortest : shortest / lanes * lanes;
+}
+
+// Encodes places begin .. end - 1 of each run, backwards.
+inline void encode_part(std::span<Writer* const> writers, const Input& input, const TableSet& tables, std::span<const Run> runs,
+                        std::size_t begin, std::size_t end) {
     const unsigned lanes = writers[0]->lanes();
     const bool indexed = runs[0].tables.each != nullptr;
     const EncodeKernel kernel = indexed ? kernels().encode_indexed : kernels().encode_static;
     const EncodeKernel partial_kernel = indexed ? portable_kernels.encode_indexed : portable_kernels.encode_static;
     std::array<EncodeStream*, max_streams> streams;
-    for (std::size_t s = 0; s < writers.size(); ++s) writers[s]->use(tables, runs[s].tables);
-    for (std::size_t end = runs[0].count; end > 0;) {
-        const std::size_t count = (end - 1) % block_size + 1;
+    while (end > begin) {
+        const std::size_t count = (end - begin - 1) % block_size + 1;
         end -= count;
         for (std::size_t s = 0; s < writers.size(); ++s)
             streams[s] = &writers[s]->load(input, tables, runs[s].tables.from(end), runs[s].begin + end, count);
@@ -163,6 +221,16 @@ inline void encode_runs(std::span<Writer* const> writers, const Input& input, co
         kernel(streams.data(), writers.size(), lanes, count / lanes);
         for (Writer* writer : writers) writer->unload();
     }
+}
+
+// Encodes one run on each writer, with the same number of lanes; at most `max_streams`.
+inline void encode_runs(std::span<Writer* const> writers, const Input& input, const TableSet& tables, std::span<const Run> runs) {
+    const std::size_t common = common_symbols(runs, writers[0]->lanes());
+    for (std::size_t s = 0; s < writers.size(); ++s) {
+        writers[s]->use(tables, runs[s].tables);
+        encode_part(writers.subspan(s, 1), input, tables, runs.subspan(s, 1), common, runs[s].count);
+    }
+    encode_part(writers, input, tables, runs, 0, common);
 }
 
 // One stream of messages that share its lanes.
@@ -197,7 +265,7 @@ public:
         origin_ = bytes.data();
         shift_ = 0;
         is_in_tail_ = false;
-        stream_.is_truncated = false;
+        stream_.is_truncated = stream_.is_misfit = false;
         stream_.at = bytes.data() + at;
         stream_.end = bytes.data() + bytes.size();
         stream_.limit = bytes.size() - at >= max_round_bytes ? stream_.end - max_round_bytes : nullptr;
@@ -225,11 +293,16 @@ public:
         stream_.permute = permute;
     }
 
-    // Prepares for `count` symbols, at most a block.
-    DecodeStream& load(const TableChoice& choice) noexcept {
-        stream_.entries = entries_.data();
+    // Prepares for the symbols of a block, whose values go to place `at`.
+    DecodeStream& load(const Output& output, const TableSet& tables, const TableChoice& choice, std::size_t at,
+                       std::size_t count) noexcept {
         stream_.indices = choice.each;
-        stream_.escapes = codes_.data();
+        stream_.ahead_bytes = lanes_ * size_of(output.type);
+        is_direct_ = hash_ == nullptr && codes_as_bytes(output.type, tables, choice);
+        stream_.base = is_direct_ ? static_cast<std::uint8_t>(tables[choice.shared].first) : std::uint8_t{0};
+        stream_.entries = is_direct_ ? output.as<std::uint8_t>(at) : entries_.data();
+        stream_.escapes = is_direct_ ? nullptr : codes_.data();
+        stream_.ahead = output.address(is_direct_ ? at + count : at);
         return stream_;
     }
 
@@ -237,6 +310,7 @@ public:
     void hash_into(SymbolHash* hash) noexcept { hash_ = hash; }
 
     void unload(const Output& output, const TableSet& tables, const TableChoice& choice, std::size_t at, std::size_t count) const {
+        if (is_direct_) return;
         if (hash_ != nullptr) hash_->add({entries_.data(), count}, {codes_.data(), stream_.escapes});
         values_of_block(output, tables, choice, at, count, entries_.data(), codes_.data(), stream_.escapes != codes_.data(),
                         position());
@@ -244,6 +318,7 @@ public:
 
     // After rounds: nothing past the end may have been used. Near the end goes on in a padded copy.
     void check() {
+        if (stream_.is_misfit) misfit(stream_.misfit, position());
         if (stream_.is_truncated || stream_.at > stream_.end) fail();
         if (!is_in_tail_ && stream_.at > stream_.limit) move_to_tail();
     }
@@ -270,43 +345,56 @@ private:
     std::size_t shift_ = 0;
     bool is_in_tail_ = false;
     SymbolHash* hash_ = nullptr;
+    bool is_direct_ = false;  // the kernel writes the values themselves
     std::array<std::uint8_t, 2 * max_round_bytes> tail_;
     std::array<std::uint8_t, block_size> entries_;
     std::array<std::uint32_t, block_size> codes_;
 };
 
-// Decodes one run from each reader. Counts and lanes are the same for all of them; at most `max_streams`.
-inline void decode_runs(std::span<Reader* const> readers, const Output& output, const TableSet& tables, std::span<const Run> runs) {
+// Decodes places begin .. end - 1 of each run.
+inline void decode_part(std::span<Reader* const> readers, const Output& output, const TableSet& tables, std::span<const Run> runs,
+                        std::size_t begin, std::size_t end) {
     const unsigned lanes = readers[0]->lanes();
     const bool indexed = runs[0].tables.each != nullptr;
     const DecodeKernel kernel = indexed ? kernels().decode_indexed : kernels().decode_static;
     const DecodeKernel partial_kernel = indexed ? portable_kernels.decode_indexed : portable_kernels.decode_static;
     std::array<DecodeStream*, max_streams> streams;
-    unsigned levels = 0;
-    if (!indexed)
-        for (const Run& run : runs) levels = std::max(levels, tables.permute(run.tables.shared).levels);
-    std::vector<PermuteTable> wider;
-    wider.reserve(indexed ? 0 : runs.size());
-    for (std::size_t s = 0; s < readers.size(); ++s) {
-        const PermuteTable* permute = indexed ? nullptr : &tables.permute(runs[s].tables.shared);
-        if (!indexed && permute->levels != levels)
-            permute = &wider.emplace_back(tables.permute_with(runs[s].tables.shared, levels));
-        readers[s]->use(tables, runs[s].tables, permute);
-    }
     const auto run_rounds = [&](DecodeKernel run, unsigned width, std::size_t rounds) {
         while (rounds > 0) {
             rounds -= run(streams.data(), readers.size(), width, rounds);
             for (Reader* reader : readers) reader->check();
         }
     };
-    for (std::size_t at = 0; at < runs[0].count; at += block_size) {
-        const std::size_t count = std::min(block_size, runs[0].count - at);
-        for (std::size_t s = 0; s < readers.size(); ++s) streams[s] = &readers[s]->load(runs[s].tables.from(at));
+    for (std::size_t at = begin; at < end; at += block_size) {
+        const std::size_t count = std::min(block_size, end - at);
+        for (std::size_t s = 0; s < readers.size(); ++s) 
+            streams[s] = &readers[s]->load(output, tables, runs[s].tables.from(at), runs[s].begin + at, count);
         run_rounds(kernel, lanes, count / lanes);
         if (const auto partial = static_cast<unsigned>(count % lanes); partial > 0) run_rounds(partial_kernel, partial, 1);
         for (std::size_t s = 0; s < readers.size(); ++s)
             readers[s]->unload(output, tables, runs[s].tables.from(at), runs[s].begin + at, count);
     }
+}
+
+// Decodes one run from each reader, with the same number of lanes; at most `max_streams`.
+inline void decode_runs(std::span<Reader* const> readers, const Output& output, const TableSet& tables, std::span<const Run> runs) {
+    const bool indexed = runs[0].tables.each != nullptr;
+    unsigned levels = 0;
+    if (!indexed)
+        for (const Run& run : runs) levels = std::max(levels, tables.permute(run.tables.shared).levels);
+    // Kernels want tables of one depth; a smaller one is laid out again as if it were larger.
+    std::vector<PermuteTable> deeper;
+    for (std::size_t s = 0; s < readers.size(); ++s) {
+        const PermuteTable* permute = indexed ? nullptr : &tables.permute(runs[s].tables.shared);
+        if (!indexed && permute->levels != levels && deeper.empty()) deeper.reserve(max_streams);
+        if (!indexed && permute->levels != levels)
+            permute = &deeper.emplace_back(tables.permute_with(runs[s].tables.shared, levels));
+        readers[s]->use(tables, runs[s].tables, permute);
+    }
+    const std::size_t common = common_symbols(runs, readers[0]->lanes());
+    decode_part(readers, output, tables, runs, 0, common);
+    for (std::size_t s = 0; s < readers.size(); ++s)
+        decode_part(readers.subspan(s, 1), output, tables, runs.subspan(s, 1), common, runs[s].count);
 }
 
 // Reads the messages of one stream in the order they were encoded.

@@ -26,17 +26,18 @@ constexpr std::uint32_t multiply(std::uint32_t a, std::uint32_t b) {
     return product;
 }
 
-// x^(8 bytes): what a CRC is multiplied by when so many zero bytes follow.
-constexpr std::uint32_t shift_over(std::size_t bytes) {
+// x^bits, bit-reflected.
+constexpr std::uint32_t power_of_x(std::size_t bits) {
     std::uint32_t power = 0x80000000U;
-    for (std::size_t i = 0; i < bytes; ++i) power = multiply(power, 0x00800000U);
+    for (std::size_t i = 0; i < bits / 8; ++i) power = multiply(power, 0x00800000U);
+    for (std::size_t i = 0; i < bits % 8; ++i) power = multiply(power, 0x40000000U);
     return power;
 }
 
 struct ShiftTable {
     std::uint32_t of[4][256];
     constexpr explicit ShiftTable(std::size_t bytes) : of{} {
-        const std::uint32_t power = shift_over(bytes);
+        const std::uint32_t power = power_of_x(8 * bytes);  // what a CRC is multiplied by when so many zero bytes follow
         for (std::uint32_t byte = 0; byte < 256; ++byte)
             for (unsigned at = 0; at < 4; ++at) of[at][byte] = multiply(byte << (8 * at), power);
     }

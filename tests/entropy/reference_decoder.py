@@ -1,8 +1,9 @@
-"""A second decoder of .lcn files, written from entropy/SPEC.md alone.
+"""A second decoder of .lcn files and of packets, written from entropy/SPEC.md alone.
 
 It shares no code with the package and uses the standard library only, so that a file that both decode to the same
 integers was decoded as the document says. It is meant to be read beside that document, section by section, and is slow
-(a few hundred thousand symbols a second). It stops at the integers: section 9 from the dequantisation on is left out.
+(a few hundred thousand symbols a second). It stops at the integers: section 9 from the dequantisation on is left out,
+and so are floats in packets.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ MAX_PIXELS, MAX_SECTION_BYTES, MAX_UNPACKED_BYTES = 1 << 29, 1 << 26, 1 << 24
 
 
 class DecodeError(ValueError):
-    """The bytes are not a file that this decoder can read (section 10)."""
+    """The bytes are not a file that this decoder can read (section 11)."""
 
 
 class TruncatedError(DecodeError):
@@ -152,14 +153,21 @@ def read_tables(data: bytes) -> tuple[list[Table], bytes]:
 
 
 class Stream:
-    """One rANS stream of section 2."""
+    """One rANS stream of section 2; `entries` and `escaped` gather what a packet's check covers."""
 
-    def __init__(self, payload: bytes, num_lanes: int) -> None:
+    def __init__(self, states: list[int], words: Reader) -> None:
+        _check(min(states) >= 65536, CorruptError, "an initial state is below 2^16")
+        _check((len(words.data) - words.position) % 2 == 0, CorruptError, "half a word")
+        self.states = states
+        self.entries = bytearray()
+        self.escaped: list[int] = []
+        self._words = words
+
+    @staticmethod
+    def of_payload(payload: bytes, num_lanes: int) -> Stream:
+        """A stream whose states have four bytes each."""
         reader = Reader(payload)
-        self.states = [reader.unsigned(4) for _ in range(num_lanes)]
-        _check(min(self.states) >= 65536, CorruptError, "an initial state is below 2^16")
-        _check(len(payload) % 2 == 0, CorruptError, "half a word")
-        self._words = reader
+        return Stream([reader.unsigned(4) for _ in range(num_lanes)], reader)
 
     def word(self) -> int:
         return self._words.unsigned(2)
@@ -184,12 +192,14 @@ class Stream:
         entry = bisect_right(table.starts, slot) - 1
         state = table.frequencies[entry] * high + slot - table.starts[entry]
         self.states[lane] = state if state >= 65536 else state << 16 | self.word()
+        self.entries.append(entry)
         return entry
 
     def _escape(self) -> int:
         number = self.word()
         if number == 0xFFFF:
             number = self.word() + (self.word() << 16)
+        self.escaped.append(number)
         return int32(-(number + 1) // 2 if number & 1 else number // 2)
 
     def finish(self) -> int:
@@ -494,13 +504,13 @@ def decode_segment(model: Model, step_code: int, segment: Segment, tile: Tile, g
     if num_channels == 0:
         _check(not segment.payload, CorruptError, "a payload without channels")
         return
-    stream = Stream(segment.payload, segment.num_lanes)
+    stream = Stream.of_payload(segment.payload, segment.num_lanes)
     segment.check(stream, decode_group(model, step_code, stream, tile, group[:num_channels]))
 
 
 def decode_joined(model: Model, step_code: int, segment: Segment, tile: Tile, groups: list[range]) -> None:
     """A segment of all groups."""
-    stream = Stream(segment.payload, segment.num_lanes)
+    stream = Stream.of_payload(segment.payload, segment.num_lanes)
     for group in groups:
         coded = decode_group(model, step_code, stream, tile, group)
         if group is groups[-1]:
@@ -511,7 +521,7 @@ def decode_joined(model: Model, step_code: int, segment: Segment, tile: Tile, gr
 
 def decode_alpha(model: Model, segment: Segment, h: int, w: int, max_sample: int) -> list[int]:
     """The pixels of one tile's alpha plane."""
-    stream = Stream(segment.payload, segment.num_lanes)
+    stream = Stream.of_payload(segment.payload, segment.num_lanes)
     last = len(model.tables) - 1
     tables: list[Table] = []
     code = 0
@@ -617,6 +627,112 @@ def _paste(plane: list[list[int]], part: list[int], top: int, left: int, w: int)
     """Lay the rows of `part` into a plane."""
     for y in range(len(part) // w):
         plane[top + y][left : left + w] = part[y * w : (y + 1) * w]
+
+
+# 10. Packets
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which table codes which of `num_values` values: one a row, or, if `is_single`, one a value."""
+
+    num_values: int
+    tables: list[Table]
+    is_single: bool = False
+
+    @property
+    def row_length(self) -> int:
+        return self.num_values // len(self.tables) if self.tables else 0
+
+    def chunks(self, chunk_size: int) -> list[range]:
+        """The places of each chunk of a packet that is chunked."""
+        rows = [range(self.num_values)]
+        if not self.is_single and self.row_length >= chunk_size:
+            rows = [range(at, at + self.row_length) for at in range(0, self.num_values, self.row_length)]
+        elif not self.is_single:
+            chunk_size = chunk_size // self.row_length * self.row_length
+        return [row[at : at + chunk_size] for row in rows for at in range(0, len(row), chunk_size)]
+
+    def runs(self, places: range) -> list[list[Table]]:
+        """The tables of the values at these places, run by run."""
+        if self.is_single or not places:
+            return [self.tables[places.start : places.stop]]
+        length = self.row_length
+        rows = range(places.start // length, (places.stop - 1) // length + 1)
+        ends = [(max(row * length, places.start), min((row + 1) * length, places.stop)) for row in rows]
+        return [[self.tables[row]] * (end - begin) for row, (begin, end) in zip(rows, ends, strict=True)]
+
+
+def decode_packet(data: bytes, layout: Layout) -> list[int]:
+    """The values of a packet."""
+    reader = Reader(data)
+    num_values, is_chunked = divmod(reader.varint(), 2)
+    _check(num_values == layout.num_values, CorruptError, f"{num_values} values, {layout.num_values} are expected")
+    chunk_size = reader.varint() if is_chunked else 0
+    opening = data[: reader.position]
+    if not is_chunked:
+        return decode_chunk(reader, len(data), opening, layout, range(num_values))
+    _check(1 <= chunk_size <= 1 << 30 and chunk_size < num_values, CorruptError, f"chunks of {chunk_size} values")
+    chunks = layout.chunks(chunk_size)
+    _check(len(chunks) <= len(data) // 2, TruncatedError, f"{len(chunks)} streams in {len(data)} bytes")
+    lengths = [reader.varint() for _ in chunks]
+    values: list[int] = []
+    for length, places in zip(lengths, chunks, strict=True):
+        values += decode_chunk(reader, reader.position + length, opening, layout, places)
+    _check(reader.at_end, CorruptError, "bytes after the last stream")
+    return values
+
+
+def decode_chunk(reader: Reader, end: int, opening: bytes, layout: Layout, places: range) -> list[int]:
+    """The values of the stream that begins here and ends at `end`."""
+    begin = reader.position
+    stream = Reader(reader.take(end - begin))
+    form = stream.unsigned(1)
+    has_crc, num_lanes = bool(form & 8), 4 << (form & 7)
+    _check(form < 16 and form & 7 <= 4, CorruptError, f"form {form}")
+    num_folded = stream.varint()
+    _check(num_folded <= min(len(places), 16 * num_lanes), CorruptError, f"{num_folded} folded values")
+    fields = stream.data[: stream.position]
+    if has_crc:
+        crc = stream.unsigned(4)
+        expected = crc32c(opening + fields + stream.data[stream.position :])
+        _check(crc == expected, ChecksumError, "the checksum of a stream is wrong")
+    cut = places.stop - num_folded
+    main, folded = (layout.runs(part) for part in (range(places.start, cut), range(cut, places.stop)))
+    coded = _decode_runs(stream, num_lanes, main, folded)
+    check = 0
+    if not has_crc:
+        escaped = struct.pack(f"<{len(coded.escaped)}I", *coded.escaped)
+        check = crc32c(opening + bytes(coded.entries) + escaped) & 0xFFFF
+    _check(coded.state == 65536 + check, ChecksumError, "the check of a stream is wrong")
+    return coded.values
+
+
+@dataclass(frozen=True)
+class CodedChunk:
+    """What decoding gives; `state` is that of lane 0 at the end."""
+
+    values: list[int]
+    entries: bytes
+    escaped: list[int]
+    state: int
+
+
+def _decode_runs(reader: Reader, num_lanes: int, main: list[list[Table]], folded: list[list[Table]]) -> CodedChunk:
+    """The runs before the folded values, then those of the folded ones."""
+    flags = reader.unsigned((num_lanes + 7) // 8)
+    _check(flags >> num_lanes == 0, CorruptError, "a flag of no lane is set")
+    states = [reader.unsigned(3 if flags >> lane & 1 else 4) for lane in range(num_lanes)]
+    first = Stream(states, reader)
+    values = [value for run in main for value in first.message(run)]
+    lows = b"".join(struct.pack("<I", state)[:2] for state in states[1:])
+    _check(all(state < 131072 for state in states[1:]), CorruptError, "a lane ends in a wrong state")
+    words = Reader(lows + reader.take(len(reader.data) - reader.position))
+    second = Stream(states[:1], words)
+    values += [value for run in folded for value in second.message(run)]
+    left = words.data[words.position :]
+    _check(not left if len(words.data) > len(lows) else not any(left), CorruptError, "words are left over")
+    return CodedChunk(values, bytes(first.entries + second.entries), first.escaped + second.escaped, second.states[0])
 
 
 def main() -> None:

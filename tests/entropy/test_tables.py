@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 
 from laconic.entropy import rans
 from laconic.entropy.errors import ChecksumError, CorruptStreamError, TruncatedError
-from laconic.entropy.tables import Table, TableSet, frequencies_of_counts, table_of_counts, table_set
+from laconic.entropy.tables import (
+    Table,
+    TableSet,
+    frequencies_of_counts,
+    table_of_counts,
+    table_set,
+    tables_of_cdfs,
+)
 
 SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, database=None)
 SMALL = TableSet((Table(-1, (1000, 60000, 4535, 1)), Table(5, (65535, 1))))
@@ -170,3 +177,84 @@ def test_costs_are_logarithms_of_the_frequencies() -> None:
     for entry in range(255):
         bits = rans.ideal_bits(np.array([entry], np.int32), tables)
         assert bits == pytest.approx(16 - np.log2(frequencies[entry]), abs=2**-15)
+
+
+def padded_cdf(frequencies: np.ndarray, length: int) -> np.ndarray:
+    """As learned codecs keep it: rows of one length, zeros at the end."""
+    cdf = np.zeros(length, np.int32)
+    cdf[1 : frequencies.size + 1] = np.cumsum(frequencies)
+    return cdf
+
+
+@SETTINGS
+@given(sizes=st.lists(st.integers(2, 256), min_size=1, max_size=20), seed=st.integers(0, 2**32 - 1))
+def test_cdfs_of_up_to_256_entries_become_their_tables(sizes: list[int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    frequencies = [frequencies_of_counts(rng.exponential(1, size) ** 4) for size in sizes]
+    offsets = rng.integers(-(2**30), 2**30, len(sizes)).astype(np.int32)
+    cdfs = np.stack([padded_cdf(f, 260) for f in frequencies])
+    tables = tables_of_cdfs(cdfs, np.array(sizes, np.int32) + 1, offsets)
+    expected = [Table(int(first), tuple(f.tolist())) for first, f in zip(offsets, frequencies, strict=True)]
+    assert tables == table_set(expected)
+
+
+def test_cdfs_may_be_lists_of_their_own_lengths() -> None:
+    tables = tables_of_cdfs([[0, 1000, 61000, 65535, 65536], [0, 65535, 65536]], [5, 3], [-1, 5])
+    assert tables == SMALL
+
+
+@pytest.mark.parametrize("peak", [0, 40, 150, 299])
+@pytest.mark.parametrize("size", [257, 300, 3000])
+def test_longer_cdfs_keep_their_most_probable_run(peak: int, size: int) -> None:
+    frequencies = np.ones(size, np.int64)
+    frequencies[np.clip(np.arange(peak, peak + 31), 0, size - 2)] += 1500
+    frequencies[-1] += 65536 - frequencies.sum()
+    (table,) = tables_of_cdfs([padded_cdf(frequencies, size + 5)], [size + 1], [-100]).tables
+    begin = table.first + 100
+    assert 0 <= begin <= size - 1 - 255
+    assert table.frequencies[:-1] == tuple(frequencies[begin : begin + 255])
+    assert sum(table.frequencies) == 65536
+    sums = [frequencies[at : at + 255].sum() for at in range(size - 255)]
+    assert sum(table.frequencies[:-1]) == max(sums)
+
+
+def test_cdf_of_an_escape_alone_becomes_a_table_that_escapes_nearly_all() -> None:
+    tables = tables_of_cdfs([[0, 65536]], [2], [7])
+    assert tables == TableSet((Table(7, (1, 65535)),))
+    values = np.array([7, 8, -3, 100_000], np.int32)
+    assert np.array_equal(rans.decode(rans.encode(values, tables), values.size, tables), values)
+
+
+@pytest.mark.parametrize(
+    ("cdf", "size", "match"),
+    [
+        ([0, 5, 5, 65536], 4, "table 1 runs from 0 to 65536"),
+        ([0, 9, 5, 65536], 4, "table 1 runs"),
+        ([1, 9, 65536], 3, "table 1 runs from 1"),
+        ([0, 9, 65535], 3, "table 1 runs from 0 to 65535"),
+        ([0, 65536, 0], 3, "table 1 runs"),
+        ([0, 9, 65536], 1, "table 1 has 1 of"),
+        ([0, 9, 65536], 4, "table 1 has 4 of"),
+        ([0, 9, 65536], -3, "table 1 has -3 of"),
+        ([0.0, 9.0, 65536.0], 3, "float64"),
+        ([[0, 9, 65536]], 3, "table 1 has"),
+        ([], 0, "table 1 has"),
+    ],
+    ids=str,
+)
+def test_cdf_that_is_none_is_refused_by_name(cdf: list[int], size: int, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        tables_of_cdfs([[0, 65535, 65536], cdf], [3, size], [0, 0])
+
+
+@pytest.mark.parametrize("count", [0, 257])
+def test_number_of_cdfs_outside_1_to_256_is_refused(count: int) -> None:
+    with pytest.raises(ValueError, match=f"{count} cdfs"):
+        tables_of_cdfs([[0, 65535, 65536]] * count, [3] * count, [0] * count)
+
+
+def test_cdfs_need_a_size_and_an_offset_each() -> None:
+    with pytest.raises(ValueError, match="1 cdfs have 2 sizes and 1 offsets"):
+        tables_of_cdfs([[0, 65535, 65536]], [3, 3], [0])
+    with pytest.raises(ValueError, match="table 0 starts at"):
+        tables_of_cdfs([[0, 65535, 65536]], [3], [2**31])

@@ -1,0 +1,241 @@
+// Codes fixed pseudo-random values in every way there is and prints a CRC-32C of the bytes and of what they decode to, one
+// line for each kind of values: two machines, or two compilers, that print the same write the same files. `make check-aarch64`
+// runs it under an emulator.
+//
+// Values are made of integers and exact float operations only. On each machine every instruction set that it has is tried;
+// a difference between these ends the program.
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "dispatch.hpp"
+#include "packets.hpp"
+#include "rans.hpp"
+#include "tables.hpp"
+
+using namespace laconic;
+
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+[[noreturn]] void fail(const std::string& what) {
+    std::fprintf(stderr, "failed: %s\n", what.c_str());
+    std::exit(1);
+}
+
+// SplitMix64 (Steele, Lea and Flood 2014), as the libraries' generators need not agree.
+class Random {
+public:
+    explicit Random(std::uint64_t seed) : state_{seed} {}
+
+    std::uint64_t bits() noexcept {
+        std::uint64_t mixed = state_ += 0x9E3779B97F4A7C15U;
+        mixed = (mixed ^ (mixed >> 30)) * 0xBF58476D1CE4E5B9U;
+        mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBU;
+        return mixed ^ (mixed >> 31);
+    }
+
+    std::size_t below(std::size_t end) noexcept { return static_cast<std::size_t>(bits() % end); }
+
+    // Mostly small, now and then as large as `limit`.
+    std::int32_t value(std::int32_t limit) noexcept {
+        const auto magnitude = static_cast<std::int32_t>(below(static_cast<std::size_t>(below(400) == 0 ? limit : 1 << below(7))));
+        return bits() % 2 ? magnitude : -magnitude;
+    }
+
+private:
+    std::uint64_t state_;
+};
+
+TableSet make_tables(Random& random, std::size_t count) {
+    std::vector<std::int32_t> firsts, sizes;
+    std::vector<std::uint16_t> frequencies;
+    for (std::size_t t = 0; t < count; ++t) {
+        const std::size_t size = 2 + random.below(t % 3 == 0 ? 255 : 40);
+        std::vector<std::uint32_t> all(size, 1);
+        std::uint32_t left = probability_sum - static_cast<std::uint32_t>(size);
+        for (std::size_t entry = 0; entry < size; ++entry) {
+            const auto more = static_cast<std::uint32_t>(random.below(left / 4 + 1));
+            all[(entry + size / 2) % size] += more;
+            left -= more;
+        }
+        all[size / 2] += left;
+        firsts.push_back(-static_cast<std::int32_t>(random.below(size)));
+        sizes.push_back(static_cast<std::int32_t>(size));
+        for (const std::uint32_t frequency : all) frequencies.push_back(static_cast<std::uint16_t>(frequency));
+    }
+    return {firsts, sizes, frequencies};
+}
+
+template <class T>
+void append(Bytes& bytes, T value) {
+    std::uint8_t raw[sizeof value];
+    std::memcpy(raw, &value, sizeof value);
+    bytes.insert(bytes.end(), raw, raw + sizeof value);
+}
+
+// An array in memory, and what it is to decode to.
+struct Values {
+    ValueType type;
+    float step;
+    Bytes bytes;
+    std::vector<std::int32_t> ints;
+};
+
+Values make_values(Random& random, ValueType type, float step, std::size_t count) {
+    Values values{type, step, {}, {}};
+    for (std::size_t i = 0; i < count; ++i) {
+        std::int32_t value = random.value(type == ValueType::int8 ? 128 : type == ValueType::int16 ? 32768 : 1 << 30);
+        float number = static_cast<float>(value % 5000) * 0.25F * step;  // halves between integers are frequent
+        switch (type) {
+            case ValueType::int8: append(values.bytes, static_cast<std::int8_t>(value)); break;
+            case ValueType::int16: append(values.bytes, static_cast<std::int16_t>(value)); break;
+            case ValueType::int32: append(values.bytes, value); break;
+            case ValueType::float32:
+                if (value % 97 == 0) number = static_cast<float>(value / 64);  // also beyond what one addition rounds
+                append(values.bytes, number);
+                break;
+            case ValueType::float16: {
+                std::uint16_t half;
+                portable_kernels.convert.narrow_float16(&number, 1, &half);
+                portable_kernels.convert.widen_float16(&half, 1, &number);
+                append(values.bytes, half);
+                break;
+            }
+            case ValueType::bfloat16: {
+                std::uint16_t half;
+                portable_kernels.convert.narrow_bfloat16(&number, 1, &half);
+                portable_kernels.convert.widen_bfloat16(&half, 1, &number);
+                append(values.bytes, half);
+                break;
+            }
+        }
+        if (type >= ValueType::float32) {
+            const float scaled = number * (1.0F / step);
+            value = static_cast<std::int32_t>(std::nearbyint(static_cast<double>(scaled)));
+        }
+        values.ints.push_back(value);
+    }
+    return values;
+}
+
+// One checksum over everything that is coded and decoded, and the lane codes of packets that are one stream.
+class Sum {
+public:
+    void add_packet(std::span<const std::uint8_t> packet) noexcept {
+        add(packet);
+        if (packet[0] % 2 != 0) return;
+        const auto head_end = std::find_if(packet.begin(), packet.end(), [](std::uint8_t byte) { return byte < 0x80; });
+        lane_codes_ |= 1U << (head_end[1] & 7U);
+    }
+
+    bool has_all_lanes() const noexcept { return lane_codes_ == 0x1F; }
+
+    void add(std::span<const std::uint8_t> bytes) noexcept {
+        crc_ = kernels().crc32c(bytes.data(), bytes.size(), crc_);
+        count_ += bytes.size();
+    }
+
+    void print(const char* name) const { std::printf("%-10s %08x of %zu bytes\n", name, crc_, count_); }
+
+    bool operator==(const Sum&) const = default;
+
+private:
+    std::uint32_t crc_ = 0;
+    std::size_t count_ = 0;
+    unsigned lane_codes_ = 0;
+};
+
+std::vector<Bytes> encode(const Values& values, std::size_t num_items, const Layout& layout, const TableSet& tables, std::size_t chunk) {
+    const Input input{values.bytes.data(), values.type, values.step};
+    const Packets packets = encode_packets(input, num_items, layout, tables, chunk, 1);
+    std::vector<Bytes> all;
+    std::vector<std::uint8_t*> places;
+    for (std::size_t item = 0; item < num_items; ++item) all.emplace_back(packets.size(item));
+    for (Bytes& packet : all) places.push_back(packet.data());
+    packets.write(places, 1);
+    return all;
+}
+
+void code_packets(Sum& sum, const Values& values, std::size_t num_items, const Layout& layout, const TableSet& tables, std::size_t chunk) {
+    const std::vector<Bytes> packets = encode(values, num_items, layout, tables, chunk);
+    for (const Bytes& packet : packets) sum.add_packet(packet);
+    const std::vector<std::span<const std::uint8_t>> spans(packets.begin(), packets.end());
+    std::vector<std::int32_t> ints(values.ints.size());
+    decode_packets(spans, {ints.data(), ValueType::int32}, layout, tables, 1);
+    if (ints != values.ints) fail("values do not come back");
+    for (const ValueType type : {ValueType::float32, ValueType::float16, ValueType::bfloat16}) {
+        Bytes floats(values.ints.size() * (type == ValueType::float32 ? 4 : 2));
+        decode_packets(spans, {floats.data(), type, values.step}, layout, tables, 1);
+        sum.add(floats);
+    }
+}
+
+void code_stream(Sum& sum, const Values& values, const TableSet& tables, std::span<const std::uint8_t> each, unsigned lanes) {
+    const Input input{values.bytes.data(), values.type};
+    const std::size_t count = values.ints.size();
+    const Message messages[] = {{input, count, {0, each.data()}, std::uint16_t{0xBEEF}}, {input, count / 3, {1, nullptr}}};
+    const Bytes stream = encode_messages(messages, tables, lanes, 0x1234);
+    sum.add(stream);
+    Decoder decoder(stream, lanes);
+    std::vector<std::int32_t> ints(count);
+    decoder.decode({ints.data(), ValueType::int32}, count, tables, {0, each.data()});
+    if (ints != values.ints || decoder.read_mark() != 0xBEEF) fail("a message does not come back");
+    decoder.decode({ints.data(), ValueType::int32}, count / 3, tables, {1, nullptr});
+    if (ints != values.ints || decoder.finish() != 0x1234) fail("a second message does not come back");
+}
+
+Sum all_of(ValueType type) {
+    Random random(static_cast<std::uint64_t>(type) + 1);
+    Sum sum;
+    constexpr float steps[] = {1.0F, 0.1F, 3.7F};
+    for (std::size_t round = 0; round < 3; ++round) {
+        const TableSet tables = make_tables(random, round == 0 ? 2 : 60);
+        const float step = type >= ValueType::float32 ? steps[round] : 1.0F;
+        for (const std::size_t row : {0, 1, 5, 63, 64, 65, 1000, 9000}) {
+            const std::size_t num_rows = row == 9000 && round == 2 ? 24 : 1 + random.below(5), count = row * num_rows;
+            std::vector<std::uint8_t> rows(num_rows), each(count);
+            for (std::uint8_t& table : rows) table = static_cast<std::uint8_t>(random.below(tables.num_tables()));
+            for (std::uint8_t& table : each) table = static_cast<std::uint8_t>(random.below(tables.num_tables()));
+            const Layout layouts[] = {{count, rows.data(), 1, nullptr}, {count, rows.data(), num_rows, nullptr}, {count, nullptr, 0, each.data()}};
+            const Values values = make_values(random, type, step, count);
+            for (const Layout& layout : layouts)
+                for (const std::size_t chunk : {max_chunk, std::size_t{700}, std::size_t{30000}})
+                    if (chunk > 700 || count < 20000) code_packets(sum, values, 1, layout, tables, chunk);
+            if (row > 1000) continue;
+            const std::size_t num_items = 1 + random.below(20);
+            const Values batch = make_values(random, type, step, count * num_items);
+            for (const Layout& layout : layouts) code_packets(sum, batch, num_items, layout, tables, max_chunk);
+            if (type >= ValueType::float32) continue;
+            for (unsigned lanes = min_lanes; lanes <= max_lanes; lanes *= 2) code_stream(sum, values, tables, each, lanes);
+        }
+    }
+    return sum;
+}
+
+}  // namespace
+
+int main() {
+    constexpr std::array names{"int8", "int16", "int32", "float32", "float16", "bfloat16"};
+    for (std::size_t type = 0; type < names.size(); ++type) {
+        use_kernels(portable_kernels.name);
+        const Sum expected = all_of(static_cast<ValueType>(type));
+        for (const Kernels* set : available_kernels()) {
+            use_kernels(set->name);
+            if (!(all_of(static_cast<ValueType>(type)) == expected)) fail(std::string(set->name) + " differs for " + names[type]);
+        }
+        if (!expected.has_all_lanes()) fail("some numbers of lanes were not used");
+        expected.print(names[type]);
+    }
+    for (const Kernels* set : available_kernels()) std::fprintf(stderr, "%s kernels agree\n", set->name);
+    return 0;
+}
