@@ -1,9 +1,11 @@
 """Integers <-> bytes: everything that does not know what a pixel is.
 
-In reading order: `SPEC.md` (the normative format), `errors`, `tables` (frozen integer frequency tables), `rans` (the
-coder), `contexts` (which table codes which symbol), `planes` (integer planes <-> segments), `container` (the .lcn file).
-The core is in `native/`, header-only C++20 without Python. Names are loaded on first use, so that reading a file's
-header does not import numpy.
+In reading order: `SPEC.md` (the normative format), `errors`, `tables` (frozen integer frequency tables, ours or imported),
+`rans` (the coder), `simd` (the instruction set it uses). For arrays on their own: `packets` (arrays <-> bytes that
+describe and check themselves), `compressai` (CompressAI's entropy models, coded by us). For .lcn files: `contexts` (which
+table codes which symbol), `planes` (integer planes <-> segments), `lossless` (one plane without loss), `container` (the
+file). The core is in `native/`, C++20 without Python, one file for each instruction set. Names are loaded on first use, so
+that reading a file's header does not import numpy.
 """
 
 from __future__ import annotations
@@ -23,12 +25,17 @@ from laconic.entropy.errors import (
 if TYPE_CHECKING:
     from laconic.entropy.container import Limits
     from laconic.entropy.contexts import ContextModel
+    from laconic.entropy.packets import decode_array, decode_batch, encode_array, encode_batch
     from laconic.entropy.rans import Decoder, Message, decode, encode, encode_messages, ideal_bits
-    from laconic.entropy.tables import Table, TableSet, frequencies_of_counts, table_of_counts
+    from laconic.entropy.tables import Table, TableSet, frequencies_of_counts, table_of_counts, tables_of_cdfs
 
 _LAZY = {
     "Limits": "container",
     "ContextModel": "contexts",
+    "decode_array": "packets",
+    "decode_batch": "packets",
+    "encode_array": "packets",
+    "encode_batch": "packets",
     "Decoder": "rans",
     "Message": "rans",
     "decode": "rans",
@@ -39,6 +46,7 @@ _LAZY = {
     "TableSet": "tables",
     "frequencies_of_counts": "tables",
     "table_of_counts": "tables",
+    "tables_of_cdfs": "tables",
 }
 
 __all__ = [
@@ -55,11 +63,16 @@ __all__ = [
     "TruncatedError",
     "UnsupportedVersionError",
     "decode",
+    "decode_array",
+    "decode_batch",
     "encode",
+    "encode_array",
+    "encode_batch",
     "encode_messages",
     "frequencies_of_counts",
     "ideal_bits",
     "table_of_counts",
+    "tables_of_cdfs",
 ]
 
 

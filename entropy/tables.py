@@ -12,6 +12,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -116,9 +117,7 @@ def frequencies_of_counts(counts: ArrayLike) -> NDArray[np.int64]:
 
     Raises ValueError for fewer than 2 or more than 256 counts, or a negative or non-finite one.
     """
-    weights = np.asarray(counts, np.float64)
-    if weights.ndim != 1 or not 2 <= weights.size <= 256 or not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(f"counts of shape {weights.shape} cannot make a table; allowed are 2 to 256 counts >= 0")
+    weights = _checked_weights(counts)
     total = weights.sum()
     shares = weights / total if total > 0 else np.full(weights.size, 1 / weights.size)
     exact = shares * (PROBABILITY_SUM - weights.size)
@@ -130,6 +129,13 @@ def frequencies_of_counts(counts: ArrayLike) -> NDArray[np.int64]:
     return frequencies
 
 
+def _checked_weights(counts: ArrayLike) -> NDArray[np.float64]:
+    weights = np.asarray(counts, np.float64)
+    if weights.ndim != 1 or not 2 <= weights.size <= 256 or not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(f"counts of shape {weights.shape} cannot make a table; allowed are 2 to 256 counts >= 0")
+    return weights
+
+
 def table_of_counts(values: ArrayLike, counts: ArrayLike) -> Table:
     """The smallest table (16 to 256 entries, centred on 0) within 0.05 % of the cheapest for these counts.
 
@@ -139,6 +145,58 @@ def table_of_counts(values: ArrayLike, counts: ArrayLike) -> Table:
     candidates = [_table_of_size(v, n, size) for size in TABLE_SIZES]
     cheapest = min(cost for _, cost in candidates)
     return next(table for table, cost in candidates if cost <= cheapest * (1 + _SIZE_TOLERANCE) + 1e-9)
+
+
+def cheapest_frequencies(probabilities: ArrayLike) -> NDArray[np.int64]:
+    """Integer frequencies, each at least 1, summing to 2**16, that give the shortest expected code.
+
+    What is rarer than one in 2**16 gets 1, the rest shares what is left in proportion, and the last few go where they
+    save most. Raises ValueError as `frequencies_of_counts` does.
+    """
+    weights = _checked_weights(probabilities)
+    total = weights.sum()
+    shares = weights / total if total > 0 else np.full(weights.size, 1 / weights.size)
+    is_rare = np.zeros(weights.size, bool)
+    while True:
+        scaled = shares * (PROBABILITY_SUM - is_rare.sum()) / shares[~is_rare].sum()
+        newly_rare = ~is_rare & (scaled < 1)
+        if not newly_rare.any():
+            break
+        is_rare |= newly_rare
+    frequencies: NDArray[np.int64] = np.where(is_rare, 1, np.floor(scaled)).astype(np.int64)
+    for _ in range(PROBABILITY_SUM - int(frequencies.sum())):
+        frequencies[np.argmax(shares * np.log2(1 + 1 / frequencies))] += 1
+    return frequencies
+
+
+def table_of_probabilities(values: ArrayLike, probabilities: ArrayLike, *, tolerance: float = 0.0) -> Table:
+    """The table, around 0 and of any size, with the shortest expected code for a known distribution.
+
+    Search takes one step for each doubling of the size, so that among the best tables of at most 16, 32, 64, 128 and 256
+    entries the smallest within `tolerance` (a fraction of the code length) of the shortest is taken.
+    """
+    v, p = np.asarray(values, np.int64), np.asarray(probabilities, np.float64)
+    best: list[tuple[float, Table]] = []
+    for limit in TABLE_SIZES:
+        reach = min(int(np.abs(v).max(initial=1)), limit // 2 - 1)
+        best.append(min((_table_of_reach(v, p, r) for r in _reaches(v, p, reach)), key=lambda found: found[0]))
+    shortest = min(cost for cost, _ in best)
+    return next(table for cost, table in best if cost <= shortest * (1 + tolerance) + 1e-12)
+
+
+def _reaches(values: NDArray[np.int64], probabilities: NDArray[np.float64], largest: int) -> range:
+    """Largest magnitudes worth an entry of their own: not far below one in 2**20."""
+    likely = np.abs(values[probabilities > 2.0**-14 * probabilities.sum()]).max(initial=0)
+    return range(max(min(int(likely), largest), 0), largest + 1)
+
+
+def _table_of_reach(values: NDArray[np.int64], probabilities: NDArray[np.float64], reach: int) -> tuple[float, Table]:
+    """The table of the values -reach to reach, and its expected code length."""
+    entries = np.where(np.abs(values) <= reach, values + reach, 2 * reach + 1)
+    weights = np.bincount(entries, probabilities, minlength=2 * reach + 2)
+    frequencies = cheapest_frequencies(weights)
+    cost = float(-(weights * np.log2(frequencies / PROBABILITY_SUM)).sum() + _ESCAPE_BITS * weights[-1])
+    return cost, Table(-reach, tuple(int(f) for f in frequencies))
 
 
 def _table_of_size(values: NDArray[np.int64], counts: NDArray[np.float64], size: int) -> tuple[Table, float]:
@@ -155,7 +213,7 @@ def table_set(tables: Sequence[Table]) -> TableSet:
     return TableSet(tuple(tables))
 
 
-def tables_of_cdfs(cdfs: Sequence[ArrayLike], sizes: ArrayLike, offsets: ArrayLike) -> TableSet:
+def tables_of_cdfs(cdfs: Sequence[ArrayLike] | NDArray[Any], sizes: ArrayLike, offsets: ArrayLike) -> TableSet:
     """The tables of 1 to 256 cumulative distributions of 16 bits, as learned codecs keep them.
 
     `cdfs[t]` ascends strictly from 0 to 65536 over its first `sizes[t]` numbers (2 or more); what follows is padding.

@@ -1,10 +1,11 @@
-"""The golden files of format version 1 against the codec and against the reference decoder."""
+"""The golden files and packets of format version 1 against the codec and against the reference decoder."""
 
 from __future__ import annotations
 
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.zoo import shipped_models
-from laconic.entropy import BitstreamError
+from laconic.entropy import BitstreamError, simd
 
 
 def _load(relative: str) -> ModuleType:
@@ -32,6 +33,9 @@ reference = _load("entropy/reference_decoder.py")
 RECORDS: dict[str, dict[str, Any]] = golden.read_index()
 MODEL_PATHS = {entry.fingerprint.hex(): entry.path for entry in shipped_models()}
 SMALL = [case for case in golden.CASES if case.name in ("rgb_1x7", "grey_1x1", "rgba_1x1_transparent")]
+
+PACKET_RECORDS: dict[str, dict[str, Any]] = golden.read_index(golden.PACKET_FOLDER)
+PACKET_TABLES, _ = reference.read_tables((golden.PACKET_FOLDER / golden.TABLES).read_bytes())
 
 each_case = pytest.mark.parametrize("case", golden.CASES, ids=lambda case: case.name)
 
@@ -90,3 +94,73 @@ def test_both_decoders_notice_every_changed_byte(case: Any) -> None:
             case.codec.unpack(changed)
         with pytest.raises(reference.DecodeError):
             reference.decode(data[:position], model)
+
+
+each_packet = pytest.mark.parametrize("case", golden.PACKET_CASES, ids=lambda case: case.name)
+
+
+@pytest.fixture
+def fastest_simd_afterwards() -> Iterator[None]:
+    level = simd.current()
+    yield
+    simd.use(level)
+
+
+def _packet_of(case: Any) -> bytes:
+    """The stored bytes; those of a packet that is not kept are made, and must have the stored hash."""
+    path = golden.PACKET_FOLDER / f"{case.name}.packet"
+    data: bytes = path.read_bytes() if case.is_kept else case.encode()
+    assert hashlib.sha256(data).hexdigest() == PACKET_RECORDS[case.name]["sha256"]
+    return data
+
+
+def _layout_of(case: Any) -> Any:
+    count, numbers = case.values().size, np.asarray(case.indices())
+    is_single = numbers.ndim > 0 and numbers.size == count
+    return reference.Layout(count, [PACKET_TABLES[number] for number in numbers.reshape(-1)], is_single)
+
+
+def test_every_packet_has_a_file_and_a_record() -> None:
+    assert {case.name for case in golden.PACKET_CASES} == set(PACKET_RECORDS), "run tests/golden/make_golden.py"
+    kept = {case.name for case in golden.PACKET_CASES if case.is_kept}
+    assert kept == {path.stem for path in golden.PACKET_FOLDER.glob("*.packet")}
+    assert sum(PACKET_RECORDS[name]["num_bytes"] for name in kept) < 50_000
+    assert (golden.PACKET_FOLDER / golden.TABLES).read_bytes() == golden.packet_tables().to_bytes()
+
+
+def test_packets_have_every_number_of_lanes_and_both_checks() -> None:
+    forms = set()
+    for case in golden.PACKET_CASES:
+        reader = reference.Reader(_packet_of(case))
+        if reader.varint() % 2 == 0:
+            form = reader.unsigned(1)
+            forms.add((4 << (form & 7), bool(form & 8)))
+    assert forms >= {(4, False), (8, False), (16, False), (16, True), (32, True), (64, True)}
+
+
+@each_packet
+@pytest.mark.parametrize("level", simd.available())
+def test_encoding_gives_the_same_packet(case: Any, level: str, fastest_simd_afterwards: None) -> None:
+    simd.use(level)
+    assert case.encode() == _packet_of(case)
+    assert dict(case.options) == PACKET_RECORDS[case.name]["options"]
+
+
+@each_packet
+@pytest.mark.parametrize("level", simd.available())
+def test_packets_decode_to_the_same_values(case: Any, level: str, fastest_simd_afterwards: None) -> None:
+    simd.use(level)
+    assert golden.record_packet(case, _packet_of(case)) == PACKET_RECORDS[case.name]
+
+
+@each_packet
+def test_integers_come_back(case: Any) -> None:
+    values = case.values()
+    if values.dtype.kind == "i":
+        assert np.array_equal(case.decode(_packet_of(case)), values.reshape(-1))
+
+
+@each_packet
+def test_reference_decoder_gives_the_same_values(case: Any) -> None:
+    values = np.array(reference.decode_packet(_packet_of(case), _layout_of(case)), np.int32)
+    assert golden.digest(values) == PACKET_RECORDS[case.name]["values_sha256"]

@@ -12,13 +12,23 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-def test_python_of_the_readme_runs(tmp_path: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    code = code.replace('"tests/data/', f'"{ROOT}/tests/data/')
-    code += "assert latent.dequantize().shape == (12, 40, 56)\n"
+# What must hold after each piece of Python, in order.
+CHECKS = (
+    "from pathlib import Path\nassert latent.dequantize().shape == (12, 40, 56) and Path('decoded.png').exists()\n",
+    "assert np.array_equal(decoded, np.round(latent / 0.5).reshape(-1) * 0.5) and 8 * len(packet) < 3.6 * latent.size\n",
+)
+PIECES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def test_every_piece_of_python_is_checked() -> None:
+    assert len(PIECES) == len(CHECKS)
+
+
+@pytest.mark.parametrize(("code", "check"), list(zip(PIECES, CHECKS, strict=False)), ids=["files", "coder"])
+def test_python_of_the_readme_runs(code: str, check: str, tmp_path: Path) -> None:
+    code = code.replace('"tests/data/', f'"{ROOT}/tests/data/') + check
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "decoded.png").exists()
 
 
 def commands() -> list[list[str]]:

@@ -404,7 +404,10 @@ void encode_indexed(EncodeStream* const* streams, std::size_t num_streams, unsig
     for (std::size_t s = 0; s < num_streams; ++s) encode_gathered<Tables::each>(*streams[s], lanes, rounds);
 }
 
-std::size_t fit(unsigned lanes, std::size_t available) { return lanes < 8 ? portable_kernels.fit(lanes, available) : 1; }
+unsigned cost(unsigned lanes, std::size_t num_streams, unsigned levels) {
+    if (lanes < 8) return portable_kernels.decoding_cost(lanes, num_streams, levels);
+    return num_streams == 1 ? lanes : 0;
+}
 
 void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* bytes) {
     const Vector order = _mm256_broadcastsi128_si256(_mm_set_epi8(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14));
@@ -416,6 +419,6 @@ void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* 
 }  // namespace
 
 extern const Kernels avx2_kernels{"avx2", decode_static, decode_indexed, encode_static,
-                                  encode_indexed, fit, sse42::crc32c, reverse_words, conversions};
+                                  encode_indexed, cost, cost, sse42::crc32c, reverse_words, conversions};
 
 }  // namespace laconic

@@ -94,6 +94,8 @@ struct EncodeStream {
 using DecodeKernel = std::size_t (*)(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds);
 using EncodeKernel = void (*)(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds);
 
+using Cost = unsigned (*)(unsigned lanes, std::size_t num_streams, unsigned levels);
+
 // Conversions of blocks of values; convert.inc has them and their contracts.
 struct Conversions {
     bool (*entries_of_bytes)(const std::int8_t*, std::size_t, std::int32_t, std::uint8_t, std::uint8_t*);
@@ -121,8 +123,9 @@ struct Kernels {
     DecodeKernel decode_indexed;
     EncodeKernel encode_static;
     EncodeKernel encode_indexed;
-    // How many of the available streams to run in one call: the numbers that a kernel is made for.
-    std::size_t (*fit)(unsigned lanes, std::size_t available);
+    // Time of a round of so many streams with tables of so many levels, in no unit; 0 where no kernel is made for them.
+    Cost decoding_cost;
+    Cost encoding_cost;
     std::uint32_t (*crc32c)(const std::uint8_t* bytes, std::size_t count, std::uint32_t seed);
     void (*reverse_words)(const std::uint16_t* words, std::size_t count, std::uint8_t* bytes);  // to little-endian bytes
     Conversions convert;

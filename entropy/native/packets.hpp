@@ -173,7 +173,8 @@ inline Form form_of(std::size_t count, std::uint64_t bits) noexcept {
     for (const std::size_t bytes : bytes_for_lanes)
         if (bits / 8 >= bytes) form.lanes *= 2;
     form.has_crc = bits / 8 >= crc_bytes;
-    const std::uint64_t room = 16 * (std::uint64_t{form.lanes} - 1);
+    // A sixteenth more than is expected to fit: words that find no lane cost nothing, lanes that find no word do.
+    const std::uint64_t room = 17 * (std::uint64_t{form.lanes} - 1);
     const std::uint64_t fitting = bits == 0 ? count : room * count / bits;
     form.folded = std::min<std::uint64_t>({count, fitting, max_folded_per_lane * form.lanes});
     return form;
@@ -338,26 +339,34 @@ void in_parallel(std::size_t count, unsigned num_threads, Work work) {
 
 // Runs `work(span of jobs)` over groups of jobs that go in lock-step, on several threads.
 template <class Job, class Work>
-void for_groups(std::vector<Job>& all, const TableSet& tables, unsigned num_threads, Work work) {
-    std::vector<Job*> jobs;
-    for (Job& job : all) jobs.push_back(&job);
-    // Streams of about one length and with tables of one depth run best together; a deep table slows down the others.
+void for_groups(std::vector<Job>& all, const TableSet& tables, unsigned num_threads, Cost cost, Work work) {
+    const auto levels = [&](const Job* job) {
+        const std::vector<Run>& runs = job->parts.main;
+        return runs.empty() || runs[0].tables.each != nullptr ? 0U : tables.permute(runs[0].tables.shared).levels;
+    };
     const auto order = [&](const Job* job) {
         const std::vector<Run>& runs = job->parts.main;
-        const std::size_t length = runs.empty() ? 0 : runs[0].count / (4 * block_size);
-        const unsigned depth = runs.empty() ? 0 : tables.permute(runs[0].tables.shared).levels;
-        return std::tuple(job->form.lanes, length, depth);
+        return std::tuple(job->form.lanes, runs.empty() ? 0 : runs[0].count / (4 * block_size), levels(job));
     };
+    std::vector<Job*> jobs;
+    for (Job& job : all) jobs.push_back(&job);
     std::stable_sort(jobs.begin(), jobs.end(), [&](const Job* a, const Job* b) { return order(a) < order(b); });
-    std::vector<std::span<Job* const>> groups;
-    for (std::size_t first = 0; first < jobs.size();) {
-        const unsigned lanes = jobs[first]->form.lanes;
-        std::size_t end = first + 1;
-        while (end < jobs.size() && end - first < max_streams && alike(*jobs[first], *jobs[end], lanes <= 16)) ++end;
-        const std::size_t count = std::min(kernels().fit(lanes, end - first), max_streams);
-        groups.emplace_back(&jobs[first], count);
-        first += count;
+    // The cheapest way to cut the jobs into groups of neighbours; a deep table slows down all streams of its group.
+    std::vector<std::uint64_t> total(jobs.size() + 1, 0);
+    std::vector<std::size_t> length(jobs.size() + 1, 1);
+    for (std::size_t end = 1; end <= jobs.size(); ++end) {
+        const Job* last = jobs[end - 1];
+        const unsigned lanes = last->form.lanes;
+        total[end] = ~std::uint64_t{0};
+        for (std::size_t count = 1; count <= std::min(end, max_streams) && alike(*jobs[end - count], *last, lanes <= 16); ++count) {
+            const std::uint64_t price = cost(lanes, count, levels(last));
+            if (price == 0 || total[end - count] + price >= total[end]) continue;
+            total[end] = total[end - count] + price;
+            length[end] = count;
+        }
     }
+    std::vector<std::span<Job* const>> groups;
+    for (std::size_t end = jobs.size(); end > 0; end -= length[end]) groups.emplace_back(&jobs[end - length[end]], length[end]);
     in_parallel(groups.size(), num_threads, [&](std::size_t g) { work(groups[g]); });
 }
 
@@ -377,7 +386,7 @@ void collect(std::span<Job* const> jobs, std::vector<Run> SplitRuns::*part, std:
 }
 
 inline void encode_jobs(std::vector<EncodeJob>& all, const Input& input, const TableSet& tables, unsigned num_threads) {
-    for_groups(all, tables, num_threads, [&](std::span<EncodeJob* const> jobs) {
+    for_groups(all, tables, num_threads, kernels().encoding_cost, [&](std::span<EncodeJob* const> jobs) {
         const auto writers = streams_of_thread<Writer>(jobs.size());
         for (std::size_t j = 0; j < jobs.size(); ++j)
             writers[j]->start(1, jobs[j]->form.has_crc ? std::uint16_t{0} : symbol_check(input, tables, *jobs[j]),
@@ -553,7 +562,7 @@ inline void close_stream(Reader& reader, const DecodeJob& job, std::size_t num_f
 }
 
 inline void decode_jobs(std::vector<DecodeJob>& all, const Output& output, const TableSet& tables, unsigned num_threads) {
-    for_groups(all, tables, num_threads, [&](std::span<DecodeJob* const> jobs) {
+    for_groups(all, tables, num_threads, kernels().decoding_cost, [&](std::span<DecodeJob* const> jobs) {
         const auto readers = streams_of_thread<Reader>(jobs.size());
         std::vector<SymbolHash> hashes;
         hashes.reserve(jobs.size());

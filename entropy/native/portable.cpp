@@ -111,14 +111,17 @@ void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* 
 }
 
 // Short rounds of one stream leave the machine waiting for results; those of a few streams overlap.
-std::size_t fit(unsigned lanes, std::size_t available) { return lanes <= 16 ? std::min<std::size_t>(available, 4) : 1; }
+unsigned cost(unsigned lanes, std::size_t num_streams, unsigned) {
+    if (num_streams == 1) return lanes;
+    return num_streams == 4 && lanes <= 16 ? 3 * lanes : 0;
+}
 
 std::uint32_t crc(const std::uint8_t* bytes, std::size_t count, std::uint32_t seed) { return crc32c({bytes, count}, seed); }
 
 }  // namespace
 
 const Kernels portable_kernels{"portable", decode<Tables::one>, decode<Tables::each>, encode<Tables::one>,
-                               encode<Tables::each>, fit, crc, reverse_words,
+                               encode<Tables::each>, cost, cost, crc, reverse_words,
                                conversions};
 
 }  // namespace laconic

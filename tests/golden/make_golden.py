@@ -1,10 +1,10 @@
-"""Write the golden files: `python tests/golden/make_golden.py [--force]`.
+"""Write the golden files and packets: `python tests/golden/make_golden.py [--force]`.
 
-Golden files say what version 1 of the format and the shipped models are: their bytes never change. So this script is
-run on purpose, never by a test; it adds the files that are missing and refuses to replace one without `--force`, which
-is right only when the format's version or a shipped model changes. `tests/test_golden.py` reads what it wrote.
+Golden files say what version 1 of the format and the shipped models are, and what packets are: their bytes never change.
+So this script is run on purpose, never by a test; it adds the files that are missing and refuses to replace one without
+`--force`, which is right only when the format or a shipped model changes. `tests/test_golden.py` reads what it wrote.
 
-The pictures are computed in integers (no library's random numbers, no libm), or cut from `tests/data`.
+Pictures and arrays are computed in integers (no library's random numbers, no libm), or cut from `tests/data`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,12 @@ from PIL import Image as PillowImage
 from laconic.codecs.latent import Latent
 from laconic.codecs.media import Image
 from laconic.codecs.sandwich import Sandwich
+from laconic.entropy.packets import decode_array, encode_array
+from laconic.entropy.tables import Table, TableSet, frequencies_of_counts
 
 FOLDER = Path(__file__).parent / "v1"
+PACKET_FOLDER = Path(__file__).parent / "packets"
+TABLES = "tables.bin"
 INDEX = "golden.json"
 _DATA = Path(__file__).parents[1] / "data"
 _PEAK = {8: 255, 16: 65535}
@@ -40,6 +44,8 @@ class Case:
     picture: Callable[[], Image]
     options: Mapping[str, Any] = field(default_factory=dict)
     channels: int | None = None
+    is_kept = True
+    file_suffix = ".lcn"
 
     @property
     def codec(self) -> Sandwich:
@@ -170,6 +176,105 @@ CASES = (
 )
 
 
+# Packets
+
+
+@dataclass(frozen=True)
+class PacketCase:
+    """One golden packet: an array, the tables of its values, and options of `encode_array`.
+
+    Of packets that are not kept, being large, only the hash is.
+    """
+
+    name: str
+    values: Callable[[], NDArray[Any]]
+    indices: Callable[[], int | NDArray[np.uint8]]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    is_kept: bool = True
+    file_suffix = ".packet"
+
+    def encode(self) -> bytes:
+        """The packet's bytes."""
+        return encode_array(self.values(), packet_tables(), self.indices(), **self.options)
+
+    def decode(self, data: bytes, **options: Any) -> NDArray[Any]:
+        """The integers of a packet, or with `dtype` and `step` its floats."""
+        decoded: NDArray[Any] = decode_array(data, packet_tables(), self.indices(), **options)
+        return decoded
+
+
+NEARLY_CERTAIN, STEEP, STAIRS_1, STAIRS_2, STAIRS_4, FLAT, FAR, ONE_BIT = range(8)
+
+
+def packet_tables() -> TableSet:
+    """The tables of all packets; those with stairs halve every 1, 2 or 4 values from 0."""
+    tables = [Table(0, (65535, 1)), Table(-1, (400, 64000, 400, 736))]
+    for width, largest in ((1, 10), (2, 24), (4, 127)):
+        counts = [1 << max(16 - abs(value) // width, 0) for value in range(-largest, largest + 1)]
+        tables.append(Table(-largest, tuple(frequencies_of_counts([*counts, 1]).tolist())))
+    tables += [Table(-128, (256,) * 256), Table(1 << 30, (4096,) * 16), Table(0, (32768, 32768))]
+    return TableSet(tuple(tables))
+
+
+def stairs(*shape: int, width: int = 1, seed: int = 0) -> NDArray[np.int32]:
+    """Integers that halve in frequency every `width` from 0, either sign."""
+    bits = _hashed((*shape, 24), seed=100 + seed)
+    steps = np.cumprod(bits[..., :20] % np.uint64(2), axis=-1).sum(axis=-1).astype(np.int64)
+    magnitudes = steps * width + (bits[..., 20] % np.uint64(width)).astype(np.int64)
+    return np.where(bits[..., 21] % np.uint64(2) == 1, -magnitudes, magnitudes).astype(np.int32)
+
+
+def _numbers(*shape: int, end: int = 8) -> NDArray[np.uint8]:
+    """Table numbers below `end`."""
+    return (_hashed(shape, seed=77) % np.uint64(end)).astype(np.uint8)
+
+
+def _edges() -> NDArray[np.int32]:
+    """Around the wide escape and the ends of i32."""
+    near = [32766, 32767, 32768, -32766, -32767, -32768, -32769, 65534, 65535, 65536, -65536]
+    return np.array([*near, 2**31 - 1, -(2**31), 2**31 - 2, 1 - 2**31, 0, 1, -1], np.int32)
+
+
+def _halves(dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    """Multiples of 1/8, so that with a step of 1/4 half of them lie between two integers."""
+    return (stairs(30, 40, width=4, seed=5) / 8).astype(dtype)
+
+
+_ROWS = {"chunk_symbols": 200}
+
+PACKET_CASES = (
+    PacketCase("nothing", lambda: np.empty(0, np.int32), lambda: 0),
+    PacketCase("one_value", lambda: np.array([5], np.int32), lambda: STAIRS_1),
+    PacketCase("one_escape", lambda: np.array([-300], np.int32), lambda: STEEP),
+    PacketCase("one_symbol_alphabet", lambda: np.zeros(300, np.int8), lambda: NEARLY_CERTAIN),
+    PacketCase("one_symbol_alphabet_long", lambda: np.zeros(100_000, np.int8), lambda: NEARLY_CERTAIN),
+    PacketCase("one_symbol_alphabet_escapes", lambda: stairs(300), lambda: NEARLY_CERTAIN),
+    PacketCase("escapes_narrow", lambda: stairs(200, width=300), lambda: STAIRS_2),
+    PacketCase("escapes_wide", _edges, lambda: STAIRS_2),
+    PacketCase("escapes_one_bit", lambda: stairs(40), lambda: ONE_BIT),
+    PacketCase("table_far_from_0", lambda: stairs(100) + np.int32((1 << 30) + 7), lambda: FAR),
+    PacketCase("table_of_256_entries", lambda: stairs(500, width=16).astype(np.int16), lambda: FLAT),
+    PacketCase("rows_12x25", lambda: stairs(12, 25), lambda: _numbers(12)),
+    PacketCase("rows_3x4x25", lambda: stairs(3, 4, 25, seed=1), lambda: _numbers(3, 4, end=6)),
+    PacketCase("each_300", lambda: stairs(300, seed=2), lambda: _numbers(300)),
+    PacketCase("each_one_value", lambda: stairs(1, seed=2), lambda: _numbers(1)),
+    PacketCase("chunks_of_one_table", lambda: stairs(950), lambda: STAIRS_1, _ROWS),
+    PacketCase("chunks_of_long_rows", lambda: stairs(3, 450), lambda: _numbers(3, end=6), _ROWS),
+    PacketCase("chunks_of_rows_as_long", lambda: stairs(3, 200), lambda: _numbers(3, end=6), _ROWS),
+    PacketCase("chunks_of_short_rows", lambda: stairs(10, 45), lambda: _numbers(10), _ROWS),
+    PacketCase("chunks_of_each", lambda: stairs(500, seed=3), lambda: _numbers(500), _ROWS),
+    PacketCase("lanes_8", lambda: stairs(1600, width=4).astype(np.int8), lambda: STAIRS_4),
+    PacketCase("lanes_16", lambda: stairs(2500, width=4), lambda: STAIRS_4),
+    PacketCase("lanes_16_crc", lambda: stairs(35, 100, width=4), lambda: _numbers(35, end=6)),
+    PacketCase("lanes_32_crc", lambda: stairs(15_000, width=4), lambda: STAIRS_4),
+    PacketCase("lanes_64_crc", lambda: stairs(400, 600, width=4), lambda: STAIRS_4, is_kept=False),
+    PacketCase("lanes_64_crc_each", lambda: stairs(200_000, width=4), lambda: _numbers(200_000, end=6), is_kept=False),
+    PacketCase("float32_step_quarter", lambda: _halves(np.float32), lambda: STAIRS_4, {"step": 0.25}),
+    PacketCase("float32_step_tenth", lambda: _halves(np.float32), lambda: STAIRS_4, {"step": 0.1}),
+    PacketCase("float16_step_quarter", lambda: _halves(np.float16), lambda: STAIRS_4, {"step": 0.25}),
+)
+
+
 # Hashes
 
 
@@ -196,37 +301,66 @@ def record(case: Case, data: bytes) -> dict[str, Any]:
     }
 
 
+def record_packet(case: PacketCase, data: bytes) -> dict[str, Any]:
+    """What `golden.json` says of a packet. Floats are those of `decode_array` with the case's step."""
+    step = case.options.get("step", 1.0)
+    return {
+        "options": dict(case.options),
+        "input_type": str(case.values().dtype),
+        "num_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "num_values": case.values().size,
+        "values_sha256": digest(case.decode(data)),
+        "float32_sha256": digest(case.decode(data, dtype=np.float32, step=step)),
+        "float16_sha256": digest(case.decode(data, dtype=np.float16, step=step)),
+    }
+
+
 def read_index(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
     """The records by name; none where the folder is still empty."""
     path = folder / INDEX
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def write(folder: Path, *, force: bool) -> list[str]:
+def write(
+    folder: Path, cases: Sequence[Any], record_of: Callable[[Any, bytes], dict[str, Any]], *, force: bool
+) -> list[str]:
     """Write the files that are missing, or with `force` all; returns the names of those that it did not replace."""
     folder.mkdir(parents=True, exist_ok=True)
     records, refused = read_index(folder), []
-    for case in CASES:
+    for case in cases:
         data = case.encode()
-        path, new = folder / f"{case.name}.lcn", record(case, data)
-        is_new = not path.exists() and records.get(case.name, new) == new
-        if force or is_new:
-            path.write_bytes(data)
+        path, new = folder / f"{case.name}{case.file_suffix}", record_of(case, data)
+        is_there = path.exists() if case.is_kept else case.name in records
+        if force or (not is_there and records.get(case.name, new) == new):
+            if case.is_kept:
+                path.write_bytes(data)
             records[case.name] = new
-        elif records.get(case.name) != new or not path.exists() or path.read_bytes() != data:
+        elif records.get(case.name) != new or not is_there or (case.is_kept and path.read_bytes() != data):
             refused.append(case.name)
     text = json.dumps(records, indent=1) + "\n"
     (folder / INDEX).write_text(text, encoding="utf-8", newline="\n")
     return refused
 
 
+def write_tables(*, force: bool) -> list[str]:
+    """Write the packets' tables where they are missing, or with `force`."""
+    path, data = PACKET_FOLDER / TABLES, packet_tables().to_bytes()
+    if force or not path.exists():
+        path.write_bytes(data)
+    return [] if path.read_bytes() == data else [TABLES]
+
+
 def main() -> None:
     """Write the files of all cases, print what there is."""
     if sys.argv[1:] not in ([], ["--force"]):
         sys.exit(f"unknown arguments {sys.argv[1:]}; allowed is --force")
-    refused = write(FOLDER, force=sys.argv[1:] == ["--force"])
-    sizes = [path.stat().st_size for path in FOLDER.glob("*.lcn")]
-    print(f"{len(sizes)} files, {sum(sizes)} bytes in {FOLDER}")
+    force = sys.argv[1:] == ["--force"]
+    refused = write(FOLDER, CASES, record, force=force)
+    refused += write(PACKET_FOLDER, PACKET_CASES, record_packet, force=force) + write_tables(force=force)
+    for folder, suffix in ((FOLDER, Case.file_suffix), (PACKET_FOLDER, PacketCase.file_suffix)):
+        sizes = [path.stat().st_size for path in folder.glob(f"*{suffix}")]
+        print(f"{len(sizes)} files, {sum(sizes)} bytes in {folder}")
     if refused:
         sys.exit(f"not replaced, though they would change now: {', '.join(refused)}; see the docstring for --force")
 

@@ -1,0 +1,12 @@
+// The parts of the test program.
+#pragma once
+
+namespace laconic::test {
+
+void test_streams();
+void test_damage();
+void test_conversions();
+void test_packets();
+void test_contexts();
+
+}  // namespace laconic::test
