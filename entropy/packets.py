@@ -17,8 +17,9 @@ are quantised and dequantised on the way, inside the native call.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
-from math import prod
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -26,14 +27,15 @@ from numpy.typing import DTypeLike, NDArray
 
 from laconic.entropy import _native
 from laconic.entropy.errors import BitstreamError, CorruptStreamError, LimitError
-from laconic.entropy.rans import stream_errors
+from laconic.entropy.rans import translated
 from laconic.entropy.tables import TableSet
 
 CHUNK_SYMBOLS = 1 << 18
 MAX_SYMBOLS = 1 << 29  # unless the caller gives the shape
 
-_DTYPES = (np.int8, np.int16, np.int32, np.float32, np.float16)
+_DTYPES = ("int8", "int16", "int32", "float32", "float16", "bfloat16")
 _MAX_CHUNK = 1 << 30
+_UINT16 = "H"  # numpy's code; for the native core such an array is bfloat16, so none may come from outside
 
 Tables = int | NDArray[np.uint8]
 
@@ -56,12 +58,7 @@ def encode_array(
 
     Raises ValueError or TypeError for another dtype, a float that is no int32 when divided, or an index outside the set.
     """
-    array, _ = _native_array(values)
-    rows, by_symbol = _rows(indices, array.shape)
-    (packet,) = _native.encode_packets(
-        tables.native, array.reshape(-1), 1, rows, by_symbol, _step(step), _chunk(chunk_symbols), _threads(threads)
-    )
-    return packet
+    return _encode(values, tables, indices, False, step, chunk_symbols, threads)[0]
 
 
 def decode_array(
@@ -81,13 +78,12 @@ def decode_array(
     `LimitError` for a packet of more than 2^29 symbols where neither `out` nor `indices` says that many.
     """
     if out is None:
-        with stream_errors():
-            count = _native.packet_count(data)
+        count = _count(data)
         if count > max(MAX_SYMBOLS, indices.size if isinstance(indices, np.ndarray) else 0):
             raise LimitError(f"a packet claims {count} symbols; at most {MAX_SYMBOLS} are decoded unless out is given")
         out = np.empty(_shape_of_count(count, indices), dtype)
-        return _decode([data], out, out.shape, tables, indices, step, threads).reshape(-1)
-    return _decode([data], out, tuple(out.shape), tables, indices, step, threads)
+        return _decode([data], out, tables, indices, False, step, threads).reshape(-1)
+    return _decode([data], out, tables, indices, False, step, threads)
 
 
 def encode_batch(
@@ -97,16 +93,9 @@ def encode_batch(
 
     `indices` is what `encode_array` takes for one of them; a packet decodes alone as well.
     """
-    array, _ = _native_array(values)
-    if array.ndim < 1:
-        raise ValueError("a batch needs an axis for its items; the array given has none")
-    rows, by_symbol = _rows(indices, array.shape[1:])
-    if array.shape[0] == 0:
+    if len(values) == 0:
         return []
-    packets: list[bytes] = _native.encode_packets(
-        tables.native, array.reshape(-1), len(array), rows, by_symbol, _step(step), _MAX_CHUNK, _threads(threads)
-    )
-    return packets
+    return _encode(values, tables, indices, True, step, _MAX_CHUNK, threads)
 
 
 def decode_batch(
@@ -127,39 +116,65 @@ def decode_batch(
     if not packets:
         return np.empty((0, 0), dtype) if out is None else out
     if out is None:
-        with stream_errors():
-            count = _native.packet_count(packets[0])
+        count = _count(packets[0])
         if count * len(packets) > MAX_SYMBOLS:
             raise LimitError(f"{len(packets)} packets claim {count} symbols each; at most {MAX_SYMBOLS} in all: give out")
         out = np.empty((len(packets), *_shape_of_count(count, indices)), dtype)
-        return _decode(packets, out, out.shape[1:], tables, indices, step, threads).reshape(len(packets), -1)
+        return _decode(packets, out, tables, indices, True, step, threads).reshape(len(packets), -1)
     if len(out) != len(packets):
         raise ValueError(f"out has {len(out)} items for {len(packets)} packets; give one for each")
-    return _decode(packets, out, tuple(out.shape[1:]), tables, indices, step, threads)
+    return _decode(packets, out, tables, indices, True, step, threads)
+
+
+def _encode(
+    values: Any, tables: TableSet, indices: Tables, is_batch: bool, step: float, chunk: int, threads: int
+) -> list[bytes]:
+    array = values if isinstance(values, np.ndarray) and values.dtype.char != _UINT16 else _array_of_tensor(values)
+    try:
+        packets: list[bytes] = _native.encode_packets(tables.native, array, indices, is_batch, step, chunk, threads)
+    except (TypeError, ValueError):
+        _explain(array, indices, is_batch, step, threads)
+        raise
+    return packets
 
 
 def _decode(
-    packets: list[bytes], out: Any, shape: tuple[int, ...], tables: TableSet, indices: Tables, step: float, threads: int
+    packets: list[bytes], out: Any, tables: TableSet, indices: Tables, is_batch: bool, step: float, threads: int
 ) -> Any:
-    array, _ = _native_array(out)
-    rows, by_symbol = _rows(indices, shape)
-    arguments = (rows, by_symbol, _step(step), _threads(threads))
-    flat = array.reshape(-1)
+    array = out if isinstance(out, np.ndarray) and out.dtype.char != _UINT16 else _array_of_tensor(out)
     try:
-        with stream_errors():
-            _native.decode_packets(tables.native, packets, flat, *arguments)
-    except BitstreamError as err:
-        if len(packets) == 1:
-            raise
-        scratch = np.empty(flat.size // len(packets), flat.dtype)
-        for number, packet in enumerate(packets):
-            try:
-                with stream_errors():
-                    _native.decode_packets(tables.native, [packet], scratch, *arguments)
-            except BitstreamError as cause:
-                raise type(cause)(f"packet {number} of {len(packets)}: {cause}") from err
+        _native.decode_packets(tables.native, packets, array, indices, is_batch, step, threads)
+    except _native.StreamError as err:
+        raise _named(packets, array, tables, indices, step) or translated(err) from err
+    except (TypeError, ValueError):
+        if not array.flags.writeable:
+            raise ValueError(f"out of shape {array.shape} is read-only; pass an array that can be written") from None
+        _explain(array, indices, is_batch, step, threads)
         raise
     return out
+
+
+def _named(
+    packets: list[bytes], array: NDArray[Any], tables: TableSet, indices: Tables, step: float
+) -> BitstreamError | None:
+    """The error of the first broken packet of a batch, with its number; None for a lone packet."""
+    if len(packets) < 2:
+        return None
+    scratch = np.empty(array.shape[1:], array.dtype)
+    for number, packet in enumerate(packets):
+        try:
+            _native.decode_packets(tables.native, [packet], scratch, indices, False, step, 1)
+        except _native.StreamError as err:
+            cause = translated(err)
+            return type(cause)(f"packet {number} of {len(packets)}: {cause}")
+    return None
+
+
+def _count(packet: bytes) -> int:
+    try:
+        return _native.packet_count(packet)
+    except _native.StreamError as err:
+        raise translated(err) from err
 
 
 def _shape_of_count(count: int, indices: Tables) -> tuple[int, ...]:
@@ -171,60 +186,35 @@ def _shape_of_count(count: int, indices: Tables) -> tuple[int, ...]:
     return (*indices.shape, count // indices.size)
 
 
-def _native_array(values: Any) -> tuple[NDArray[Any], bool]:
-    """The same memory as a numpy array that the native core takes; bfloat16 as uint16."""
-    is_bfloat16 = False
-    if not isinstance(values, np.ndarray):
-        if type(values).__module__ != "torch":
-            raise TypeError(f"values are a {type(values).__name__}; allowed are numpy arrays and torch tensors")
-        values = values.detach()
-        is_bfloat16 = str(values.dtype) == "torch.bfloat16"
-        values = (values.view(_torch_int16()) if is_bfloat16 else values).numpy()
-        values = values.view(np.uint16) if is_bfloat16 else values
-    if not is_bfloat16 and values.dtype not in _DTYPES:
-        raise TypeError(
-            f"values are {values.dtype}; allowed are int8, int16, int32, float32, float16 and, as a tensor, bfloat16"
-        )
+def _array_of_tensor(values: Any) -> NDArray[Any]:
+    """The same memory as a numpy array; bfloat16, which numpy lacks, as uint16."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(values, torch.Tensor):
+        what = values.dtype if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
+        raise TypeError(f"values are {what}; allowed are numpy arrays and torch tensors of {', '.join(_DTYPES)}")
+    values = values.detach()
+    if values.dtype != torch.bfloat16:
+        array: NDArray[Any] = values.numpy()
+        return array
+    return values.view(torch.int16).numpy().view(np.uint16)  # type: ignore[no-any-return]
+
+
+def _explain(values: NDArray[Any], indices: Tables, is_batch: bool, step: float, threads: int) -> None:
+    """Raises a clear error for what the native call refused, where that is one of the usual mistakes."""
+    shape = values.shape[1:] if is_batch else values.shape
+    if values.dtype.name not in (*_DTYPES, "uint16"):
+        raise TypeError(f"values are {values.dtype}; allowed are {', '.join(_DTYPES)}: convert them first")
     if not values.flags.c_contiguous:
         raise ValueError(f"an array of shape {values.shape} is not C-contiguous; pass numpy.ascontiguousarray(array)")
-    return values, is_bfloat16
-
-
-def _torch_int16() -> Any:
-    import torch  # a tensor was given, so it is loaded
-
-    return torch.int16
-
-
-def _rows(indices: Tables, shape: tuple[int, ...]) -> tuple[NDArray[np.uint8], bool]:
-    """Table numbers as a flat array, and whether they are those of single symbols rather than rows."""
-    if not isinstance(indices, np.ndarray):
-        if not 0 <= indices <= 255:
-            raise ValueError(f"a table index is {indices}; allowed is 0 to 255")
-        return np.array([indices], np.uint8), False
-    if indices.dtype != np.uint8:
-        raise TypeError(f"table indices are {indices.dtype}; allowed are one number or uint8: convert them first")
-    if indices.shape != shape[: indices.ndim]:
-        raise ValueError(f"table indices of shape {indices.shape} do not lead values of shape {shape}")
-    if not indices.flags.c_contiguous:
-        raise ValueError("table indices are not C-contiguous; pass numpy.ascontiguousarray(indices)")
-    by_symbol = indices.size == prod(shape)
-    return indices.reshape(-1), by_symbol
-
-
-def _step(step: float) -> float:
-    if not (np.isfinite(step) and step > 0):
+    if not (isfinite(step) and step > 0):
         raise ValueError(f"a step is {step}; allowed are finite numbers above 0")
-    return float(step)
-
-
-def _chunk(chunk_symbols: int) -> int:
-    if not 1 <= chunk_symbols <= _MAX_CHUNK:
-        raise ValueError(f"a chunk has {chunk_symbols} symbols; allowed are 1 to 2^30")
-    return chunk_symbols
-
-
-def _threads(threads: int) -> int:
     if not 1 <= threads <= 1024:
         raise ValueError(f"the number of threads is {threads}; allowed are 1 to 1024")
-    return threads
+    if not isinstance(indices, np.ndarray):
+        raise ValueError(f"a table index is {indices}; it must be an int, or a uint8 array, inside the table set")
+    if indices.dtype != np.uint8:
+        raise TypeError(f"table indices are {indices.dtype}; allowed are one number or uint8: convert them first")
+    if not indices.flags.c_contiguous:
+        raise ValueError("table indices are not C-contiguous; pass numpy.ascontiguousarray(indices)")
+    if indices.shape != shape[: indices.ndim]:
+        raise ValueError(f"table indices of shape {indices.shape} do not lead values of shape {shape}")

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from laconic.entropy import _native
-from laconic.entropy.errors import ChecksumError, CorruptStreamError, TruncatedError
+from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError, TruncatedError
 from laconic.entropy.tables import TableSet
 
 LANES = (4, 8, 16, 32, 64)
@@ -160,9 +160,14 @@ class stream_errors:  # noqa: N801 - a context manager that reads as a phrase
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, _native.StreamTruncated):
-            raise TruncatedError(str(error)) from error
-        if isinstance(error, _native.StreamChecksum):
-            raise ChecksumError(str(error)) from error
         if isinstance(error, _native.StreamError):
-            raise CorruptStreamError(str(error)) from error
+            raise translated(error) from error
+
+
+def translated(error: _native.StreamError) -> BitstreamError:
+    """Our error for one of the native core, with its message."""
+    if isinstance(error, _native.StreamTruncated):
+        return TruncatedError(str(error))
+    if isinstance(error, _native.StreamChecksum):
+        return ChecksumError(str(error))
+    return CorruptStreamError(str(error))

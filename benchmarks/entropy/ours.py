@@ -14,7 +14,7 @@ from data import DataSet
 from numpy.typing import NDArray
 
 from laconic.entropy import packets, rans, simd
-from laconic.entropy.tables import TableSet, table_of_counts
+from laconic.entropy.tables import TableSet, table_of_probabilities
 
 PLANE, CHUNK = 1 << 21, 1 << 18  # symbols: more than a plane of (a), and the default
 _LEVELS = ("portable", "avx2", "avx512")
@@ -38,7 +38,7 @@ def best_level() -> str:
 
 def tables_of(data: DataSet) -> TableSet:
     """Tables made of the unrounded models."""
-    return TableSet(tuple(table_of_counts(data.support, model) for model in data.models))
+    return TableSet(tuple(table_of_probabilities(data.support, model, tolerance=0.0002) for model in data.models))
 
 
 def plane_coders(data: DataSet) -> list[Coder]:

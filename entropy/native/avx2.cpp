@@ -1,7 +1,7 @@
 // AVX2 kernels. See kernels.hpp for the contract.
 //
-// Static decoding searches tables of at most 64 entries with byte shuffles, 16 lanes to a register, the low and high halves
-// of the states apart. Everything else gathers, 8 lanes to a register. States stay in memory between rounds: 16 registers
+// Static decoding searches tables of at most 128 entries with byte shuffles, 16 lanes to a register, the low and high
+// halves of the states apart. Everything else gathers, 8 lanes to a register. States stay in memory between rounds: 16 registers
 // are too few for them.
 //
 // Everything here but the table of kernels has internal linkage, so that no inline function compiled for this instruction
@@ -88,23 +88,28 @@ struct Words {
     }
 };
 
+// Up to so many levels frequencies and starts are looked up by shuffles as well; of larger tables they are gathered.
+inline constexpr unsigned max_shuffled_levels = 5;
+
 // Tables of one stream, ready for the search. Pivots are biased, so that signed comparison orders them.
 template <unsigned levels>
 struct Search {
     static constexpr std::int16_t bias = -32768;
+    static constexpr unsigned shuffled = levels <= max_shuffled_levels ? levels : 0;
     Words<0> pivots0;
     Words<1> pivots1;
     Words<2> pivots2;
     Words<3> pivots3;
     Words<4> pivots4;
     Words<5> pivots5;
-    Words<levels> frequency;
-    Words<levels> start;
+    Words<6> pivots6;
+    Words<shuffled> frequency;
+    Words<shuffled> start;
 
     explicit Search(const PermuteTable& table)
         : pivots0(table.pivots[0], bias), pivots1(table.pivots[1], bias), pivots2(table.pivots[2], bias),
           pivots3(table.pivots[3], bias), pivots4(table.pivots[4], bias), pivots5(table.pivots[5], bias),
-          frequency(table.frequency, 0), start(table.start, 0) {}
+          pivots6(table.pivots[6], bias), frequency(table.frequency, 0), start(table.start, 0) {}
 };
 
 // One step of the search: which pivots lie below the slots, and the index with that bit.
@@ -112,47 +117,6 @@ template <unsigned level>
 [[gnu::always_inline]] inline void ask(Vector slot, Vector pivot, Vector& control, Vector* tests) {
     tests[level] = _mm256_cmpgt_epi16(slot, pivot);
     control = _mm256_add_epi16(control, _mm256_and_si256(tests[level], _mm256_set1_epi16(static_cast<short>(0x0202 << level))));
-}
-
-template <unsigned levels>
-struct Found {
-    Vector frequency, start, index;
-};
-
-template <unsigned levels>
-[[gnu::always_inline]] inline Found<levels> find(Vector low, const Search<levels>& search) {
-    const Vector slot = _mm256_xor_si256(low, _mm256_set1_epi16(Search<levels>::bias));
-    Vector control = _mm256_set1_epi16(0x0100);
-    Vector tests[8];
-    ask<0>(slot, search.pivots0.at(control, tests), control, tests);
-    ask<1>(slot, search.pivots1.at(control, tests), control, tests);
-    ask<2>(slot, search.pivots2.at(control, tests), control, tests);
-    ask<3>(slot, search.pivots3.at(control, tests), control, tests);
-    if constexpr (levels > 4) ask<4>(slot, search.pivots4.at(control, tests), control, tests);
-    if constexpr (levels > 5) ask<5>(slot, search.pivots5.at(control, tests), control, tests);
-    return {search.frequency.at(control, tests), search.start.at(control, tests),
-            _mm256_srli_epi16(_mm256_and_si256(control, _mm256_set1_epi16(0xFF)), 1)};
-}
-
-// Step 2 and 3 of decoding for 16 lanes.
-[[gnu::always_inline]] inline void advance(Vector& low, Vector& high, Vector frequency, Vector start, const std::uint8_t*& at) {
-    const Vector zero = _mm256_setzero_si256();
-    const Vector offset = _mm256_sub_epi16(low, start);
-    const Vector sum = _mm256_add_epi16(_mm256_mullo_epi16(frequency, high), offset);
-    // A carry came out where the sum is below what was added; the saturated difference is 0 where none did.
-    const Vector no_carry = _mm256_cmpeq_epi16(_mm256_subs_epu16(offset, sum), zero);
-    high = _mm256_add_epi16(_mm256_mulhi_epu16(frequency, high), _mm256_add_epi16(no_carry, _mm256_set1_epi16(1)));
-    const Vector refill = _mm256_cmpeq_epi16(high, zero);
-    const auto mask = static_cast<unsigned>(_mm256_movemask_epi8(_mm256_packs_epi16(refill, zero)));
-    const unsigned first = mask & 0xFFU, second = mask >> 16;
-    const std::uint8_t* middle = at + 2 * count(first);
-    const Vector words = _mm256_inserti128_si256(_mm256_castsi128_si256(load_half(at)), load_half(middle), 1);
-    const Vector order = _mm256_inserti128_si256(_mm256_castsi128_si256(load_half(shuffles.expand[first])),
-                                                 load_half(shuffles.expand[second]), 1);
-    at = middle + 2 * count(second);
-    // Where a word comes in, the high half was 0; elsewhere the shuffle leaves 0.
-    high = _mm256_or_si256(high, _mm256_and_si256(sum, refill));
-    low = _mm256_or_si256(_mm256_andnot_si256(refill, sum), _mm256_shuffle_epi8(words, order));
 }
 
 // Entries of bit-reversed indices, a byte each.
@@ -177,6 +141,62 @@ template <unsigned levels>
     return _mm256_or_si256(low, high);
 }
 
+[[gnu::always_inline]] inline Vector gather(const std::uint32_t* base, Vector places) {
+    return _mm256_i32gather_epi32(reinterpret_cast<const int*>(base), places, 4);
+}
+
+// What is known of 16 slots; frequency and start only where they are looked up by shuffles.
+struct Found {
+    Vector index, frequency, start;
+};
+
+template <unsigned levels>
+[[gnu::always_inline]] inline Found find(Vector low, const Search<levels>& search) {
+    const Vector slot = _mm256_xor_si256(low, _mm256_set1_epi16(Search<levels>::bias));
+    Vector control = _mm256_set1_epi16(0x0100);
+    Vector tests[8];
+    ask<0>(slot, search.pivots0.at(control, tests), control, tests);
+    ask<1>(slot, search.pivots1.at(control, tests), control, tests);
+    ask<2>(slot, search.pivots2.at(control, tests), control, tests);
+    ask<3>(slot, search.pivots3.at(control, tests), control, tests);
+    if constexpr (levels > 4) ask<4>(slot, search.pivots4.at(control, tests), control, tests);
+    if constexpr (levels > 5) ask<5>(slot, search.pivots5.at(control, tests), control, tests);
+    if constexpr (levels > 6) ask<6>(slot, search.pivots6.at(control, tests), control, tests);
+    const Vector index = _mm256_srli_epi16(_mm256_and_si256(control, _mm256_set1_epi16(0xFF)), 1);
+    if constexpr (levels > max_shuffled_levels) return {index, index, index};
+    return {index, search.frequency.at(control, tests), search.start.at(control, tests)};
+}
+
+// Frequencies and starts of 16 entries.
+[[gnu::always_inline]] inline void gather_ranges(Found& found, const std::uint32_t* ranges, __m128i entries) {
+    const Vector half = _mm256_set1_epi32(0xFFFF);
+    const Vector a = gather(ranges, _mm256_cvtepu8_epi32(entries));
+    const Vector b = gather(ranges, _mm256_cvtepu8_epi32(_mm_srli_si128(entries, 8)));
+    found.frequency = pack(_mm256_srli_epi32(a, 16), _mm256_srli_epi32(b, 16));
+    found.start = pack(_mm256_and_si256(a, half), _mm256_and_si256(b, half));
+}
+
+// Step 2 and 3 of decoding for 16 lanes.
+[[gnu::always_inline]] inline void advance(Vector& low, Vector& high, Vector frequency, Vector start, const std::uint8_t*& at) {
+    const Vector zero = _mm256_setzero_si256();
+    const Vector offset = _mm256_sub_epi16(low, start);
+    const Vector sum = _mm256_add_epi16(_mm256_mullo_epi16(frequency, high), offset);
+    // A carry came out where the sum is below what was added; the saturated difference is 0 where none did.
+    const Vector no_carry = _mm256_cmpeq_epi16(_mm256_subs_epu16(offset, sum), zero);
+    high = _mm256_add_epi16(_mm256_mulhi_epu16(frequency, high), _mm256_add_epi16(no_carry, _mm256_set1_epi16(1)));
+    const Vector refill = _mm256_cmpeq_epi16(high, zero);
+    const auto mask = static_cast<unsigned>(_mm256_movemask_epi8(_mm256_packs_epi16(refill, zero)));
+    const unsigned first = mask & 0xFFU, second = mask >> 16;
+    const std::uint8_t* middle = at + 2 * count(first);
+    const Vector words = _mm256_inserti128_si256(_mm256_castsi128_si256(load_half(at)), load_half(middle), 1);
+    const Vector order = _mm256_inserti128_si256(_mm256_castsi128_si256(load_half(shuffles.expand[first])),
+                                                 load_half(shuffles.expand[second]), 1);
+    at = middle + 2 * count(second);
+    // Where a word comes in, the high half was 0; elsewhere the shuffle leaves 0.
+    high = _mm256_or_si256(high, _mm256_and_si256(sum, refill));
+    low = _mm256_or_si256(_mm256_andnot_si256(refill, sum), _mm256_shuffle_epi8(words, order));
+}
+
 // Reads the escapes of a round; bit `lane` of `escaped` is set for each. Returns false where the stream cannot go on.
 bool read_escapes(DecodeStream& stream, std::uint64_t escaped, std::uint8_t* entries) {
     for (; escaped != 0; escaped &= escaped - 1)
@@ -185,6 +205,12 @@ bool read_escapes(DecodeStream& stream, std::uint64_t escaped, std::uint8_t* ent
 }
 
 // One stream of 16, 32 or 64 lanes.
+template <class Stream>
+[[gnu::always_inline]] inline void fetch_ahead(const Stream& stream, std::size_t round) {
+    const char* line = stream.ahead + round * stream.ahead_bytes;
+    for (std::size_t byte = 0; byte < stream.ahead_bytes; byte += 64) _mm_prefetch(line + byte, _MM_HINT_T0);
+}
+
 template <unsigned levels, unsigned groups>
 std::size_t decode_stream(DecodeStream& stream, std::size_t rounds) {
     const Search<levels> search(*stream.permute);
@@ -200,33 +226,37 @@ std::size_t decode_stream(DecodeStream& stream, std::size_t rounds) {
     std::size_t round = 0;
     bool good = true;
     for (; round < rounds && good && stream.at <= stream.limit; ++round) {
+        fetch_ahead(stream, round);
         const std::uint8_t* at = stream.at;
         std::uint8_t* entries = stream.entries;
-        std::uint64_t all_escaped = 0;
-        Vector index[groups];
-#pragma GCC unroll 4
-        for (unsigned g = 0; g < groups; ++g) {
-            const Found<levels> found = find<levels>(low[g], search);
-            advance(low[g], high[g], found.frequency, found.start, at);
-            index[g] = found.index;
-        }
+        std::uint64_t escaped = 0;
+        // Two registers at a time; a lone one goes beside itself.
 #pragma GCC unroll 2
         for (unsigned g = 0; g < groups; g += 2) {
-            const Vector odd = g + 1 < groups ? index[g + 1] : index[g];
-            const Vector bytes = reverse_indices<levels>(_mm256_permute4x64_epi64(_mm256_packus_epi16(index[g], odd), 0xD8));
-            auto escaped = static_cast<unsigned>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, escape)));
-            if (g + 1 < groups) {
-                store(entries + 16 * g, _mm256_add_epi8(bytes, base));
-            } else {
-                escaped &= 0xFFFFU;
-                _mm_storeu_si128(reinterpret_cast<__m128i*>(entries), _mm256_castsi256_si128(_mm256_add_epi8(bytes, base)));
+            constexpr bool has_odd = groups > 1;
+            Found even = find<levels>(low[g], search);
+            Found odd = even;
+            if constexpr (has_odd) odd = find<levels>(low[g + has_odd], search);
+            const Vector packed = _mm256_permute4x64_epi64(_mm256_packus_epi16(even.index, odd.index), 0xD8);
+            const Vector found = reverse_indices<levels>(packed);
+            if constexpr (levels > max_shuffled_levels) {
+                gather_ranges(even, stream.ranges, _mm256_castsi256_si128(found));
+                if constexpr (has_odd) gather_ranges(odd, stream.ranges, _mm256_extracti128_si256(found, 1));
             }
-            all_escaped |= std::uint64_t{escaped} << (16 * g);
+            advance(low[g], high[g], even.frequency, even.start, at);
+            if constexpr (has_odd) advance(low[g + has_odd], high[g + has_odd], odd.frequency, odd.start, at);
+            const auto mask = static_cast<unsigned>(_mm256_movemask_epi8(_mm256_cmpeq_epi8(found, escape)));
+            escaped |= std::uint64_t{has_odd ? mask : mask & 0xFFFFU} << (16 * g);
+            const Vector bytes = _mm256_add_epi8(found, base);
+            if constexpr (has_odd)
+                store(entries + 16 * g, bytes);
+            else
+                _mm_storeu_si128(reinterpret_cast<__m128i*>(entries), _mm256_castsi256_si128(bytes));
         }
         stream.at = at;
         stream.entries = entries + 16 * groups;
-        if (all_escaped != 0) [[unlikely]]
-            good = read_escapes(stream, all_escaped, entries);
+        if (escaped != 0) [[unlikely]]
+            good = read_escapes(stream, escaped, entries);
     }
     for (unsigned g = 0; g < groups; ++g) {
         const Vector even = _mm256_unpacklo_epi16(low[g], high[g]), odd = _mm256_unpackhi_epi16(low[g], high[g]);
@@ -248,10 +278,6 @@ enum class Tables { one, each };
     return bytes;
 }
 
-[[gnu::always_inline]] inline Vector gather(const std::uint32_t* base, Vector places) {
-    return _mm256_i32gather_epi32(reinterpret_cast<const int*>(base), places, 4);
-}
-
 // Eight lanes at a time, tables by gathers.
 template <Tables kind>
 std::size_t decode_gathered(DecodeStream& stream, unsigned lanes, std::size_t rounds) {
@@ -261,6 +287,7 @@ std::size_t decode_gathered(DecodeStream& stream, unsigned lanes, std::size_t ro
     std::size_t round = 0;
     bool good = true;
     for (; round < rounds && good && stream.at <= stream.limit; ++round) {
+        fetch_ahead(stream, round);
         const std::uint8_t* at = stream.at;
         const std::uint8_t* const indices = stream.indices;
         std::uint8_t* const entries = stream.entries;
@@ -320,6 +347,7 @@ std::size_t decode_static(DecodeStream* const* streams, std::size_t num_streams,
         if (stream.permute->levels == 4) return decode_by_lanes<4>(stream, lanes, rounds);
         if (stream.permute->levels == 5) return decode_by_lanes<5>(stream, lanes, rounds);
         if (stream.permute->levels == 6) return decode_by_lanes<6>(stream, lanes, rounds);
+        if (stream.permute->levels == 7) return decode_by_lanes<7>(stream, lanes, rounds);
     }
     return decode_gathered<Tables::one>(stream, lanes, rounds);
 }
@@ -354,6 +382,7 @@ void encode_gathered(EncodeStream& stream, unsigned lanes, std::size_t rounds) {
     for (unsigned lane = 0; lane < lanes; lane += 8)
         store(states + lane, _mm256_permutevar8x32_epi32(load(stream.states + lanes - 8 - lane), backwards));
     for (std::size_t round = 0; round < rounds; ++round) {
+        fetch_ahead(stream, round);
         Vector ranges[max_lanes / 8];
         std::uint64_t escaped = 0;  // in reverse, as the lanes
         for (unsigned lane = 0; lane < lanes; lane += 8) {

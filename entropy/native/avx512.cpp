@@ -277,6 +277,58 @@ template <unsigned levels>
     }
 }
 
+template <unsigned bits>
+[[gnu::always_inline]] inline Vector look_up_from(Vector indices, const Mask* tests, const std::uint16_t* table) {
+    if constexpr (bits <= 5) return _mm512_permutexvar_epi16(indices, _mm512_loadu_si512(table));
+    return look_up<bits>(indices, tests, table);
+}
+
+// The same for few groups, where latency counts and not the number of instructions: two levels at a time. The second
+// question is asked for both answers to the first; pivots rise, so that its answer is "yes" where the higher one lies below
+// the slot, or the lower one does and the middle one does not.
+template <unsigned levels>
+[[gnu::always_inline]] inline void search_two_levels(unsigned first, unsigned end, const Vector* low,
+                                                     const PermuteTable* const* tables, Vector* index, Vector* frequency,
+                                                     Vector* start) {
+#pragma GCC unroll 8
+    for (unsigned g = first; g < end; ++g) {
+        const PermuteTable& table = *tables[g];
+        Mask tests[8];
+        index[g] = _mm512_setzero_si512();
+#pragma GCC unroll 4
+        for (unsigned level = 0; level + 1 < levels; level += 2) {
+            Vector middle, lower, upper;
+            if (level == 0) {
+                middle = _mm512_set1_epi16(static_cast<short>(table.pivots[0][0]));
+                lower = _mm512_set1_epi16(static_cast<short>(table.pivots[1][0]));
+                upper = _mm512_set1_epi16(static_cast<short>(table.pivots[1][1]));
+            } else if (level == 6) {
+                middle = look_up<6>(index[g], tests, table.pivots[6]);
+                lower = look_up<6>(index[g], tests, table.pivots[7]);
+                upper = look_up<6>(index[g], tests, table.pivots[7] + 64);
+            } else {
+                middle = look_up_from<5>(index[g], tests, table.pivots[level]);
+                lower = look_up_from<5>(index[g], tests, table.pivots[level + 1]);
+                upper = look_up_from<5>(index[g], tests, table.pivots[level + 1] + (1 << level));
+            }
+            tests[level] = _mm512_cmpgt_epu16_mask(low[g], middle);
+            const Mask above_lower = _mm512_cmpgt_epu16_mask(low[g], lower);
+            const Mask above_upper = _mm512_cmpgt_epu16_mask(low[g], upper);
+            tests[level + 1] = _kor_mask32(above_upper, _kandn_mask32(tests[level], above_lower));
+            index[g] = _mm512_mask_add_epi16(index[g], tests[level], index[g], _mm512_set1_epi16(static_cast<short>(1 << level)));
+            index[g] = _mm512_mask_add_epi16(index[g], tests[level + 1], index[g], _mm512_set1_epi16(static_cast<short>(2 << level)));
+        }
+        if constexpr (levels % 2 != 0) {
+            constexpr unsigned level = levels - 1;
+            const Vector pivot = look_up<level <= 5 ? 5 : level>(index[g], tests, table.pivots[level]);
+            tests[level] = _mm512_cmpgt_epu16_mask(low[g], pivot);
+            index[g] = _mm512_mask_add_epi16(index[g], tests[level], index[g], _mm512_set1_epi16(static_cast<short>(1 << level)));
+        }
+        frequency[g] = look_up<levels>(index[g], tests, table.frequency);
+        start[g] = look_up<levels>(index[g], tests, table.start);
+    }
+}
+
 template <unsigned lanes, unsigned streams, unsigned levels>
 std::size_t decode_static_of(DecodeStream* const* all, std::size_t rounds) {
     using S = Shape<lanes, streams>;
@@ -313,7 +365,10 @@ std::size_t decode_static_of(DecodeStream* const* all, std::size_t rounds) {
 #pragma GCC unroll 8
         for (unsigned first = 0; first < S::groups; first += decoded_together) {
             const unsigned end = first + decoded_together < S::groups ? first + decoded_together : S::groups;
-            search<levels>(first, end, low, tables, index, frequency, start);
+            if constexpr (S::groups <= 2)
+                search_two_levels<levels>(first, end, low, tables, index, frequency, start);
+            else
+                search<levels>(first, end, low, tables, index, frequency, start);
             advance<lanes, streams>(first, end, low, high, frequency, start, at);
             any |= emit<lanes, streams>(
                 first, end, all, index, round, base, escaped,

@@ -4,6 +4,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -130,31 +131,68 @@ std::uint64_t ideal_cost(const TableSet& tables, const CostTables& costs, const 
     return costs.total(std::span(static_cast<const std::int32_t*>(data), count), tables, choice);
 }
 
-// `tables_of` has one table for each of equally long rows, or one for each symbol of an item.
-Layout layout_of(std::size_t count, const Indices& tables_of, bool by_symbol, const TableSet& tables) {
-    const auto numbers = span_of(tables_of);
-    if (!tables.has_all(numbers)) throw nb::value_error("a table index is outside the table set");
-    if (by_symbol) {
-        if (numbers.size() != count) throw nb::value_error("symbols and table indices differ in number");
-        return {count, nullptr, 0, numbers.data()};
+using AnyShapeIn = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using AnyShapeOut = nb::ndarray<nb::c_contig, nb::device::cpu>;
+using IndicesOfAnyShape = nb::ndarray<const std::uint8_t, nb::c_contig, nb::device::cpu>;
+
+// Where tables go over items of some shape; keeps the numbers that the layout points to.
+class ItemLayout {
+public:
+    // `index` is a number for all, or an array over the leading axes of an item, which are those of `shape` from `axis` on.
+    template <class Array>
+    ItemLayout(const Array& values, std::size_t axis, nb::handle index, const TableSet& tables) {
+        layout.count = 1;
+        for (std::size_t a = axis; a < values.ndim(); ++a) layout.count *= values.shape(a);
+        if (nb::isinstance<nb::int_>(index)) {
+            const long long number = nb::cast<long long>(index);
+            if (number < 0 || number > 255) throw nb::value_error("a table index is outside 0 to 255");
+            single_ = static_cast<std::uint8_t>(number);
+            use({&single_, 1}, false, tables);
+            return;
+        }
+        numbers_ = nb::cast<IndicesOfAnyShape>(index, false);
+        bool leads = numbers_.ndim() + axis <= values.ndim();
+        for (std::size_t a = 0; leads && a < numbers_.ndim(); ++a) leads = numbers_.shape(a) == values.shape(axis + a);
+        if (!leads) throw nb::value_error("the shape of the table indices does not lead that of the values");
+        use({numbers_.data(), numbers_.size()}, numbers_.size() == layout.count, tables);
     }
-    if (numbers.empty() || count % numbers.size() != 0) throw nb::value_error("symbols do not divide into the rows");
-    return {count, numbers.data(), numbers.size(), nullptr};
+
+    ItemLayout(const ItemLayout&) = delete;
+    ItemLayout& operator=(const ItemLayout&) = delete;
+
+    Layout layout;
+
+private:
+    void use(std::span<const std::uint8_t> numbers, bool by_symbol, const TableSet& tables) {
+        if (!tables.has_all(numbers)) throw nb::value_error("a table index is outside the table set");
+        if (by_symbol) {
+            layout.each = numbers.data();
+        } else {
+            layout.rows = numbers.data();
+            layout.num_rows = numbers.size();
+        }
+    }
+
+    std::uint8_t single_ = 0;
+    IndicesOfAnyShape numbers_;
+};
+
+void check_options(float step, unsigned num_threads) {
+    if (!(std::isfinite(step) && step > 0)) throw nb::value_error("a step must be a finite number above 0");
+    if (num_threads < 1 || num_threads > 1024) throw nb::value_error("the number of threads must be 1 to 1024");
 }
 
-std::size_t items_of(std::size_t size, std::size_t num_items) {
-    if (num_items == 0 || size % num_items != 0) throw nb::value_error("values do not divide into the items");
-    return size / num_items;
-}
-
-nb::list encode_packets_of(const TableSet& tables, const AnyIn& values, std::size_t num_items, const Indices& tables_of,
-                           bool by_symbol, float step, std::size_t chunk, unsigned num_threads) {
-    const Input input{values.data(), any_type_of(values.dtype()), step};
-    const Layout layout = layout_of(items_of(values.size(), num_items), tables_of, by_symbol, tables);
+// The packets of `values`: one, or with `is_batch` one for each item along the first axis.
+nb::list encode_packets_of(const TableSet& tables, const AnyShapeIn& values, nb::handle index, bool is_batch, float step,
+                           std::size_t chunk, unsigned num_threads) {
+    check_options(step, num_threads);
     if (chunk == 0 || chunk > max_chunk) throw nb::value_error("a chunk must have 1 to 2^30 symbols");
+    const Input input{values.data(), any_type_of(values.dtype()), step};
+    const ItemLayout items(values, is_batch ? 1 : 0, index, tables);
+    const std::size_t num_items = is_batch ? values.shape(0) : 1;
     const Packets packets = [&] {
         nb::gil_scoped_release unlocked;
-        return encode_packets(input, num_items, layout, tables, chunk, num_threads);
+        return encode_packets(input, num_items, items.layout, tables, chunk, num_threads);
     }();
     nb::list list;
     std::vector<std::uint8_t*> places;
@@ -170,15 +208,17 @@ nb::list encode_packets_of(const TableSet& tables, const AnyIn& values, std::siz
     return list;
 }
 
-void decode_packets_into(const TableSet& tables, const nb::list& packets, const AnyOut& values, const Indices& tables_of,
-                         bool by_symbol, float step, unsigned num_threads) {
+void decode_packets_into(const TableSet& tables, const nb::list& packets, const AnyShapeOut& values, nb::handle index,
+                         bool is_batch, float step, unsigned num_threads) {
+    check_options(step, num_threads);
     const Output output{values.data(), any_type_of(values.dtype()), step};
-    const Layout layout = layout_of(items_of(values.size(), packets.size()), tables_of, by_symbol, tables);
+    const ItemLayout items(values, is_batch ? 1 : 0, index, tables);
+    if (packets.size() != (is_batch ? values.shape(0) : 1)) throw nb::value_error("packets and items differ in number");
     std::vector<std::span<const std::uint8_t>> all;
     all.reserve(packets.size());
     for (const nb::handle packet : packets) all.push_back(span_of(nb::cast<nb::bytes>(packet)));
     nb::gil_scoped_release unlocked;
-    decode_packets(all, output, layout, tables, num_threads);
+    decode_packets(all, output, items.layout, tables, num_threads);
 }
 
 Grid grid_of(std::size_t height, std::size_t width) { return {height, width}; }
@@ -190,6 +230,8 @@ void require(bool condition, const char* what) {
 }  // namespace
 
 NB_MODULE(_native, m) {
+    // Table sets live in modules and caches until the interpreter ends; that is no leak.
+    nb::set_leak_warnings(false);
     static nb::exception<StreamError> corrupt(m, "StreamError", PyExc_ValueError);
     static nb::exception<StreamError> truncated(m, "StreamTruncated", corrupt.ptr());
     static nb::exception<StreamError> checksum(m, "StreamChecksum", corrupt.ptr());
@@ -216,10 +258,10 @@ NB_MODULE(_native, m) {
         .def("__init__", [](TableSet* self, const Ints32& firsts, const Ints32& sizes, const Frequencies& frequencies) {
             new (self) TableSet(span_of(firsts), span_of(sizes), span_of(frequencies));
         }, nb::arg("firsts").noconvert(), nb::arg("sizes").noconvert(), nb::arg("frequencies").noconvert());
-    m.def("encode_packets", &encode_packets_of, nb::arg("tables"), nb::arg("values").noconvert(), nb::arg("num_items"),
-          nb::arg("tables_of").noconvert(), nb::arg("by_symbol"), nb::arg("step"), nb::arg("chunk"), nb::arg("num_threads"));
+    m.def("encode_packets", &encode_packets_of, nb::arg("tables"), nb::arg("values").noconvert(), nb::arg("index"),
+          nb::arg("is_batch"), nb::arg("step"), nb::arg("chunk"), nb::arg("num_threads"));
     m.def("decode_packets", &decode_packets_into, nb::arg("tables"), nb::arg("packets"), nb::arg("values").noconvert(),
-          nb::arg("tables_of").noconvert(), nb::arg("by_symbol"), nb::arg("step"), nb::arg("num_threads"));
+          nb::arg("index"), nb::arg("is_batch"), nb::arg("step"), nb::arg("num_threads"));
     m.def("packet_count", [](const nb::bytes& packet) { return packet_count(span_of(packet)); }, nb::arg("packet"));
 
     m.def("simd_levels", [] {

@@ -163,9 +163,14 @@ inline std::size_t entries_of_block(const Input& input, const TableSet& tables, 
     }
     std::int32_t ints[block_size];
     input.read(at, count, ints);
-    bool escaped;
-    if (choice.each != nullptr) {
-        escaped = convert.entries_by_index(ints, choice.each, count, tables.firsts(), tables.lasts(), entries);
+    bool escaped = false;
+    if (choice.each != nullptr && tables.fit_int16()) {
+        escaped = convert.entries_by_index(ints, choice.each, count, tables.bounds(), entries);
+    } else if (choice.each != nullptr) {
+        for (std::size_t i = 0; i < count; ++i) {
+            entries[i] = static_cast<std::uint8_t>(TableSet::entry_of(tables[choice.each[i]], ints[i]));
+            escaped = escaped || entries[i] == tables.lasts()[choice.each[i]];
+        }
     } else {
         const TableSet::Table& table = tables[choice.shared];
         escaped = convert.entries_of(ints, count, table.first, static_cast<std::uint8_t>(table.size - 1), entries);

@@ -100,8 +100,7 @@ using Cost = unsigned (*)(unsigned lanes, std::size_t num_streams, unsigned leve
 struct Conversions {
     bool (*entries_of_bytes)(const std::int8_t*, std::size_t, std::int32_t, std::uint8_t, std::uint8_t*);
     bool (*entries_of)(const std::int32_t*, std::size_t, std::int32_t, std::uint8_t, std::uint8_t*);
-    bool (*entries_by_index)(const std::int32_t*, const std::uint8_t*, std::size_t, const std::int32_t*, const std::uint32_t*,
-                             std::uint8_t*);
+    bool (*entries_by_index)(const std::int32_t*, const std::uint8_t*, std::size_t, const std::uint32_t*, std::uint8_t*);
     void (*bytes_of)(const std::uint8_t*, std::size_t, std::int32_t, std::int8_t*);
     void (*values_of)(const std::uint8_t*, std::size_t, std::int32_t, std::int32_t*);
     void (*values_by_index)(const std::uint8_t*, const std::uint8_t*, std::size_t, const std::int32_t*, std::int32_t*);

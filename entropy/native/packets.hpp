@@ -184,7 +184,7 @@ inline Form form_of(std::size_t count, std::uint64_t bits) noexcept {
 inline std::uint64_t estimate_bits(const Input& input, const TableSet& tables, std::span<const Run> runs) {
     std::size_t count = 0;
     for (const Run& run : runs) count += run.count;
-    const std::size_t wanted = count < 65536 ? 128 : 512;
+    const std::size_t wanted = count < 65536 ? 64 : 512;
     const std::size_t stride = std::max<std::size_t>(1, count / wanted);
     std::uint64_t cost = 0, samples = 0;
     std::size_t at = stride / 2;
@@ -318,6 +318,7 @@ bool alike(const Job& a, const Job& b, bool same_tables) noexcept {
 // Runs `work(i)` for i below `count` on several threads. The first error, by number, is thrown.
 template <class Work>
 void in_parallel(std::size_t count, unsigned num_threads, Work work) {
+    if (count == 1) return work(0);
     std::atomic<std::size_t> next = 0;
     std::vector<std::exception_ptr> errors(count);
     const auto run = [&] {
@@ -340,6 +341,10 @@ void in_parallel(std::size_t count, unsigned num_threads, Work work) {
 // Runs `work(span of jobs)` over groups of jobs that go in lock-step, on several threads.
 template <class Job, class Work>
 void for_groups(std::vector<Job>& all, const TableSet& tables, unsigned num_threads, Cost cost, Work work) {
+    if (all.size() == 1) {
+        Job* const only[] = {&all[0]};
+        return work(std::span<Job* const>(only));
+    }
     const auto levels = [&](const Job* job) {
         const std::vector<Run>& runs = job->parts.main;
         return runs.empty() || runs[0].tables.each != nullptr ? 0U : tables.permute(runs[0].tables.shared).levels;
@@ -522,11 +527,13 @@ inline void read_states(Reader& reader, const DecodeJob& job) {
     FieldReader fields(job.bytes);
     const unsigned lanes = job.form.lanes;
     const auto flags = fields.take((lanes + 7) / 8);
+    if (lanes < 8 && flags[0] >> lanes != 0) throw StreamError(Fault::corrupt, job.position, "a lane that is not there has a state");
     for (unsigned lane = 0; lane < lanes; ++lane) {
         const bool is_short = (flags[lane / 8] >> (lane % 8)) & 1U;
         const auto state = fields.take(is_short ? 3 : 4);
         reader.state(lane) = load_word(state.data()) | (static_cast<std::uint32_t>(state[2]) << 16) |
                              (is_short ? 0U : static_cast<std::uint32_t>(state[3]) << 24);
+        if (!is_short && reader.state(lane) < 1U << 24) throw StreamError(Fault::corrupt, job.position, "a short state has four bytes");
         if (reader.state(lane) < state_low) throw StreamError(Fault::corrupt, job.position, "a state is below 2^16");
     }
     reader.start(lanes, job.bytes, fields.position());

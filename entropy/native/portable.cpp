@@ -54,8 +54,45 @@ void decode_round(DecodeStream& stream, unsigned count) noexcept {
     if constexpr (kind == Tables::each) stream.indices += count;
 }
 
+// Many rounds of one lane, which keeps its state at hand.
+template <Tables kind>
+std::size_t decode_lane(DecodeStream& stream, std::size_t rounds) noexcept {
+    const std::uint32_t* const all_ranges = stream.ranges;
+    const std::uint8_t* const all_coarse = stream.coarse;
+    const std::uint8_t* const escape_entries = stream.escape_entries;
+    const std::uint8_t* const limit = stream.limit;
+    const std::uint8_t* at = stream.at;
+    std::uint32_t state = stream.states[0];
+    std::size_t round = 0;
+    bool good = !stream.is_truncated && !stream.is_misfit;
+    for (; round < rounds && good && at <= limit; ++round) {
+        const std::size_t t = kind == Tables::one ? 0 : stream.indices[round];
+        const std::uint32_t* ranges = all_ranges + t * max_table_size;
+        const std::uint32_t slot = state & 0xFFFFU;
+        std::uint32_t entry = all_coarse[t * coarse_size + (slot >> coarse_shift)];
+        std::uint32_t range = ranges[entry];
+        while (slot - (range & 0xFFFFU) >= range >> 16) range = ranges[++entry];
+        state = (range >> 16) * (state >> 16) + slot - (range & 0xFFFFU);
+        const std::uint32_t refill = 0U - static_cast<std::uint32_t>(state < state_low);
+        state = state ^ ((state ^ ((state << 16) | load_word(at))) & refill);
+        at += refill & 2U;
+        stream.entries[round] = static_cast<std::uint8_t>(entry + stream.base);
+        if (entry == escape_entries[t]) [[unlikely]] {
+            stream.at = at;
+            good = read_escape(stream, stream.entries + round);
+            at = stream.at;
+        }
+    }
+    stream.states[0] = state;
+    stream.at = at;
+    stream.entries += round;
+    if constexpr (kind == Tables::each) stream.indices += round;
+    return round;
+}
+
 template <Tables kind>
 std::size_t decode(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    if (lanes == 1 && num_streams == 1) return decode_lane<kind>(*streams[0], rounds);
     for (std::size_t round = 0; round < rounds; ++round) {
         for (std::size_t s = 0; s < num_streams; ++s)
             if (streams[s]->at > streams[s]->limit || streams[s]->is_truncated || streams[s]->is_misfit) return round;

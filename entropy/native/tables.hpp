@@ -86,6 +86,8 @@ public:
     const std::uint64_t* reciprocals(std::size_t t) const noexcept { return &reciprocals_[t * max_table_size]; }
     const std::uint8_t* coarse(std::size_t t) const noexcept { return &coarse_[t * coarse_size]; }
     const std::uint8_t* escape_entries(std::size_t t) const noexcept { return &escape_entries_[t]; }
+    const std::uint32_t* bounds() const noexcept { return bounds_.data(); }
+    bool fit_int16() const noexcept { return fit_int16_; }
     const std::int32_t* firsts() const noexcept { return firsts_.data(); }
     const std::uint32_t* lasts() const noexcept { return lasts_.data(); }
     const PermuteTable& permute(std::size_t t) const noexcept { return permutes_[t]; }
@@ -106,6 +108,8 @@ private:
         escape_entries_.push_back(static_cast<std::uint8_t>(frequencies.size() - 1));
         firsts_.push_back(first);
         lasts_.push_back(static_cast<std::uint32_t>(frequencies.size() - 1));
+        bounds_.push_back(static_cast<std::uint16_t>(first) | (lasts_.back() << 16));
+        fit_int16_ = fit_int16_ && first >= -32768 && first <= 32767;
         std::uint32_t sum = 0;
         for (std::size_t entry = 0; entry < frequencies.size(); ++entry) {
             const std::uint32_t frequency = frequencies[entry];
@@ -176,6 +180,8 @@ private:
     std::vector<std::uint8_t> escape_entries_;
     std::vector<std::int32_t> firsts_;
     std::vector<std::uint32_t> lasts_;
+    std::vector<std::uint32_t> bounds_;  // first value, as int16, + 2^16 last entry
+    bool fit_int16_ = true;              // all first values do
     std::vector<PermuteTable> permutes_;
     std::vector<DivisionTable> divisions_;
 };

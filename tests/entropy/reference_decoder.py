@@ -722,7 +722,9 @@ def _decode_runs(reader: Reader, num_lanes: int, main: list[list[Table]], folded
     """The runs before the folded values, then those of the folded ones."""
     flags = reader.unsigned((num_lanes + 7) // 8)
     _check(flags >> num_lanes == 0, CorruptError, "a flag of no lane is set")
-    states = [reader.unsigned(3 if flags >> lane & 1 else 4) for lane in range(num_lanes)]
+    are_short = [bool(flags >> lane & 1) for lane in range(num_lanes)]
+    states = [reader.unsigned(3 if is_short else 4) for is_short in are_short]
+    _check([state < 1 << 24 for state in states] == are_short, CorruptError, "a flag is wrong")
     first = Stream(states, reader)
     values = [value for run in main for value in first.message(run)]
     lows = b"".join(struct.pack("<I", state)[:2] for state in states[1:])

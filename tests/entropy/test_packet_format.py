@@ -291,6 +291,15 @@ def test_both_decoders_notice_every_flipped_bit(name: str) -> None:
         assert refuses(given_.decode, bytes(changed), BitstreamError), f"native, bit {bit}"
 
 
+def test_both_decoders_refuse_a_short_state_in_four_bytes() -> None:
+    given_ = Problem(np.empty(0, np.int32), ONE_BIT)
+    data = plain_packet(given_, Form(4))
+    assert data[3] == 0b1111  # after head, form and folded
+    changed = data[:3] + bytes([0b0111]) + data[4:] + b"\0"
+    assert refuses(given_.refer, changed, reference.DecodeError)
+    assert refuses(given_.decode, changed, BitstreamError)
+
+
 @pytest.mark.parametrize("name", SMALL)
 def test_both_decoders_notice_every_truncation_and_an_added_byte(name: str) -> None:
     given_, form, chunk_size = SMALL[name]

@@ -69,7 +69,7 @@ void test_round_trips() {
 void test_extreme_tables() {
     Random random(32);
     const TableSet set = TableParts{{0, 1000}, {2, 2}, {65535, 1, 1, 65535}}.set();
-    for (const std::uint8_t table : {0, 1})
+    for (const std::uint8_t table : {std::uint8_t{0}, std::uint8_t{1}})
         for (const std::size_t count : {1, 3, 64, 1000, 40'000})
             for (const std::size_t rarity : {1, 3, 100'000}) {
                 const Layout layout{count, &table, 1, nullptr};
@@ -197,7 +197,9 @@ void test_wrong_fields() {
     refused(with_zeros(head({180, 0, 65})), "folded symbols is 65; at most 64");
     refused(with_zeros(head({180, 1, 91})), "folded symbols is 91; at most 90");
     refused(with_zeros(head({180, 8, 0})), "does not match its checksum");
-    refused(with_zeros(head({180, 0, 0})), "a state is below 2^16");
+    refused(with_zeros(head({180, 0, 0})), "a short state has four bytes");
+    refused(with_zeros(head({180, 0, 0, 0x0F})), "a state is below 2^16");
+    refused(with_zeros(head({180, 0, 0, 0x1F})), "a lane that is not there has a state");
     const Bytes whole = packets_of({values.data(), ValueType::int16}, 1, layout, set, 45, 1)[0];
     check(decode(whole).empty(), "the whole packet");
     refused(joined({whole, {0}}), "goes on after its last stream");

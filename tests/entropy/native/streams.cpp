@@ -60,7 +60,7 @@ void check_messages(Random& random, ValueType type, unsigned lanes, std::size_t 
                                           Message{{second.data(), ValueType::int32}, second.size() / 4, {}}};
     const std::string what = std::to_string(count) + " of " + name_of(type) + " on " + std::to_string(lanes) + " lanes";
     const Outcome stream = same_outcome(what, [&] { return encode_messages(messages, tables, lanes, tail); });
-    check(stream.good(), "valid values are coded");
+    check(stream.good(), "valid values are coded: " + stream.fault);
 
     const Bytes exact(stream.bytes);
     same_outcome(what, [&] {
@@ -188,13 +188,12 @@ void test_reversal() {
     }
 }
 
-void test_fitting() {
+void test_costs_of_kernels() {
     at_each_level([](const Kernels& set) {
-        for (const unsigned lanes : {1U, 4U, 8U, 16U, 32U, 64U})
-            for (std::size_t available = 1; available <= 40; ++available) {
-                const std::size_t count = set.fit(lanes, available);
-                check(count >= 1 && count <= available && count <= max_streams, "some streams fit a call, and not more than there are");
-            }
+        for (const Cost cost : {set.decoding_cost, set.encoding_cost})
+            for (const unsigned lanes : all_lanes)
+                for (const unsigned levels : {0U, 4U, 5U, 6U, 7U, 8U})
+                    check(cost(lanes, 1, levels) > 0, "there is a kernel for one stream, whatever its form");
     });
 }
 
@@ -205,7 +204,7 @@ void test_streams() {
     test_wrong_tables_are_refused();
     test_tables_know_their_indices();
     test_reversal();
-    test_fitting();
+    test_costs_of_kernels();
     test_messages();
     test_lockstep();
     test_every_table_size();

@@ -203,8 +203,8 @@ inline std::optional<Bytes> values_of(const std::vector<std::int32_t>& integers,
     return values;
 }
 
-// Integers as values of a type that stand for them; what does not fit is cut down to its lowest bits, and floats are spread
-// around the multiples of `step` that they are rounded to.
+// Integers as values of a type that stand for them; what does not fit is cut down, and floats are spread around the multiples
+// of `step` that they are rounded to.
 inline Bytes typed_values(Random& random, const std::vector<std::int32_t>& integers, ValueType type, float step) {
     Bytes values(integers.size() * size_of(type));
     for (std::size_t i = 0; i < integers.size(); ++i) {
@@ -216,7 +216,7 @@ inline Bytes typed_values(Random& random, const std::vector<std::int32_t>& integ
             case ValueType::int32: set_at(values, i, integers[i]); break;
             case ValueType::float32: set_at(values, i, value); break;
             case ValueType::float16: set_at(values, i, float16_of(std::fmod(value, 60000.0F))); break;
-            case ValueType::bfloat16: set_at(values, i, bfloat16_of(value)); break;
+            case ValueType::bfloat16: set_at(values, i, bfloat16_of(std::fmod(value, 1e9F * step))); break;
         }
     }
     return values;
