@@ -748,6 +748,121 @@ void encode_indexed_of(EncodeStream* const* all, std::size_t rounds) {
     for (unsigned s = 0; s < streams; ++s) all[s]->indices = indices[s];
 }
 
+// A lone stream of 16 lanes, where nothing but latency counts: half registers, compared into vectors instead of masks, which
+// take longer to make and to use, and two levels at a time, as in `search_two_levels`.
+template <unsigned levels>
+class LoneSearch {
+    using Half = __m256i;
+    static constexpr unsigned parts = 1U << (levels - 4);  // registers of a table of 2^levels places
+
+public:
+    explicit LoneSearch(const PermuteTable& table) {
+        for (unsigned pair = 0; pair < levels / 2; ++pair) {
+            middle_[pair] = biased(table.pivots[2 * pair]);
+            lower_[pair] = biased(table.pivots[2 * pair + 1]);
+            upper_[pair] = biased(table.pivots[2 * pair + 1] + (1 << (2 * pair)));
+        }
+        last_ = biased(table.pivots[levels - 1]);
+        for (unsigned part = 0; part < parts; ++part) {
+            frequency_[part] = load(table.frequency + 16 * part);
+            start_[part] = load(table.start + 16 * part);
+        }
+    }
+
+    // The bit-reversed index of each slot, its frequency and its start.
+    [[gnu::always_inline]] Half find(Half low, Half& frequency, Half& start) const {
+        const Half slot = _mm256_xor_si256(low, _mm256_set1_epi16(bias));
+        Half index = _mm256_setzero_si256();
+        Half tests[levels];
+#pragma GCC unroll 4
+        for (unsigned pair = 0; pair < levels / 2; ++pair) {
+            const Half middle = _mm256_cmpgt_epi16(slot, _mm256_permutexvar_epi16(index, middle_[pair]));
+            const Half lower = _mm256_cmpgt_epi16(slot, _mm256_permutexvar_epi16(index, lower_[pair]));
+            const Half upper = _mm256_cmpgt_epi16(slot, _mm256_permutexvar_epi16(index, upper_[pair]));
+            tests[2 * pair] = middle;
+            tests[2 * pair + 1] = _mm256_ternarylogic_epi32(middle, lower, upper, 0xAE);  // upper or (lower and not middle)
+            index = with_bit(index, tests[2 * pair], 2 * pair);
+            index = with_bit(index, tests[2 * pair + 1], 2 * pair + 1);
+        }
+        if constexpr (levels % 2 != 0) {
+            tests[levels - 1] = _mm256_cmpgt_epi16(slot, _mm256_permutexvar_epi16(index, last_));
+            index = with_bit(index, tests[levels - 1], levels - 1);
+        }
+        frequency = look_up_parts<levels>(frequency_, index, tests);
+        start = look_up_parts<levels>(start_, index, tests);
+        return index;
+    }
+
+private:
+    static constexpr short bias = -32768;
+
+    static Half load(const std::uint16_t* from) { return _mm256_loadu_si256(reinterpret_cast<const Half*>(from)); }
+    static Half biased(const std::uint16_t* from) { return _mm256_xor_si256(load(from), _mm256_set1_epi16(bias)); }
+
+    [[gnu::always_inline]] static Half with_bit(Half index, Half test, unsigned bit) {
+        return _mm256_ternarylogic_epi32(index, test, _mm256_set1_epi16(static_cast<short>(1 << bit)), 0xF8);  // a or (b and c)
+    }
+
+    template <unsigned bits>
+    [[gnu::always_inline]] static Half look_up_parts(const Half* table, Half index, const Half* tests) {
+        if constexpr (bits == 4) {
+            return _mm256_permutexvar_epi16(index, table[0]);
+        } else {
+            const Half clear = look_up_parts<bits - 1>(table, index, tests);
+            const Half set = look_up_parts<bits - 1>(table + (1U << (bits - 5)), index, tests);
+            return _mm256_ternarylogic_epi32(tests[bits - 1], set, clear, 0xCA);  // a ? b : c
+        }
+    }
+
+    Half middle_[levels / 2], lower_[levels / 2], upper_[levels / 2], last_;
+    Half frequency_[parts], start_[parts];
+};
+
+template <unsigned levels>
+std::size_t decode_lone(DecodeStream& stream, std::size_t rounds) {
+    const LoneSearch<levels> search(*stream.permute);
+    const __m128i escape = _mm_set1_epi8(static_cast<char>(*stream.escape_entries));
+    const __m128i base = _mm_set1_epi8(static_cast<char>(stream.base));
+    const __m128i reversal = _mm_set1_epi64x(bit_reversal(levels));
+    const __m256i zero = _mm256_setzero_si256();
+    const Vector states = _mm512_load_si512(stream.states);
+    __m256i low = _mm512_cvtepi32_epi16(states);
+    __m256i high = _mm512_cvtepi32_epi16(_mm512_srli_epi32(states, 16));
+    const std::uint8_t* at = stream.at;
+    const std::uint8_t* const limit = stream.limit;
+    std::uint8_t* entries = stream.entries;
+    std::size_t round = 0;
+    bool good = true;
+    for (; round < rounds && good && at <= limit; ++round, entries += 16) {
+        __m256i frequency, start;
+        const __m256i index = search.find(low, frequency, start);
+        const __m256i offset = _mm256_sub_epi16(low, start);
+        const __m256i sum = _mm256_add_epi16(_mm256_mullo_epi16(frequency, high), offset);
+        // A carry came out where the sum is below what was added; the saturated difference is 0 where none did.
+        const __m256i no_carry = _mm256_cmpeq_epi16(_mm256_subs_epu16(offset, sum), zero);
+        high = _mm256_add_epi16(_mm256_add_epi16(_mm256_mulhi_epu16(frequency, high), _mm256_set1_epi16(1)), no_carry);
+        const __m256i refill = _mm256_cmpeq_epi16(high, zero);
+        const __mmask16 mask = _mm256_movepi16_mask(refill);
+        const __m256i words = _mm256_maskz_expand_epi16(mask, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+        at += 2 * count(mask);
+        high = _mm256_ternarylogic_epi32(high, sum, refill, 0xF8);  // a or (b and c): it was 0 where a word comes in
+        low = _mm256_ternarylogic_epi32(words, sum, refill, 0xF4);  // a or (b and not c)
+        const __m128i found = _mm_gf2p8affine_epi64_epi8(_mm256_cvtepi16_epi8(index), reversal, 0);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(entries), _mm_add_epi8(found, base));
+        std::uint32_t escaped = _mm_cmpeq_epi8_mask(found, escape);
+        if (escaped != 0) [[unlikely]] {
+            stream.at = at;
+            for (; escaped != 0 && good; escaped &= escaped - 1) good = read_escape(stream, entries + __builtin_ctz(escaped));
+            at = stream.at;
+        }
+    }
+    _mm512_store_si512(stream.states, _mm512_or_si512(_mm512_cvtepu16_epi32(low),
+                                                      _mm512_slli_epi32(_mm512_cvtepu16_epi32(high), 16)));
+    stream.at = at;
+    stream.entries = entries;
+    return round;
+}
+
 template <unsigned lanes, unsigned streams>
 std::size_t decode_static_by_levels(DecodeStream* const* all, std::size_t rounds) {
     switch (all[0]->permute->levels) {
@@ -785,7 +900,11 @@ std::size_t decode_static(DecodeStream* const* all, std::size_t num_streams, uns
         case shape(32, 1): return decode_static_by_levels<32, 1>(all, rounds);
         case shape(16, 16): return decode_static_by_levels<16, 16>(all, rounds);
         case shape(16, 4): return decode_static_by_levels<16, 4>(all, rounds);
-        case shape(16, 1): return decode_static_by_levels<16, 1>(all, rounds);
+        case shape(16, 1):
+            if (all[0]->permute->levels == 4) return decode_lone<4>(*all[0], rounds);
+            if (all[0]->permute->levels == 5) return decode_lone<5>(*all[0], rounds);
+            if (all[0]->permute->levels == 6) return decode_lone<6>(*all[0], rounds);
+            return decode_static_by_levels<16, 1>(all, rounds);
         default: return portable_kernels.decode_static(all, num_streams, lanes, rounds);
     }
 }

@@ -58,10 +58,10 @@ inline void decode_input(std::span<const std::uint8_t> input, bool indexed) {
 // Streams that an encoder wrote, of many forms.
 inline Bytes decode_seed(std::size_t number, bool indexed) {
     Random random(1000 + number);
-    constexpr std::array<std::size_t, 8> counts{0, 3, 64, 65, 200, 500, 300, 900};
+    constexpr std::array<std::size_t, 12> counts{0, 3, 64, 65, 200, 300, 130, 32, 16, 128, 100, 7};
     constexpr std::array<std::size_t, 6> stream_counts{1, 1, 4, 8, 2, 16};
-    const std::size_t lane_code = number % 5, count = number < 5 ? 2100 : counts[number / 5];
-    const std::size_t num_streams = number < 5 ? 1 : stream_counts[number % 6];
+    const std::size_t lane_code = number % 5, count = number == 1 ? 2200 : counts[number / 5 % counts.size()];
+    const std::size_t num_streams = number == 1 ? 1 : stream_counts[number % 6];
     const std::size_t shape = 8 * (number % 8) + (number / 2) % 8;
     const std::size_t mode = (num_streams - 1) | (number % 4 == 0 && num_streams == 1 ? by_message : 0) | cut_off;
     const Bytes head = joined({choices({lane_code, number, shape, number % 6, mode}), word_choice(count)});

@@ -2,8 +2,8 @@
 //
 //   input = which tables | shape of tables | value type | mode | layout | count (u16) | bytes of the packets
 //
-// mode: number of packets - 1 in the low two bits; 4 repairs no length, 8 no checksum; 16 two threads. layout: rows, or a
-// table for each symbol.
+// mode: number of packets - 1 in the low four bits; 16 repairs no length, 32 no checksum; 64 two threads. layout: rows, or
+// a table for each symbol.
 #include "packets.hpp"
 
 #include "target.hpp"
@@ -11,6 +11,8 @@
 namespace laconic::fuzz {
 
 namespace {
+
+constexpr std::size_t unrepaired = 16, wrong_crc = 32, two_threads = 64;
 
 // Reads what is there as a number; where it is none, or the bytes have ended, 0.
 std::uint64_t number_of(FieldReader& fields) {
@@ -104,7 +106,7 @@ struct Scene {
 
     bool by_symbol() const { return layout_choice >= 192; }
     std::size_t num_rows() const { return layout_choice % 64 + 1; }
-    std::size_t num_items() const { return mode % 4 + 1; }
+    std::size_t num_items() const { return mode % 16 + 1; }
     Layout layout() const {
         return by_symbol() ? Layout{count, nullptr, 0, indices.data()} : Layout{count, indices.data(), num_rows(), nullptr};
     }
@@ -118,7 +120,8 @@ Bytes make_seed(std::size_t number) {
     const std::size_t shape = 8 * (number % 8) + (number / 2) % 8;
     const std::size_t layout_choice = number % 3 == 0 ? 255 : number % 3 == 1 ? 0 : below(random, 20);
     const std::size_t count = counts[number / 4 % counts.size()];
-    Bytes input = joined({choices({number, shape, number % 6, number % 8 == 3 ? 3U : 0U, layout_choice}), word_choice(count)});
+    const std::size_t num_items = number % 8 == 3 ? 4 : count < 300 && number % 8 == 5 ? 16 : 1;
+    Bytes input = joined({choices({number, shape, number % 6, num_items - 1, layout_choice}), word_choice(count)});
     Choices again(input);
     const Scene scene(input, again);
     const std::vector<std::int32_t> integers = random_integers(random, scene.count * scene.num_items(), 15);
@@ -143,17 +146,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (std::size_t item = 0; item < num_items; ++item) {
         const auto bytes = choices.rest().subspan(item * own, item + 1 == num_items ? choices.rest().size() - item * own : own);
         Bytes& packet = packets.emplace_back(bytes.begin(), bytes.end());
-        if ((scene.mode & 4) == 0) packet = repaired(bytes, layout, (scene.mode & 8) == 0);
+        if ((scene.mode & unrepaired) == 0) packet = repaired(bytes, layout, (scene.mode & wrong_crc) == 0);
         packet.shrink_to_fit();
         const Outcome count = same_outcome("the number of symbols", [&] {
             Bytes number;
             append_varint(number, packet_count(packet));
             return number;
         });
-        if ((scene.mode & 4) == 0) check(count.good(), "a repaired packet says how many symbols it has");
+        if ((scene.mode & unrepaired) == 0) check(count.good(), "a repaired packet says how many symbols it has");
     }
     // A lone stream that is damaged fails in one way; of several, another one may be the first at each level.
-    const unsigned num_threads = (scene.mode & 16) != 0 ? 2 : 1;
+    const unsigned num_threads = (scene.mode & two_threads) != 0 ? 2 : 1;
     const auto decode = [&] { return values_of_packets(packets, layout, scene.tables, scene.type, 0.5F, num_threads); };
     const bool is_lone = num_items == 1 && !packets[0].empty() && packets[0][0] % 2 == 0;
     const Outcome found = same_outcome("packets", decode, is_lone);

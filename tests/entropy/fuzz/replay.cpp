@@ -13,7 +13,7 @@ namespace {
 
 using namespace laconic::fuzz;
 
-constexpr std::size_t num_seeds = 40;
+constexpr std::size_t num_seeds = 60;
 constexpr std::size_t max_size = 1 << 14;
 
 Bytes read(const std::filesystem::path& path) {

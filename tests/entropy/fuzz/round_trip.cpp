@@ -4,7 +4,8 @@
 //   input = lanes | which tables | shape of tables | value type | mode | layout | chunk | values
 //
 // mode: bits 0 and 1 say how bytes become values; 4 packets instead of streams; 8 two threads; the rest is the step of
-// floats. layout: low four bits number of streams or packets - 1, then rows, or a table for each symbol.
+// floats. layout: low four bits number of streams or packets - 1, then rows, or a table for each symbol. chunk: low four bits
+// number of chunks; the upper two repeat the values, so that a short input can be a long array.
 #include "lockstep.hpp"
 #include "target.hpp"
 
@@ -23,6 +24,8 @@ struct Case {
     Input input() const { return {values.data(), type, step}; }
 };
 
+constexpr std::size_t max_values = 50'000;
+
 Case make_case(std::span<const std::uint8_t> bytes, ValueType type, Style style, float step) {
     if (style == Style::raw) return {type, step, Bytes(bytes.begin(), bytes.end() - static_cast<std::ptrdiff_t>(bytes.size() % size_of(type)))};
     std::vector<std::int32_t> integers;
@@ -31,7 +34,7 @@ Case make_case(std::span<const std::uint8_t> bytes, ValueType type, Style style,
         const std::int32_t escape = byte >= 0xFC ? (byte == 0xFF ? 1 << 28 : 300) : 0;
         integers.push_back(style == Style::constant ? escape : style == Style::small ? value / 16 : value + escape);
     }
-    Random random(bytes.size());
+    Random random(bytes.size());  // where floats lie between two integers
     return {type, step, typed_values(random, integers, type, step)};
 }
 
@@ -71,7 +74,7 @@ void try_packets(const Case& scene, const TableSet& tables, std::span<const std:
     const std::size_t available = scene.count() / num_items, count = by_symbol ? available : available / num_rows * num_rows;
     const std::vector<std::uint8_t> indices = indices_of(input, by_symbol ? count : num_rows, tables);
     const Layout layout = by_symbol ? Layout{count, nullptr, 0, indices.data()} : Layout{count, indices.data(), num_rows, nullptr};
-    const std::size_t chunk = chunk_choice == 0 ? max_chunk : 1 + count / (1 + chunk_choice % 16);
+    const std::size_t chunk = chunk_choice % 64 == 0 ? max_chunk : 1 + count / (1 + chunk_choice % 16);
     const auto size = static_cast<std::ptrdiff_t>(num_items * count * size_of(scene.type));
     const auto integers = integers_of(Bytes(scene.values.begin(), scene.values.begin() + size), scene.type, scene.step);
     // Several values may be refused, each by another thread or group.
@@ -92,7 +95,7 @@ Bytes make_seed(std::size_t number) {
     const std::size_t shape = 8 * (number % 8) + (number / 2) % 8;
     const std::size_t mode = number % 4 | (number % 8 < 5 ? 4 : 0) | (number % 11 == 0 ? 8 : 0) | 16 * (number % 7);
     const std::size_t layout = (number % 3 == 0 ? below(random, 16) : 0) | 16 * below(random, 16);
-    Bytes input = choices({number / 2, number, shape, number % 6, mode, layout, number % 4 == 0 ? number : 0});
+    Bytes input = choices({number / 2, number, shape, number % 6, mode, layout, number % 4 == 0 ? number % 64 : 64 * (number % 8)});
     const std::size_t size = sizes[number / 4 % sizes.size()];
     for (std::size_t i = 0; i < size; ++i) input.push_back(static_cast<std::uint8_t>(below(random, 8) ? below(random, 5) : random()));
     return input;
@@ -109,7 +112,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const laconic::TableSet& tables = tables_of(choices);
     const laconic::ValueType type = type_of(choices);
     const std::size_t mode = choices.byte(), layout = choices.byte(), chunk = choices.byte();
-    const Case scene = make_case(choices.rest(), type, static_cast<Style>(mode % 4), steps[mode / 16 % 4]);
+    Bytes bytes;
+    for (std::size_t repeat = 0; repeat <= chunk / 64 * 4; ++repeat) bytes.insert(bytes.end(), choices.rest().begin(), choices.rest().end());
+    bytes.resize(std::min(bytes.size(), max_values));
+    const Case scene = make_case(bytes, type, static_cast<Style>(mode % 4), steps[mode / 16 % 4]);
     if ((mode & 4) != 0)
         try_packets(scene, tables, input, layout, chunk, (mode & 8) != 0 ? 2 : 1);
     else
