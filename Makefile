@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 REASON ?= not stated
+PEERS ?= ../peers
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint check-aarch64 models bench-rd bench-audio readme clean
+.PHONY: demo test lint check-aarch64 models bench-rd bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -52,6 +53,13 @@ bench-audio: $(VENV)/developer
 
 bench-rd: $(VENV)/developer
 	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA)/kodak --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"
+	$(BIN)/python benchmarks/readme_tables.py
+
+# Peers in C are taken from $(PEERS)/lib where they have been built (benchmarks/entropy/native_peers.py).
+bench-entropy: $(VENV)/developer
+	$(BIN)/pip download --quiet --no-deps --no-binary :all: --dest $(PEERS) 'compressai==1.2.8'
+	$(BIN)/python benchmarks/entropy/build_peers.py --peers $(PEERS)
+	$(BIN)/python benchmarks/entropy/bench_entropy.py --peers $(PEERS) --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 
 readme: $(VENV)/developer

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,8 @@ MAX_SYMBOLS = 1 << 29  # unless the caller gives the shape
 
 _DTYPES = ("int8", "int16", "int32", "float32", "float16", "bfloat16")
 _MAX_CHUNK = 1 << 30
+_MAX_THREADS = 1024
+_SMALLEST_STEP, _LARGEST_STEP = 1.2e-38, 3.4e38  # of float32
 _UINT16 = "H"  # numpy's code; for the native core such an array is bfloat16, so none may come from outside
 
 Tables = int | NDArray[np.uint8]
@@ -118,7 +119,9 @@ def decode_batch(
     if out is None:
         count = _count(packets[0])
         if count * len(packets) > MAX_SYMBOLS:
-            raise LimitError(f"{len(packets)} packets claim {count} symbols each; at most {MAX_SYMBOLS} in all: give out")
+            raise LimitError(
+                f"{len(packets)} packets claim {count} symbols each; at most {MAX_SYMBOLS} in all: give out"
+            )
         out = np.empty((len(packets), *_shape_of_count(count, indices)), dtype)
         return _decode(packets, out, tables, indices, True, step, threads).reshape(len(packets), -1)
     if len(out) != len(packets):
@@ -133,7 +136,7 @@ def _encode(
     try:
         packets: list[bytes] = _native.encode_packets(tables.native, array, indices, is_batch, step, chunk, threads)
     except (TypeError, ValueError):
-        _explain(array, indices, is_batch, step, threads)
+        _explain(array, tables, indices, is_batch, step, threads)
         raise
     return packets
 
@@ -147,9 +150,11 @@ def _decode(
     except _native.StreamError as err:
         raise _named(packets, array, tables, indices, step) or translated(err) from err
     except (TypeError, ValueError):
+        for packet in packets:
+            _count(packet)
         if not array.flags.writeable:
             raise ValueError(f"out of shape {array.shape} is read-only; pass an array that can be written") from None
-        _explain(array, indices, is_batch, step, threads)
+        _explain(array, tables, indices, is_batch, step, threads)
         raise
     return out
 
@@ -171,6 +176,8 @@ def _named(
 
 
 def _count(packet: bytes) -> int:
+    if not isinstance(packet, bytes):
+        raise TypeError(f"a packet is a {type(packet).__name__}; allowed are bytes: pass bytes(packet)")
     try:
         return _native.packet_count(packet)
     except _native.StreamError as err:
@@ -193,25 +200,36 @@ def _array_of_tensor(values: Any) -> NDArray[Any]:
         what = values.dtype if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
         raise TypeError(f"values are {what}; allowed are numpy arrays and torch tensors of {', '.join(_DTYPES)}")
     values = values.detach()
-    if values.dtype != torch.bfloat16:
-        array: NDArray[Any] = values.numpy()
-        return array
-    return values.view(torch.int16).numpy().view(np.uint16)  # type: ignore[no-any-return]
-
-
-def _explain(values: NDArray[Any], indices: Tables, is_batch: bool, step: float, threads: int) -> None:
-    """Raises a clear error for what the native call refused, where that is one of the usual mistakes."""
-    shape = values.shape[1:] if is_batch else values.shape
-    if values.dtype.name not in (*_DTYPES, "uint16"):
+    if values.dtype == torch.bfloat16:
+        return values.view(torch.int16).numpy().view(np.uint16)  # type: ignore[no-any-return]
+    array: NDArray[Any] = values.numpy()
+    if array.dtype.char == _UINT16:
         raise TypeError(f"values are {values.dtype}; allowed are {', '.join(_DTYPES)}: convert them first")
+    return array
+
+
+def _explain(
+    values: NDArray[Any], tables: TableSet, indices: Tables, is_batch: bool, step: float, threads: int
+) -> None:
+    """Raises a clear error for what the native call refused, where that is one of the usual mistakes."""
+    if values.dtype.name not in (*_DTYPES, "uint16") or not values.dtype.isnative:
+        raise TypeError(f"values are {values.dtype.str}; allowed are {', '.join(_DTYPES)}, native: convert them first")
     if not values.flags.c_contiguous:
         raise ValueError(f"an array of shape {values.shape} is not C-contiguous; pass numpy.ascontiguousarray(array)")
-    if not (isfinite(step) and step > 0):
-        raise ValueError(f"a step is {step}; allowed are finite numbers above 0")
-    if not 1 <= threads <= 1024:
-        raise ValueError(f"the number of threads is {threads}; allowed are 1 to 1024")
-    if not isinstance(indices, np.ndarray):
-        raise ValueError(f"a table index is {indices}; it must be an int, or a uint8 array, inside the table set")
+    if not _SMALLEST_STEP <= step <= _LARGEST_STEP:
+        raise ValueError(f"a step is {step}; allowed are numbers from {_SMALLEST_STEP} to {_LARGEST_STEP}")
+    if not 1 <= threads <= _MAX_THREADS:
+        raise ValueError(f"the number of threads is {threads}; allowed are 1 to {_MAX_THREADS}")
+    if isinstance(indices, np.ndarray):
+        _explain_indices(indices, values.shape[1:] if is_batch else values.shape)
+    elif not isinstance(indices, int):
+        raise TypeError(f"table indices are a {type(indices).__name__}; allowed are an int or a uint8 array")
+    last = int(np.max(indices, initial=0))
+    if last >= len(tables) or np.min(indices, initial=0) < 0:
+        raise ValueError(f"a table index is {indices if isinstance(indices, int) else last}; the set has {len(tables)}")
+
+
+def _explain_indices(indices: NDArray[Any], shape: tuple[int, ...]) -> None:
     if indices.dtype != np.uint8:
         raise TypeError(f"table indices are {indices.dtype}; allowed are one number or uint8: convert them first")
     if not indices.flags.c_contiguous:

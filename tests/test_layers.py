@@ -22,7 +22,7 @@ TORCH_MODULES = {
     "tasks/train.py",
 }
 # Modules of the entropy layer that may use torch at all.
-ENTROPY_TORCH_MODULES = {"entropy/bottleneck.py", "entropy/compressai.py", "entropy/packets.py"}
+ENTROPY_TORCH_MODULES = {"entropy/bottleneck.py", "entropy/compressai.py"}
 PICKLES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 # The law "a codec can be pickled" is checked with pickle, on values that the checker made itself.
 MAY_PICKLE = {"codecs/checks.py"}

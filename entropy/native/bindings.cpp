@@ -144,13 +144,14 @@ public:
         layout.count = 1;
         for (std::size_t a = axis; a < values.ndim(); ++a) layout.count *= values.shape(a);
         if (nb::isinstance<nb::int_>(index)) {
-            const long long number = nb::cast<long long>(index);
-            if (number < 0 || number > 255) throw nb::value_error("a table index is outside 0 to 255");
+            long long number = 0;
+            if (!nb::try_cast(index, number, false) || number < 0 || number > 255)
+                throw nb::value_error("a table index is outside 0 to 255");
             single_ = static_cast<std::uint8_t>(number);
             use({&single_, 1}, false, tables);
             return;
         }
-        numbers_ = nb::cast<IndicesOfAnyShape>(index, false);
+        if (!nb::try_cast(index, numbers_, false)) throw nb::type_error("table indices must be an int or a uint8 array");
         bool leads = numbers_.ndim() + axis <= values.ndim();
         for (std::size_t a = 0; leads && a < numbers_.ndim(); ++a) leads = numbers_.shape(a) == values.shape(axis + a);
         if (!leads) throw nb::value_error("the shape of the table indices does not lead that of the values");
@@ -178,7 +179,7 @@ private:
 };
 
 void check_options(float step, unsigned num_threads) {
-    if (!(std::isfinite(step) && step > 0)) throw nb::value_error("a step must be a finite number above 0");
+    if (!(std::isnormal(step) && step > 0)) throw nb::value_error("a step must be a number above 0 in the range of float32");
     if (num_threads < 1 || num_threads > 1024) throw nb::value_error("the number of threads must be 1 to 1024");
 }
 
@@ -216,7 +217,10 @@ void decode_packets_into(const TableSet& tables, const nb::list& packets, const 
     if (packets.size() != (is_batch ? values.shape(0) : 1)) throw nb::value_error("packets and items differ in number");
     std::vector<std::span<const std::uint8_t>> all;
     all.reserve(packets.size());
-    for (const nb::handle packet : packets) all.push_back(span_of(nb::cast<nb::bytes>(packet)));
+    for (const nb::handle packet : packets) {
+        if (!nb::isinstance<nb::bytes>(packet)) throw nb::type_error("a packet must be bytes");
+        all.push_back(span_of(nb::borrow<nb::bytes>(packet)));
+    }
     nb::gil_scoped_release unlocked;
     decode_packets(all, output, items.layout, tables, num_threads);
 }

@@ -155,6 +155,13 @@ private:
     std::size_t at_ = 0;
 };
 
+// What the checks of a stream begin with: the CRC-32C of the packet's opening, carried on over the number of the stream.
+inline std::uint32_t stream_seed(std::span<const std::uint8_t> opening, std::size_t number) {
+    std::vector<std::uint8_t> bytes(opening.begin(), opening.end());
+    append_varint(bytes, number);
+    return kernels().crc32c(bytes.data(), bytes.size(), 0);
+}
+
 // What an encoder chooses for a stream.
 struct Form {
     unsigned lanes = min_lanes;
@@ -227,7 +234,7 @@ inline SplitRuns split(std::vector<Run> runs, std::size_t folded) {
 struct EncodeJob {
     SplitRuns parts;
     Form form;
-    std::uint32_t seed;  // CRC-32C of the fields before the stream
+    std::uint32_t seed;  // `stream_seed`
     Words words{};       // a large one has its memory from the start
     bool is_large = false;
     std::vector<std::uint8_t> head{};  // up to the states; the CRC is still to be filled in
@@ -471,7 +478,6 @@ inline Packets encode_packets(const Input& input, std::size_t num_items, const L
     std::vector<std::uint8_t> head;
     append_varint(head, 2 * layout.count + (per_item > 1 ? 1 : 0));
     if (per_item > 1) append_varint(head, chunk);
-    const std::uint32_t seed = kernels().crc32c(head.data(), head.size(), 0);
     std::vector<EncodeJob> jobs;
     jobs.reserve(num_items * per_item);
     // Packets of one stream share a form, so that they go in lock-step; chunks have one each.
@@ -487,7 +493,7 @@ inline Packets encode_packets(const Input& input, std::size_t num_items, const L
             const std::uint64_t expected = per_item == 1 ? bits / num_samples : estimate_bits(input, tables, runs);
             Form form = form_of(bounds.end - bounds.begin, expected);
             form.has_crc |= per_item > 1;
-            EncodeJob& job = jobs.emplace_back(EncodeJob{split(std::move(runs), form.folded), form, seed});
+            EncodeJob& job = jobs.emplace_back(EncodeJob{split(std::move(runs), form.folded), form, stream_seed(head, c)});
             if (expected / 16 < large_words) continue;
             job.words = WordPool::of_thread().take(expected / 16 + expected / 256 + (1 + max_escape_words) * block_size);
             job.is_large = true;
@@ -623,10 +629,10 @@ inline void decode_packets(std::span<const std::span<const std::uint8_t>> packet
         if (is_chunked && chunk == 0) throw StreamError(Fault::corrupt, 0, "a packet has chunks of 0 symbols");
         const Cutter cutter(layout, chunk);
         if (is_chunked != (cutter.num_chunks() > 1)) throw StreamError(Fault::corrupt, 0, "a packet has a wrong chunk size");
-        const std::uint32_t seed = kernels().crc32c(packet.data(), fields.position(), 0);
+        const auto opening = packet.first(fields.position());
         if (!is_chunked) {
             const std::size_t at = fields.position();
-            add(open_stream(fields.take(fields.left()), at, seed, layout.count), item, cutter, {0, layout.count});
+            add(open_stream(fields.take(fields.left()), at, stream_seed(opening, 0), layout.count), item, cutter, {0, layout.count});
             continue;
         }
         // A stream has at least two bytes, so that a short packet cannot ask for much.
@@ -636,7 +642,7 @@ inline void decode_packets(std::span<const std::span<const std::uint8_t>> packet
         for (std::size_t c = 0; c < lengths.size(); ++c) {
             const auto bounds = cutter.chunk(c);
             const std::size_t at = fields.position();
-            add(open_stream(fields.take(lengths[c]), at, seed, bounds.end - bounds.begin), item, cutter, bounds);
+            add(open_stream(fields.take(lengths[c]), at, stream_seed(opening, c), bounds.end - bounds.begin), item, cutter, bounds);
         }
         if (fields.left() != 0) throw StreamError(Fault::corrupt, fields.position(), "a packet goes on after its last stream");
     }

@@ -671,14 +671,14 @@ def decode_packet(data: bytes, layout: Layout) -> list[int]:
     chunk_size = reader.varint() if is_chunked else 0
     opening = data[: reader.position]
     if not is_chunked:
-        return decode_chunk(reader, len(data), opening, layout, range(num_values))
+        return decode_chunk(reader, len(data), opening + varint(0), layout, range(num_values))
     _check(1 <= chunk_size <= 1 << 30 and chunk_size < num_values, CorruptError, f"chunks of {chunk_size} values")
     chunks = layout.chunks(chunk_size)
     _check(len(chunks) <= len(data) // 2, TruncatedError, f"{len(chunks)} streams in {len(data)} bytes")
     lengths = [reader.varint() for _ in chunks]
     values: list[int] = []
-    for length, places in zip(lengths, chunks, strict=True):
-        values += decode_chunk(reader, reader.position + length, opening, layout, places)
+    for number, (length, places) in enumerate(zip(lengths, chunks, strict=True)):
+        values += decode_chunk(reader, reader.position + length, opening + varint(number), layout, places)
     _check(reader.at_end, CorruptError, "bytes after the last stream")
     return values
 

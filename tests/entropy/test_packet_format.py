@@ -151,7 +151,10 @@ def plain_packet(problem: Problem, form: Form, chunk_size: int | None = None) ->
     if chunk_size is not None:
         opening += reference.varint(chunk_size)
         chunks = layout.chunks(chunk_size)
-    streams = [plain_stream(values, layout, places, form, opening) for places in chunks]
+    streams = [
+        plain_stream(values, layout, places, form, opening + reference.varint(number))
+        for number, places in enumerate(chunks)
+    ]
     lengths = b"" if chunk_size is None else b"".join(reference.varint(len(stream)) for stream in streams)
     return opening + lengths + b"".join(streams)
 

@@ -71,7 +71,7 @@ Bytes repaired(std::span<const std::uint8_t> bytes, const Layout& layout, bool w
     Bytes packet;
     append_varint(packet, 2 * layout.count + (is_cut ? 1 : 0));
     if (is_cut) append_varint(packet, chunk);
-    const std::uint32_t seed = kernels().crc32c(packet.data(), packet.size(), 0);
+    const Bytes opening = packet;
     const std::size_t num_chunks = cutter.num_chunks();
     std::vector<std::size_t> lengths(num_chunks);
     if (is_cut) for (std::size_t& length : lengths) length = number_of(fields);
@@ -83,7 +83,7 @@ Bytes repaired(std::span<const std::uint8_t> bytes, const Layout& layout, bool w
         const auto bounds = cutter.chunk(c);
         repair_form(stream, bounds.end - bounds.begin);
         repair_states_of(stream);
-        if (with_crc) repair_crc(stream, seed);
+        if (with_crc) repair_crc(stream, stream_seed(opening, c));
         if (is_cut) append_varint(packet, stream.size());
         streams.insert(streams.end(), stream.begin(), stream.end());
     }

@@ -59,10 +59,9 @@ struct TableParts {
     TableSet set() const { return {firsts, sizes, frequencies}; }
 };
 
-// A table of `size` entries; some tables are far from 0, some entries have a frequency of 1 only.
-inline void add_table(TableParts& parts, Random& random, std::size_t size) {
-    constexpr std::array<std::int32_t, 4> far{-(1 << 30), 1 << 30, 100000, -128};
-    const bool is_far = below(random, 5) == 0;
+// A table of `size` entries; some entries have a frequency of 1 only.
+inline void add_table(TableParts& parts, Random& random, std::size_t size, bool is_far) {
+    constexpr std::array<std::int32_t, 4> far{-(1 << 30), 1 << 30, 100000, 32767};
     parts.firsts.push_back(is_far ? far[below(random, far.size())] : -static_cast<std::int32_t>(below(random, size)));
     parts.sizes.push_back(static_cast<std::int32_t>(size));
     std::uint32_t left = probability_sum - static_cast<std::uint32_t>(size);
@@ -77,9 +76,12 @@ inline void add_table(TableParts& parts, Random& random, std::size_t size) {
     parts.frequencies.insert(parts.frequencies.end(), frequencies.begin(), frequencies.end());
 }
 
+// In half of the sets some tables are far from 0; the coder has another way for these.
 inline TableSet random_tables(Random& random, std::size_t count, std::size_t lowest_size, std::size_t highest_size) {
     TableParts parts;
-    for (std::size_t t = 0; t < count; ++t) add_table(parts, random, lowest_size + below(random, highest_size - lowest_size + 1));
+    const bool some_far = below(random, 2) != 0;
+    for (std::size_t t = 0; t < count; ++t)
+        add_table(parts, random, lowest_size + below(random, highest_size - lowest_size + 1), some_far && below(random, 4) == 0);
     return parts.set();
 }
 
