@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from laconic.entropy.contexts import ContextModel
     from laconic.entropy.packets import decode_array, decode_batch, encode_array, encode_batch
     from laconic.entropy.rans import Decoder, Message, decode, encode, encode_messages, ideal_bits
-    from laconic.entropy.tables import Table, TableSet, frequencies_of_counts, table_of_counts, tables_of_cdfs
+    from laconic.entropy.tables import (
+        Table,
+        TableSet,
+        frequencies_of_counts,
+        table_of_counts,
+        table_of_probabilities,
+        tables_of_cdfs,
+    )
 
 _LAZY = {
     "Limits": "container",
@@ -46,6 +53,7 @@ _LAZY = {
     "TableSet": "tables",
     "frequencies_of_counts": "tables",
     "table_of_counts": "tables",
+    "table_of_probabilities": "tables",
     "tables_of_cdfs": "tables",
 }
 
@@ -72,6 +80,7 @@ __all__ = [
     "frequencies_of_counts",
     "ideal_bits",
     "table_of_counts",
+    "table_of_probabilities",
     "tables_of_cdfs",
 ]
 

@@ -524,38 +524,44 @@ template <unsigned lanes, unsigned streams>
     }
 }
 
-// Emits words where the states would overflow, then divides: x = (x / f) 2^16 + x mod f + start. `symbols` gives divisor,
-// reciprocal, shift and start of the entries of a group.
+// Emits words where the states would overflow.
+template <unsigned lanes, unsigned streams>
+[[gnu::always_inline]] inline void emit_words(unsigned g, Vector& low, Vector& high, Vector frequency, std::uint16_t** out) {
+    using S = Shape<lanes, streams>;
+    const Mask overflow = _mm512_cmpge_epu16_mask(high, frequency) & S::used;
+    if constexpr (lanes == 16) {
+        const auto first = static_cast<__mmask16>(overflow);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[2 * g]),
+                            _mm256_maskz_compress_epi16(first, _mm512_castsi512_si256(low)));
+        out[2 * g] += count(first);
+        if (S::has_second(g)) {
+            const auto second = static_cast<__mmask16>(overflow >> 16);
+            _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[2 * g + 1]),
+                                _mm256_maskz_compress_epi16(second, _mm512_extracti64x4_epi64(low, 1)));
+            out[2 * g + 1] += count(second);
+        }
+    } else {
+        std::uint16_t*& words = out[S::stream_of(g)];
+        _mm512_storeu_si512(words, _mm512_maskz_compress_epi16(overflow, low));
+        words += count(overflow);
+    }
+    low = _mm512_mask_mov_epi16(low, overflow, high);
+    high = _mm512_mask_mov_epi16(high, overflow, _mm512_setzero_si512());
+}
+
+// One step of encoding, x = (x / f) 2^16 + x mod f + start, for any frequencies. `symbols` gives what there is to know of the
+// entries of a group.
 template <unsigned lanes, unsigned streams, class Symbols>
 [[gnu::always_inline]] inline void push(unsigned begin, unsigned end, Vector* low, Vector* high, const Symbols& symbols,
                                         std::uint16_t** out) {
     using S = Shape<lanes, streams>;
-    const Vector zero = _mm512_setzero_si512();
     const Vector minus_one = _mm512_set1_epi16(-1);
     Vector divisor[S::groups], shift[S::groups];
 #pragma GCC unroll 8
     for (unsigned g = begin; g < end; ++g) {
         divisor[g] = symbols.divisor(g);
         shift[g] = symbols.shift(g);
-        const Mask overflow = _mm512_cmpge_epu16_mask(high[g], _mm512_srlv_epi16(divisor[g], shift[g])) & S::used;
-        if constexpr (lanes == 16) {
-            const auto first = static_cast<__mmask16>(overflow);
-            _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[2 * g]),
-                                _mm256_maskz_compress_epi16(first, _mm512_castsi512_si256(low[g])));
-            out[2 * g] += count(first);
-            if (S::has_second(g)) {
-                const auto second = static_cast<__mmask16>(overflow >> 16);
-                _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[2 * g + 1]),
-                                    _mm256_maskz_compress_epi16(second, _mm512_extracti64x4_epi64(low[g], 1)));
-                out[2 * g + 1] += count(second);
-            }
-        } else {
-            std::uint16_t*& words = out[S::stream_of(g)];
-            _mm512_storeu_si512(words, _mm512_maskz_compress_epi16(overflow, low[g]));
-            words += count(overflow);
-        }
-        low[g] = _mm512_mask_mov_epi16(low[g], overflow, high[g]);
-        high[g] = _mm512_mask_mov_epi16(high[g], overflow, zero);
+        emit_words<lanes, streams>(g, low[g], high[g], _mm512_srlv_epi16(divisor[g], shift[g]), out);
     }
     Vector q0[S::groups], q1[S::groups];
 #pragma GCC unroll 8
@@ -580,6 +586,41 @@ template <unsigned lanes, unsigned streams, class Symbols>
         high[g] = _mm512_mask_sub_epi16(q1[g], too_low, q1[g], minus_one);
         rest = _mm512_mask_sub_epi16(rest, too_low, rest, divisor[g]);
         low[g] = _mm512_add_epi16(_mm512_srlv_epi16(rest, shift[g]), symbols.start(g));
+    }
+}
+
+// The same for frequencies below 2^14. With R = (2^32 - 1) / f in words Rh and Rl and x in words h and l, the estimate
+// h Rh + (h Rl >> 16) + (l Rh >> 16) leaves out four parts of less than 1 each, so it is at most 3 too low, and what remains is
+// below 4 f, which fits a word.
+template <unsigned lanes, unsigned streams, class Symbols>
+[[gnu::always_inline]] inline void push_small(unsigned begin, unsigned end, Vector* low, Vector* high, const Symbols& symbols,
+                                              std::uint16_t** out) {
+    using S = Shape<lanes, streams>;
+    Vector frequency[S::groups];
+#pragma GCC unroll 8
+    for (unsigned g = begin; g < end; ++g) {
+        frequency[g] = symbols.frequency(g);
+        emit_words<lanes, streams>(g, low[g], high[g], frequency[g], out);
+    }
+    Vector quotient[S::groups];
+#pragma GCC unroll 8
+    for (unsigned g = begin; g < end; ++g) {
+        const Vector inverse_high = symbols.inverse_high(g);
+        quotient[g] = _mm512_add_epi16(_mm512_mullo_epi16(high[g], inverse_high),
+                                       _mm512_mulhi_epu16(high[g], symbols.inverse_low(g)));
+        quotient[g] = _mm512_add_epi16(quotient[g], _mm512_mulhi_epu16(low[g], inverse_high));
+    }
+#pragma GCC unroll 8
+    for (unsigned g = begin; g < end; ++g) {
+        Vector rest = _mm512_sub_epi16(low[g], _mm512_mullo_epi16(quotient[g], frequency[g]));
+        const Vector twice = _mm512_add_epi16(frequency[g], frequency[g]);
+        const Mask by_two = _mm512_cmpge_epu16_mask(rest, twice);
+        rest = _mm512_mask_sub_epi16(rest, by_two, rest, twice);
+        quotient[g] = _mm512_mask_add_epi16(quotient[g], by_two, quotient[g], _mm512_set1_epi16(2));
+        const Mask by_one = _mm512_cmpge_epu16_mask(rest, frequency[g]);
+        rest = _mm512_mask_sub_epi16(rest, by_one, rest, frequency[g]);
+        high[g] = _mm512_mask_add_epi16(quotient[g], by_one, quotient[g], _mm512_set1_epi16(1));
+        low[g] = _mm512_add_epi16(rest, symbols.start(g));
     }
 }
 
@@ -634,6 +675,9 @@ struct StaticSymbols {
     [[gnu::always_inline]] Vector reciprocal(unsigned g) const { return look_up<levels>(entry[g], tests[g], table(g).reciprocal); }
     [[gnu::always_inline]] Vector shift(unsigned g) const { return look_up<levels>(entry[g], tests[g], table(g).shift); }
     [[gnu::always_inline]] Vector start(unsigned g) const { return look_up<levels>(entry[g], tests[g], table(g).start); }
+    [[gnu::always_inline]] Vector frequency(unsigned g) const { return look_up<levels>(entry[g], tests[g], table(g).frequency); }
+    [[gnu::always_inline]] Vector inverse_high(unsigned g) const { return look_up<levels>(entry[g], tests[g], table(g).inverse_high); }
+    [[gnu::always_inline]] Vector inverse_low(unsigned g) const { return look_up<levels>(entry[g], tests[g], table(g).inverse_low); }
 };
 
 // The same, gathered beforehand.
@@ -655,7 +699,7 @@ std::uint64_t reversed(std::uint64_t bits) {
     return result;
 }
 
-template <unsigned lanes, unsigned streams, unsigned levels>
+template <unsigned lanes, unsigned streams, unsigned levels, bool is_small>
 void encode_static_of(EncodeStream* const* all, std::size_t rounds) {
     using S = Shape<lanes, streams>;
     constexpr std::uint64_t bytes_used = lanes == 64 ? ~0ULL : S::used;
@@ -682,7 +726,10 @@ void encode_static_of(EncodeStream* const* all, std::size_t rounds) {
                 symbols.set(g, reversed_words<lanes>(entry, g));
                 if (S::groups_per_stream == 2) symbols.set(g + 1, reversed_words<lanes>(entry, g + 1));
             }
-            push<lanes, streams>(first, end, low, high, symbols, out);
+            if constexpr (is_small)
+                push_small<lanes, streams>(first, end, low, high, symbols, out);
+            else
+                push<lanes, streams>(first, end, low, high, symbols, out);
         }
 #pragma GCC unroll 16
         for (unsigned s = 0; s < streams; ++s) entries[s] -= lanes;
@@ -874,17 +921,25 @@ std::size_t decode_static_by_levels(DecodeStream* const* all, std::size_t rounds
     }
 }
 
-template <unsigned lanes, unsigned streams>
+template <unsigned lanes, unsigned streams, bool is_small>
 void encode_static_by_levels(EncodeStream* const* all, std::size_t rounds) {
     unsigned levels = 4;
     for (unsigned s = 0; s < streams; ++s) levels = all[s]->levels > levels ? all[s]->levels : levels;
     switch (levels) {
-        case 4: return encode_static_of<lanes, streams, 4>(all, rounds);
-        case 5: return encode_static_of<lanes, streams, 5>(all, rounds);
-        case 6: return encode_static_of<lanes, streams, 6>(all, rounds);
-        case 7: return encode_static_of<lanes, streams, 7>(all, rounds);
-        default: return encode_static_of<lanes, streams, 8>(all, rounds);
+        case 4: return encode_static_of<lanes, streams, 4, is_small>(all, rounds);
+        case 5: return encode_static_of<lanes, streams, 5, is_small>(all, rounds);
+        case 6: return encode_static_of<lanes, streams, 6, is_small>(all, rounds);
+        case 7: return encode_static_of<lanes, streams, 7, is_small>(all, rounds);
+        default: return encode_static_of<lanes, streams, 8, is_small>(all, rounds);
     }
+}
+
+template <unsigned lanes, unsigned streams>
+void encode_static_by_tables(EncodeStream* const* all, std::size_t rounds) {
+    bool are_small = true;
+    for (unsigned s = 0; s < streams; ++s) are_small &= all[s]->division->is_small;
+    if (are_small) return encode_static_by_levels<lanes, streams, true>(all, rounds);
+    return encode_static_by_levels<lanes, streams, false>(all, rounds);
 }
 
 constexpr unsigned shape(unsigned lanes, std::size_t streams) { return 256 * lanes + static_cast<unsigned>(streams); }
@@ -927,14 +982,14 @@ std::size_t decode_indexed(DecodeStream* const* all, std::size_t num_streams, un
 
 void encode_static(EncodeStream* const* all, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
     switch (shape(lanes, num_streams)) {
-        case shape(64, 2): return encode_static_by_levels<64, 2>(all, rounds);
-        case shape(64, 1): return encode_static_by_levels<64, 1>(all, rounds);
-        case shape(32, 4): return encode_static_by_levels<32, 4>(all, rounds);
-        case shape(32, 2): return encode_static_by_levels<32, 2>(all, rounds);
-        case shape(32, 1): return encode_static_by_levels<32, 1>(all, rounds);
-        case shape(16, 8): return encode_static_by_levels<16, 8>(all, rounds);
-        case shape(16, 4): return encode_static_by_levels<16, 4>(all, rounds);
-        case shape(16, 1): return encode_static_by_levels<16, 1>(all, rounds);
+        case shape(64, 2): return encode_static_by_tables<64, 2>(all, rounds);
+        case shape(64, 1): return encode_static_by_tables<64, 1>(all, rounds);
+        case shape(32, 4): return encode_static_by_tables<32, 4>(all, rounds);
+        case shape(32, 2): return encode_static_by_tables<32, 2>(all, rounds);
+        case shape(32, 1): return encode_static_by_tables<32, 1>(all, rounds);
+        case shape(16, 8): return encode_static_by_tables<16, 8>(all, rounds);
+        case shape(16, 4): return encode_static_by_tables<16, 4>(all, rounds);
+        case shape(16, 1): return encode_static_by_tables<16, 1>(all, rounds);
         default: return portable_kernels.encode_static(all, num_streams, lanes, rounds);
     }
 }

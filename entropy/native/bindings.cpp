@@ -6,8 +6,10 @@
 
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "contexts.hpp"
@@ -236,6 +238,11 @@ void require(bool condition, const char* what) {
 NB_MODULE(_native, m) {
     // Table sets live in modules and caches until the interpreter ends; that is no leak.
     nb::set_leak_warnings(false);
+    if (const char* wanted = std::getenv("LACONIC_SIMD"); wanted != nullptr && kernels().name != std::string_view(wanted)) {
+        std::string names;
+        for (const Kernels* set : available_kernels()) names += std::string(names.empty() ? "" : ", ") + set->name;
+        throw nb::import_error(("LACONIC_SIMD is " + std::string(wanted) + "; this machine has " + names + ": set one or none").c_str());
+    }
     static nb::exception<StreamError> corrupt(m, "StreamError", PyExc_ValueError);
     static nb::exception<StreamError> truncated(m, "StreamTruncated", corrupt.ptr());
     static nb::exception<StreamError> checksum(m, "StreamChecksum", corrupt.ptr());

@@ -44,6 +44,11 @@ struct alignas(64) DivisionTable {
     std::uint16_t reciprocal[256];
     std::uint16_t shift[256];
     std::uint16_t start[256];
+    // For tables of frequencies below 2^14: the frequency, and (2^32 - 1) / frequency in two words.
+    std::uint16_t frequency[256];
+    std::uint16_t inverse_high[256];
+    std::uint16_t inverse_low[256];
+    bool is_small;  // all frequencies are below 2^14
 };
 
 // Where one stream stands while it is read. `at` may be read for `max_round_bytes` while `at <= limit`; a kernel starts

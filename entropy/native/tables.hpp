@@ -141,6 +141,10 @@ private:
         divisions_[t].reciprocal[entry] = static_cast<std::uint16_t>(reciprocal);
         divisions_[t].shift[entry] = static_cast<std::uint16_t>(shift);
         divisions_[t].start[entry] = static_cast<std::uint16_t>(start);
+        divisions_[t].frequency[entry] = static_cast<std::uint16_t>(frequency);
+        divisions_[t].inverse_high[entry] = static_cast<std::uint16_t>((0xFFFFFFFFU / frequency) >> 16);
+        divisions_[t].inverse_low[entry] = static_cast<std::uint16_t>(0xFFFFFFFFU / frequency);
+        divisions_[t].is_small = (entry == 0 || divisions_[t].is_small) && frequency < 1U << 14;
     }
 
     std::uint32_t end_of(std::size_t t, std::size_t entry) const noexcept {

@@ -337,7 +337,7 @@ def test_index_makes_reading_parts_no_slower() -> None:
         assert Sandwich().unpack(data, channels=13, allow_partial=True).damage == ()
         return time.process_time() - began
 
-    assert seconds((2,) * count) < 2 * seconds(None)
+    assert min(seconds((2,) * count) for _ in range(3)) < 2 * min(seconds(None) for _ in range(3))
 
 
 @pytest.mark.parametrize("flags", [Flag(0), Flag.JOINED, Flag.ALPHA, Flag.TILE_MAJOR | Flag.ALPHA | Flag.DEEP], ids=str)

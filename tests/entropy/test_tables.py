@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from laconic.entropy import rans
 from laconic.entropy.errors import ChecksumError, CorruptStreamError, TruncatedError
 from laconic.entropy.tables import (
+    PROBABILITY_SUM,
     Table,
     TableSet,
+    cheapest_frequencies,
     frequencies_of_counts,
     table_of_counts,
+    table_of_probabilities,
     table_set,
     tables_of_cdfs,
 )
@@ -258,3 +261,34 @@ def test_cdfs_need_a_size_and_an_offset_each() -> None:
         tables_of_cdfs([[0, 65535, 65536]], [3, 3], [0])
     with pytest.raises(ValueError, match="table 0 starts at"):
         tables_of_cdfs([[0, 65535, 65536]], [3], [2**31])
+
+
+@SETTINGS
+@given(st.lists(st.floats(0, 1) | st.floats(0, 1e-6), min_size=2, max_size=40))
+def test_cheapest_frequencies_cannot_be_improved_by_moving_one_slot(weights: list[float]) -> None:
+    """Code length is convex in the frequencies, so that no better exchange of one means no better choice at all."""
+    frequencies = cheapest_frequencies(weights)
+    shares = np.array(weights) / sum(weights) if sum(weights) > 0 else np.full(len(weights), 1 / len(weights))
+    assert frequencies.min() >= 1
+    assert frequencies.sum() == PROBABILITY_SUM
+    gains = shares * np.log2(1 + 1 / frequencies)
+    losses = np.where(frequencies > 1, shares * -np.log2(1 - 1 / np.maximum(frequencies, 2)), np.inf)
+    assert gains.max() <= losses.min() + 1e-9
+
+
+@pytest.mark.parametrize("scale", [0.05, 0.5, 3.0, 40.0])
+def test_table_of_probabilities_is_no_longer_than_one_of_counts(scale: float) -> None:
+    values = np.arange(-300, 301)
+    probabilities = np.exp(-np.abs(values) / scale)
+
+    def cost(table: Table) -> float:
+        inside = (values >= table.first) & (values < table.first + len(table.frequencies) - 1)
+        entries = np.where(inside, values - table.first, len(table.frequencies) - 1)
+        bits = 16 - np.log2(np.array(table.frequencies)[entries]) + np.where(inside, 0, 16)
+        return float((probabilities / probabilities.sum() * bits).sum())
+
+    best = table_of_probabilities(values, probabilities)
+    assert cost(best) <= cost(table_of_counts(values, probabilities * 1e9)) + 1e-12
+    smaller = table_of_probabilities(values, probabilities, tolerance=0.01)
+    assert len(smaller.frequencies) <= len(best.frequencies)
+    assert cost(smaller) <= cost(best) * 1.01 + 1e-9
