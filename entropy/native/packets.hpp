@@ -356,22 +356,31 @@ void for_groups(std::vector<Job>& all, const TableSet& tables, unsigned num_thre
         const std::vector<Run>& runs = job->parts.main;
         return runs.empty() || runs[0].tables.each != nullptr ? 0U : tables.permute(runs[0].tables.shared).levels;
     };
-    const auto order = [&](const Job* job) {
-        const std::vector<Run>& runs = job->parts.main;
-        return std::tuple(job->form.lanes, runs.empty() ? 0 : runs[0].count / (4 * block_size), levels(job));
+    struct Place {
+        std::tuple<unsigned, std::size_t, unsigned> order;  // lanes, length, levels: those alike come to stand together
+        Job* job;
     };
+    std::vector<Place> places;
+    places.reserve(all.size());
+    for (Job& job : all) {
+        const std::vector<Run>& runs = job.parts.main;
+        places.push_back({{job.form.lanes, runs.empty() ? 0 : runs[0].count / (4 * block_size), levels(&job)}, &job});
+    }
+    std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.order < b.order; });
     std::vector<Job*> jobs;
-    for (Job& job : all) jobs.push_back(&job);
-    std::stable_sort(jobs.begin(), jobs.end(), [&](const Job* a, const Job* b) { return order(a) < order(b); });
-    // The cheapest way to cut the jobs into groups of neighbours; a deep table slows down all streams of its group.
+    jobs.reserve(all.size());
+    for (const Place& place : places) jobs.push_back(place.job);
+    // The cheapest way to cut the jobs into groups of neighbours that are alike; a deep table slows down all streams of its
+    // group.
     std::vector<std::uint64_t> total(jobs.size() + 1, 0);
     std::vector<std::size_t> length(jobs.size() + 1, 1);
+    std::size_t first_alike = 0;
     for (std::size_t end = 1; end <= jobs.size(); ++end) {
-        const Job* last = jobs[end - 1];
-        const unsigned lanes = last->form.lanes;
+        const auto [lanes, runs_length, depth] = places[end - 1].order;
+        if (!alike(*jobs[first_alike], *jobs[end - 1], lanes <= 16)) first_alike = end - 1;
         total[end] = ~std::uint64_t{0};
-        for (std::size_t count = 1; count <= std::min(end, max_streams) && alike(*jobs[end - count], *last, lanes <= 16); ++count) {
-            const std::uint64_t price = cost(lanes, count, levels(last));
+        for (std::size_t count = 1; count <= std::min(end - first_alike, max_streams); ++count) {
+            const std::uint64_t price = cost(lanes, count, depth);
             if (price == 0 || total[end - count] + price >= total[end]) continue;
             total[end] = total[end - count] + price;
             length[end] = count;
@@ -505,27 +514,34 @@ inline Packets encode_packets(const Input& input, std::size_t num_items, const L
 struct DecodeJob {
     SplitRuns parts;
     Form form;
-    std::uint32_t seed;
+    std::uint32_t seed;      // `stream_seed`
+    std::uint32_t crc_seed;  // of the fields before the CRC
+    std::uint32_t crc;
     std::size_t position;                 // of the stream in its packet, for messages
     std::span<const std::uint8_t> bytes;  // from the states on
 };
 
-// Parses the fields of a stream and, where it has one, checks its CRC.
+// Where a stream has a CRC it is checked just before decoding, which then finds the bytes in the cache.
+inline void check_crc(const DecodeJob& job) {
+    if (job.form.has_crc && kernels().crc32c(job.bytes.data(), job.bytes.size(), job.crc_seed) != job.crc)
+        throw StreamError(Fault::checksum, job.position, "a stream does not match its checksum");
+}
+
+// Parses the fields of a stream.
 inline DecodeJob open_stream(std::span<const std::uint8_t> bytes, std::size_t position, std::uint32_t seed, std::size_t count) {
     FieldReader fields(bytes);
     const std::uint8_t byte = fields.byte();
-    DecodeJob job{{}, {}, seed, position, {}};
+    DecodeJob job{{}, {}, seed, 0, 0, position, {}};
     if ((byte & 7U) > 4 || byte > 15)
         throw StreamError(Fault::corrupt, position, "a stream has the form " + std::to_string(byte) + ", which is not known");
     job.form.lanes = min_lanes << (byte & 7U);
     job.form.has_crc = (byte & crc_flag) != 0;
     job.form.folded = fields.varint(std::min<std::uint64_t>(count, max_folded_per_lane * job.form.lanes), "the number of folded symbols");
-    const std::size_t before = fields.position();
-    const std::uint32_t expected = job.form.has_crc ? fields.u32() : 0;
+    if (job.form.has_crc) {
+        job.crc_seed = kernels().crc32c(bytes.data(), fields.position(), seed);
+        job.crc = fields.u32();
+    }
     job.bytes = fields.take(fields.left());
-    if (job.form.has_crc &&
-        kernels().crc32c(job.bytes.data(), job.bytes.size(), kernels().crc32c(bytes.data(), before, seed)) != expected)
-        throw StreamError(Fault::checksum, position, "a stream does not match its checksum");
     return job;
 }
 
@@ -579,6 +595,7 @@ inline void decode_jobs(std::vector<DecodeJob>& all, const Output& output, const
         const auto readers = streams_of_thread<Reader>(jobs.size());
         std::vector<SymbolHash> hashes;
         hashes.reserve(jobs.size());
+        for (const DecodeJob* job : jobs) check_crc(*job);
         for (std::size_t j = 0; j < jobs.size(); ++j) {
             read_states(*readers[j], *jobs[j]);
             hashes.emplace_back(jobs[j]->seed);
