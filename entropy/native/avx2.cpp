@@ -207,8 +207,8 @@ bool read_escapes(DecodeStream& stream, std::uint64_t escaped, std::uint8_t* ent
 // One stream of 16, 32 or 64 lanes.
 template <class Stream>
 [[gnu::always_inline]] inline void fetch_ahead(const Stream& stream, std::size_t round) {
-    const char* line = stream.ahead + round * stream.ahead_bytes;
-    for (std::size_t byte = 0; byte < stream.ahead_bytes; byte += 64) _mm_prefetch(line + byte, _MM_HINT_T0);
+    const char* line = stream.ahead.first + static_cast<std::ptrdiff_t>(round) * stream.ahead.step;
+    for (unsigned i = 0; i < stream.ahead.num_lines; ++i) _mm_prefetch(line + 64 * i, _MM_HINT_T0);
 }
 
 template <unsigned levels, unsigned groups>

@@ -123,9 +123,10 @@ template <unsigned streams, class Stream>
 [[gnu::always_inline]] inline void fetch_ahead(Stream* const* all, std::size_t round) {
 #pragma GCC unroll 16
     for (unsigned s = 0; s < streams; ++s) {
-        const char* line = all[s]->ahead + round * all[s]->ahead_bytes;
+        const Ahead& ahead = all[s]->ahead;
+        const char* line = ahead.first + static_cast<std::ptrdiff_t>(round) * ahead.step;
         _mm_prefetch(line, _MM_HINT_T0);
-        for (std::size_t more = 64; more < all[s]->ahead_bytes; more += 64) _mm_prefetch(line + more, _MM_HINT_T0);
+        for (unsigned more = 1; more < ahead.num_lines; ++more) _mm_prefetch(line + 64 * more, _MM_HINT_T0);
     }
 }
 

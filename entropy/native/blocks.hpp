@@ -21,6 +21,12 @@ namespace laconic {
 inline constexpr std::size_t block_size = 2048;
 static_assert(block_size % max_lanes == 0);
 
+// The same where kernels take or give the values themselves, and nothing is kept between: a call costs some time, too.
+inline constexpr std::size_t direct_block_size = 8 * block_size;
+
+// How far before their use int8 values are brought closer.
+inline constexpr std::ptrdiff_t fetch_distance = 2048;
+
 enum class ValueType { int8, int16, int32, float32, float16, bfloat16 };
 
 inline constexpr std::uint32_t zigzag(std::int32_t value) noexcept {

@@ -51,6 +51,13 @@ struct alignas(64) DivisionTable {
     bool is_small;  // all frequencies are below 2^14
 };
 
+// Memory that is needed soon, and that a kernel may bring closer: so many lines of 64 bytes from `first` + round * `step` on.
+struct Ahead {
+    const char* first;
+    std::ptrdiff_t step;
+    unsigned num_lines;
+};
+
 // Where one stream stands while it is read. `at` may be read for `max_round_bytes` while `at <= limit`; a kernel starts
 // no round beyond `limit`. Escape words are read up to `end` only. Tables: arrays of `TableSet`, of the one table in a
 // static call, of the first table in an indexed one.
@@ -70,8 +77,7 @@ struct DecodeStream {
     bool is_truncated;              // an escape went past the end
     bool is_misfit;                 // an escaped value is no int8
     std::int32_t misfit;            // that value
-    const char* ahead;              // memory that the caller will need next; a kernel may bring it closer
-    std::size_t ahead_bytes;        // of it, for each round
+    Ahead ahead;
 };
 
 // Where one stream stands while it is written, backwards: words go to `out` in the order of encoding, which is the
@@ -89,8 +95,7 @@ struct EncodeStream {
     const std::uint8_t* entries;     // end of the entries, plus `base`; moved back by the kernel
     const std::uint32_t* escapes;    // end of the zigzag codes, moved back by the kernel; null: int8 among `entries`
     std::uint8_t base;               // static only, else 0; what lies outside the table then means the escape
-    const char* ahead;               // memory that the caller will need next; a kernel may bring it closer
-    std::size_t ahead_bytes;         // of it, for each round
+    Ahead ahead;
 };
 
 // Streams of one call have the same number of lanes. Decoding returns the rounds done, fewer when a stream came to its

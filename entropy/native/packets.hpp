@@ -504,7 +504,7 @@ inline Packets encode_packets(const Input& input, std::size_t num_items, const L
             form.has_crc |= per_item > 1;
             EncodeJob& job = jobs.emplace_back(EncodeJob{split(std::move(runs), form.folded), form, stream_seed(head, c)});
             if (expected / 16 < large_words) continue;
-            job.words = WordPool::of_thread().take(expected / 16 + expected / 256 + (1 + max_escape_words) * block_size);
+            job.words = WordPool::of_thread().take(expected / 16 + expected / 256 + (1 + max_escape_words) * direct_block_size);
             job.is_large = true;
         }
     encode_jobs(jobs, input, tables, num_threads);

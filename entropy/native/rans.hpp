@@ -163,20 +163,25 @@ public:
 
     // Prepares `count` symbols, at most a block, for the kernels.
     EncodeStream& load(const Input& input, const TableSet& tables, const TableChoice& choice, std::size_t at, std::size_t count) {
+        const auto round_bytes = static_cast<std::ptrdiff_t>(lanes_ * size_of(input.type));
+        stream_.ahead.num_lines = static_cast<unsigned>((round_bytes + 63) / 64);
         stream_.indices = choice.each == nullptr ? nullptr : choice.each + count;
         if (codes_as_bytes(input.type, tables, choice)) {
             stream_.base = static_cast<std::uint8_t>(tables[choice.shared].first);
             stream_.entries = input.as<std::uint8_t>(at) + count;
             stream_.escapes = nullptr;
+            stream_.ahead.first = input.address(at + count) - fetch_distance;
+            stream_.ahead.step = -round_bytes;
         } else {
             const std::size_t num_codes = entries_of_block(input, tables, choice, at, count, entries_.data(), codes_.data());
             stream_.base = 0;
             stream_.entries = entries_.data() + count;
             stream_.escapes = codes_.data() + num_codes;
+            // The block before this one is the next.
+            stream_.ahead.first = input.address(at - std::min(at, block_size));
+            stream_.ahead.step = round_bytes;
         }
         stream_.out = words_.reserve((1 + max_escape_words) * count + 32);
-        stream_.ahead = input.address(at - std::min(at, block_size));
-        stream_.ahead_bytes = lanes_ * size_of(input.type);
         return stream_;
     }
 
@@ -211,8 +216,12 @@ inline void encode_part(std::span<Writer* const> writers, const Input& input, co
     const EncodeKernel kernel = indexed ? kernels().encode_indexed : kernels().encode_static;
     const EncodeKernel partial_kernel = indexed ? portable_kernels.encode_indexed : portable_kernels.encode_static;
     std::array<EncodeStream*, max_streams> streams;
+    const bool all_direct = std::all_of(runs.begin(), runs.end(), [&](const Run& run) {
+        return codes_as_bytes(input.type, tables, run.tables);
+    });
+    const std::size_t block = all_direct ? direct_block_size : block_size;
     while (end > begin) {
-        const std::size_t count = (end - begin - 1) % block_size + 1;
+        const std::size_t count = (end - begin - 1) % block + 1;
         end -= count;
         for (std::size_t s = 0; s < writers.size(); ++s)
             streams[s] = &writers[s]->load(input, tables, runs[s].tables.from(end), runs[s].begin + end, count);
@@ -293,16 +302,21 @@ public:
         stream_.permute = permute;
     }
 
+    // Whether the kernels write the values themselves.
+    bool is_direct(const Output& output, const TableSet& tables, const TableChoice& choice) const noexcept {
+        return hash_ == nullptr && codes_as_bytes(output.type, tables, choice);
+    }
+
     // Prepares for the symbols of a block, whose values go to place `at`.
-    DecodeStream& load(const Output& output, const TableSet& tables, const TableChoice& choice, std::size_t at,
-                       std::size_t count) noexcept {
+    DecodeStream& load(const Output& output, const TableSet& tables, const TableChoice& choice, std::size_t at) noexcept {
+        const auto round_bytes = static_cast<std::ptrdiff_t>(lanes_ * size_of(output.type));
+        is_direct_ = is_direct(output, tables, choice);
         stream_.indices = choice.each;
-        stream_.ahead_bytes = lanes_ * size_of(output.type);
-        is_direct_ = hash_ == nullptr && codes_as_bytes(output.type, tables, choice);
         stream_.base = is_direct_ ? static_cast<std::uint8_t>(tables[choice.shared].first) : std::uint8_t{0};
         stream_.entries = is_direct_ ? output.as<std::uint8_t>(at) : entries_.data();
         stream_.escapes = is_direct_ ? nullptr : codes_.data();
-        stream_.ahead = output.address(is_direct_ ? at + count : at);
+        stream_.ahead = {output.address(at) + (is_direct_ ? fetch_distance : 0), round_bytes,
+                         static_cast<unsigned>((round_bytes + 63) / 64)};
         return stream_;
     }
 
@@ -365,10 +379,14 @@ inline void decode_part(std::span<Reader* const> readers, const Output& output, 
             for (Reader* reader : readers) reader->check();
         }
     };
-    for (std::size_t at = begin; at < end; at += block_size) {
-        const std::size_t count = std::min(block_size, end - at);
+    bool all_direct = true;
+    for (std::size_t s = 0; s < readers.size(); ++s)
+        all_direct = all_direct && readers[s]->is_direct(output, tables, runs[s].tables);
+    const std::size_t block = all_direct ? direct_block_size : block_size;
+    for (std::size_t at = begin; at < end; at += block) {
+        const std::size_t count = std::min(block, end - at);
         for (std::size_t s = 0; s < readers.size(); ++s) 
-            streams[s] = &readers[s]->load(output, tables, runs[s].tables.from(at), runs[s].begin + at, count);
+            streams[s] = &readers[s]->load(output, tables, runs[s].tables.from(at), runs[s].begin + at);
         run_rounds(kernel, lanes, count / lanes);
         if (const auto partial = static_cast<unsigned>(count % lanes); partial > 0) run_rounds(partial_kernel, partial, 1);
         for (std::size_t s = 0; s < readers.size(); ++s)

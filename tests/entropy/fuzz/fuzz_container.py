@@ -1,0 +1,348 @@
+"""Fuzz target of the .lcn parser, which is Python: header, sections, segments, planes, alpha, partial decoding.
+
+usage: fuzz_container.py --make-corpus FOLDER    write the inputs to begin with
+       fuzz_container.py --lines FOLDER          replay a folder and print which lines of the parser it reaches
+       fuzz_container.py [libFuzzer options] FOLDER...    fuzz with atheris, where it is installed
+
+An input is a mode byte and a file. What would end reading before it begins is repaired: with SKIP_CHECKS every checksum is
+taken for right; the fingerprint is changed into that of a model that is there; with BUILD the bytes are no file but fields
+and payloads, out of which a file of right lengths is made. Whatever comes out, only `BitstreamError` and `CodecError` may
+escape, all SIMD levels must agree, and a latent that comes out whole must survive being packed again.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import random
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+from laconic.codecs import lcn
+from laconic.codecs.errors import CodecError
+from laconic.codecs.latent import Latent
+from laconic.codecs.media import Audio, Image
+from laconic.codecs.model import Model
+from laconic.codecs.sandwich import Sandwich
+from laconic.codecs.zoo import shipped_models
+from laconic.entropy import BitstreamError, Limits, _native, container, contexts, lossless, planes, rans, simd
+from laconic.entropy.container import (
+    SAMPLE_TYPES,
+    CodecNumber,
+    Flag,
+    Header,
+    Segment,
+    varint,
+    write_header,
+    write_segment,
+)
+
+SKIP_CHECKS, ALLOW_PARTIAL, FEW_CHANNELS, BUILD, AS_FILE = (1 << bit for bit in range(5))
+LIMITS = Limits(max_pixels=1 << 13, max_metadata_bytes=1 << 12)
+FINGERPRINT_AT = 7
+MAX_SIZE = 1 << 12
+PARSER = (container, planes, lossless, contexts, rans, lcn)
+
+
+class Agreeable(int):
+    """A checksum that equals whatever it is compared with."""
+
+    def __and__(self, other: object) -> Agreeable:
+        return Agreeable(int(self) & int(other))  # type: ignore[call-overload]
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = int.__hash__
+
+
+class WithoutChecks:
+    """The native module, but for its checksums."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(_native, name)
+
+    def crc32c(self, data: bytes, seed: int = 0) -> Agreeable:
+        return Agreeable(_native.crc32c(data, int(seed)))
+
+    def crc32c_array(self, data: Any) -> Agreeable:
+        return Agreeable(_native.crc32c_array(data))
+
+
+@contextmanager
+def checks_skipped() -> Iterator[None]:
+    """Checksums agree until the block ends."""
+    container._native = planes._native = WithoutChecks()  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        container._native = planes._native = _native
+
+
+class Choices:
+    """Bytes of an input, one after the other; where they have ended, 0."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def byte(self, end: int = 256) -> int:
+        self._at += 1
+        return self._data[self._at - 1] % end if self._at <= len(self._data) else 0
+
+    def take(self, count: int) -> bytes:
+        self._at += count
+        return self._data[self._at - count : self._at]
+
+    @property
+    def at_end(self) -> bool:
+        return self._at >= len(self._data)
+
+
+def built(data: bytes) -> bytes:
+    """A file of fields and payloads from these bytes."""
+    choices = Choices(data)
+    models = shipped_models()
+    codec = CodecNumber(1 + choices.byte(3))
+    shape = tuple(1 + choices.byte(48) for _ in range(2 + (codec is CodecNumber.CUBE and choices.byte(2))))
+    flags = Flag(choices.byte() & sum(Flag) & ~(Flag.SECTIONS | Flag.TILED))
+    tile, stored, metadata = choices.byte(8), choices.byte(), choices.byte(4)
+    header = Header(
+        codec=codec,
+        fingerprint=models[choices.byte() % len(models)].fingerprint,
+        step_code=choices.byte(),
+        shape=shape,
+        flags=flags,
+        tile_log2=tile if tile >= 3 else None,
+        stored_channels=stored or None,
+        metadata={name: choices.take(choices.byte(40)) for bit, name in enumerate(("icc", "exif")) if metadata >> bit & 1},
+        sample_rate=1 + choices.byte(),
+        sample_type=SAMPLE_TYPES[choices.byte(len(SAMPLE_TYPES))],
+    )
+    with_channels = Flag.JOINED not in flags
+    segments = []
+    for number in itertools.count():
+        if choices.at_end or number == 200:
+            break
+        channels, form, length = choices.byte(), choices.byte(), choices.byte() * 2
+        lanes = 4 << form % 5
+        # States below 2^16 would end a segment at once.
+        payload = bytearray(choices.take(4 * lanes + length).ljust(4 * lanes, b"\1"))
+        for lane in range(lanes):
+            payload[4 * lane + 2] |= 1
+        is_empty = with_channels and channels == 0
+        segment = Segment(b"", 4, False) if is_empty else Segment(bytes(payload), lanes, form >= 128, channels)
+        segments.append(write_segment(segment, number, with_channels=with_channels))
+    return write_header(header) + b"".join(segments)
+
+
+def file_of(mode: int, data: bytes) -> bytes:
+    """The file that an input stands for."""
+    if mode & BUILD:
+        return built(data)
+    known = [model.fingerprint for model in shipped_models()]
+    fingerprint = data[FINGERPRINT_AT : FINGERPRINT_AT + 4]
+    if mode & SKIP_CHECKS and len(fingerprint) == 4 and fingerprint not in known:
+        data = data[:FINGERPRINT_AT] + known[fingerprint[0] % len(known)] + data[FINGERPRINT_AT + 4 :]
+    return data
+
+
+def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
+    """What comes out, or the error as text."""
+    source: Any = data
+    if mode & AS_FILE:
+        source = io.BytesIO(data)
+    try:
+        return lcn.unpack(
+            source,
+            limits=LIMITS,
+            allow_partial=bool(mode & ALLOW_PARTIAL),
+            channels=5 if mode & FEW_CHANNELS else None,
+        )
+    except (BitstreamError, CodecError) as err:
+        return f"{type(err).__name__}: {err}"
+
+
+def try_packing_again(latent: Latent, model: Model) -> None:
+    """A latent comes back from a file of its own."""
+    try:
+        data = lcn.pack(latent, model, lcn.Layout())
+    except CodecError:
+        return
+    again, _ = lcn.unpack(data, limits=LIMITS)
+    assert again == latent, "a latent changes by being packed"
+
+
+def try_file(data: bytes, mode: int) -> tuple[Latent, Model] | str:
+    """Read a file at every SIMD level, which have to agree."""
+    results = []
+    for level in simd.available():
+        simd.use(level)
+        results.append(unpack(data, mode))
+    first = results[0]
+    for level, result in zip(simd.available(), results, strict=True):
+        if isinstance(first, str) or isinstance(result, str):
+            assert result == first, f"{level}: {result} instead of {first}"
+        else:
+            assert result[0] == first[0] and result[0].damage == first[0].damage, f"{level} decodes something else"
+    return first
+
+
+def run_input(data: bytes) -> str:
+    """One input of the fuzzer; "decoded", or the error."""
+    mode, data = (data[0], data[1:]) if data else (0, data)
+    with checks_skipped() if mode & SKIP_CHECKS else nullcontext():
+        result = try_file(file_of(mode, data), mode)
+    if isinstance(result, str):
+        return result
+    if not result[0].damage and not mode & FEW_CHANNELS:
+        try_packing_again(*result)
+    return "decoded"
+
+
+def mutated(rng: random.Random, data: bytes, others: list[bytes]) -> bytes:
+    """A few small changes, the same for the same seed."""
+    changed = bytearray(data or b"\0")
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(len(changed))
+        end = min(len(changed), at + rng.randint(1, 32))
+        step = rng.randrange(8)
+        if step == 0:
+            changed[at] ^= 1 << rng.randrange(8)
+        elif step == 1:
+            changed[at] = rng.randrange(256)
+        elif step == 2:
+            changed[at] = rng.choice((0, 1, 0x7F, 0x80, 0xFF))
+        elif step == 3:
+            changed[at] = (changed[at] + rng.randint(-3, 3)) % 256
+        elif step == 4 and len(changed) > 1:
+            del changed[at:end]
+        elif step == 5:
+            changed[at:at] = changed[at:end]
+        elif step == 6:
+            other = rng.choice(others)
+            changed[at:] = other[min(at, len(other)) :]
+        else:
+            changed[0] = rng.randrange(32)  # another mode
+        changed = changed[:MAX_SIZE] or bytearray(b"\0")
+    return bytes(changed)
+
+
+def seeds() -> dict[str, bytes]:
+    """Small files of every layout, and bytes to build files from."""
+    rng = np.random.default_rng(0)
+
+    def picture(height: int, width: int, channels: int, dtype: type = np.uint8) -> Image:
+        ramp = np.linspace(40, 200, height)[:, None, None] + np.linspace(0, 30, width)[None, :, None]
+        noisy = np.broadcast_to(ramp, (height, width, channels)) + rng.normal(0, 6, (height, width, channels))
+        return Image((noisy.clip(0, 255) * (257 if dtype is np.uint16 else 1)).astype(dtype))
+
+    icc = Image(picture(20, 20, 3).samples, {"icc": bytes(range(64)) * 2, "exif": b"Exif\0\0MM"})
+    sound = Audio(np.sin(np.arange(3000, dtype=np.float32) / 20)[None] / 2, 16000)
+    few = Sandwich(60).unpack(Sandwich(60).encode(picture(24, 24, 3)))
+    files = {
+        "joined": Sandwich(30).encode(picture(24, 32, 3)),
+        "one": Sandwich(50).encode(picture(1, 1, 3)),
+        "grey": Sandwich(40).encode(picture(17, 30, 1)),
+        "tiles": Sandwich(30, tile_log2=3).encode(picture(70, 80, 3)),
+        "tile-major": Sandwich(30, tile_log2=3, progression="tile").encode(picture(70, 80, 3)),
+        "whole": Sandwich(30, tile_log2=3, grouping="whole").encode(picture(70, 80, 3)),
+        "alpha": Sandwich(20).encode(picture(12, 20, 4)),
+        "deep alpha": Sandwich(20, tile_log2=3).encode(picture(12, 70, 4, np.uint16)),
+        "sections": Sandwich(20).encode(icc),
+        "few channels": Sandwich(60).pack(Sandwich(60).unpack(Sandwich(60).encode(picture(24, 24, 3)), channels=9)),
+        "many tiles": Sandwich(5, tile_log2=3).encode(picture(88, 90, 1)),
+        "sound": Sandwich(20).encode(sound),
+    }
+    assert few.damage == ()
+    inputs = {f"{name} {mode}": bytes([mode]) + data for name, data in files.items() for mode in (0, SKIP_CHECKS)}
+    for number in range(12):
+        mode = BUILD | (number % 4)
+        inputs[f"built {number}"] = bytes([mode]) + rng.integers(0, 256, 60 + 60 * number, np.uint8).tobytes()
+    inputs["partial"] = bytes([ALLOW_PARTIAL | AS_FILE]) + files["tiles"][:-40]
+    inputs["partial joined"] = bytes([ALLOW_PARTIAL]) + files["joined"][:-9]
+    inputs["channels"] = bytes([FEW_CHANNELS | AS_FILE]) + files["tiles"]
+    inputs["twice"] = bytes([SKIP_CHECKS]) + files["joined"] * 2
+    inputs["section"] = bytes([SKIP_CHECKS]) + _with_section(files["joined"])
+    return inputs
+
+
+def _with_section(data: bytes) -> bytes:
+    """The same file with an optional section that no one knows."""
+    head = bytearray(data[:14])
+    head[5] |= Flag.SECTIONS
+    return bytes(head) + varint(200) + varint(3) + b"abc" + varint(0) + struct.pack("<I", 0) + data[14:]
+
+
+def lines_of(code: CodeType) -> set[int]:
+    """Lines of the functions inside `code`."""
+    found = set()
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found |= {line for _, _, line in constant.co_lines() if line is not None} | lines_of(constant)
+            found.discard(constant.co_firstlineno)
+    return found
+
+
+def reached_by(work: Callable[[], object]) -> dict[str, set[int]]:
+    """Lines of the parser that `work` runs, by file."""
+    reached: dict[str, set[int]] = {module.__file__ or "": set() for module in PARSER}
+
+    def trace(frame: FrameType, event: str, argument: object) -> Any:
+        lines = reached.get(frame.f_code.co_filename)
+        if lines is None:
+            return None
+        lines.add(frame.f_lineno)
+        return trace
+
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(None)
+    return reached
+
+
+def print_lines(folder: Path) -> None:
+    """Replay a folder and print the share of lines reached in every module of the parser."""
+    inputs = [path.read_bytes() for path in sorted(folder.iterdir())]
+    reached = reached_by(lambda: [run_input(data) for data in inputs])
+    for module in PARSER:
+        path = Path(module.__file__ or "")
+        lines = lines_of(compile(path.read_text(encoding="utf-8"), str(path), "exec"))
+        missing = sorted(lines - reached[str(path)])
+        share = 100 * (1 - len(missing) / len(lines))
+        print(f"{path.name:16} {len(lines) - len(missing):5} of {len(lines):5} lines {share:6.1f} %  not reached: {missing}")
+
+
+def main() -> None:
+    if sys.argv[1] == "--make-corpus":
+        folder = Path(sys.argv[2])
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in seeds().items():
+            (folder / name.replace(" ", "_")).write_bytes(data)
+        return
+    if sys.argv[1] == "--lines":
+        print_lines(Path(sys.argv[2]))
+        return
+    import atheris
+
+    for module in PARSER:
+        for value in vars(module).values():
+            if callable(value) and getattr(value, "__module__", "") == module.__name__ and hasattr(value, "__code__"):
+                atheris.instrument_func(value)
+    atheris.Setup(sys.argv, run_input)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
