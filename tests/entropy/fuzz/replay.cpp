@@ -1,8 +1,8 @@
 // Runs a fuzz target without libFuzzer, which only clang has: on the inputs of a folder, then on mutations of these that
 // are the same every time.
 //
-//   fuzz_TARGET FOLDER [NUMBER OF MUTATIONS]   replay, then mutate
-//   fuzz_TARGET --make-corpus FOLDER           write the inputs to begin with
+//   replay_TARGET FOLDER [NUMBER OF MUTATIONS]   replay, then mutate
+//   replay_TARGET --make-corpus FOLDER           write the inputs to begin with
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -85,7 +85,7 @@ int main(int num_arguments, char** arguments) {
             write(std::filesystem::path(all[1]) / ("seed" + std::to_string(number)), make_seed(number));
         return 0;
     }
-    if (all.empty() || all.size() > 2) return std::puts("usage: fuzz_TARGET FOLDER [NUMBER OF MUTATIONS]"), 2;
+    if (all.empty() || all.size() > 2) return std::puts("usage: replay_TARGET FOLDER [NUMBER OF MUTATIONS]"), 2;
     replay(all[0], all.size() == 2 ? std::stoul(all[1]) : 0);
     return 0;
 }
