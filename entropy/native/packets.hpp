@@ -83,6 +83,7 @@ public:
             return runs;
         }
         const std::size_t row = layout_.row_length();
+        if (row > 0) runs.reserve((bounds.end - bounds.begin) / row + 2);
         for (std::size_t at = bounds.begin; at < bounds.end;) {
             const std::size_t number = at / row;
             const std::size_t end = std::min(bounds.end, (number + 1) * row);
@@ -495,6 +496,8 @@ inline Packets encode_packets(const Input& input, std::size_t num_items, const L
     if (per_item == 1)
         for (std::size_t i = 0; i < num_samples; ++i)
             bits += estimate_bits(input, tables, cutter.runs({0, layout.count}, i * num_items / num_samples * layout.count));
+    std::vector<std::uint32_t> seeds(per_item);
+    for (std::size_t c = 0; c < per_item; ++c) seeds[c] = stream_seed(head, c);
     for (std::size_t item = 0; item < num_items; ++item)
         for (std::size_t c = 0; c < per_item; ++c) {
             const auto bounds = cutter.chunk(c);
@@ -502,7 +505,7 @@ inline Packets encode_packets(const Input& input, std::size_t num_items, const L
             const std::uint64_t expected = per_item == 1 ? bits / num_samples : estimate_bits(input, tables, runs);
             Form form = form_of(bounds.end - bounds.begin, expected);
             form.has_crc |= per_item > 1;
-            EncodeJob& job = jobs.emplace_back(EncodeJob{split(std::move(runs), form.folded), form, stream_seed(head, c)});
+            EncodeJob& job = jobs.emplace_back(EncodeJob{split(std::move(runs), form.folded), form, seeds[c]});
             if (expected / 16 < large_words) continue;
             job.words = WordPool::of_thread().take(expected / 16 + expected / 256 + (1 + max_escape_words) * direct_block_size);
             job.is_large = true;
