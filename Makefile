@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 DATA ?= ../shared/data
 REASON ?= not stated
+FUZZ_SECONDS ?= 1000
 PEERS ?= ../peers
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint check-aarch64 models bench-rd bench-audio bench-entropy readme clean
+.PHONY: demo test lint check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models bench-rd bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -26,6 +27,23 @@ lint: $(VENV)/developer
 # The coder's bytes on another processor; needs a cross compiler and an emulator, and says so.
 check-aarch64:
 	sh tests/entropy/native/check_aarch64.sh
+
+# libFuzzer under ASan and UBSan, so long for each target; needs clang, and says so.
+fuzz: $(VENV)/developer
+	-$(INSTALL) atheris
+	$(BIN)/python tests/entropy/fuzz/fuzz.py run $(FUZZ_SECONDS)
+
+# The lines of the coder that the committed inputs reach.
+fuzz-coverage: $(VENV)/developer
+	$(BIN)/python tests/entropy/fuzz/coverage.py build/coverage
+
+# The committed inputs, anew from seeds and from what `make fuzz` found.
+fuzz-corpus: $(VENV)/developer
+	$(BIN)/python tests/entropy/fuzz/fuzz.py corpus
+
+# A hundred million random symbols of every type through the coder; minutes.
+soak: $(VENV)/developer
+	$(BIN)/python tests/entropy/soak.py
 
 # The core only, as a user installs it. A developer's environment serves as well.
 $(VENV)/installed: $(SOURCES)

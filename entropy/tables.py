@@ -150,7 +150,7 @@ def table_of_counts(values: ArrayLike, counts: ArrayLike) -> Table:
 def cheapest_frequencies(probabilities: ArrayLike) -> NDArray[np.int64]:
     """Integer frequencies, each at least 1, summing to 2**16, that give the shortest expected code.
 
-    What is rarer than one in 2**16 gets 1, the rest shares what is left in proportion, and the last few go where they
+    What is rarer than one in 2**16 gets 1, the rest shares what is left in proportion, and single slots go where they
     save most. Raises ValueError as `frequencies_of_counts` does.
     """
     weights = _checked_weights(probabilities)
@@ -165,8 +165,23 @@ def cheapest_frequencies(probabilities: ArrayLike) -> NDArray[np.int64]:
         is_rare |= newly_rare
     frequencies: NDArray[np.int64] = np.where(is_rare, 1, np.floor(scaled)).astype(np.int64)
     for _ in range(PROBABILITY_SUM - int(frequencies.sum())):
-        frequencies[np.argmax(shares * np.log2(1 + 1 / frequencies))] += 1
-    return frequencies
+        frequencies[np.argmax(_gains(shares, frequencies))] += 1
+    # Rounding down may have taken from small ones what large ones need less; the code length is convex, so that moving
+    # single slots leads to the best choice.
+    while True:
+        gains = _gains(shares, frequencies)
+        losses = np.where(frequencies > 1, _gains(shares, np.maximum(frequencies - 1, 1)), np.inf)
+        to, origin = int(np.argmax(gains)), int(np.argmin(losses))
+        if gains[to] <= losses[origin]:
+            return frequencies
+        frequencies[to] += 1
+        frequencies[origin] -= 1
+
+
+def _gains(shares: NDArray[np.float64], frequencies: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Bits that one more slot saves."""
+    gains: NDArray[np.float64] = shares * np.log2(1 + 1 / frequencies)
+    return gains
 
 
 def table_of_probabilities(values: ArrayLike, probabilities: ArrayLike, *, tolerance: float = 0.0) -> Table:

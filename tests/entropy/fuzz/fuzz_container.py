@@ -1,6 +1,7 @@
 """Fuzz target of the .lcn parser, which is Python: header, sections, segments, planes, alpha, partial decoding.
 
 usage: fuzz_container.py --make-corpus FOLDER    write the inputs to begin with
+       fuzz_container.py --reduce FOLDER FOLDER...    copy to the first folder what reaches a line or error of its own
        fuzz_container.py --lines FOLDER          replay a folder and print which lines of the parser it reaches
        fuzz_container.py [libFuzzer options] FOLDER...    fuzz with atheris, where it is installed
 
@@ -12,12 +13,14 @@ escape, all SIMD levels must agree, and a latent that comes out whole must survi
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
 import random
+import re
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from inspect import CO_OPTIMIZED
 from pathlib import Path
@@ -125,7 +128,9 @@ def built(data: bytes) -> bytes:
         flags=flags,
         tile_log2=tile if tile >= 3 else None,
         stored_channels=stored or None,
-        metadata={name: choices.take(choices.byte(40)) for bit, name in enumerate(("icc", "exif")) if metadata >> bit & 1},
+        metadata={
+            name: choices.take(choices.byte(40)) for bit, name in enumerate(("icc", "exif")) if metadata >> bit & 1
+        },
         sample_rate=1 + choices.byte(),
         sample_type=SAMPLE_TYPES[choices.byte(len(SAMPLE_TYPES))],
     )
@@ -328,16 +333,41 @@ def print_lines(folder: Path) -> None:
         print(f"{path.name:16} {len(lines) - len(missing):5} of {len(lines):5} lines {share:6.1f} %  not: {numbers}")
 
 
+def write(folder: Path, inputs: Iterable[bytes]) -> None:
+    """Each input under a name that follows from its bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for data in inputs:
+        (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
+
+
+def reduced(inputs: Iterable[bytes]) -> Iterator[bytes]:
+    """Of inputs, the shortest first, those that reach a line or make an error that none before did."""
+    seen: set[object] = set()
+    for data in sorted(inputs, key=len):
+        results: list[str] = []
+        reached = reached_by(lambda data=data, results=results: results.append(run_input(data)))  # type: ignore[misc]
+        found: set[object] = {(name, line) for name, lines in reached.items() for line in lines}
+        found.add(re.sub(r"\d+", "0", results[0])[:60])
+        if found - seen:
+            seen |= found
+            yield data
+
+
 def main() -> None:
-    if sys.argv[1] == "--make-corpus":
-        folder = Path(sys.argv[2])
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, data in seeds().items():
-            (folder / name.replace(" ", "_")).write_bytes(data)
-        return
-    if sys.argv[1] == "--lines":
-        print_lines(Path(sys.argv[2]))
-        return
+    match sys.argv[1:]:
+        case ["--make-corpus", folder]:
+            write(Path(folder), seeds().values())
+        case ["--reduce", target, *sources]:
+            inputs = [path.read_bytes() for source in sources for path in sorted(Path(source).iterdir())]
+            write(Path(target), reduced(data for data in inputs if len(data) <= MAX_SIZE))
+        case ["--lines", folder]:
+            print_lines(Path(folder))
+        case _:
+            fuzz()
+
+
+def fuzz() -> None:
+    """Hand over to libFuzzer, which takes the arguments."""
     import atheris
 
     for module in PARSER:
