@@ -283,8 +283,8 @@ def _check_header(header: Header, limits: Limits) -> None:
             f"the file has profile {header.profile}; this release reads profile 0: update laconic"
         )
     size = " x ".join(str(n) for n in header.shape)
-    if header.codec is not CodecNumber.IMAGE and header.flags & (Flag.ALPHA | Flag.DEEP):
-        raise CorruptStreamError("the file sets alpha or 16-bit flags, which only pictures have; it is damaged")
+    if header.codec is not CodecNumber.IMAGE and header.has_alpha:
+        raise CorruptStreamError("the file has an alpha plane, which only pictures have; it is damaged")
     sides = header.shape[:1] if header.codec is CodecNumber.SOUND else header.shape  # a sound may be empty
     if 0 in sides:
         raise CorruptStreamError(f"the signal is {size}; no side may be 0")

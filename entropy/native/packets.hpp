@@ -231,6 +231,13 @@ inline SplitRuns split(std::vector<Run> runs, std::size_t folded) {
     return parts;
 }
 
+// What the checks go on with: the fields of a stream before its CRC.
+inline std::uint32_t fields_crc(const Form& form, std::uint32_t seed) {
+    std::vector<std::uint8_t> fields{form.byte()};
+    append_varint(fields, form.folded);
+    return kernels().crc32c(fields.data(), fields.size(), seed);
+}
+
 // One stream to encode: its runs, form, and what its checks cover besides; then the stream, in the order of encoding.
 struct EncodeJob {
     SplitRuns parts;
@@ -244,7 +251,7 @@ struct EncodeJob {
 };
 
 inline std::uint16_t symbol_check(const Input& input, const TableSet& tables, const EncodeJob& job) {
-    SymbolHash hash(job.seed);
+    SymbolHash hash(fields_crc(job.form, job.seed));
     std::uint8_t entries[block_size];
     std::uint32_t codes[block_size];
     for (const std::vector<Run>* runs : {&job.parts.main, &job.parts.folded})
@@ -292,9 +299,8 @@ inline void write_stream(const EncodeJob& job, std::uint8_t* to) noexcept {
     constexpr std::size_t part = 4096;  // words that are still in the cache when the CRC reads them
     std::copy(job.head.begin(), job.head.end(), to);
     const std::size_t crc_at = 1 + varint_size(job.form.folded);
-    std::uint32_t crc = job.seed;
+    std::uint32_t crc = fields_crc(job.form, job.seed);
     if (job.form.has_crc) {
-        crc = kernels().crc32c(to, crc_at, crc);
         crc = kernels().crc32c(to + crc_at + 4, job.head.size() - crc_at - 4, crc);
     }
     std::uint8_t* at = to + job.head.size();
@@ -517,8 +523,7 @@ inline Packets encode_packets(const Input& input, std::size_t num_items, const L
 struct DecodeJob {
     SplitRuns parts;
     Form form;
-    std::uint32_t seed;      // `stream_seed`
-    std::uint32_t crc_seed;  // of the fields before the CRC
+    std::uint32_t fields_crc;
     std::uint32_t crc;
     std::size_t position;                 // of the stream in its packet, for messages
     std::span<const std::uint8_t> bytes;  // from the states on
@@ -526,7 +531,7 @@ struct DecodeJob {
 
 // Where a stream has a CRC it is checked just before decoding, which then finds the bytes in the cache.
 inline void check_crc(const DecodeJob& job) {
-    if (job.form.has_crc && kernels().crc32c(job.bytes.data(), job.bytes.size(), job.crc_seed) != job.crc)
+    if (job.form.has_crc && kernels().crc32c(job.bytes.data(), job.bytes.size(), job.fields_crc) != job.crc)
         throw StreamError(Fault::checksum, job.position, "a stream does not match its checksum");
 }
 
@@ -534,16 +539,14 @@ inline void check_crc(const DecodeJob& job) {
 inline DecodeJob open_stream(std::span<const std::uint8_t> bytes, std::size_t position, std::uint32_t seed, std::size_t count) {
     FieldReader fields(bytes);
     const std::uint8_t byte = fields.byte();
-    DecodeJob job{{}, {}, seed, 0, 0, position, {}};
+    DecodeJob job{{}, {}, 0, 0, position, {}};
     if ((byte & 7U) > 4 || byte > 15)
         throw StreamError(Fault::corrupt, position, "a stream has the form " + std::to_string(byte) + ", which is not known");
     job.form.lanes = min_lanes << (byte & 7U);
     job.form.has_crc = (byte & crc_flag) != 0;
     job.form.folded = fields.varint(std::min<std::uint64_t>(count, max_folded_per_lane * job.form.lanes), "the number of folded symbols");
-    if (job.form.has_crc) {
-        job.crc_seed = kernels().crc32c(bytes.data(), fields.position(), seed);
-        job.crc = fields.u32();
-    }
+    job.fields_crc = kernels().crc32c(bytes.data(), fields.position(), seed);
+    if (job.form.has_crc) job.crc = fields.u32();
     job.bytes = fields.take(fields.left());
     return job;
 }
@@ -601,7 +604,7 @@ inline void decode_jobs(std::vector<DecodeJob>& all, const Output& output, const
         for (const DecodeJob* job : jobs) check_crc(*job);
         for (std::size_t j = 0; j < jobs.size(); ++j) {
             read_states(*readers[j], *jobs[j]);
-            hashes.emplace_back(jobs[j]->seed);
+            hashes.emplace_back(jobs[j]->fields_crc);
             readers[j]->hash_into(jobs[j]->form.has_crc ? nullptr : &hashes.back());
         }
         std::vector<Run> runs(jobs.size());

@@ -703,7 +703,7 @@ def decode_chunk(reader: Reader, end: int, opening: bytes, layout: Layout, place
     check = 0
     if not has_crc:
         escaped = struct.pack(f"<{len(coded.escaped)}I", *coded.escaped)
-        check = crc32c(opening + bytes(coded.entries) + escaped) & 0xFFFF
+        check = crc32c(opening + fields + bytes(coded.entries) + escaped) & 0xFFFF
     _check(coded.state == 65536 + check, ChecksumError, "the check of a stream is wrong")
     return coded.values
 

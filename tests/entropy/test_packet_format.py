@@ -163,7 +163,8 @@ def plain_stream(values: list[int], layout: Any, places: range, form: Form, open
     """One stream."""
     folded = min(form.folded, len(places))
     cut = places.stop - folded
-    check = 0 if form.has_crc else symbol_check(values, layout, places, opening)
+    fields: bytes = bytes([LANES.index(form.lanes) + 8 * form.has_crc]) + reference.varint(folded)
+    check = 0 if form.has_crc else symbol_check(values, layout, places, opening + fields)
     writer = Writer([65536 + check], [])
     write_runs(writer, values, layout, range(cut, places.stop))
     moved = min(form.lanes - 1, len(writer.words))
@@ -175,7 +176,6 @@ def plain_stream(values: list[int], layout: Any, places: range, form: Form, open
     body = flags.to_bytes((form.lanes + 7) // 8, "little")
     body += b"".join(state.to_bytes(3 if state < 1 << 24 else 4, "little") for state in writer.states)
     body += struct.pack(f"<{len(writer.words)}H", *reversed(writer.words))
-    fields: bytes = bytes([LANES.index(form.lanes) + 8 * form.has_crc]) + reference.varint(folded)
     return fields + (struct.pack("<I", reference.crc32c(opening + fields + body)) if form.has_crc else b"") + body
 
 

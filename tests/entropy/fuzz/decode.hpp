@@ -37,7 +37,8 @@ inline void decode_input(std::span<const std::uint8_t> input, bool indexed) {
     for (std::size_t s = 0; s < num_streams; ++s) {
         const auto t = static_cast<std::uint8_t>((lanes <= 16 ? 0 : s) % tables.num_tables());
         const std::size_t own_count = (mode & by_message) != 0 ? count : count - std::min(count, 3 * s);
-        scene.runs.push_back({s * count, own_count, indexed ? TableChoice{0, indices.data() + s * count} : TableChoice{t, nullptr}});
+        scene.runs.push_back(
+            {s * count, own_count, indexed ? TableChoice{0, indices.data() + s * count} : TableChoice{t, nullptr}});
     }
     if (num_streams > 1 || (mode & by_message) == 0) {
         same_outcome("streams side by side", [&] { return decode_lockstep(scene, streams, tables); });
@@ -48,7 +49,8 @@ inline void decode_input(std::span<const std::uint8_t> input, bool indexed) {
         Bytes values(count * size_of(type));
         const std::size_t first = count / 3 / lanes * lanes;
         decoder.decode({values.data(), type, 0.5F}, first, tables, scene.runs[0].tables);
-        decoder.decode({values.data() + first * size_of(type), type, 0.5F}, count - first, tables, scene.runs[0].tables.from(first));
+        decoder.decode({values.data() + first * size_of(type), type, 0.5F}, count - first, tables,
+                       scene.runs[0].tables.from(first));
         append_u32(values, decoder.read_mark());
         append_u32(values, decoder.finish());
         return values;
@@ -75,7 +77,10 @@ inline Bytes decode_seed(std::size_t number, bool indexed) {
     for (std::size_t s = 0; s < num_streams; ++s) {
         const auto t = static_cast<std::uint8_t>((lanes <= 16 ? 0 : s) % tables.num_tables());
         const Bytes values = typed_values(random, random_integers(random, count, 12), type, 0.5F);
-        const Message message{{values.data(), type, 0.5F}, count, indexed ? TableChoice{0, indices.data() + s * count} : TableChoice{t, nullptr}, std::uint16_t{9}};
+        const Message message{{values.data(), type, 0.5F},
+                              count,
+                              indexed ? TableChoice{0, indices.data() + s * count} : TableChoice{t, nullptr},
+                              std::uint16_t{9}};
         streams.push_back(encode_messages({&message, 1}, tables, lanes, 3));
     }
     std::size_t longest = 0;

@@ -31,7 +31,8 @@ void repair_crc(Bytes& stream, std::uint32_t seed) {
     number_of(fields);
     const std::size_t at = fields.position();
     if (fields.left() < 4) return;
-    const std::uint32_t crc = kernels().crc32c(stream.data() + at + 4, stream.size() - at - 4, kernels().crc32c(stream.data(), at, seed));
+    const std::uint32_t crc =
+        kernels().crc32c(stream.data() + at + 4, stream.size() - at - 4, kernels().crc32c(stream.data(), at, seed));
     for (unsigned byte = 0; byte < 4; ++byte) stream[at + byte] = static_cast<std::uint8_t>(crc >> (8 * byte));
 }
 
@@ -65,7 +66,8 @@ void repair_states_of(Bytes& stream) {
 Bytes repaired(std::span<const std::uint8_t> bytes, const Layout& layout, bool with_crc) {
     FieldReader fields(bytes);
     const bool is_chunked = number_of(fields) % 2 != 0 && layout.count > 1;
-    const std::size_t chunk = is_chunked ? std::max<std::size_t>(layout.count / 20 + 1, number_of(fields) % layout.count) : layout.count;
+    const std::size_t chunk =
+        is_chunked ? std::max<std::size_t>(layout.count / 20 + 1, number_of(fields) % layout.count) : layout.count;
     const bool is_cut = is_chunked && chunk < layout.count;
     const Cutter cutter(layout, is_cut ? chunk : layout.count);
     Bytes packet;
@@ -74,7 +76,8 @@ Bytes repaired(std::span<const std::uint8_t> bytes, const Layout& layout, bool w
     const Bytes opening = packet;
     const std::size_t num_chunks = cutter.num_chunks();
     std::vector<std::size_t> lengths(num_chunks);
-    if (is_cut) for (std::size_t& length : lengths) length = number_of(fields);
+    if (is_cut)
+        for (std::size_t& length : lengths) length = number_of(fields);
     Bytes streams;
     for (std::size_t c = 0; c < num_chunks; ++c) {
         const std::size_t length = c + 1 == num_chunks ? fields.left() : std::min<std::size_t>(lengths[c], fields.left());
@@ -127,7 +130,8 @@ Bytes make_seed(std::size_t number) {
     const std::vector<std::int32_t> integers = random_integers(random, scene.count * scene.num_items(), 15);
     const Bytes values = typed_values(random, integers, scene.type, 0.5F);
     const std::size_t chunk = number % 4 == 2 ? 1 + scene.count / 3 : max_chunk;
-    const auto packets = packets_of({values.data(), scene.type, 0.5F}, scene.num_items(), scene.layout(), scene.tables, chunk, 1);
+    const auto packets =
+        packets_of({values.data(), scene.type, 0.5F}, scene.num_items(), scene.layout(), scene.tables, chunk, 1);
     for (const Bytes& packet : packets) input.insert(input.end(), packet.begin(), packet.end());
     return input;
 }

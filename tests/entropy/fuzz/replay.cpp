@@ -33,7 +33,8 @@ void write(const std::filesystem::path& path, const Bytes& bytes) {
 void mutate(Random& random, Bytes& bytes, const std::vector<Bytes>& corpus) {
     constexpr std::array<std::uint8_t, 8> edges{0, 1, 0x7F, 0x80, 0xFF, 0xFE, 16, 64};
     if (bytes.empty()) bytes.push_back(0);
-    const std::size_t at = below(random, bytes.size()), length = 1 + below(random, std::min<std::size_t>(bytes.size() - at, 64));
+    const std::size_t at = below(random, bytes.size()),
+                      length = 1 + below(random, std::min<std::size_t>(bytes.size() - at, 64));
     const auto place = bytes.begin() + static_cast<std::ptrdiff_t>(at);
     const Bytes part(place, place + static_cast<std::ptrdiff_t>(length));
     switch (below(random, 9)) {
@@ -43,7 +44,10 @@ void mutate(Random& random, Bytes& bytes, const std::vector<Bytes>& corpus) {
         case 3: *place = static_cast<std::uint8_t>(*place + below(random, 33) - 16); break;
         case 4: bytes.erase(place, place + static_cast<std::ptrdiff_t>(length)); break;
         case 5: bytes.insert(place, part.begin(), part.end()); break;
-        case 6: std::copy_n(part.begin(), std::min(length, bytes.size() - at), bytes.begin() + static_cast<std::ptrdiff_t>(below(random, bytes.size() - length + 1))); break;
+        case 6:
+            std::copy_n(part.begin(), std::min(length, bytes.size() - at),
+                        bytes.begin() + static_cast<std::ptrdiff_t>(below(random, bytes.size() - length + 1)));
+            break;
         case 7: bytes.resize(at); break;
         default: {
             const Bytes& other = corpus[below(random, corpus.size())];

@@ -49,7 +49,8 @@ inline const TableSet& tables_of(Choices& choices) {
     if (found != kept.end()) return found->second;
     if (kept.size() >= 64) kept.clear();
     constexpr std::array<std::size_t, 8> counts{1, 2, 3, 5, 16, 64, 255, 256};
-    constexpr std::array<std::array<std::size_t, 2>, 8> sizes{{{2, 2}, {2, 16}, {17, 32}, {33, 64}, {65, 128}, {129, 256}, {2, 64}, {2, 256}}};
+    constexpr std::array<std::array<std::size_t, 2>, 8> sizes{
+        {{2, 2}, {2, 16}, {17, 32}, {33, 64}, {65, 128}, {129, 256}, {2, 64}, {2, 256}}};
     Random random(which);
     const auto& [lowest, highest] = sizes[shape / 8 % 8];
     return kept.emplace(key, random_tables(random, counts[shape % 8], lowest, highest)).first->second;

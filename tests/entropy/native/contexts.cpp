@@ -84,7 +84,8 @@ void test_activities_of_extremes() {
 }
 
 void test_buckets() {
-    check(bucket_of(0) == 0 && bucket_of(7) == 0 && bucket_of(8) == 1 && bucket_of(11) == 1 && bucket_of(12) == 2, "low buckets");
+    check(bucket_of(0) == 0 && bucket_of(7) == 0 && bucket_of(8) == 1 && bucket_of(11) == 1 && bucket_of(12) == 2,
+          "low buckets");
     check(bucket_of(16) == 3 && bucket_of(24) == 4 && bucket_of(1U << 18) == 31 && bucket_of(~0U) == 31, "high buckets");
     for (std::uint32_t a = 1; a < 100'000; ++a) check(bucket_of(a) >= bucket_of(a - 1), "buckets ascend");
 }

@@ -54,7 +54,8 @@ void test_entries_of_bytes(const Kernels& set, Random& random) {
             if (first + size - 2 > 127) continue;
             const TableSet::Table table{first, static_cast<std::uint32_t>(size)};
             const std::size_t count = 256 - below(random, 4);
-            const bool escaped = set.convert.entries_of_bytes(values.data(), count, first, static_cast<std::uint8_t>(size - 1), entries.data());
+            const bool escaped =
+                set.convert.entries_of_bytes(values.data(), count, first, static_cast<std::uint8_t>(size - 1), entries.data());
             bool expected = false;
             for (std::size_t i = 0; i < count; ++i) {
                 check(entries[i] == TableSet::entry_of(table, values[i]), "entries of bytes");
@@ -113,9 +114,11 @@ void test_fast_quantization(const Kernels& set, Random& random) {
         std::vector<std::int32_t> quantized(count);
         check(set.convert.quantize(values.data(), count, scale, quantized.data()), "small floats are quantised");
         for (std::size_t i = 0; i < count; ++i)
-            check(quantized[i] == static_cast<std::int32_t>(round_half_even(values[i] * scale)), "quantised to the nearest, halves to even");
+            check(quantized[i] == static_cast<std::int32_t>(round_half_even(values[i] * scale)),
+                  "quantised to the nearest, halves to even");
         if (count == 0) continue;
-        for (const float wrong : {limit, -limit, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN(), -1e30F}) {
+        for (const float wrong :
+             {limit, -limit, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN(), -1e30F}) {
             std::vector<float> large = values;
             large[below(random, count)] = wrong;
             check(!set.convert.quantize(large.data(), count, 1.0F, quantized.data()), "large floats are left to the caller");
@@ -147,7 +150,8 @@ void test_every_half(const Kernels& set) {
     for (std::size_t i = 0; i < halves.size(); ++i) {
         const double expected = value_of_float16(halves[i]);
         // What is no number need not stay apart, but must not look like one.
-        if (std::isfinite(expected)) check(bits_of_float(values[i]) == bits_of_float(static_cast<float>(expected)), "float16 to float32");
+        if (std::isfinite(expected))
+            check(bits_of_float(values[i]) == bits_of_float(static_cast<float>(expected)), "float16 to float32");
         else check(!std::isfinite(values[i]), "infinite float16 stays no number");
     }
     set.convert.narrow_float16(values.data(), halves.size(), back.data());
@@ -170,7 +174,8 @@ void test_narrowing(const Kernels& set, Random& random) {
     };
     for (std::uint32_t half = 0; half < 0x7C00; ++half) {
         const auto low = static_cast<float>(value_of_float16(static_cast<std::uint16_t>(half)));
-        const float high = half == 0x7BFF ? 65536.0F : static_cast<float>(value_of_float16(static_cast<std::uint16_t>(half + 1)));
+        const float high =
+            half == 0x7BFF ? 65536.0F : static_cast<float>(value_of_float16(static_cast<std::uint16_t>(half + 1)));
         add_around(low);
         add_around((low + high) / 2);
     }
@@ -217,7 +222,8 @@ void test_refusal() {
             Input{data, type, step}.read(0, 1, &found);
             return Bytes{};
         });
-        check(outcome.good() || outcome.fault.find("is no 32-bit integer when divided by the step") != std::string::npos, "the message");
+        check(outcome.good() || outcome.fault.find("is no 32-bit integer when divided by the step") != std::string::npos,
+              "the message");
         return outcome.good();
     };
     for (const float wrong : {infinity, -infinity, std::numeric_limits<float>::quiet_NaN(), too_large, -2147483904.0F, 1e30F})
@@ -226,7 +232,8 @@ void test_refusal() {
         check(reads(ValueType::float32, bits_of_float(right), 1), "a float that is an int32 is taken");
     for (const std::uint32_t wrong : {0x7C00U, 0xFC00U, 0x7E00U, 0x7C01U, 0xFFFFU})
         check(!reads(ValueType::float16, wrong, 1e6F), "a float16 that is no number is refused");
-    check(reads(ValueType::float16, 0x7BFF, 1) && reads(ValueType::float16, 1, 1), "the largest and smallest float16 are taken");
+    check(reads(ValueType::float16, 0x7BFF, 1) && reads(ValueType::float16, 1, 1),
+          "the largest and smallest float16 are taken");
     check(!reads(ValueType::float16, 0x7BFF, 1e-5F), "a float16 far above its step is refused");
     for (const std::uint32_t wrong : {0x7F80U, 0xFF80U, 0x7FC0U, 0x4F00U})
         check(!reads(ValueType::bfloat16, wrong, 1), "a bfloat16 that is no int32 is refused");
@@ -239,8 +246,10 @@ void test_writing(Random& random) {
         for (const float step : {1.0F, 0.3F, 1e-4F, 1000.0F, 1e-8F})
             for (const std::size_t count : lengths()) {
                 std::vector<std::int32_t> integers = random_integers(random, count, 2);
-                if (below(random, 2) && type == ValueType::int8) for (auto& integer : integers) integer = static_cast<std::int8_t>(integer);
-                if (below(random, 2) && type == ValueType::int16) for (auto& integer : integers) integer = static_cast<std::int16_t>(integer);
+                if (below(random, 2) && type == ValueType::int8)
+                    for (auto& integer : integers) integer = static_cast<std::int8_t>(integer);
+                if (below(random, 2) && type == ValueType::int16)
+                    for (auto& integer : integers) integer = static_cast<std::int16_t>(integer);
                 const auto expected = values_of(integers, type, step);
                 Bytes found(count * size_of(type));
                 const bool good = Output{found.data(), type, step}.write(0, count, integers.data());

@@ -18,13 +18,15 @@ void test_truncation() {
                 const std::vector<std::uint8_t> indices = random_indices(random, count * num_streams, tables);
                 Lockstep scene{lanes, ValueType::int32, 1, {}};
                 for (std::size_t s = 0; s < num_streams; ++s)
-                    scene.runs.push_back({s * count, count, indexed ? TableChoice{0, indices.data() + s * count} : TableChoice{}});
+                    scene.runs.push_back(
+                        {s * count, count, indexed ? TableChoice{0, indices.data() + s * count} : TableChoice{}});
                 const Bytes values = typed_values(random, random_integers(random, scene.num_values(), 9), scene.type, 1);
                 const std::vector<Bytes> streams = encode_lockstep(scene, values, tables);
                 const std::size_t cut_stream = below(random, num_streams);
                 for (std::size_t length = 4 * lanes; length < streams[cut_stream].size(); ++length) {
                     std::vector<Bytes> cut = streams;
-                    cut[cut_stream] = Bytes(cut[cut_stream].begin(), cut[cut_stream].begin() + static_cast<std::ptrdiff_t>(length));
+                    cut[cut_stream] =
+                        Bytes(cut[cut_stream].begin(), cut[cut_stream].begin() + static_cast<std::ptrdiff_t>(length));
                     const Outcome outcome = same_outcome("a cut stream", [&] { return decode_lockstep(scene, cut, tables); });
                     check(outcome.fault.starts_with("truncated: "), "a cut stream is truncated");
                 }
@@ -41,7 +43,9 @@ void test_states() {
         for (unsigned lane = 0; lane < lanes; ++lane) append_u32(states, state_low);
         check(open(states).good(), "states of 2^16 are valid");
         for (std::size_t length = 0; length < states.size(); ++length)
-            check(open(Bytes(states.begin(), states.begin() + static_cast<std::ptrdiff_t>(length))).fault.starts_with("truncated: "), "cut states");
+            check(open(Bytes(states.begin(), states.begin() + static_cast<std::ptrdiff_t>(length)))
+                      .fault.starts_with("truncated: "),
+                  "cut states");
         states[4 * (lanes - 1) + 2] = 0;
         check(open(states).fault.starts_with("corrupt: "), "a state below 2^16");
     }
@@ -73,7 +77,9 @@ void test_wrong_ends() {
 
 // Values too large for the result, found by the kernel (int8 straight from entries) and after it.
 void test_misfits() {
-    const TableSet tables = TableParts{{-3, 120}, {8, 40}, [] {
+    const TableSet tables = TableParts{{-3, 120},
+                                       {8, 40},
+                                       [] {
                                            std::vector<std::uint16_t> frequencies(48, 1);
                                            frequencies[0] = 65529;
                                            frequencies[8] = 65497;
@@ -86,7 +92,8 @@ void test_misfits() {
                 std::vector<std::int32_t> values(200, 0);
                 values[place] = value;
                 const std::vector<std::uint8_t> indices(200, static_cast<std::uint8_t>(place % 2));
-                for (const TableChoice choice : {TableChoice{0, nullptr}, TableChoice{1, nullptr}, TableChoice{0, indices.data()}}) {
+                for (const TableChoice choice :
+                     {TableChoice{0, nullptr}, TableChoice{1, nullptr}, TableChoice{0, indices.data()}}) {
                     const std::array<Message, 1> messages{Message{{values.data(), ValueType::int32}, 200, choice}};
                     const Bytes stream = encode_messages(messages, tables, lanes, 0);
                     for (const ValueType type : {ValueType::int8, ValueType::int16, ValueType::int32}) {
@@ -111,7 +118,9 @@ void mutate(Random& random, Bytes& bytes) {
             case 2: bytes.resize(below(random, bytes.size() + 1)); break;
             case 3: bytes.insert(bytes.end(), below(random, 9), static_cast<std::uint8_t>(random())); break;
             case 4: bytes[below(random, bytes.size())] = 0xFF; break;
-            default: std::rotate(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(below(random, bytes.size())), bytes.end());
+            default:
+                std::rotate(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(below(random, bytes.size())),
+                            bytes.end());
         }
 }
 
@@ -150,7 +159,8 @@ void test_damaged_streams() {
             ++outcomes[outcome.good() ? 0 : outcome.fault.starts_with("truncated") ? 1 : 2];
         }
     }
-    std::printf("damaged streams: %zu decoded, %zu truncated, %zu corrupt, each with all kernels\n", outcomes[0], outcomes[1], outcomes[2]);
+    std::printf("damaged streams: %zu decoded, %zu truncated, %zu corrupt, each with all kernels\n", outcomes[0], outcomes[1],
+                outcomes[2]);
     check(std::min({outcomes[0], outcomes[1], outcomes[2]}) > 1000, "all outcomes occur");
 }
 

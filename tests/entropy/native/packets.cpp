@@ -43,13 +43,15 @@ void check_packets(Random& random, ValueType type, std::size_t count, std::size_
 
     const auto expected = values_of(*integers_of(values, type, 0.5F), type, 0.5F);
     for (const unsigned num_threads : {1U, 3U}) {
-        const Outcome found = same_outcome(what, [&] { return values_of_packets(packets, layout, set, type, 0.5F, num_threads); });
+        const Outcome found =
+            same_outcome(what, [&] { return values_of_packets(packets, layout, set, type, 0.5F, num_threads); });
         check(found.good() && found.bytes == *expected, what + " come back: " + found.fault);
     }
     const std::size_t item = below(random, num_items);
     const Bytes one = values_of_packets({packets[item]}, layout, set, type, 0.5F, 1);
     const std::size_t size = count * size_of(type);
-    check(std::equal(one.begin(), one.end(), expected->begin() + static_cast<std::ptrdiff_t>(item * size)), "a packet of a batch decodes alone");
+    check(std::equal(one.begin(), one.end(), expected->begin() + static_cast<std::ptrdiff_t>(item * size)),
+          "a packet of a batch decodes alone");
 }
 
 void test_round_trips() {
@@ -58,7 +60,9 @@ void test_round_trips() {
         for (const std::size_t count : {0, 1, 2, 5, 60, 64, 100, 1000, 2049, 12'000}) {
             check_packets(random, type, count, 1, no_chunks);
             check_packets(random, type, count, 1 + below(random, 20), no_chunks);
-            if (count > 1) check_packets(random, type, count, 1 + below(random, 3), 1 + count / (2 + below(random, std::min<std::size_t>(count - 1, 40))));
+            if (count > 1)
+                check_packets(random, type, count, 1 + below(random, 3),
+                              1 + count / (2 + below(random, std::min<std::size_t>(count - 1, 40))));
         }
     check_packets(random, ValueType::int8, 300'000, 1, no_chunks);
     check_packets(random, ValueType::int8, 300'000, 1, 65'536);
@@ -74,11 +78,12 @@ void test_extreme_tables() {
             for (const std::size_t rarity : {1, 3, 100'000}) {
                 const Layout layout{count, &table, 1, nullptr};
                 std::vector<std::int32_t> integers = random_integers(random, count, rarity);
-                if (rarity > 1) for (std::int32_t& integer : integers) integer = integer > 20 || integer < -20 ? integer : 0;
+                if (rarity > 1)
+                    for (std::int32_t& integer : integers) integer = integer > 20 || integer < -20 ? integer : 0;
                 const Bytes values = typed_values(random, integers, ValueType::int32, 1);
                 const Outcome found = same_outcome("an extreme table", [&] {
-                    return values_of_packets(packets_of({values.data(), ValueType::int32}, 1, layout, set, no_chunks, 1), layout, set,
-                                             ValueType::int32, 1, 1);
+                    return values_of_packets(packets_of({values.data(), ValueType::int32}, 1, layout, set, no_chunks, 1),
+                                             layout, set, ValueType::int32, 1, 1);
                 });
                 check(found.bytes == values, "packets of extreme tables come back");
             }
@@ -143,7 +148,8 @@ void test_flips(const Sample& sample, std::size_t& harmless) {
         for (unsigned bit = 0; bit < 8; ++bit) {
             Bytes flipped = sample.packet;
             flipped[at] ^= static_cast<std::uint8_t>(1U << bit);
-            const Outcome found = same_outcome("a flipped bit", [&] { return sample.decode(flipped); }, false);
+            const Outcome found = same_outcome(
+                "a flipped bit", [&] { return sample.decode(flipped); }, false);
             check(!found.good() || found.bytes == sample.values, "a flipped bit changes values unnoticed");
             harmless += found.good();
         }
@@ -167,7 +173,8 @@ void test_wrong_fields() {
     const std::uint8_t table = 0;
     const Layout layout{90, &table, 1, nullptr};
     const auto decode = [&](const Bytes& packet) {
-        return same_outcome("a wrong field", [&] { return values_of_packets({packet}, layout, set, ValueType::int16, 1, 1); }).fault;
+        return same_outcome("a wrong field", [&] { return values_of_packets({packet}, layout, set, ValueType::int16, 1, 1); })
+            .fault;
     };
     const auto refused = [&](const Bytes& packet, const std::string& message) {
         const std::string fault = decode(packet);
@@ -237,7 +244,8 @@ void test_refused_floats() {
             const Outcome found = same_outcome("NaN", [&] {
                 return packets_of({values.data(), ValueType::float32}, 1, {5000, &table, 1, nullptr}, set, chunk, 2)[0];
             });
-            check(found.fault.find("at place " + std::to_string(place) + " is no 32-bit integer") != std::string::npos, found.fault);
+            check(found.fault.find("at place " + std::to_string(place) + " is no 32-bit integer") != std::string::npos,
+                  found.fault);
         }
     }
 }

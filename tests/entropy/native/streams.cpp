@@ -8,8 +8,8 @@ namespace laconic::test {
 namespace {
 
 void test_zigzag() {
-    constexpr std::array<std::int32_t, 7> values{0, -1, 1, -2, 32767, std::numeric_limits<std::int32_t>::max(),
-                                                 std::numeric_limits<std::int32_t>::min()};
+    constexpr std::array<std::int32_t, 7> values{
+        0, -1, 1, -2, 32767, std::numeric_limits<std::int32_t>::max(), std::numeric_limits<std::int32_t>::min()};
     constexpr std::array<std::uint32_t, 7> codes{0, 1, 2, 3, 65534, 0xFFFFFFFEU, 0xFFFFFFFFU};
     for (std::size_t i = 0; i < values.size(); ++i)
         check(zigzag(values[i]) == codes[i] && unzigzag(codes[i]) == values[i], "zigzag of " + std::to_string(values[i]));
@@ -54,7 +54,8 @@ void check_messages(Random& random, ValueType type, unsigned lanes, std::size_t 
     const Bytes first = typed_values(random, random_integers(random, count, 6), type, 0.5F);
     const Bytes second = typed_values(random, random_integers(random, 1 + below(random, 90), 6), ValueType::int32, 1);
     const std::vector<std::uint8_t> indices = random_indices(random, count, tables);
-    const TableChoice choice = below(random, 2) ? TableChoice{0, indices.data()} : TableChoice{random_indices(random, 1, tables)[0], nullptr};
+    const TableChoice choice =
+        below(random, 2) ? TableChoice{0, indices.data()} : TableChoice{random_indices(random, 1, tables)[0], nullptr};
     const auto mark = static_cast<std::uint16_t>(random()), tail = static_cast<std::uint16_t>(random());
     const std::array<Message, 2> messages{Message{{first.data(), type, 0.5F}, count, choice, mark},
                                           Message{{second.data(), ValueType::int32}, second.size() / 4, {}}};
@@ -93,17 +94,21 @@ void check_lockstep(Random& random, const Lockstep& scene, const TableSet& table
     // Alone and with the portable kernels is how it has to be.
     use_kernels("portable");
     std::vector<Bytes> alone;
-    for (const Run& run : scene.runs) alone.push_back(encode_lockstep({scene.lanes, scene.type, scene.step, {run}}, values, tables)[0]);
+    for (const Run& run : scene.runs)
+        alone.push_back(encode_lockstep({scene.lanes, scene.type, scene.step, {run}}, values, tables)[0]);
     const Outcome coded = same_outcome(what, [&] { return joined(encode_lockstep(scene, values, tables)); });
     check(coded.bytes == joined(alone), what + " are coded as if alone");
     const auto expected = values_of(*integers_of(values, scene.type, scene.step), scene.type, scene.step);
-    const Outcome decoded = same_outcome(what, [&] { return decode_lockstep(scene, encode_lockstep(scene, values, tables), tables); });
+    const Outcome decoded =
+        same_outcome(what, [&] { return decode_lockstep(scene, encode_lockstep(scene, values, tables), tables); });
     check(decoded.good(), what + " can be decoded");
     // Runs leave gaps between them, where nothing is written.
     for (const Run& run : scene.runs) {
         const std::size_t size = size_of(scene.type);
-        const auto begin = static_cast<std::ptrdiff_t>(run.begin * size), end = static_cast<std::ptrdiff_t>((run.begin + run.count) * size);
-        check(std::equal(expected->begin() + begin, expected->begin() + end, decoded.bytes.begin() + begin), what + " come back");
+        const auto begin = static_cast<std::ptrdiff_t>(run.begin * size),
+                   end = static_cast<std::ptrdiff_t>((run.begin + run.count) * size);
+        check(std::equal(expected->begin() + begin, expected->begin() + end, decoded.bytes.begin() + begin),
+              what + " come back");
     }
 }
 
@@ -171,7 +176,8 @@ void test_extreme_frequencies() {
         const TableSet tables = parts.set();
         for (const unsigned lanes : all_lanes)
             for (const ValueType type : {ValueType::int8, ValueType::int32, ValueType::float16})
-                for (const std::size_t rarity : {1, 2, 1000}) check_lockstep(random, {lanes, type, 1, {{0, 4200, {0, nullptr}}}}, tables, rarity);
+                for (const std::size_t rarity : {1, 2, 1000})
+                    check_lockstep(random, {lanes, type, 1, {{0, 4200, {0, nullptr}}}}, tables, rarity);
     }
 }
 

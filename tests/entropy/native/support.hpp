@@ -81,7 +81,8 @@ inline TableSet random_tables(Random& random, std::size_t count, std::size_t low
     TableParts parts;
     const bool some_far = below(random, 2) != 0;
     for (std::size_t t = 0; t < count; ++t)
-        add_table(parts, random, lowest_size + below(random, highest_size - lowest_size + 1), some_far && below(random, 4) == 0);
+        add_table(parts, random, lowest_size + below(random, highest_size - lowest_size + 1),
+                  some_far && below(random, 4) == 0);
     return parts.set();
 }
 
@@ -120,7 +121,8 @@ inline double value_of_float16(std::uint16_t half) {
     const int exponent = (half >> 10) & 31;
     const double fraction = half & 0x3FF;
     const double sign = (half & 0x8000) != 0 ? -1 : 1;
-    if (exponent == 31) return fraction == 0 ? sign * std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
+    if (exponent == 31)
+        return fraction == 0 ? sign * std::numeric_limits<double>::infinity() : std::numeric_limits<double>::quiet_NaN();
     return sign * (exponent == 0 ? std::ldexp(fraction, -24) : std::ldexp(1024 + fraction, exponent - 25));
 }
 
@@ -226,8 +228,8 @@ inline Bytes typed_values(Random& random, const std::vector<std::int32_t>& integ
 
 // Mostly small integers, with escapes narrow and wide: one in `rarity` is far out.
 inline std::vector<std::int32_t> random_integers(Random& random, std::size_t count, std::size_t rarity) {
-    constexpr std::array<std::int32_t, 8> edges{std::numeric_limits<std::int32_t>::min(), 2147483520, 32767, -32768, 32766, -32767,
-                                                127, -128};
+    constexpr std::array<std::int32_t, 8> edges{
+        std::numeric_limits<std::int32_t>::min(), 2147483520, 32767, -32768, 32766, -32767, 127, -128};
     std::vector<std::int32_t> integers(count);
     for (std::int32_t& integer : integers) {
         integer = static_cast<std::int32_t>(below(random, 41)) - 20;
