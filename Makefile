@@ -75,8 +75,11 @@ bench-rd: $(VENV)/developer
 
 # Peers in C are taken from $(PEERS)/lib where they have been built (benchmarks/entropy/native_peers.py).
 bench-entropy: $(VENV)/developer
-	$(BIN)/pip download --quiet --no-deps --no-binary :all: --dest $(PEERS) 'compressai==1.2.8'
-	$(BIN)/python benchmarks/entropy/build_peers.py --peers $(PEERS)
+	$(INSTALL) zstandard pybind11
+	mkdir -p $(PEERS)
+	-$(BIN)/pip download --quiet --no-deps --no-binary compressai --dest $(PEERS) 'compressai==1.2.8' && \
+	  tar -C $(PEERS) -xzf $(PEERS)/compressai-1.2.8.tar.gz && \
+	  $(BIN)/python benchmarks/entropy/build_peers.py --peers $(PEERS)
 	$(BIN)/python benchmarks/entropy/bench_entropy.py --peers $(PEERS) --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 
