@@ -71,6 +71,7 @@ bench-audio: $(VENV)/developer
 
 bench-rd: $(VENV)/developer
 	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA)/kodak --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"
+	$(BIN)/python benchmarks/images/bench_contexts.py --data $(DATA) --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 
 # Peers in C are taken from $(PEERS)/lib where they have been built (benchmarks/entropy/native_peers.py).

@@ -137,6 +137,30 @@ def entropy_table(rows: Sequence[common.Row]) -> str:
     return "\n".join([*lines, "", caption, ""])
 
 
+def contexts_table(rows: Sequence[common.Row]) -> str:
+    """Bytes with and without contexts at equal integers, then speeds by instruction set."""
+    lines = ["| integers | step code | static tables, bpp | contexts, bpp | saved |", "|---|--:|--:|--:|--:|"]
+    for row in rows:
+        if row["kind"] == "size":
+            integers = "plain rounding" if row["effort"] == 0 else "optimised"
+            sizes = f"{row['bpp_static']:.3f} | {row['bpp_contexts']:.3f} | {row['saved_percent']:.1f} %"
+            lines.append(f"| {integers} | {row['step_code']} | {sizes} |")
+    lines += ["", "| instruction set | encode | decode | 12 channels of 224 x 224, 32 lanes |", "|---|--:|--:|--:|"]
+    thumbnails = {row["level"]: row for row in rows if row["kind"] == "thumbnails" and row["lanes"] == 32}
+    for row in rows:
+        if row["kind"] == "speed":
+            number = f"{thumbnails[row['level']]['decode_images_s']:,} pictures/s"
+            speeds = f"{row['encode_m_symbols_s']:.0f} | {row['decode_m_symbols_s']:.0f}"
+            lines.append(f"| {row['level']} | {speeds} | {number} |")
+    first = rows[0]
+    caption = (
+        f"Whole files of {first['num_images']} pictures (kodak), the same integers in both columns. Speeds in millions of coded "
+        f"symbols per second, one thread, contexts included, on {first['machine']['cpu']}; {first['date'][:10]}, commit "
+        f"{first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
 def _symbol_speed(row: common.Row, verb: str) -> str:
     if row["num_messages"] > 1:
         return f"{row[f'{verb}_seconds']['median'] / row['num_messages'] * 1e6:.2f}"
@@ -179,6 +203,7 @@ TABLES: dict[str, Callable[[Sequence[common.Row]], str]] = {
     "audio": audio_table,
     "entropy": entropy_table,
     "rd_kodak": rd_table,
+    "contexts": contexts_table,
 }
 
 

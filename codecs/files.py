@@ -13,7 +13,7 @@ import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from PIL import UnidentifiedImageError
 
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.media import Audio, Cube, Image, Signal
+from laconic.codecs.optimizer import DEFAULT_EFFORT
 from laconic.codecs.quantizer import NUM_STEP_CODES
 from laconic.codecs.sandwich import Sandwich
 from laconic.codecs.sound_files import SOUND_EXTENSIONS, is_sound, sound_bytes, sound_of_file
@@ -51,13 +52,15 @@ def encode(
     bits_per_pixel: float | None = None,
     max_bytes: int | None = None,
     model: str | None = None,
+    profile: Literal["fast", "small"] = "small",
+    effort: int = DEFAULT_EFFORT,
 ) -> bytes:
     """A picture as an .lcn file; likewise a sound or cube.
 
     `picture`: an `Image`, a Pillow image, a numpy array (h, w) or (h, w, c), or a torch tensor (c, h, w); uint8 or
     uint16; or an `Audio` or `Cube`. `bits_per_pixel` or `max_bytes`, one of them, replaces `quality` by the best that
-    fits, found by encoding. `model`: a shipped name or a path. Raises `CodecError`, also where even the coarsest step
-    needs more bytes.
+    fits, found by encoding. `model`: a shipped name or a path. `profile` and `effort` as in `Sandwich`. Raises
+    `CodecError`, also where even the coarsest step needs more bytes.
 
     >>> data = encode(np.zeros((30, 50, 3), np.uint8), max_bytes=200)
     >>> decode(data).mode
@@ -73,8 +76,8 @@ def encode(
             raise CodecError(f"bits_per_pixel is {bits_per_pixel}; allowed is a number above 0")
         max_bytes = int(bits_per_pixel * signal.width * signal.height / 8)
     if max_bytes is None:
-        return Sandwich(quality=quality, model=model).encode(signal)
-    return _best_within(signal, max_bytes, Sandwich(model=model))
+        return Sandwich(quality=quality, model=model, profile=profile, effort=effort).encode(signal)
+    return _best_within(signal, max_bytes, Sandwich(model=model, profile=profile, effort=effort))
 
 
 def decode(

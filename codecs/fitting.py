@@ -1,60 +1,57 @@
-"""A model of your own signal in closed form: packet statistics, principal axes, histograms. No gradient descent.
+"""A model of your own signals, without a graphics card: principal axes, then context weights, then counted tables.
 
 1. Principal axes of the packets, block by block, channels scaled so that quantisation noise costs the same in each.
-2. For a ladder of steps: activity weights by non-negative least squares, then the scale of every channel in every bucket
-   of activity, as an integer code.
-3. One bank of tables, by scale, from all symbols of all steps; reconstruction points from the same.
+2. For a ladder of steps: the weights of the contexts by descent on the code length (`context_fitting`), then tables by
+   counting (`table_fitting`).
+3. The same again on the integers that an encoder chooses by these contexts (`optimizer`), and reconstruction points: means
+   of what it makes each integer of.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import wavelet
+from laconic.codecs.context_fitting import fit_weights
 from laconic.codecs.errors import CodecError
 from laconic.codecs.media import Audio, Image, Signal
-from laconic.codecs.model import Model
+from laconic.codecs.model import CODES_PER_SCALE, NUM_SCALES, Model
+from laconic.codecs.optimizer import DEFAULT_EFFORT, optimize
 from laconic.codecs.quantizer import step_of_code
+from laconic.codecs.table_fitting import FITTED_BANDS, ValuesOfBand, fit_tables
 from laconic.codecs.transform import form_of, num_colors, packets_of
 from laconic.codecs.wavelet import Tree
-from laconic.entropy import ContextModel, TableSet, table_of_counts
-from laconic.entropy.contexts import (
-    CODES_PER_TABLE,
-    NUM_BUCKETS,
-    NUM_STEP_BANDS,
-    STEPS_PER_BAND,
-    activity_magnitudes,
-    buckets_of,
-    prediction_residuals,
-    ring_sums,
-)
+from laconic.entropy import ContextModel
+from laconic.entropy.container import Profile
+from laconic.entropy.contexts import STEPS_PER_BAND
 
-NUM_TABLES = 96
+PASS_CHANNELS = 8  # about as many in each pass
 _CODES_PER_OCTAVE = 16
-_SMALLEST_SCALE_LOG2 = -4  # scale / step of table 0
+_SMALLEST_SCALE_LOG2 = -4  # scale / step of the first row of `shrink`
 _CODE_OF_UNIT_STEP = 12 * _CODES_PER_OCTAVE  # step code of step 1 (quantizer.py)
 _CODE_BIAS = _CODE_OF_UNIT_STEP - _SMALLEST_SCALE_LOG2 * _CODES_PER_OCTAVE
-_FITTED_BANDS = range(9, 30)  # step codes 72 to 239, around those of quality 1 to 100
-_WEIGHT_BANDS = (13, 16, 18, 20, 22)
-_COUNTED = 400  # magnitudes with a count of their own
 _PRIOR_SYMBOLS = 30.0
 _MAX_SAMPLES = 40_000_000
+_SHRINK_SAMPLES = 4_000_000  # of each step
 _SOUND_UNIT = 1 / 32
 _MAX_CUTS = 16
-_MAX_REACH = 512  # earlier channels that a pass may look at
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class FitOptions:
-    """Structure of the model. `pass_ends` and `group_ends` None: cut at the blocks, and at 64 of them at most.
+    """Structure of the model. `group_ends` None: cut at the blocks, and into 16 groups at most. `pass_ends` None: groups
+    cut into passes of about 8 channels.
 
     `tree` None: three dyadic levels for pictures, two for cubes (c, h, w), eight full ones for sound, five for cubes
     (c, t). `blocks`: "resolution" keeps each resolution to itself (cheap; the first groups are a small picture), "band"
@@ -88,30 +85,112 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
                 f"{what} end with {chosen[-1]}; they must end with the {num_channels} channels of the tree"
             )
     blocks = _block_sizes(tree, num_planes, options.blocks or ("resolution" if kind == "image" else "band"))
-    ends = _cuts(blocks)
     gains = _noise_gains(tree, num_planes)
     analysis, synthesis = _principal_axes(packets, gains, blocks, symmetric=kind == "sound" and num_planes == 2)
-    statistics = _Statistics(
-        [_project(analysis, p) for p in packets],
-        pass_ends=options.pass_ends or ends,
-        num_predicted=num_planes if tree.dimensions == 2 and blocks[0] == num_planes else 0,
-        rounding=options.rounding,
-    )
-    return Model(
+    coefficients = [_project(analysis, p) for p in packets]
+    num_predicted = num_planes if tree.dimensions == 2 and blocks[0] == num_planes else 0
+    group_ends = options.group_ends or _group_ends(blocks, options.pass_ends)
+    pass_ends = options.pass_ends or _pass_ends(group_ends)
+
+    model = Model(
         name=name,
         num_planes=num_planes,
         tree=tree,
         analysis=analysis,
         synthesis=synthesis,
-        group_ends=options.group_ends or ends,
+        group_ends=group_ends,
         rounding=options.rounding,
-        scale_codes=statistics.value_codes,
-        shrink=statistics.shrink(),
-        contexts=statistics.context_model(),
+        scale_codes=_scale_codes(coefficients),
+        shrink=np.zeros((NUM_SCALES, 3), np.float32),
+        contexts=_contexts(
+            partial(_Quantised, coefficients, options.rounding), pass_ends, num_predicted, options.rounding
+        ),
         offsets=offsets,
         unit=unit,
         kind=kind,
     )
+    # Again, on the integers that an encoder chooses by these contexts.
+    contexts = _contexts(partial(_Chosen, coefficients, model), pass_ends, num_predicted, options.rounding)
+    model = replace(model, contexts=contexts)
+    return replace(model, shrink=_shrink(coefficients, model))
+
+
+def _contexts(
+    values_of_band: ValuesOfBand, pass_ends: tuple[int, ...], num_predicted: int, rounding: float
+) -> ContextModel:
+    """Weights and tables for integers: see `fit_weights` and `fit_tables`."""
+    weights = fit_weights(values_of_band, pass_ends=pass_ends, num_predicted=num_predicted, rounding=rounding)
+    return ContextModel(**vars(weights), **vars(fit_tables(values_of_band, weights, rounding)))
+
+
+def _shrink(coefficients: Sequence[NDArray[np.float32]], model: Model) -> NDArray[np.float32]:
+    """(96, 3): mean of |q| - |y| / step by scale and magnitude of the integers q that an encoder makes of coefficients y.
+
+    Pulled to 0 where data is thin.
+    """
+    sums, counts = np.zeros((2, NUM_SCALES, 4))
+    for band in FITTED_BANDS:
+        step = float(step_of_code(_centre(band)))
+        rows = np.clip((model.scale_codes - _centre(band)) // CODES_PER_SCALE, 0, NUM_SCALES - 1)
+        chosen, seen = _Chosen(coefficients, model, band), 0
+        for i in np.random.default_rng(band).permutation(len(coefficients)):
+            if seen > _SHRINK_SAMPLES:
+                break
+            q = np.abs(chosen[i])
+            keys = (np.minimum(q, 3) + 4 * rows[:, None, None]).reshape(-1)
+            sums += np.bincount(keys, (q - np.abs(coefficients[i]) / step).reshape(-1), sums.size).reshape(sums.shape)
+            counts += np.bincount(keys, minlength=counts.size).reshape(counts.shape)
+            seen += q.size
+    return (sums[:, 1:] / (counts[:, 1:] + _PRIOR_SYMBOLS)).astype(np.float32)
+
+
+class _Integers(Sequence[NDArray[np.int32]]):
+    """Integers of coefficients at the centre of a step band, made when asked for."""
+
+    def __init__(self, coefficients: Sequence[NDArray[np.float32]], band: int) -> None:
+        self._coefficients = coefficients
+        self._code = _centre(band)
+
+    def __len__(self) -> int:
+        return len(self._coefficients)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.int32]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[NDArray[np.int32]]: ...
+    def __getitem__(self, index: int | slice) -> NDArray[np.int32] | list[NDArray[np.int32]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self._of(self._coefficients[index])
+
+    @abstractmethod
+    def _of(self, coefficients: NDArray[np.float32]) -> NDArray[np.int32]: ...
+
+
+class _Quantised(_Integers):
+    """Those of plain quantisation."""
+
+    def __init__(self, coefficients: Sequence[NDArray[np.float32]], rounding: float, band: int) -> None:
+        super().__init__(coefficients, band)
+        self._rounding = np.float32(rounding)
+
+    def _of(self, coefficients: NDArray[np.float32]) -> NDArray[np.int32]:
+        magnitudes = np.floor(np.abs(coefficients) / step_of_code(self._code) + self._rounding)
+        return np.copysign(magnitudes, coefficients).astype(np.int32)
+
+
+class _Chosen(_Quantised):
+    """Those that an encoder chooses by a model."""
+
+    def __init__(self, coefficients: Sequence[NDArray[np.float32]], model: Model, band: int) -> None:
+        super().__init__(coefficients, model.rounding, band)
+        self._model = model
+
+    def _of(self, coefficients: NDArray[np.float32]) -> NDArray[np.int32]:
+        model, step = self._model, float(step_of_code(self._code))
+        shrink = model.shrink_of(self._code, model.num_channels)
+        plain = super()._of(coefficients)
+        return optimize(plain, coefficients, step, self._code, model.contexts, shrink, Profile.SMALL, DEFAULT_EFFORT)
 
 
 def _kept(signals: Iterable[Signal]) -> list[Signal]:
@@ -165,11 +244,20 @@ def _block_sizes(tree: Tree, num_planes: int, blocks: str) -> tuple[int, ...]:
     return (num_planes,) * num_bands if blocks == "band" else (num_planes * num_bands,)
 
 
-def _cuts(blocks: tuple[int, ...]) -> tuple[int, ...]:
-    """Ends of passes and groups: those of the blocks, thinned to 16 where there are many."""
-    ends = [int(e) for e in np.cumsum(blocks)]
+def _group_ends(blocks: tuple[int, ...], pass_ends: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Ends of the blocks, where passes end, thinned to 16 where there are many."""
+    ends = [int(e) for e in np.cumsum(blocks) if pass_ends is None or e in pass_ends]
     every = -(-len(ends) // _MAX_CUTS)
     return tuple(ends[every - 1 :: every]) if len(ends) % every == 0 else (*ends[every - 1 : -1 : every], ends[-1])
+
+
+def _pass_ends(group_ends: tuple[int, ...]) -> tuple[int, ...]:
+    """Ends of about equal passes of each group."""
+    ends: list[int] = []
+    for lo, hi in pairwise((0, *group_ends)):
+        num_passes = max(1, round((hi - lo) / PASS_CHANNELS))
+        ends += [lo + round((hi - lo) * i / num_passes) for i in range(1, num_passes + 1)]
+    return tuple(ends)
 
 
 def _noise_gains(tree: Tree, num_planes: int) -> Floats:
@@ -213,225 +301,16 @@ def _project(analysis: tuple[NDArray[np.float32], ...], packets: NDArray[np.floa
     return np.concatenate([np.tensordot(m, p, 1) for m, p in zip(analysis, parts, strict=True)])
 
 
-class _Statistics:
-    """Symbols of the training signals at a ladder of steps, reduced to what a `ContextModel` holds."""
-
-    def __init__(
-        self,
-        coefficients: Sequence[NDArray[np.float32]],
-        *,
-        pass_ends: tuple[int, ...],
-        num_predicted: int,
-        rounding: float,
-    ) -> None:
-        self._coefficients = coefficients
-        self._pass_ends = pass_ends
-        self._num_predicted = num_predicted
-        self._rounding = rounding
-        d = pass_ends[-1]
-        self._flat = np.concatenate([c.reshape(d, -1) for c in coefficients], axis=1)
-        self._mean_q = _laplace_mean_magnitude(rounding)
-        self.value_codes = self._value_codes()
-        self._own, self._ring = self._activity_weights()
-        self._channel_codes, self._context_codes = self._codes()
-
-    def context_model(self) -> ContextModel:
-        """The integer tables and rules."""
-        return ContextModel(
-            tables=self._bank(),
-            pass_ends=self._pass_ends,
-            num_predicted=self._num_predicted,
-            channel_codes=self._channel_codes,
-            context_codes=self._context_codes,
-            own_weights=self._own,
-            ring_weights=self._ring,
-        )
-
-    def shrink(self) -> NDArray[np.float32]:
-        """(tables, 3): mean of |q| - |y| / step by scale and magnitude, pulled to the Laplace value where data is thin."""
-        sums, counts = np.zeros((NUM_TABLES, 3)), np.zeros((NUM_TABLES, 3))
-        for band in _FITTED_BANDS:
-            step = float(step_of_code(_centre(band)))
-            tables = np.clip((self.value_codes - _centre(band)) // CODES_PER_TABLE, 0, NUM_TABLES - 1)
-            for c, table in enumerate(tables):
-                ratio = np.abs(self._flat[c]) / step
-                q = np.floor(ratio + self._rounding)
-                kind = np.minimum(q, 3).astype(np.int64)
-                sums[table] += np.bincount(kind, q - ratio, 4)[1:]
-                counts[table] += np.bincount(kind, minlength=4)[1:]
-        prior = np.array([_laplace_shrink(_scale_of_table(t), self._rounding) for t in range(NUM_TABLES)])[:, None]
-        return ((sums + _PRIOR_SYMBOLS * prior) / (counts + _PRIOR_SYMBOLS)).astype(np.float32)
-
-    def _value_codes(self) -> NDArray[np.int16]:
-        """Scale of each channel's values: that of a Laplace density with their mean magnitude."""
-        means = np.abs(self._flat).mean(1, dtype=np.float64)
-        codes: NDArray[np.int16] = np.round(_CODES_PER_OCTAVE * np.log2(np.maximum(means, 1e-9)) + _CODE_BIAS).astype(
-            np.int16
-        )
-        return codes
-
-    def _coded(self, band: int) -> list[NDArray[np.int32]]:
-        """Symbols of every training signal at the centre of a step band."""
-        step = np.float32(step_of_code(_centre(band)))
-        out = []
-        for y in self._coefficients:
-            q = (np.sign(y) * np.floor(np.abs(y) / step + self._rounding)).astype(np.int32)
-            for c in range(self._num_predicted):
-                q[c] = prediction_residuals(np.ascontiguousarray(q[c]))
-            out.append(q)
-        return out
-
-    def _activity_weights(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        passes, d = len(self._pass_ends), self._pass_ends[-1]
-        own, ring = np.zeros((2, passes, d), np.uint8)
-        normal = [_NormalEquations(2 * min(before, _MAX_REACH)) for before in (0, *self._pass_ends[:-1])]
-        for band in _WEIGHT_BANDS:
-            coded = self._coded(band)
-            scale = np.maximum(np.concatenate([np.abs(q).reshape(d, -1) for q in coded], 1).mean(1), 0.02)
-            for q in coded[:: max(1, len(coded) // 64)]:
-                magnitudes = activity_magnitudes(q)
-                relative = np.abs(q).reshape(d, -1) / scale[:, None]
-                around = ring_sums(magnitudes).reshape(d, -1)
-                at_place = magnitudes.reshape(d, -1)
-                for k in range(1, passes):
-                    before, end = self._pass_ends[k - 1], self._pass_ends[k]
-                    seen = slice(max(0, before - _MAX_REACH), before)
-                    features = np.concatenate([at_place[seen], around[seen]]).astype(np.float32)
-                    normal[k].add(features, np.minimum(relative[before:end].mean(0), 8))
-        for k in range(1, passes):
-            before = self._pass_ends[k - 1]
-            weights = normal[k].solve()
-            weights = np.round(255 * weights / max(weights.max(), 1e-9)).astype(np.uint8)
-            reach = len(weights) // 2
-            own[k, before - reach : before], ring[k, before - reach : before] = weights[:reach], weights[reach:]
-        return own, ring
-
-    def _codes(self) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
-        """Channel codes, and what every step band and bucket adds to them."""
-        d = self._pass_ends[-1]
-        target = np.empty((NUM_STEP_BANDS, d, NUM_BUCKETS))
-        for band in _FITTED_BANDS:
-            sums, counts = self._bucket_sums(self._coded(band))
-            target[band] = self._codes_of_means(_smoothed_means(sums, counts, self._pass_ends)) + _centre(band)
-        target[: _FITTED_BANDS[0]] = target[_FITTED_BANDS[0]]
-        target[_FITTED_BANDS[-1] + 1 :] = target[_FITTED_BANDS[-1]]
-        channel = np.round(np.median(target[list(_WEIGHT_BANDS)].mean(2), axis=0)).astype(np.int16)
-        return channel, np.clip(np.round(target - channel[:, None]), -128, 127).astype(np.int8)
-
-    def _bucket_sums(self, coded: Sequence[NDArray[np.int32]]) -> tuple[Floats, Floats]:
-        """Sum of magnitudes, and number of symbols, by channel and bucket."""
-        sums, counts = np.zeros((2, self._pass_ends[-1], NUM_BUCKETS))
-        for c, magnitudes, buckets in self._by_channel(coded):
-            sums[c] = np.bincount(buckets, magnitudes, NUM_BUCKETS)
-            counts[c] = np.bincount(buckets, minlength=NUM_BUCKETS)
-        return sums, counts
-
-    def _table_histograms(self) -> Floats:
-        """Number of symbols by table and magnitude, over all steps."""
-        total = np.zeros(NUM_TABLES * (_COUNTED + 1))
-        for band in _FITTED_BANDS:
-            codes = self._channel_codes[:, None] - _centre(band) + self._context_codes[band].astype(np.int64)
-            tables = np.clip(codes // CODES_PER_TABLE, 0, NUM_TABLES - 1)
-            for c, magnitudes, buckets in self._by_channel(self._coded(band)):
-                keys = tables[c][buckets] * (_COUNTED + 1) + magnitudes
-                total += np.bincount(keys, minlength=total.size)
-        return total.reshape(NUM_TABLES, _COUNTED + 1)
-
-    def _by_channel(
-        self, coded: Sequence[NDArray[np.int32]]
-    ) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int64]]]:
-        """(channel, magnitudes up to the largest counted, buckets) of all symbols."""
-        lo = 0
-        for k, hi in enumerate(self._pass_ends):
-            own, ring = self._own[k, :lo], self._ring[k, :lo]
-            buckets = np.concatenate([buckets_of(q, own, ring).reshape(-1) for q in coded]).astype(np.int64)
-            for c in range(lo, hi):
-                magnitudes = np.concatenate([np.abs(q[c]).reshape(-1) for q in coded]).astype(np.int64)
-                yield c, np.minimum(magnitudes, _COUNTED), buckets
-            lo = hi
-
-    def _codes_of_means(self, means: Floats) -> Floats:
-        """Code of scale / step whose Laplace symbols have these mean magnitudes."""
-        codes = np.arange(len(self._mean_q))
-        return np.interp(np.log(np.maximum(means, 1e-12)), np.log(self._mean_q), codes)
-
-    def _bank(self) -> TableSet:
-        magnitudes = np.arange(_COUNTED + 1)
-        values = np.concatenate([-magnitudes[:0:-1], magnitudes])
-        tables = []
-        for t, seen in enumerate(self._table_histograms()):
-            counts = seen + _PRIOR_SYMBOLS * _laplace_magnitudes(_scale_of_table(t), self._rounding)
-            half = counts[1:] / 2
-            tables.append(table_of_counts(values, np.concatenate([half[::-1], counts[:1], half])))
-        return TableSet(tuple(tables))
-
-
-class _NormalEquations:
-    """Weighted least squares with coefficients >= 0, accumulated over batches of (features, n) -> (n,)."""
-
-    def __init__(self, num_features: int) -> None:
-        self._gram = np.zeros((num_features, num_features))
-        self._moment = np.zeros(num_features)
-
-    def add(self, features: NDArray[np.float32], target: NDArray[np.floating[Any]]) -> None:
-        # Quiet places decide the rate, so errors count relative to the level of activity.
-        weights = 1 / (0.3 + np.sqrt(features.sum(0)))
-        weighted = features * weights
-        self._gram += weighted @ weighted.T
-        self._moment += weighted @ (target * weights)
-
-    def solve(self) -> Floats:
-        """By coordinate descent."""
-        n = len(self._moment)
-        if not self._gram.any():
-            return np.zeros(n)  # nothing but silence
-        gram = self._gram + 1e-3 * np.trace(self._gram) / max(n, 1) * np.eye(n)
-        weights = np.zeros(n)
-        for _ in range(100):
-            for j in range(n):
-                weights[j] = max(0.0, weights[j] + (self._moment[j] - gram[j] @ weights) / gram[j, j])
-        return weights
+def _scale_codes(coefficients: Sequence[NDArray[np.float32]]) -> NDArray[np.int16]:
+    """Scale of each channel's values: that of a Laplace density with their mean magnitude."""
+    d = len(coefficients[0])
+    sums = sum(np.abs(c).reshape(d, -1).sum(1, dtype=np.float64) for c in coefficients)
+    means = sums / max(sum(c[0].size for c in coefficients), 1)
+    codes: NDArray[np.int16] = np.round(_CODES_PER_OCTAVE * np.log2(np.maximum(means, 1e-9)) + _CODE_BIAS).astype(
+        np.int16
+    )
+    return codes
 
 
 def _centre(band: int) -> int:
     return band * STEPS_PER_BAND + STEPS_PER_BAND // 2
-
-
-def _scale_of_table(table: int) -> float:
-    """Scale / step in the middle of a table's codes."""
-    code = table * CODES_PER_TABLE + (CODES_PER_TABLE - 1) / 2
-    return float(2.0 ** (code / _CODES_PER_OCTAVE + _SMALLEST_SCALE_LOG2))
-
-
-def _smoothed_means(sums: Floats, counts: Floats, pass_ends: tuple[int, ...]) -> Floats:
-    """Mean magnitude by channel and bucket; a thin cell leans on its channel's mean times its bucket's effect."""
-    channel = (sums.sum(1) + 0.01) / (counts.sum(1) + 10)
-    means = np.empty_like(sums)
-    lo = 0
-    for hi in pass_ends:
-        part = slice(lo, hi)
-        expected = (counts[part] * channel[part, None]).sum(0)
-        effect = (sums[part].sum(0) + 0.01) / (expected + 0.01)
-        seen = counts[part].sum(0) > 0
-        effect = np.interp(np.arange(NUM_BUCKETS), np.flatnonzero(seen), effect[seen])
-        prior = channel[part, None] * effect
-        means[part] = (sums[part] + _PRIOR_SYMBOLS * prior) / (counts[part] + _PRIOR_SYMBOLS)
-        lo = hi
-    return means
-
-
-def _laplace_mean_magnitude(rounding: float) -> Floats:
-    """E|q| of a quantised Laplace density, by code of scale / step."""
-    scale = 2.0 ** (np.arange(NUM_TABLES * CODES_PER_TABLE) / _CODES_PER_OCTAVE + _SMALLEST_SCALE_LOG2)
-    return np.asarray(np.exp(-(1 - rounding) / scale) / -np.expm1(-1 / scale))
-
-
-def _laplace_magnitudes(scale: float, rounding: float) -> Floats:
-    """P(|q| = 0), P(|q| = 1), ... of a quantised Laplace density."""
-    tails = np.exp(-(np.arange(1, _COUNTED + 1) - rounding) / scale)
-    return np.concatenate([[1 - tails[0]], tails[:-1] - tails[1:], tails[-1:]])
-
-
-def _laplace_shrink(scale: float, rounding: float) -> float:
-    """|q| less the mean of |y| / step in a cell of a Laplace density."""
-    return float(rounding - scale + 1 / np.expm1(1 / scale)) if scale < 50 else rounding - 0.5

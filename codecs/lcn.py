@@ -23,6 +23,7 @@ from laconic.entropy.container import (
     CodecNumber,
     Flag,
     Header,
+    Profile,
     Source,
     index_of,
     read_header,
@@ -38,12 +39,13 @@ UNTILED_SIDE = 128  # grids up to this side, in latent places, are one tile
 PICTURE_TILE_LOG2 = 6
 SOUND_TILE_LOG2 = 7
 _MAX_TILES = 1 << 22
+_PROFILES = {"fast": Profile.FAST, "small": Profile.SMALL}
 _CODEC_NUMBERS = {"image": CodecNumber.IMAGE, "sound": CodecNumber.SOUND, "cube": CodecNumber.CUBE}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a latent is cut into segments.
+    """How a latent is cut into segments and coded: profile "fast" by static tables, "small" by contexts.
 
     None: pictures and cubes go by channel groups, in one tile where they are small, else in tiles of 64x64 places;
     sounds go by time, 128 places a tile, all channels in one group.
@@ -52,6 +54,7 @@ class Layout:
     grouping: Literal["channels", "whole"] | None = None
     progression: Literal["group", "tile"] | None = None
     tile_log2: int | None = None
+    profile: Literal["fast", "small"] = "small"
 
     def __post_init__(self) -> None:
         if self.grouping not in (None, "channels", "whole"):
@@ -60,6 +63,12 @@ class Layout:
             raise CodecError(f"progression is {self.progression!r}; allowed are 'group', 'tile' and None")
         if self.tile_log2 is not None and not 3 <= self.tile_log2 <= 16:
             raise CodecError(f"tile_log2 is {self.tile_log2}; allowed is None or 3 to 16")
+        if self.profile not in _PROFILES:
+            raise CodecError(f"profile is {self.profile!r}; allowed are 'fast' and 'small'")
+
+    @property
+    def file_profile(self) -> Profile:
+        return _PROFILES[self.profile]
 
     def resolved(self, kind: str, grid: tuple[int, int]) -> Layout:
         """The same with every None replaced by the choice for this kind of signal, but for `tile_log2` of one tile."""
@@ -71,6 +80,7 @@ class Layout:
             grouping=self.grouping or ("whole" if is_sound else "channels"),
             progression=self.progression or ("tile" if is_sound else "group"),
             tile_log2=tile_log2,
+            profile=self.profile,
         )
 
 
@@ -119,14 +129,15 @@ def pack(latent: Latent, model: Model, layout: Layout) -> bytes:
             raise CodecError(f"{name} has {len(block)} bytes; allowed are {Limits().max_metadata_bytes}: leave it out")
     layout = layout.resolved(model.kind, (height, width))
     tiles = tiles_of(height, width, layout.tile_log2)
-    encoders = [TileEncoder(tile.cut(latent.values), latent.step_code, model.contexts) for tile in tiles]
+    rules = model.contexts.at_step(latent.step_code)
+    encoders = [TileEncoder(tile.cut(latent.values), rules, layout.file_profile) for tile in tiles]
     bounds = group_bounds(model, d, whole=layout.grouping == "whole")
     joined = len(tiles) == 1 and width > 0 and encoders[0].ideal_bits(0, d) / 8 < CRC_BYTES
     segments = list(_latent_segments(encoders, bounds, layout, joined=joined)) if width else []
     if latent.alpha is not None:
         alpha = latent.alpha.astype(np.int32)
         cuts = (t.pixels(model.tree.factor, alpha.shape).cut(alpha) for t in tiles)
-        planes = (encode_plane(cut, model.contexts.tables) for cut in cuts)
+        planes = (encode_plane(cut, model.contexts.static_tables) for cut in cuts)
         first = len(segments)
         segments += [write_segment(s, first + i, with_channels=False) for i, s in enumerate(planes)]
     header = Header(
@@ -135,6 +146,7 @@ def pack(latent: Latent, model: Model, layout: Layout) -> bytes:
         step_code=latent.step_code,
         shape=latent.size,
         flags=_flags(latent, layout, joined=joined),
+        profile=layout.file_profile,
         tile_log2=layout.tile_log2,
         stored_channels=d if d < model.num_channels else None,
         metadata=latent.metadata,
@@ -235,7 +247,7 @@ class _Reader:
         num_groups = 1 if self._joined else len(self._bounds) - 1
         self._check_number(num_groups)
         self._tiles = tiles_of(*self._grid, header.tile_log2)
-        self._lookup = model.contexts.lookup(header.step_code)
+        self._rules = model.contexts.at_step(header.step_code)
         tile_major = Flag.TILE_MAJOR in header.flags
         num_tiles = len(self._tiles) if self._grid[1] else 0
         self._order = list(segment_order(num_tiles, num_groups, tile_major=tile_major))
@@ -294,7 +306,7 @@ class _Reader:
     def _tile_decoder(self, tile: Tile) -> TileDecoder:
         capacity = next(e for e in self._bounds if e >= self._wanted)
         shape = (capacity, tile.bottom - tile.top, tile.right - tile.left)
-        return TileDecoder(self._wanted, shape, self._lookup, self._model.contexts)
+        return TileDecoder(self._wanted, shape, self._rules, self._header.profile)
 
     def _read_planes(self, number: int, decoder: TileDecoder, group: int) -> None:
         allow_cut = self._allow_partial and self._joined
@@ -321,7 +333,7 @@ class _Reader:
     def _read_alpha_tile(self, number: int, area: NDArray[Any]) -> None:
         segment = read_segment(self._source, number, with_channels=False)
         height, width = area.shape
-        plane = decode_plane(segment, height, width, self._model.contexts.tables)
+        plane = decode_plane(segment, height, width, self._model.contexts.static_tables)
         largest = np.iinfo(self._form.sample_type).max
         if plane.min() < 0 or plane.max() > largest:
             raise CorruptStreamError(f"alpha runs from {plane.min()} to {plane.max()}; allowed is 0 to {largest}")

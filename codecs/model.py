@@ -21,8 +21,11 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import WeightsError
 from laconic.codecs.wavelet import Tree
 from laconic.entropy import BitstreamError, ContextModel, TableSet
+from laconic.entropy.contexts import CONTEXT_ARRAYS
 
 FINGERPRINT_BYTES = 4
+NUM_SCALES = 96  # eighths of an octave of scale / step, the first at 2**-4
+CODES_PER_SCALE = 2
 _DIMENSIONS = {"image": (2,), "sound": (1,), "cube": (1, 2)}
 
 
@@ -33,7 +36,7 @@ class Model:
     `analysis`, `synthesis`: square float32 matrices, one for each block of channels, that turn packets into latent
     channels and back. `group_ends`: last channel + 1 of each group of a file. `rounding`: what is added to |y| / step
     before rounding down. `scale_codes`: (d,) int16, scale of each channel's values, in the unit of channel codes.
-    `shrink`: (tables, 3) float32, by scale and |q| = 1, 2, 3 or more, what reconstruction takes off |q|.
+    `shrink`: (96, 3) float32, by scale and |q| = 1, 2, 3 or more, what reconstruction takes off |q|.
     `offsets`: (planes,) float32, taken off the signal. `unit`: steps are in this unit, a power of two. Raises
     `WeightsError` where the parts do not fit together.
     """
@@ -66,8 +69,8 @@ class Model:
             raise WeightsError(f"model {self.name} has groups {self.group_ends}; they must ascend to {d}")
         if not 0 < self.rounding <= 0.5:
             raise WeightsError(f"model {self.name} rounds by {self.rounding}; allowed is above 0 to 0.5")
-        if self.shrink.shape != (len(self.contexts.tables), 3) or self.shrink.dtype != np.float32:
-            raise WeightsError(f"model {self.name} has shrinkage of shape {self.shrink.shape}, not (tables, 3)")
+        if self.shrink.shape != (NUM_SCALES, 3) or self.shrink.dtype != np.float32:
+            raise WeightsError(f"model {self.name} has shrinkage of shape {self.shrink.shape}, not ({NUM_SCALES}, 3)")
         if self.tree.dimensions not in _DIMENSIONS.get(self.kind, ()):
             raise WeightsError(
                 f"model {self.name} of kind {self.kind!r} has a tree of {self.tree.dimensions} dimensions"
@@ -99,7 +102,8 @@ class Model:
 
     def shrink_of(self, step_code: int, num_channels: int) -> NDArray[np.float32]:
         """(num_channels, 3): what reconstruction takes off |q| = 1, 2, 3 or more at this step."""
-        return self.shrink[self.contexts.tables_of_codes(self.scale_codes[:num_channels], step_code)]
+        scales = (self.scale_codes[:num_channels].astype(np.int64) - step_code) // CODES_PER_SCALE
+        return self.shrink[np.clip(scales, 0, NUM_SCALES - 1)]
 
     def save(self, path: Path | str) -> None:
         """Write a safetensors file."""
@@ -110,11 +114,9 @@ class Model:
             "offsets": self.offsets,
             "scale_codes": self.scale_codes,
             "shrink": self.shrink,
-            "channel_codes": contexts.channel_codes,
-            "context_codes": contexts.context_codes,
-            "own_weights": contexts.own_weights,
-            "ring_weights": contexts.ring_weights,
             "tables": np.frombuffer(contexts.tables.to_bytes(), np.uint8),
+            "static_tables": np.frombuffer(contexts.static_tables.to_bytes(), np.uint8),
+            **contexts.arrays,
         }
         for i, (a, s) in enumerate(zip(self.analysis, self.synthesis, strict=True)):
             arrays |= {f"analysis.{i}": np.ascontiguousarray(a), f"synthesis.{i}": np.ascontiguousarray(s)}
@@ -161,12 +163,11 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
     blocks = range(sum(1 for key in arrays if key.startswith("analysis.")))
     contexts = ContextModel(
         tables=TableSet.from_bytes(arrays["tables"].tobytes()),
+        static_tables=TableSet.from_bytes(arrays["static_tables"].tobytes()),
         pass_ends=tuple(config["pass_ends"]),
         num_predicted=config["num_predicted"],
-        channel_codes=arrays["channel_codes"],  # type: ignore[arg-type]  # ContextModel checks the dtype
-        context_codes=arrays["context_codes"],  # type: ignore[arg-type]
-        own_weights=arrays["own_weights"],  # type: ignore[arg-type]
-        ring_weights=arrays["ring_weights"],  # type: ignore[arg-type]
+        # ContextModel checks the dtypes.
+        **{name: arrays[name] for name in CONTEXT_ARRAYS},  # type: ignore[arg-type]
     )
     return Model(
         name=metadata["name"],

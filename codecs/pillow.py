@@ -22,7 +22,7 @@ from laconic.entropy import BitstreamError, LimitError, UnsupportedVersionError
 from laconic.entropy.container import MAGIC, CodecNumber, Header, Source, read_header
 
 _FORMAT = "LCN"
-_OPTIONS = ("quality", "bits_per_pixel", "max_bytes", "model")
+_OPTIONS = ("quality", "bits_per_pixel", "max_bytes", "model", "profile", "effort")
 _METADATA = {"icc": "icc_profile", "exif": "exif"}
 
 

@@ -26,7 +26,7 @@ _MANTISSAS: Final = tuple(
 )
 _LOG2_OF_FIRST_STEP: Final = -12
 _MIDDLE_QUALITY: Final = 50
-_MIDDLE_CODE: Final = 160
+_MIDDLE_CODE: Final = 154
 _MIDDLE_SOUND_CODE: Final = 184
 _REFERENCE_LEVEL: Final = 186  # of a root mean square of a tenth of full scale
 

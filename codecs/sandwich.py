@@ -9,13 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import BinaryIO, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from laconic.codecs import lcn
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.latent import Latent
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.model import Model
-from laconic.codecs.quantizer import NUM_STEP_CODES, step_code_of_quality, step_code_of_sound_quality
-from laconic.codecs.transform import coefficients_of, has_alpha, latent_of, num_colors, signal_of
+from laconic.codecs.optimizer import DEFAULT_EFFORT, MAX_EFFORT, optimize
+from laconic.codecs.quantizer import NUM_STEP_CODES, step_code_of_quality, step_code_of_sound_quality, step_of_code
+from laconic.codecs.transform import coefficients_of, has_alpha, latent_of, num_colors, quantize, signal_of
 from laconic.codecs.transparency import fill_transparent
 from laconic.codecs.zoo import load_model, load_model_of
 from laconic.entropy import Limits
@@ -30,8 +34,9 @@ class Sandwich:
     `model`: a shipped name or a path; None takes the shipped model for the signal. `step_code` 0..255 overrides
     `quality` (SPEC.md, section 8). `grouping`: "channels" stores the model's channel groups so that a reader of few
     channels stops early, "whole" one group, some bytes smaller. `progression`: "group" or "tile" first. `tile_log2`:
-    log2 of the tile side in latent places. None for these: what suits the kind of signal. Raises `CodecError` for
-    values outside.
+    log2 of the tile side in latent places. None for these: what suits the kind of signal. `profile`: "small" codes by
+    contexts, "fast" by static tables, in larger files. `effort`: 0 rounds each coefficient by itself, 1 weighs distortion
+    against bits, 2 does so twice. Raises `CodecError` for values outside.
 
     >>> import numpy as np
     >>> codec = Sandwich(quality=60)
@@ -46,6 +51,8 @@ class Sandwich:
     grouping: Literal["channels", "whole"] | None = None
     progression: Literal["group", "tile"] | None = None
     tile_log2: int | None = None
+    profile: Literal["fast", "small"] = "small"
+    effort: int = DEFAULT_EFFORT
 
     def __repr__(self) -> str:
         """Without what is left at its default, but for the quality."""
@@ -56,6 +63,8 @@ class Sandwich:
         step_code_of_quality(self.quality)
         if self.step_code is not None and not 0 <= self.step_code < NUM_STEP_CODES:
             raise CodecError(f"step_code is {self.step_code}; allowed is 0 to {NUM_STEP_CODES - 1}")
+        if self.effort not in range(MAX_EFFORT + 1):
+            raise CodecError(f"effort is {self.effort!r}; allowed is 0 to {MAX_EFFORT}")
         _ = self._layout
 
     @property
@@ -64,7 +73,7 @@ class Sandwich:
 
     @property
     def _layout(self) -> lcn.Layout:
-        return lcn.Layout(self.grouping, self.progression, self.tile_log2)
+        return lcn.Layout(self.grouping, self.progression, self.tile_log2, self.profile)
 
     def encode(self, signal: Signal) -> bytes:
         """The signal as an .lcn file. Raises `UnsupportedSignalError` where the model does not fit it."""
@@ -84,7 +93,24 @@ class Sandwich:
         if isinstance(signal, Image) and has_alpha(signal):
             signal = fill_transparent(signal)
         coefficients = coefficients_of(signal, model)
-        return [latent_of(signal, coefficients, step_code, model) for step_code in step_codes]
+        return [latent_of(signal, self._integers(coefficients, code, model), code, model) for code in step_codes]
+
+    def _integers(self, coefficients: NDArray[np.float32], step_code: int, model: Model) -> NDArray[np.int32]:
+        values = quantize(coefficients, step_code, model)
+        if self.effort == 0 or values.size == 0:
+            return values
+        layout = self._layout.resolved(model.kind, values.shape[1:])
+        return optimize(
+            values,
+            coefficients,
+            step_of_code(step_code) * model.unit,
+            step_code,
+            model.contexts,
+            model.shrink_of(step_code, model.num_channels),
+            layout.file_profile,
+            self.effort,
+            layout.tile_log2,
+        )
 
     def pack(self, latent: Latent) -> bytes:
         """The latent as an .lcn file, losslessly; it may have fewer channels than the model."""

@@ -84,14 +84,14 @@ def quantize(coefficients: Floats, step_code: int, model: Model) -> NDArray[np.i
     return out
 
 
-def latent_of(signal: Signal, coefficients: Floats, step_code: int, model: Model) -> Latent:
-    """The quantised latent of a signal whose coefficients are known."""
+def latent_of(signal: Signal, values: NDArray[np.int32], step_code: int, model: Model) -> Latent:
+    """The latent of a signal with these integers, (d, h, w)."""
     form = form_of(signal)
     alpha, metadata = None, {}
     if isinstance(signal, Image):
         alpha, metadata = signal.samples[:, :, -1] if has_alpha(signal) else None, dict(signal.metadata)
     return Latent(
-        values=quantize(coefficients, step_code, model),
+        values=values,
         step_code=step_code,
         fingerprint=model.fingerprint,
         shrink=model.shrink_of(step_code, model.num_channels),

@@ -1,8 +1,9 @@
 """Types of the native core (native/bindings.cpp)."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from numpy import int32, uint8, uint16
+from numpy import float32, int8, int32, uint8, uint16
 from numpy.typing import NDArray
 
 class StreamError(ValueError): ...
@@ -18,6 +19,15 @@ class CostTables:
 class Decoder:
     def __init__(self, data: bytes, lanes: int) -> None: ...
     def decode_into(self, values: NDArray[Any], tables: TableSet, index: int | NDArray[uint8]) -> None: ...
+    def decode_contexts(
+        self,
+        rules: ContextRules,
+        tables: TableSet,
+        base: NDArray[uint16],
+        planes: NDArray[int32],
+        first: int,
+        last: int,
+    ) -> None: ...
     def read_mark(self) -> int: ...
     def finish(self) -> int: ...
 
@@ -28,6 +38,7 @@ def encode(
     values: list[NDArray[Any]],
     indices: list[int | NDArray[uint8]],
     marks: list[int],
+    fronts: list[NDArray[uint8]],
     lanes: int,
     tail: int,
 ) -> bytes: ...
@@ -56,7 +67,42 @@ def use_simd(name: str) -> bool: ...
 def ideal_cost(tables: TableSet, costs: CostTables, values: NDArray[Any], index: int | NDArray[uint8]) -> int: ...
 def prediction_residuals(plane: NDArray[int32], residuals: NDArray[int32]) -> None: ...
 def undo_prediction(plane: NDArray[int32]) -> None: ...
-def activity_buckets(
-    coded: NDArray[int32], own: NDArray[uint8], ring: NDArray[uint8], buckets: NDArray[uint8]
+
+class ContextRules:
+    def __init__(
+        self,
+        pass_ends: Sequence[int],
+        num_features: int,
+        neighbour_weights: NDArray[uint8],
+        lean_weights: NDArray[int8],
+        feature_weights: NDArray[uint16],
+        own_weights: NDArray[uint8],
+        ring_weights: NDArray[uint8],
+        table_map: NDArray[uint8],
+    ) -> None: ...
+
+def coded_symbols(
+    rules: ContextRules, tables: TableSet, base: NDArray[uint16], planes: NDArray[int32], first: int, last: int
+) -> tuple[NDArray[int32], NDArray[uint8], NDArray[uint8]]: ...
+def optimize_contexts(
+    rules: ContextRules,
+    tables: TableSet,
+    costs: CostTables,
+    base: NDArray[uint16],
+    ratios: NDArray[float32],
+    shrink: NDArray[float32],
+    planes: NDArray[int32],
+    num_fixed: int,
+    price: float,
+    num_sweeps: int,
 ) -> None: ...
-def index_plane(buckets: NDArray[uint8], lookup: NDArray[uint8], indices: NDArray[uint8]) -> None: ...
+def optimize_static(
+    tables: TableSet,
+    costs: CostTables,
+    index: NDArray[uint8],
+    ratios: NDArray[float32],
+    shrink: NDArray[float32],
+    planes: NDArray[int32],
+    num_fixed: int,
+    price: float,
+) -> None: ...

@@ -76,6 +76,13 @@ class Limits:
     max_metadata_bytes: int = 1 << 24
 
 
+class Profile(IntEnum):
+    """How the symbols of a file are coded: by static tables, fastest, or by contexts, smallest."""
+
+    FAST = 1
+    SMALL = 2
+
+
 @dataclass(frozen=True)
 class Header:
     """Everything a reader must know before the segments.
@@ -92,7 +99,7 @@ class Header:
     flags: Flag = Flag(0)
     tile_log2: int | None = None
     stored_channels: int | None = None
-    profile: int = 0
+    profile: Profile = Profile.SMALL
     metadata: Mapping[str, bytes] = field(default_factory=dict)
     index: tuple[int, ...] | None = None
     sample_rate: int = 0
@@ -244,12 +251,16 @@ def _read_fixed(source: Source) -> tuple[bytes, Header]:
         )
     if kind & 15 not in tuple(CodecNumber):
         raise UnsupportedVersionError(f"the file has codec number {kind & 15}, unknown here: update laconic")
+    if kind >> 4 not in tuple(Profile):
+        raise UnsupportedVersionError(
+            f"the file has profile {kind >> 4}; known are 1 (fast) and 2 (small): encode it again, or update laconic"
+        )
     codec = CodecNumber(kind & 15)
     shape, sample_rate, sample_type = _read_shape(source, codec)
     tile = source.read(1, "the tile size") if flags & Flag.TILED else b""
     header = Header(
         codec=codec,
-        profile=kind >> 4,
+        profile=Profile(kind >> 4),
         fingerprint=fingerprint,
         step_code=step_code,
         shape=shape,
@@ -278,10 +289,6 @@ def _read_shape(source: Source, codec: CodecNumber) -> tuple[tuple[int, ...], in
 
 
 def _check_header(header: Header, limits: Limits) -> None:
-    if header.profile != 0:
-        raise UnsupportedVersionError(
-            f"the file has profile {header.profile}; this release reads profile 0: update laconic"
-        )
     size = " x ".join(str(n) for n in header.shape)
     if header.codec is not CodecNumber.IMAGE and header.has_alpha:
         raise CorruptStreamError("the file has an alpha plane, which only pictures have; it is damaged")

@@ -1,13 +1,11 @@
 """Which table codes which symbol: integer rules over what is already decoded (SPEC.md, section 4).
 
-The planes of a tile, (d, h, w) integers, are coded in *passes*: runs of channels. The symbols of a pass see all earlier
-passes, at their own place and its eight neighbours, as one *bucket* of activity; nothing inside the pass. So a pass is
-one index plane and one run of the coder, and any prefix of passes decodes alone.
+The planes of a tile, (d, h, w) integers, are coded in one of two profiles. `fast` gives each channel one table at each
+step. `small` estimates a scale for every symbol from its decoded neighbours in the channel and from earlier channels at
+the place and around it; the channels of a *pass* go side by side, in *fronts* that cross the plane, so that a front is
+one round of many lanes.
 
-    table = (channel code - step code + context code[step band, channel, bucket]) >> 1, clamped to the table set
-
-All codes count sixteenths of an octave of scale. The first `num_predicted` channels are coded as residuals of the median
-edge detector.
+The first `num_predicted` channels are coded as residuals of the median edge detector.
 """
 
 from __future__ import annotations
@@ -17,7 +15,7 @@ import struct
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,95 +23,158 @@ from numpy.typing import NDArray
 from laconic.entropy import _native
 from laconic.entropy.tables import TableSet
 
-NUM_BUCKETS = 32
-NUM_STEP_BANDS = 32
-STEPS_PER_BAND = 8
-CODES_PER_TABLE = 2
-_MAX_MAGNITUDE = 15
+NUM_STEP_BANDS: Final = 32
+STEPS_PER_BAND: Final = 8
+NUM_LEVELS: Final = 96
+NUM_LEANS: Final = 4
+NUM_NEIGHBOURS: Final = 6
+MAX_PASS_CHANNELS: Final = 64
+MAX_CHANNELS: Final = 65535
+MAX_FEATURES: Final = 8
+MAX_NEIGHBOUR_SUM: Final = 516
+MAX_LEAN_SUM: Final = 255
+
+
+CONTEXT_ARRAYS: Final = (
+    "static_index",
+    "base",
+    "neighbour_weights",
+    "lean_weights",
+    "feature_weights",
+    "own_weights",
+    "ring_weights",
+    "table_map",
+)
 
 
 @dataclass(frozen=True, eq=False)
 class ContextModel:
-    """Integer tables and rules for the planes of one model, d channels.
+    """Integer tables and rules for the planes of one model, d channels, J features (SPEC.md, section 4.3).
 
-    `pass_ends`: last channel + 1 of each pass, ascending, ending with d. `num_predicted`: leading channels coded as
-    prediction residuals, all within the first pass. `channel_codes`: (d,) int16. `context_codes`: (32, d, 32) int8, by
-    step band and bucket. `own_weights`, `ring_weights`: (passes, d) uint8, of which pass k uses the channels before it.
-    Raises ValueError where they do not fit together.
+    `tables`: those of profile small, `static_tables` those of profile fast. `pass_ends`: last channel + 1 of each pass,
+    ascending, ending with d, at most 64 channels a pass. `num_predicted`: leading channels coded as prediction
+    residuals. By step band: `static_index` (32, d) uint8, the channel's table; `base` (32, d) uint16, its level where
+    all around is 0. `neighbour_weights` (d, 6) uint8: left, up, up-left, up-right, two left, two up. `lean_weights`
+    (d, 4) int8: the first four of these. `feature_weights` (d, J) uint16. `own_weights`, `ring_weights` (passes, J, d)
+    uint8. `table_map` (4, 96) uint8: table by lean and level. Raises ValueError where they do not fit together.
     """
 
     tables: TableSet
+    static_tables: TableSet
     pass_ends: tuple[int, ...]
     num_predicted: int
-    channel_codes: NDArray[np.int16]
-    context_codes: NDArray[np.int8]
+    static_index: NDArray[np.uint8]
+    base: NDArray[np.uint16]
+    neighbour_weights: NDArray[np.uint8]
+    lean_weights: NDArray[np.int8]
+    feature_weights: NDArray[np.uint16]
     own_weights: NDArray[np.uint8]
     ring_weights: NDArray[np.uint8]
+    table_map: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
-        if not self.pass_ends or any(a >= b for a, b in pairwise((0, *self.pass_ends))):
-            raise ValueError(f"pass ends are {self.pass_ends}; they must ascend from at least 1")
-        if not 0 <= self.num_predicted <= self.pass_ends[0]:
-            raise ValueError(f"{self.num_predicted} predicted channels; allowed is 0 to {self.pass_ends[0]}")
+        self._check_numbers()
+        self._check_arrays()
+
+    def _check_numbers(self) -> None:
+        if not all(isinstance(number, int) for number in (*self.pass_ends, self.num_predicted)):
+            raise ValueError(
+                f"pass ends {self.pass_ends} and {self.num_predicted} predicted channels are not all integers"
+            )
+        sizes = [b - a for a, b in pairwise((0, *self.pass_ends))]
+        if not sizes or min(sizes) < 1 or max(sizes) > MAX_PASS_CHANNELS:
+            raise ValueError(f"pass ends are {self.pass_ends}; they must ascend by 1 to {MAX_PASS_CHANNELS} channels")
+        if self.num_channels > MAX_CHANNELS:
+            raise ValueError(f"passes end at {self.num_channels}; allowed is at most {MAX_CHANNELS}")
+        if not 0 <= self.num_predicted <= self.num_channels:
+            raise ValueError(f"{self.num_predicted} predicted channels; allowed is 0 to {self.num_channels}")
+
+    def _check_arrays(self) -> None:
         d, passes = self.num_channels, len(self.pass_ends)
-        expected = {
-            "channel_codes": ((d,), np.int16),
-            "context_codes": ((NUM_STEP_BANDS, d, NUM_BUCKETS), np.int8),
-            "own_weights": ((passes, d), np.uint8),
-            "ring_weights": ((passes, d), np.uint8),
-        }
-        for name, (shape, dtype) in expected.items():
+        features = self.feature_weights.shape[-1] if self.feature_weights.ndim else 0
+        if features > MAX_FEATURES:
+            raise ValueError(f"{features} features; allowed is 0 to {MAX_FEATURES}")
+        for name, shape, dtype in (
+            ("static_index", (NUM_STEP_BANDS, d), np.uint8),
+            ("base", (NUM_STEP_BANDS, d), np.uint16),
+            ("neighbour_weights", (d, NUM_NEIGHBOURS), np.uint8),
+            ("lean_weights", (d, 4), np.int8),
+            ("feature_weights", (d, features), np.uint16),
+            ("own_weights", (passes, features, d), np.uint8),
+            ("ring_weights", (passes, features, d), np.uint8),
+            ("table_map", (NUM_LEANS, NUM_LEVELS), np.uint8),
+        ):
             array = getattr(self, name)
             if array.shape != shape or array.dtype != dtype:
                 raise ValueError(f"{name} is {array.dtype} {array.shape}; needed is {np.dtype(dtype)} {shape}")
+        for name, axis_sum, most in (
+            ("neighbour_weights", self.neighbour_weights.sum(1, dtype=int), MAX_NEIGHBOUR_SUM),
+            ("lean_weights", np.abs(self.lean_weights.astype(int)).sum(1), MAX_LEAN_SUM),
+        ):
+            if axis_sum.max() > most:
+                raise ValueError(f"{name} of a channel sum to {axis_sum.max()}; allowed is at most {most}")
+        for name, used, tables in (
+            ("table_map", self.table_map, self.tables),
+            ("static_index", self.static_index, self.static_tables),
+        ):
+            if used.max() >= len(tables):
+                raise ValueError(f"{name} names table {used.max()}; there are {len(tables)}")
 
     @property
     def num_channels(self) -> int:
         return self.pass_ends[-1]
 
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays by name, in the order of the digest."""
+        return {name: getattr(self, name) for name in CONTEXT_ARRAYS}
+
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 of everything that decides a table: equal digests decode each other's streams."""
-        sha = hashlib.sha256(self.tables.digest)
-        sha.update(
-            struct.pack(f"<{len(self.pass_ends) + 2}H", len(self.pass_ends), *self.pass_ends, self.num_predicted)
-        )
-        sha.update(self.channel_codes.astype("<i2").tobytes())
-        for array in (self.context_codes, self.own_weights, self.ring_weights):
-            sha.update(np.ascontiguousarray(array).tobytes())
+        sha = hashlib.sha256(self.tables.digest + self.static_tables.digest)
+        numbers = (len(self.pass_ends), *self.pass_ends, self.num_predicted)
+        sha.update(struct.pack(f"<{len(numbers)}H", *numbers))
+        for array in self.arrays.values():
+            sha.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
         return sha.digest()
 
-    def passes(self, num_channels: int) -> list[tuple[int, int, int]]:
-        """(pass, first channel, last channel + 1) of the passes that the first `num_channels` channels need."""
-        bounds = list(pairwise((0, *self.pass_ends)))
-        return [(k, lo, min(hi, num_channels)) for k, (lo, hi) in enumerate(bounds) if lo < num_channels]
+    @cached_property
+    def native(self) -> _native.ContextRules:
+        """The rules of profile small as the native core holds them."""
+        return _native.ContextRules(
+            self.pass_ends,
+            self.feature_weights.shape[1],
+            np.ascontiguousarray(self.neighbour_weights),
+            np.ascontiguousarray(self.lean_weights),
+            np.ascontiguousarray(self.feature_weights),
+            np.ascontiguousarray(self.own_weights),
+            np.ascontiguousarray(self.ring_weights),
+            np.ascontiguousarray(self.table_map),
+        )
 
-    def lookup(self, step_code: int) -> NDArray[np.uint8]:
-        """Table of every channel and bucket at one step: (d, 32)."""
-        # Codes are those of the middle of a band; between two middles they run linearly.
-        band, phase = divmod(step_code - STEPS_PER_BAND // 2, STEPS_PER_BAND)
-        below = self.context_codes[max(band, 0)].astype(np.int64)
-        above = self.context_codes[min(band + 1, NUM_STEP_BANDS - 1)].astype(np.int64)
-        context = ((STEPS_PER_BAND - phase) * below + phase * above + STEPS_PER_BAND // 2) // STEPS_PER_BAND
-        return self.tables_of_codes(self.channel_codes[:, None] + context, step_code)
+    def at_step(self, step_code: int) -> StepRules:
+        """What the rules are at one step."""
+        return StepRules(self, step_code)
 
-    def tables_of_codes(self, codes: NDArray[np.integer[Any]], step_code: int) -> NDArray[np.uint8]:
-        """Table numbers of scale codes at one step."""
-        relative = (codes.astype(np.int64) - step_code) // CODES_PER_TABLE
-        return np.clip(relative, 0, len(self.tables) - 1).astype(np.uint8)
 
-    def pass_indices(self, coded: NDArray[np.int32], pass_number: int, lookup: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Tables of a pass, one for each value: (channels of `lookup`, h, w).
+class StepRules:
+    """A `ContextModel` at one step: `base` (d,) uint16 and `static_index` (d,) uint8."""
 
-        `coded` is (d, h, w) with at least the channels before the pass filled in; `lookup` holds the rows of the
-        channels to be coded.
+    def __init__(self, model: ContextModel, step_code: int) -> None:
+        self.model = model
+        self.base = _between_bands(model.base, step_code)
+        self.static_index = _between_bands(model.static_index, step_code)
+
+    def code(
+        self, symbols: NDArray[np.int32], first: int, last: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.uint8]]:
+        """Profile small: what is coded of channels first .. last - 1 of (d, h, w) symbols.
+
+        Returns the symbols in coding order, negated where they are coded so, the table of each, and the number of
+        symbols in each front.
         """
-        before = 0 if pass_number == 0 else self.pass_ends[pass_number - 1]
-        own, ring = self.own_weights[pass_number, :before], self.ring_weights[pass_number, :before]
-        buckets = buckets_of(coded, own, ring)
-        indices = np.empty((len(lookup), buckets.size), np.uint8)
-        _native.index_plane(buckets.reshape(-1), lookup, indices.reshape(-1))
-        return indices.reshape(len(lookup), *buckets.shape)
+        return _native.coded_symbols(self.model.native, self.model.tables.native, self.base, symbols, first, last)
 
 
 def prediction_residuals(plane: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -128,22 +189,10 @@ def undo_prediction(residuals: NDArray[np.int32]) -> None:
     _native.undo_prediction(residuals)
 
 
-def buckets_of(coded: NDArray[np.int32], own: NDArray[np.uint8], ring: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Bucket of every place, (h, w), from the first len(own) channels of (d, h, w) symbols."""
-    buckets = np.zeros(coded.shape[1:], np.uint8)
-    if len(own):
-        _native.activity_buckets(coded, own, ring, buckets)
-    return buckets
-
-
-def activity_magnitudes(coded: NDArray[np.int32]) -> NDArray[np.int32]:
-    """What a symbol adds to the activity before weighting: its magnitude, at most 15."""
-    return np.minimum(np.abs(coded), _MAX_MAGNITUDE)
-
-
-def ring_sums(planes: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Sum over the eight neighbours of every place of (d, h, w); nothing lies outside."""
-    padded = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
-    h, w = planes.shape[1:]
-    around = sum(padded[:, y : y + h, x : x + w] for y in range(3) for x in range(3))
-    return np.asarray(around - planes)
+def _between_bands(numbers: NDArray[Any], step_code: int) -> NDArray[Any]:
+    """Numbers stored for bands, (32, d), at one step: those of the middle of a band, linear between two middles."""
+    band, phase = divmod(step_code - STEPS_PER_BAND // 2, STEPS_PER_BAND)
+    below = numbers[max(band, 0)].astype(np.int64)
+    above = numbers[min(band + 1, NUM_STEP_BANDS - 1)].astype(np.int64)
+    mixed = ((STEPS_PER_BAND - phase) * below + phase * above + STEPS_PER_BAND // 2) // STEPS_PER_BAND
+    return np.ascontiguousarray(mixed.astype(numbers.dtype))

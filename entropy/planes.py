@@ -7,17 +7,18 @@ carry the CRC-32C of their bytes instead and have no marks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.entropy import _native, rans
-from laconic.entropy.container import Segment
-from laconic.entropy.contexts import ContextModel, prediction_residuals, undo_prediction
+from laconic.entropy.container import Profile, Segment
+from laconic.entropy.contexts import ContextModel, StepRules, prediction_residuals, undo_prediction
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError
 from laconic.entropy.rans import Message
+from laconic.entropy.tables import TableSet
 
 CRC_BYTES = 4096  # payloads expected to reach this carry a CRC-32C
 
@@ -36,21 +37,18 @@ class Span:
 
 
 class TileEncoder:
-    """Codes one tile: (d, h, w) int32 values. The tables of all symbols are found once, groups are cut from them."""
+    """Codes one tile: (d, h, w) int32 values. What channels code is found when a segment needs it."""
 
-    def __init__(self, values: Planes, step_code: int, model: ContextModel) -> None:
-        self._model = model
-        self._coded = np.ascontiguousarray(values, np.int32).copy()
-        for c in range(min(model.num_predicted, len(values))):
-            self._coded[c] = prediction_residuals(values[c])
-        lookup = model.lookup(step_code)
-        self._indices = np.empty(self._coded.shape, np.uint8)
-        for number, lo, hi in model.passes(len(values)):
-            self._indices[lo:hi] = model.pass_indices(self._coded, number, lookup[lo:hi])
+    def __init__(self, values: Planes, rules: StepRules, profile: Profile) -> None:
+        self._rules = rules
+        self._profile = profile
+        self._symbols = np.ascontiguousarray(values, np.int32).copy()
+        for c in range(min(rules.model.num_predicted, len(values))):
+            self._symbols[c] = prediction_residuals(values[c])
 
     def ideal_bits(self, lo: int, hi: int) -> float:
         """Code length of channels lo..hi-1 under the model's tables."""
-        return rans.ideal_bits(self._coded[lo:hi], self._model.tables, self._indices[lo:hi])
+        return sum(rans.ideal_bits(m.values, self._tables, m.indices) for m in self._messages(lo, hi))
 
     def segment(self, span: Span, *, trim: bool) -> Segment:
         """The groups of `span` as one segment; `trim` leaves out channels that are zero to the end of the span."""
@@ -58,41 +56,46 @@ class TileEncoder:
         hi = self._last_used_channel(lo, end) if trim else end
         if hi == lo:
             return Segment(payload=b"", lanes=rans.LANES[0], has_crc=False, num_channels=0)
-        ideal_bytes = self.ideal_bits(lo, hi) / 8
-        has_crc = ideal_bytes >= CRC_BYTES
-        lanes = rans.lanes_for(ideal_bytes)
         groups = [(a, min(b, hi)) for a, b in span.groups if a < hi]
-        messages = [m for a, b in groups for m in self._messages(a, b, marked=not has_crc and b != groups[-1][1])]
-        tail = 0 if has_crc else checksum(self._coded[groups[-1][0] : groups[-1][1]])
-        payload = rans.encode_messages(messages, self._model.tables, lanes=lanes, tail=tail)
+        coded = [self._messages(a, b) for a, b in groups]
+        ideal_bytes = sum(rans.ideal_bits(m.values, self._tables, m.indices) for group in coded for m in group) / 8
+        has_crc = ideal_bytes >= CRC_BYTES
+        if not has_crc:
+            for group, (a, b) in zip(coded[:-1], groups[:-1], strict=True):
+                group[-1] = replace(group[-1], mark=checksum(self._symbols[a:b]))
+        tail = 0 if has_crc else checksum(self._symbols[groups[-1][0] : groups[-1][1]])
+        lanes = rans.lanes_for(ideal_bytes)
+        payload = rans.encode_messages([m for group in coded for m in group], self._tables, lanes=lanes, tail=tail)
         return Segment(payload=payload, lanes=lanes, has_crc=has_crc, num_channels=hi - lo)
 
-    def _messages(self, lo: int, hi: int, *, marked: bool) -> list[Message]:
-        """One message for each pass in the group, the last with the group's mark."""
-        cuts = [lo, *(e for e in self._model.pass_ends if lo < e < hi), hi]
-        mark = checksum(self._coded[lo:hi]) if marked else None
-        return [Message(self._coded[a:b], self._indices[a:b], mark if b == hi else None) for a, b in pairwise(cuts)]
+    @property
+    def _tables(self) -> TableSet:
+        return tables_of(self._rules.model, self._profile)
+
+    def _messages(self, lo: int, hi: int) -> list[Message]:
+        if self._profile is Profile.FAST:
+            return [Message(self._symbols[c], int(self._rules.static_index[c])) for c in range(lo, hi)]
+        values, tables, fronts = self._rules.code(self._symbols, lo, hi)
+        return [Message(values, tables, fronts=fronts)]
 
     def _last_used_channel(self, lo: int, hi: int) -> int:
-        used = np.flatnonzero(self._coded[lo:hi].reshape(hi - lo, -1).any(1))
+        used = np.flatnonzero(self._symbols[lo:hi].reshape(hi - lo, -1).any(1))
         return lo + int(used[-1]) + 1 if used.size else lo
 
 
 class TileDecoder:
     """Decodes the first `wanted` channels of one tile, group by group in order; what is not read stays 0.
 
-    `capacity` is the last channel + 1 of the group that holds channel `wanted` - 1: a group without CRC is read whole,
-    because its checksum covers all of it. `lookup` is that of the model at the file's step.
+    `shape` is (capacity, h, w): `capacity` is the last channel + 1 of the group that holds channel `wanted` - 1, since a
+    group is read whole.
     """
 
-    def __init__(
-        self, wanted: int, shape: tuple[int, int, int], lookup: NDArray[np.uint8], model: ContextModel
-    ) -> None:
+    def __init__(self, wanted: int, shape: tuple[int, int, int], rules: StepRules, profile: Profile) -> None:
         self.is_intact = True  # set by the caller: later groups cannot be decoded without the earlier ones
         self._wanted = wanted
-        self._model = model
-        self._coded = np.zeros(shape, np.int32)  # (capacity, h, w)
-        self._lookup = lookup
+        self._rules = rules
+        self._profile = profile
+        self._symbols = np.zeros(shape, np.int32)
 
     def read(self, segment: Segment, span: Span, *, trimmed: bool) -> None:
         """Decode the wanted groups of a segment. Raises `BitstreamError`; groups before the damage are kept."""
@@ -107,33 +110,23 @@ class TileDecoder:
         for a, b in groups:
             if a >= self._wanted:
                 return
-            stop = min(b, self._wanted) if segment.has_crc else b
             try:
-                self._decode_group(decoder, segment.lanes, (a, stop, b))
-                if stop == b:
-                    self._verify(decoder, (a, b), last=b == groups[-1][1], has_crc=segment.has_crc)
+                self._decode_group(decoder, a, b)
+                self._verify(decoder, (a, b), last=b == groups[-1][1], has_crc=segment.has_crc)
             except BitstreamError:
-                self._coded[a:b] = 0
+                self._symbols[a:b] = 0
                 raise
 
-    def _decode_group(self, decoder: rans.Decoder, lanes: int, bounds: tuple[int, int, int]) -> None:
-        """Channels lo..stop-1 of a group that ends before `end`."""
-        lo, stop, end = bounds
-        places = self._coded[0].size
-        flat = self._coded.reshape(-1)
-        for number, first, last in self._model.passes(end):
-            a = max(first, lo)
-            if a >= min(last, stop):
-                continue
-            # Escapes follow the rounds of `lanes` symbols, so that a read ends with a round or with the message.
-            count = min(-(-(min(last, stop) - a) * places // lanes) * lanes, (last - a) * places)
-            rows = -(-count // places)
-            indices = self._model.pass_indices(self._coded, number, self._lookup[a : a + rows])
-            symbols = flat[a * places : a * places + count]
-            decoder.decode_into(symbols, self._model.tables, indices.reshape(-1)[:count])
+    def _decode_group(self, decoder: rans.Decoder, lo: int, hi: int) -> None:
+        if self._profile is Profile.SMALL:
+            decoder.decode_contexts(self._rules, self._symbols, lo, hi)
+            return
+        tables = tables_of(self._rules.model, self._profile)
+        for c in range(lo, hi):
+            decoder.decode_into(self._symbols[c], tables, int(self._rules.static_index[c]))
 
     def _verify(self, decoder: rans.Decoder, group: tuple[int, int], *, last: bool, has_crc: bool) -> None:
-        expected = 0 if has_crc else checksum(self._coded[group[0] : group[1]])
+        expected = 0 if has_crc else checksum(self._symbols[group[0] : group[1]])
         if not last and has_crc:
             return
         found = decoder.finish() if last else decoder.read_mark()
@@ -142,9 +135,14 @@ class TileDecoder:
 
     def values(self) -> Planes:
         """(wanted, h, w) decoded values, prediction undone. Call once, after the last `read`."""
-        for c in range(min(self._model.num_predicted, self._wanted)):
-            undo_prediction(self._coded[c])
-        return self._coded[: self._wanted]
+        for c in range(min(self._rules.model.num_predicted, self._wanted)):
+            undo_prediction(self._symbols[c])
+        return self._symbols[: self._wanted]
+
+
+def tables_of(model: ContextModel, profile: Profile) -> TableSet:
+    """The set that a profile codes with."""
+    return model.static_tables if profile is Profile.FAST else model.tables
 
 
 def checksum(symbols: Planes) -> int:

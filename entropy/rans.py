@@ -13,13 +13,14 @@ Values and table indices are taken as they lie in memory; nothing is copied or c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from laconic.entropy import _native
+from laconic.entropy.contexts import StepRules
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError, TruncatedError
 from laconic.entropy.tables import TableSet
 
@@ -37,12 +38,14 @@ Indices = int | NDArray[np.uint8]
 class Message:
     """Values that are coded one after the other, with one table for all or one index for each.
 
-    `mark` is a 16-bit word that follows the values in the stream, for a checksum that can be tested midway.
+    `mark` is a 16-bit word that follows the values in the stream, for a checksum that can be tested midway. `fronts`
+    (uint8), where there are any, cuts the values into messages of so many values each, at most 64.
     """
 
     values: NDArray[Any]
     indices: Indices
     mark: int | None = None
+    fronts: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
 
 
 def encode(values: NDArray[Any], tables: TableSet, indices: Indices = 0, *, lanes: int | None = None) -> bytes:
@@ -83,6 +86,7 @@ def encode_messages(messages: Sequence[Message], tables: TableSet, *, lanes: int
         [_flat(m.values) for m in messages],
         [_index(m.indices) for m in messages],
         [-1 if m.mark is None else m.mark for m in messages],
+        [m.fronts for m in messages],
         lanes,
         tail,
     )
@@ -107,6 +111,12 @@ class Decoder:
         """The next `out.size` values into a contiguous int8, int16 or int32 array."""
         with stream_errors():
             self._native.decode_into(_flat(out), tables.native, _index(indices))
+
+    def decode_contexts(self, rules: StepRules, symbols: NDArray[np.int32], first: int, last: int) -> None:
+        """Channels first .. last - 1 in profile small, into (d, h, w) symbols that hold all channels before them."""
+        model = rules.model
+        with stream_errors():
+            self._native.decode_contexts(model.native, model.tables.native, rules.base, symbols, first, last)
 
     def read_mark(self) -> int:
         """The mark that follows the last message."""

@@ -49,6 +49,19 @@ def _ours() -> list[Codec[Image]]:
     return [Sandwich(quality=quality) for quality in (15, 20, 27, 34, 41, 48, 55, 62, 70, 80, 90)]
 
 
+def _plain() -> list[Codec[Image]]:
+    """Ours without optimised quantisation."""
+    from laconic.codecs.sandwich import Sandwich
+
+    return [Sandwich(quality=quality, effort=0) for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
+
+
+def _fast() -> list[Codec[Image]]:
+    from laconic.codecs.sandwich import Sandwich
+
+    return [Sandwich(quality=quality, profile="fast") for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
+
+
 def _jpeg() -> list[Codec[Image]]:
     from laconic.codecs.external.jpeg import Jpeg
 
@@ -84,6 +97,8 @@ def _avif_444() -> list[Codec[Image]]:
 # A row is imported only when it is asked for: one codec that is missing does not stop the others.
 FAMILIES: dict[str, Callable[[], list[Codec[Image]]]] = {
     OURS: _ours,
+    f"{OURS} effort 0": _plain,
+    f"{OURS} fast": _fast,
     "jpeg": _jpeg,
     "webp": _webp,
     "jpeg2000": _jpeg2000,

@@ -19,6 +19,16 @@ namespace {
 
 #include "convert.inc"
 
+[[gnu::always_inline]] inline void spread(const std::uint16_t* from, const std::uint8_t* index, std::uint16_t* to) noexcept {
+    for (std::size_t i = 0; i < front_lanes; ++i) to[i] = from[index[i]];
+}
+
+[[gnu::always_inline]] inline void look_up(const std::uint8_t* map, const std::uint16_t* places, std::uint8_t* to) noexcept {
+    for (std::size_t i = 0; i < front_lanes; ++i) to[i] = map[places[i]];
+}
+
+#include "contexts.inc"
+
 using Vector = __m256i;
 
 inline constexpr std::size_t max_groups = 16;  // registers of one call: streams times lanes / 16
@@ -445,9 +455,13 @@ void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* 
     portable_kernels.reverse_words(words, count, bytes);
 }
 
+std::size_t decode_partial(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    return portable_kernels.decode_partial(streams, num_streams, lanes, rounds);
+}
+
 }  // namespace
 
-extern const Kernels avx2_kernels{"avx2", decode_static, decode_indexed, encode_static,
-                                  encode_indexed, cost, cost, sse42::crc32c, reverse_words, conversions};
+extern const Kernels avx2_kernels{"avx2", decode_static, decode_indexed, decode_partial, encode_static,
+                                  encode_indexed, cost, cost, sse42::crc32c, reverse_words, conversions, context_kernels};
 
 }  // namespace laconic

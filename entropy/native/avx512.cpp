@@ -19,6 +19,33 @@ namespace {
 
 #include "convert.inc"
 
+[[gnu::always_inline]] inline void spread(const std::uint16_t* from, const std::uint8_t* index, std::uint16_t* to) noexcept {
+    const __m512i low = _mm512_load_si512(from), high = _mm512_load_si512(from + 32);
+    for (std::size_t half = 0; half < front_lanes; half += 32) {
+        const __m512i places = _mm512_cvtepu8_epi16(_mm256_load_si256(reinterpret_cast<const __m256i*>(index + half)));
+        _mm512_store_si512(to + half, _mm512_permutex2var_epi16(low, places, high));
+    }
+}
+
+[[gnu::always_inline]] inline void look_up(const std::uint8_t* map, const std::uint16_t* places, std::uint8_t* to) noexcept {
+    const __m512i low_places = _mm512_load_si512(places), high_places = _mm512_load_si512(places + 32);
+    const __m512i bytes = _mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(low_places)), _mm512_cvtepi16_epi8(high_places), 1);
+    const auto at = [&](std::size_t lean) {
+        return _mm512_permutex2var_epi8(_mm512_load_si512(map + lean * map_stride), bytes, _mm512_load_si512(map + lean * map_stride + 64));
+    };
+    // Bits 7 and 8 of a place are the lean.
+    const auto mask_of = [&](int bit) {
+        const __m512i tested = _mm512_set1_epi16(static_cast<short>(1 << bit));
+        return static_cast<std::uint64_t>(_mm512_test_epi16_mask(low_places, tested)) |
+               (static_cast<std::uint64_t>(_mm512_test_epi16_mask(high_places, tested)) << 32);
+    };
+    const __mmask64 odd = mask_of(7);
+    const __m512i even_pair = _mm512_mask_blend_epi8(odd, at(0), at(1)), odd_pair = _mm512_mask_blend_epi8(odd, at(2), at(3));
+    _mm512_store_si512(to, _mm512_mask_blend_epi8(mask_of(8), even_pair, odd_pair));
+}
+
+#include "contexts.inc"
+
 using Vector = __m512i;
 using Mask = __mmask32;
 
@@ -410,6 +437,38 @@ template <unsigned lanes, unsigned streams>
     }
 }
 
+// Finds the entries of the slots in a table each, with their frequencies and starts. `ranges` and `coarse` are those of
+// table 0.
+[[gnu::always_inline]] inline void find_entries(Vector low, Vector table, const std::uint32_t* ranges, const std::uint8_t* coarse,
+                                                Vector& entry, Vector& frequency, Vector& start) {
+    const Vector bucket = _mm512_srli_epi16(low, coarse_shift);
+    const Vector even_table = even_words(table), odd_table = odd_words(table);
+    const Vector byte = _mm512_set1_epi32(0xFF);
+    const Vector even_guess = _mm512_and_si512(
+        byte, _mm512_i32gather_epi32(_mm512_or_si512(_mm512_slli_epi32(even_table, 10), even_words(bucket)), coarse, 1));
+    const Vector odd_guess = _mm512_and_si512(
+        byte, _mm512_i32gather_epi32(_mm512_or_si512(_mm512_slli_epi32(odd_table, 10), odd_words(bucket)), coarse, 1));
+    Vector even_place = _mm512_or_si512(_mm512_slli_epi32(even_table, 8), even_guess);
+    Vector odd_place = _mm512_or_si512(_mm512_slli_epi32(odd_table, 8), odd_guess);
+    Vector even = gather_words(ranges, even_place);
+    Vector odd = gather_words(ranges, odd_place);
+    entry = join_low(even_guess, odd_guess);
+    start = join_low(even, odd);
+    frequency = join_high(even, odd);
+    Mask beyond = _mm512_cmpge_epu16_mask(_mm512_sub_epi16(low, start), frequency);
+    while (beyond) [[unlikely]] {
+        const Vector step = _mm512_maskz_set1_epi16(beyond, 1);
+        even_place = _mm512_add_epi32(even_place, even_words(step));
+        odd_place = _mm512_add_epi32(odd_place, odd_words(step));
+        even = gather_words(ranges, even_place);
+        odd = gather_words(ranges, odd_place);
+        entry = _mm512_add_epi16(entry, step);
+        start = join_low(even, odd);
+        frequency = join_high(even, odd);
+        beyond = _mm512_cmpge_epu16_mask(_mm512_sub_epi16(low, start), frequency);
+    }
+}
+
 template <unsigned lanes, unsigned streams>
 std::size_t decode_indexed_of(DecodeStream* const* all, std::size_t rounds) {
     using S = Shape<lanes, streams>;
@@ -435,32 +494,7 @@ std::size_t decode_indexed_of(DecodeStream* const* all, std::size_t rounds) {
 #pragma GCC unroll 8
         for (unsigned g = 0; g < S::groups; ++g) {
             const Vector table = group_bytes<lanes, streams>(indices, g);
-            const Vector bucket = _mm512_srli_epi16(low[g], coarse_shift);
-            const Vector even_table = even_words(table), odd_table = odd_words(table);
-            const Vector byte = _mm512_set1_epi32(0xFF);
-            const Vector even_guess = _mm512_and_si512(
-                byte, _mm512_i32gather_epi32(_mm512_or_si512(_mm512_slli_epi32(even_table, 10), even_words(bucket)), coarse, 1));
-            const Vector odd_guess = _mm512_and_si512(
-                byte, _mm512_i32gather_epi32(_mm512_or_si512(_mm512_slli_epi32(odd_table, 10), odd_words(bucket)), coarse, 1));
-            Vector even_place = _mm512_or_si512(_mm512_slli_epi32(even_table, 8), even_guess);
-            Vector odd_place = _mm512_or_si512(_mm512_slli_epi32(odd_table, 8), odd_guess);
-            Vector even = gather_words(ranges, even_place);
-            Vector odd = gather_words(ranges, odd_place);
-            entry[g] = join_low(even_guess, odd_guess);
-            start[g] = join_low(even, odd);
-            frequency[g] = join_high(even, odd);
-            Mask beyond = _mm512_cmpge_epu16_mask(_mm512_sub_epi16(low[g], start[g]), frequency[g]);
-            while (beyond) [[unlikely]] {
-                const Vector step = _mm512_maskz_set1_epi16(beyond, 1);
-                even_place = _mm512_add_epi32(even_place, even_words(step));
-                odd_place = _mm512_add_epi32(odd_place, odd_words(step));
-                even = gather_words(ranges, even_place);
-                odd = gather_words(ranges, odd_place);
-                entry[g] = _mm512_add_epi16(entry[g], step);
-                start[g] = join_low(even, odd);
-                frequency[g] = join_high(even, odd);
-                beyond = _mm512_cmpge_epu16_mask(_mm512_sub_epi16(low[g], start[g]), frequency[g]);
-            }
+            find_entries(low[g], table, ranges, coarse, entry[g], frequency[g], start[g]);
             // Only the last entry of a table ends at 2^16, and the last one is the escape.
             const Vector end = _mm512_add_epi16(start[g], frequency[g]);
             escaped[g] = _mm512_testn_epi16_mask(end, end);
@@ -477,6 +511,50 @@ std::size_t decode_indexed_of(DecodeStream* const* all, std::size_t rounds) {
         for (unsigned s = 0; s < streams; ++s) indices[s] += lanes;
     }
     return leave<lanes, streams>(all, low, high, at, round, true);
+}
+
+// One round of the first `count` lanes, the rest of the states untouched.
+std::size_t decode_partial(DecodeStream* const* all, std::size_t, unsigned count_lanes, std::size_t) {
+    DecodeStream& stream = *all[0];
+    if (stream.at > stream.limit || stream.is_truncated) return 0;
+    const std::uint64_t used = count_lanes == 64 ? ~0ULL : (1ULL << count_lanes) - 1;
+    const std::uint8_t* at = stream.at;
+    std::uint64_t escaped = 0;
+    const Vector order = word_order();
+    const Vector interleave = _mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi16(order, 1),
+                                                      _mm512_add_epi16(_mm512_srli_epi16(order, 1), _mm512_set1_epi16(32)));
+    const Vector second = _mm512_add_epi16(interleave, _mm512_set1_epi16(16));
+    for (unsigned first = 0; first < count_lanes; first += 32) {
+        const auto lanes = static_cast<Mask>(used >> first);
+        std::uint32_t* const states = stream.states + first;
+        const Vector a = _mm512_load_si512(states), b = _mm512_load_si512(states + 16);
+        Vector low = low_halves(a, b), high = high_halves(a, b);
+        const Vector table = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(lanes, stream.indices + first));
+        Vector entry, frequency, start;
+        find_entries(low, table, stream.ranges, stream.coarse, entry, frequency, start);
+        const Vector end = _mm512_add_epi16(start, frequency);
+        escaped |= static_cast<std::uint64_t>(_mm512_mask_testn_epi16_mask(lanes, end, end)) << first;
+        const Vector offset = _mm512_sub_epi16(low, start);
+        Vector next_low = _mm512_add_epi16(_mm512_mullo_epi16(frequency, high), offset);
+        Vector next_high = _mm512_mulhi_epu16(frequency, high);
+        const Mask carry = _mm512_cmplt_epu16_mask(next_low, offset);
+        next_high = _mm512_mask_sub_epi16(next_high, carry, next_high, _mm512_set1_epi16(-1));
+        const Mask refill = _mm512_mask_testn_epi16_mask(lanes, next_high, next_high);
+        next_high = _mm512_mask_mov_epi16(next_high, refill, next_low);
+        next_low = _mm512_mask_expand_epi16(next_low, refill, _mm512_loadu_si512(at));
+        at += 2 * count(refill);
+        low = _mm512_mask_mov_epi16(low, lanes, next_low);
+        high = _mm512_mask_mov_epi16(high, lanes, next_high);
+        _mm512_store_si512(states, _mm512_permutex2var_epi16(low, interleave, high));
+        _mm512_store_si512(states + 16, _mm512_permutex2var_epi16(low, second, high));
+        _mm256_mask_storeu_epi8(stream.entries + first, lanes, _mm512_cvtepi16_epi8(entry));
+    }
+    stream.at = at;
+    for (std::uint64_t left = escaped; left != 0; left &= left - 1)
+        if (!read_escape(stream, stream.entries + __builtin_ctzll(left))) break;
+    stream.entries += count_lanes;
+    stream.indices += count_lanes;
+    return 1;
 }
 
 // For encoding, lanes stand in reverse: words are written in the order of encoding, last lane first.
@@ -1075,7 +1153,7 @@ std::uint32_t crc32c(const std::uint8_t* bytes, std::size_t count, std::uint32_t
 
 }  // namespace
 
-extern const Kernels avx512_kernels{"avx512", decode_static,  decode_indexed, encode_static,
-                                    encode_indexed, decoding_cost, encoding_cost, crc32c, reverse_words, conversions};
+extern const Kernels avx512_kernels{"avx512", decode_static,  decode_indexed, decode_partial, encode_static,
+                                    encode_indexed, decoding_cost, encoding_cost, crc32c, reverse_words, conversions, context_kernels};
 
 }  // namespace laconic

@@ -4,17 +4,21 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "context_coder.hpp"
 #include "contexts.hpp"
 #include "cost.hpp"
 #include "dispatch.hpp"
+#include "optimizer.hpp"
 #include "packets.hpp"
 #include "rans.hpp"
 
@@ -31,10 +35,6 @@ using Ints32 = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::de
 using Frequencies = nb::ndarray<const std::uint16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Plane = nb::ndarray<std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using ConstPlane = nb::ndarray<const std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using ConstPlanes = nb::ndarray<const std::int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
-using ByteOut1 = nb::ndarray<std::uint8_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using ByteOut2 = nb::ndarray<std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using ByteIn2 = nb::ndarray<const std::uint8_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
 template <class Array>
 auto span_of(const Array& array) {
@@ -77,15 +77,23 @@ TableChoice choice_of(nb::handle index, std::size_t num_values, const TableSet& 
     return choice;
 }
 
+// `fronts`: for each message the numbers of values of its fronts, or nothing for a plain one.
 nb::bytes encode(const TableSet& tables, const std::vector<AnyIn>& values, const std::vector<nb::object>& indices,
-                 const std::vector<int>& marks, unsigned lanes, std::uint16_t tail) {
+                 const std::vector<int>& marks, const std::vector<Bytes>& fronts, unsigned lanes, std::uint16_t tail) {
     if (!valid_lanes(lanes)) throw nb::value_error("lanes must be 4, 8, 16, 32 or 64");
-    if (values.size() != indices.size() || values.size() != marks.size())
-        throw nb::value_error("values, indices and marks differ in number");
+    if (values.size() != indices.size() || values.size() != marks.size() || values.size() != fronts.size())
+        throw nb::value_error("values, indices, marks and fronts differ in number");
     std::vector<Message> messages;
     for (std::size_t m = 0; m < values.size(); ++m) {
         const std::size_t count = values[m].size();
         messages.push_back({{values[m].data(), type_of(values[m].dtype())}, count, choice_of(indices[m], count, tables), std::nullopt});
+        messages.back().fronts = span_of(fronts[m]);
+        if (fronts[m].size() > 0) {
+            const auto sizes = span_of(fronts[m]);
+            const bool small = std::all_of(sizes.begin(), sizes.end(), [](std::uint8_t size) { return size <= front_lanes; });
+            if (!small || std::accumulate(sizes.begin(), sizes.end(), std::size_t{0}) != count || messages.back().tables.each == nullptr)
+                throw nb::value_error("fronts must have 64 values at most, all in all those of the message, and a table each");
+        }
         if (marks[m] >= 0) messages.back().mark = static_cast<std::uint16_t>(marks[m]);
     }
     std::vector<std::uint8_t> bytes;
@@ -94,6 +102,70 @@ nb::bytes encode(const TableSet& tables, const std::vector<AnyIn>& values, const
         bytes = encode_messages(messages, tables, lanes, tail);
     }
     return nb::bytes(bytes.data(), bytes.size());
+}
+
+using Levels = nb::ndarray<const std::uint16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Planes = nb::ndarray<std::int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+
+template <class T>
+using Flat = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+
+template <class T>
+std::vector<T> vector_of(const Flat<T>& array) {
+    return {array.data(), array.data() + array.size()};
+}
+
+void check_contexts(const ContextRules& rules, const TableSet& tables, const Levels& base, std::size_t num_channels, std::size_t first,
+                    std::size_t last) {
+    if (!tables.has_all(rules.table_map)) throw nb::value_error("the table map names a table outside the table set");
+    if (base.size() != rules.num_channels()) throw nb::value_error("base levels do not fit the channels of the rules");
+    if (first > last || last > num_channels || last > rules.num_channels()) throw nb::value_error("channels do not fit the planes and the rules");
+}
+
+nb::tuple coded_symbols_of(const ContextRules& rules, const TableSet& tables, const Levels& base, const Planes& planes, std::size_t first,
+                           std::size_t last) {
+    check_contexts(rules, tables, base, planes.shape(0), first, last);
+    auto* const coded = new CodedSymbols;
+    const nb::capsule owner(coded, [](void* pointer) noexcept { delete static_cast<CodedSymbols*>(pointer); });
+    {
+        nb::gil_scoped_release unlocked;
+        *coded = coded_symbols(rules, span_of(base), planes.data(), {planes.shape(1), planes.shape(2)}, first, last);
+    }
+    const auto array_of = [&](auto& vector) {
+        return nb::ndarray<nb::numpy, std::remove_reference_t<decltype(vector[0])>, nb::ndim<1>>(vector.data(), {vector.size()}, owner);
+    };
+    return nb::make_tuple(array_of(coded->values), array_of(coded->tables), array_of(coded->fronts));
+}
+
+using Ratios = nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using Shrink = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+Grid grid_of(const Planes& planes) { return {planes.shape(1), planes.shape(2)}; }
+
+void check_ratios(const Planes& planes, const Ratios& ratios, const Shrink& shrink) {
+    const std::size_t d = planes.shape(0);
+    if (ratios.shape(0) != d || ratios.shape(1) != planes.shape(1) || ratios.shape(2) != planes.shape(2) || shrink.shape(0) != d ||
+        shrink.shape(1) != 3)
+        throw nb::value_error("ratios, shrinkage and planes differ in shape");
+}
+
+void optimize_contexts_of(const ContextRules& rules, const TableSet& tables, const CostTables& costs, const Levels& base, const Ratios& ratios,
+                          const Shrink& shrink, const Planes& planes, std::size_t num_fixed, float price, unsigned num_sweeps) {
+    const std::size_t d = planes.shape(0);
+    check_contexts(rules, tables, base, d, 0, d);
+    check_ratios(planes, ratios, shrink);
+    nb::gil_scoped_release unlocked;
+    optimize_contexts(rules, {tables, costs, price}, span_of(base), ratios.data(), shrink.data(), planes.data(), grid_of(planes), num_fixed,
+                      d, num_sweeps);
+}
+
+void optimize_static_of(const TableSet& tables, const CostTables& costs, const Indices& index, const Ratios& ratios, const Shrink& shrink,
+                        const Planes& planes, std::size_t num_fixed, float price) {
+    check_ratios(planes, ratios, shrink);
+    if (index.size() < planes.shape(0) || !tables.has_all(span_of(index))) throw nb::value_error("table indices do not fit");
+    nb::gil_scoped_release unlocked;
+    optimize_static({tables, costs, price}, span_of(index), ratios.data(), shrink.data(), planes.data(), grid_of(planes), num_fixed,
+                    planes.shape(0));
 }
 
 // Keeps the bytes alive that it reads from.
@@ -107,6 +179,13 @@ public:
         const Output output{values.data(), type_of(values.dtype())};
         nb::gil_scoped_release unlocked;
         decoder_.decode(output, count, tables, choice);
+    }
+
+    void decode_contexts(const ContextRules& rules, const TableSet& tables, const Levels& base, const Planes& planes, std::size_t first,
+                         std::size_t last) {
+        check_contexts(rules, tables, base, planes.shape(0), first, last);
+        nb::gil_scoped_release unlocked;
+        decode_symbols(decoder_, rules, tables, span_of(base), planes.data(), {planes.shape(1), planes.shape(2)}, first, last);
     }
 
     std::uint16_t read_mark() { return decoder_.read_mark(); }
@@ -227,8 +306,6 @@ void decode_packets_into(const TableSet& tables, const nb::list& packets, const 
     decode_packets(all, output, items.layout, tables, num_threads);
 }
 
-Grid grid_of(std::size_t height, std::size_t width) { return {height, width}; }
-
 void require(bool condition, const char* what) {
     if (!condition) throw nb::value_error(what);
 }
@@ -286,11 +363,13 @@ NB_MODULE(_native, m) {
     nb::class_<CostTables>(m, "CostTables").def(nb::init<const TableSet&>());
 
     m.def("encode", &encode, nb::arg("tables"), nb::arg("values"), nb::arg("indices"), nb::arg("marks"),
-          nb::arg("lanes"), nb::arg("tail"));
+          nb::arg("fronts").noconvert(), nb::arg("lanes"), nb::arg("tail"));
     m.def("ideal_cost", &ideal_cost, nb::arg("tables"), nb::arg("costs"), nb::arg("values").noconvert(), nb::arg("index"));
     nb::class_<PyDecoder>(m, "Decoder")
         .def(nb::init<nb::bytes, unsigned>(), nb::arg("data"), nb::arg("lanes"))
         .def("decode_into", &PyDecoder::decode_into, nb::arg("values").noconvert(), nb::arg("tables"), nb::arg("index"))
+        .def("decode_contexts", &PyDecoder::decode_contexts, nb::arg("rules"), nb::arg("tables"), nb::arg("base").noconvert(),
+             nb::arg("planes").noconvert(), nb::arg("first"), nb::arg("last"))
         .def("read_mark", &PyDecoder::read_mark)
         .def("finish", &PyDecoder::finish);
 
@@ -298,22 +377,31 @@ NB_MODULE(_native, m) {
         require(plane.shape(0) == residuals.shape(0) && plane.shape(1) == residuals.shape(1), "planes differ in shape");
         nb::gil_scoped_release unlocked;
         prediction_residuals(reinterpret_cast<const std::uint32_t*>(plane.data()),
-                             reinterpret_cast<std::uint32_t*>(residuals.data()), grid_of(plane.shape(0), plane.shape(1)));
+                             reinterpret_cast<std::uint32_t*>(residuals.data()), {plane.shape(0), plane.shape(1)});
     }, nb::arg("plane").noconvert(), nb::arg("residuals").noconvert());
     m.def("undo_prediction", [](const Plane& plane) {
         nb::gil_scoped_release unlocked;
-        undo_prediction(reinterpret_cast<std::uint32_t*>(plane.data()), grid_of(plane.shape(0), plane.shape(1)));
+        undo_prediction(reinterpret_cast<std::uint32_t*>(plane.data()), {plane.shape(0), plane.shape(1)});
     }, nb::arg("plane").noconvert());
-    m.def("activity_buckets", [](const ConstPlanes& coded, const Bytes& own, const Bytes& ring, const ByteOut2& buckets) {
-        require(own.size() <= coded.shape(0) && own.size() == ring.size(), "weights do not fit the channels");
-        require(buckets.shape(0) == coded.shape(1) && buckets.shape(1) == coded.shape(2), "planes differ in shape");
-        nb::gil_scoped_release unlocked;
-        activity_buckets(coded.data(), span_of(own), span_of(ring), grid_of(coded.shape(1), coded.shape(2)), buckets.data());
-    }, nb::arg("coded").noconvert(), nb::arg("own").noconvert(), nb::arg("ring").noconvert(), nb::arg("buckets").noconvert());
-    m.def("index_plane", [](const Bytes& buckets, const ByteIn2& lookup, const ByteOut1& indices) {
-        require(lookup.shape(1) == num_buckets, "a lookup needs 32 columns");
-        require(indices.size() == lookup.shape(0) * buckets.size(), "indices do not fit channels times places");
-        nb::gil_scoped_release unlocked;
-        index_plane(span_of(buckets), lookup.data(), lookup.shape(0), indices.data());
-    }, nb::arg("buckets").noconvert(), nb::arg("lookup").noconvert(), nb::arg("indices").noconvert());
+
+    nb::class_<ContextRules>(m, "ContextRules")
+        .def("__init__", [](ContextRules* self, const std::vector<std::uint32_t>& pass_ends, std::size_t num_features,
+                            const Flat<std::uint8_t>& neighbour_weights, const Flat<std::int8_t>& lean_weights,
+                            const Flat<std::uint16_t>& feature_weights, const Flat<std::uint8_t>& own_weights,
+                            const Flat<std::uint8_t>& ring_weights, const Flat<std::uint8_t>& table_map) {
+            ContextRules rules{pass_ends, num_features, vector_of(neighbour_weights), vector_of(lean_weights), vector_of(feature_weights),
+                               vector_of(own_weights), vector_of(ring_weights), vector_of(table_map)};
+            rules.check();
+            new (self) ContextRules(std::move(rules));
+        }, nb::arg("pass_ends"), nb::arg("num_features"), nb::arg("neighbour_weights").noconvert(), nb::arg("lean_weights").noconvert(),
+           nb::arg("feature_weights").noconvert(), nb::arg("own_weights").noconvert(), nb::arg("ring_weights").noconvert(),
+           nb::arg("table_map").noconvert());
+    m.def("optimize_contexts", &optimize_contexts_of, nb::arg("rules"), nb::arg("tables"), nb::arg("costs"), nb::arg("base").noconvert(),
+          nb::arg("ratios").noconvert(), nb::arg("shrink").noconvert(), nb::arg("planes").noconvert(), nb::arg("num_fixed"),
+          nb::arg("price"), nb::arg("num_sweeps"));
+    m.def("optimize_static", &optimize_static_of, nb::arg("tables"), nb::arg("costs"), nb::arg("index").noconvert(),
+          nb::arg("ratios").noconvert(), nb::arg("shrink").noconvert(), nb::arg("planes").noconvert(), nb::arg("num_fixed"),
+          nb::arg("price"));
+    m.def("coded_symbols", &coded_symbols_of, nb::arg("rules"), nb::arg("tables"), nb::arg("base").noconvert(),
+          nb::arg("planes").noconvert(), nb::arg("first"), nb::arg("last"));
 }

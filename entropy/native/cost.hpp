@@ -45,14 +45,14 @@ public:
     template <std::signed_integral T>
     std::uint64_t total(std::span<const T> values, const TableSet& tables, const TableChoice& choice) const noexcept {
         std::uint64_t sum = 0;
-        for (std::size_t i = 0; i < values.size(); ++i) {
-            const std::size_t t = choice[i];
-            const std::uint32_t entry = TableSet::entry_of(tables[t], values[i]);
-            sum += costs_[t * max_table_size + entry];
-            if (entry == tables[t].size - 1)
-                sum += (zigzag(values[i]) < wide_escape ? 16ULL : 48ULL) << cost_fraction_bits;
-        }
+        for (std::size_t i = 0; i < values.size(); ++i) sum += of(values[i], tables, choice[i]);
         return sum;
+    }
+
+    std::uint32_t of(std::int32_t value, const TableSet& tables, std::size_t t) const noexcept {
+        const std::uint32_t entry = TableSet::entry_of(tables[t], value);
+        const std::uint32_t cost = costs_[t * max_table_size + entry];
+        return entry < tables[t].size - 1 ? cost : cost + ((zigzag(value) < wide_escape ? 16U : 48U) << cost_fraction_bits);
     }
 
 private:

@@ -126,10 +126,49 @@ struct Conversions {
     void (*narrow_float16)(const float*, std::size_t, std::uint16_t*);
 };
 
+// Contexts of profile "small" (SPEC.md, section 4.3), by lane of a front.
+inline constexpr std::size_t front_lanes = 64;
+inline constexpr std::size_t max_features = 8;
+inline constexpr std::size_t num_leans = 4;
+inline constexpr std::size_t num_levels = 96;
+inline constexpr std::size_t map_stride = 128;
+inline constexpr unsigned max_neighbour_sum = 516;  // times 127 is below 2^16
+inline constexpr unsigned max_lean_sum = 255;       // times 127 is below 2^15
+
+// What the tables of a front hang on. `before[i]` has the clipped symbols of the front i + 1 earlier, by lane; lanes
+// -1 to -2 `num_channels` are the two rows above. The masks are -1 where there is such a neighbour, else 0.
+struct FrontContext {
+    alignas(64) std::uint16_t base[front_lanes];
+    alignas(64) std::uint16_t neighbour[6][front_lanes];
+    alignas(64) std::int16_t lean[4][front_lanes];
+    alignas(64) std::uint16_t feature_weights[max_features][front_lanes];
+    alignas(64) std::uint16_t features[max_features][front_lanes];  // by row
+    alignas(64) std::int16_t has_left[front_lanes];
+    alignas(64) std::int16_t has_second_left[front_lanes];
+    alignas(64) std::int16_t has_right[front_lanes];
+    alignas(64) std::uint8_t row[front_lanes];
+    alignas(64) std::uint8_t map[num_leans * map_stride];
+    const std::int16_t* before[4];
+    unsigned num_features;
+    unsigned num_channels;
+    unsigned num_lanes;
+};
+
+// Rules of contexts; contexts.inc has them and their contracts.
+struct ContextKernels {
+    void (*magnitudes)(const std::int32_t*, std::size_t, std::uint8_t*);
+    void (*add_weighted)(const std::uint8_t*, std::size_t, std::uint8_t, std::uint16_t*);
+    void (*add_ring)(const std::uint16_t*, std::size_t, std::size_t, std::uint16_t*);
+    void (*clip_symbols)(const std::int32_t*, std::int16_t*);
+    void (*front_tables)(const FrontContext&, std::uint8_t*, std::uint8_t*);
+    void (*front_values)(const std::uint8_t*, const std::uint8_t*, const std::uint8_t*, const std::int32_t*, std::int32_t*);
+};
+
 struct Kernels {
     const char* name;
     DecodeKernel decode_static;
     DecodeKernel decode_indexed;
+    DecodeKernel decode_partial;  // indexed, one stream, one round, any number of lanes
     EncodeKernel encode_static;
     EncodeKernel encode_indexed;
     // Time of a round of so many streams with tables of so many levels, in no unit; 0 where no kernel is made for them.
@@ -138,6 +177,7 @@ struct Kernels {
     std::uint32_t (*crc32c)(const std::uint8_t* bytes, std::size_t count, std::uint32_t seed);
     void (*reverse_words)(const std::uint16_t* words, std::size_t count, std::uint8_t* bytes);  // to little-endian bytes
     Conversions convert;
+    ContextKernels contexts;
 };
 
 extern const Kernels portable_kernels;

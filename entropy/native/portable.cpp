@@ -12,6 +12,16 @@ namespace {
 
 #include "convert.inc"
 
+[[gnu::always_inline]] inline void spread(const std::uint16_t* from, const std::uint8_t* index, std::uint16_t* to) noexcept {
+    for (std::size_t i = 0; i < front_lanes; ++i) to[i] = from[index[i]];
+}
+
+[[gnu::always_inline]] inline void look_up(const std::uint8_t* map, const std::uint16_t* places, std::uint8_t* to) noexcept {
+    for (std::size_t i = 0; i < front_lanes; ++i) to[i] = map[places[i]];
+}
+
+#include "contexts.inc"
+
 enum class Tables { one, each };
 
 // The first `count` lanes of a round.
@@ -157,8 +167,8 @@ std::uint32_t crc(const std::uint8_t* bytes, std::size_t count, std::uint32_t se
 
 }  // namespace
 
-const Kernels portable_kernels{"portable", decode<Tables::one>, decode<Tables::each>, encode<Tables::one>,
+const Kernels portable_kernels{"portable", decode<Tables::one>, decode<Tables::each>, decode<Tables::each>, encode<Tables::one>,
                                encode<Tables::each>, cost, cost, crc, reverse_words,
-                               conversions};
+                               conversions, context_kernels};
 
 }  // namespace laconic

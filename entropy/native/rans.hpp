@@ -50,6 +50,8 @@ struct Message {
     std::size_t count;
     TableChoice tables;
     std::optional<std::uint16_t> mark{};
+    // Where not empty, these are several messages without marks, one table a value: their numbers of values, up to 64.
+    std::span<const std::uint8_t> fronts{};
 };
 
 // Words in the order of encoding, which is the reverse of the stream.
@@ -242,6 +244,25 @@ inline void encode_runs(std::span<Writer* const> writers, const Input& input, co
     encode_part(writers, input, tables, runs, 0, common);
 }
 
+// Encodes fronts, backwards. Each has rounds of its own.
+inline void encode_fronts(Writer& writer, const Message& message, const TableSet& tables) {
+    const EncodeKernel kernel = kernels().encode_indexed;
+    writer.use(tables, message.tables);
+    std::size_t end = message.count;
+    for (std::size_t last = message.fronts.size(); last > 0;) {
+        std::size_t first = last, count = 0;
+        while (first > 0 && count + message.fronts[first - 1] <= block_size) count += message.fronts[--first];
+        end -= count;
+        EncodeStream* const stream = &writer.load(message.values, tables, message.tables.from(end), end, count);
+        for (; last > first; --last) {
+            const unsigned size = message.fronts[last - 1];
+            if (const unsigned partial = size % writer.lanes(); partial > 0) portable_kernels.encode_indexed(&stream, 1, partial, 1);
+            if (const unsigned rounds = size / writer.lanes(); rounds > 0) kernel(&stream, 1, writer.lanes(), rounds);
+        }
+        writer.unload();
+    }
+}
+
 // One stream of messages that share its lanes.
 inline std::vector<std::uint8_t> encode_messages(std::span<const Message> messages, const TableSet& tables, unsigned lanes,
                                                  std::uint16_t tail) {
@@ -250,6 +271,10 @@ inline std::vector<std::uint8_t> encode_messages(std::span<const Message> messag
     Writer* const writers[] = {writer.get()};
     for (std::size_t m = messages.size(); m-- > 0;) {
         if (messages[m].mark) writer->push_word(*messages[m].mark);
+        if (!messages[m].fronts.empty()) {
+            encode_fronts(*writer, messages[m], tables);
+            continue;
+        }
         const Run run{0, messages[m].count, messages[m].tables};
         encode_runs(writers, messages[m].values, tables, {&run, 1});
     }
@@ -318,6 +343,26 @@ public:
         stream_.ahead = {output.address(at) + (is_direct_ ? fetch_distance : 0), round_bytes,
                          static_cast<unsigned>((round_bytes + 63) / 64)};
         return stream_;
+    }
+
+    // One message of `count` symbols, at most 64, of the tables `indices`: their entries, and the codes of the escaped ones in
+    // order. Returns the end of the codes. Tables are those of the last `use`.
+    const std::uint32_t* decode_front(const std::uint8_t* indices, std::size_t count, std::uint8_t* entries, std::uint32_t* codes) {
+        stream_.indices = indices;
+        stream_.base = 0;
+        stream_.entries = entries;
+        stream_.escapes = codes;
+        stream_.ahead = {};
+        DecodeStream* const stream = &stream_;
+        const auto run = [&](DecodeKernel kernel, unsigned width, std::size_t rounds) {
+            while (rounds > 0) {
+                rounds -= kernel(&stream, 1, width, rounds);
+                check();
+            }
+        };
+        run(kernels().decode_indexed, lanes_, count / lanes_);
+        if (const auto partial = static_cast<unsigned>(count % lanes_); partial > 0) run(kernels().decode_partial, partial, 1);
+        return stream_.escapes;
     }
 
     // From here on entries and escape codes go into `hash`, where it is not null.
@@ -433,6 +478,8 @@ public:
         const Run run{0, count, choice};
         decode_runs(readers, output, tables, {&run, 1});
     }
+
+    Reader& reader() noexcept { return reader_; }
 
     std::uint16_t read_mark() {
         const std::uint16_t mark = reader_.read_word();

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
     from laconic.codecs.media import Signal
 
 _SUFFIX = ".lcn"
+
+
+class Profile(StrEnum):
+    """Values of --profile."""
+
+    small = "small"
+    fast = "fast"
 
 
 def encode(  # a command line has as many parameters as options
@@ -30,6 +38,12 @@ def encode(  # a command line has as many parameters as options
         int | None, typer.Option("--max-bytes", min=1, help="Instead of a quality: the best of at most this size.")
     ] = None,
     model: options.ModelName = None,
+    profile: Annotated[
+        Profile, typer.Option(help="small: coded by contexts. fast: quicker both ways, larger files.")
+    ] = Profile.small,
+    effort: Annotated[
+        int, typer.Option(min=0, max=2, help="0: plain rounding. 1: weighs distortion against bits. 2: does so twice.")
+    ] = 1,
     threads: options.Threads = None,
     force: options.Force = False,
     as_json: options.AsJson = False,
@@ -55,7 +69,15 @@ def encode(  # a command line has as many parameters as options
         if content.startswith(MAGIC):
             raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
         signal = files.read_signal(io.BytesIO(content), kind=load_model(model).kind if model else None)
-        data = files.encode(signal, quality=quality or 50, bits_per_pixel=bpp, max_bytes=max_bytes, model=model)
+        data = files.encode(
+            signal,
+            quality=quality or 50,
+            bits_per_pixel=bpp,
+            max_bytes=max_bytes,
+            model=model,
+            profile=profile.value,
+            effort=effort,
+        )
         batch.write_target(job, data, force=force)
         text, size = _size(signal, data)
         line = f"{job.source.name} -> {job.target}: {len(data)} bytes, {text}"

@@ -44,7 +44,7 @@ if(LACONIC_CHECKED_BY STREQUAL "sanitizers")
 endif()
 
 # replay_* runs a target on a folder of inputs and on mutations of these, without libFuzzer.
-foreach(target static_decode indexed_decode round_trip packets)
+foreach(target static_decode indexed_decode round_trip packets context_decode)
   add_executable(replay_${target} tests/entropy/fuzz/${target}.cpp tests/entropy/fuzz/replay.cpp)
   target_link_libraries(replay_${target} PRIVATE core_checked)
   if(LACONIC_CHECKED_BY STREQUAL "fuzzer")

@@ -2,7 +2,7 @@
 
 It shares no code with the package and uses the standard library only, so that a file that both decode to the same
 integers was decoded as the document says. It is meant to be read beside that document, section by section, and is slow
-(a few hundred thousand symbols a second). It stops at the integers: section 9 from the dequantisation on is left out,
+(some two hundred thousand symbols a second). It stops at the integers: section 9 from the dequantisation on is left out,
 and so are floats in packets.
 """
 
@@ -14,10 +14,12 @@ import struct
 import sys
 import zlib
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 SECTIONS, JOINED, WHOLE, TILE_MAJOR, TILED, ALPHA, DEEP = (1 << bit for bit in range(7))
+FAST, SMALL = 1, 2  # profiles
 MAX_PIXELS, MAX_SECTION_BYTES, MAX_UNPACKED_BYTES = 1 << 29, 1 << 26, 1 << 24
 
 
@@ -215,7 +217,7 @@ class Stream:
 
 @dataclass(frozen=True)
 class Model:
-    """What the integers need of a model."""
+    """What the integers need of a model: arrays as lists along their first axes, the last axis as tuples."""
 
     fingerprint: bytes
     num_planes: int
@@ -224,17 +226,30 @@ class Model:
     pass_ends: list[int]
     num_predicted: int
     tables: list[Table]
-    channel_code: tuple[int, ...]  # (d,)
-    context_code: tuple[int, ...]  # (32, d, 32)
-    own: list[bytes]  # passes, (d,) each
-    ring: list[bytes]
+    static_tables: list[Table]
+    static_index: list[tuple[int, ...]]  # (32, d)
+    base: list[tuple[int, ...]]  # (32, d)
+    neighbour_weights: list[tuple[int, ...]]  # (d, 6)
+    lean_weights: list[tuple[int, ...]]  # (d, 4)
+    feature_weights: list[tuple[int, ...]]  # (d, J)
+    own_weights: list[list[tuple[int, ...]]]  # (passes, J, d)
+    ring_weights: list[list[tuple[int, ...]]]  # (passes, J, d)
+    table_map: list[tuple[int, ...]]  # (4, 96)
 
     @property
     def num_channels(self) -> int:
-        return len(self.channel_code)
+        return self.pass_ends[-1]
 
     def passes(self) -> list[range]:
         return [range(begin, end) for begin, end in zip([0, *self.pass_ends], self.pass_ends, strict=False)]
+
+
+def _rows(data: bytes, code: str, num_rows: int) -> list[tuple[int, ...]]:
+    """An array of `num_rows` rows of numbers of a type that `struct` knows by this code."""
+    length = len(data) // struct.calcsize(code) // num_rows
+    rows: list[tuple[int, ...]] = list(struct.iter_unpack(f"<{length}{code}", data)) if length else [()] * num_rows
+    _check(len(rows) == num_rows, CorruptError, f"{len(rows)} rows where {num_rows} are needed")
+    return rows
 
 
 def read_model(path: Path) -> Model:
@@ -247,33 +262,42 @@ def read_model(path: Path) -> Model:
     config = json.loads(text["config"])
     _check(config["kind"] == "image", UnsupportedError, f"a model of kind {config['kind']}")
     tables, digest = read_tables(raw["tables"])
-    _check(_fingerprint(config, raw, digest).hex() == text["fingerprint"], ChecksumError, "the fingerprint is wrong")
-    num_channels = len(raw["channel_codes"]) // 2
-    weights = {
-        name: [raw[name][at : at + num_channels] for at in range(0, len(raw[name]), num_channels)]
-        for name in ("own_weights", "ring_weights")
-    }
+    static_tables, static_digest = read_tables(raw["static_tables"])
+    fingerprint = _fingerprint(config, raw, digest + static_digest)
+    _check(fingerprint.hex() == text["fingerprint"], ChecksumError, "the fingerprint is wrong")
+    num_channels, num_passes = config["pass_ends"][-1], len(config["pass_ends"])
+    num_features = len(raw["feature_weights"]) // 2 // num_channels
+    weights = {}
+    for name in ("own_weights", "ring_weights"):
+        rows = _rows(raw[name], "B", num_passes * num_features) if num_features else []
+        weights[name] = [rows[k * num_features : (k + 1) * num_features] for k in range(num_passes)]
     return Model(
-        fingerprint=bytes.fromhex(text["fingerprint"]),
+        fingerprint=fingerprint,
         num_planes=config["num_planes"],
         depth=config["depth"],
         group_ends=config["group_ends"],
         pass_ends=config["pass_ends"],
         num_predicted=config["num_predicted"],
         tables=tables,
-        channel_code=struct.unpack(f"<{num_channels}h", raw["channel_codes"]),
-        context_code=struct.unpack(f"<{1024 * num_channels}b", raw["context_codes"]),
-        own=weights["own_weights"],
-        ring=weights["ring_weights"],
+        static_tables=static_tables,
+        static_index=_rows(raw["static_index"], "B", 32),
+        base=_rows(raw["base"], "H", 32),
+        neighbour_weights=_rows(raw["neighbour_weights"], "B", num_channels),
+        lean_weights=_rows(raw["lean_weights"], "b", num_channels),
+        feature_weights=_rows(raw["feature_weights"], "H", num_channels),
+        own_weights=weights["own_weights"],
+        ring_weights=weights["ring_weights"],
+        table_map=_rows(raw["table_map"], "B", 4),
     )
 
 
-def _fingerprint(config: dict[str, object], raw: dict[str, bytes], tables_digest: bytes) -> bytes:
+def _fingerprint(config: dict[str, object], raw: dict[str, bytes], table_digests: bytes) -> bytes:
     pass_ends, num_predicted = config["pass_ends"], config["num_predicted"]
     assert isinstance(pass_ends, list) and isinstance(num_predicted, int)
-    contexts = tables_digest + struct.pack(f"<{len(pass_ends) + 2}H", len(pass_ends), *pass_ends, num_predicted)
-    for name in ("channel_codes", "context_codes", "own_weights", "ring_weights"):
+    contexts = table_digests + struct.pack(f"<{len(pass_ends) + 2}H", len(pass_ends), *pass_ends, num_predicted)
+    for name in ("static_index", "base", "neighbour_weights", "lean_weights", "feature_weights"):
         contexts += raw[name]
+    contexts += raw["own_weights"] + raw["ring_weights"] + raw["table_map"]
     parts = [json.dumps(config, sort_keys=True).encode()]
     for side in ("analysis", "synthesis"):
         parts += [raw[f"{side}.{k}"] for k in range(sum(name.startswith(side) for name in raw))]
@@ -289,6 +313,7 @@ class Header:
     """The fields of a file's first bytes."""
 
     flags: int
+    profile: int
     fingerprint: bytes
     step_code: int
     width: int
@@ -307,9 +332,10 @@ def read_header(reader: Reader) -> Header:
     _check(version == 1, UnsupportedError, f"version {version}")
     _check(flags < 128, UnsupportedError, f"flags {flags:#x}")
     _check(codec % 16 == 1, UnsupportedError, f"codec {codec % 16}")
-    _check(codec // 16 == 0, UnsupportedError, f"profile {codec // 16}")
+    _check(codec // 16 in (FAST, SMALL), UnsupportedError, f"profile {codec // 16}")
     header = Header(
         flags=flags,
+        profile=codec // 16,
         fingerprint=reader.take(4),
         step_code=reader.unsigned(1),
         width=reader.varint(),
@@ -388,41 +414,108 @@ def undo_prediction(residuals: list[int], w: int) -> list[int]:
     return values
 
 
-def activities(model: Model, pass_number: int, symbols: list[list[int]], h: int, w: int) -> list[int]:
-    """`A` at every place of a tile, from the symbols of all channels before the pass."""
-    own, ring = [0] * (h * w), [0] * (h * w)
-    for c in range(model.passes()[pass_number].start):
-        own_weight, ring_weight = model.own[pass_number][c], model.ring[pass_number][c]
+def at_step(rows: list[tuple[int, ...]], step_code: int) -> list[int]:
+    """Numbers stored for 32 step bands, at one step."""
+    band, f = divmod(step_code - 4, 8)
+    pairs = zip(rows[max(band, 0)], rows[min(band + 1, 31)], strict=True)
+    return [((8 - f) * below + f * above + 4) // 8 for below, above in pairs]
+
+
+class Rules:
+    """A model at one step, in one profile."""
+
+    def __init__(self, model: Model, step_code: int, profile: int) -> None:
+        self.model = model
+        self.is_fast = profile == FAST
+        self.static_tables = [model.static_tables[index] for index in at_step(model.static_index, step_code)]
+        self.base = at_step(model.base, step_code)
+
+
+def fronts_of(num_channels: int, h: int, w: int) -> list[list[tuple[int, int]]]:
+    """The places (row, column) of each front that has any, in their order."""
+    side_by_side = max(1, min(64 // num_channels, h, w // 2))  # R
+    fronts: dict[int, list[tuple[int, int]]] = {}
+    for row_in_band in range(side_by_side):
+        for r in range(row_in_band, h, side_by_side):
+            for x in range(w):
+                fronts.setdefault(r // side_by_side * w + x + 2 * row_in_band, []).append((r, x))
+    return [fronts[number] for number in sorted(fronts)]
+
+
+def features(model: Model, pass_number: int, symbols: list[list[int]], h: int, w: int) -> list[list[int]]:
+    """The features of a pass at every place of a tile, from the symbols of all channels before the pass."""
+    num_features, before = len(model.own_weights[pass_number]), range(model.passes()[pass_number].start)
+    own, ring = ([[0] * num_features for _ in range(h * w)] for _ in range(2))
+    for c in before:
+        weights = [(own_row[c], ring_row[c]) for own_row, ring_row in _weight_rows(model, pass_number)]
         for place, symbol in enumerate(symbols[c]):
             if symbol:
-                magnitude = min(abs(symbol), 15)
-                own[place] += own_weight * magnitude
-                ring[place] += ring_weight * magnitude
-    total = []
+                magnitude = min(abs(symbol), 127)
+                for j, (own_weight, ring_weight) in enumerate(weights):
+                    own[place][j] += own_weight * magnitude
+                    ring[place][j] += ring_weight * magnitude
     for y in range(h):
-        rows = range(max(y - 1, 0), min(y + 2, h))
         for x in range(w):
-            left, right = max(x - 1, 0), min(x + 2, w)
-            around = sum(sum(ring[row * w + left : row * w + right]) for row in rows) - ring[y * w + x]
-            total.append((own[y * w + x] + around) % (1 << 32))
-    return total
+            for row in range(max(y - 1, 0), min(y + 2, h)):
+                for column in range(max(x - 1, 0), min(x + 2, w)):
+                    if (row, column) != (y, x):
+                        sums = own[y * w + x]
+                        own[y * w + x] = [a + b for a, b in zip(sums, ring[row * w + column], strict=True)]
+    return [[min(65535, total) for total in sums] for sums in own]
 
 
-def bucket(activity: int) -> int:
-    """The bucket of an activity, 0 to 31."""
-    if activity < 8:
+def _weight_rows(model: Model, pass_number: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    return zip(model.own_weights[pass_number], model.ring_weights[pass_number], strict=True)
+
+
+def level_of(strength: int) -> int:
+    """The level of `A`, 0 to 95."""
+    if strength < 16:
         return 0
-    t = activity.bit_length() - 1
-    return min(2 * t + (activity >> t - 1 & 1) - 5, 31)
+    t = strength.bit_length() - 1
+    return 8 * (t - 4) + (strength >> t - 3) % 8
 
 
-def tables_of_channel(model: Model, c: int, step_code: int) -> list[Table]:
-    """The table of each of the 32 buckets."""
-    band, f = divmod(step_code - 4, 8)
-    lo, hi = ((b * model.num_channels + c) * 32 for b in (max(band, 0), min(band + 1, 31)))
-    pairs = zip(model.context_code[lo : lo + 32], model.context_code[hi : hi + 32], strict=True)
-    codes = [model.channel_code[c] - step_code + ((8 - f) * below + f * above + 4) // 8 for below, above in pairs]
-    return [model.tables[min(max(code // 2, 0), len(model.tables) - 1)] for code in codes]
+class SmallPass:
+    """One pass, or the part of it that is coded, of one tile in profile small.
+
+    Its symbols, cut to -127 to 127, stand in planes with two columns of 0 before, one after, and two rows above the tile.
+    """
+
+    def __init__(self, rules: Rules, pass_number: int, channels: range, tile: Tile) -> None:
+        self.rules, self.channels, self.tile = rules, channels, tile
+        self.features = features(rules.model, pass_number, tile.symbols, tile.h, tile.w)
+        self.stride = tile.w + 3
+        self.cut = {c: [0] * (self.stride * (tile.h + 2)) for c in channels}
+        for c in channels:
+            tile.symbols[c] = [0] * (tile.h * tile.w)
+
+    def decode(self, stream: Stream) -> None:
+        """Decode all its fronts."""
+        for places in fronts_of(len(self.channels), self.tile.h, self.tile.w):
+            chosen = [(r, x, c, *self.table(r, x, c)) for r, x in places for c in self.channels]
+            values = stream.message([table for *_, table, _ in chosen])
+            for value, (r, x, c, _, is_negated) in zip(values, chosen, strict=True):
+                symbol = int32(-value) if is_negated else value
+                self.tile.symbols[c][r * self.tile.w + x] = symbol
+                self.cut[c][(r + 2) * self.stride + x + 2] = min(max(symbol, -127), 127)
+
+    def table(self, r: int, x: int, c: int) -> tuple[Table, bool]:
+        """The table of one symbol, and whether its negative is coded."""
+        model, plane = self.rules.model, self.cut[c]
+        at = (r + 2) * self.stride + x + 2
+        above = at - self.stride
+        left, up, up_left, up_right = plane[at - 1], plane[above], plane[above - 1], plane[above + 1]
+        n0, n1, n2, n3, n4, n5 = model.neighbour_weights[c]
+        strength = self.rules.base[c] + n0 * abs(left) + n1 * abs(up) + n2 * abs(up_left) + n3 * abs(up_right)
+        strength += n4 * abs(plane[at - 2]) + n5 * abs(plane[above - self.stride])
+        for weight, feature in zip(model.feature_weights[c], self.features[r * self.tile.w + x], strict=True):
+            strength += weight * feature >> 16
+        strength = min(65535, strength)
+        g0, g1, g2, g3 = model.lean_weights[c]
+        m = g0 * left + g1 * up + g2 * up_left + g3 * up_right
+        lean = (abs(m) > strength // 16) + (abs(m) > strength // 4) + (abs(m) > strength // 2)
+        return model.tables[model.table_map[lean][level_of(strength)]], lean > 0 and m < 0
 
 
 # 5. Segments
@@ -476,27 +569,20 @@ def cut(gh: int, gw: int, side: int) -> list[Tile]:
     return [Tile(top, left, min(side, gh - top), min(side, gw - left)) for top, left in corners]
 
 
-def decode_group(model: Model, step_code: int, stream: Stream, tile: Tile, channels: range) -> list[int]:
+def decode_group(rules: Rules, stream: Stream, tile: Tile, channels: range) -> list[int]:
     """The messages of one group: its `channels` of the tile's symbols are filled in, and returned in order."""
-    coded: list[int] = []
-    area = tile.h * tile.w
-    for pass_number, pass_channels in enumerate(model.passes()):
-        part = range(max(channels.start, pass_channels.start), min(channels.stop, pass_channels.stop))
-        if not part:
-            continue
-        buckets = [bucket(a) for a in activities(model, pass_number, tile.symbols, tile.h, tile.w)]
-        tables: list[Table] = []
-        for c in part:
-            by_bucket = tables_of_channel(model, c, step_code)
-            tables += [by_bucket[index] for index in buckets]
-        values = stream.message(tables)
-        for number, c in enumerate(part):
-            tile.symbols[c] = values[number * area : (number + 1) * area]
-        coded += values
-    return coded
+    if rules.is_fast:
+        for c in channels:
+            tile.symbols[c] = stream.message([rules.static_tables[c]] * (tile.h * tile.w))
+    else:
+        for pass_number, pass_channels in enumerate(rules.model.passes()):
+            part = range(max(channels.start, pass_channels.start), min(channels.stop, pass_channels.stop))
+            if part:
+                SmallPass(rules, pass_number, part, tile).decode(stream)
+    return [symbol for c in channels for symbol in tile.symbols[c]]
 
 
-def decode_segment(model: Model, step_code: int, segment: Segment, tile: Tile, group: range) -> None:
+def decode_segment(rules: Rules, segment: Segment, tile: Tile, group: range) -> None:
     """A segment of one group of one tile."""
     num_channels = segment.num_channels
     assert num_channels is not None
@@ -505,14 +591,14 @@ def decode_segment(model: Model, step_code: int, segment: Segment, tile: Tile, g
         _check(not segment.payload, CorruptError, "a payload without channels")
         return
     stream = Stream.of_payload(segment.payload, segment.num_lanes)
-    segment.check(stream, decode_group(model, step_code, stream, tile, group[:num_channels]))
+    segment.check(stream, decode_group(rules, stream, tile, group[:num_channels]))
 
 
-def decode_joined(model: Model, step_code: int, segment: Segment, tile: Tile, groups: list[range]) -> None:
+def decode_joined(rules: Rules, segment: Segment, tile: Tile, groups: list[range]) -> None:
     """A segment of all groups."""
     stream = Stream.of_payload(segment.payload, segment.num_lanes)
     for group in groups:
-        coded = decode_group(model, step_code, stream, tile, group)
+        coded = decode_group(rules, stream, tile, group)
         if group is groups[-1]:
             segment.check(stream, coded)
         elif not segment.has_crc:
@@ -522,12 +608,12 @@ def decode_joined(model: Model, step_code: int, segment: Segment, tile: Tile, gr
 def decode_alpha(model: Model, segment: Segment, h: int, w: int, max_sample: int) -> list[int]:
     """The pixels of one tile's alpha plane."""
     stream = Stream.of_payload(segment.payload, segment.num_lanes)
-    last = len(model.tables) - 1
+    last = len(model.static_tables) - 1
     tables: list[Table] = []
     code = 0
-    for step in stream.message([model.tables[min(40, last)]] * h):
+    for step in stream.message([model.static_tables[min(40, last)]] * h):
         code = (code + step) % 16
-        tables += [model.tables[min(6 * code, last)]] * w
+        tables += [model.static_tables[min(6 * code, last)]] * w
     residuals = stream.message(tables)
     segment.check(stream, residuals)
     values = undo_prediction(residuals, w)
@@ -587,6 +673,7 @@ def _decode_segments(
     tiles = cut(gh, gw, max(gh, gw) if header.tile_log2 is None else 1 << header.tile_log2)
     for tile in tiles:
         tile.symbols = [[0] * (tile.h * tile.w)] * num_stored  # planes are replaced, never changed
+    rules = Rules(model, header.step_code, header.profile)
     sizes: list[int] = []
 
     def next_segment(with_channels: bool) -> Segment:
@@ -597,15 +684,15 @@ def _decode_segments(
 
     if header.flags & JOINED:
         _check(len(tiles) == 1, CorruptError, "a joined file has several tiles")
-        decode_joined(model, header.step_code, next_segment(False), tiles[0], groups)
+        decode_joined(rules, next_segment(False), tiles[0], groups)
     elif header.flags & TILE_MAJOR:
         for tile in tiles:
             for group in groups:
-                decode_segment(model, header.step_code, next_segment(True), tile, group)
+                decode_segment(rules, next_segment(True), tile, group)
     else:
         for group in groups:
             for tile in tiles:
-                decode_segment(model, header.step_code, next_segment(True), tile, group)
+                decode_segment(rules, next_segment(True), tile, group)
 
     values = [[[0] * gw for _ in range(gh)] for _ in range(model.num_channels)]
     for tile in tiles:

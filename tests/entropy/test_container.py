@@ -20,6 +20,7 @@ from laconic.entropy.container import (
     Flag,
     Header,
     Limits,
+    Profile,
     Segment,
     Source,
     index_of,
@@ -42,11 +43,13 @@ from laconic.entropy.errors import (
 SETTINGS = settings(max_examples=300, deadline=None, derandomize=True, database=None)
 PLAIN = Header(codec=CodecNumber.IMAGE, fingerprint=b"abcd", step_code=160, shape=(33, 300))
 ICC = bytes(range(256)) * 20
+SMALL_PICTURE = 1 + 16 * 2  # codec and profile
 FULL = dataclasses.replace(
     PLAIN,
     flags=Flag.JOINED | Flag.WHOLE | Flag.TILE_MAJOR | Flag.ALPHA | Flag.DEEP,
     tile_log2=5,
     stored_channels=48,
+    profile=Profile.FAST,
     metadata={"icc": ICC, "exif": b"Exif\0\0"},
     index=(5, 700, 0, 1 << 40),
 )
@@ -62,7 +65,7 @@ def sealed(head: bytes) -> bytes:
 
 
 def head(
-    *, version: int = VERSION, flags: int = 0, kind: int = 1, sides: bytes = b"\x08\x08", tile: bytes = b""
+    *, version: int = VERSION, flags: int = 0, kind: int = SMALL_PICTURE, sides: bytes = b"\x08\x08", tile: bytes = b""
 ) -> bytes:
     return sealed(MAGIC + bytes([version, flags, kind]) + b"abcd" + b"\xa0" + sides + tile)
 
@@ -88,6 +91,7 @@ def test_header_round_trip(header: Header, opened: type) -> None:
 @given(
     fingerprint=st.binary(min_size=4, max_size=4),
     step_code=st.integers(0, 255),
+    profile=st.sampled_from(Profile),
     shape=st.tuples(st.integers(1, 1 << 14), st.integers(1, 1 << 14)),
     flags=st.sets(st.sampled_from([Flag.JOINED, Flag.WHOLE, Flag.TILE_MAJOR, Flag.ALPHA, Flag.DEEP])),
     tile_log2=st.none() | st.integers(3, 16),
@@ -101,7 +105,7 @@ def test_header_round_trip_of_any_fields(flags: set[Flag], **fields: object) -> 
 
 
 def test_plain_header_is_that_of_the_specification() -> None:
-    expected = b"\x8bLCN" + bytes([1, 0, 1]) + b"abcd" + bytes([160]) + b"\xac\x02" + b"\x21"
+    expected = b"\x8bLCN" + bytes([1, 0, 0x21]) + b"abcd" + bytes([160]) + b"\xac\x02" + b"\x21"
     assert write_header(PLAIN) == sealed(expected)
 
 
@@ -142,12 +146,18 @@ def test_unknown_flag_is_refused_by_name() -> None:
 @pytest.mark.parametrize("codec", [0, 15])
 def test_unknown_codec_is_refused_by_name(codec: int) -> None:
     with pytest.raises(UnsupportedVersionError, match=f"codec number {codec},"):
-        read(head(kind=codec))
+        read(head(kind=codec + 2 * 16))
 
 
-def test_unknown_profile_is_refused_by_name() -> None:
-    with pytest.raises(UnsupportedVersionError, match="profile 3;"):
-        read(head(kind=1 + 3 * 16))
+@pytest.mark.parametrize("profile", [0, 3, 15])
+def test_unknown_profile_is_refused_by_name(profile: int) -> None:
+    with pytest.raises(UnsupportedVersionError, match=f"profile {profile};"):
+        read(head(kind=1 + profile * 16))
+
+
+@pytest.mark.parametrize(("number", "profile"), [(1, Profile.FAST), (2, Profile.SMALL)])
+def test_profile_is_that_of_the_specification(number: int, profile: Profile) -> None:
+    assert read(head(kind=1 + number * 16)).profile is profile
 
 
 @pytest.mark.parametrize("number", [3, 5, 99, 2**40 + 1])

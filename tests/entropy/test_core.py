@@ -9,7 +9,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "cpp_tests"  # kept, since compiling takes a minute
 CORPUS = Path(__file__).parent / "fuzz" / "corpus"
-MUTATIONS = {"static_decode": 5000, "indexed_decode": 4000, "round_trip": 1000, "packets": 4000}  # a few seconds each
+MUTATIONS = {  # a few seconds each
+    "static_decode": 5000,
+    "indexed_decode": 4000,
+    "round_trip": 1000,
+    "packets": 4000,
+    "context_decode": 1500,
+}
 
 pytestmark = pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake on the PATH")
 

@@ -1,5 +1,6 @@
 """The coder: exact for every dtype, lane count and value; near the ideal size; total on damaged bytes."""
 
+import dataclasses
 import struct
 
 import constriction
@@ -158,6 +159,72 @@ def test_mark_outside_16_bits_is_refused(mark: int) -> None:
 def test_tail_outside_16_bits_is_refused(tail: int) -> None:
     with pytest.raises((ValueError, TypeError)):
         rans.encode_messages([Message(np.zeros(3, np.int8), 0)], ONE, lanes=4, tail=tail)
+
+
+def fronts_of(rng: np.random.Generator, count: int) -> np.ndarray:
+    """Sizes from 0 to 64 that sum to `count`."""
+    sizes = []
+    while count > 0:
+        sizes.append(min(count, int(rng.integers(0, 65))))
+        count -= sizes[-1]
+    return np.array(sizes, np.uint8)
+
+
+@pytest.mark.parametrize("lanes", rans.LANES)
+@pytest.mark.parametrize("count", [1, 64, 65, 1000, 20_000])
+def test_fronts_are_messages_of_their_own(level: str, lanes: int, count: int) -> None:
+    """The same bytes as one message a front; a mark stands after the last."""
+    rng = np.random.default_rng(count)
+    values, indices = draw(rng, count)
+    values[::70] = 100_000
+    fronts = fronts_of(rng, count)
+    ends = np.cumsum(fronts.astype(int))
+    parts = [
+        Message(values[e - n : e], indices[e - n : e]) for n, e in zip(fronts.tolist(), ends.tolist(), strict=True)
+    ]
+    parts[-1] = dataclasses.replace(parts[-1], mark=0xBEEF)
+    other = Message(values, indices)
+    whole = [Message(values, indices, 0xBEEF, fronts), other]
+    data = rans.encode_messages(whole, BANK, lanes=lanes, tail=7)
+    assert data == rans.encode_messages([*parts, other], BANK, lanes=lanes, tail=7)
+    decoder = Decoder(data, lanes)
+    for part in parts:
+        assert np.array_equal(decoder.decode(part.values.size, BANK, part.indices), part.values)
+    assert decoder.read_mark() == 0xBEEF
+    assert np.array_equal(decoder.decode(count, BANK, indices), values)
+    assert decoder.finish() == 7
+
+
+@pytest.mark.parametrize(
+    "sizes", [[64, 35], [64, 37], [], [0, 0], [64, 36, 1]], ids=["less", "more", "none", "zeros", "one more"]
+)
+def test_fronts_that_do_not_sum_to_the_values_are_refused(sizes: list[int]) -> None:
+    values, indices = draw(np.random.default_rng(0), 100)
+    message = Message(values, indices, fronts=np.array(sizes, np.uint8))
+    if not sizes:  # a plain message
+        assert rans.encode_messages([message], BANK, lanes=4) == rans.encode(values, BANK, indices, lanes=4)
+        return
+    with pytest.raises(ValueError, match="fronts"):
+        rans.encode_messages([message], BANK, lanes=4)
+
+
+@pytest.mark.parametrize("size", [65, 100, 255])
+def test_fronts_of_more_than_64_values_are_refused(size: int) -> None:
+    values, indices = draw(np.random.default_rng(0), size)
+    with pytest.raises(ValueError, match="64 values at most"):
+        rans.encode_messages([Message(values, indices, fronts=np.array([size], np.uint8))], BANK, lanes=4)
+
+
+def test_fronts_of_one_table_for_all_are_refused() -> None:
+    with pytest.raises(ValueError, match="a table each"):
+        rans.encode_messages([Message(np.zeros(5, np.int32), 0, fronts=np.array([5], np.uint8))], BANK, lanes=4)
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint16, np.float32])
+def test_fronts_of_another_type_are_refused(dtype: type) -> None:
+    values, indices = draw(np.random.default_rng(0), 5)
+    with pytest.raises((ValueError, TypeError)):
+        rans.encode_messages([Message(values, indices, fronts=np.array([5], dtype))], BANK, lanes=4)
 
 
 def test_message_can_be_read_round_by_round() -> None:

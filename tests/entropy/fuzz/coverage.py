@@ -19,8 +19,18 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 NATIVE = ROOT / "entropy" / "native"
-TARGETS = ("static_decode", "indexed_decode", "round_trip", "packets")
-NEEDED = ("rans.hpp", "packets.hpp", "blocks.hpp", "portable.cpp", "avx2.cpp", "avx512.cpp")
+TARGETS = ("static_decode", "indexed_decode", "round_trip", "packets", "context_decode")
+NEEDED = (
+    "rans.hpp",
+    "packets.hpp",
+    "blocks.hpp",
+    "contexts.hpp",
+    "contexts.inc",
+    "context_coder.hpp",
+    "portable.cpp",
+    "avx2.cpp",
+    "avx512.cpp",
+)
 LEAST_PERCENT = 95.0
 
 Lines = dict[str, dict[int, int]]

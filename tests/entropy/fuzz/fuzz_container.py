@@ -6,9 +6,10 @@ usage: fuzz_container.py --make-corpus FOLDER    write the inputs to begin with
        fuzz_container.py [libFuzzer options] FOLDER...    fuzz with atheris, where it is installed
 
 An input is a mode byte and a file. What would end reading before it begins is repaired: with SKIP_CHECKS every checksum is
-taken for right; the fingerprint is changed into that of a model that is there; with BUILD the bytes are no file but fields
-and payloads, out of which a file of right lengths is made. Whatever comes out, only `BitstreamError` and `CodecError` may
-escape, all SIMD levels must agree, and a latent that comes out whole must survive being packed again.
+taken for right; fingerprint and profile are changed into those of a model and a profile that are there; with BUILD the
+bytes are no file but fields and payloads, out of which a file of right lengths is made. Whatever comes out, only
+`BitstreamError` and `CodecError` may escape, all SIMD levels must agree, and a latent that comes out whole must survive
+being packed again.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from laconic.entropy.container import (
     CodecNumber,
     Flag,
     Header,
+    Profile,
     Segment,
     varint,
     write_header,
@@ -50,7 +52,7 @@ from laconic.entropy.container import (
 
 SKIP_CHECKS, ALLOW_PARTIAL, FEW_CHANNELS, BUILD, AS_FILE = (1 << bit for bit in range(5))
 LIMITS = Limits(max_pixels=1 << 13, max_metadata_bytes=1 << 12)
-FINGERPRINT_AT = 7
+KIND_AT, FINGERPRINT_AT = 6, 7
 MAX_SIZE = 1 << 12
 PARSER = (container, planes, lossless, contexts, rans, lcn)
 
@@ -122,6 +124,7 @@ def built(data: bytes) -> bytes:
     tile, stored, metadata = choices.byte(8), choices.byte(), choices.byte(4)
     header = Header(
         codec=codec,
+        profile=Profile(1 + choices.byte(2)),
         fingerprint=models[choices.byte() % len(models)].fingerprint,
         step_code=choices.byte(),
         shape=shape,
@@ -156,6 +159,9 @@ def file_of(mode: int, data: bytes) -> bytes:
     if mode & BUILD:
         return built(data)
     known = [model.fingerprint for model in shipped_models()]
+    if mode & SKIP_CHECKS and len(data) > KIND_AT and data[KIND_AT] >> 4 not in tuple(Profile):
+        kind = data[KIND_AT] % 16 + 16 * (1 + data[KIND_AT] // 16 % 2)
+        data = data[:KIND_AT] + bytes([kind]) + data[KIND_AT + 1 :]
     fingerprint = data[FINGERPRINT_AT : FINGERPRINT_AT + 4]
     if mode & SKIP_CHECKS and len(fingerprint) == 4 and fingerprint not in known:
         data = data[:FINGERPRINT_AT] + known[fingerprint[0] % len(known)] + data[FINGERPRINT_AT + 4 :]
@@ -179,9 +185,11 @@ def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
 
 
 def try_packing_again(latent: Latent, model: Model) -> None:
-    """A latent comes back from a file of its own."""
+    """A latent comes back from a file of its own, in either profile and in one tile or many."""
+    tile_log2 = 3 if latent.step_code // 2 % 2 else None
+    layout = lcn.Layout(tile_log2=tile_log2, profile="fast" if latent.step_code % 2 else "small")
     try:
-        data = lcn.pack(latent, model, lcn.Layout())
+        data = lcn.pack(latent, model, layout)
     except CodecError:
         return
     again, _ = lcn.unpack(data, limits=LIMITS)
@@ -260,6 +268,7 @@ def seeds() -> dict[str, bytes]:
         "one": Sandwich(50).encode(picture(1, 1, 3)),
         "grey": Sandwich(40).encode(picture(17, 30, 1)),
         "tiles": Sandwich(30, tile_log2=3).encode(picture(70, 80, 3)),
+        "two tiles": Sandwich(30, tile_log2=3).encode(picture(70, 60, 3)),
         "tile-major": Sandwich(30, tile_log2=3, progression="tile").encode(picture(70, 80, 3)),
         "whole": Sandwich(30, tile_log2=3, grouping="whole").encode(picture(70, 80, 3)),
         "alpha": Sandwich(20).encode(picture(12, 20, 4)),
@@ -268,6 +277,9 @@ def seeds() -> dict[str, bytes]:
         "few channels": Sandwich(60).pack(Sandwich(60).unpack(Sandwich(60).encode(picture(24, 24, 3)), channels=9)),
         "many tiles": Sandwich(5, tile_log2=3).encode(picture(88, 90, 1)),
         "sound": Sandwich(20).encode(sound),
+        "fast joined": Sandwich(35, profile="fast").encode(picture(18, 26, 3)),
+        "fast tiles": Sandwich(30, tile_log2=3, profile="fast").encode(picture(70, 80, 3)),
+        "fast sound": Sandwich(20, profile="fast").encode(sound),
     }
     assert few.damage == ()
     inputs = {f"{name} {mode}": bytes([mode]) + data for name, data in files.items() for mode in (0, SKIP_CHECKS)}
@@ -277,16 +289,28 @@ def seeds() -> dict[str, bytes]:
     inputs["partial"] = bytes([ALLOW_PARTIAL | AS_FILE]) + files["tiles"][:-40]
     inputs["partial joined"] = bytes([ALLOW_PARTIAL]) + files["joined"][:-9]
     inputs["channels"] = bytes([FEW_CHANNELS | AS_FILE]) + files["tiles"]
+    inputs["channels joined"] = bytes([FEW_CHANNELS]) + files["joined"]
     inputs["twice"] = bytes([SKIP_CHECKS]) + files["joined"] * 2
-    inputs["section"] = bytes([SKIP_CHECKS]) + _with_section(files["joined"])
+    inputs["section"] = bytes([SKIP_CHECKS]) + _with_sections(files["joined"], 200)
+    inputs["section twice"] = bytes([SKIP_CHECKS]) + _with_sections(files["joined"], 200, 200)
+    lanes, no_channels = bytearray(files["joined"]), bytearray(files["two tiles"])
+    lanes[16] |= 7  # head of the first segment
+    no_channels[19] = 0  # a header with a tile size, two bytes of head
+    inputs["lanes"], inputs["no channels"] = bytes([SKIP_CHECKS]) + lanes, bytes([SKIP_CHECKS]) + no_channels
+    for name in ("joined", "fast joined", "tiles", "alpha", "sections"):
+        for number in range(10):
+            damaged = bytearray(files[name])
+            damaged[int(rng.integers(4 if number < 4 else 16, len(damaged)))] ^= 1 << int(rng.integers(8))
+            inputs[f"damaged {name} {number}"] = bytes([number % 5 // 4 * ALLOW_PARTIAL]) + damaged
     return inputs
 
 
-def _with_section(data: bytes) -> bytes:
-    """The same file with an optional section that no one knows."""
-    head = bytearray(data[:14])
+def _with_sections(data: bytes, *numbers: int) -> bytes:
+    """The same file with optional sections that no one knows. Of a small picture in one tile: its header has 16 bytes."""
+    head = bytearray(data[:16])
     head[5] |= Flag.SECTIONS
-    return bytes(head) + varint(200) + varint(3) + b"abc" + varint(0) + struct.pack("<I", 0) + data[14:]
+    sections = b"".join(varint(number) + varint(3) + b"abc" for number in numbers)
+    return bytes(head) + sections + varint(0) + struct.pack("<I", 0) + data[16:]
 
 
 def lines_of(code: CodeType) -> set[int]:

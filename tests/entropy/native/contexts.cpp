@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "context_scene.hpp"
 #include "cost.hpp"
 #include "crc32c.hpp"
 #include "support.hpp"
@@ -63,31 +64,79 @@ void test_prediction_of_extremes() {
         }
 }
 
-void test_activities_of_extremes() {
-    for (const Grid grid : {Grid{1, 1}, Grid{1, 9}, Grid{9, 1}, Grid{5, 7}}) {
-        const std::vector<std::uint8_t> own(3, 255), ring(3, 255);
-        std::vector<std::int32_t> coded(3 * grid.size(), std::numeric_limits<std::int32_t>::min());
-        std::vector<std::uint8_t> buckets(grid.size(), 99);
-        activity_buckets(coded.data(), own, ring, grid, buckets.data());
-        for (std::size_t y = 0; y < grid.height; ++y)
-            for (std::size_t x = 0; x < grid.width; ++x) {
-                const std::size_t rows = std::min(y + 2, grid.height) - (y ? y - 1 : 0);
-                const std::size_t columns = std::min(x + 2, grid.width) - (x ? x - 1 : 0);
-                const auto activity = static_cast<std::uint32_t>(3 * 255 * 15 * rows * columns);
-                check(buckets[y * grid.width + x] == bucket_of(activity), "every place in reach counts 15");
-            }
-        std::vector<std::uint8_t> lookup(2 * num_buckets), indices(2 * grid.size());
-        for (std::size_t i = 0; i < lookup.size(); ++i) lookup[i] = static_cast<std::uint8_t>(i);
-        index_plane(buckets, lookup.data(), 2, indices.data());
-        check(indices.back() == num_buckets + buckets.back(), "the second channel has its own row");
-    }
+void test_wrong_rules_are_refused() {
+    Random random(11);
+    constexpr std::array<std::size_t, 2> sizes{3, 64};
+    const ContextRules rules = random_rules(random, sizes, 2, 5);
+    const auto refused = [&](auto change) {
+        ContextRules changed = rules;
+        change(changed);
+        return !outcome_of([&] { return changed.check(), Bytes{}; }).good();
+    };
+    check(!refused([](ContextRules&) {}), "valid rules");
+    check(refused([](ContextRules& r) { r.pass_ends.clear(); }), "no pass");
+    check(refused([](ContextRules& r) { r.pass_ends = {67}; }), "a pass of 67 channels");
+    check(refused([](ContextRules& r) { r.pass_ends = {3, 3, 67}; }), "a pass of no channels");
+    check(refused([](ContextRules& r) { r.pass_ends = {3, 2, 66}; }), "pass ends that descend");
+    check(refused([](ContextRules& r) { r.num_features = 9; }), "nine features");
+    check(refused([](ContextRules& r) { r.num_features = 3; }), "features without weights");
+    check(refused([](ContextRules& r) { r.neighbour_weights.pop_back(); }), "too few neighbour weights");
+    check(refused([](ContextRules& r) { r.lean_weights.push_back(0); }), "too many lean weights");
+    check(refused([](ContextRules& r) { r.feature_weights.pop_back(); }), "too few feature weights");
+    check(refused([](ContextRules& r) { r.own_weights.pop_back(); }), "too few own weights");
+    check(refused([](ContextRules& r) { r.ring_weights.pop_back(); }), "too few ring weights");
+    check(refused([](ContextRules& r) { r.table_map.pop_back(); }), "too small a map");
+    check(refused([](ContextRules& r) { std::fill_n(r.neighbour_weights.end() - 6, 6, std::uint8_t{87}); }), "neighbour weights of 522");
+    check(refused([](ContextRules& r) { std::fill_n(r.lean_weights.end() - 4, 4, std::int8_t{-64}); }), "lean weights of 256");
+    check(refused([](ContextRules& r) { std::fill_n(r.lean_weights.end() - 2, 2, std::int8_t{-128}); }), "lean weights of -128");
 }
 
-void test_buckets() {
-    check(bucket_of(0) == 0 && bucket_of(7) == 0 && bucket_of(8) == 1 && bucket_of(11) == 1 && bucket_of(12) == 2,
-          "low buckets");
-    check(bucket_of(16) == 3 && bucket_of(24) == 4 && bucket_of(1U << 18) == 31 && bucket_of(~0U) == 31, "high buckets");
-    for (std::uint32_t a = 1; a < 100'000; ++a) check(bucket_of(a) >= bucket_of(a - 1), "buckets ascend");
+void check_scene(Random& random, const ContextScene& scene, const TableSet& tables, std::size_t rarity) {
+    std::vector<std::int32_t> planes = random_integers(random, scene.num_channels() * scene.grid.size(), rarity);
+    const std::vector<std::int32_t> before = planes;
+    same_outcome("symbols in coding order", [&] {
+        const CodedSymbols coded = scene.code(planes, scene.cut, scene.num_channels());
+        std::size_t count = 0;
+        for (const std::uint8_t size : coded.fronts) {
+            check(size > 0 && size <= front_lanes, "fronts have 1 to 64 symbols");
+            count += size;
+        }
+        check(count == coded.values.size() && count == coded.tables.size(), "fronts have all symbols");
+        check(tables.has_all(coded.tables), "tables are those of the set");
+        Bytes all(4 * count);
+        if (count > 0) std::memcpy(all.data(), coded.values.data(), all.size());
+        all.insert(all.end(), coded.tables.begin(), coded.tables.end());
+        all.insert(all.end(), coded.fronts.begin(), coded.fronts.end());
+        return all;
+    });
+    check(planes == before, "coding leaves its input alone");
+    const Bytes stream = same_outcome("a tile", [&] { return scene.encode(planes, tables); }).bytes;
+    const Outcome found = same_outcome("a tile", [&] { return scene.decode(stream, tables); });
+    check(found.good() && found.bytes == ContextScene::decoded(planes, scene.mark, scene.tail), "a tile comes back: " + found.fault);
+
+    for (int repeat = 0; repeat < 4; ++repeat) {
+        Bytes damaged = stream;
+        for (std::size_t i = below(random, 3); i > 0; --i) damaged[below(random, damaged.size())] ^= static_cast<std::uint8_t>(random());
+        if (repeat == 3) damaged.resize(below(random, damaged.size()));
+        damaged.shrink_to_fit();
+        same_outcome("a damaged tile", [&] { return scene.decode(damaged, tables); });
+    }
+    Bytes noise = random_bytes(random, 4 * scene.lanes + below(random, 4 * planes.size() + 1) / 2 * 2);
+    for (unsigned lane = 0; lane < scene.lanes; ++lane) noise[4 * lane + 2] |= 1;
+    same_outcome("noise", [&] { return scene.decode(noise, tables); });
+}
+
+void test_tiles() {
+    Random random(6);
+    constexpr std::array<Grid, 14> grids{{{1, 1}, {1, 2}, {1, 9}, {9, 1}, {2, 2}, {5, 2}, {4, 3}, {3, 4}, {7, 5}, {11, 13}, {2, 40}, {40, 2}, {0, 3}, {3, 0}}};
+    constexpr std::array<std::size_t, 9> counts{1, 2, 3, 5, 9, 16, 21, 33, 64};
+    for (const Grid grid : grids)
+        for (int repeat = 0; repeat < 4; ++repeat) {
+            std::vector<std::size_t> sizes(1 + below(random, 3));
+            for (std::size_t& size : sizes) size = counts[below(random, counts.size())];
+            const TableSet tables = random_tables(random);
+            check_scene(random, random_scene(random, sizes, grid, tables.num_tables()), tables, repeat % 2 ? 4 : 300);
+        }
 }
 
 void test_costs() {
@@ -114,8 +163,8 @@ void test_costs() {
 void test_contexts() {
     test_crc();
     test_prediction_of_extremes();
-    test_activities_of_extremes();
-    test_buckets();
+    test_wrong_rules_are_refused();
+    test_tiles();
     test_costs();
 }
 

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "context_coder.hpp"
 #include "dispatch.hpp"
 #include "packets.hpp"
 #include "rans.hpp"
@@ -222,20 +223,79 @@ Sum all_of(ValueType type) {
     return sum;
 }
 
+template <class T>
+std::vector<T> weights(Random& random, std::size_t count, std::size_t end) {
+    std::vector<T> all(count);
+    for (T& weight : all) weight = static_cast<T>(random.below(8) == 0 ? end - 1 : random.below(random.below(3) == 0 ? end : end / 30 + 2));
+    return all;
+}
+
+ContextRules make_rules(Random& random, std::vector<std::uint32_t> pass_ends, std::size_t num_features, std::size_t num_tables) {
+    const std::size_t d = pass_ends.back(), cross = pass_ends.size() * num_features * d;
+    ContextRules rules{pass_ends, num_features, weights<std::uint8_t>(random, 6 * d, 87), weights<std::int8_t>(random, 4 * d, 64),
+                       weights<std::uint16_t>(random, num_features * d, 65536), weights<std::uint8_t>(random, cross, 256),
+                       weights<std::uint8_t>(random, cross, 256), weights<std::uint8_t>(random, num_leans * num_levels, num_tables)};
+    for (std::int8_t& weight : rules.lean_weights)
+        if (random.bits() % 2) weight = static_cast<std::int8_t>(-weight);
+    rules.check();
+    return rules;
+}
+
+template <class T>
+void add_values(Sum& sum, const std::vector<T>& values) {
+    Bytes bytes;
+    for (const T value : values) append(bytes, value);
+    sum.add(bytes);
+}
+
+void code_tile(Sum& sum, Random& random, Grid grid, unsigned lanes) {
+    const TableSet tables = make_tables(random, 60);
+    const ContextRules rules = make_rules(random, {3, 12, 48, 112}, random.below(max_features + 1), tables.num_tables());
+    const std::vector<std::uint16_t> base = weights<std::uint16_t>(random, rules.num_channels(), 20000);
+    std::vector<std::int32_t> planes(rules.num_channels() * grid.size()), found(planes.size());
+    for (std::int32_t& value : planes) value = random.value(1 << 30);
+    const CodedSymbols coded = coded_symbols(rules, base, planes.data(), grid, 0, rules.num_channels());
+    add_values(sum, coded.values);
+    add_values(sum, coded.tables);
+    add_values(sum, coded.fronts);
+    const Message message{{coded.values.data(), ValueType::int32}, coded.values.size(), {0, coded.tables.data()}, std::nullopt, coded.fronts};
+    const Bytes stream = encode_messages({&message, 1}, tables, lanes, 0x1234);
+    sum.add(stream);
+    Decoder decoder(stream, lanes);
+    decode_symbols(decoder, rules, tables, base, found.data(), grid, 0, rules.num_channels());
+    if (found != planes || decoder.finish() != 0x1234) fail("a tile does not come back");
+}
+
+Sum all_tiles() {
+    Random random(77);
+    Sum sum;
+    for (const Grid grid : {Grid{1, 1}, Grid{1, 40}, Grid{40, 1}, Grid{5, 2}, Grid{9, 3}, Grid{16, 16}, Grid{31, 45}})
+        for (unsigned lanes = min_lanes; lanes <= max_lanes; lanes *= 2) code_tile(sum, random, grid, lanes);
+    return sum;
+}
+
+// What `work` gives with every set of kernels.
+template <class Work>
+Sum same_sum(const char* name, Work work) {
+    use_kernels(portable_kernels.name);
+    const Sum expected = work();
+    for (const Kernels* set : available_kernels()) {
+        use_kernels(set->name);
+        if (!(work() == expected)) fail(std::string(set->name) + " differs for " + name);
+    }
+    return expected;
+}
+
 }  // namespace
 
 int main() {
     constexpr std::array names{"int8", "int16", "int32", "float32", "float16", "bfloat16"};
     for (std::size_t type = 0; type < names.size(); ++type) {
-        use_kernels(portable_kernels.name);
-        const Sum expected = all_of(static_cast<ValueType>(type));
-        for (const Kernels* set : available_kernels()) {
-            use_kernels(set->name);
-            if (!(all_of(static_cast<ValueType>(type)) == expected)) fail(std::string(set->name) + " differs for " + names[type]);
-        }
-        if (!expected.has_all_lanes()) fail(std::string("not all numbers of lanes were used for ") + names[type]);
-        expected.print(names[type]);
+        const Sum sum = same_sum(names[type], [&] { return all_of(static_cast<ValueType>(type)); });
+        if (!sum.has_all_lanes()) fail(std::string("not all numbers of lanes were used for ") + names[type]);
+        sum.print(names[type]);
     }
+    same_sum("contexts", all_tiles).print("contexts");
     for (const Kernels* set : available_kernels()) std::fprintf(stderr, "%s kernels agree\n", set->name);
     return 0;
 }

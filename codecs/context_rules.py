@@ -1,0 +1,121 @@
+"""The integer rules of SPEC.md, section 4.3, over whole planes: level, lean and sign of every symbol, in numpy.
+
+What a model file says is what counts, so tables are counted through the integers, not through what was optimised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.entropy.contexts import prediction_residuals
+
+MAX_MAGNITUDE = 127  # a neighbour counts for no more
+LEVELS_PER_OCTAVE = 8
+UNIT_LEVEL = 256  # A of a Laplace scale of one step
+# Rows up and columns left of the six neighbours: left, upper, upper left, upper right, two left, two up.
+NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
+_MARGIN = ((0, 0), (2, 1), (2, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class ContextWeights:
+    """The numbers of section 4.3 for d channels, named and shaped as there."""
+
+    pass_ends: tuple[int, ...]
+    num_predicted: int
+    base: NDArray[np.uint16]
+    neighbour_weights: NDArray[np.uint8]
+    lean_weights: NDArray[np.int8]
+    feature_weights: NDArray[np.uint16]
+    own_weights: NDArray[np.uint8]
+    ring_weights: NDArray[np.uint8]
+
+
+def symbols_of(values: NDArray[np.int32], num_predicted: int) -> NDArray[np.int32]:
+    """(d, h, w) values with the first channels turned into prediction residuals."""
+    symbols = values.copy()
+    for c in range(num_predicted):
+        symbols[c] = prediction_residuals(np.ascontiguousarray(values[c]))
+    return symbols
+
+
+def magnitudes_of(symbols: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """m(symbol), with a margin of two rows above, two columns to the left, and one on the other sides."""
+    # abs(-2^31) is itself in int32; read as unsigned it is right.
+    magnitudes = np.minimum(np.abs(symbols).view(np.uint32), MAX_MAGNITUDE).astype(np.uint8)
+    return np.pad(magnitudes, _MARGIN)
+
+
+def ring_sums(padded: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Sum over the eight neighbours of every place, from what `magnitudes_of` gave."""
+    inner = padded[:, 1:, 1:]
+    columns = inner[:, :-2].astype(np.uint16) + inner[:, 1:-1] + inner[:, 2:]
+    around = columns[:, :, :-2] + columns[:, :, 1:-1] + columns[:, :, 2:]
+    return np.asarray(around - inner[:, 1:-1, 1:-1], np.uint16)
+
+
+def levels_of_scales(scales: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+    """Level of every A, 0 to 65535."""
+    return np.asarray(_LEVELS[scales])
+
+
+def scales_of(symbols: NDArray[np.int32], weights: ContextWeights, base: NDArray[np.uint16]) -> NDArray[np.int32]:
+    """A of every symbol, (d, h, w), with the base (d,) of the step."""
+    padded = magnitudes_of(symbols)
+    scales = np.empty(symbols.shape, np.int32)
+    scales[:] = base[:, None, None]
+    for j, shift in enumerate(NEIGHBOURS):
+        scales += weights.neighbour_weights[:, j, None, None] * _shifted(padded, shift).astype(np.int32)
+    scales += _cross_terms(padded, weights)
+    return np.minimum(scales, 65535, out=scales)
+
+
+def leans_of(
+    symbols: NDArray[np.int32], weights: ContextWeights, scales: NDArray[np.int32]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Lean of every symbol, and where its negative is coded."""
+    padded = np.pad(np.clip(symbols, -MAX_MAGNITUDE, MAX_MAGNITUDE).astype(np.int16), _MARGIN)
+    mean = np.zeros(symbols.shape, np.int32)
+    for j, shift in enumerate(NEIGHBOURS[:4]):
+        mean += weights.lean_weights[:, j, None, None] * _shifted(padded, shift).astype(np.int32)
+    size = np.abs(mean)
+    leans = (size > scales >> 4).astype(np.uint8) + (size > scales >> 2) + (size > scales >> 1)
+    return leans, (leans > 0) & (mean < 0)
+
+
+def _shifted(padded: NDArray[np.integer[Any]], shift: tuple[int, int]) -> NDArray[np.integer[Any]]:
+    up, left = shift
+    h, w = padded.shape[1] - 3, padded.shape[2] - 3
+    return padded[:, 2 - up : 2 - up + h, 2 - left : 2 - left + w]
+
+
+def _cross_terms(padded: NDArray[np.uint8], weights: ContextWeights) -> NDArray[np.int32]:
+    """What the features of earlier passes add to A."""
+    d, h, w = padded.shape[0], padded.shape[1] - 3, padded.shape[2] - 3
+    own = padded[:, 2:-1, 2:-1].reshape(d, -1).astype(np.float32)
+    ring = ring_sums(padded).reshape(d, -1).astype(np.float32)
+    terms = np.zeros((d, h * w), np.int32)
+    for k, (lo, hi) in enumerate(pairwise((0, *weights.pass_ends))):
+        if lo == 0:
+            continue
+        # Exact as long as it matters: sums below 2^24 are, and 65535 is the most that counts.
+        features = weights.own_weights[k, :, :lo].astype(np.float32) @ own[:lo]
+        features += weights.ring_weights[k, :, :lo].astype(np.float32) @ ring[:lo]
+        for j, feature in enumerate(np.minimum(features, 65535).astype(np.uint32)):
+            terms[lo:hi] += (weights.feature_weights[lo:hi, j, None].astype(np.uint32) * feature >> 16).astype(np.int32)
+    return terms.reshape(d, h, w)
+
+
+def _level_table() -> NDArray[np.uint8]:
+    scales = np.arange(65536)
+    octave = np.maximum(np.frexp(scales)[1] - 1, 4)
+    levels = LEVELS_PER_OCTAVE * (octave - 4) + (scales >> (octave - 3)) % 8
+    return np.where(scales < 16, 0, levels).astype(np.uint8)
+
+
+_LEVELS = _level_table()
