@@ -154,9 +154,9 @@ def contexts_table(rows: Sequence[common.Row]) -> str:
             lines.append(f"| {row['level']} | {speeds} | {number} |")
     first = rows[0]
     caption = (
-        f"Whole files of {first['num_images']} pictures (kodak), the same integers in both columns. Speeds in millions of coded "
-        f"symbols per second, one thread, contexts included, on {first['machine']['cpu']}; {first['date'][:10]}, commit "
-        f"{first['commit']}."
+        f"Whole files of {first['num_images']} pictures (kodak), the same integers in both columns. Speeds in millions of "
+        f"coded symbols per second, one thread, contexts included, on {first['machine']['cpu']}; {first['date'][:10]}, "
+        f"commit {first['commit']}."
     )
     return "\n".join([*lines, "", caption, ""])
 

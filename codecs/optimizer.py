@@ -47,8 +47,9 @@ def optimize(
     rules = contexts.at_step(step_code)
     fixed = contexts.num_predicted
     out = np.empty_like(values)
-    ratios = coefficients * np.float32(1 / np.float32(step))
-    for tile in tiles_of(*values.shape[1:], tile_log2):
+    with np.errstate(over="ignore"):  # the native core limits them, as plain quantisation does
+        ratios = coefficients * np.float32(1 / np.float32(step))
+    for tile in tiles_of(values.shape[1], values.shape[2], tile_log2):
         symbols = tile.cut(values).copy()
         for c in range(min(fixed, len(symbols))):
             symbols[c] = prediction_residuals(symbols[c])

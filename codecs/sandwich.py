@@ -103,7 +103,7 @@ class Sandwich:
         return optimize(
             values,
             coefficients,
-            step_of_code(step_code) * model.unit,
+            float(step_of_code(step_code)) * model.unit,
             step_code,
             model.contexts,
             model.shrink_of(step_code, model.num_channels),

@@ -38,6 +38,7 @@ MODEL = "rgb"
 STEP_CODES = (144, 155, 167)  # near 0.8, 0.5 and 0.3 bits a pixel
 SPEED_STEP_CODE = 155
 NUM_CHANNELS = 12
+NUM_THUMBNAILS = 100
 SIDE = 224
 SLACK_BYTES = 64
 ROUNDS = 5
@@ -54,8 +55,8 @@ def main() -> None:
     options = parser.parse_args()
     common.pin_to_one_core()
     kodak = [_read(path) for path in sorted((options.data / "kodak").glob("*.png"))[: options.images]]
-    small = [_thumbnail(path) for path in sorted((options.data / "imagenet_sample" / "test").rglob("*.jp*g"))][:100]
-    small = small[: options.images]
+    jpegs = sorted((options.data / "imagenet_sample" / "test").rglob("*.[jJ][pP]*[gG]"))[:NUM_THUMBNAILS]
+    small = [_thumbnail(path) for path in jpegs[: options.images]]
     rows = [size_row(kodak, effort, code) for effort in (0, 1) for code in STEP_CODES]
     for level in simd.available():
         simd.use(level)

@@ -22,6 +22,7 @@ from laconic.entropy.container import (
     CodecNumber,
     Flag,
     Header,
+    Profile,
     Source,
     read_header,
     read_segment,
@@ -301,7 +302,7 @@ def test_more_channels_than_the_model_has_are_refused() -> None:
 def test_joined_segment_of_several_tiles_is_refused() -> None:
     """SPEC.md, section 5.2: with flag JOINED there is one tile."""
     contexts = load_model("rgb").contexts
-    encoder = TileEncoder(np.zeros((192, 8, 8), np.int32), 150, contexts)
+    encoder = TileEncoder(np.zeros((192, 8, 8), np.int32), contexts.at_step(150), Profile.SMALL)
     segment = encoder.segment(Span(GROUPS), trim=False)
     body = b"".join(write_segment(segment, n, with_channels=False) for n in range(4))
     with pytest.raises(BitstreamError):
@@ -397,10 +398,12 @@ def test_stored_channels_limit_what_may_be_asked_for() -> None:
 def test_alpha_beyond_its_largest_sample_is_refused() -> None:
     """Though every checksum is right."""
     contexts = load_model("rgb").contexts
-    encoder = TileEncoder(np.zeros((192, 1, 1), np.int32), 150, contexts)
+    encoder = TileEncoder(np.zeros((192, 1, 1), np.int32), contexts.at_step(150), Profile.SMALL)
     body = write_segment(encoder.segment(Span(GROUPS), trim=False), 0, with_channels=False)
     for value, accepted in ((255, True), (256, False), (-1, False)):
-        alpha = write_segment(encode_plane(np.full((8, 8), value, np.int32), contexts.tables), 1, with_channels=False)
+        alpha = write_segment(
+            encode_plane(np.full((8, 8), value, np.int32), contexts.static_tables), 1, with_channels=False
+        )
         data = valid_header((8, 8), flags=Flag.JOINED | Flag.ALPHA) + body + alpha
         assert (outcome(data) is not None) == accepted
 

@@ -285,14 +285,14 @@ def test_shipped_models_include_grey_and_rgb() -> None:
 def coded_symbols(pictures: Iterable[Image], quality: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Symbols of the pictures under the shipped model, and their tables."""
     contexts = load_model("rgb").contexts
-    lookup = contexts.lookup(step_code_of_quality(quality))
+    rules = contexts.at_step(step_code_of_quality(quality))
     coded = []
     for picture in pictures:
         symbols = Sandwich(quality, model="rgb").analyze(picture).values.copy()
         for c in range(contexts.num_predicted):
             symbols[c] = prediction_residuals(np.ascontiguousarray(symbols[c]))
-        indices = np.concatenate([contexts.pass_indices(symbols, k, lookup[a:b]) for k, a, b in contexts.passes(192)])
-        coded.append((symbols, indices))
+        values, tables, _ = rules.code(symbols, 0, 192)
+        coded.append((values, tables))
     return coded
 
 

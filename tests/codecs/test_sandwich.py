@@ -19,6 +19,7 @@ from laconic.codecs.media import Image
 from laconic.codecs.sandwich import Sandwich
 from laconic.codecs.zoo import load_model
 from laconic.entropy import LimitError, Limits
+from laconic.entropy.container import Profile
 from laconic.entropy.planes import TileEncoder
 
 DATA = Path(__file__).parents[1] / "data"
@@ -54,7 +55,7 @@ def picture(mode: str, size: tuple[int, int], dtype: type = np.uint8, seed: int 
 def ideal_bytes(latent: Latent) -> float:
     """Of a latent coded as one tile."""
     name = {64: "grey", 192: "rgb"}[latent.num_channels]
-    encoder = TileEncoder(latent.values, latent.step_code, load_model(name).contexts)
+    encoder = TileEncoder(latent.values, load_model(name).contexts.at_step(latent.step_code), Profile.SMALL)
     return encoder.ideal_bits(0, latent.num_channels) / 8
 
 
@@ -132,8 +133,10 @@ def test_laws_hold_for_16_bits() -> None:
 @pytest.mark.parametrize("grouping", ["channels", "whole"])
 @pytest.mark.parametrize("tile_log2", [None, 3, 5])
 def test_latent_does_not_depend_on_the_layout(tile_log2: int | None, grouping: str, progression: str) -> None:
-    codec = Sandwich(75, tile_log2=tile_log2, grouping=grouping, progression=progression)  # type: ignore[arg-type]
-    assert codec.unpack(codec.encode(photo())) == Sandwich(75).analyze(photo())
+    latent = Sandwich(75).analyze(photo())
+    for profile in ("fast", "small"):
+        codec = Sandwich(75, None, None, grouping, progression, tile_log2, profile)  # type: ignore[arg-type]
+        assert codec.unpack(codec.pack(latent)) == latent
 
 
 @pytest.mark.parametrize("quality", [10, 75, 97])

@@ -125,6 +125,7 @@ def see_through(h: int, w: int) -> Image:
 
 
 _METADATA = {"icc": b"not a real profile, but it stays as it is " * 9, "exif": b"Exif\x00\x00" + bytes(range(40))}
+_FAST = {"profile": "fast"}
 _WHOLE = {"grouping": "whole"}
 _BY_TILE = {"progression": "tile"}
 
@@ -170,6 +171,13 @@ CASES = (
     *(Case(f"rgb_photo_{n}_channels", lambda: photo(64, 96), {"quality": 60}, n) for n in (1, 12, 20)),
     Case("rgb_photo_tiled_12_channels", lambda: photo(100, 80), {"tile_log2": 3}, 12),
     Case("grey_alpha_5_channels", lambda: ramp(30, 30, 2), {"quality": 80}, 5),
+    # Static tables, and other efforts
+    Case("rgb_photo_fast", lambda: photo(64, 96), _FAST),
+    Case("rgb_photo_fast_whole_q90", lambda: photo(64, 96), {"quality": 90, **_FAST, **_WHOLE}),
+    Case("grey_photo_fast_tiled", lambda: photo(80, 70, grey=True), {"quality": 30, "tile_log2": 3, **_FAST}),
+    Case("rgb_noise_fast_step0", lambda: noise(24, 40, 3), {"step_code": 0, **_FAST}),
+    Case("rgb_photo_fast_12_channels", lambda: photo(64, 96), _FAST, 12),
+    *(Case(f"rgb_photo_effort_{n}", lambda: photo(64, 96), {"effort": n}) for n in (0, 2)),
     # Sections
     Case("rgb_metadata", lambda: photo(16, 24, metadata=_METADATA)),
     Case("grey_metadata_tiled", lambda: photo(90, 70, grey=True, metadata=_METADATA), {"quality": 20, "tile_log2": 3}),

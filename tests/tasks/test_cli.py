@@ -379,7 +379,7 @@ def test_info_prints_json(encoded, data, tmp_path):
     for item in fields:
         assert (item["width"], item["height"], item["bit_depth"], item["alpha"]) == (192, 128, 8, False)
         assert (item["model"], item["planes"], item["tiles"]) == ("rgb", 3, 1)
-        assert item["step_code"] == 160
+        assert item["step_code"] == 154
 
 
 def test_info_of_sections_and_tiles(tmp_path):
