@@ -71,7 +71,7 @@ def fit(
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fit a model to your own signals, in closed form; use it with --model, and keep it: its files need it."""
+    """Fit a model to your own signals, on one core; use it with --model, and keep it: its files need it."""
     if output.suffix != _SUFFIX:
         raise typer.BadParameter(f"--output {output} is no name of a model file; allowed is *{_SUFFIX}")
     if output.exists() and not force:
