@@ -177,11 +177,11 @@ def _latent_segments(
     encoders: list[TileEncoder], bounds: tuple[int, ...], layout: Layout, *, joined: bool
 ) -> Iterator[bytes]:
     if joined:
-        yield write_segment(encoders[0].segment(Span(bounds), trim=False), 0, with_channels=False)
+        yield write_segment(encoders[0].segment(Span(bounds)), 0, with_channels=True)
         return
     order = segment_order(len(encoders), len(bounds) - 1, tile_major=layout.progression == "tile")
     for number, (tile, group) in enumerate(order):
-        segment = encoders[tile].segment(Span(bounds[group : group + 2]), trim=True)
+        segment = encoders[tile].segment(Span(bounds[group : group + 2]))
         yield write_segment(segment, number, with_channels=True)
 
 
@@ -311,12 +311,12 @@ class _Reader:
     def _read_planes(self, number: int, decoder: TileDecoder, group: int) -> None:
         allow_cut = self._allow_partial and self._joined
         was_intact, decoder.is_intact = decoder.is_intact, False  # until this group is read
-        segment = read_segment(self._source, number, with_channels=not self._joined, allow_cut=allow_cut)
+        segment = read_segment(self._source, number, with_channels=True, allow_cut=allow_cut)
         if not was_intact:
             raise CorruptStreamError("it needs an earlier group of its tile, which is damaged")
         bounds = self._bounds if self._joined else self._bounds[group : group + 2]
         if bounds[0] < self._wanted:
-            decoder.read(segment, Span(bounds), trimmed=not self._joined)
+            decoder.read(segment, Span(bounds))
         decoder.is_intact = True
 
     def _read_alpha(self) -> NDArray[Any]:

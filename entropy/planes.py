@@ -50,10 +50,10 @@ class TileEncoder:
         """Code length of channels lo..hi-1 under the model's tables."""
         return sum(rans.ideal_bits(m.values, self._tables, m.indices) for m in self._messages(lo, hi))
 
-    def segment(self, span: Span, *, trim: bool) -> Segment:
-        """The groups of `span` as one segment; `trim` leaves out channels that are zero to the end of the span."""
-        lo, end = span.bounds[0], span.bounds[-1]
-        hi = self._last_used_channel(lo, end) if trim else end
+    def segment(self, span: Span) -> Segment:
+        """The groups of `span` as one segment, without the channels that are zero to the end of the span."""
+        lo = span.bounds[0]
+        hi = self._last_used_channel(lo, span.bounds[-1])
         if hi == lo:
             return Segment(payload=b"", lanes=rans.LANES[0], has_crc=False, num_channels=0)
         groups = [(a, min(b, hi)) for a, b in span.groups if a < hi]
@@ -97,10 +97,10 @@ class TileDecoder:
         self._profile = profile
         self._symbols = np.zeros(shape, np.int32)
 
-    def read(self, segment: Segment, span: Span, *, trimmed: bool) -> None:
+    def read(self, segment: Segment, span: Span) -> None:
         """Decode the wanted groups of a segment. Raises `BitstreamError`; groups before the damage are kept."""
         lo, end = span.bounds[0], span.bounds[-1]
-        stored = lo + segment.num_channels if trimmed else end
+        stored = lo + segment.num_channels
         if stored > end:
             raise CorruptStreamError(f"a segment claims {stored - lo} channels; at most {end - lo} fit its groups")
         groups = [(a, min(b, stored)) for a, b in span.groups if a < stored]

@@ -90,7 +90,8 @@ def _model_fields(header: Header, entry: ModelEntry | None) -> dict[str, object]
         values = (entry.name, entry.num_planes, channels, groups, _num_tiles(header, config))
     known = dict(zip(names, values, strict=True))
     progression = "tile" if Flag.TILE_MAJOR in header.flags else "group"
-    return {**known, "fingerprint": header.fingerprint.hex(), "progression": progression}
+    profile = header.profile.name.lower()
+    return {**known, "fingerprint": header.fingerprint.hex(), "profile": profile, "progression": progression}
 
 
 def _num_tiles(header: Header, config: Mapping[str, Any]) -> int:

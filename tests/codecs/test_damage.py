@@ -303,8 +303,8 @@ def test_joined_segment_of_several_tiles_is_refused() -> None:
     """SPEC.md, section 5.2: with flag JOINED there is one tile."""
     contexts = load_model("rgb").contexts
     encoder = TileEncoder(np.zeros((192, 8, 8), np.int32), contexts.at_step(150), Profile.SMALL)
-    segment = encoder.segment(Span(GROUPS), trim=False)
-    body = b"".join(write_segment(segment, n, with_channels=False) for n in range(4))
+    segment = encoder.segment(Span(GROUPS))
+    body = b"".join(write_segment(segment, n, with_channels=True) for n in range(4))
     with pytest.raises(BitstreamError):
         Sandwich().unpack(valid_header((128, 128), flags=Flag.JOINED, tile_log2=3) + body)
 
@@ -399,7 +399,7 @@ def test_alpha_beyond_its_largest_sample_is_refused() -> None:
     """Though every checksum is right."""
     contexts = load_model("rgb").contexts
     encoder = TileEncoder(np.zeros((192, 1, 1), np.int32), contexts.at_step(150), Profile.SMALL)
-    body = write_segment(encoder.segment(Span(GROUPS), trim=False), 0, with_channels=False)
+    body = write_segment(encoder.segment(Span(GROUPS)), 0, with_channels=True)
     for value, accepted in ((255, True), (256, False), (-1, False)):
         alpha = write_segment(
             encode_plane(np.full((8, 8), value, np.int32), contexts.static_tables), 1, with_channels=False

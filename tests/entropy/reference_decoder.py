@@ -596,6 +596,13 @@ def decode_segment(rules: Rules, segment: Segment, tile: Tile, group: range) -> 
 
 def decode_joined(rules: Rules, segment: Segment, tile: Tile, groups: list[range]) -> None:
     """A segment of all groups."""
+    num_channels = segment.num_channels or 0
+    last = groups[-1].stop
+    _check(num_channels <= last, CorruptError, f"{num_channels} channels in groups of {last}")
+    groups = [group[: max(num_channels - group.start, 0)] for group in groups if group.start < num_channels]
+    if not groups:
+        _check(not segment.payload, CorruptError, "a payload without channels")
+        return
     stream = Stream.of_payload(segment.payload, segment.num_lanes)
     for group in groups:
         coded = decode_group(rules, stream, tile, group)
@@ -684,7 +691,7 @@ def _decode_segments(
 
     if header.flags & JOINED:
         _check(len(tiles) == 1, CorruptError, "a joined file has several tiles")
-        decode_joined(rules, next_segment(False), tiles[0], groups)
+        decode_joined(rules, next_segment(True), tiles[0], groups)
     elif header.flags & TILE_MAJOR:
         for tile in tiles:
             for group in groups:

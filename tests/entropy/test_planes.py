@@ -83,17 +83,17 @@ def decode(
     decoder = TileDecoder(wanted, (capacity, *shape), RULES, profile)
     for segment, span in zip(segments, spans, strict=True):
         if span.bounds[0] < wanted:
-            decoder.read(segment, span, trimmed=len(span.bounds) == 2)
+            decoder.read(segment, span)
     return decoder.values()
 
 
 def joined(values: np.ndarray, profile: Profile) -> Segment:
-    return TileEncoder(values, RULES, profile).segment(Span(BOUNDS), trim=False)
+    return TileEncoder(values, RULES, profile).segment(Span(BOUNDS))
 
 
 def separate(values: np.ndarray, profile: Profile) -> list[Segment]:
     encoder = TileEncoder(values, RULES, profile)
-    return [encoder.segment(span, trim=True) for span in SPANS]
+    return [encoder.segment(span) for span in SPANS]
 
 
 def reference_values(segments: list[Segment], shape: tuple[int, int], profile: Profile) -> np.ndarray:
@@ -228,7 +228,7 @@ def test_ideal_bits_of_groups_sum_to_the_whole(profile: Profile) -> None:
 def test_segment_carries_a_crc_from_its_limit_on(profile: Profile) -> None:
     for side in (8, 32):
         encoder = TileEncoder(values_of((side, side)), RULES, profile)
-        segment = encoder.segment(Span((0, 12)), trim=False)
+        segment = encoder.segment(Span((0, 12)))
         assert segment.has_crc == (encoder.ideal_bits(0, 12) / 8 >= CRC_BYTES)
         assert segment.has_crc == (side == 32)
 
@@ -236,14 +236,14 @@ def test_segment_carries_a_crc_from_its_limit_on(profile: Profile) -> None:
 def test_marks_take_two_bytes_a_group_but_the_last() -> None:
     """In profile fast the same messages stand between them, however the groups are cut."""
     encoder = TileEncoder(values_of((8, 8)), RULES, Profile.FAST)
-    one, three = (encoder.segment(Span(bounds), trim=False) for bounds in ((0, 12), BOUNDS))
+    one, three = (encoder.segment(Span(bounds)) for bounds in ((0, 12), BOUNDS))
     assert not one.has_crc
     assert len(three.payload) == len(one.payload) + 2 * 2
 
 
 def test_size_is_near_the_ideal(profile: Profile) -> None:
     encoder = TileEncoder(values_of((64, 64), 8), RULES, profile)
-    segment = encoder.segment(Span((0, 12)), trim=False)
+    segment = encoder.segment(Span((0, 12)))
     assert len(segment.payload) <= 1.01 * encoder.ideal_bits(0, 12) / 8 + 64
 
 
@@ -274,13 +274,13 @@ def test_random_payloads_end_in_values_or_a_typed_error(level: str, profile: Pro
     for _ in range(300):
         shape = (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
         payload = rng.bytes(int(rng.integers(16, 2000)))
-        segment = Segment(payload, 4, has_crc=True, num_channels=0)
+        segment = Segment(payload, 4, has_crc=True, num_channels=12)
         found = []
         for name in ("portable", level):
             simd.use(name)
             decoder = TileDecoder(3, (3, *shape), RULES, profile)
             try:
-                decoder.read(segment, Span(BOUNDS), trimmed=False)
+                decoder.read(segment, Span(BOUNDS))
                 found.append(decoder.values().tolist())
             except BitstreamError as err:
                 found.append(str(err))
@@ -296,7 +296,7 @@ def test_groups_before_a_cut_are_kept_and_later_ones_are_zero(profile: Profile) 
     for length in range(0, len(segment.payload), 3):
         decoder = TileDecoder(12, (12, 12, 12), RULES, profile)
         with pytest.raises(BitstreamError):
-            decoder.read(dataclasses.replace(segment, payload=segment.payload[:length]), Span(BOUNDS), trimmed=False)
+            decoder.read(dataclasses.replace(segment, payload=segment.payload[:length]), Span(BOUNDS))
         found = decoder.values()
         count = next((i for i, (a, b) in enumerate(pairwise(BOUNDS)) if not np.array_equal(found[a:b], values[a:b])), 3)
         assert not found[BOUNDS[count] :].any()
@@ -326,10 +326,10 @@ def test_wrong_mark_names_its_channels(profile: Profile) -> None:
 
 
 def test_more_channels_than_the_group_has_are_refused(profile: Profile) -> None:
-    segment = TileEncoder(values_of((4, 4)), RULES, profile).segment(SPANS[0], trim=True)
+    segment = TileEncoder(values_of((4, 4)), RULES, profile).segment(SPANS[0])
     decoder = TileDecoder(3, (3, 4, 4), RULES, profile)
     with pytest.raises(CorruptStreamError, match="4 channels; at most 3"):
-        decoder.read(dataclasses.replace(segment, num_channels=4), SPANS[0], trimmed=True)
+        decoder.read(dataclasses.replace(segment, num_channels=4), SPANS[0])
 
 
 def test_encoding_leaves_its_input_alone(profile: Profile) -> None:

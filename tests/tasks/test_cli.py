@@ -380,6 +380,21 @@ def test_info_prints_json(encoded, data, tmp_path):
         assert (item["width"], item["height"], item["bit_depth"], item["alpha"]) == (192, 128, 8, False)
         assert (item["model"], item["planes"], item["tiles"]) == ("rgb", 3, 1)
         assert item["step_code"] == 154
+        assert item["profile"] == "small"
+
+
+def test_profile_and_effort_are_those_asked_for(tmp_path):
+    sizes = {}
+    for options in ((), ("--profile", "fast"), ("--effort", "0"), ("--profile", "fast", "--effort", "2")):
+        target = tmp_path / f"x{'-'.join(options)}.lcn"
+        laconic("encode", PICTURE, "-o", target, *options)
+        item = json.loads(laconic("info", target, "--json").stdout)
+        assert item["profile"] == ("fast" if "fast" in options else "small")
+        sizes[options] = target.stat().st_size
+        laconic("decode", target, "-o", target.with_suffix(".png"))
+    assert min(sizes, key=sizes.__getitem__) == ()
+    assert "is not one of" in laconic("encode", PICTURE, "--profile", "tiny", exit_code=2).stderr
+    assert "0<=x<=2" in laconic("encode", PICTURE, "--effort", "3", exit_code=2).stderr
 
 
 def test_info_of_sections_and_tiles(tmp_path):

@@ -137,7 +137,6 @@ def built(data: bytes) -> bytes:
         sample_rate=1 + choices.byte(),
         sample_type=SAMPLE_TYPES[choices.byte(len(SAMPLE_TYPES))],
     )
-    with_channels = Flag.JOINED not in flags
     segments = []
     for number in itertools.count():
         if choices.at_end or number == 200:
@@ -148,9 +147,9 @@ def built(data: bytes) -> bytes:
         payload = bytearray(choices.take(4 * lanes + length).ljust(4 * lanes, b"\1"))
         for lane in range(lanes):
             payload[4 * lane + 2] |= 1
-        is_empty = with_channels and channels == 0
+        is_empty = channels == 0
         segment = Segment(b"", 4, False) if is_empty else Segment(bytes(payload), lanes, form >= 128, channels)
-        segments.append(write_segment(segment, number, with_channels=with_channels))
+        segments.append(write_segment(segment, number, with_channels=True))
     return write_header(header) + b"".join(segments)
 
 
