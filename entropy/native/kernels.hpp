@@ -1,8 +1,9 @@
 // The inner loops of the coder, one set for each instruction set; `kernels()` gives the set in use.
 //
 // A kernel runs full rounds of one or more streams in lock-step: each phase of a round is done for all streams before
-// the next, since one stream alone is a chain of dependent steps. Kernels know entries of tables (u8) only; values,
-// marks, checksums and partial rounds are the work of their callers. All sets give the same bytes and entries.
+// the next, since one stream alone is a chain of dependent steps. They know entries of tables (u8) only; values, marks,
+// checksums and shorter rounds are the work of their callers. `decode_partial` alone takes a round of any number of lanes,
+// and `contexts` has what finds the tables of one. All sets give the same bytes and entries.
 //
 // This header is also compiled for newer instruction sets, so it holds no inline function with external linkage: the
 // linker might keep the copy that an older machine cannot run.
