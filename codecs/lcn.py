@@ -34,6 +34,7 @@ from laconic.entropy.container import (
 )
 from laconic.entropy.lossless import decode_plane, encode_plane
 from laconic.entropy.planes import CRC_BYTES, Span, TileDecoder, TileEncoder
+from laconic.entropy.rans import LANES
 
 UNTILED_SIDE = 128  # grids up to this side, in latent places, are one tile
 PICTURE_TILE_LOG2 = 6
@@ -55,6 +56,7 @@ class Layout:
     progression: Literal["group", "tile"] | None = None
     tile_log2: int | None = None
     profile: Literal["fast", "small"] = "small"
+    lanes: int | None = None
 
     def __post_init__(self) -> None:
         if self.grouping not in (None, "channels", "whole"):
@@ -65,6 +67,8 @@ class Layout:
             raise CodecError(f"tile_log2 is {self.tile_log2}; allowed is None or 3 to 16")
         if self.profile not in _PROFILES:
             raise CodecError(f"profile is {self.profile!r}; allowed are 'fast' and 'small'")
+        if self.lanes is not None and self.lanes not in LANES:
+            raise CodecError(f"lanes is {self.lanes!r}; allowed are None, {', '.join(map(str, LANES))}")
 
     @property
     def file_profile(self) -> Profile:
@@ -81,6 +85,7 @@ class Layout:
             progression=self.progression or ("tile" if is_sound else "group"),
             tile_log2=tile_log2,
             profile=self.profile,
+            lanes=self.lanes,
         )
 
 
@@ -130,7 +135,7 @@ def pack(latent: Latent, model: Model, layout: Layout) -> bytes:
     layout = layout.resolved(model.kind, (height, width))
     tiles = tiles_of(height, width, layout.tile_log2)
     rules = model.contexts.at_step(latent.step_code)
-    encoders = [TileEncoder(tile.cut(latent.values), rules, layout.file_profile) for tile in tiles]
+    encoders = [TileEncoder(tile.cut(latent.values), rules, layout.file_profile, layout.lanes) for tile in tiles]
     bounds = group_bounds(model, d, whole=layout.grouping == "whole")
     joined = len(tiles) == 1 and width > 0 and encoders[0].ideal_bits(0, d) / 8 < CRC_BYTES
     segments = list(_latent_segments(encoders, bounds, layout, joined=joined)) if width else []

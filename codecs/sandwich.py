@@ -36,7 +36,8 @@ class Sandwich:
     channels stops early, "whole" one group, some bytes smaller. `progression`: "group" or "tile" first. `tile_log2`:
     log2 of the tile side in latent places. None for these: what suits the kind of signal. `profile`: "small" codes by
     contexts, "fast" by static tables, in larger files. `effort`: 0 rounds each coefficient by itself, 1 weighs distortion
-    against bits, 2 does so twice. Raises `CodecError` for values outside.
+    against bits, 2 does so twice. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each; more decode faster; None
+    spends up to 1 %. Raises `CodecError` for values outside.
 
     >>> import numpy as np
     >>> codec = Sandwich(quality=60)
@@ -53,6 +54,7 @@ class Sandwich:
     tile_log2: int | None = None
     profile: Literal["fast", "small"] = "small"
     effort: int = DEFAULT_EFFORT
+    lanes: int | None = None
 
     def __repr__(self) -> str:
         """Without what is left at its default, but for the quality."""
@@ -73,7 +75,7 @@ class Sandwich:
 
     @property
     def _layout(self) -> lcn.Layout:
-        return lcn.Layout(self.grouping, self.progression, self.tile_log2, self.profile)
+        return lcn.Layout(self.grouping, self.progression, self.tile_log2, self.profile, self.lanes)
 
     def encode(self, signal: Signal) -> bytes:
         """The signal as an .lcn file. Raises `UnsupportedSignalError` where the model does not fit it."""

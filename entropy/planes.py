@@ -37,11 +37,15 @@ class Span:
 
 
 class TileEncoder:
-    """Codes one tile: (d, h, w) int32 values. What channels code is found when a segment needs it."""
+    """Codes one tile: (d, h, w) int32 values. What channels code is found when a segment needs it.
 
-    def __init__(self, values: Planes, rules: StepRules, profile: Profile) -> None:
+    `lanes`: of every stream; None takes as many as cost little in a stream of its size (`rans.lanes_for`).
+    """
+
+    def __init__(self, values: Planes, rules: StepRules, profile: Profile, lanes: int | None = None) -> None:
         self._rules = rules
         self._profile = profile
+        self._lanes = lanes
         self._symbols = np.ascontiguousarray(values, np.int32).copy()
         for c in range(min(rules.model.num_predicted, len(values))):
             self._symbols[c] = prediction_residuals(values[c])
@@ -64,7 +68,7 @@ class TileEncoder:
             for group, (a, b) in zip(coded[:-1], groups[:-1], strict=True):
                 group[-1] = replace(group[-1], mark=checksum(self._symbols[a:b]))
         tail = 0 if has_crc else checksum(self._symbols[groups[-1][0] : groups[-1][1]])
-        lanes = rans.lanes_for(ideal_bytes)
+        lanes = self._lanes or rans.lanes_for(ideal_bytes)
         payload = rans.encode_messages([m for group in coded for m in group], self._tables, lanes=lanes, tail=tail)
         return Segment(payload=payload, lanes=lanes, has_crc=has_crc, num_channels=hi - lo)
 

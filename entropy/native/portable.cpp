@@ -26,7 +26,7 @@ enum class Tables { one, each };
 
 // The first `count` lanes of a round.
 template <Tables kind>
-void decode_round(DecodeStream& stream, unsigned count) noexcept {
+[[gnu::always_inline]] inline void decode_round(DecodeStream& stream, unsigned count) noexcept {
     const std::uint8_t* at = stream.at;
     const std::uint8_t* const indices = stream.indices;
     const std::uint32_t* const all_ranges = stream.ranges;
@@ -100,9 +100,26 @@ std::size_t decode_lane(DecodeStream& stream, std::size_t rounds) noexcept {
     return round;
 }
 
+// Rounds of one stream; a number of lanes that is known beforehand lets the compiler unroll them.
+template <Tables kind, unsigned lanes>
+std::size_t decode_rounds(DecodeStream& stream, std::size_t rounds) noexcept {
+    std::size_t round = 0;
+    for (; round < rounds && stream.at <= stream.limit && !stream.is_truncated && !stream.is_misfit; ++round)
+        decode_round<kind>(stream, lanes);
+    return round;
+}
+
 template <Tables kind>
 std::size_t decode(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
-    if (lanes == 1 && num_streams == 1) return decode_lane<kind>(*streams[0], rounds);
+    if (num_streams == 1) {
+        switch (lanes) {
+            case 1: return decode_lane<kind>(*streams[0], rounds);
+            case 4: return decode_rounds<kind, 4>(*streams[0], rounds);
+            case 8: return decode_rounds<kind, 8>(*streams[0], rounds);
+            case 16: return decode_rounds<kind, 16>(*streams[0], rounds);
+            default: break;
+        }
+    }
     for (std::size_t round = 0; round < rounds; ++round) {
         for (std::size_t s = 0; s < num_streams; ++s)
             if (streams[s]->at > streams[s]->limit || streams[s]->is_truncated || streams[s]->is_misfit) return round;

@@ -360,7 +360,8 @@ public:
                 check();
             }
         };
-        run(kernels().decode_indexed, lanes_, count / lanes_);
+        // One stream of few lanes is a chain of short rounds, which plain code goes through faster.
+        run(lanes_ < 32 ? portable_kernels.decode_indexed : kernels().decode_indexed, lanes_, count / lanes_);
         if (const auto partial = static_cast<unsigned>(count % lanes_); partial > 0) run(kernels().decode_partial, partial, 1);
         return stream_.escapes;
     }

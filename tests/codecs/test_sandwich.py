@@ -139,6 +139,25 @@ def test_latent_does_not_depend_on_the_layout(tile_log2: int | None, grouping: s
         assert codec.unpack(codec.pack(latent)) == latent
 
 
+def test_lanes_are_those_asked_for() -> None:
+    latent = Sandwich().analyze(crop("kodim23_crop.png", 0, 0, 64))
+    sizes = []
+    for lanes in (4, 8, 16, 32, 64):
+        codec = Sandwich(lanes=lanes)
+        data = codec.pack(latent)
+        assert codec.unpack(data) == latent
+        sizes.append(len(data))
+    assert sizes == sorted(sizes)
+    assert 60 * 2 < sizes[-1] - sizes[0] < 60 * 4
+    assert len(Sandwich().pack(latent)) == sizes[0]
+
+
+@pytest.mark.parametrize("lanes", [0, 5, 128, 4.5, "4"])
+def test_other_lanes_are_refused(lanes: object) -> None:
+    with pytest.raises(CodecError, match="allowed are None, 4, 8, 16, 32, 64"):
+        Sandwich(lanes=lanes)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("quality", [10, 75, 97])
 @pytest.mark.parametrize(
     "layout", [{}, {"grouping": "whole"}, {"tile_log2": 4}, {"tile_log2": 3, "progression": "tile"}]
