@@ -393,8 +393,8 @@ def test_profile_and_effort_are_those_asked_for(tmp_path):
         sizes[options] = target.stat().st_size
         laconic("decode", target, "-o", target.with_suffix(".png"))
     assert min(sizes, key=sizes.__getitem__) == ()
-    assert "is not one of" in laconic("encode", PICTURE, "--profile", "tiny", exit_code=2).stderr
-    assert "equal to 2" in laconic("encode", PICTURE, "--effort", "3", exit_code=2).stderr
+    assert "'--profile'" in laconic("encode", PICTURE, "--profile", "tiny", exit_code=2).stderr
+    assert "'--effort'" in laconic("encode", PICTURE, "--effort", "3", exit_code=2).stderr
 
 
 def test_info_of_sections_and_tiles(tmp_path):
