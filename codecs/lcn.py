@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import prod
 from typing import Any, BinaryIO, Literal
 
@@ -137,7 +137,7 @@ def pack(latent: Latent, model: Model, layout: Layout) -> bytes:
     rules = model.contexts.at_step(latent.step_code)
     encoders = [TileEncoder(tile.cut(latent.values), rules, layout.file_profile, layout.lanes) for tile in tiles]
     bounds = group_bounds(model, d, whole=layout.grouping == "whole")
-    joined = len(tiles) == 1 and width > 0 and encoders[0].ideal_bits(0, d) / 8 < CRC_BYTES
+    joined = len(tiles) == 1 and width > 0 and _is_small(encoders[0], bounds)
     segments = list(_latent_segments(encoders, bounds, layout, joined=joined)) if width else []
     if latent.alpha is not None:
         alpha = latent.alpha.astype(np.int32)
@@ -176,6 +176,16 @@ def _check_latent(latent: Latent, model: Model) -> None:
         raise CodecError(f"alpha has shape {latent.alpha.shape}, the picture {latent.size}; they must agree")
     if not 0 <= latent.step_code < NUM_STEP_CODES:
         raise CodecError(f"step_code is {latent.step_code}; allowed is 0 to {NUM_STEP_CODES - 1}")
+
+
+def _is_small(encoder: TileEncoder, bounds: tuple[int, ...]) -> bool:
+    """Whether all groups together are expected below `CRC_BYTES`; looks at no more of them than it takes to know."""
+    bits = 0.0
+    for lo, hi in pairwise(bounds):
+        bits += encoder.ideal_bits(lo, hi)
+        if bits / 8 >= CRC_BYTES:
+            return False
+    return True
 
 
 def _latent_segments(

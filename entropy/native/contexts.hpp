@@ -130,7 +130,7 @@ struct FrontRuns {
     }
 };
 
-// Goes over the fronts of one pass: channels c0 .. c0 + C - 1 of a tile. `levels` has the base levels of all channels at
+// Goes over the fronts of one pass: channels c0 .. c0 + C - 1 of a tile. `base` has the base levels of all channels at
 // the step of the file. `planes` holds the symbols of the tile, channel by channel; those of earlier channels are known.
 class PassWalk {
 public:
@@ -159,13 +159,6 @@ public:
         std::size_t num_fronts = bands * period_ + 2 * (last_rows - 1);
         if (bands > 1) num_fronts = std::max(num_fronts, (bands - 1) * period_ + 2 * (rows_ - 1));
         for (std::size_t front = 0; front < num_fronts; ++front) step<planes>(front, code);
-    }
-
-    // Calls `use(first lane of the row, its place)` for the rows of lanes in use.
-    template <class Use>
-    void for_rows(const FrontRuns& runs, Use use) const {
-        for (const auto& run : runs)
-            for (std::size_t lane = run.first; lane < run.last; lane += num_channels_) use(lane, place_[front_.row[lane]]);
     }
 
 private:
@@ -210,12 +203,12 @@ private:
         alignas(64) std::int32_t values[front_lanes] = {};
         if (runs.count > 0) {
             kernels().contexts.front_tables(front_, tables, is_negated);
-            if constexpr (planes != Planes::unknown)
+            if constexpr (planes == Planes::known)
                 for_rows(runs, [&](std::size_t lane, std::size_t place) {
                     for (std::size_t c = 0; c < num_channels_; ++c) values[lane + c] = planes_[c * grid_.size() + place];
                 });
             code(tables, is_negated, runs, values);
-            if constexpr (planes != Planes::known)
+            if constexpr (planes == Planes::unknown)
                 for_rows(runs, [&](std::size_t lane, std::size_t place) {
                     for (std::size_t c = 0; c < num_channels_; ++c) planes_[c * grid_.size() + place] = values[lane + c];
                 });
@@ -243,6 +236,13 @@ private:
         if (const std::size_t row = row_at(2); grid_.width > 2 && row < rows_) fill_row(front_.has_second_left, row, -1);
         if (const std::size_t row = row_at(grid_.width - 1); row < rows_) fill_row(front_.has_right, row, 0);
         if (const std::size_t row = row_at(grid_.width); grid_.width < period_ && row < rows_) is_active_[row] = false;
+    }
+
+    // Calls `use(first lane of the row, its place)` for the rows of lanes in use.
+    template <class Use>
+    void for_rows(const FrontRuns& runs, Use use) const {
+        for (const auto& run : runs)
+            for (std::size_t lane = run.first; lane < run.last; lane += num_channels_) use(lane, place_[front_.row[lane]]);
     }
 
     void fill_row(std::int16_t* mask, std::size_t row, int value) noexcept {

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,20 +10,9 @@ import pytest
 from laconic.entropy import packets, rans, simd
 from laconic.entropy.tables import TableSet, table_of_probabilities
 
-LEVELS = ("portable", "avx2", "avx512")
 VALUES = np.arange(-300, 301)
 # Tables of 4 to 256 entries, so that kernels of every depth run.
 BANK = TableSet(tuple(table_of_probabilities(VALUES, np.exp(-np.abs(VALUES) / s)) for s in (0.05, 0.5, 1, 2, 4, 8, 30)))
-
-
-@pytest.fixture(params=LEVELS)
-def level(request: pytest.FixtureRequest) -> Iterator[str]:
-    if request.param not in simd.available():
-        pytest.skip(f"this machine has no {request.param}")
-    before = simd.current()
-    simd.use(request.param)
-    yield request.param
-    simd.use(before)
 
 
 def draw(shape: tuple[int, ...], indices: np.ndarray, seed: int) -> np.ndarray:
