@@ -4,9 +4,10 @@ In reading order: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the inte
 file that joins the following), `wavelet` and `transform` (signal <-> coefficients), `quantizer` (quality -> step),
 `latent` (the integers), `lcn` (latent <-> .lcn file), `model` and `zoo` (what is learned, and where it is found),
 `transparency` (what alpha hides), `training` and `fitting` (a model of your own signals), `files` and `sound_files`
-(media files; the functions most people need), `pillow`
-(a plugin), `registry` and `external` (codecs by name, those of other libraries), `checks` (the laws of a codec as a
-test kit). The kernels are in `native/`. Names are loaded on first use, so that listing models does not import numpy.
+(media files; the functions most people need), `row_files` with `tiff_files` and `segments` (pictures larger than
+memory), `pillow` (a plugin), `registry` and `external` (codecs by name, those of other libraries), `checks` (the laws
+of a codec as a test kit). The kernels are in `native/`. Names are loaded on first use, so
+that listing models does not import numpy.
 """
 
 from __future__ import annotations

@@ -230,15 +230,22 @@ def _pillow_metadata(picture: PillowImage.Image) -> dict[str, bytes]:
     return metadata
 
 
+def exif_block(tags: PillowImage.Exif) -> bytes:
+    """An EXIF block of the tags of a TIFF directory, from which those about file layout are taken out; maybe empty."""
+    for tag in _LAYOUT_TAGS:
+        tags.pop(tag, None)
+    tags.bigtiff = False  # as EXIF is, whatever file the tags are from
+    return tags.tobytes() if tags else b""
+
+
 def _exif_from_tags(picture: PillowImage.Image) -> bytes:
-    """An EXIF block of the tags that Pillow found elsewhere (TIFF directory, XMP), without those about file layout."""
+    """An EXIF block of the tags that Pillow found elsewhere (TIFF directory, XMP)."""
     from PIL import Image as PillowImage
 
     tags = picture.getexif()
     if _LAYOUT_TAGS.issuperset(tags):
         return b""
+    tags.bigtiff = False  # Pillow writes no EXIF block that it can read of the tags of a BigTIFF file
     kept = PillowImage.Exif()
     kept.load(tags.tobytes())
-    for tag in _LAYOUT_TAGS:
-        kept.pop(tag, None)
-    return kept.tobytes()
+    return exif_block(kept)

@@ -99,7 +99,7 @@ def test_torch_is_imported_on_first_use_only(path: Path) -> None:
 def test_entropy_knows_neither_pictures_nor_torch(path: Path) -> None:
     if path.relative_to(ROOT).parts[0] != "entropy" or name_of(path) in ENTROPY_TORCH_MODULES:
         return
-    foreign = ("torch", "PIL", "soundfile", "safetensors", "rich", "typer")
+    foreign = ("torch", "PIL", "soundfile", "tifffile", "safetensors", "rich", "typer")
     assert not [name for name in imports_of(parsed(path)) for package in foreign if is_of(name, package)]
 
 

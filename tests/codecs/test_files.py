@@ -52,6 +52,14 @@ def test_lossless_formats_give_the_samples_back(image, extension, tmp_path):
     assert np.array_equal(read_image(path).samples, image.samples)
 
 
+@pytest.mark.parametrize("is_big", [False, True])
+def test_orientation_of_a_tiff_file_is_kept(is_big, image):
+    file = in_memory(image.to_pillow(), "TIFF", tiffinfo={274: 6}, big_tiff=is_big)
+    exif = PillowImage.Exif()
+    exif.load(read_image(file).metadata["exif"])
+    assert exif[274] == 6
+
+
 @pytest.mark.parametrize("extension", [".png", ".tif", ".npy", ".pgm"])
 def test_deep_grey_is_kept(extension, tmp_path):
     deep = Image.from_array(np.arange(600, dtype=np.uint16).reshape(20, 30) * 109)
