@@ -131,6 +131,7 @@ class Source:
         self._bytes = data if isinstance(data, bytes) else None
         self._file = None if isinstance(data, bytes) else data
         self.position = 0
+        self.num_bytes_read = 0
 
     def read(self, count: int, what: str) -> bytes:
         found = self.read_up_to(count)
@@ -153,6 +154,7 @@ class Source:
                 count -= len(block)
             found = b"".join(blocks)
         self.position += len(found)
+        self.num_bytes_read += len(found)
         return found
 
     def remaining(self) -> int | None:
@@ -175,6 +177,9 @@ class Source:
 
     def varint(self, what: str) -> int:
         """LEB128, at most 9 bytes."""
+        if self._bytes is not None and self.position < len(self._bytes) and self._bytes[self.position] < 0x80:
+            self.position += 1  # nearly all of them, without the calls below
+            return self._bytes[self.position - 1]
         value = shift = 0
         while True:
             byte = self.read(1, what)[0]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
@@ -155,7 +155,7 @@ class ContextModel:
 
     def at_step(self, step_code: int) -> StepRules:
         """What the rules are at one step."""
-        return StepRules(self, step_code)
+        return _rules_at(self, step_code)
 
 
 class StepRules:
@@ -177,16 +177,30 @@ class StepRules:
         return _native.coded_symbols(self.model.native, self.model.tables.native, self.base, symbols, first, last)
 
 
-def prediction_residuals(plane: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Residuals of the median edge detector over an (h, w) plane; wraps modulo 2**32."""
-    residuals = np.empty(plane.shape, np.int32)
-    _native.prediction_residuals(np.ascontiguousarray(plane), residuals)
+@lru_cache(maxsize=64)
+def _rules_at(model: ContextModel, step_code: int) -> StepRules:
+    return StepRules(model, step_code)
+
+
+def prediction_residuals(planes: NDArray[Any]) -> NDArray[np.int32]:
+    """Residuals of the median edge detector over (h, w) or (d, h, w) int16 or int32; wraps modulo 2**32."""
+    residuals = np.empty(planes.shape, np.int32)
+    _native.prediction_residuals(as_planes(planes), as_planes(residuals))
     return residuals
 
 
 def undo_prediction(residuals: NDArray[np.int32]) -> None:
-    """Turn the residuals of an (h, w) plane into its values, in place."""
-    _native.undo_prediction(residuals)
+    """Turn the residuals of contiguous (h, w) or (d, h, w) planes into their values, in place."""
+    _native.undo_prediction(residuals if residuals.ndim == 3 else residuals[None])
+
+
+def as_planes(array: NDArray[Any]) -> NDArray[Any]:
+    """(h, w) or (d, h, w) as (d, h, w), int16 or int32, with rows in one piece: the same memory where that goes."""
+    if array.dtype not in (np.int16, np.int32):
+        array = array.astype(np.int32)
+    if array.strides[-1] != array.itemsize:
+        array = np.ascontiguousarray(array)
+    return array if array.ndim == 3 else array[None]
 
 
 def _between_bands(numbers: NDArray[Any], step_code: int) -> NDArray[Any]:

@@ -26,8 +26,7 @@ from laconic.entropy.tables import TableSet
 
 LANES = (4, 8, 16, 32, 64)
 _FLUSH_BYTES_PER_LANE = 3  # of the 4 bytes of a state about one carries information
-_FLUSH_SHARE = 100  # lanes may cost up to 1/100 of the payload
-_COST_UNIT_BITS = 1 / 65536
+COST_UNIT_BITS = 1 / 65536
 _MAX_WORD = 65535
 _MAX_TABLE = 255
 
@@ -92,12 +91,16 @@ def encode_messages(messages: Sequence[Message], tables: TableSet, *, lanes: int
     )
 
 
+class ValueRangeError(CorruptStreamError):
+    """A value does not fit the array that it is decoded into; the stream may be right."""
+
+
 class Decoder:
     """Reads the messages of one stream in order. Any bytes give values or a `BitstreamError`."""
 
     def __init__(self, data: bytes, lanes: int) -> None:
         with stream_errors():
-            self._native = _native.Decoder(data, lanes)
+            self.native = _native.Decoder(data, lanes)
 
     def decode(
         self, count: int, tables: TableSet, indices: Indices = 0, *, dtype: DTypeLike = np.int32
@@ -110,23 +113,39 @@ class Decoder:
     def decode_into(self, out: NDArray[Any], tables: TableSet, indices: Indices = 0) -> None:
         """The next `out.size` values into a contiguous int8, int16 or int32 array."""
         with stream_errors():
-            self._native.decode_into(_flat(out), tables.native, _index(indices))
+            self.native.decode_into(_flat(out), tables.native, _index(indices))
 
     def decode_contexts(self, rules: StepRules, symbols: NDArray[np.int32], first: int, last: int) -> None:
         """Channels first .. last - 1 in profile small, into (d, h, w) symbols that hold all channels before them."""
         model = rules.model
         with stream_errors():
-            self._native.decode_contexts(model.native, model.tables.native, rules.base, symbols, first, last)
+            self.native.decode_contexts(model.native, model.tables.native, rules.base, symbols, first, last)
 
     def read_mark(self) -> int:
         """The mark that follows the last message."""
         with stream_errors():
-            return self._native.read_mark()
+            return self.native.read_mark()
 
     def finish(self) -> int:
         """The tail. Raises `CorruptStreamError` unless the stream ends here in a state an encoder starts from."""
         with stream_errors():
-            return self._native.finish()
+            return self.native.finish()
+
+
+def decode_channels(
+    decoders: Sequence[Decoder], planes: Sequence[NDArray[Any]], tables: TableSet, indices: NDArray[np.uint8]
+) -> None:
+    """The next messages of streams into (channels, h, w) planes, channel c with table `indices[c]`.
+
+    Streams of the same lanes are decoded side by side, which is faster. Planes are int16 or int32, all the same, with rows
+    in one piece, and may have fewer channels than `indices`.
+    Raises `ValueRangeError` where a value does not fit them, and `BitstreamError`, for any of the streams.
+    """
+    with stream_errors():
+        try:
+            _native.decode_channels([d.native for d in decoders], list(planes), tables.native, indices)
+        except _native.StreamMisfit as err:
+            raise ValueRangeError(str(err)) from err
 
 
 def ideal_bits(values: NDArray[Any], tables: TableSet, indices: Indices = 0) -> float:
@@ -134,12 +153,12 @@ def ideal_bits(values: NDArray[Any], tables: TableSet, indices: Indices = 0) -> 
 
     Computed in integers, so an encoder may decide by it and still write the same bytes everywhere.
     """
-    return _native.ideal_cost(tables.native, tables.costs, _flat(values), _index(indices)) * _COST_UNIT_BITS
+    return _native.ideal_cost(tables.native, tables.costs, _flat(values), _index(indices)) * COST_UNIT_BITS
 
 
-def lanes_for(payload_bytes: float) -> int:
-    """Most lanes whose flush stays below 1 % of the payload; at least 4, at most 64."""
-    fitting = [n for n in LANES if n * _FLUSH_BYTES_PER_LANE * _FLUSH_SHARE <= payload_bytes]
+def lanes_for(payload_bytes: float, share: float = 0.01) -> int:
+    """Most lanes whose flush stays below this share of the payload; at least 4, at most 64."""
+    fitting = [n for n in LANES if n * _FLUSH_BYTES_PER_LANE <= share * payload_bytes]
     return max(fitting, default=LANES[0])
 
 

@@ -17,6 +17,15 @@ namespace laconic {
 
 namespace {
 
+std::uint64_t sum_costs(const std::uint8_t* entries, std::size_t count, const std::uint32_t* costs, std::size_t) {
+    std::uint64_t sums[4] = {};
+    std::size_t i = 0;
+    for (; i + 4 <= count; i += 4)
+        for (std::size_t j = 0; j < 4; ++j) sums[j] += costs[entries[i + j]];
+    for (; i < count; ++i) sums[0] += costs[entries[i]];
+    return sums[0] + sums[1] + sums[2] + sums[3];
+}
+
 #include "convert.inc"
 
 [[gnu::always_inline]] inline void spread(const std::uint16_t* from, const std::uint8_t* index, std::uint16_t* to) noexcept {
@@ -28,6 +37,13 @@ namespace {
 }
 
 #include "contexts.inc"
+#include "optimizer.inc"
+
+[[gnu::always_inline]] inline std::int32_t difference_of_successors(const Sweep& sweep, std::size_t place, std::int32_t magnitude, std::int32_t other) noexcept {
+    return difference_of_successors_plainly(sweep, place, magnitude, other);
+}
+
+void undo_rows(std::int32_t* rows, std::size_t count, std::size_t width) noexcept { undo_rows_plainly(rows, count, width); }
 
 using Vector = __m256i;
 
@@ -459,9 +475,13 @@ std::size_t decode_partial(DecodeStream* const* streams, std::size_t num_streams
     return portable_kernels.decode_partial(streams, num_streams, lanes, rounds);
 }
 
+void encode_partial(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    portable_kernels.encode_partial(streams, num_streams, lanes, rounds);
+}
+
 }  // namespace
 
 extern const Kernels avx2_kernels{"avx2", decode_static, decode_indexed, decode_partial, encode_static,
-                                  encode_indexed, cost, cost, sse42::crc32c, reverse_words, conversions, context_kernels};
+                                  encode_indexed, encode_partial, cost, cost, sse42::crc32c, reverse_words, conversions, context_kernels, optimizer_kernels};
 
 }  // namespace laconic

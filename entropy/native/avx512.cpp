@@ -2,7 +2,7 @@
 //
 // States are kept as separate high and low halves, 32 lanes to a register: the slot is the low half and the shifted
 // state the high half, so neither masks nor shifts are needed. A register ("group") holds 32 lanes of one stream, or the
-// 16 lanes of two.
+// 16 lanes of two, or the 8 lanes of four.
 //
 // Everything here but the tables of kernels has internal linkage, so that no inline function compiled for this
 // instruction set can replace its portable twin.
@@ -16,6 +16,44 @@
 namespace laconic {
 
 namespace {
+
+// Costs as three tables of bytes, looked up for 64 entries at a time and added up by the sums of eight differences to 0.
+template <unsigned parts>
+[[gnu::always_inline]] inline std::uint64_t sum_costs_of(const std::uint8_t* entries, std::size_t count, const std::uint32_t* costs) {
+    __m512i table[3][parts];
+    for (unsigned byte = 0; byte < 3; ++byte)
+        for (unsigned part = 0; part < parts; ++part) {
+            alignas(64) std::uint8_t bytes[64];
+            for (unsigned i = 0; i < 64; i += 16)
+                _mm_store_si128(reinterpret_cast<__m128i*>(bytes + i),
+                                _mm512_cvtepi32_epi8(_mm512_srli_epi32(_mm512_loadu_si512(costs + 64 * part + i), 8 * byte)));
+            table[byte][part] = _mm512_load_si512(bytes);
+        }
+    __m512i sums[3] = {};
+    for (std::size_t at = 0; at < count; at += 64) {
+        const __mmask64 used = count - at < 64 ? (1ULL << (count - at)) - 1 : ~0ULL;
+        const __m512i entry = _mm512_maskz_loadu_epi8(used, entries + at);
+        for (unsigned byte = 0; byte < 3; ++byte) {
+            __m512i found;
+            if constexpr (parts == 1) found = _mm512_maskz_permutexvar_epi8(used, entry, table[byte][0]);
+            if constexpr (parts == 2) found = _mm512_maskz_permutex2var_epi8(used, table[byte][0], entry, table[byte][1]);
+            if constexpr (parts == 4)
+                found = _mm512_maskz_mov_epi8(
+                    used, _mm512_mask_blend_epi8(_mm512_movepi8_mask(entry), _mm512_permutex2var_epi8(table[byte][0], entry, table[byte][1]),
+                                                 _mm512_permutex2var_epi8(table[byte][2], entry, table[byte][3])));
+            sums[byte] = _mm512_add_epi64(sums[byte], _mm512_sad_epu8(found, _mm512_setzero_si512()));
+        }
+    }
+    std::uint64_t total = 0;
+    for (unsigned byte = 0; byte < 3; ++byte) total += static_cast<std::uint64_t>(_mm512_reduce_add_epi64(sums[byte])) << (8 * byte);
+    return total;
+}
+
+std::uint64_t sum_costs(const std::uint8_t* entries, std::size_t count, const std::uint32_t* costs, std::size_t size) {
+    if (size <= 64) return sum_costs_of<1>(entries, count, costs);
+    if (size <= 128) return sum_costs_of<2>(entries, count, costs);
+    return sum_costs_of<4>(entries, count, costs);
+}
 
 #include "convert.inc"
 
@@ -45,6 +83,107 @@ namespace {
 }
 
 #include "contexts.inc"
+#include "optimizer.inc"
+
+// The six successors side by side, in lanes 0 to 7 with the one magnitude and in 8 to 15 with the other, in the order of
+// `successor_weights`. Who is none has weight 0 and so costs the same with both.
+[[gnu::always_inline]] inline std::int32_t difference_of_successors(const Sweep& sweep, std::size_t place, std::int32_t magnitude, std::int32_t other) noexcept {
+    const std::size_t row = place + sweep.stride;
+    const __m512i weights = _mm512_broadcast_i64x4(_mm256_load_si256(reinterpret_cast<const __m256i*>(sweep.successor_weights)));
+    std::uint32_t at_right, below;
+    std::memcpy(&at_right, sweep.symbols + place + 1, sizeof at_right);
+    std::memcpy(&below, sweep.symbols + row - 1, sizeof below);
+    const auto second_below = static_cast<std::uint8_t>(sweep.symbols[row + sweep.stride]);
+    const std::uint64_t bytes = at_right | (std::uint64_t{(below & 0xFFFFFFU) | (std::uint32_t{second_below} << 24)} << 32);
+    __m128i symbols = _mm_abs_epi8(_mm_set1_epi64x(static_cast<long long>(bytes)));
+    symbols = _mm_min_epu8(symbols, _mm_set1_epi8(static_cast<char>(num_cost_magnitudes - 1)));
+    __m128i levels = _mm_unpacklo_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(sweep.levels + place + 1)),
+                                        _mm_loadl_epi64(reinterpret_cast<const __m128i*>(sweep.levels + row - 1)));
+    levels = _mm_insert_epi16(levels, sweep.levels[row + sweep.stride], 7);
+    const std::int32_t before = size_of_symbol(sweep.symbols[place]);
+    const __m512i more = _mm512_inserti64x4(_mm512_set1_epi32(magnitude - before), _mm256_set1_epi32(other - before), 1);
+    // Weights have 16 bits, and what the upper halves of negative numbers add is 0.
+    const __m512i sums = _mm512_add_epi32(_mm512_cvtepu16_epi32(_mm256_broadcastsi128_si256(levels)), _mm512_madd_epi16(weights, more));
+    const __m512i limited = _mm512_min_epu32(sums, _mm512_set1_epi32(65535));
+    // The exponent of a float and its first three bits are the level, as in `front_levels`.
+    const __m512i bits = _mm512_srli_epi32(_mm512_castps_si512(_mm512_cvtepi32_ps(limited)), 20);
+    const __m512i level = _mm512_max_epi32(_mm512_sub_epi32(bits, _mm512_set1_epi32(0x41800000 >> 20)), _mm512_setzero_si512());
+    static_assert(num_cost_magnitudes == 16);
+    const __m512i index = _mm512_add_epi32(_mm512_slli_epi32(level, 4), _mm512_cvtepu8_epi32(symbols));
+    const __m512i costs = _mm512_i32gather_epi32(index, sweep.costs->without_lean, 4);
+    const __m256i differences = _mm256_sub_epi32(_mm512_castsi512_si256(costs), _mm512_extracti64x4_epi64(costs, 1));
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(differences), _mm256_extracti128_si256(differences, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4E));
+    return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xB1)));
+}
+
+// Rows and columns of 16 registers of 16 places change places.
+[[gnu::always_inline]] inline void transpose(__m512i* lines) noexcept {
+    __m512i pairs[16];
+#pragma GCC unroll 8
+    for (unsigned k = 0; k < 16; k += 2) {
+        pairs[k] = _mm512_unpacklo_epi32(lines[k], lines[k + 1]);
+        pairs[k + 1] = _mm512_unpackhi_epi32(lines[k], lines[k + 1]);
+    }
+    __m512i fours[16];
+#pragma GCC unroll 4
+    for (unsigned k = 0; k < 16; k += 4) {
+        fours[k] = _mm512_unpacklo_epi64(pairs[k], pairs[k + 2]);
+        fours[k + 1] = _mm512_unpackhi_epi64(pairs[k], pairs[k + 2]);
+        fours[k + 2] = _mm512_unpacklo_epi64(pairs[k + 1], pairs[k + 3]);
+        fours[k + 3] = _mm512_unpackhi_epi64(pairs[k + 1], pairs[k + 3]);
+    }
+#pragma GCC unroll 4
+    for (unsigned k = 0; k < 4; ++k) {
+        const __m512i a = _mm512_shuffle_i32x4(fours[k], fours[k + 4], 0x88), b = _mm512_shuffle_i32x4(fours[k], fours[k + 4], 0xDD);
+        const __m512i c = _mm512_shuffle_i32x4(fours[k + 8], fours[k + 12], 0x88), d = _mm512_shuffle_i32x4(fours[k + 8], fours[k + 12], 0xDD);
+        lines[k] = _mm512_shuffle_i32x4(a, c, 0x88);
+        lines[k + 4] = _mm512_shuffle_i32x4(b, d, 0x88);
+        lines[k + 8] = _mm512_shuffle_i32x4(a, c, 0xDD);
+        lines[k + 12] = _mm512_shuffle_i32x4(b, d, 0xDD);
+    }
+}
+
+// Up to 16 rows at a time, lane j for row j, which goes j places behind the first: in step t it is at place t - j.
+void undo_band(std::int32_t* first, std::size_t num_rows, std::size_t width) noexcept {
+    const std::int32_t* const above = first - width;
+    __m512i before = _mm512_setzero_si512(), up_left = before;
+    const auto w = static_cast<std::ptrdiff_t>(width), num_steps = w + static_cast<std::ptrdiff_t>(num_rows) - 1;
+    for (std::ptrdiff_t begin = 0; begin < num_steps; begin += 16) {
+        __m512i lines[16];
+        __mmask16 used[16];
+        // Where lane j stands in step `begin`: what lies outside its row is masked.
+        const auto place = [&](unsigned j) { return first + (static_cast<std::ptrdiff_t>(j) * w + begin - static_cast<std::ptrdiff_t>(j)); };
+#pragma GCC unroll 16
+        for (unsigned j = 0; j < 16; ++j) {
+            const std::ptrdiff_t x = begin - static_cast<std::ptrdiff_t>(j), left = w - x;
+            const unsigned not_ended = left >= 16 ? 0xFFFFU : left <= 0 ? 0U : (1U << left) - 1;
+            used[j] = static_cast<__mmask16>(j >= num_rows ? 0U : x >= 0 ? not_ended : not_ended & (0xFFFFU << -x));
+            lines[j] = _mm512_maskz_loadu_epi32(used[j], place(j));
+        }
+        transpose(lines);
+#pragma GCC unroll 16
+        for (unsigned i = 0; i < 16; ++i) {
+            const std::ptrdiff_t t = begin + i;
+            const __m512i up = _mm512_alignr_epi32(before, _mm512_set1_epi32(above[t < w ? t : w - 1]), 15);
+            const __m512i left = begin == 0 ? _mm512_mask_mov_epi32(before, static_cast<__mmask16>(1U << i), up) : before;
+            const __m512i low = _mm512_min_epi32(left, up), high = _mm512_max_epi32(left, up);
+            __m512i prediction = _mm512_sub_epi32(_mm512_add_epi32(left, up), up_left);
+            prediction = _mm512_mask_mov_epi32(prediction, _mm512_cmple_epi32_mask(up_left, low), high);
+            prediction = _mm512_mask_mov_epi32(prediction, _mm512_cmpge_epi32_mask(up_left, high), low);
+            before = lines[i] = _mm512_add_epi32(lines[i], prediction);
+            up_left = up;
+        }
+        transpose(lines);
+#pragma GCC unroll 16
+        for (unsigned j = 0; j < 16; ++j) _mm512_mask_storeu_epi32(place(j), used[j], lines[j]);
+    }
+}
+
+void undo_rows(std::int32_t* rows, std::size_t count, std::size_t width) noexcept {
+    for (; count >= 16; count -= 16, rows += 16 * width) undo_band(rows, 16, width);
+    if (count > 0) undo_band(rows, count, width);
+}
 
 using Vector = __m512i;
 using Mask = __mmask32;
@@ -58,7 +197,8 @@ template <unsigned lanes, unsigned streams>
 struct Shape {
     static constexpr unsigned groups = (lanes * streams + 31) / 32;
     static constexpr unsigned groups_per_stream = lanes == 64 ? 2 : 1;
-    static constexpr unsigned streams_per_group = lanes == 16 ? 2 : 1;
+    static constexpr unsigned streams_per_group = lanes < 32 ? 32 / lanes : 1;
+    static_assert(lanes > 8 || streams % streams_per_group == 0);
     // Lanes of a group that are in use; a lone stream of 16 lanes leaves half of its register idle.
     static constexpr Mask used = lanes * streams < 32 ? (1U << (lanes * streams)) - 1 : ~0U;
     static constexpr unsigned stream_of(unsigned group) { return group * streams_per_group / groups_per_stream; }
@@ -101,6 +241,14 @@ template <unsigned lanes, unsigned streams, class Stream>
         if constexpr (lanes >= 32) b = _mm512_load_si512(first + 16);
         if constexpr (lanes == 16)
             if (S::has_second(g)) b = _mm512_load_si512(all[2 * g + 1]->states);
+        if constexpr (lanes == 8) {
+            const auto pair = [&](unsigned s) {
+                return _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_load_si256(reinterpret_cast<const __m256i*>(all[s]->states))),
+                                          _mm256_load_si256(reinterpret_cast<const __m256i*>(all[s + 1]->states)), 1);
+            };
+            a = pair(4 * g);
+            b = pair(4 * g + 2);
+        }
         low[g] = low_halves(a, b);
         high[g] = high_halves(a, b);
     }
@@ -116,8 +264,17 @@ template <unsigned lanes, unsigned streams, class Stream>
 #pragma GCC unroll 8
     for (unsigned g = 0; g < S::groups; ++g) {
         std::uint32_t* first = all[S::stream_of(g)]->states + (S::groups_per_stream == 2 ? 32 * (g % 2) : 0);
-        _mm512_store_si512(first, _mm512_permutex2var_epi16(low[g], interleave, high[g]));
+        const Vector a = _mm512_permutex2var_epi16(low[g], interleave, high[g]);
         const Vector b = _mm512_permutex2var_epi16(low[g], second, high[g]);
+        if constexpr (lanes == 8) {
+            const auto store = [&](unsigned s, __m256i half) { _mm256_store_si256(reinterpret_cast<__m256i*>(all[s]->states), half); };
+            store(4 * g, _mm512_castsi512_si256(a));
+            store(4 * g + 1, _mm512_extracti64x4_epi64(a, 1));
+            store(4 * g + 2, _mm512_castsi512_si256(b));
+            store(4 * g + 3, _mm512_extracti64x4_epi64(b, 1));
+        } else {
+            _mm512_store_si512(first, a);
+        }
         if constexpr (lanes >= 32) _mm512_store_si512(first + 16, b);
         if constexpr (lanes == 16)
             if (S::has_second(g)) _mm512_store_si512(all[2 * g + 1]->states, b);
@@ -193,6 +350,17 @@ template <unsigned lanes, unsigned streams>
                 at[2 * g + 1] += 2 * count(second);
             }
             low[g] = _mm512_mask_mov_epi16(low[g], refill[g], both);
+        } else if constexpr (lanes == 8) {
+            __m128i words[4];
+#pragma GCC unroll 4
+            for (unsigned k = 0; k < 4; ++k) {
+                const auto mask = static_cast<__mmask8>(refill[g] >> (8 * k));
+                words[k] = _mm_maskz_expand_epi16(mask, _mm_loadu_si128(reinterpret_cast<const __m128i*>(at[4 * g + k])));
+                at[4 * g + k] += 2 * count(mask);
+            }
+            const __m256i first_half = _mm256_inserti128_si256(_mm256_castsi128_si256(words[0]), words[1], 1);
+            const __m256i second_half = _mm256_inserti128_si256(_mm256_castsi128_si256(words[2]), words[3], 1);
+            low[g] = _mm512_mask_mov_epi16(low[g], refill[g], _mm512_inserti64x4(_mm512_castsi256_si512(first_half), second_half, 1));
         } else {
             const std::uint8_t*& words = at[S::stream_of(g)];
             low[g] = _mm512_mask_expand_epi16(low[g], refill[g], _mm512_loadu_si512(words));
@@ -227,6 +395,15 @@ template <unsigned lanes, unsigned streams, class ToEntries, class FindEscapes>
             if (has_odd)
                 _mm256_storeu_si256(reinterpret_cast<__m256i*>(all[2 * pair + 1]->entries + lanes * round),
                                     _mm512_extracti64x4_epi64(bytes, 1));
+        } else if constexpr (lanes == 8) {
+            const auto store = [&](unsigned s, __m128i part) {
+                _mm_storel_epi64(reinterpret_cast<__m128i*>(all[s]->entries + lanes * round), part);
+                _mm_storel_epi64(reinterpret_cast<__m128i*>(all[s + 1]->entries + lanes * round), _mm_unpackhi_epi64(part, part));
+            };
+            store(8 * pair, _mm512_castsi512_si128(bytes));
+            store(8 * pair + 2, _mm512_extracti32x4_epi32(bytes, 1));
+            if (has_odd) store(8 * pair + 4, _mm512_extracti32x4_epi32(bytes, 2));
+            if (has_odd) store(8 * pair + 6, _mm512_extracti32x4_epi32(bytes, 3));
         } else {
             const auto store = [&](unsigned s, __m128i part) {
                 _mm_storeu_si128(reinterpret_cast<__m128i*>(all[s]->entries + lanes * round), part);
@@ -764,6 +941,23 @@ template <unsigned groups>
 struct GatheredSymbols {
     Vector divisors[groups], reciprocals[groups], shifts[groups], starts[groups];
 
+    // Returns which are escapes. `ranges` and `divisions` are those of table 0.
+    [[gnu::always_inline]] Mask gather(unsigned g, Vector entry, Vector table, const std::uint32_t* ranges, const std::uint32_t* divisions) {
+        const Vector places = _mm512_or_si512(entry, _mm512_slli_epi16(table, 8));
+        const Vector even_places = even_words(places), odd_places = odd_words(places);
+        const Vector even = gather_words(ranges, even_places), odd = gather_words(ranges, odd_places);
+        const Vector even_division = gather_words(divisions, even_places);
+        const Vector odd_division = gather_words(divisions, odd_places);
+        starts[g] = join_low(even, odd);
+        divisors[g] = join_low(even_division, odd_division);
+        reciprocals[g] = join_high(even_division, odd_division);
+        // Frequencies stand in the upper halves, so that leading zeros are those of 16 bits.
+        shifts[g] = join_low(_mm512_lzcnt_epi32(even), _mm512_lzcnt_epi32(odd));
+        // Only the last entry of a table ends at 2^16, and the last one is the escape.
+        const Vector end = _mm512_add_epi16(starts[g], join_high(even, odd));
+        return _mm512_testn_epi16_mask(end, end);
+    }
+
     [[gnu::always_inline]] Vector divisor(unsigned g) const { return divisors[g]; }
     [[gnu::always_inline]] Vector reciprocal(unsigned g) const { return reciprocals[g]; }
     [[gnu::always_inline]] Vector shift(unsigned g) const { return shifts[g]; }
@@ -836,19 +1030,7 @@ void encode_indexed_of(EncodeStream* const* all, std::size_t rounds) {
         for (unsigned g = 0; g < S::groups; ++g) {
             const Vector entry = reversed_words<lanes>(bytes_of_round<lanes, streams>(entries, g), g);
             const Vector table = reversed_words<lanes>(bytes_of_round<lanes, streams>(indices, g), g);
-            const Vector places = _mm512_or_si512(entry, _mm512_slli_epi16(table, 8));
-            const Vector even_places = even_words(places), odd_places = odd_words(places);
-            const Vector even = gather_words(ranges, even_places), odd = gather_words(ranges, odd_places);
-            const Vector even_division = gather_words(divisors, even_places);
-            const Vector odd_division = gather_words(divisors, odd_places);
-            symbols.starts[g] = join_low(even, odd);
-            symbols.divisors[g] = join_low(even_division, odd_division);
-            symbols.reciprocals[g] = join_high(even_division, odd_division);
-            // Frequencies stand in the upper halves, so that leading zeros are those of 16 bits.
-            symbols.shifts[g] = join_low(_mm512_lzcnt_epi32(even), _mm512_lzcnt_epi32(odd));
-            // Only the last entry of a table ends at 2^16, and the last one is the escape.
-            const Vector end = _mm512_add_epi16(symbols.starts[g], join_high(even, odd));
-            escaped[g] = _mm512_testn_epi16_mask(end, end) & S::used;
+            escaped[g] = symbols.gather(g, entry, table, ranges, divisors) & S::used;
         }
         std::uint64_t any = 0;
 #pragma GCC unroll 8
@@ -872,6 +1054,39 @@ void encode_indexed_of(EncodeStream* const* all, std::size_t rounds) {
     }
     leave<lanes, streams>(all, low, high, out, entries);
     for (unsigned s = 0; s < streams; ++s) all[s]->indices = indices[s];
+}
+
+// One round of the first `count_lanes` lanes, the rest of the states untouched. Lanes not in use are 0, which no symbol
+// makes overflow.
+void encode_partial(EncodeStream* const* all, std::size_t, unsigned count_lanes, std::size_t) {
+    EncodeStream& stream = *all[0];
+    const std::uint64_t used = count_lanes == 64 ? ~0ULL : (1ULL << count_lanes) - 1;
+    // As lanes stand in reverse, those in use are the last ones.
+    const std::uint64_t used_reversed = used << (64 - count_lanes);
+    const Mask used_of[2] = {static_cast<Mask>(used_reversed), static_cast<Mask>(used_reversed >> 32)};
+    const unsigned begin = count_lanes > 32 ? 0 : 1;
+    Vector low[2], high[2], next_low[2], next_high[2];
+    std::uint16_t* out;
+    const std::uint8_t* end;
+    enter<64, 1>(all, low, high, &out, &end);
+    end -= count_lanes;
+    stream.indices -= count_lanes;
+    const Vector entries = _mm512_maskz_loadu_epi8(used, end), tables = _mm512_maskz_loadu_epi8(used, stream.indices);
+    GatheredSymbols<2> symbols;
+    Mask escaped[2] = {};
+    for (unsigned g = begin; g < 2; ++g) {
+        next_low[g] = _mm512_maskz_mov_epi16(used_of[g], low[g]);
+        next_high[g] = _mm512_maskz_mov_epi16(used_of[g], high[g]);
+        escaped[g] = used_of[g] & symbols.gather(g, reversed_words<64>(entries, g), reversed_words<64>(tables, g), stream.ranges, stream.divisors);
+    }
+    push_escapes(stream, escaped[0] | (std::uint64_t{escaped[1]} << 32), end + 64, out);
+    if (begin == 0) push<64, 1>(0, 1, next_low, next_high, symbols, &out);
+    push<64, 1>(1, 2, next_low, next_high, symbols, &out);
+    for (unsigned g = begin; g < 2; ++g) {
+        low[g] = _mm512_mask_mov_epi16(low[g], used_of[g], next_low[g]);
+        high[g] = _mm512_mask_mov_epi16(high[g], used_of[g], next_high[g]);
+    }
+    leave<64, 1>(all, low, high, &out, &end);
 }
 
 // A lone stream of 16 lanes, where nothing but latency counts: half registers, compared into vectors instead of masks, which
@@ -989,6 +1204,53 @@ std::size_t decode_lone(DecodeStream& stream, std::size_t rounds) {
     return round;
 }
 
+// A lone stream of 16 lanes with a table each: states in one register, so that each look-up is one gather.
+std::size_t decode_lone_indexed(DecodeStream& stream, std::size_t rounds) {
+    const Vector low_half = _mm512_set1_epi32(0xFFFF), sum = _mm512_set1_epi32(static_cast<int>(probability_sum));
+    Vector state = _mm512_load_si512(stream.states);
+    const std::uint8_t* at = stream.at;
+    std::size_t round = 0;
+    bool good = !stream.is_truncated;
+    for (; round < rounds && good && at <= stream.limit; ++round) {
+        std::uint8_t* const entries = stream.entries + 16 * round;
+        const Vector table = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(stream.indices + 16 * round)));
+        const Vector slot = _mm512_and_si512(state, low_half);
+        const Vector bucket = _mm512_or_si512(_mm512_slli_epi32(table, probability_bits - coarse_shift), _mm512_srli_epi32(slot, coarse_shift));
+        const Vector guess = _mm512_and_si512(_mm512_i32gather_epi32(bucket, stream.coarse, 1), _mm512_set1_epi32(0xFF));
+        Vector place = _mm512_or_si512(_mm512_slli_epi32(table, 8), guess);
+        Vector range = gather_words(stream.ranges, place);
+        Vector offset = _mm512_sub_epi32(slot, _mm512_and_si512(range, low_half));
+        Vector frequency = _mm512_srli_epi32(range, 16);
+        __mmask16 beyond = _mm512_cmpge_epu32_mask(offset, frequency);
+        while (beyond) [[unlikely]] {
+            place = _mm512_mask_add_epi32(place, beyond, place, _mm512_set1_epi32(1));
+            range = _mm512_mask_i32gather_epi32(range, beyond, place, stream.ranges, 4);
+            offset = _mm512_sub_epi32(slot, _mm512_and_si512(range, low_half));
+            frequency = _mm512_srli_epi32(range, 16);
+            beyond = _mm512_cmpge_epu32_mask(offset, frequency);
+        }
+        state = _mm512_add_epi32(_mm512_mullo_epi32(frequency, _mm512_srli_epi32(state, 16)), offset);
+        const __mmask16 refill = _mm512_cmplt_epu32_mask(state, sum);
+        const Vector words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)));
+        state = _mm512_mask_or_epi32(state, refill, _mm512_slli_epi32(state, 16), _mm512_maskz_expand_epi32(refill, words));
+        at += 2 * count(refill);
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(entries), _mm512_cvtepi32_epi8(place));
+        // Only the last entry of a table ends at 2^16, and the last one is the escape.
+        const Vector end = _mm512_add_epi32(_mm512_and_si512(range, low_half), frequency);
+        std::uint32_t escaped = _mm512_cmpeq_epi32_mask(end, sum);
+        if (escaped != 0) [[unlikely]] {
+            stream.at = at;
+            for (; escaped != 0 && good; escaped &= escaped - 1) good = read_escape(stream, entries + __builtin_ctz(escaped));
+            at = stream.at;
+        }
+    }
+    _mm512_store_si512(stream.states, state);
+    stream.at = at;
+    stream.entries += 16 * round;
+    stream.indices += 16 * round;
+    return round;
+}
+
 template <unsigned lanes, unsigned streams>
 std::size_t decode_static_by_levels(DecodeStream* const* all, std::size_t rounds) {
     switch (all[0]->permute->levels) {
@@ -1039,6 +1301,8 @@ std::size_t decode_static(DecodeStream* const* all, std::size_t num_streams, uns
             if (all[0]->permute->levels == 5) return decode_lone<5>(*all[0], rounds);
             if (all[0]->permute->levels == 6) return decode_lone<6>(*all[0], rounds);
             return decode_static_by_levels<16, 1>(all, rounds);
+        case shape(8, 16): return decode_static_by_levels<8, 16>(all, rounds);
+        case shape(8, 4): return decode_static_by_levels<8, 4>(all, rounds);
         default: return portable_kernels.decode_static(all, num_streams, lanes, rounds);
     }
 }
@@ -1054,7 +1318,7 @@ std::size_t decode_indexed(DecodeStream* const* all, std::size_t num_streams, un
         case shape(32, 1): return decode_indexed_of<32, 1>(all, rounds);
         case shape(16, 16): return decode_indexed_of<16, 16>(all, rounds);
         case shape(16, 4): return decode_indexed_of<16, 4>(all, rounds);
-        case shape(16, 1): return decode_indexed_of<16, 1>(all, rounds);
+        case shape(16, 1): return decode_lone_indexed(*all[0], rounds);
         default: return portable_kernels.decode_indexed(all, num_streams, lanes, rounds);
     }
 }
@@ -1090,7 +1354,7 @@ void encode_indexed(EncodeStream* const* all, std::size_t num_streams, unsigned 
 // Measured on Sapphire Rapids. Decoding is one chain of dependent steps and wants eight registers of lanes at once,
 // encoding is done with four.
 unsigned decoding_cost(unsigned lanes, std::size_t num_streams, unsigned levels) {
-    if (lanes < 16) return portable_kernels.decoding_cost(lanes, num_streams, levels);
+    if (lanes < 8 || (lanes == 8 && levels == 0)) return portable_kernels.decoding_cost(lanes, num_streams, levels);
     constexpr unsigned of_levels[] = {18, 18, 18, 18, 11, 12, 14, 19, 29};
     const unsigned of_all = lanes * static_cast<unsigned>(num_streams) * of_levels[levels];
     switch (shape(lanes, num_streams)) {
@@ -1098,6 +1362,9 @@ unsigned decoding_cost(unsigned lanes, std::size_t num_streams, unsigned levels)
         case shape(64, 2): case shape(32, 4): return 23 * of_all;
         case shape(64, 1): case shape(32, 2): case shape(16, 4): return 36 * of_all;
         case shape(32, 1): case shape(16, 1): return 65 * of_all;
+        case shape(8, 16): return 30 * of_all;
+        case shape(8, 4): return 60 * of_all;
+        case shape(8, 1): return 80 * of_all;
         default: return 0;
     }
 }
@@ -1154,6 +1421,6 @@ std::uint32_t crc32c(const std::uint8_t* bytes, std::size_t count, std::uint32_t
 }  // namespace
 
 extern const Kernels avx512_kernels{"avx512", decode_static,  decode_indexed, decode_partial, encode_static,
-                                    encode_indexed, decoding_cost, encoding_cost, crc32c, reverse_words, conversions, context_kernels};
+                                    encode_indexed, encode_partial, decoding_cost, encoding_cost, crc32c, reverse_words, conversions, context_kernels, optimizer_kernels};
 
 }  // namespace laconic

@@ -1,7 +1,9 @@
 // laconic.entropy._native: the core for Python. Arrays are checked and passed on; no logic lives here.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
@@ -12,8 +14,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "channel_coder.hpp"
 #include "context_coder.hpp"
 #include "contexts.hpp"
 #include "cost.hpp"
@@ -33,8 +37,9 @@ using AnyIn = nb::ndarray<nb::ro, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using AnyOut = nb::ndarray<nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Ints32 = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 using Frequencies = nb::ndarray<const std::uint16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Plane = nb::ndarray<std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using ConstPlane = nb::ndarray<const std::int32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Planes = nb::ndarray<std::int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using AnyPlanesIn = nb::ndarray<nb::ro, nb::ndim<3>, nb::device::cpu>;
+using AnyPlanesOut = nb::ndarray<nb::ndim<3>, nb::device::cpu>;
 
 template <class Array>
 auto span_of(const Array& array) {
@@ -105,8 +110,6 @@ nb::bytes encode(const TableSet& tables, const std::vector<AnyIn>& values, const
 }
 
 using Levels = nb::ndarray<const std::uint16_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Planes = nb::ndarray<std::int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
-
 template <class T>
 using Flat = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
 
@@ -137,35 +140,109 @@ nb::tuple coded_symbols_of(const ContextRules& rules, const TableSet& tables, co
     return nb::make_tuple(array_of(coded->values), array_of(coded->tables), array_of(coded->fronts));
 }
 
-using Ratios = nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using Coefficients = nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using Shrink = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 
-Grid grid_of(const Planes& planes) { return {planes.shape(1), planes.shape(2)}; }
-
-void check_ratios(const Planes& planes, const Ratios& ratios, const Shrink& shrink) {
-    const std::size_t d = planes.shape(0);
-    if (ratios.shape(0) != d || ratios.shape(1) != planes.shape(1) || ratios.shape(2) != planes.shape(2) || shrink.shape(0) != d ||
-        shrink.shape(1) != 3)
-        throw nb::value_error("ratios, shrinkage and planes differ in shape");
-}
-
-void optimize_contexts_of(const ContextRules& rules, const TableSet& tables, const CostTables& costs, const Levels& base, const Ratios& ratios,
-                          const Shrink& shrink, const Planes& planes, std::size_t num_fixed, float price, unsigned num_sweeps) {
+template <class Symbol>
+void optimize_contexts(const ContextRules& rules, const TableSet& tables, const CostTables& costs, const Levels& base,
+                       const Coefficients& coefficients, float inverse_step, const Shrink& shrink,
+                       const nb::ndarray<Symbol, nb::ndim<3>, nb::c_contig, nb::device::cpu>& planes, std::size_t num_fixed, float price,
+                       unsigned num_sweeps) {
     const std::size_t d = planes.shape(0);
     check_contexts(rules, tables, base, d, 0, d);
-    check_ratios(planes, ratios, shrink);
+    if (coefficients.shape(0) != d || coefficients.shape(1) != planes.shape(1) || coefficients.shape(2) != planes.shape(2) ||
+        shrink.shape(0) != d || shrink.shape(1) != 3)
+        throw nb::value_error("coefficients, shrinkage and planes differ in shape");
+    if (planes.size() / std::max<std::size_t>(d, 1) >= 1U << 30) throw nb::value_error("a plane may have fewer than 2^30 places");
     nb::gil_scoped_release unlocked;
-    optimize_contexts(rules, {tables, costs, price}, span_of(base), ratios.data(), shrink.data(), planes.data(), grid_of(planes), num_fixed,
-                      d, num_sweeps);
+    const ContextCosts prices(rules, tables, costs);
+    TileOptimizer(rules, prices, span_of(base), {planes.shape(1), planes.shape(2)})
+        .run({coefficients.data(), inverse_step, shrink.data(), price}, planes.data(), num_fixed, d, num_sweeps);
 }
 
-void optimize_static_of(const TableSet& tables, const CostTables& costs, const Indices& index, const Ratios& ratios, const Shrink& shrink,
-                        const Planes& planes, std::size_t num_fixed, float price) {
-    check_ratios(planes, ratios, shrink);
-    if (index.size() < planes.shape(0) || !tables.has_all(span_of(index))) throw nb::value_error("table indices do not fit");
+void require(bool condition, const char* what) {
+    if (!condition) throw nb::value_error(what);
+}
+
+// Places of a row must follow each other.
+template <class Array>
+ValueType type_of_planes(const Array& planes) {
+    const ValueType type = type_of(planes.dtype());
+    require(type != ValueType::int8, "planes must be int16 or int32");
+    require(planes.size() == 0 || planes.shape(2) <= 1 || planes.stride(2) == 1, "the values of a row must follow each other");
+    return type;
+}
+
+ChannelTarget target_of(Decoder* decoder, const AnyPlanesOut& planes) {
+    return {decoder, {planes.data(), type_of_planes(planes)}, planes.shape(0), {planes.shape(1), planes.shape(2)}, planes.stride(0), planes.stride(1)};
+}
+
+PlanesView view_of(const AnyPlanesIn& planes) {
+    return {{planes.data(), type_of_planes(planes)}, planes.shape(0), {planes.shape(1), planes.shape(2)}, planes.stride(0), planes.stride(1)};
+}
+
+void residuals_into(const AnyPlanesIn& planes, const Planes& residuals) {
+    const PlanesView view = view_of(planes);
+    require(view.count == residuals.shape(0) && view.grid.height == residuals.shape(1) && view.grid.width == residuals.shape(2),
+            "planes differ in shape");
     nb::gil_scoped_release unlocked;
-    optimize_static({tables, costs, price}, span_of(index), ratios.data(), shrink.data(), planes.data(), grid_of(planes), num_fixed,
-                    planes.shape(0));
+    residuals_of_planes(view, residuals.data());
+}
+
+std::vector<bool> widen_planes_into(const AnyPlanesIn& planes, const Planes& wide) {
+    const PlanesView view = view_of(planes);
+    require(view.count == wide.shape(0) && view.grid.height == wide.shape(1) && view.grid.width == wide.shape(2), "planes differ in shape");
+    nb::gil_scoped_release unlocked;
+    return widen_planes(view, wide.data());
+}
+
+void undo_prediction_of(const Planes& planes) {
+    nb::gil_scoped_release unlocked;
+    const Grid grid{planes.shape(1), planes.shape(2)};
+    for (std::size_t c = 0; c < planes.shape(0); ++c) undo_prediction(planes.data() + c * grid.size(), grid);
+}
+
+bool put_predicted_into(const Planes& residuals, const AnyPlanesOut& planes) {
+    const ChannelTarget target = target_of(nullptr, planes);
+    require(target.count == residuals.shape(0) && target.grid.height == residuals.shape(1) && target.grid.width == residuals.shape(2),
+            "planes differ in shape");
+    nb::gil_scoped_release unlocked;
+    return put_predicted(residuals.data(), target);
+}
+
+std::vector<std::unique_ptr<ChannelSymbols>> channel_symbols_of(const TableSet& tables, const CostTables& costs,
+                                                                const std::vector<AnyPlanesIn>& planes,
+                                                                const std::vector<AnyPlanesIn>& residuals, const Indices& indices) {
+    require(planes.size() == residuals.size(), "planes and residuals differ in number");
+    require(tables.has_all(span_of(indices)), "a table index is outside the table set");
+    std::vector<TilePlanes> tiles;
+    for (std::size_t i = 0; i < planes.size(); ++i) {
+        const PlanesView view = view_of(planes[i]), first = view_of(residuals[i]);
+        require(view.count == indices.size(), "table indices do not fit the planes");
+        require(first.count <= view.count && first.grid.height == view.grid.height && first.grid.width == view.grid.width,
+                "residuals do not fit the planes");
+        tiles.push_back({view, first});
+    }
+    nb::gil_scoped_release unlocked;
+    return channel_symbols(tiles, tables, costs, span_of(indices));
+}
+
+nb::bytes encode_channels(const ChannelSymbols& symbols, const std::vector<std::pair<std::size_t, std::size_t>>& bounds,
+                          const std::vector<std::uint16_t>& marks, unsigned lanes, std::uint16_t tail) {
+    require(valid_lanes(lanes), "lanes must be 4, 8, 16, 32 or 64");
+    require(marks.empty() || marks.size() + 1 == bounds.size(), "there must be no marks, or one for each group but the last");
+    std::vector<ChannelSymbols::Group> groups;
+    for (const auto& [first, last] : bounds) {
+        require(first <= last && last <= symbols.num_channels(), "a group has channels that there are not");
+        groups.push_back({first, last, std::nullopt});
+    }
+    for (std::size_t g = 0; g < marks.size(); ++g) groups[g].mark = marks[g];
+    std::vector<std::uint8_t> bytes;
+    {
+        nb::gil_scoped_release unlocked;
+        bytes = symbols.encode(groups, lanes, tail);
+    }
+    return nb::bytes(bytes.data(), bytes.size());
 }
 
 // Keeps the bytes alive that it reads from.
@@ -180,6 +257,8 @@ public:
         nb::gil_scoped_release unlocked;
         decoder_.decode(output, count, tables, choice);
     }
+
+    Decoder& decoder() noexcept { return decoder_; }
 
     void decode_contexts(const ContextRules& rules, const TableSet& tables, const Levels& base, const Planes& planes, std::size_t first,
                          std::size_t last) {
@@ -201,6 +280,20 @@ private:
     Decoder decoder_;
 };
 
+// Planes of one type; those of a decoder have as many channels of `indices`, from the first on, as are to be decoded.
+void decode_channels_into(const std::vector<PyDecoder*>& decoders, const std::vector<AnyPlanesOut>& planes, const TableSet& tables,
+                          const Indices& indices) {
+    require(decoders.size() == planes.size(), "decoders and planes differ in number");
+    require(tables.has_all(span_of(indices)), "a table index is outside the table set");
+    std::vector<ChannelTarget> targets;
+    for (std::size_t i = 0; i < planes.size(); ++i) {
+        require(planes[i].shape(0) <= indices.size() && planes[i].dtype() == planes[0].dtype(), "planes do not fit the table indices or each other");
+        targets.push_back(target_of(&decoders[i]->decoder(), planes[i]));
+    }
+    nb::gil_scoped_release unlocked;
+    decode_channels(targets, tables, span_of(indices));
+}
+
 std::uint64_t ideal_cost(const TableSet& tables, const CostTables& costs, const AnyIn& values, nb::handle index) {
     const std::size_t count = values.size();
     const TableChoice choice = choice_of(index, count, tables);
@@ -210,6 +303,14 @@ std::uint64_t ideal_cost(const TableSet& tables, const CostTables& costs, const 
     if (type == ValueType::int8) return costs.total(std::span(static_cast<const std::int8_t*>(data), count), tables, choice);
     if (type == ValueType::int16) return costs.total(std::span(static_cast<const std::int16_t*>(data), count), tables, choice);
     return costs.total(std::span(static_cast<const std::int32_t*>(data), count), tables, choice);
+}
+
+// Into `out` (tables, values) what each value costs by each table, in 2^-16 bit.
+void symbol_costs(const TableSet& tables, const CostTables& costs, const Ints32& values,
+                  const nb::ndarray<std::uint32_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>& out) {
+    if (out.shape(0) != tables.num_tables() || out.shape(1) != values.size()) throw nb::value_error("costs must be (tables, values)");
+    for (std::size_t t = 0; t < out.shape(0); ++t)
+        for (std::size_t i = 0; i < out.shape(1); ++i) out(t, i) = costs.of(values.data()[i], tables, t);
 }
 
 using AnyShapeIn = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
@@ -306,10 +407,6 @@ void decode_packets_into(const TableSet& tables, const nb::list& packets, const 
     decode_packets(all, output, items.layout, tables, num_threads);
 }
 
-void require(bool condition, const char* what) {
-    if (!condition) throw nb::value_error(what);
-}
-
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -323,11 +420,15 @@ NB_MODULE(_native, m) {
     static nb::exception<StreamError> corrupt(m, "StreamError", PyExc_ValueError);
     static nb::exception<StreamError> truncated(m, "StreamTruncated", corrupt.ptr());
     static nb::exception<StreamError> checksum(m, "StreamChecksum", corrupt.ptr());
+    static nb::exception<StreamError> misfit(m, "StreamMisfit", corrupt.ptr());
     nb::register_exception_translator([](const std::exception_ptr& pointer, void*) {
         try {
             std::rethrow_exception(pointer);
         } catch (const StreamError& error) {
-            const auto& type = error.fault() == Fault::truncated ? truncated : error.fault() == Fault::checksum ? checksum : corrupt;
+            const auto& type = error.fault() == Fault::truncated  ? truncated
+                               : error.fault() == Fault::checksum ? checksum
+                               : error.fault() == Fault::misfit   ? misfit
+                                                                  : corrupt;
             PyErr_SetString(type.ptr(), error.what());
         }
     });
@@ -337,10 +438,11 @@ NB_MODULE(_native, m) {
         nb::gil_scoped_release unlocked;
         return kernels().crc32c(bytes.data(), bytes.size(), seed);
     }, nb::arg("data"), nb::arg("seed") = 0);
-    m.def("crc32c_array", [](const Bytes& data) {
+    m.def("crc32c_planes", [](const AnyPlanesIn& planes, std::uint32_t seed) {
+        const PlanesView view = view_of(planes);
         nb::gil_scoped_release unlocked;
-        return kernels().crc32c(data.data(), data.size(), 0);
-    }, nb::arg("data").noconvert());
+        return crc32c_of_planes(view, seed);
+    }, nb::arg("planes").noconvert(), nb::arg("seed") = 0);
 
     nb::class_<TableSet>(m, "TableSet")
         .def("__init__", [](TableSet* self, const Ints32& firsts, const Ints32& sizes, const Frequencies& frequencies) {
@@ -364,6 +466,7 @@ NB_MODULE(_native, m) {
 
     m.def("encode", &encode, nb::arg("tables"), nb::arg("values"), nb::arg("indices"), nb::arg("marks"),
           nb::arg("fronts").noconvert(), nb::arg("lanes"), nb::arg("tail"));
+    m.def("symbol_costs", &symbol_costs, nb::arg("tables"), nb::arg("costs"), nb::arg("values").noconvert(), nb::arg("out").noconvert());
     m.def("ideal_cost", &ideal_cost, nb::arg("tables"), nb::arg("costs"), nb::arg("values").noconvert(), nb::arg("index"));
     nb::class_<PyDecoder>(m, "Decoder")
         .def(nb::init<nb::bytes, unsigned>(), nb::arg("data"), nb::arg("lanes"))
@@ -373,16 +476,29 @@ NB_MODULE(_native, m) {
         .def("read_mark", &PyDecoder::read_mark)
         .def("finish", &PyDecoder::finish);
 
-    m.def("prediction_residuals", [](const ConstPlane& plane, const Plane& residuals) {
-        require(plane.shape(0) == residuals.shape(0) && plane.shape(1) == residuals.shape(1), "planes differ in shape");
-        nb::gil_scoped_release unlocked;
-        prediction_residuals(reinterpret_cast<const std::uint32_t*>(plane.data()),
-                             reinterpret_cast<std::uint32_t*>(residuals.data()), {plane.shape(0), plane.shape(1)});
-    }, nb::arg("plane").noconvert(), nb::arg("residuals").noconvert());
-    m.def("undo_prediction", [](const Plane& plane) {
-        nb::gil_scoped_release unlocked;
-        undo_prediction(reinterpret_cast<std::uint32_t*>(plane.data()), {plane.shape(0), plane.shape(1)});
-    }, nb::arg("plane").noconvert());
+    m.def("decode_channels", &decode_channels_into, nb::arg("decoders"), nb::arg("planes").noconvert(), nb::arg("tables"),
+          nb::arg("indices").noconvert());
+
+    m.def("prediction_residuals", &residuals_into, nb::arg("planes").noconvert(), nb::arg("residuals").noconvert());
+    m.def("widen_planes", &widen_planes_into, nb::arg("planes").noconvert(), nb::arg("wide").noconvert());
+    m.def("put_predicted", &put_predicted_into, nb::arg("residuals").noconvert(), nb::arg("planes").noconvert());
+    m.def("undo_prediction", &undo_prediction_of, nb::arg("planes").noconvert());
+
+    m.def("channel_symbols", &channel_symbols_of, nb::arg("tables"), nb::arg("costs"), nb::arg("planes").noconvert(),
+          nb::arg("residuals").noconvert(), nb::arg("indices").noconvert());
+    // Borrows its tables, which the caller keeps.
+    nb::class_<ChannelSymbols>(m, "ChannelSymbols")
+        .def("costs", [](const ChannelSymbols& symbols) {
+            std::vector<std::uint64_t> costs;
+            for (std::size_t c = 0; c < symbols.num_channels(); ++c) costs.push_back(symbols.cost(c));
+            return costs;
+        })
+        .def("last_used", [](const ChannelSymbols& symbols, std::size_t first, std::size_t last) {
+            require(last <= symbols.num_channels(), "there are not so many channels");
+            while (last > first && !symbols.is_used(last - 1)) --last;
+            return last;
+        }, nb::arg("first"), nb::arg("last"))
+        .def("encode", &encode_channels, nb::arg("bounds"), nb::arg("marks"), nb::arg("lanes"), nb::arg("tail"));
 
     nb::class_<ContextRules>(m, "ContextRules")
         .def("__init__", [](ContextRules* self, const std::vector<std::uint32_t>& pass_ends, std::size_t num_features,
@@ -396,12 +512,13 @@ NB_MODULE(_native, m) {
         }, nb::arg("pass_ends"), nb::arg("num_features"), nb::arg("neighbour_weights").noconvert(), nb::arg("lean_weights").noconvert(),
            nb::arg("feature_weights").noconvert(), nb::arg("own_weights").noconvert(), nb::arg("ring_weights").noconvert(),
            nb::arg("table_map").noconvert());
-    m.def("optimize_contexts", &optimize_contexts_of, nb::arg("rules"), nb::arg("tables"), nb::arg("costs"), nb::arg("base").noconvert(),
-          nb::arg("ratios").noconvert(), nb::arg("shrink").noconvert(), nb::arg("planes").noconvert(), nb::arg("num_fixed"),
-          nb::arg("price"), nb::arg("num_sweeps"));
-    m.def("optimize_static", &optimize_static_of, nb::arg("tables"), nb::arg("costs"), nb::arg("index").noconvert(),
-          nb::arg("ratios").noconvert(), nb::arg("shrink").noconvert(), nb::arg("planes").noconvert(), nb::arg("num_fixed"),
-          nb::arg("price"));
+    const auto define_optimizer = [&](auto optimize) {
+        m.def("optimize_contexts", optimize, nb::arg("rules"), nb::arg("tables"), nb::arg("costs"), nb::arg("base").noconvert(),
+              nb::arg("coefficients").noconvert(), nb::arg("inverse_step"), nb::arg("shrink").noconvert(), nb::arg("planes").noconvert(),
+              nb::arg("num_fixed"), nb::arg("price"), nb::arg("num_sweeps"));
+    };
+    define_optimizer(&optimize_contexts<std::int32_t>);
+    define_optimizer(&optimize_contexts<std::int16_t>);
     m.def("coded_symbols", &coded_symbols_of, nb::arg("rules"), nb::arg("tables"), nb::arg("base").noconvert(),
           nb::arg("planes").noconvert(), nb::arg("first"), nb::arg("last"));
 }

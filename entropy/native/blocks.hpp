@@ -113,6 +113,11 @@ struct Output {
 
     const char* address(std::size_t at) const noexcept { return static_cast<const char*>(data) + at * size_of(type); }
 
+    // The same from another place on.
+    Output moved(std::ptrdiff_t by) const noexcept {
+        return {static_cast<char*>(data) + by * static_cast<std::ptrdiff_t>(size_of(type)), type, step};
+    }
+
     // Returns false where a value does not fit the type.
     bool write(std::size_t at, std::size_t count, const std::int32_t* ints) const noexcept {
         const Conversions& convert = kernels().convert;
@@ -186,7 +191,7 @@ inline std::size_t entries_of_block(const Input& input, const TableSet& tables, 
 }
 
 [[noreturn]] inline void misfit(std::int32_t value, std::size_t position) {
-    throw StreamError(Fault::corrupt, position, "value " + std::to_string(value) + " does not fit the result type");
+    throw StreamError(Fault::misfit, position, "value " + std::to_string(value) + " does not fit the result type");
 }
 
 // Values of `count` entries to place `at` on; `codes` has those of the escaped ones. Throws StreamError, with
@@ -205,13 +210,24 @@ inline void values_of_block(const Output& output, const TableSet& tables, const 
             bytes[i] = static_cast<std::int8_t>(value);
         });
     }
-    std::int32_t ints[block_size];
+    if (choice.each == nullptr && output.type == ValueType::int16 && tables.fits_int16(choice.shared)) {
+        std::int16_t* shorts = output.as<std::int16_t>(at);
+        convert.shorts_of(entries, count, tables[choice.shared].first, shorts);
+        if (!escaped) return;
+        return for_escapes(tables, choice, count, entries, [&](std::size_t i) {
+            const std::int32_t value = unzigzag(*codes++);
+            if (value < -32768 || value > 32767) misfit(value, position);
+            shorts[i] = static_cast<std::int16_t>(value);
+        });
+    }
+    std::int32_t scratch[block_size];
+    std::int32_t* const ints = output.type == ValueType::int32 ? output.as<std::int32_t>(at) : scratch;
     if (choice.each == nullptr)
         convert.values_of(entries, count, tables[choice.shared].first, ints);
     else
         convert.values_by_index(entries, choice.each, count, tables.firsts(), ints);
     if (escaped) for_escapes(tables, choice, count, entries, [&](std::size_t i) { ints[i] = unzigzag(*codes++); });
-    if (output.write(at, count, ints)) return;
+    if (output.type == ValueType::int32 || output.write(at, count, ints)) return;
     const std::int32_t bound = output.type == ValueType::int8 ? 128 : 32768;
     for (std::size_t i = 0; i < count; ++i)
         if (ints[i] < -bound || ints[i] >= bound) misfit(ints[i], position);

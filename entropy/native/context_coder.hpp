@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -13,10 +14,20 @@
 
 namespace laconic {
 
+// Leaves alone what a vector is made larger by, which is about to be written.
+template <class T>
+struct UnsetAllocator : std::allocator<T> {
+    template <class Other>
+    struct rebind {
+        using other = UnsetAllocator<Other>;
+    };
+    void construct(T*) const noexcept {}
+};
+
 // Symbols in coding order, negated where they are coded so, the table of each, and the number in each front.
 struct CodedSymbols {
-    std::vector<std::int32_t> values;
-    std::vector<std::uint8_t> tables;
+    std::vector<std::int32_t, UnsetAllocator<std::int32_t>> values;
+    std::vector<std::uint8_t, UnsetAllocator<std::uint8_t>> tables;
     std::vector<std::uint8_t> fronts;
 };
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -23,29 +24,33 @@ struct Grid {
 
 // Median edge detector (LOCO-I, Weinberger et al. 2000, eq. 1) from left, up and up-left. Wraps modulo 2^32, so that
 // prediction and its inverse are total functions.
-inline std::uint32_t predict(const std::uint32_t* plane, std::size_t y, std::size_t x, std::size_t width) noexcept {
-    const std::uint32_t* at = plane + y * width + x;
-    if (y == 0) return x == 0 ? 0 : at[-1];
-    const std::uint32_t up = *(at - width);
-    if (x == 0) return up;
-    const auto a = static_cast<std::int32_t>(at[-1]);
-    const auto b = static_cast<std::int32_t>(up);
-    const auto c = static_cast<std::int32_t>(*(at - width - 1));
-    if (c >= std::max(a, b)) return static_cast<std::uint32_t>(std::min(a, b));
-    if (c <= std::min(a, b)) return static_cast<std::uint32_t>(std::max(a, b));
-    return at[-1] + up - static_cast<std::uint32_t>(c);
+inline std::int32_t wrapped_sum(std::int32_t a, std::uint32_t b) noexcept {
+    return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) + b);
 }
 
-inline void prediction_residuals(const std::uint32_t* plane, std::uint32_t* residuals, Grid grid) noexcept {
-    for (std::size_t y = 0; y < grid.height; ++y)
-        for (std::size_t x = 0; x < grid.width; ++x)
-            residuals[y * grid.width + x] = plane[y * grid.width + x] - predict(plane, y, x, grid.width);
+// `row_at(y)` gives the values of row y, `width` int32; those of two rows must be there at a time.
+template <class RowAt>
+void prediction_residuals(RowAt row_at, std::int32_t* residuals, Grid grid) {
+    if (grid.size() == 0) return;
+    const std::int32_t* above = nullptr;
+    for (std::size_t y = 0; y < grid.height; ++y, residuals += grid.width) {
+        const std::int32_t* const row = row_at(y);
+        if (above == nullptr) {
+            residuals[0] = row[0];
+            for (std::size_t x = 1; x < grid.width; ++x) residuals[x] = wrapped_sum(row[x], 0U - static_cast<std::uint32_t>(row[x - 1]));
+        } else {
+            residuals[0] = wrapped_sum(row[0], 0U - static_cast<std::uint32_t>(above[0]));
+            kernels().contexts.row_residuals(row, above, grid.width, residuals);
+        }
+        above = row;
+    }
 }
 
 // In place: residuals become values.
-inline void undo_prediction(std::uint32_t* plane, Grid grid) noexcept {
-    for (std::size_t y = 0; y < grid.height; ++y)
-        for (std::size_t x = 0; x < grid.width; ++x) plane[y * grid.width + x] += predict(plane, y, x, grid.width);
+inline void undo_prediction(std::int32_t* plane, Grid grid) noexcept {
+    if (grid.size() == 0) return;
+    for (std::size_t x = 1; x < grid.width; ++x) plane[x] = wrapped_sum(plane[x], static_cast<std::uint32_t>(plane[x - 1]));
+    kernels().contexts.undo_rows(plane + grid.width, grid.height - 1, grid.width);
 }
 
 // The context rules of one model, d channels. Arrays are row-major, as in SPEC.md.
@@ -141,10 +146,13 @@ public:
           planes_{planes + first * grid.size()},
           rows_{std::max<std::size_t>(1, std::min({front_lanes / num_channels, grid.height, grid.width / 2}))},
           period_{std::max<std::size_t>(grid.width, 2)},
-          delay_{period_ - 2 * rows_} {
+          delay_{period_ - 2 * rows_},
+          prefix_size_{(prefix_rows * num_channels + copied_at_once - 1) / copied_at_once * copied_at_once} {
         fill_rules(rules, base, first);
-        features_ = features_of_pass(rules, pass, planes, grid);
-        prefix_.assign((delay_ + 1) * prefix_rows * num_channels_, 0);
+        // Before the first pass there is nothing to make features of.
+        front_.num_features = pass == 0 ? 0 : static_cast<unsigned>(rules.num_features);
+        if (pass > 0) features_ = features_of_pass(rules, pass, planes, grid);
+        prefix_.assign((delay_ + 1) * prefix_size_, 0);
     }
 
     // What the planes hold when a front is reached: its symbols, or room for them.
@@ -164,9 +172,9 @@ public:
 private:
     static constexpr std::size_t history = 8;  // fronts kept, a power of two; neighbours lie up to four back
     static constexpr std::size_t prefix_rows = 2;
+    static constexpr std::size_t copied_at_once = 16;
 
     void fill_rules(const ContextRules& rules, std::span<const std::uint16_t> base, std::size_t first) {
-        front_.num_features = static_cast<unsigned>(rules.num_features);
         front_.num_channels = static_cast<unsigned>(num_channels_);
         front_.num_lanes = static_cast<unsigned>(rows_ * num_channels_);
         for (std::size_t lane = 0; lane < front_.num_lanes; ++lane) {
@@ -186,47 +194,46 @@ private:
     void step(std::size_t front, Code& code) {
         move_edges(front);
         std::int16_t* const now = line(front);
-        for (unsigned back = 0; back < 4; ++back) front_.before[back] = line(front + history - 1 - back);
-        FrontRuns runs;
-        for (std::size_t row = 0; row < rows_; ++row) {
-            if (!is_active_[row]) continue;
-            for (std::size_t j = 0; j < front_.num_features; ++j)
-                front_.features[j][row] = features_[j * grid_.size() + place_[row]];
-            const std::size_t lane = row * num_channels_;
-            if (runs.count > 0 && runs.runs[runs.count - 1].last == lane)
-                runs.runs[runs.count - 1].last += num_channels_;
-            else
-                runs.runs[runs.count++] = {lane, lane + num_channels_};
-        }
-        alignas(64) std::uint8_t tables[front_lanes];
-        alignas(64) std::uint8_t is_negated[front_lanes];
-        alignas(64) std::int32_t values[front_lanes] = {};
-        if (runs.count > 0) {
+        bring_prefix(now);
+        if (runs_.count == 0) {
+            std::fill_n(now, front_lanes, std::int16_t{0});
+        } else {
+            for (unsigned back = 0; back < 4; ++back) front_.before[back] = line(front + history - 1 - back);
+            for (std::size_t j = 0; j < front_.num_features; ++j) {
+                const std::uint16_t* const feature = &features_[j * grid_.size()];
+                for_rows([&](std::size_t row, std::size_t, std::size_t place) { front_.features[j][row] = feature[place]; });
+            }
+            alignas(64) std::uint8_t tables[front_lanes];
+            alignas(64) std::uint8_t is_negated[front_lanes];
+            alignas(64) std::int32_t values[front_lanes];
             kernels().contexts.front_tables(front_, tables, is_negated);
-            if constexpr (planes == Planes::known)
-                for_rows(runs, [&](std::size_t lane, std::size_t place) {
+            if constexpr (planes == Planes::known) {
+                std::fill_n(values, front_lanes, 0);
+                for_rows([&](std::size_t, std::size_t lane, std::size_t place) {
                     for (std::size_t c = 0; c < num_channels_; ++c) values[lane + c] = planes_[c * grid_.size() + place];
                 });
-            code(tables, is_negated, runs, values);
+            }
+            code(tables, is_negated, runs_, values);
             if constexpr (planes == Planes::unknown)
-                for_rows(runs, [&](std::size_t lane, std::size_t place) {
+                for_rows([&](std::size_t, std::size_t lane, std::size_t place) {
                     for (std::size_t c = 0; c < num_channels_; ++c) planes_[c * grid_.size() + place] = values[lane + c];
                 });
+            kernels().contexts.clip_symbols(values, now);
+            for (std::size_t row = 0; row < rows_; ++row) place_[row] += is_active_[row];
         }
-        kernels().contexts.clip_symbols(values, now);
-        for (std::size_t row = 0; row < rows_; ++row) place_[row] += is_active_[row];
-        pass_on(front, now);
+        pass_on(now);
     }
 
     // Rows of lanes begin and end rows of places: at most one of them each at a front.
     void move_edges(std::size_t front) {
+        // (front - x) % period_, for x up to period_.
         const auto row_at = [&](std::size_t x) {
-            const std::size_t phase = front < x ? 1 : (front - x) % period_;
+            const std::size_t phase = front < x ? 1 : phase_ >= x ? phase_ - x : phase_ + period_ - x;
             return phase % 2 == 0 && phase / 2 < rows_ ? phase / 2 : rows_;
         };
         if (const std::size_t row = row_at(0); row < rows_ && front >= 2 * row) {
             const std::size_t y = (front - 2 * row) / period_ * rows_ + row;
-            is_active_[row] = y < grid_.height;
+            set_active(row, y < grid_.height);
             place_[row] = y * grid_.width;
             fill_row(front_.has_left, row, 0);
             fill_row(front_.has_second_left, row, 0);
@@ -235,28 +242,57 @@ private:
         if (const std::size_t row = row_at(1); row < rows_) fill_row(front_.has_left, row, -1);
         if (const std::size_t row = row_at(2); grid_.width > 2 && row < rows_) fill_row(front_.has_second_left, row, -1);
         if (const std::size_t row = row_at(grid_.width - 1); row < rows_) fill_row(front_.has_right, row, 0);
-        if (const std::size_t row = row_at(grid_.width); grid_.width < period_ && row < rows_) is_active_[row] = false;
+        if (const std::size_t row = row_at(grid_.width); grid_.width < period_ && row < rows_) set_active(row, false);
+        phase_ = phase_ + 1 == period_ ? 0 : phase_ + 1;
     }
 
-    // Calls `use(first lane of the row, its place)` for the rows of lanes in use.
+    void set_active(std::size_t row, bool is_active) {
+        if (is_active_[row] == is_active) return;
+        is_active_[row] = is_active;
+        runs_.count = 0;
+        for (std::size_t i = 0; i < rows_; ++i) {
+            if (is_active_[i] == 0) continue;
+            const std::size_t lane = i * num_channels_;
+            if (runs_.count > 0 && runs_.runs[runs_.count - 1].last == lane)
+                runs_.runs[runs_.count - 1].last += num_channels_;
+            else
+                runs_.runs[runs_.count++] = {lane, lane + num_channels_};
+        }
+    }
+
+    // Calls `use(row, its first lane, its place)` for the rows of lanes in use.
     template <class Use>
-    void for_rows(const FrontRuns& runs, Use use) const {
-        for (const auto& run : runs)
-            for (std::size_t lane = run.first; lane < run.last; lane += num_channels_) use(lane, place_[front_.row[lane]]);
+    void for_rows(Use use) const {
+        for (const auto& run : runs_) {
+            std::size_t row = front_.row[run.first];
+            for (std::size_t lane = run.first; lane < run.last; lane += num_channels_, ++row) use(row, lane, place_[row]);
+        }
     }
 
     void fill_row(std::int16_t* mask, std::size_t row, int value) noexcept {
         std::fill_n(mask + row * num_channels_, num_channels_, static_cast<std::int16_t>(value));
     }
 
-    // The last two rows stand before the first one of the next band, `delay_` fronts later.
-    void pass_on(std::size_t front, std::int16_t* now) {
-        const std::size_t C = num_channels_, slots = delay_ + 1;
-        if (delay_ > 0) std::copy_n(&prefix_[(front + 1) % slots * prefix_rows * C], prefix_rows * C, now - prefix_rows * C);
-        std::int16_t* const to = delay_ > 0 ? &prefix_[front % slots * prefix_rows * C] : now - prefix_rows * C;
+    // The last two rows stand before the first one of the next band, `delay_` fronts later. Between the two they are in a ring,
+    // and copied in whole registers; what that puts in front of them, at `now`, is overwritten.
+    void bring_prefix(std::int16_t* now) noexcept {
+        if (delay_ > 0) copy_up(&prefix_[(slot_ == delay_ ? 0 : slot_ + 1) * prefix_size_], now - prefix_rows * num_channels_);
+    }
+
+    void pass_on(std::int16_t* now) noexcept {
+        const std::size_t C = num_channels_;
         const std::int16_t* const last = now + front_.num_lanes;
-        std::copy_n(last - C, C, to + C);
-        std::copy_n(last - 2 * C, C, to);  // with one row that is the one before it, which stands already
+        if (delay_ > 0) {
+            copy_up(last - prefix_rows * C, &prefix_[slot_ * prefix_size_]);  // with one row, the one before it stands there
+        } else {
+            std::copy_n(last - C, C, now - C);
+            std::copy_n(last - 2 * C, C, now - 2 * C);
+        }
+        slot_ = slot_ == delay_ ? 0 : slot_ + 1;
+    }
+
+    void copy_up(const std::int16_t* from, std::int16_t* to) const noexcept {
+        for (std::size_t i = 0; i < prefix_size_; i += copied_at_once) std::memcpy(to + i, from + i, 2 * copied_at_once);
     }
 
     std::int16_t* line(std::size_t front) noexcept { return &lines_[(front % history) * line_size + line_offset]; }
@@ -270,10 +306,14 @@ private:
     std::size_t rows_;    // R
     std::size_t period_;  // fronts from a row of places to the next in a row of lanes
     std::size_t delay_;
+    std::size_t prefix_size_;
+    std::size_t phase_ = 0;  // of the front that comes next, in its period
     FrontContext front_{};
     std::vector<std::uint16_t> features_;  // (J, h, w)
     std::vector<std::int16_t> prefix_;
-    std::array<bool, front_lanes> is_active_{};
+    std::size_t slot_ = 0;  // of the front that comes next, in the ring
+    FrontRuns runs_;        // lanes in use
+    std::array<std::size_t, front_lanes> is_active_{};  // 0 or 1
     std::array<std::size_t, front_lanes> place_{};
     alignas(64) std::array<std::int16_t, history * line_size> lines_{};
 };

@@ -4,28 +4,26 @@
 #include <atomic>
 #include <cstdlib>
 
+#include "instruction_sets.hpp"
+
 namespace laconic {
 
 namespace {
 
 struct Available {
-    std::array<const Kernels*, 3> sets{&portable_kernels};
-    std::size_t count = 1;
+    std::array<const Kernels*, 3> sets{};
+    std::size_t count = 0;
 
     Available() noexcept {
+        add(portable_kernels);
 #if defined(__x86_64__)
-        // The compiler's check asks cpuid, and xgetbv whether the system saves the wide registers.
-        __builtin_cpu_init();
-        const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2") &&
-                              __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("sse4.2");
-        if (has_avx2) sets[count++] = &avx2_kernels;
-        const bool has_avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-                                __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512vbmi") &&
-                                __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("gfni") &&
-                                __builtin_cpu_supports("vpclmulqdq");
-        if (has_avx2 && has_avx512) sets[count++] = &avx512_kernels;
+        add(avx2_kernels);
+        add(avx512_kernels);
 #endif
+    }
+
+    void add(const Kernels& set) noexcept {
+        if (has_instruction_set(set.name)) sets[count++] = &set;
     }
 };
 

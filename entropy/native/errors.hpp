@@ -7,7 +7,8 @@
 
 namespace laconic {
 
-enum class Fault { truncated, corrupt, checksum };
+// misfit: a value does not fit the type that it is decoded to.
+enum class Fault { truncated, corrupt, checksum, misfit };
 
 class StreamError : public std::runtime_error {
 public:

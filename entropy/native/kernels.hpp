@@ -2,7 +2,7 @@
 //
 // A kernel runs full rounds of one or more streams in lock-step: each phase of a round is done for all streams before
 // the next, since one stream alone is a chain of dependent steps. They know entries of tables (u8) only; values, marks,
-// checksums and shorter rounds are the work of their callers. `decode_partial` alone takes a round of any number of lanes,
+// checksums and shorter rounds are the work of their callers. The partial kernels alone take a round of any number of lanes,
 // and `contexts` has what finds the tables of one. All sets give the same bytes and entries.
 //
 // This header is also compiled for newer instruction sets, so it holds no inline function with external linkage: the
@@ -100,25 +100,31 @@ struct EncodeStream {
 };
 
 // Streams of one call have the same number of lanes. Decoding returns the rounds done, fewer when a stream came to its
-// limit, is truncated or has a misfit. In a static call all `permute` have the same number of levels, and streams of 16 lanes the same
-// table. Lanes of any other number than 16, 32 or 64 run the portable way, one lane to 64.
+// limit, is truncated or has a misfit. In a static call all `permute` have the same number of levels, and streams of 16 lanes or fewer the same
+// table. Lanes of any other number than 8, 16, 32 or 64 run the portable way, one lane to 64.
 using DecodeKernel = std::size_t (*)(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds);
 using EncodeKernel = void (*)(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds);
 
 using Cost = unsigned (*)(unsigned lanes, std::size_t num_streams, unsigned levels);
 
 // Conversions of blocks of values; convert.inc has them and their contracts.
+inline constexpr unsigned has_nonzero = 1, has_escapes = 2;  // results of `entries_of_rows`
+
 struct Conversions {
     bool (*entries_of_bytes)(const std::int8_t*, std::size_t, std::int32_t, std::uint8_t, std::uint8_t*);
     bool (*entries_of)(const std::int32_t*, std::size_t, std::int32_t, std::uint8_t, std::uint8_t*);
+    unsigned (*entries_of_rows16)(const std::int16_t*, std::size_t, std::size_t, std::ptrdiff_t, std::int32_t, std::uint8_t, std::uint8_t*);
+    unsigned (*entries_of_rows32)(const std::int32_t*, std::size_t, std::size_t, std::ptrdiff_t, std::int32_t, std::uint8_t, std::uint8_t*);
     bool (*entries_by_index)(const std::int32_t*, const std::uint8_t*, std::size_t, const std::uint32_t*, std::uint8_t*);
     void (*bytes_of)(const std::uint8_t*, std::size_t, std::int32_t, std::int8_t*);
+    void (*shorts_of)(const std::uint8_t*, std::size_t, std::int32_t, std::int16_t*);
     void (*values_of)(const std::uint8_t*, std::size_t, std::int32_t, std::int32_t*);
     void (*values_by_index)(const std::uint8_t*, const std::uint8_t*, std::size_t, const std::int32_t*, std::int32_t*);
     void (*widen_int8)(const std::int8_t*, std::size_t, std::int32_t*);
     void (*widen_int16)(const std::int16_t*, std::size_t, std::int32_t*);
     bool (*narrow_int8)(const std::int32_t*, std::size_t, std::int8_t*);
     bool (*narrow_int16)(const std::int32_t*, std::size_t, std::int16_t*);
+    std::uint64_t (*sum_costs)(const std::uint8_t*, std::size_t, const std::uint32_t*, std::size_t);
     bool (*quantize)(const float*, std::size_t, float, std::int32_t*);
     void (*dequantize)(const std::int32_t*, std::size_t, float, float*);
     void (*widen_bfloat16)(const std::uint16_t*, std::size_t, float*);
@@ -161,8 +167,64 @@ struct ContextKernels {
     void (*add_weighted)(const std::uint8_t*, std::size_t, std::uint8_t, std::uint16_t*);
     void (*add_ring)(const std::uint16_t*, std::size_t, std::size_t, std::uint16_t*);
     void (*clip_symbols)(const std::int32_t*, std::int16_t*);
+    void (*row_residuals)(const std::int32_t*, const std::int32_t*, std::size_t, std::int32_t*);
+    void (*undo_rows)(std::int32_t*, std::size_t, std::size_t);
     void (*front_tables)(const FrontContext&, std::uint8_t*, std::uint8_t*);
     void (*front_values)(const std::uint8_t*, const std::uint8_t*, const std::uint8_t*, const std::int32_t*, std::int32_t*);
+};
+
+// Weights of one channel (SPEC.md, section 4.3): its base level, n and g.
+struct ChannelWeights {
+    std::uint16_t base;
+    std::uint16_t neighbour[6];
+    std::int16_t lean[4];
+};
+
+// Bits of symbols, in 2^-16, by what their contexts are made of. `costs` has 256 places a table, for values from `firsts` on; the
+// last entry, of which `lasts` has the number, is without the code of an escaped value. `without_lean` has for each level the
+// mean of a symbol and its negative where there is no lean, of magnitudes 0 to 15; larger ones count as 15.
+struct SymbolCosts {
+    const std::uint8_t* map;            // (leans, levels)
+    const std::uint8_t* level_of_half;  // by half of A
+    const std::int32_t* firsts;
+    const std::uint32_t* lasts;
+    const std::uint32_t* costs;
+    const std::int32_t* without_lean;
+};
+inline constexpr std::uint32_t num_cost_magnitudes = 16;
+
+// A symbol that may change: its place in the channel with its frame, and without it, and the coefficient in steps.
+struct Candidate {
+    std::uint32_t framed;
+    std::uint32_t plain;
+    float ratio;
+};
+
+// A channel with its frame, four places around each symbol and more; rows are `stride` apart. `unit` is the price of 2^-16
+// bit in squared steps, `shrink` what reconstruction takes off magnitudes of 1, 2, and 3 or more.
+struct Sweep {
+    std::int8_t* symbols;  // clipped
+    std::uint16_t* levels;
+    std::int16_t* leans;
+    std::size_t stride;
+    const ChannelWeights* weights;
+    // The weights of the channel for whom stands 1 and 2 to the right, two times nobody, -1, 0 and 1 to the right in the row
+    // below, and two rows below.
+    alignas(32) std::int32_t successor_weights[8];
+    const SymbolCosts* costs;
+    const float* shrink;
+    float unit;
+};
+
+// Levels and leans of whole channels, and the choice of symbols; optimizer.inc has them and their contracts.
+struct OptimizerKernels {
+    bool (*clip_int32)(const std::int32_t*, std::size_t, std::int8_t*);
+    bool (*clip_int16)(const std::int16_t*, std::size_t, std::int8_t*);
+    void (*magnitudes)(const std::int8_t*, std::size_t, std::uint8_t*);
+    void (*neighbour_levels)(const std::int8_t*, std::size_t, std::size_t, const ChannelWeights&, std::uint16_t*, std::int16_t*);
+    void (*add_feature)(const std::uint16_t*, std::size_t, std::uint16_t, std::uint16_t*);
+    void (*sweep_int32)(const Sweep&, const Candidate*, std::size_t, std::int32_t*);
+    void (*sweep_int16)(const Sweep&, const Candidate*, std::size_t, std::int16_t*);
 };
 
 struct Kernels {
@@ -172,6 +234,7 @@ struct Kernels {
     DecodeKernel decode_partial;  // indexed, one stream, one round, any number of lanes
     EncodeKernel encode_static;
     EncodeKernel encode_indexed;
+    EncodeKernel encode_partial;  // the same for encoding
     // Time of a round of so many streams with tables of so many levels, in no unit; 0 where no kernel is made for them.
     Cost decoding_cost;
     Cost encoding_cost;
@@ -179,6 +242,7 @@ struct Kernels {
     void (*reverse_words)(const std::uint16_t* words, std::size_t count, std::uint8_t* bytes);  // to little-endian bytes
     Conversions convert;
     ContextKernels contexts;
+    OptimizerKernels optimizer;
 };
 
 extern const Kernels portable_kernels;

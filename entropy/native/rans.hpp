@@ -187,6 +187,31 @@ public:
         return stream_;
     }
 
+    // Codes entries of the table of the last `use`, with the codes of the escaped ones, as one run.
+    void encode_entries(std::span<const std::uint8_t> entries, std::span<const std::uint32_t> codes) {
+        stream_.indices = nullptr;
+        stream_.base = 0;
+        stream_.entries = entries.data() + entries.size();
+        stream_.escapes = codes.data() + codes.size();
+        stream_.ahead = {};
+        stream_.out = words_.reserve(entries.size() + max_escape_words * codes.size() + 32);
+        EncodeStream* const stream = &stream_;
+        if (const auto partial = static_cast<unsigned>(entries.size() % lanes_); partial > 0)
+            portable_kernels.encode_static(&stream, 1, partial, 1);
+        kernels().encode_static(&stream, 1, lanes_, entries.size() / lanes_);
+        unload();
+    }
+
+    // The stream that is written: states, then the words in the order of reading.
+    std::vector<std::uint8_t> stream() const {
+        std::vector<std::uint8_t> bytes(4 * std::size_t{lanes_} + 2 * words_.count);
+        for (unsigned lane = 0; lane < lanes_; ++lane)
+            for (unsigned byte = 0; byte < 4; ++byte)
+                bytes[4 * lane + byte] = static_cast<std::uint8_t>(stream_.states[lane] >> (8 * byte));
+        kernels().reverse_words(words_.data.get(), words_.count, bytes.data() + 4 * lanes_);
+        return bytes;
+    }
+
     // After the kernels: takes over what they wrote.
     void unload() noexcept { words_.count = static_cast<std::size_t>(stream_.out - words_.data.get()); }
 
@@ -256,7 +281,7 @@ inline void encode_fronts(Writer& writer, const Message& message, const TableSet
         EncodeStream* const stream = &writer.load(message.values, tables, message.tables.from(end), end, count);
         for (; last > first; --last) {
             const unsigned size = message.fronts[last - 1];
-            if (const unsigned partial = size % writer.lanes(); partial > 0) portable_kernels.encode_indexed(&stream, 1, partial, 1);
+            if (const unsigned partial = size % writer.lanes(); partial > 0) kernels().encode_partial(&stream, 1, partial, 1);
             if (const unsigned rounds = size / writer.lanes(); rounds > 0) kernel(&stream, 1, writer.lanes(), rounds);
         }
         writer.unload();
@@ -278,12 +303,7 @@ inline std::vector<std::uint8_t> encode_messages(std::span<const Message> messag
         const Run run{0, messages[m].count, messages[m].tables};
         encode_runs(writers, messages[m].values, tables, {&run, 1});
     }
-    std::vector<std::uint8_t> bytes(4 * std::size_t{lanes} + 2 * writer->words().size());
-    for (unsigned lane = 0; lane < lanes; ++lane)
-        for (unsigned byte = 0; byte < 4; ++byte)
-            bytes[4 * lane + byte] = static_cast<std::uint8_t>(writer->state(lane) >> (8 * byte));
-    kernels().reverse_words(writer->words().data(), writer->words().size(), bytes.data() + 4 * lanes);
-    return bytes;
+    return writer->stream();
 }
 
 // Reads one stream. Any bytes give values or a StreamError; nothing is read past the end.
@@ -361,8 +381,9 @@ public:
             }
         };
         // One stream of few lanes is a chain of short rounds, which plain code goes through faster.
-        run(lanes_ < 32 ? portable_kernels.decode_indexed : kernels().decode_indexed, lanes_, count / lanes_);
-        if (const auto partial = static_cast<unsigned>(count % lanes_); partial > 0) run(kernels().decode_partial, partial, 1);
+        const Kernels& chosen = lanes_ < 16 ? portable_kernels : kernels();
+        run(chosen.decode_indexed, lanes_, count / lanes_);
+        if (const auto partial = static_cast<unsigned>(count % lanes_); partial > 0) run(chosen.decode_partial, partial, 1);
         return stream_.escapes;
     }
 

@@ -69,9 +69,13 @@ public:
         return largest < tables_.size();
     }
 
-    // Whether all values with entries of their own are int8.
+    // Whether all values with entries of their own are int8, or int16.
     bool fits_int8(std::size_t t) const noexcept {
         return tables_[t].first >= -128 && tables_[t].first + static_cast<std::int32_t>(tables_[t].size) - 2 <= 127;
+    }
+
+    bool fits_int16(std::size_t t) const noexcept {
+        return tables_[t].first >= -32768 && tables_[t].first + static_cast<std::int32_t>(tables_[t].size) - 2 <= 32767;
     }
 
     // Entry that codes `value` in a table: its own, or the escape.

@@ -301,7 +301,11 @@ def _fingerprint(config: dict[str, object], raw: dict[str, bytes], table_digests
     parts = [json.dumps(config, sort_keys=True).encode()]
     for side in ("analysis", "synthesis"):
         parts += [raw[f"{side}.{k}"] for k in range(sum(name.startswith(side) for name in raw))]
-    parts += [raw["shrink"], raw["offsets"], raw["scale_codes"], hashlib.sha256(contexts).digest()]
+    parts += [raw["shrink"], raw["offsets"]]
+    bits = raw.get("fixed_bits", b"")
+    for k in range(len(bits) // 2):
+        parts += [bits[2 * k : 2 * k + 2], raw[f"fixed_analysis.{k}"], raw[f"fixed_synthesis.{k}"]]
+    parts += [raw["scale_codes"], raw["channels"], hashlib.sha256(contexts).digest()]
     return hashlib.sha256(b"".join(parts)).digest()[:4]
 
 

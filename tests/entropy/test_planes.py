@@ -10,11 +10,11 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from laconic.entropy import simd
+from laconic.entropy import _native, rans, simd
 from laconic.entropy.container import Profile, Segment
 from laconic.entropy.contexts import CONTEXT_ARRAYS, ContextModel
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError
-from laconic.entropy.planes import CRC_BYTES, Span, TileDecoder, TileEncoder, checksum
+from laconic.entropy.planes import CRC_BYTES, Span, TileDecoder, TileEncoder, checksum, read_together
 from laconic.entropy.tables import TableSet, table_of_counts
 
 STEP = 150
@@ -337,3 +337,224 @@ def test_encoding_leaves_its_input_alone(profile: Profile) -> None:
     before = values.copy()
     joined(values, profile)
     assert np.array_equal(values, before)
+
+
+def as_tile_of_more(values: np.ndarray) -> np.ndarray:
+    """The same values with others around them."""
+    d, h, w = values.shape
+    more = np.full((d, h + 3, w + 5), 7, values.dtype)
+    more[:, 2:-1, 4:-1] = values
+    return more[:, 2:-1, 4:-1]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (6, 7), (33, 64), (70, 31)])
+def test_int16_and_tiles_of_larger_planes_are_coded_as_int32_is(
+    level: str, shape: tuple[int, int], profile: Profile
+) -> None:
+    values = values_of(shape, scale=10)
+    values[[3, 9, 10, 11]] = 0
+    simd.use("portable")
+    segments = separate(values, profile)
+    small = values.astype(np.int16)
+    simd.use(level)
+    for same in (small, as_tile_of_more(small), as_tile_of_more(values), values.astype(np.int64)):
+        assert separate(same, profile) == segments
+    encoders = TileEncoder.of_tiles([small, as_tile_of_more(values), small[:, :1]], RULES, profile)
+    for encoder, tile in zip(encoders, (small, values, values[:, :1]), strict=True):
+        assert [encoder.segment(span) for span in SPANS] == separate(tile, profile)
+        assert encoder.ideal_bits(0, 12) == TileEncoder(tile, RULES, profile).ideal_bits(0, 12)
+
+
+def test_joined_int16_is_coded_as_int32_is(level: str, profile: Profile) -> None:
+    simd.use(level)
+    values = values_of((7, 9))
+    assert not joined(values, profile).has_crc
+    assert joined(values.astype(np.int16), profile) == joined(values, profile)
+
+
+def test_length_of_static_channels_is_that_of_their_symbols(level: str) -> None:
+    simd.use(level)
+    values = values_of((9, 31), scale=30)
+    values[5] = 0
+    values[7, 0, :3] = [-32768, 32767, 20000]
+    static = MODEL.static_tables
+    for array in (values, values.astype(np.int16)):
+        encoder = TileEncoder(array, RULES, Profile.FAST)
+        for c in range(2, 12):
+            assert encoder.ideal_bits(c, c + 1) == rans.ideal_bits(values[c], static, int(RULES.static_index[c]))
+
+
+def tables_from(first: int) -> ContextModel:
+    """A model whose static tables do not hold 0, or reach beyond int16."""
+    table = table_of_counts(range(first, first + 9), [1] * 9)
+    return dataclasses.replace(MODEL, static_tables=TableSet((table,)), static_index=np.zeros((32, 12), np.uint8))
+
+
+@pytest.mark.parametrize("first", [3, -32768, 32763, 32764, -40000, 100000])
+def test_any_table_codes_int16(level: str, first: int) -> None:
+    simd.use(level)
+    rules = tables_from(first).at_step(STEP)
+    rng = np.random.default_rng(3)
+    values = rng.integers(-32768, 32768, (12, 5, 7))
+    values[:, 1:] = np.clip(first + rng.integers(-2, 12, (12, 4, 7)), -32768, 32767)
+    values[4] = 0
+    segment = TileEncoder(values.astype(np.int16), rules, Profile.FAST).segment(Span(BOUNDS))
+    assert segment == TileEncoder(values, rules, Profile.FAST).segment(Span(BOUNDS))
+    decoder = TileDecoder(12, values.shape, rules, Profile.FAST, dtype=np.int16)
+    decoder.read(segment, Span(BOUNDS))
+    found = decoder.values()
+    assert found.dtype == np.int16
+    assert np.array_equal(found, values)
+
+
+def decoder_of(shape: tuple[int, int], profile: Profile, out: np.ndarray | None = None) -> TileDecoder:
+    return TileDecoder(12, (12, *shape), RULES, profile, dtype=np.int16, out=out)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (6, 7), (33, 64)])
+def test_tiles_decode_to_int16(level: str, shape: tuple[int, int], profile: Profile) -> None:
+    simd.use(level)
+    values = values_of(shape, scale=10)
+    for segments, spans in (([joined(values, profile)], [Span(BOUNDS)]), (separate(values, profile), SPANS)):
+        for out in (None, as_tile_of_more(np.zeros(values.shape, np.int16))):
+            decoder = decoder_of(shape, profile, out)
+            for segment, span in zip(segments, spans, strict=True):
+                decoder.read(segment, span)
+            found = decoder.values()
+            assert found.dtype == np.int16
+            assert np.array_equal(found, values)
+            assert out is None or np.shares_memory(found, out)
+
+
+@pytest.mark.parametrize("channel", [0, 1, 2, 11])
+@pytest.mark.parametrize("value", [-32769, 32768, 2**31 - 1])
+def test_values_beyond_int16_decode_to_int32(level: str, channel: int, value: int, profile: Profile) -> None:
+    simd.use(level)
+    values = values_of((6, 7))
+    values[channel, 3, 4] = value
+    for segments, spans in (([joined(values, profile)], [Span(BOUNDS)]), (separate(values, profile), SPANS)):
+        out = np.zeros(values.shape, np.int16)
+        decoder = decoder_of((6, 7), profile, out)
+        for segment, span in zip(segments, spans, strict=True):
+            decoder.read(segment, span)
+        found = decoder.values()
+        assert found.dtype == np.int32
+        assert np.array_equal(found, values)
+
+
+def test_residuals_beyond_int16_of_values_within_decode_to_int16(profile: Profile) -> None:
+    values = values_of((6, 7))
+    values[0] = np.where(np.arange(42).reshape(6, 7) % 2, 32767, -32768)
+    decoder = decoder_of((6, 7), profile)
+    decoder.read(TileEncoder(values.astype(np.int16), RULES, profile).segment(Span(BOUNDS)), Span(BOUNDS))
+    found = decoder.values()
+    assert found.dtype == np.int16
+    assert np.array_equal(found, values)
+
+
+@pytest.mark.parametrize(("used", "wanted", "reported"), [(0, 12, 0), (1, 12, 1), (5, 12, 5), (9, 8, 8), (12, 12, 12)])
+def test_used_channels_are_reported(used: int, wanted: int, reported: int, profile: Profile) -> None:
+    values = values_of((6, 7))
+    values[used:] = 0
+    for segments, spans in (([joined(values, profile)], [Span(BOUNDS)]), (separate(values, profile), SPANS)):
+        decoder = TileDecoder(wanted, (12, 6, 7), RULES, profile)
+        for segment, span in zip(segments, spans, strict=True):
+            decoder.read(segment, span)
+        assert decoder.num_used == reported
+        assert np.array_equal(decoder.values(), values[:wanted])
+
+
+def test_damaged_groups_are_not_reported_as_used(profile: Profile) -> None:
+    segments = separate(values_of((6, 7)), profile)
+    decoder = decoder_of((6, 7), profile)
+    decoder.read(segments[0], SPANS[0])
+    with pytest.raises(BitstreamError):
+        decoder.read(dataclasses.replace(segments[1], payload=segments[1].payload[:-2]), SPANS[1])
+    assert decoder.num_used == 3
+    assert not decoder.values()[3:].any()
+
+
+TILE_SHAPES = [(16, 16)] * 23 + [(16, 5), (1, 16), (40, 41), (16, 15)]
+
+
+@pytest.mark.parametrize("lanes", [None, *rans.LANES])
+def test_tiles_read_together_are_those_read_alone(level: str, lanes: int | None, profile: Profile) -> None:
+    simd.use(level)
+    tiles = [values_of(shape, scale=1 + seed % 9, seed=seed) for seed, shape in enumerate(TILE_SHAPES)]
+    for i, tile in enumerate(tiles):
+        tile[12 - i % 7 :] = 0
+    tiles[4][:] = 0
+    tiles[6][8, 2, 2] = 70000  # beyond int16
+    encoders = [TileEncoder(tile, RULES, profile, lanes) for tile in tiles]
+    decoders = [decoder_of(shape, profile) for shape in TILE_SHAPES]
+    for bounds in pairwise(BOUNDS):
+        read_together(decoders, [encoder.segment(Span(bounds)) for encoder in encoders], bounds)
+    for decoder, tile in zip(decoders, tiles, strict=True):
+        assert decoder.num_used == max((c + 1 for c in range(12) if tile[c].any()), default=0)
+        found = decoder.values()
+        assert found.dtype == (np.int32 if tile is tiles[6] else np.int16)
+        assert np.array_equal(found, tile)
+
+
+def test_tiles_of_zeros_are_read_together(profile: Profile) -> None:
+    segment = TileEncoder(values_of((4, 4)) * 0, RULES, profile).segment(SPANS[0])
+    decoders = [decoder_of((4, 4), profile) for _ in range(3)]
+    read_together(decoders, [segment] * 3, (0, 3))
+    read_together([], [], (0, 3))
+    assert [decoder.num_used for decoder in decoders] == [0, 0, 0]
+    assert not any(decoder.values().any() for decoder in decoders)
+
+
+def test_damage_of_one_of_some_tiles_is_found_and_the_others_can_be_read_alone(level: str, profile: Profile) -> None:
+    simd.use(level)
+    tiles = [values_of((9, 9), seed=seed) for seed in range(6)]
+    right = [TileEncoder(tile, RULES, profile).segment(SPANS[0]) for tile in tiles]
+    for wrong in (
+        dataclasses.replace(right[2], payload=right[2].payload[:-2]),
+        dataclasses.replace(right[2], payload=b"\xff" * len(right[2].payload)),
+        dataclasses.replace(right[2], payload=b""),
+        dataclasses.replace(right[2], num_channels=4),
+    ):
+        segments = [*right[:2], wrong, *right[3:]]
+        decoders = [TileDecoder(3, (3, 9, 9), RULES, profile, dtype=np.int16) for _ in tiles]
+        with pytest.raises(BitstreamError):
+            read_together(decoders, segments, (0, 3))
+        for i, (decoder, segment) in enumerate(zip(decoders, segments, strict=True)):
+            if i == 2:
+                with pytest.raises(BitstreamError):
+                    decoder.read(segment, SPANS[0])
+            else:
+                decoder.read(segment, SPANS[0])
+                assert np.array_equal(decoder.values(), tiles[i][:3])
+
+
+def test_random_payloads_decode_to_the_same_int16_or_error_at_all_levels(level: str, profile: Profile) -> None:
+    rng = np.random.default_rng(9)
+    for _ in range(100):
+        shape = (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
+        segments = [
+            Segment(rng.bytes(int(rng.integers(40, 2000))), 8, has_crc=True, num_channels=int(rng.integers(1, 4)))
+            for _ in range(20)
+        ]
+        found = []
+        for name, dtype in (("portable", np.int32), (level, np.int16), (level, np.int32)):
+            simd.use(name)
+            outcomes = []
+            for segment in segments:
+                decoder = TileDecoder(3, (3, *shape), RULES, profile, dtype=dtype)
+                try:
+                    decoder.read(segment, Span((0, 3, 12)))
+                    outcomes.append(decoder.values().tolist())
+                except BitstreamError as err:
+                    outcomes.append(str(err))
+            found.append(outcomes)
+        assert found[0] == found[1] == found[2]
+
+
+def test_checksum_of_int16_is_that_of_int32(level: str) -> None:
+    simd.use(level)
+    values = values_of((70, 67))
+    for same in (values.astype(np.int16), as_tile_of_more(values), as_tile_of_more(values.astype(np.int16))):
+        assert checksum(same) == checksum(values)
+        assert checksum(same[:2], same[2:]) == checksum(values)
+    assert checksum(values) == _native.crc32c(values.astype("<i4").tobytes()) & 0xFFFF

@@ -30,9 +30,10 @@ from typing import Any
 
 import numpy as np
 
-from laconic.codecs import lcn
+from laconic.codecs import packing, segment_reader, unpacking
 from laconic.codecs.errors import CodecError
 from laconic.codecs.latent import Latent
+from laconic.codecs.layout import Layout, group_bounds
 from laconic.codecs.media import Audio, Image
 from laconic.codecs.model import Model
 from laconic.codecs.sandwich import Sandwich
@@ -54,7 +55,7 @@ SKIP_CHECKS, ALLOW_PARTIAL, FEW_CHANNELS, BUILD, AS_FILE = (1 << bit for bit in 
 LIMITS = Limits(max_pixels=1 << 13, max_metadata_bytes=1 << 12)
 KIND_AT, FINGERPRINT_AT = 6, 7
 MAX_SIZE = 1 << 12
-PARSER = (container, planes, lossless, contexts, rans, lcn)
+PARSER = (container, planes, lossless, contexts, rans, unpacking)
 
 
 class Agreeable(int):
@@ -81,8 +82,8 @@ class WithoutChecks:
     def crc32c(self, data: bytes, seed: int = 0) -> Agreeable:
         return Agreeable(_native.crc32c(data, int(seed)))
 
-    def crc32c_array(self, data: Any) -> Agreeable:
-        return Agreeable(_native.crc32c_array(data))
+    def crc32c_planes(self, data: Any, seed: int = 0) -> Agreeable:
+        return Agreeable(_native.crc32c_planes(data, int(seed)))
 
 
 @contextmanager
@@ -173,12 +174,8 @@ def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
     if mode & AS_FILE:
         source = io.BytesIO(data)
     try:
-        return lcn.unpack(
-            source,
-            limits=LIMITS,
-            allow_partial=bool(mode & ALLOW_PARTIAL),
-            channels=5 if mode & FEW_CHANNELS else None,
-        )
+        channels = 5 if mode & FEW_CHANNELS else None
+        return unpacking.unpack(source, segment_reader.Reading(channels, LIMITS, bool(mode & ALLOW_PARTIAL)))
     except (BitstreamError, CodecError) as err:
         return f"{type(err).__name__}: {err}"
 
@@ -186,13 +183,31 @@ def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
 def try_packing_again(latent: Latent, model: Model) -> None:
     """A latent comes back from a file of its own, in either profile and in one tile or many."""
     tile_log2 = 3 if latent.step_code // 2 % 2 else None
-    layout = lcn.Layout(tile_log2=tile_log2, profile="fast" if latent.step_code % 2 else "small")
+    layout = Layout(tile_log2=tile_log2, profile="fast" if latent.step_code % 2 else "small")
     try:
-        data = lcn.pack(latent, model, layout)
+        data = packing.pack(latent, model, layout)
     except CodecError:
         return
-    again, _ = lcn.unpack(data, limits=LIMITS)
+    again, _ = unpacking.unpack(data, segment_reader.Reading(limits=LIMITS))
     assert again == latent, "a latent changes by being packed"
+
+
+def try_tiles(latent: Latent, model: Model) -> None:
+    """Tiles that are coded and decoded side by side come back, also where int16 is wanted and not enough."""
+    if latent.values.size == 0:
+        return
+    profile = Profile.FAST if latent.step_code % 2 else Profile.SMALL
+    rules = model.contexts.at_step(latent.step_code)
+    wide = latent.values[[-1]] * 0 + 70_000
+    tiles = [latent.values, latent.values[:, :1]]
+    tiles += [np.concatenate([wide, latent.values[1:]]), np.concatenate([latent.values[:-1], wide])]
+    encoders = planes.TileEncoder.of_tiles(tiles, rules, profile)
+    decoders = [planes.TileDecoder(len(tile), tile.shape, rules, profile, dtype=np.int16) for tile in tiles]
+    for group in itertools.pairwise(group_bounds(model, len(latent.values), whole=False)):
+        segments = [encoder.segment(planes.Span(group)) for encoder in encoders]
+        planes.read_together(decoders, segments, group)
+    for tile, decoder in zip(tiles, decoders, strict=True):
+        assert np.array_equal(decoder.values(), tile), "a tile changes by being coded with others"
 
 
 def try_file(data: bytes, mode: int) -> tuple[Latent, Model] | str:
@@ -219,6 +234,7 @@ def run_input(data: bytes) -> str:
         return result
     if not result[0].damage and not mode & FEW_CHANNELS:
         try_packing_again(*result)
+        try_tiles(*result)
     return "decoded"
 
 

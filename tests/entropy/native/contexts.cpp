@@ -6,6 +6,7 @@
 #include "context_scene.hpp"
 #include "cost.hpp"
 #include "crc32c.hpp"
+#include "optimizer.hpp"
 #include "support.hpp"
 #include "tests.hpp"
 
@@ -53,14 +54,19 @@ void test_crc() {
 void test_prediction_of_extremes() {
     Random random(4);
     constexpr std::array<std::uint32_t, 6> extremes{0, 1, 0xFFFFFFFFU, 0x80000000U, 0x7FFFFFFFU, 0x80000001U};
-    for (const Grid grid : {Grid{1, 1}, Grid{1, 9}, Grid{9, 1}, Grid{13, 17}, Grid{0, 0}})
+    for (const Grid grid : {Grid{1, 1}, Grid{1, 9}, Grid{9, 1}, Grid{13, 17}, Grid{2, 40}, Grid{17, 16}, Grid{18, 15}, Grid{34, 33}, Grid{0, 0}})
         for (int repeat = 0; repeat < 50; ++repeat) {
-            std::vector<std::uint32_t> plane(grid.size()), residuals(grid.size());
-            for (std::uint32_t& value : plane)
-                value = repeat % 2 ? extremes[below(random, extremes.size())] : static_cast<std::uint32_t>(random());
-            prediction_residuals(plane.data(), residuals.data(), grid);
-            undo_prediction(residuals.data(), grid);
-            check(plane == residuals, "prediction is undone");
+            std::vector<std::int32_t> plane(grid.size()), residuals(grid.size());
+            for (std::int32_t& value : plane)
+                value = static_cast<std::int32_t>(repeat % 2 ? extremes[below(random, extremes.size())] : static_cast<std::uint32_t>(random()));
+            std::optional<std::vector<std::int32_t>> first;
+            at_each_level([&](const Kernels&) {
+                prediction_residuals([&](std::size_t y) { return &plane[y * grid.width]; }, residuals.data(), grid);
+                if (!first) first = residuals;
+                check(residuals == *first, "residuals are the same at all levels");
+                undo_prediction(residuals.data(), grid);
+                check(plane == residuals, "prediction is undone");
+            });
         }
 }
 
@@ -89,6 +95,47 @@ void test_wrong_rules_are_refused() {
     check(refused([](ContextRules& r) { std::fill_n(r.neighbour_weights.end() - 6, 6, std::uint8_t{87}); }), "neighbour weights of 522");
     check(refused([](ContextRules& r) { std::fill_n(r.lean_weights.end() - 4, 4, std::int8_t{-64}); }), "lean weights of 256");
     check(refused([](ContextRules& r) { std::fill_n(r.lean_weights.end() - 2, 2, std::int8_t{-128}); }), "lean weights of -128");
+}
+
+// What the optimiser makes of integers that need not be near the coefficients.
+template <class Symbol>
+std::vector<Symbol> choice(const ContextScene& scene, const TableSet& tables, const std::vector<float>& coefficients, std::vector<Symbol> planes) {
+    const CostTables costs(tables);
+    const ContextCosts prices(scene.rules, tables, costs);
+    const std::vector<float> shrink(3 * scene.num_channels(), 0.0625F);
+    TileOptimizer(scene.rules, prices, scene.base, scene.grid)
+        .run({coefficients.data(), 0.5F, shrink.data(), 0.125F}, planes.data(), scene.cut, scene.num_channels(), 2);
+    return planes;
+}
+
+void check_choice(Random& random, const ContextScene& scene, const TableSet& tables, std::size_t rarity) {
+    const std::vector<std::int32_t> planes = random_integers(random, scene.num_channels() * scene.grid.size(), rarity);
+    std::vector<std::int16_t> narrow(planes.size());
+    std::vector<float> coefficients(planes.size());
+    for (std::size_t i = 0; i < planes.size(); ++i) {
+        narrow[i] = static_cast<std::int16_t>(std::clamp(planes[i], -32767, 32767));
+        const float size = below(random, 4) ? 2.0F : 1e3F;
+        coefficients[i] = below(random, 50) == 0 ? -3e38F : static_cast<float>(narrow[i]) * 2 + size * static_cast<float>(below(random, 1000)) / 1000 - size / 2;
+    }
+    same_outcome("chosen integers", [&] {
+        const std::vector<std::int32_t> chosen = choice(scene, tables, coefficients, planes);
+        for (std::size_t i = 0; i < planes.size(); ++i) {
+            const float magnitude = std::min(std::abs(coefficients[i] * 0.5F), 1073741824.0F);
+            const auto nearest = static_cast<std::int32_t>(magnitude + 0.5F);
+            const bool stays = i < scene.cut * scene.grid.size() || planes[i] == 0;
+            check(stays ? chosen[i] == planes[i] : std::abs(chosen[i]) == nearest || std::abs(chosen[i]) == std::max(nearest - 1, 0),
+                  "integers are the nearest, one below, or what they were");
+        }
+        Bytes all(4 * planes.size());
+        if (!planes.empty()) std::memcpy(all.data(), chosen.data(), all.size());
+        return all;
+    });
+    same_outcome("chosen 16-bit integers", [&] {
+        const std::vector<std::int16_t> chosen = choice(scene, tables, coefficients, narrow);
+        Bytes all(2 * narrow.size());
+        if (!narrow.empty()) std::memcpy(all.data(), chosen.data(), all.size());
+        return all;
+    });
 }
 
 void check_scene(Random& random, const ContextScene& scene, const TableSet& tables, std::size_t rarity) {
@@ -135,7 +182,9 @@ void test_tiles() {
             std::vector<std::size_t> sizes(1 + below(random, 3));
             for (std::size_t& size : sizes) size = counts[below(random, counts.size())];
             const TableSet tables = random_tables(random);
-            check_scene(random, random_scene(random, sizes, grid, tables.num_tables()), tables, repeat % 2 ? 4 : 300);
+            const ContextScene scene = random_scene(random, sizes, grid, tables.num_tables());
+            check_scene(random, scene, tables, repeat % 2 ? 4 : 300);
+            check_choice(random, scene, tables, repeat % 2 ? 4 : 300);
         }
 }
 

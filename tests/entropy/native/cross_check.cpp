@@ -22,6 +22,9 @@
 #include "rans.hpp"
 #include "tables.hpp"
 
+#include "../../../codecs/native/fixed_dispatch.hpp"
+#include "../../codecs/native/fixed_scene.hpp"
+
 using namespace laconic;
 
 namespace {
@@ -241,8 +244,8 @@ ContextRules make_rules(Random& random, std::vector<std::uint32_t> pass_ends, st
     return rules;
 }
 
-template <class T>
-void add_values(Sum& sum, const std::vector<T>& values) {
+template <class T, class Allocator>
+void add_values(Sum& sum, const std::vector<T, Allocator>& values) {
     Bytes bytes;
     for (const T value : values) append(bytes, value);
     sum.add(bytes);
@@ -274,6 +277,17 @@ Sum all_tiles() {
     return sum;
 }
 
+// Coefficients, integers and samples of the fixed-point transform.
+Sum all_pictures() {
+    Sum sum;
+    if (!use_fixed_kernels(kernels().name)) fail("the transform lacks kernels that the coder has");
+    for (unsigned seed = 0; seed < 60; ++seed) {
+        std::mt19937_64 random(seed);
+        sum.add(test::FixedScene(random).everything(fixed_kernels()));
+    }
+    return sum;
+}
+
 // What `work` gives with every set of kernels.
 template <class Work>
 Sum same_sum(const char* name, Work work) {
@@ -296,6 +310,7 @@ int main() {
         sum.print(names[type]);
     }
     same_sum("contexts", all_tiles).print("contexts");
+    same_sum("pictures", all_pictures).print("pictures");
     for (const Kernels* set : available_kernels()) std::fprintf(stderr, "%s kernels agree\n", set->name);
     return 0;
 }

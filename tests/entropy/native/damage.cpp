@@ -104,7 +104,7 @@ void test_misfits() {
                         });
                         const auto expected = values_of(values, type, 1);
                         check(expected ? outcome.bytes == *expected
-                                       : outcome.fault.starts_with("corrupt: value " + std::to_string(value) + " does not fit"),
+                                       : outcome.fault.starts_with("misfit: value " + std::to_string(value) + " does not fit"),
                               "value " + std::to_string(value) + " as " + name_of(type) + ": " + outcome.fault);
                     }
                 }

@@ -17,5 +17,6 @@ int main() {
     test::test_streams();
     test::test_damage();
     test::test_packets();
+    test::test_channels();
     std::puts("all tests of the core passed");
 }

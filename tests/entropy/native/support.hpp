@@ -250,7 +250,7 @@ struct Outcome {
 
 template <class Work>
 Outcome outcome_of(Work work) {
-    constexpr std::array<const char*, 3> kinds{"truncated: ", "corrupt: ", "checksum: "};
+    constexpr std::array<const char*, 4> kinds{"truncated: ", "corrupt: ", "checksum: ", "misfit: "};
     try {
         return {work(), {}};
     } catch (const StreamError& error) {

@@ -7,6 +7,7 @@ void test_streams();
 void test_damage();
 void test_conversions();
 void test_packets();
+void test_channels();
 void test_contexts();
 
 }  // namespace laconic::test
