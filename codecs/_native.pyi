@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from numpy import float32, int32
+from numpy import float32, int16, int32
 from numpy.typing import NDArray
 
 def split2(planes: NDArray[float32], bands: NDArray[float32]) -> None: ...
@@ -10,7 +10,61 @@ def merge2(bands: NDArray[float32], planes: NDArray[float32]) -> None: ...
 def split1(lines: NDArray[float32], bands: NDArray[float32]) -> None: ...
 def merge1(bands: NDArray[float32], lines: NDArray[float32]) -> None: ...
 def project(matrix: NDArray[float32], values: NDArray[float32], out: NDArray[float32]) -> None: ...
-def quantize(values: NDArray[float32], out: NDArray[int32], inverse_step: float, rounding: float) -> None: ...
+def quantize(
+    values: NDArray[float32], out: NDArray[int32], inverse_step: float, thresholds: NDArray[float32]
+) -> None: ...
 def dequantize(values: NDArray[int32], out: NDArray[float32], step: float, shrink: NDArray[float32]) -> None: ...
 def planes_of_samples(samples: NDArray[Any], planes: NDArray[float32], peak: float) -> None: ...
 def samples_of_planes(planes: NDArray[float32], samples: NDArray[Any], peak: float) -> None: ...
+
+MARGIN: int
+
+class FixedMap:
+    def __init__(self, planes: int, depth: int) -> None: ...
+    def add_node(self, depth: int, children: tuple[int, ...]) -> None: ...
+    def add_leaf(
+        self,
+        depth: int,
+        analysis: NDArray[int16],
+        analysis_bits: int,
+        synthesis: NDArray[int16],
+        synthesis_bits: int,
+        channels: list[int],
+    ) -> None: ...
+
+def fixed_coefficients(
+    map: FixedMap | None,
+    samples: NDArray[Any],
+    first_row: int,
+    height: int,
+    first: int,
+    last: int,
+    side: int,
+    tiles: list[NDArray[float32]],
+) -> None: ...
+def fixed_integers(
+    map: FixedMap | None,
+    samples: NDArray[Any],
+    first_row: int,
+    height: int,
+    first: int,
+    last: int,
+    side: int,
+    tiles: list[NDArray[Any]],
+    inverse_step: float,
+    thresholds: NDArray[float32],
+) -> None: ...
+def fixed_samples(
+    map: FixedMap | None,
+    values: NDArray[Any],
+    row: int,
+    num_rows: int,
+    row_bits: int,
+    scale: float,
+    shrink: NDArray[float32],
+    level: int,
+    out: NDArray[Any],
+    y: int,
+    x: int,
+) -> None: ...
+def use_simd(name: str) -> bool: ...

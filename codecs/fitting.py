@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from laconic.codecs import wavelet
 from laconic.codecs.context_fitting import fit_weights
 from laconic.codecs.errors import CodecError
+from laconic.codecs.fixed_point import fixed_leaves
 from laconic.codecs.media import Audio, Image, Signal
 from laconic.codecs.model import CODES_PER_SCALE, NUM_SCALES, Model
 from laconic.codecs.optimizer import DEFAULT_EFFORT, optimize
@@ -31,7 +32,6 @@ from laconic.codecs.table_fitting import FITTED_BANDS, ValuesOfBand, fit_tables
 from laconic.codecs.transform import form_of, num_colors, packets_of
 from laconic.codecs.wavelet import Tree
 from laconic.entropy import ContextModel
-from laconic.entropy.container import Profile
 from laconic.entropy.contexts import STEPS_PER_BAND
 
 PASS_CHANNELS = 8  # about as many in each pass
@@ -54,13 +54,14 @@ class FitOptions:
     cut into passes of about 8 channels.
 
     `tree` None: three dyadic levels for pictures, two for cubes (c, h, w), eight full ones for sound, five for cubes
-    (c, t). `blocks`: "resolution" keeps each resolution to itself (cheap; the first groups are a small picture), "band"
-    mixes only the planes of each band, "dense" mixes all channels; None: "resolution" for pictures, else "band".
+    (c, t). `blocks`: what the projection mixes. "leaf": all planes and phases of one leaf of the tree (cheapest, and the
+    smallest files), "resolution": all of one resolution, "dense": everything. The first channels are a small picture
+    but with "dense".
     `rounding`: the quantiser's, 0.5 is plain rounding.
     """
 
     tree: Tree | None = None
-    blocks: Literal["resolution", "band", "dense"] | None = None
+    blocks: Literal["leaf", "resolution", "dense"] = "leaf"
     pass_ends: tuple[int, ...] | None = None
     group_ends: tuple[int, ...] | None = None
     rounding: float = 0.375
@@ -84,12 +85,13 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
             raise CodecError(
                 f"{what} end with {chosen[-1]}; they must end with the {num_channels} channels of the tree"
             )
-    blocks = _block_sizes(tree, num_planes, options.blocks or ("resolution" if kind == "image" else "band"))
+    blocks = _block_sizes(tree, num_planes, options.blocks)
     gains = _noise_gains(tree, num_planes)
     analysis, synthesis = _principal_axes(packets, gains, blocks, symmetric=kind == "sound" and num_planes == 2)
-    coefficients = [_project(analysis, p) for p in packets]
+    channels = _channels_by_variance(analysis, packets, _group_sizes(tree, num_planes, blocks))
+    coefficients = [_project(analysis, channels, p) for p in packets]
     num_predicted = num_planes if tree.dimensions == 2 and blocks[0] == num_planes else 0
-    group_ends = options.group_ends or _group_ends(blocks, options.pass_ends)
+    group_ends = options.group_ends or _group_ends(_group_sizes(tree, num_planes, blocks), options.pass_ends)
     pass_ends = options.pass_ends or _pass_ends(group_ends)
 
     model = Model(
@@ -106,6 +108,8 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
             partial(_Quantised, coefficients, options.rounding), pass_ends, num_predicted, options.rounding
         ),
         offsets=offsets,
+        channels=channels,
+        fixed=fixed_leaves(tree, num_planes, analysis, synthesis) if kind == "image" else (),
         unit=unit,
         kind=kind,
     )
@@ -187,10 +191,13 @@ class _Chosen(_Quantised):
         self._model = model
 
     def _of(self, coefficients: NDArray[np.float32]) -> NDArray[np.int32]:
-        model, step = self._model, float(step_of_code(self._code))
-        shrink = model.shrink_of(self._code, model.num_channels)
-        plain = super()._of(coefficients)
-        return optimize(plain, coefficients, step, self._code, model.contexts, shrink, Profile.SMALL, DEFAULT_EFFORT)
+        model, step = self._model, step_of_code(self._code)
+        values = super()._of(coefficients)
+        nearest = np.floor(np.abs(coefficients) / step + np.float32(0.5))
+        fixed = model.contexts.num_predicted
+        values[fixed:] = np.copysign(nearest, coefficients)[fixed:]
+        optimize(values, coefficients, self._code, replace(model, unit=1.0), effort=DEFAULT_EFFORT)
+        return values
 
 
 def _kept(signals: Iterable[Signal]) -> list[Signal]:
@@ -237,11 +244,30 @@ def _normalisation(signals: Sequence[Signal], kind: str, num_planes: int) -> tup
 
 
 def _block_sizes(tree: Tree, num_planes: int, blocks: str) -> tuple[int, ...]:
-    """Channels that the projection mixes."""
-    num_bands = tree.num_bands**tree.depth
-    if blocks == "resolution":
-        return tree.block_sizes(num_planes)
-    return (num_planes,) * num_bands if blocks == "band" else (num_planes * num_bands,)
+    """Packets that the projection mixes."""
+    if blocks == "leaf":
+        return tuple(num_planes * tree.channels_of(path) for path in tree.leaves)
+    return tree.block_sizes(num_planes) if blocks == "resolution" else (num_planes * tree.num_bands**tree.depth,)
+
+
+def _group_sizes(tree: Tree, num_planes: int, blocks: tuple[int, ...]) -> tuple[int, ...]:
+    """Channels that are put in order together: those of a resolution of pictures and cubes, each block of a sound."""
+    return tree.block_sizes(num_planes) if tree.dimensions == 2 and len(blocks) > 1 else blocks
+
+
+def _channels_by_variance(
+    analysis: tuple[NDArray[np.float32], ...], packets: Sequence[NDArray[np.float32]], sizes: tuple[int, ...]
+) -> NDArray[np.uint16]:
+    """The latent channel of each row of the projection: by falling variance, run by run."""
+    rows = np.arange(sum(sizes), dtype=np.uint16)
+    flat = [_project(analysis, rows, p).reshape(len(rows), -1) for p in packets]
+    energies = sum(np.square(f, dtype=np.float64).sum(1) for f in flat)
+    channels, lo = np.empty_like(rows), 0
+    for size in sizes:
+        order = np.argsort(-energies[lo : lo + size], kind="stable")
+        channels[lo + order] = rows[lo : lo + size]
+        lo += size
+    return channels
 
 
 def _group_ends(blocks: tuple[int, ...], pass_ends: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -295,10 +321,14 @@ def _principal_axes(
     return tuple(analysis), tuple(synthesis)
 
 
-def _project(analysis: tuple[NDArray[np.float32], ...], packets: NDArray[np.float32]) -> NDArray[np.float32]:
+def _project(
+    analysis: tuple[NDArray[np.float32], ...], channels: NDArray[np.uint16], packets: NDArray[np.float32]
+) -> NDArray[np.float32]:
     ends = np.cumsum([len(m) for m in analysis])[:-1]
-    parts = np.split(packets, ends)
-    return np.concatenate([np.tensordot(m, p, 1) for m, p in zip(analysis, parts, strict=True)])
+    out = np.empty_like(packets)
+    parts = [np.tensordot(m, p, 1) for m, p in zip(analysis, np.split(packets, ends), strict=True)]
+    out[channels] = np.concatenate(parts)
+    return out
 
 
 def _scale_codes(coefficients: Sequence[NDArray[np.float32]]) -> NDArray[np.int16]:

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.errors import WeightsError
+from laconic.codecs import _native
+from laconic.codecs.errors import CodecError, WeightsError
+from laconic.codecs.fixed_point import FixedLeaf, native_map
 from laconic.codecs.wavelet import Tree
 from laconic.entropy import BitstreamError, ContextModel, TableSet
 from laconic.entropy.contexts import CONTEXT_ARRAYS
@@ -26,6 +28,7 @@ from laconic.entropy.contexts import CONTEXT_ARRAYS
 FINGERPRINT_BYTES = 4
 NUM_SCALES = 96  # eighths of an octave of scale / step, the first at 2**-4
 CODES_PER_SCALE = 2
+_MAX_SHRINK = 16
 _DIMENSIONS = {"image": (2,), "sound": (1,), "cube": (1, 2)}
 
 
@@ -33,10 +36,12 @@ _DIMENSIONS = {"image": (2,), "sound": (1,), "cube": (1, 2)}
 class Model:
     """Transform, quantiser and contexts for signals of `num_planes` planes.
 
-    `analysis`, `synthesis`: square float32 matrices, one for each block of channels, that turn packets into latent
-    channels and back. `group_ends`: last channel + 1 of each group of a file. `rounding`: what is added to |y| / step
-    before rounding down. `scale_codes`: (d,) int16, scale of each channel's values, in the unit of channel codes.
-    `shrink`: (96, 3) float32, by scale and |q| = 1, 2, 3 or more, what reconstruction takes off |q|.
+    `analysis`, `synthesis`: square float32 matrices, one for each block of packets, that turn packets into latent
+    channels and back; row k of all blocks together is latent channel `channels[k]`, (d,) uint16. `fixed`: the same for
+    8-bit pictures in integers, one for each leaf of the tree; empty where the float matrices serve. `group_ends`: last
+    channel + 1 of each group of a file. `rounding`: what is added to |y| / step before rounding down. `scale_codes`:
+    (d,) int16, scale of each channel's values, in the unit of channel codes. `shrink`: (96, 3) float32, by scale and
+    |q| = 1, 2, 3 or more, what reconstruction takes off |q|.
     `offsets`: (planes,) float32, taken off the signal. `unit`: steps are in this unit, a power of two. Raises
     `WeightsError` where the parts do not fit together.
     """
@@ -52,6 +57,8 @@ class Model:
     shrink: NDArray[np.float32]
     contexts: ContextModel
     offsets: NDArray[np.float32]
+    channels: NDArray[np.uint16]
+    fixed: tuple[FixedLeaf, ...] = ()
     unit: float = 1.0
     kind: Literal["image", "sound", "cube"] = "image"
     card: Mapping[str, str] = field(default_factory=dict)
@@ -65,10 +72,17 @@ class Model:
         pairs = zip(self.analysis, self.synthesis, strict=True)
         if any(a.shape != (len(a), len(a)) or a.shape != s.shape for a, s in pairs):
             raise WeightsError(f"model {self.name} has analysis and synthesis blocks of different shape")
+        if self.channels.dtype != np.uint16 or not np.array_equal(np.sort(self.channels), np.arange(d)):
+            raise WeightsError(f"model {self.name} has an order of channels that is none of 0 to {d - 1}")
+        _check_fixed(self)
         if not self.group_ends or self.group_ends[-1] != d or any(a >= b for a, b in pairwise((0, *self.group_ends))):
             raise WeightsError(f"model {self.name} has groups {self.group_ends}; they must ascend to {d}")
         if not 0 < self.rounding <= 0.5:
             raise WeightsError(f"model {self.name} rounds by {self.rounding}; allowed is above 0 to 0.5")
+        if not np.all(np.abs(self.shrink) <= _MAX_SHRINK):
+            raise WeightsError(
+                f"model {self.name} has shrinkage above {_MAX_SHRINK}; values between integers need less"
+            )
         if self.shrink.shape != (NUM_SCALES, 3) or self.shrink.dtype != np.float32:
             raise WeightsError(f"model {self.name} has shrinkage of shape {self.shrink.shape}, not ({NUM_SCALES}, 3)")
         if self.tree.dimensions not in _DIMENSIONS.get(self.kind, ()):
@@ -86,9 +100,32 @@ class Model:
 
     @property
     def blocks(self) -> tuple[tuple[int, int], ...]:
-        """Channel bounds of each block of the projection."""
+        """Bounds of each block of the projection, in packets."""
         ends = np.cumsum([0, *(len(m) for m in self.analysis)]).tolist()
         return tuple(pairwise(ends))
+
+    @cached_property
+    def fixed_map(self) -> _native.FixedMap | None:
+        """The kernels of the fixed-point transform, None where the model has none."""
+        return native_map(self) if self.fixed else None
+
+    def channels_at(self, scale_log2: int) -> int:
+        """How many leading channels a picture of 2**-scale_log2 the size needs. Raises `CodecError` where the low band of
+        the tree does not go down so far."""
+        low = (0,) * scale_log2
+        if scale_log2 and low[1:] not in self.tree.splits:
+            raise CodecError(
+                f"the scale is 1/{1 << scale_log2}; the tree of model {self.name} ends before, choose a larger one"
+            )
+        rows: list[int] = []
+        at = 0
+        for path in self.tree.leaves:
+            count = self.num_planes * self.tree.channels_of(path)
+            if path[:scale_log2] == low:
+                rows += range(at, at + count)
+            at += count
+        used = {lo: hi for lo, hi in self.blocks if any(lo <= row < hi for row in rows)}
+        return 1 + max(int(self.channels[lo:hi].max()) for lo, hi in used.items())
 
     @cached_property
     def fingerprint(self) -> bytes:
@@ -96,14 +133,16 @@ class Model:
         sha = hashlib.sha256(json.dumps(_config(self), sort_keys=True).encode())
         for array in (*self.analysis, *self.synthesis, self.shrink, self.offsets):
             sha.update(np.ascontiguousarray(array, "<f4").tobytes())
-        sha.update(self.scale_codes.astype("<i2").tobytes())
+        for leaf in self.fixed:
+            sha.update(bytes([leaf.analysis_bits, leaf.synthesis_bits]))
+            sha.update(leaf.analysis.astype("<i2").tobytes() + leaf.synthesis.astype("<i2").tobytes())
+        sha.update(self.scale_codes.astype("<i2").tobytes() + self.channels.astype("<u2").tobytes())
         sha.update(self.contexts.digest)
         return sha.digest()[:FINGERPRINT_BYTES]
 
     def shrink_of(self, step_code: int, num_channels: int) -> NDArray[np.float32]:
-        """(num_channels, 3): what reconstruction takes off |q| = 1, 2, 3 or more at this step."""
-        scales = (self.scale_codes[:num_channels].astype(np.int64) - step_code) // CODES_PER_SCALE
-        return self.shrink[np.clip(scales, 0, NUM_SCALES - 1)]
+        """(num_channels, 3), not to be written to: what reconstruction takes off |q| = 1, 2, 3 or more at this step."""
+        return _shrink_at(self, step_code)[:num_channels]
 
     def save(self, path: Path | str) -> None:
         """Write a safetensors file."""
@@ -112,6 +151,7 @@ class Model:
         contexts = self.contexts
         arrays: dict[str, NDArray[np.generic]] = {
             "offsets": self.offsets,
+            "channels": self.channels,
             "scale_codes": self.scale_codes,
             "shrink": self.shrink,
             "tables": np.frombuffer(contexts.tables.to_bytes(), np.uint8),
@@ -120,6 +160,10 @@ class Model:
         }
         for i, (a, s) in enumerate(zip(self.analysis, self.synthesis, strict=True)):
             arrays |= {f"analysis.{i}": np.ascontiguousarray(a), f"synthesis.{i}": np.ascontiguousarray(s)}
+        for i, leaf in enumerate(self.fixed):
+            arrays |= {f"fixed_analysis.{i}": leaf.analysis, f"fixed_synthesis.{i}": leaf.synthesis}
+        if self.fixed:
+            arrays["fixed_bits"] = np.array([(f.analysis_bits, f.synthesis_bits) for f in self.fixed], np.uint8)
         metadata = {"config": json.dumps(_config(self), sort_keys=True), "fingerprint": self.fingerprint.hex()}
         save_file(arrays, path, metadata={**self.card, **metadata, "name": self.name})
 
@@ -135,11 +179,19 @@ class Model:
             model = _from_parts(arrays, metadata)
         except FileNotFoundError as err:
             raise WeightsError(f"model file {path} does not exist") from err
-        except (SafetensorError, BitstreamError, KeyError, ValueError, TypeError, RecursionError, OSError) as err:
+        except (SafetensorError, BitstreamError, LookupError, ValueError, TypeError, RecursionError, OSError) as err:
             raise WeightsError(f"model file {path} is not a laconic model: {err}") from err
         if model.fingerprint.hex() != metadata.get("fingerprint"):
             raise WeightsError(f"model file {path} does not match its fingerprint; copy it again")
         return model
+
+
+@lru_cache(maxsize=64)
+def _shrink_at(model: Model, step_code: int) -> NDArray[np.float32]:
+    scales = (model.scale_codes.astype(np.int64) - step_code) // CODES_PER_SCALE
+    rows = model.shrink[np.clip(scales, 0, NUM_SCALES - 1)]
+    rows.flags.writeable = False
+    return rows
 
 
 def _config(model: Model) -> dict[str, object]:
@@ -181,7 +233,41 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
         shrink=arrays["shrink"].astype(np.float32),
         contexts=contexts,
         offsets=arrays["offsets"].astype(np.float32),
+        channels=arrays["channels"].astype(np.uint16),
+        fixed=_fixed_of(arrays),
         unit=config["unit"],
         kind=config["kind"],
         card={k: v for k, v in metadata.items() if k not in ("config", "fingerprint", "name")},
     )
+
+
+def _fixed_of(arrays: Mapping[str, NDArray[np.generic]]) -> tuple[FixedLeaf, ...]:
+    if "fixed_bits" not in arrays:
+        return ()
+    pairs = [
+        (f"fixed_analysis.{i}", f"fixed_synthesis.{i}", bits) for i, bits in enumerate(arrays["fixed_bits"].tolist())
+    ]
+    return tuple(
+        FixedLeaf(arrays[a].astype(np.int16), bits[0], arrays[s].astype(np.int16), bits[1]) for a, s, bits in pairs
+    )
+
+
+def _check_fixed(model: Model) -> None:
+    """Refuse integer matrices that are not those of the leaves."""
+    if not model.fixed:
+        return
+    if model.tree.dimensions != 2:
+        raise WeightsError(
+            f"model {model.name} has integer matrices and a tree of one dimension; they are for pictures"
+        )
+    sizes = [model.num_planes * model.tree.channels_of(path) for path in model.tree.leaves]
+    expected = [(n, n) for n in sizes]
+    shapes = [(f.analysis.shape, f.synthesis.shape) for f in model.fixed]
+    if sizes != [len(m) for m in model.analysis] or shapes != list(zip(expected, expected, strict=True)):
+        raise WeightsError(f"model {model.name} has integer matrices of shapes {shapes}; its leaves need {expected}")
+    if any(not 0 <= bits <= 15 for f in model.fixed for bits in (f.analysis_bits, f.synthesis_bits)):
+        raise WeightsError(f"model {model.name} has integer matrices of more than 15 fraction bits")
+    try:
+        _ = model.fixed_map
+    except (TypeError, ValueError) as err:
+        raise WeightsError(f"model {model.name} has a tree that the integer transform does not know: {err}") from err

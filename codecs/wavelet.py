@@ -130,14 +130,19 @@ def analyze_extended(planes: Floats, tree: Tree) -> Floats:
     return np.ascontiguousarray(np.concatenate([_regroup(leaves[path], tree, path) for path in tree.leaves]))
 
 
-def synthesize_extended(latent: Floats, tree: Tree, num_planes: int) -> Floats:
-    """(d, h', w') -> (c, 2**depth h', 2**depth w'); (d, t') likewise."""
+def synthesize_extended(latent: Floats, tree: Tree, num_planes: int, scale_log2: int = 0) -> Floats:
+    """(d, h', w') -> (c, 2**depth h', 2**depth w'); (d, t') likewise.
+
+    With `scale_log2`, the low band so far down, in the scale of samples: a signal of 2**-scale_log2 the size.
+    """
     leaves, at = {}, 0
     for path in tree.leaves:
         count = num_planes * tree.channels_of(path)
         leaves[path] = _ungroup(latent[at : at + count], tree, path)
         at += count
-    return _merge_below(leaves, tree, ())
+    low = _merge_below(leaves, tree, (0,) * scale_log2)
+    # One split makes a constant sqrt(2) times as large in each dimension.
+    return low * np.float32(2.0 ** (-scale_log2 * tree.dimensions / 2)) if scale_log2 else low
 
 
 def _split_below(planes: Floats, tree: Tree, path: Path) -> dict[Path, Floats]:

@@ -81,10 +81,15 @@ void py_project(const Array<const float, 2>& matrix, const Array<const float, 2>
     project(matrix.data(), in.data(), out.data(), matrix.shape(0), matrix.shape(1), in.shape(1));
 }
 
-void py_quantize(const Array<const float, 2>& in, const Array<std::int32_t, 2>& out, float inverse_step, float rounding) {
+template <class T>
+void py_quantize(const Array<const float, 2>& in, const Array<T, 2>& out, float inverse_step,
+                 const Array<const float, 2>& thresholds) {
     require(in.shape(0) == out.shape(0) && in.shape(1) == out.shape(1), "input and output differ in shape");
+    require(thresholds.shape(0) == in.shape(0) && thresholds.shape(1) == 2, "thresholds need two values a channel");
+    const std::size_t n = in.shape(1);
     nb::gil_scoped_release unlocked;
-    quantize(in.data(), out.data(), inverse_step, rounding, in.size());
+    for (std::size_t c = 0; c < in.shape(0); ++c)
+        quantize(in.data() + c * n, out.data() + c * n, inverse_step, thresholds.data()[2 * c], thresholds.data()[2 * c + 1], n);
 }
 
 void py_dequantize(const Array<const std::int32_t, 2>& in, const Array<float, 2>& out, float step,
@@ -123,14 +128,19 @@ void py_samples(const Array<const float, 3>& planes, const Array<T, 3>& samples,
 
 }  // namespace
 
+void bind_fixed(nb::module_& m);
+
 NB_MODULE(_native, m) {
+    bind_fixed(m);
     m.def("split2", &py_split2, nb::arg("planes").noconvert(), nb::arg("bands").noconvert());
     m.def("merge2", &py_merge2, nb::arg("bands").noconvert(), nb::arg("planes").noconvert());
     m.def("split1", &py_split1, nb::arg("lines").noconvert(), nb::arg("bands").noconvert());
     m.def("merge1", &py_merge1, nb::arg("bands").noconvert(), nb::arg("lines").noconvert());
     m.def("project", &py_project, nb::arg("matrix").noconvert(), nb::arg("values").noconvert(), nb::arg("out").noconvert());
-    m.def("quantize", &py_quantize, nb::arg("values").noconvert(), nb::arg("out").noconvert(), nb::arg("inverse_step"),
-          nb::arg("rounding"));
+    m.def("quantize", &py_quantize<std::int16_t>, nb::arg("values").noconvert(), nb::arg("out").noconvert(), nb::arg("inverse_step"),
+          nb::arg("thresholds").noconvert());
+    m.def("quantize", &py_quantize<std::int32_t>, nb::arg("values").noconvert(), nb::arg("out").noconvert(), nb::arg("inverse_step"),
+          nb::arg("thresholds").noconvert());
     m.def("dequantize", &py_dequantize, nb::arg("values").noconvert(), nb::arg("out").noconvert(), nb::arg("step"),
           nb::arg("shrink").noconvert());
     m.def("planes_of_samples", &py_planes<std::uint8_t>, nb::arg("samples").noconvert(), nb::arg("planes").noconvert(),

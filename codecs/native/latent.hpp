@@ -68,13 +68,16 @@ LACONIC_CLONES inline void project(const float* matrix, const float* in, float* 
         }
 }
 
-// sign(y) floor(|y| / step + rounding): rounding below one half widens the zone that becomes zero.
-LACONIC_CLONES inline void quantize(const float* in, std::int32_t* out, float inverse_step, float rounding, std::size_t n) noexcept {
+// One channel. |y| / step below `zero_below` gives 0, else sign(y) max(1, floor(|y| / step + rounding)).
+template <class T>
+LACONIC_CLONES inline void quantize(const float* in, T* out, float inverse_step, float zero_below, float rounding,
+                                    std::size_t n) noexcept {
     constexpr float largest = 1073741824.0F;  // 2^30
     for (std::size_t i = 0; i < n; ++i) {
-        const float magnitude = std::min(std::fabs(in[i]) * inverse_step + rounding, largest);
-        const auto integer = static_cast<std::int32_t>(magnitude);
-        out[i] = in[i] < 0.0F ? -integer : integer;
+        const float magnitude = std::fabs(in[i]) * inverse_step;
+        const auto rounded = static_cast<std::int32_t>(std::min(magnitude + rounding, largest));
+        const std::int32_t integer = magnitude < zero_below ? 0 : std::max(rounded, 1);
+        out[i] = static_cast<T>(in[i] < 0.0F ? -integer : integer);
     }
 }
 

@@ -39,10 +39,10 @@ class TreeKind(StrEnum):
 
 
 class Blocks(StrEnum):
-    """Which channels the projection mixes: those of a resolution, the planes of a band, or all."""
+    """What the projection mixes: each leaf of the tree on its own, each resolution, or everything."""
 
+    leaf = "leaf"
     resolution = "resolution"
-    band = "band"
     dense = "dense"
 
 
@@ -63,7 +63,7 @@ def fit(
     name: Annotated[str | None, typer.Option("--name", help="Of the model; that of the file if not given.")] = None,
     tree: Annotated[TreeKind | None, typer.Option("--tree", help="The packet tree; of pictures dyadic.")] = None,
     depth: Annotated[int | None, typer.Option("--depth", min=1, max=10, help="Levels of the tree.")] = None,
-    blocks: Annotated[Blocks | None, typer.Option("--blocks", help="What the projection mixes.")] = None,
+    blocks: Annotated[Blocks, typer.Option("--blocks", help="What the projection mixes.")] = Blocks.leaf,
     passes: Annotated[str | None, typer.Option("--passes", help="Ends of the coding passes, as 3,12,48,192.")] = None,
     groups: Annotated[str | None, typer.Option("--groups", help="Ends of the channel groups, likewise.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Take so many pictures at most.")] = None,
@@ -78,8 +78,8 @@ def fit(
         raise typer.BadParameter(f"--output {output} exists; pass --force to overwrite it")
     import numpy as np
 
-    from laconic.codecs.files import atomic_write
     from laconic.codecs.fitting import fit as fit_model
+    from laconic.codecs.whole_files import atomic_write
 
     paths = [s.path for s in jobs.find_sources(folders, lambda: _extensions(kind)).sources if s.path is not None]
     order = np.random.default_rng(seed).permutation(len(paths))
@@ -92,7 +92,7 @@ def fit(
     except ValueError as err:
         raise _failure(f"{' '.join(folders)}: {batch.sentence_of(err)}") from err
     command = shlex.join(["laconic", *sys.argv[1:]])
-    card = {"data": " ".join(folders), "signals": str(signals.num_read), "command": command}
+    card = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value, "command": command}
     with tempfile.TemporaryDirectory() as folder:
         replace(model, card=card).save(Path(folder, "model"))
         data = Path(folder, "model").read_bytes()
@@ -147,7 +147,7 @@ class FitChoice:
 
     tree: TreeKind | None
     depth: int | None
-    blocks: Blocks | None
+    blocks: Blocks
     passes: str | None
     groups: str | None
 
@@ -157,7 +157,7 @@ class FitChoice:
 
         return FitOptions(
             tree=self._tree(kind),
-            blocks=self.blocks.value if self.blocks else None,
+            blocks=self.blocks.value,
             pass_ends=_ends("--passes", self.passes),
             group_ends=_ends("--groups", self.groups),
         )

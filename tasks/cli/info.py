@@ -80,14 +80,15 @@ def _model_fields(header: Header, entry: ModelEntry | None) -> dict[str, object]
     """What only the model knows is None without it."""
     from laconic.entropy.container import Flag
 
-    names = ("model", "planes", "channels", "groups", "tiles")
+    names = ("model", "projection", "planes", "channels", "groups", "tiles")
     values: tuple[object, ...] = (None,) * len(names)
     if entry is not None:
         config = json.loads(entry.card["config"])
         ends = config["group_ends"]
         channels = header.stored_channels or ends[-1]
         groups = 1 if Flag.WHOLE in header.flags else 1 + sum(end < channels for end in ends)
-        values = (entry.name, entry.num_planes, channels, groups, _num_tiles(header, config))
+        tiles = _num_tiles(header, config)
+        values = (entry.name, entry.card.get("projection"), entry.num_planes, channels, groups, tiles)
     known = dict(zip(names, values, strict=True))
     progression = "tile" if Flag.TILE_MAJOR in header.flags else "group"
     profile = header.profile.name.lower()

@@ -84,6 +84,14 @@ def test_fitted_model_codes_by_its_path(path: Path) -> None:
         Sandwich().unpack(data)
 
 
+def test_scale_that_the_tree_does_not_reach_is_refused(path: Path) -> None:
+    codec = Sandwich(quality=90, model=str(path))
+    data = codec.encode(pictures()[0])
+    assert codec.decode_area(data, scale=4)[0].samples.shape == (24, 32, 1)
+    with pytest.raises(CodecError, match="the scale is 1/8; the tree of model mine ends before"):
+        codec.decode_area(data, scale=8)
+
+
 @pytest.mark.parametrize("blocks", ["resolution", "dense"])
 def test_projection_is_undone_by_its_synthesis(blocks: str) -> None:
     model = fit(pictures(), "m", FitOptions(tree=dyadic_tree(2, 2), blocks=blocks))  # type: ignore[arg-type]
