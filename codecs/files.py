@@ -6,28 +6,27 @@ take every format that Pillow knows, .npy arrays and .lcn. What Pillow would sil
 
 from __future__ import annotations
 
-import errno
 import io
 import math
 import os
-import secrets
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.optimizer import DEFAULT_EFFORT
+from laconic.codecs.picture_files import check_pixels, pillow_bytes, read_pillow
 from laconic.codecs.quantizer import NUM_STEP_CODES
+from laconic.codecs.row_files import ROW_EXTENSIONS, create_rows, open_rows
 from laconic.codecs.sandwich import Sandwich
 from laconic.codecs.sound_files import SOUND_EXTENSIONS, is_sound, sound_bytes, sound_of_file
 from laconic.codecs.transform import Kind
-from laconic.entropy import BitstreamError, CorruptStreamError, LimitError, Limits, TruncatedError
+from laconic.codecs.whole_files import atomic_write
+from laconic.entropy import CorruptStreamError, Limits, TruncatedError
 from laconic.entropy.container import MAGIC
 
 _HEAD_BYTES = 1 << 16
@@ -35,14 +34,7 @@ _SOUND_HEAD_BYTES = 16
 _IMAGE_TYPES = (np.uint8, np.uint16)
 _CUBE_TYPES = (np.uint8, np.uint16, np.int16, np.float32)
 _NPY_MAGIC = b"\x93NUMPY"
-_OWN_EXTENSIONS = {".lcn": "LCN", ".npy": "NPY"}
-# Pillow's defaults for these lose more than a decoded picture should.
-_SAVE_OPTIONS: dict[str, dict[str, object]] = {
-    "AVIF": {"quality": 95},
-    "JPEG": {"quality": 95},
-    "WEBP": {"lossless": True, "exact": True},
-}
-_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+_OWN_EXTENSIONS = {".lcn": "LCN", ".npy": "NPY", ".pam": "PAM"}
 
 
 def encode(
@@ -54,13 +46,14 @@ def encode(
     model: str | None = None,
     profile: Literal["fast", "small"] = "small",
     effort: int = DEFAULT_EFFORT,
+    threads: int = 1,
 ) -> bytes:
     """A picture as an .lcn file; likewise a sound or cube.
 
     `picture`: an `Image`, a Pillow image, a numpy array (h, w) or (h, w, c), or a torch tensor (c, h, w); uint8 or
     uint16; or an `Audio` or `Cube`. `bits_per_pixel` or `max_bytes`, one of them, replaces `quality` by the best that
-    fits, found by encoding. `model`: a shipped name or a path. `profile` and `effort` as in `Sandwich`. Raises
-    `CodecError`, also where even the coarsest step needs more bytes.
+    fits, found by encoding. `model`: a shipped name or a path. `profile`, `effort` and `threads` as in `Sandwich`.
+    Raises `CodecError`, also where even the coarsest step needs more bytes.
 
     >>> data = encode(np.zeros((30, 50, 3), np.uint8), max_bytes=200)
     >>> decode(data).mode
@@ -75,46 +68,46 @@ def encode(
         if not (bits_per_pixel > 0 and math.isfinite(bits_per_pixel)):
             raise CodecError(f"bits_per_pixel is {bits_per_pixel}; allowed is a number above 0")
         max_bytes = int(bits_per_pixel * signal.width * signal.height / 8)
-    if max_bytes is None:
-        return Sandwich(quality=quality, model=model, profile=profile, effort=effort).encode(signal)
-    return _best_within(signal, max_bytes, Sandwich(model=model, profile=profile, effort=effort))
+    codec = Sandwich(quality=quality, model=model, profile=profile, effort=effort, threads=threads)
+    return codec.encode(signal) if max_bytes is None else _best_within(signal, max_bytes, codec)
 
 
 def decode(
     data: bytes | BinaryIO,
     *,
+    region: tuple[int, int, int, int] | None = None,
+    scale: int = 1,
     channels: int | None = None,
     model: str | None = None,
     limits: Limits | None = None,
     allow_partial: bool = False,
+    threads: int = 1,
 ) -> Image:
-    """The picture of an .lcn file, by linear synthesis.
+    """The picture of an .lcn file, by linear synthesis, or part of it: see `Sandwich.decode_area`.
 
-    Arguments as in `Sandwich.unpack`. With `channels`, from the first of them only, without alpha. With
-    `allow_partial`, what is damaged or missing is left out without notice: `Sandwich.unpack` tells what it is. Raises
-    `BitstreamError` or `CodecError`.
+    `region` (x, y, width, height) in the picture's pixels; `scale` 2, 4 or 8 gives a picture of 1/scale the size. With
+    `channels`, from the first latent channels only, without alpha. With `allow_partial`, what is damaged or missing is
+    left out without notice: `Sandwich.decode_area` tells what it is. Raises `BitstreamError` or `CodecError`.
     """
-    codec = Sandwich(model=model)
-    signal = codec.synthesize(codec.unpack(data, channels=channels, limits=limits, allow_partial=allow_partial))
-    if not isinstance(signal, Image):
-        raise UnsupportedSignalError(
-            f"the file holds a signal of kind {type(signal).__name__}; allowed is a picture: use Sandwich().decode"
-        )
-    return signal
+    image, _ = Sandwich(model=model, threads=threads).decode_area(
+        data, region=region, scale=scale, channels=channels, limits=limits, allow_partial=allow_partial
+    )
+    return image
 
 
-def read_signal(source: BinaryIO, *, kind: Kind | None = None) -> Signal:
+def read_signal(source: BinaryIO, *, kind: Kind | None = None, limits: Limits | None = None) -> Signal:
     """What a file that can seek holds: a picture, a sound, or, where `kind` is "cube", a cube (.npy).
 
     `kind` None lets the content decide, where .npy is a picture. Raises as `read_image` and `read_sound`.
     """
+    source.seek(0)
     head = source.read(_SOUND_HEAD_BYTES)
     source.seek(0)
     if kind == "cube":
         return Cube(_read_npy(source, allowed=_CUBE_TYPES))
     if kind == "sound" or (kind is None and is_sound(head)):
         return read_sound(source)
-    return read_image(source)
+    return read_image(source, limits=limits)
 
 
 def read_sound(source: str | os.PathLike[str] | BinaryIO, *, model: str | None = None) -> Audio:
@@ -149,15 +142,17 @@ def signal_bytes(signal: Signal, extension: str) -> bytes:
     return _npy_bytes(signal.samples)
 
 
-def read_image(source: str | os.PathLike[str] | BinaryIO, *, model: str | None = None) -> Image:
-    """The (first) picture of a file, in any format that Pillow reads, .npy or .lcn; the content tells which.
+def read_image(
+    source: str | os.PathLike[str] | BinaryIO, *, model: str | None = None, limits: Limits | None = None
+) -> Image:
+    """The (first) picture of a file, in any format that Pillow or `open_rows` reads, .npy or .lcn; the content tells which.
 
     A binary file is read from its start. `model` is for .lcn files made with one that is not shipped. Raises `OSError`,
     `BitstreamError` for bytes that are no picture, `CodecError` for pictures that `Image` does not hold.
     """
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as opened:
-            return read_image(opened, model=model)
+            return read_image(opened, model=model, limits=limits)
     file = source if source.seekable() else io.BytesIO(source.read())
     file.seek(0)
     head = file.read(_HEAD_BYTES)
@@ -165,10 +160,14 @@ def read_image(source: str | os.PathLike[str] | BinaryIO, *, model: str | None =
     if not head:
         raise TruncatedError("the file is empty; a picture is needed")
     if head.startswith(MAGIC):
-        return decode(file.read(), model=model)
+        return decode(file, model=model, limits=limits)
     if head.startswith(_NPY_MAGIC):
-        return Image.from_array(_read_npy(file, allowed=_IMAGE_TYPES))
-    return _read_pillow(file, head)
+        return Image.from_array(_read_npy(file, allowed=_IMAGE_TYPES, limits=limits or Limits()))
+    if rows := open_rows(file):
+        check_pixels(rows.height, rows.width, limits)
+        return Image(rows.read_rows(rows.height), rows.metadata)
+    file.seek(0)
+    return read_pillow(file, head, limits)
 
 
 def write_image(image: Image, target: str | os.PathLike[str] | BinaryIO, file_format: str | None = None) -> None:
@@ -192,19 +191,10 @@ def file_bytes(image: Image, extension: str) -> bytes:
         return encode(image)
     if file_format == "NPY":
         return _npy_bytes(np.asarray(image))
-    buffer = io.BytesIO()
-    names = (("icc_profile", "icc"), ("exif", "exif"))
-    metadata = {option: image.metadata[name] for option, name in names if name in image.metadata}
-    try:
-        image.to_pillow().save(buffer, file_format, **_SAVE_OPTIONS.get(file_format, {}), **metadata)
-    except CodecError:
-        raise
-    except Exception as err:  # each of Pillow's writers has its own
-        raise UnsupportedSignalError(
-            f"a {image.width}x{image.height} {image.bit_depth}-bit {image.mode} picture cannot be written as "
-            f"{file_format} ({err}); png takes all but 16-bit colour, npy takes all"
-        ) from err
-    return buffer.getvalue()
+    is_deep_color = image.bit_depth == 16 and image.mode != "L"  # not for Pillow
+    if file_format in ("PAM", "PPM") or (file_format == "TIFF" and is_deep_color):
+        return _bytes_by_rows(image, "." + extension.lower().lstrip("."))
+    return pillow_bytes(image, file_format)
 
 
 def format_of(extension: str) -> str:
@@ -222,7 +212,8 @@ def format_of(extension: str) -> str:
 def picture_extensions() -> frozenset[str]:
     """Extensions of the files that can be encoded, with their dots, in lower case."""
     known = PillowImage.registered_extensions().items()
-    return frozenset([".npy", *(extension for extension, name in known if name in PillowImage.OPEN)]) - {".lcn"}
+    readable = {extension for extension, name in known if name in PillowImage.OPEN}
+    return frozenset(readable | ROW_EXTENSIONS | {".npy"}) - {".lcn"}
 
 
 def signal_extensions() -> frozenset[str]:
@@ -230,38 +221,12 @@ def signal_extensions() -> frozenset[str]:
     return picture_extensions() | SOUND_EXTENSIONS
 
 
-def atomic_write(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> None:
-    """Write a file that has its name only when it is complete and on disk.
-
-    Without `force`, a file of that name is never replaced: `FileExistsError`. Raises `OSError`; leaves nothing behind.
-    """
-    path = Path(path)
-    if path.exists() and not path.is_file():  # /dev/null, a pipe, a folder
-        raise OSError(errno.EINVAL, "is no ordinary file, so it cannot be replaced", str(path))
-    part = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        if force:
-            part.replace(path)
-        else:
-            _link(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _link(part: Path, path: Path) -> None:
-    """Give a complete file its name; fails, in one step of the file system, where the name is taken."""
-    try:
-        os.link(part, path)
-    except OSError as err:
-        if err.errno not in _NO_HARD_LINKS:
-            raise
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, "File exists", str(path)) from err
-        part.replace(path)  # not race-free, but FAT and some network file systems offer nothing better
+def _bytes_by_rows(image: Image, extension: str) -> bytes:
+    buffer = io.BytesIO()
+    samples = image.samples
+    with create_rows(buffer, extension, shape=samples.shape, dtype=samples.dtype, metadata=image.metadata) as writer:
+        writer.write_rows(samples)
+    return buffer.getvalue()
 
 
 def _npy_bytes(array: NDArray[Any]) -> bytes:
@@ -301,8 +266,9 @@ def _best_within(signal: Signal, max_bytes: int, codec: Sandwich) -> bytes:
     return best
 
 
-def _read_npy(file: BinaryIO, *, allowed: tuple[type[np.generic], ...]) -> NDArray[Any]:
-    """An array of these types in native byte order; its size is checked against the file's before anything is allocated."""
+def _read_npy(file: BinaryIO, *, allowed: tuple[type[np.generic], ...], limits: Limits | None = None) -> NDArray[Any]:
+    """An array of these types in native byte order; its size is checked against the file's before anything is allocated,
+    and against the limits of a picture where they are given."""
     try:
         version = np.lib.format.read_magic(file)
         read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -314,6 +280,8 @@ def _read_npy(file: BinaryIO, *, allowed: tuple[type[np.generic], ...]) -> NDArr
         raise UnsupportedSignalError(f"image samples are {dtype}; allowed are {names}: convert them first")
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise UnsupportedSignalError(f"the array has shape {shape}; allowed are two or three sides, none empty")
+    if limits is not None:
+        check_pixels(shape[0], shape[1], limits)
     data, expected = file.read(), math.prod(shape) * dtype.itemsize
     if len(data) != expected:
         raise CorruptStreamError(
@@ -321,50 +289,3 @@ def _read_npy(file: BinaryIO, *, allowed: tuple[type[np.generic], ...]) -> NDArr
         )
     array = np.frombuffer(data, dtype).reshape(shape, order="F" if is_fortran else "C")
     return np.ascontiguousarray(array.astype(dtype.newbyteorder("=")))
-
-
-def _read_pillow(file: BinaryIO, head: bytes) -> Image:
-    try:
-        with PillowImage.open(file) as picture:
-            if _is_cut(head, picture):
-                raise UnsupportedSignalError(
-                    f"this {picture.format} file has more than 8 bits a colour, which would be read with 8 only; "
-                    "allowed are 8-bit colour files and 16-bit grey: convert the file, or pass a uint16 array (.npy)"
-                )
-            return Image.from_pillow(picture)
-    except (CodecError, BitstreamError):
-        raise
-    except (PillowImage.DecompressionBombError, PillowImage.DecompressionBombWarning, MemoryError) as err:
-        raise LimitError(
-            f"the file claims a very large picture ({err}); raise PIL.Image.MAX_IMAGE_PIXELS if you trust it"
-        ) from err
-    except UnidentifiedImageError as err:  # its message holds a memory address
-        raise CorruptStreamError(
-            f"the file starts with {head[:8]!r}, as no picture that can be read here; check the file type"
-        ) from err
-    except Exception as err:  # hostile bytes make Pillow's parsers raise nearly anything
-        if isinstance(err, OSError) and err.errno is not None:  # the disk's fault, not the file's
-            raise
-        raise CorruptStreamError(f"the picture is damaged: {err or type(err).__name__}") from err
-
-
-def _is_cut(head: bytes, picture: PillowImage.Image) -> bool:
-    """Whether Pillow gives 8 bits of deeper samples, where `Image.from_pillow` cannot know."""
-    if picture.mode.startswith("I"):
-        return False
-    if picture.format == "JPEG2000":
-        return any((depth & 0x7F) + 1 > 8 for depth in _jpeg2000_depths(head) if depth != 0xFF)
-    if picture.format == "AVIF":
-        # AV1 in ISO base media, 2.3.3: bit 6 of the third byte of an av1C box is high_bitdepth.
-        boxes = head.partition(b"mdat")[0].split(b"av1C")[1:]
-        return any(len(box) > 2 and box[2] & 0x40 for box in boxes)
-    return False
-
-
-def _jpeg2000_depths(head: bytes) -> Sequence[int]:
-    """Sign bit and depth - 1 of the components; 0xFF where they differ and stand elsewhere (ISO/IEC 15444-1)."""
-    if head.startswith(b"\xff\x4f\xff\x51"):  # a codestream: SOC and SIZ (A.5.1)
-        # Component count at byte 40, then three bytes each, the depth first.
-        return head[42 : 42 + 3 * int.from_bytes(head[40:42], "big") : 3]
-    _, found, box = head.partition(b"ihdr")  # height, width, number of components, depth (I.5.3.1)
-    return box[10:11] if found else b""

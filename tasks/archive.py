@@ -29,8 +29,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
-from laconic.codecs.files import atomic_write
 from laconic.codecs.sandwich import Sandwich
+from laconic.codecs.whole_files import atomic_write
 from laconic.codecs.zoo import load_model, load_model_of
 from laconic.entropy import BitstreamError
 from laconic.tasks.folders import ClassFolder, Sample, list_class_folder, read_signal

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from laconic.codecs.errors import WeightsError
-from laconic.codecs.files import atomic_write
+from laconic.codecs.whole_files import atomic_write
 from laconic.tasks.arms import Data
 from laconic.tasks.heads import Classifier, HeadConfig, new_classifier
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from laconic.codecs.errors import CodecError, MissingDependencyError
-from laconic.codecs.files import atomic_write
+from laconic.codecs.whole_files import atomic_write
 from laconic.tasks.arms import Data, Part, TrainOptions, input_name, load_data
 from laconic.tasks.checkpoint import BEST_NAME, LAST_NAME, Progress, load_best, restore, save_best, save_last
 from laconic.tasks.comparison import RESULT_NAME, read_result, wilson_interval

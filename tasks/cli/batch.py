@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import typer
 
@@ -87,6 +88,11 @@ def run(jobs: Sequence[Job], work: Callable[[Job], Outcome], screen: Screen, thr
             pool.shutdown(cancel_futures=True)
 
 
+def threads_within(threads: int | None, num_jobs: int) -> int:
+    """Threads for each job where there are more of them than jobs."""
+    return max(1, (threads or _default_threads()) // num_jobs)
+
+
 def finish(found: Found, num_failed: int, screen: Screen) -> None:
     """Sum up, and leave with exit code 1 where something failed."""
     screen.summarize(found, num_failed)
@@ -129,25 +135,45 @@ def read_bytes(source: Source) -> bytes:
     return sys.stdin.buffer.read() if source.path is None else source.path.read_bytes()
 
 
+@contextmanager
+def open_source(source: Source) -> Iterator[BinaryIO]:
+    """An input as a file that can seek; what cannot is read whole."""
+    if source.path is None:
+        yield io.BytesIO(sys.stdin.buffer.read())
+        return
+    with source.path.open("rb") as file:
+        yield file if file.seekable() else io.BytesIO(file.read())
+
+
 def check_target(job: Job, *, force: bool) -> None:
     """Raise `CodecError` before the work where its result could not be written."""
     if job.target is not None and not force and os.path.lexists(job.target):
         raise CodecError(f"{job.target} exists; pass --force to overwrite it")
 
 
-def write_target(job: Job, data: bytes, *, force: bool) -> None:
-    """The result of a job to its file, complete or not at all, or to standard output."""
-    from laconic.codecs.files import atomic_write
+@contextmanager
+def open_target(job: Job, *, force: bool) -> Iterator[BinaryIO]:
+    """A file for the result of a job, which gets its name, or goes to standard output, only when the block has ended."""
+    from laconic.codecs.whole_files import create_whole
 
     if job.target is None:
-        sys.stdout.buffer.write(data)
+        buffer = io.BytesIO()
+        yield buffer
+        sys.stdout.buffer.write(buffer.getbuffer())
         sys.stdout.buffer.flush()
         return
     try:
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(job.target, data, force=force)
+        with create_whole(job.target, force=force) as file:
+            yield file
     except OSError as err:
         raise CodecError(f"{job.target} cannot be written: {sentence_of(err)}") from err
+
+
+def write_target(job: Job, data: bytes, *, force: bool) -> None:
+    """The result of a job to its file, complete or not at all, or to standard output."""
+    with open_target(job, force=force) as file:
+        file.write(data)
 
 
 @contextmanager

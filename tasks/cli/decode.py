@@ -2,79 +2,127 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from laconic.codecs.errors import CodecError
 from laconic.tasks.cli import batch, jobs, options
 from laconic.tasks.cli.batch import Outcome, Screen
 from laconic.tasks.cli.jobs import Job
 
 if TYPE_CHECKING:
+    from laconic.codecs.areas import PicturePart
     from laconic.codecs.media import Signal
 
 _HEAD_BYTES = 16
+_PICTURE_EXTENSION = ".png"  # also where it cannot be told what a file holds
 _EXTENSION_OF_CODEC = {2: ".wav", 3: ".npy"}
-_DEFAULT_MAX_PIXELS = 1 << 29  # as laconic.entropy.Limits
+_MODES = ("L", "LA", "RGB", "RGBA")  # of 1 to 4 channels
 
 
-def decode(
+class Scale(StrEnum):
+    """Values of --scale."""
+
+    full = "1"
+    half = "1/2"
+    quarter = "1/4"
+    eighth = "1/8"
+
+
+def decode(  # a command line has as many parameters as options
     inputs: options.Inputs,
     output: options.Output = None,
     file_format: Annotated[
         str | None, typer.Option("--format", help="Extension of the results: png, tif, ..., wav, flac, npy.")
     ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option("--region", metavar="X,Y,W,H", help="This rectangle of pixels only, X,Y at its top left."),
+    ] = None,
+    scale: Annotated[Scale, typer.Option(help="Pictures of this part of the width and height.")] = Scale.full,
     channels: Annotated[
         int | None, typer.Option("--channels", min=1, help="Use the first latent channels only: blurred, no alpha.")
     ] = None,
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Decode what is intact of a damaged file; says what is not.")
     ] = False,
-    max_pixels: options.MaxPixels = _DEFAULT_MAX_PIXELS,
+    max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
     model: options.ModelName = None,
-    threads: options.Threads = None,
+    threads: options.AllThreads = None,
     force: options.Force = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """.lcn files to pictures, sounds and cubes. --output's extension, or --format, decides the format; if not given,
-    it is png, wav or npy. WebP is written lossless."""
-    extension = _extension(file_format, output)
+    it is png, wav or npy. WebP is written lossless. PPM, PAM and TIFF pictures may be larger than memory."""
+    extension, rectangle = _extension(file_format, output), _rectangle(region)
 
     def work(job: Job) -> Outcome:
-        from laconic.codecs import files
+        from laconic.codecs import files, streams
         from laconic.codecs.sandwich import Sandwich
         from laconic.entropy import Limits
 
         batch.check_target(job, force=force)
-        codec, limits = Sandwich(model=model), Limits(max_pixels=max_pixels)
-        data = batch.read_bytes(job.source)
-        latent = codec.unpack(data, channels=channels, limits=limits, allow_partial=allow_partial)
+        codec, limits = Sandwich(model=model, threads=threads_each), Limits(max_pixels=max_pixels)
+        with batch.open_source(job.source) as file:
+            default = _default_extension(file.read(_HEAD_BYTES))
+            file.seek(0)
+            if default == _PICTURE_EXTENSION:
+                part = codec.open_area(
+                    file,
+                    region=rectangle,
+                    scale=int(scale.split("/")[-1]),
+                    channels=channels,
+                    limits=limits,
+                    allow_partial=allow_partial,
+                )
+                with batch.open_target(job, force=force) as target:
+                    streams.write_picture(part, target, extension or default)
+                shown = {"region": rectangle, "scale": scale, "bytes_read": part.num_bytes_read}
+                return _outcome(job, _size_of_picture(part), shown, part.damage)
+            if rectangle is not None or scale is not Scale.full:
+                raise CodecError("it is no picture; --region and --scale are for pictures: leave them out")
+            latent = codec.unpack(file, channels=channels, limits=limits, allow_partial=allow_partial)
         signal = codec.synthesize(latent)
-        batch.write_target(job, files.signal_bytes(signal, extension or _default_extension(data)), force=force)
-        text, size = _size(signal)
-        fields = {"output": str(job.target), **size, "damage": list(latent.damage)}
-        return Outcome(
-            f"{job.source.name} -> {job.target}: {text}",
-            fields,
-            notes=tuple(f"decoded without {damage}" for damage in latent.damage),
-        )
+        batch.write_target(job, files.signal_bytes(signal, extension or default), force=force)
+        return _outcome(job, _size(signal), {}, latent.damage)
 
     batch.check_model(model)
     found = jobs.find_sources(inputs, lambda: (".lcn",))
     planned = jobs.plan(found, output, jobs.Naming(extension or _suffix_of, _check_name))
+    threads_each = batch.threads_within(threads, len(planned))
     screen = Screen(as_json=as_json, quiet=quiet, is_data=planned[0].target is None)
     batch.finish(found, batch.run(planned, work, screen, threads), screen)
 
 
-def _size(signal: Signal) -> tuple[str, dict[str, object]]:
-    """Size in words and as fields."""
-    from laconic.codecs.media import Audio, Image
+def _outcome(
+    job: Job, size: tuple[str, dict[str, object]], shown: Mapping[str, object], damage: tuple[str, ...]
+) -> Outcome:
+    text, fields = size
+    return Outcome(
+        f"{job.source.name} -> {job.target}: {text}",
+        {"output": str(job.target), **fields, **shown, "damage": list(damage)},
+        notes=tuple(f"decoded without {segment}" for segment in damage),
+    )
 
-    if isinstance(signal, Image):
-        fields = {"width": signal.width, "height": signal.height, "mode": signal.mode, "bit_depth": signal.bit_depth}
-        return f"{signal.width}x{signal.height}, {signal.bit_depth}-bit {signal.mode}", fields
+
+def _size_of_picture(part: PicturePart) -> tuple[str, dict[str, object]]:
+    """Size in words and as fields."""
+    height, width, num_channels = part.shape
+    mode, bit_depth = _MODES[num_channels - 1], 8 * part.dtype.itemsize
+    fields: dict[str, object] = {"width": width, "height": height, "mode": mode, "bit_depth": bit_depth}
+    return f"{width}x{height}, {bit_depth}-bit {mode}", fields
+
+
+def _size(signal: Signal) -> tuple[str, dict[str, object]]:
+    """Size of a sound or cube in words and as fields."""
+    from laconic.codecs.media import Audio
+
     shape = list(signal.samples.shape)
     if isinstance(signal, Audio):
         text = f"{signal.num_channels} channels of {signal.duration_seconds:.3f} s at {signal.sample_rate} Hz"
@@ -83,21 +131,33 @@ def _size(signal: Signal) -> tuple[str, dict[str, object]]:
 
 
 def _suffix_of(source: jobs.Source) -> str:
-    """Extension that suits what a file holds; that of pictures where it cannot be told."""
+    """Extension that suits what a file holds."""
     if source.path is None:
-        return ".png"
+        return _PICTURE_EXTENSION
     try:
         with source.path.open("rb") as file:
             return _default_extension(file.read(_HEAD_BYTES))
     except OSError:
-        return ".png"
+        return _PICTURE_EXTENSION
 
 
 def _default_extension(head: bytes) -> str:
     from laconic.entropy.container import CODEC_NUMBER_AT
 
     number = head[CODEC_NUMBER_AT] & 15 if len(head) > CODEC_NUMBER_AT else 0
-    return _EXTENSION_OF_CODEC.get(number, ".png")
+    return _EXTENSION_OF_CODEC.get(number, _PICTURE_EXTENSION)
+
+
+def _rectangle(region: str | None) -> tuple[int, int, int, int] | None:
+    """x, y, width and height. Raises `typer.BadParameter`."""
+    if region is None:
+        return None
+    if not re.fullmatch(r"\d{1,9}(,\d{1,9}){3}", region, re.ASCII):
+        raise typer.BadParameter(
+            f"--region {region} is no rectangle; allowed is X,Y,W,H in pixels, such as --region 0,0,640,480"
+        )
+    x, y, width, height = map(int, region.split(","))
+    return x, y, width, height
 
 
 def _extension(file_format: str | None, output: str | None) -> str | None:
@@ -114,7 +174,6 @@ def _extension(file_format: str | None, output: str | None) -> str | None:
 
 
 def _check_name(output: str) -> None:
-    from laconic.codecs.errors import CodecError
     from laconic.codecs.files import format_of
     from laconic.codecs.sound_files import WRITTEN_EXTENSIONS
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from enum import StrEnum
+from math import prod
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +13,7 @@ from laconic.tasks.cli.batch import Outcome, Screen
 from laconic.tasks.cli.jobs import Job
 
 if TYPE_CHECKING:
-    from laconic.codecs.media import Signal
+    from laconic.codecs.transform import Form
 
 _SUFFIX = ".lcn"
 
@@ -44,14 +44,16 @@ def encode(  # a command line has as many parameters as options
     effort: Annotated[
         int, typer.Option(min=0, max=2, help="0: plain rounding. 1: weighs distortion against bits. 2: does so twice.")
     ] = 1,
-    threads: options.Threads = None,
+    max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
+    threads: options.AllThreads = None,
     force: options.Force = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Pictures and sounds (and, with a model for them, .npy cubes) to .lcn files.
 
-    Folders keep their structure; files of other kinds in them are skipped.
+    Folders keep their structure; files of other kinds in them are skipped. PPM, PGM, PAM and TIFF pictures may be larger
+    than memory, but for those with alpha and with --bpp or --max-bytes.
     """
     if sum(value is not None for value in (quality, bpp, max_bytes)) > 1:
         raise typer.BadParameter("--quality, --bpp and --max-bytes exclude each other; give one of them")
@@ -59,51 +61,60 @@ def encode(  # a command line has as many parameters as options
         raise typer.BadParameter(f"--bpp is {bpp}; allowed is a number above 0")
 
     def work(job: Job) -> Outcome:
-        from laconic.codecs import files
+        from laconic.codecs import files, streams
         from laconic.codecs.errors import CodecError
+        from laconic.codecs.sandwich import Sandwich
+        from laconic.codecs.transform import form_of
         from laconic.codecs.zoo import load_model
+        from laconic.entropy import Limits
         from laconic.entropy.container import MAGIC
 
         batch.check_target(job, force=force)
-        content = batch.read_bytes(job.source)
-        if content.startswith(MAGIC):
-            raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
-        signal = files.read_signal(io.BytesIO(content), kind=load_model(model).kind if model else None)
-        data = files.encode(
-            signal,
-            quality=quality or 50,
-            bits_per_pixel=bpp,
-            max_bytes=max_bytes,
-            model=model,
-            profile=profile.value,
-            effort=effort,
-        )
+        kind, limits = load_model(model).kind if model else None, Limits(max_pixels=max_pixels)
+        with batch.open_source(job.source) as file:
+            if file.read(len(MAGIC)) == MAGIC:
+                raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
+            if bpp is None and max_bytes is None:
+                codec = Sandwich(quality or 50, model, profile=profile.value, effort=effort, threads=threads_each)
+                data, form = streams.encode_file(file, codec, kind=kind, limits=limits)
+            else:
+                signal = files.read_signal(file, kind=kind, limits=limits)
+                form = form_of(signal)
+                data = files.encode(
+                    signal,
+                    bits_per_pixel=bpp,
+                    max_bytes=max_bytes,
+                    model=model,
+                    profile=profile.value,
+                    effort=effort,
+                    threads=threads_each,
+                )
         batch.write_target(job, data, force=force)
-        text, size = _size(signal, data)
+        text, size = _size(form, data)
         line = f"{job.source.name} -> {job.target}: {len(data)} bytes, {text}"
         return Outcome(line, {"output": str(job.target), **size, "bytes": len(data)})
 
     batch.check_model(model)
     found = jobs.find_sources(inputs, _extensions)
     planned = jobs.plan(found, output, jobs.Naming(_SUFFIX, _check_name))
+    threads_each = batch.threads_within(threads, len(planned))
     screen = Screen(as_json=as_json, quiet=quiet, is_data=planned[0].target is None)
     batch.finish(found, batch.run(planned, work, screen, threads), screen)
 
 
-def _size(signal: Signal, data: bytes) -> tuple[str, dict[str, object]]:
+def _size(form: Form, data: bytes) -> tuple[str, dict[str, object]]:
     """The rate in words, and size and rate as fields."""
-    from laconic.codecs.media import Audio, Image
     from laconic.tasks.rate import bits_per_pixel, kilobits_per_second
 
-    if isinstance(signal, Image):
-        rate = bits_per_pixel(data, signal.samples.shape)
-        fields: dict[str, object] = {"width": signal.width, "height": signal.height, "bits_per_pixel": round(rate, 4)}
+    if form.kind == "image":
+        rate = bits_per_pixel(data, form.size)
+        fields: dict[str, object] = {"width": form.size[1], "height": form.size[0], "bits_per_pixel": round(rate, 4)}
         return f"{rate:.3f} bits per pixel", fields
-    shape: dict[str, object] = {"shape": list(signal.samples.shape)}
-    if isinstance(signal, Audio) and signal.duration_seconds > 0:
-        rate = kilobits_per_second(data, signal.duration_seconds)
+    shape: dict[str, object] = {"shape": list(form.size)}
+    if form.kind == "sound" and form.size[1]:
+        rate = kilobits_per_second(data, form.size[1] / form.sample_rate)
         return f"{rate:.1f} kbit/s", {**shape, "kilobits_per_second": round(rate, 2)}
-    rate = 8 * len(data) / max(signal.samples.size, 1)
+    rate = 8 * len(data) / max(prod(form.size), 1)
     return f"{rate:.3f} bits per sample", {**shape, "bits_per_sample": round(rate, 4)}
 
 

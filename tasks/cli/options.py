@@ -15,7 +15,18 @@ ModelName = Annotated[str | None, typer.Option("--model", help="A shipped model'
 Threads = Annotated[
     int | None, typer.Option("--threads", "-j", min=1, help="Files at a time; if not given, as many as cores, up to 8.")
 ]
+AllThreads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        "-j",
+        min=1,
+        max=256,
+        help="Files at a time, and parts of each where there are fewer files; if not given, as many as cores, up to 8.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite files that exist.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for each file.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+DEFAULT_MAX_PIXELS = 1 << 29  # as laconic.entropy.Limits
 MaxPixels = Annotated[int, typer.Option("--max-pixels", min=1, help="Refuse pictures that claim more.")]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from laconic.codecs.files import atomic_write
+from laconic.codecs.whole_files import atomic_write
 from laconic.tasks.mpq.page import render_page
 from laconic.tasks.mpq.summary import Summary, TaskSummary, smallest_unharmed
 

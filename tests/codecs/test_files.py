@@ -16,7 +16,8 @@ from PIL import Image as PillowImage
 
 import laconic.codecs
 from laconic.codecs import CodecError, Image, Sandwich, UnsupportedSignalError, decode, encode, files
-from laconic.codecs.files import atomic_write, file_bytes, format_of, picture_extensions, read_image, write_image
+from laconic.codecs.files import file_bytes, format_of, picture_extensions, read_image, write_image
+from laconic.codecs.whole_files import atomic_write
 from laconic.entropy import BitstreamError, CorruptStreamError, LimitError, Limits, TruncatedError
 
 PICTURE = Path(__file__).parents[1] / "data" / "kodim05_crop.png"
@@ -353,7 +354,7 @@ def test_atomic_write_without_hard_links(tmp_path, monkeypatch):
 
 def test_killed_writer_leaves_a_whole_file_or_none(tmp_path):
     code = (
-        "import sys; from laconic.codecs.files import atomic_write; print('ready', flush=True)\n"
+        "import sys; from laconic.codecs.whole_files import atomic_write; print('ready', flush=True)\n"
         "while True:\n"
         "    for byte in (b'a', b'b'): atomic_write(sys.argv[1], byte * (1 << 22), force=True)"
     )

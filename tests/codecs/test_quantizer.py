@@ -53,7 +53,7 @@ def test_other_qualities_are_refused(quality: object) -> None:
 def test_integers_are_rounded_with_a_dead_zone() -> None:
     values = np.array([[0, 0.59, 0.6, 1.59, 1.6, -0.59, -0.61, -1.7, 1e20, -1e20]], np.float32)
     out = np.empty(values.shape, np.int32)
-    _native.quantize(values, out, 1.0, 0.4)
+    _native.quantize(values, out, 1.0, np.array([[0.6, 0.4]], np.float32))
     assert out.tolist() == [[0, 0, 1, 1, 2, 0, -1, -2, 2**30, -(2**30)]]
 
 

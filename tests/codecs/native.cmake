@@ -1,0 +1,10 @@
+# The C++ test of the fixed-point transform, with the sanitizers that tests/entropy/native.cmake sets up.
+if(LACONIC_CHECKED_BY STREQUAL "sanitizers")
+  set(unrolled ${LACONIC_CODECS_SOURCES})
+  list(FILTER unrolled INCLUDE REGEX "avx")
+  set_property(SOURCE ${unrolled} APPEND PROPERTY COMPILE_OPTIONS ${lighter})
+  add_executable(test_fixed tests/codecs/native/fixed.cpp ${LACONIC_CODECS_SOURCES})
+  target_include_directories(test_fixed PRIVATE entropy/native)
+  target_compile_options(test_fixed PRIVATE ${checks})
+  target_link_options(test_fixed PRIVATE ${links})
+endif()
