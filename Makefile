@@ -10,7 +10,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models bench-rd bench-audio bench-entropy readme clean
+.PHONY: demo test lint check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models bench-rd bench-projections bench-speed bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -72,6 +72,15 @@ bench-audio: $(VENV)/developer
 bench-rd: $(VENV)/developer
 	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA)/kodak --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"
 	$(BIN)/python benchmarks/images/bench_contexts.py --data $(DATA) --reason "$(REASON)"
+	$(BIN)/python benchmarks/readme_tables.py
+
+# Wants an idle machine, and 4 GB of disk for a while.
+bench-projections: $(VENV)/developer
+	$(BIN)/python benchmarks/images/bench_projections.py --data $(DATA) --reason "$(REASON)"
+	$(BIN)/python benchmarks/readme_tables.py
+
+bench-speed: $(VENV)/developer
+	$(BIN)/python benchmarks/images/bench_speed.py --data $(DATA) --plot benchmarks/results/speed_size.png --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 
 # Peers in C are taken from $(PEERS)/lib where they have been built (benchmarks/entropy/native_peers.py).

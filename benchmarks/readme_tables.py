@@ -12,7 +12,7 @@ import argparse
 import math
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -161,6 +161,59 @@ def contexts_table(rows: Sequence[common.Row]) -> str:
     return "\n".join([*lines, "", caption, ""])
 
 
+def projections_table(rows: Sequence[common.Row]) -> str:
+    """What each projection costs in bytes and multiplications, and what its first channels are worth."""
+    first = rows[0]
+    lines = [
+        "| projection | files of `small` | of `fast` | multiply-adds a pixel "
+        f"| bpp of {first['channels']} channels | PSNR dB of them |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        rates = " | ".join(_percent(row[f"bd_rate_{profile}_percent"]) for profile in ("small", "fast"))
+        sizes = f"{row['bpp_of_channels']:.3f} | {row['psnr_db_of_channels']:.2f}"
+        lines.append(f"| {row['projection']} | {rates} | {row['multiply_adds_a_pixel']:.0f} | {sizes} |")
+    caption = (
+        f"Models fitted alike to {first['num_pictures']} photographs, measured on {first['num_images']} others (kodak); "
+        f"files: BD-rate to those of `leaf`, PSNR; channels at one step. {first['date'][:10]}, commit {first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def speed_table(rows: Sequence[common.Row]) -> str:
+    """What was asked for beside what was measured, then codecs by speed, rate and PSNR on both sets of pictures."""
+    lines = ["| speed of `laconic` | asked | Kodak | mosaic |", "|---|--:|--:|--:|"]
+    for row in (row for row in rows if row["kind"] == "target"):
+        sign = "\N{LESS-THAN OR EQUAL TO}" if row["at_most"] else "\N{GREATER-THAN OR EQUAL TO}"
+        values = row["measured"]
+        cells = [_quantity(values[data], row["unit"]) if data in values else "" for data in ("kodak", "mosaic")]
+        if "" in values:  # neither
+            cells[0] = _quantity(values[""], row["unit"])
+        asked = "" if row["limit"] is None else f"{sign} {_quantity(row['limit'], row['unit'])}"
+        lines.append(f"| {row['text']} | {asked} | {' | '.join(cells)} |")
+    lines += ["", "| pictures | codec | setting | bpp | PSNR dB | encode | decode |", "|---|---|---|--:|--:|--:|--:|"]
+    for row in (row for row in rows if row["kind"] == "codec"):
+        speeds = " | ".join(_speed_and_range(row[f"{verb}_mpix_s"]) for verb in ("encode", "decode"))
+        sizes = f"{row['bpp']:.3f} | {row['psnr_db']:.2f}"
+        lines.append(f"| {row['data']} | {row['label']} | `{row['codec']}` | {sizes} | {speeds} |")
+    first = rows[0]
+    caption = (
+        "Kodak: 24 pictures, each on its own; mosaic: one picture of them all. Speeds in MPix/s, medians and their range "
+        f"over the runs, on one core of {first['machine']['cpu']} but for the rows of 2 threads; {first['date'][:10]}, "
+        f"commit {', '.join(dict.fromkeys(row['commit'] for row in rows))}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def _quantity(value: float, unit: str) -> str:
+    number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{number} {unit}".removesuffix(" times").replace("-", "\N{MINUS SIGN}")
+
+
+def _speed_and_range(speeds: Mapping[str, float]) -> str:
+    return f"{_speed(speeds['median'])} ({_speed(speeds['worst'])}-{_speed(speeds['best'])})"
+
+
 def _symbol_speed(row: common.Row, verb: str) -> str:
     if row["num_messages"] > 1:
         return f"{row[f'{verb}_seconds']['median'] / row['num_messages'] * 1e6:.2f}"
@@ -204,6 +257,8 @@ TABLES: dict[str, Callable[[Sequence[common.Row]], str]] = {
     "entropy": entropy_table,
     "rd_kodak": rd_table,
     "contexts": contexts_table,
+    "projections": projections_table,
+    "speed": speed_table,
 }
 
 

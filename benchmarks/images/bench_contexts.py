@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.latent import Latent
-from laconic.codecs.lcn import group_bounds
+from laconic.codecs.layout import group_bounds
 from laconic.codecs.media import Image
 from laconic.codecs.sandwich import Sandwich
 from laconic.codecs.zoo import load_model
