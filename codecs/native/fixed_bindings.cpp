@@ -11,8 +11,9 @@
 #include <cstdint>
 #include <stdexcept>
 
-#include "fixed.hpp"
+#include "fixed_analysis.hpp"
 #include "fixed_dispatch.hpp"
+#include "fixed_synthesis.hpp"
 
 namespace nb = nanobind;
 using namespace laconic;

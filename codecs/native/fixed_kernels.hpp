@@ -1,4 +1,4 @@
-// The inner loops of the fixed-point transform (fixed.hpp), once for each instruction set. All sets give the same bits:
+// The inner loops of the fixed-point transform (fixed_rows.hpp), once for each instruction set. All sets give the same bits:
 // integers modulo 2^16 and 2^32, and float32 operations one by one.
 #pragma once
 

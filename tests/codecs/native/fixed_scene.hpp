@@ -10,7 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "../../../codecs/native/fixed.hpp"
+#include "../../../codecs/native/fixed_analysis.hpp"
+#include "../../../codecs/native/fixed_synthesis.hpp"
 
 namespace laconic::test {
 
