@@ -232,11 +232,11 @@ struct SampleRows {
 };
 
 // Rows `out.first` to `out.last` - 1 of the latent. `source` must hold the picture's rows for `margin` more on both sides, as
-// far as the picture has them.
+// far as the picture has them; below, one row less is enough (28 rows of samples above and 20 below decide a row).
 inline void analyze_fixed(const FixedKernels& kernels, const FixedMap& map, const SampleRows& source, const LatentOut& out, LatentWriter& writer) {
     const std::size_t factor = map.factor(), grid_height = (source.height + factor - 1) / factor;
     const std::size_t places = (source.width + factor - 1) / factor, width = places * factor;
-    const std::size_t first = out.first - std::min(out.first, margin), last = std::min(grid_height, out.last + margin);
+    const std::size_t first = out.first - std::min(out.first, margin), last = std::min(grid_height, out.last + margin - 1);
     const std::size_t pitch = round_up(width) + lane_block;
     Buffer<std::int16_t> rows{map.planes * pitch};
     AnalysisNode root{kernels, map, 0, first, places, out, writer};

@@ -83,6 +83,6 @@ bool dequantize16(const std::int16_t* values, const Dequantizer& d, std::int16_t
 
 }  // namespace
 
-constexpr FixedKernels fixed_avx2 = kernels_named("avx2", quantize<std::int16_t>, dequantize16);
+constexpr FixedKernels fixed_avx2 = kernels_named("avx2", rows_of_samples, quantize<std::int16_t>, dequantize16);
 
 }  // namespace laconic

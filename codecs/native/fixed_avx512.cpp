@@ -55,6 +55,44 @@ void multiply_rows(const std::int32_t* matrix, std::size_t stride, const std::in
 #include "fixed_multiply.inc"
 #include "fixed_kernels.inc"
 
+// Bytes of plane `p` in 64 pixels of three: those of the first two registers, and of the third.
+struct ThirdBytes {
+    alignas(64) std::uint8_t from_two[3][64]{};
+    alignas(64) std::uint8_t from_third[3][64]{};
+    std::uint64_t is_third[3]{};
+
+    constexpr ThirdBytes() {
+        for (unsigned p = 0; p < 3; ++p)
+            for (unsigned i = 0; i < 64; ++i) {
+                const unsigned at = 3 * i + p;
+                from_two[p][i] = static_cast<std::uint8_t>(at % 128);
+                from_third[p][i] = static_cast<std::uint8_t>(at % 64);
+                if (at >= 128) is_third[p] |= std::uint64_t{1} << i;
+            }
+    }
+};
+constexpr ThirdBytes third_bytes;
+
+// `rows_of_samples`, 64 pixels of three colours at a time.
+void rows_of_pixels(const std::uint8_t* samples, std::size_t stride, std::int16_t* rows, std::size_t planes, std::size_t pitch, std::size_t n) {
+    if (stride != 3 || planes != 3) return rows_of_samples(samples, stride, rows, planes, pitch, n);
+    const __m512i middle = _mm512_set1_epi16(8160);
+    std::size_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+        const std::uint8_t* at = samples + 3 * i;
+        const __m512i a = _mm512_loadu_si512(at), b = _mm512_loadu_si512(at + 64), c = _mm512_loadu_si512(at + 128);
+        for (std::size_t p = 0; p < 3; ++p) {
+            const __m512i two = _mm512_permutex2var_epi8(a, _mm512_load_si512(third_bytes.from_two[p]), b);
+            const __m512i all = _mm512_mask_permutexvar_epi8(two, third_bytes.is_third[p], _mm512_load_si512(third_bytes.from_third[p]), c);
+            const __m512i low = _mm512_cvtepu8_epi16(_mm512_castsi512_si256(all));
+            const __m512i high = _mm512_cvtepu8_epi16(_mm512_extracti64x4_epi64(all, 1));
+            Lanes::store(rows + p * pitch + i, _mm512_sub_epi16(_mm512_slli_epi16(low, 6), middle));
+            Lanes::store(rows + p * pitch + i + 32, _mm512_sub_epi16(_mm512_slli_epi16(high, 6), middle));
+        }
+    }
+    rows_of_samples(samples + 3 * i, stride, rows + i, planes, pitch, n - i);
+}
+
 // `quantize` of 16 sums.
 inline __m256i quantized(__m512i sums, __m512 unit, __m512 inverse, __m512 zero_below, __m512 rounding) noexcept {
     const __m512 y = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), unit);
@@ -102,6 +140,6 @@ bool dequantize16(const std::int16_t* values, const Dequantizer& d, std::int16_t
 
 }  // namespace
 
-constexpr FixedKernels fixed_avx512 = kernels_named("avx512", quantize16, dequantize16);
+constexpr FixedKernels fixed_avx512 = kernels_named("avx512", rows_of_pixels, quantize16, dequantize16);
 
 }  // namespace laconic
