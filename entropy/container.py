@@ -177,9 +177,16 @@ class Source:
 
     def varint(self, what: str) -> int:
         """LEB128, at most 9 bytes."""
-        if self._bytes is not None and self.position < len(self._bytes) and self._bytes[self.position] < 0x80:
-            self.position += 1  # nearly all of them, without the calls below
-            return self._bytes[self.position - 1]
+        data, at = self._bytes, self.position
+        if data is not None and at + 1 < len(
+            data
+        ):  # nearly all of them have one byte or two: no need for the calls below
+            low, high = data[at], data[at + 1]
+            if low < 0x80 or 0 < high < 0x80:
+                size = 1 + (low >= 0x80)
+                self.position += size
+                self.num_bytes_read += size
+                return low if size == 1 else low & 0x7F | high << 7
         value = shift = 0
         while True:
             byte = self.read(1, what)[0]
