@@ -43,21 +43,17 @@ class Map(Protocol):
     def __call__(self, function: Callable[[_T], _R], items: Iterable[_T], /) -> Iterator[_R]: ...
 
 
-def unpack(
-    data: bytes | BinaryIO, reading: Reading, *, model: str | None = None, run: Map = map
-) -> tuple[Latent, Model]:
+def unpack(data: bytes | BinaryIO, reading: Reading, *, model: str | None = None) -> tuple[Latent, Model]:
     """The latent of a file and its model. See `Sandwich.unpack`."""
     unpacker = Unpacker(data, reading, model=model)
     values = np.zeros((unpacker.capacity, *unpacker.grid), np.int32)
     everything = range(len(unpacker.tiles))
-    places = [tile.cut(values) for tile in unpacker.tiles]
-    for place, found in zip(places, unpacker.values(everything, run=run, outs=places), strict=True):
-        if found.values.base is not values and found.values is not place:
-            place[: found.num_used] = found.values[: found.num_used]
+    for _ in unpacker.values(everything, outs=[tile.cut(values) for tile in unpacker.tiles]):
+        pass  # int32 holds all values, so they are where they belong
     alpha = None
     if unpacker.has_alpha:
         alpha = unpacker.opaque()
-        for i, plane in zip(everything, unpacker.alpha(everything, run=run), strict=True):
+        for i, plane in zip(everything, unpacker.alpha(everything), strict=True):
             unpacker.pixels_of(i).cut(alpha)[...] = plane
     unpacker.expect_end()
     header = unpacker.header

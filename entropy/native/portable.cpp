@@ -10,14 +10,7 @@ namespace laconic {
 
 namespace {
 
-std::uint64_t sum_costs(const std::uint8_t* entries, std::size_t count, const std::uint32_t* costs, std::size_t) {
-    std::uint64_t sums[4] = {};
-    std::size_t i = 0;
-    for (; i + 4 <= count; i += 4)
-        for (std::size_t j = 0; j < 4; ++j) sums[j] += costs[entries[i + j]];
-    for (; i < count; ++i) sums[0] += costs[entries[i]];
-    return sums[0] + sums[1] + sums[2] + sums[3];
-}
+#include "sum_costs.inc"
 
 #include "convert.inc"
 
