@@ -1,7 +1,7 @@
 """Signals <-> latents <-> bytes.
 
 In reading order: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the interfaces), `sandwich` (our codec, one
-file that joins the following), `wavelet`, `fixed_point` and `transform` (signal <-> coefficients), `quantizer`
+file that joins the following), `packet_tree`, `wavelet`, `fixed_point` and `transform` (signal <-> coefficients), `quantizer`
 (quality -> step), `optimizer` (which integers), `latent` (the integers), `layout`, `packing` and `unpacking` (latent
 <-> .lcn file), `pictures` and `areas` (pictures by rows, in part, with threads), `model` and `zoo` (what is learned,
 and where it is found), `transparency` (what alpha hides), `training` and `fitting` (a model of your own signals),

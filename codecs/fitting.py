@@ -27,10 +27,10 @@ from laconic.codecs.fixed_point import fixed_leaves
 from laconic.codecs.media import Audio, Image, Signal
 from laconic.codecs.model import CODES_PER_SCALE, NUM_SCALES, Model
 from laconic.codecs.optimizer import DEFAULT_EFFORT, optimize
+from laconic.codecs.packet_tree import Tree, dyadic_tree, full_tree
 from laconic.codecs.quantizer import step_of_code
 from laconic.codecs.table_fitting import FITTED_BANDS, ValuesOfBand, fit_tables
 from laconic.codecs.transform import form_of, num_colors, packets_of
-from laconic.codecs.wavelet import Tree
 from laconic.entropy import ContextModel
 from laconic.entropy.contexts import STEPS_PER_BAND
 
@@ -225,10 +225,10 @@ def _num_planes(signal: Signal) -> int:
 
 def _default_tree(signal: Signal) -> Tree:
     if isinstance(signal, Image):
-        return wavelet.dyadic_tree(2, 3)
+        return dyadic_tree(2, 3)
     if isinstance(signal, Audio):
-        return wavelet.full_tree(1, 8)
-    return wavelet.dyadic_tree(2, 2) if signal.samples.ndim == 3 else wavelet.full_tree(1, 5)
+        return full_tree(1, 8)
+    return dyadic_tree(2, 2) if signal.samples.ndim == 3 else full_tree(1, 5)
 
 
 def _normalisation(signals: Sequence[Signal], kind: str, num_planes: int) -> tuple[NDArray[np.float32], float]:

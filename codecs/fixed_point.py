@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
-from laconic.codecs.wavelet import Path, Tree
+from laconic.codecs.packet_tree import Path, Tree
 
 if TYPE_CHECKING:
     from laconic.codecs.model import Model

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from laconic.codecs import _native
 from laconic.codecs.errors import CodecError, WeightsError
 from laconic.codecs.fixed_point import FixedLeaf, native_map
-from laconic.codecs.wavelet import Tree
+from laconic.codecs.packet_tree import Tree
 from laconic.entropy import BitstreamError, ContextModel, TableSet
 from laconic.entropy.contexts import CONTEXT_ARRAYS
 

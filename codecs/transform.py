@@ -20,6 +20,7 @@ from laconic.codecs.fixed_point import MARGIN, largest_coefficient
 from laconic.codecs.latent import Latent
 from laconic.codecs.media import Audio, Cube, Image, Samples, Signal
 from laconic.codecs.model import Model
+from laconic.codecs.packet_tree import Tree, padded_length
 from laconic.codecs.quantizer import step_of_code
 
 Floats = NDArray[np.float32]
@@ -145,10 +146,10 @@ def _cuts(planes: Floats, side: int) -> Iterator[Floats]:
             yield planes[:, y : y + side, x : x + side]
 
 
-def packets_of(signal: Signal, tree: wavelet.Tree, num_planes: int, offsets: Floats | None = None) -> Floats:
+def packets_of(signal: Signal, tree: Tree, num_planes: int, offsets: Floats | None = None) -> Floats:
     """Wavelet packets before any projection: (d, h, w), for one-dimensional signals (d, rows, t)."""
     if isinstance(signal, Image):
-        height, width = (wavelet.padded_length(n, tree.depth) for n in (signal.height, signal.width))
+        height, width = (padded_length(n, tree.depth) for n in (signal.height, signal.width))
         planes = np.empty((num_planes, height, width), np.float32)
         _native.planes_of_samples(np.ascontiguousarray(signal.samples), planes, _peak(str(signal.samples.dtype)))
         return wavelet.analyze_extended(planes, tree)

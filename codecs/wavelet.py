@@ -1,106 +1,17 @@
-"""Wavelet packets: CDF 9/7, any tree, one or two dimensions, any size, perfect reconstruction.
+"""Wavelet packets: CDF 9/7, any tree (`packet_tree`), one or two dimensions, any size, perfect reconstruction.
 
-A signal of `c` planes becomes `d = c * 2**(dimensions * depth)` latent channels on a grid `2**depth` times coarser:
-bands that the tree leaves at a finer resolution are regrouped, each place of the coarse grid taking a block of them.
 Borders are extended by whole-sample symmetry, so no coefficient is wasted and there is no seam.
-
-Channel order: leaves from coarse to fine, those of one resolution by rising frequency (two-dimensional ones by path);
-within a leaf the phases of the regrouping in raster order; within a phase the planes of the signal.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import groupby, product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
+from laconic.codecs.packet_tree import Path, Tree, padded_length
 
 Floats = NDArray[np.float32]
-Path = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Tree:
-    """Which bands are split again: `splits` are the paths of inner nodes, `()` the signal itself.
-
-    A path lists band numbers from the root: 0 low, 1 high in one dimension; 0 low, 1 vertical high, 2 horizontal high,
-    3 both in two. Raises ValueError unless the paths form a tree no deeper than `depth`.
-    """
-
-    dimensions: int
-    depth: int
-    splits: frozenset[Path]
-
-    def __post_init__(self) -> None:
-        if self.dimensions not in (1, 2) or not 1 <= self.depth <= 12:
-            raise ValueError(f"{self.dimensions} dimensions at depth {self.depth}; allowed are 1 or 2 at 1 to 12")
-        for path in self.splits:
-            inside = all(0 <= band < self.num_bands for band in path) and len(path) < self.depth
-            if not inside or (path and path[:-1] not in self.splits):
-                raise ValueError(f"node {path} is no inner node of a tree of depth {self.depth}")
-
-    @property
-    def num_bands(self) -> int:
-        """Bands of one split."""
-        return 1 << self.dimensions
-
-    @property
-    def factor(self) -> int:
-        """Samples a side that one latent place stands for."""
-        return 1 << self.depth
-
-    @property
-    def leaves(self) -> tuple[Path, ...]:
-        """Paths of the leaves in channel order."""
-        order = _by_frequency if self.dimensions == 1 else tuple
-        return tuple(sorted(self._leaves_below(()), key=lambda path: (-len(path), order(path))))
-
-    def channels_of(self, leaf: Path) -> int:
-        """Latent channels that one plane of a leaf fills."""
-        return int(self.num_bands ** (self.depth - len(leaf)))
-
-    def block_sizes(self, num_planes: int) -> tuple[int, ...]:
-        """Channels of each resolution, coarse to fine, the low-pass on its own: the blocks of a block-diagonal map."""
-        low = (0,) * self.depth
-        keyed = [(path != low, len(path), num_planes * self.channels_of(path)) for path in self.leaves]
-        return tuple(sum(n for *_, n in group) for _, group in groupby(keyed, key=lambda item: item[:2]))
-
-    def _leaves_below(self, path: Path) -> Iterator[Path]:
-        if path not in self.splits:
-            yield path
-            return
-        for band in range(self.num_bands):
-            yield from self._leaves_below((*path, band))
-
-
-def _by_frequency(path: Path) -> Path:
-    """Sort key of a one-dimensional band. A high-pass mirrors the spectrum of what is below it: paths are Gray codes."""
-    mirrored, out = 0, []
-    for band in path:
-        mirrored ^= band
-        out.append(mirrored)
-    return tuple(out)
-
-
-def full_tree(dimensions: int, depth: int) -> Tree:
-    """Every band is split at every level: uniform bands."""
-    bands = range(1 << dimensions)
-    paths = (path for level in range(depth) for path in product(bands, repeat=level))
-    return Tree(dimensions, depth, frozenset(paths))
-
-
-def dyadic_tree(dimensions: int, depth: int) -> Tree:
-    """Only the low band is split again: the usual wavelet transform."""
-    return Tree(dimensions, depth, frozenset((0,) * level for level in range(depth)))
-
-
-def padded_length(length: int, depth: int) -> int:
-    """The next multiple of 2**depth."""
-    return -(-length >> depth) << depth
 
 
 def extend(signal: Floats, tree: Tree) -> Floats:

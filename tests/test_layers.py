@@ -15,6 +15,7 @@ HEADERS = sorted(path for layer in LAYERS for path in (ROOT / layer / "native").
 TORCH_MODULES = {
     "entropy/bottleneck.py",
     "codecs/synthesis.py",
+    "codecs/tensor_packets.py",
     "codecs/external/compressai.py",
     "tasks/checkpoint.py",
     "tasks/heads.py",

@@ -18,7 +18,7 @@ from laconic.tasks.cli import batch, jobs, options
 if TYPE_CHECKING:
     from laconic.codecs.fitting import FitOptions
     from laconic.codecs.media import Signal
-    from laconic.codecs.wavelet import Tree
+    from laconic.codecs.packet_tree import Tree
 
 _SUFFIX = ".safetensors"
 
@@ -163,12 +163,14 @@ class FitChoice:
         )
 
     def _tree(self, kind: Kind) -> Tree | None:
-        from laconic.codecs import wavelet
+        from laconic.codecs import packet_tree
 
         if self.tree is None and self.depth is None:
             return None
         is_sound = kind is Kind.sound
-        make = wavelet.full_tree if (self.tree or _DEFAULT_TREES[kind]) is TreeKind.full else wavelet.dyadic_tree
+        make = (
+            packet_tree.full_tree if (self.tree or _DEFAULT_TREES[kind]) is TreeKind.full else packet_tree.dyadic_tree
+        )
         return make(1 if is_sound else 2, self.depth or _DEFAULT_DEPTHS[kind])
 
 

@@ -17,10 +17,10 @@ from laconic.codecs.errors import CodecError, UnknownModelError, WeightsError
 from laconic.codecs.fitting import FitOptions, fit
 from laconic.codecs.media import Image
 from laconic.codecs.model import Model
+from laconic.codecs.packet_tree import dyadic_tree
 from laconic.codecs.quantizer import step_code_of_quality
 from laconic.codecs.sandwich import Sandwich
 from laconic.codecs.training import training_images
-from laconic.codecs.wavelet import dyadic_tree
 from laconic.codecs.zoo import load_model, read_entry, shipped_models
 from laconic.entropy import rans
 from laconic.entropy.contexts import prediction_residuals

@@ -24,6 +24,7 @@ from laconic.codecs.fixed_point import FixedLeaf, fixed_leaves, native_map
 from laconic.codecs.media import Image
 from laconic.codecs.model import Model
 from laconic.codecs.optimizer import thresholds_for
+from laconic.codecs.packet_tree import Path, Tree, dyadic_tree, full_tree
 from laconic.codecs.quantizer import step_of_code
 from laconic.codecs.sandwich import Sandwich
 from laconic.codecs.transform import (
@@ -37,7 +38,6 @@ from laconic.codecs.transform import (
     quantize,
     synthesize_part,
 )
-from laconic.codecs.wavelet import Path, Tree, dyadic_tree, full_tree
 from laconic.codecs.zoo import load_model
 from laconic.entropy import simd
 from laconic.entropy.container import Profile

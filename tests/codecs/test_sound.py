@@ -14,8 +14,8 @@ from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.files import decode, encode, read_signal, read_sound, signal_bytes
 from laconic.codecs.fitting import FitOptions, fit
 from laconic.codecs.media import Audio, Cube
+from laconic.codecs.packet_tree import dyadic_tree, full_tree
 from laconic.codecs.sandwich import Sandwich
-from laconic.codecs.wavelet import dyadic_tree, full_tree
 from laconic.entropy import BitstreamError
 
 SPEECH = Path(__file__).parents[1] / "data" / "ljspeech_excerpt.flac"

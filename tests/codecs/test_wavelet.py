@@ -7,7 +7,8 @@ import pytest
 import pywt
 
 from laconic.codecs import wavelet
-from laconic.codecs.wavelet import Tree, analyze, dyadic_tree, extend, full_tree, padded_length, synthesize
+from laconic.codecs.packet_tree import Tree, dyadic_tree, full_tree, padded_length
+from laconic.codecs.wavelet import analyze, extend, synthesize
 
 BANDS_2D = ("aa", "da", "ad", "dd")  # low, vertical high, horizontal high, both, as pywt.dwtn names them
 

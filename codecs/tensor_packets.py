@@ -1,0 +1,86 @@
+"""Wavelet packets of tensors, which gradients pass: the same CDF 9/7 packets as `wavelet` has natively.
+
+For training only; files are made by the native transform.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from laconic.codecs.packet_tree import Tree
+
+# Of `native/wavelet.hpp`: the lifting of Daubechies and Sweldens 1998, table 7.
+_LIFTING = (-1.586134342059924, -0.052980118572961, 0.882911075530934, 0.443506852043971)
+_LOW_GAIN, _HIGH_GAIN = 1.149604398860241, -0.869864451624781
+
+
+def analyze(planes: Tensor, tree: Tree) -> Tensor:
+    """(b, c, h, w) -> packets (b, d, h', w') in the order of `wavelet`; h and w are multiples of 2**depth."""
+    leaves: dict[tuple[int, ...], Tensor] = {}
+    pending: list[tuple[tuple[int, ...], Tensor]] = [((), planes)]
+    while pending:
+        path, band = pending.pop()
+        if path not in tree.splits:
+            leaves[path] = band
+            continue
+        low, high = _split(band, -1)
+        quarters = (*_split(low, -2), *_split(high, -2))
+        pending += [((*path, i), quarter) for i, quarter in enumerate(quarters)]
+    return torch.cat([_regroup(leaves[path], 1 << (tree.depth - len(path))) for path in tree.leaves], 1)
+
+
+def synthesize(packets: Tensor, tree: Tree, num_planes: int) -> Tensor:
+    """The inverse of `analyze`."""
+    sizes = [num_planes * tree.channels_of(path) for path in tree.leaves]
+    parts = zip(tree.leaves, packets.split(sizes, 1), strict=True)
+    bands = {path: _ungroup(part, 1 << (tree.depth - len(path))) for path, part in parts}
+    for path in sorted(tree.splits, key=len, reverse=True):
+        low, high = (_merge(bands[*path, 2 * i], bands[*path, 2 * i + 1], -2) for i in range(2))
+        bands[path] = _merge(low, high, -1)
+    return bands[()]
+
+
+def _split(signal: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    a, b, c, d = _LIFTING
+    even, odd = signal.unflatten(axis, (-1, 2)).unbind(axis)
+    odd = odd + a * _with_next(even, axis)
+    even = even + b * _with_previous(odd, axis)
+    odd = odd + c * _with_next(even, axis)
+    even = even + d * _with_previous(odd, axis)
+    return even * _LOW_GAIN, odd * _HIGH_GAIN
+
+
+def _merge(low: Tensor, high: Tensor, axis: int) -> Tensor:
+    a, b, c, d = _LIFTING
+    even, odd = low / _LOW_GAIN, high / _HIGH_GAIN
+    even = even - d * _with_previous(odd, axis)
+    odd = odd - c * _with_next(even, axis)
+    even = even - b * _with_previous(odd, axis)
+    odd = odd - a * _with_next(even, axis)
+    return torch.stack((even, odd), axis if axis > 0 else axis + even.ndim + 1).flatten(axis - 1, axis)
+
+
+def _with_next(even: Tensor, axis: int) -> Tensor:
+    """x[n] + x[n + 1], by symmetry at the end."""
+    return even + torch.cat((even.narrow(axis, 1, even.shape[axis] - 1), even.narrow(axis, -1, 1)), axis)
+
+
+def _with_previous(odd: Tensor, axis: int) -> Tensor:
+    """x[n - 1] + x[n], by symmetry at the start."""
+    return odd + torch.cat((odd.narrow(axis, 0, 1), odd.narrow(axis, 0, odd.shape[axis] - 1)), axis)
+
+
+def _regroup(band: Tensor, f: int) -> Tensor:
+    """A band at its leaf's resolution -> channels on the coarse grid, phase by phase."""
+    b, c, h, w = band.shape
+    return band.reshape(b, c, h // f, f, w // f, f).permute(0, 3, 5, 1, 2, 4).reshape(b, f * f * c, h // f, w // f)
+
+
+def _ungroup(channels: Tensor, f: int) -> Tensor:
+    b, d, h, w = channels.shape
+    c = d // (f * f)
+    return channels.reshape(b, f, f, c, h, w).permute(0, 3, 4, 1, 5, 2).reshape(b, c, h * f, w * f)
