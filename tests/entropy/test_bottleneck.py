@@ -415,3 +415,10 @@ def test_compander_spreads_normal_numbers_evenly() -> None:
 def test_compander_names_wrong_constants(scale: float, limit: float) -> None:
     with pytest.raises(ValueError, match=r"^scale, limit are .*; allowed are finite numbers above 0$"):
         NormalCompander(scale, limit)
+
+
+def test_names_are_found_in_the_package() -> None:
+    import laconic.entropy
+
+    assert laconic.entropy.FactorizedDensity is FactorizedDensity
+    assert laconic.entropy.NormalCompander is NormalCompander
