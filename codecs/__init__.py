@@ -2,14 +2,14 @@
 
 In reading order: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the interfaces), `sandwich` (our codec, one
 file that joins the following), `packet_tree`, `wavelet`, `fixed_point` and `transform` (signal <-> coefficients),
-`quantizer` (quality -> step), `optimizer` (which integers), `latent` (the integers), `layout`, `packing` and `unpacking` (latent
-<-> .lcn file), `pictures` and `areas` (pictures by rows, in part, with threads), `model` and `zoo` (what is learned,
-and where it is found), `transparency` (what alpha hides), `training` and `fitting` (a model of your own signals),
-`files` with `picture_files` and `sound_files` (media files; the functions most people need), `streams` with
-`row_files`, `tiff_files` and `segments` (pictures larger than memory), `whole_files` (writing all or nothing),
-`pillow` (a plugin), `registry` and `external` (codecs by name, those of other libraries), `checks` (the laws of a
-codec as a test kit). The kernels are in `native/`. Names are loaded on first use, so that listing models does not
-import numpy.
+`quantizer` (quality -> step), `optimizer` (which integers), `latent` (the integers), `layout`, `packing` and
+`unpacking` (latent <-> .lcn file), `pictures` and `areas` (pictures by rows, in part, with threads), `model` and `zoo`
+(what is learned, and where it is found), `transparency` (what alpha hides), `training` and `fitting` (a model of your
+own signals), `files` with `picture_files` and `sound_files` (media files; the functions most people need), `streams`
+with `row_files`, `tiff_files` and `segments` (pictures larger than memory), `whole_files` (writing all or nothing),
+`pillow` (a plugin), `registry` and `external` (codecs by name, those of other libraries), `checks` (the laws of a codec
+as a test kit). The kernels are in `native/`. Names are loaded on first use, so that listing models does not import
+numpy.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""The encoder in tensors, for training where the extension is not built: coefficients of a model's transform, and integers
-much as the encoder of profile small chooses them.
+"""The encoder in tensors, for training where the extension is not built: coefficients of a model's transform, and
+integers much as the encoder of profile small chooses them.
 
-The choice is modelled, not made: the encoder weighs real code lengths, here each coefficient has a Laplace density whose
-scale is guessed from its surroundings. On photographs (bsds500/val) the share of non-zero integers, their mean magnitude and the
-squared error are within 3 % of the encoder's; tests hold it to that.
+The choice is modelled, not made: the encoder weighs real code lengths, here each coefficient has a Laplace density
+whose scale is guessed from its surroundings. On photographs (bsds500/val) the share of non-zero integers, their mean
+magnitude and the squared error are within 3 % of the encoder's; tests hold it to that.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _FIRST_POINT: Final = 0.95  # where 1 is reconstructed, about
 
 @dataclass(frozen=True, eq=False)
 class EncoderModel:
-    """What training needs of a model file: `analysis` and `synthesis` (n, n) of each leaf of the tree, `channels` (d,) the
-    latent channel of each of their rows, `scales` (d,) typical magnitudes in signal units, `scale_codes` (d,) the same as
-    codes, `shrink` (rows, 3) as in `model.Model`."""
+    """What training needs of a model file: `analysis` and `synthesis` (n, n) of each leaf of the tree, `channels` (d,)
+    the latent channel of each of their rows, `scales` (d,) typical magnitudes in signal units, `scale_codes` (d,) the
+    same as codes, `shrink` (rows, 3) as in `model.Model`."""
 
     num_planes: int
     tree: Tree
@@ -58,7 +58,9 @@ class EncoderModel:
     @cached_property
     def leaf_of_channel(self) -> Tensor:
         """(d,) the leaf that each latent channel is of."""
-        leaves = torch.repeat_interleave(torch.arange(len(self.analysis)), torch.tensor([len(a) for a in self.analysis]))
+        leaves = torch.repeat_interleave(
+            torch.arange(len(self.analysis)), torch.tensor([len(a) for a in self.analysis])
+        )
         return torch.empty_like(self.channels).index_copy(0, self.channels, leaves)
 
     def coefficients(self, planes: Tensor) -> Tensor:
@@ -79,13 +81,13 @@ class EncoderModel:
         return tensor_packets.synthesize(torch.cat(parts, 1), self.tree, self.num_planes)
 
     def integers(self, in_steps: Tensor, step_codes: Tensor) -> Tensor:
-        """Coefficients over their steps (b, d, h, w) at step codes (b,) -> integers much like the encoder's, as floats."""
+        """Coefficients over their steps (b, d, h, w) at step codes (b,) -> integers like the encoder's, as floats."""
         magnitudes = in_steps.abs()
         spread = self._spread(magnitudes, step_codes)
         tail = torch.exp(-0.5 / spread)
-        bits_of_zero_and_one = torch.log2((1 - tail) / (0.5 * tail * (1 - tail * tail)).clamp(min=1e-12))
+        bits_of_one = torch.log2((1 - tail) / (0.5 * tail * (1 - tail * tail)).clamp(min=1e-12))  # over those of zero
         # Where the losses of 0 and 1, of 1 and 2 are equal: see optimizer.static_thresholds.
-        zero_below = 0.5 * (_FIRST_POINT + _PRICE / _FIRST_POINT * bits_of_zero_and_one.clamp(-1, 12))
+        zero_below = 0.5 * (_FIRST_POINT + _PRICE / _FIRST_POINT * bits_of_one.clamp(-1, 12))
         one_below = (1.5 + 0.5 * _PRICE * (1 / (math.log(2) * spread)).clamp(max=6)).clamp(max=2)
         chosen = torch.floor(magnitudes + (2 - one_below)).clamp(min=1)
         chosen = torch.where(magnitudes < zero_below.clamp(min=0.5), 0.0, chosen)
@@ -108,7 +110,9 @@ class EncoderModel:
         rows = torch.div(self.scale_codes[None] - step_codes[:, None], _CODES_PER_SHRINK_ROW, rounding_mode="floor")
         shrink = self.shrink[rows.clamp(0, len(self.shrink) - 1)][:, :, :, None, None]
         magnitudes = integers.abs()
-        taken = torch.where(magnitudes > 1, torch.where(magnitudes > 2, shrink[:, :, 2], shrink[:, :, 1]), shrink[:, :, 0])
+        taken = torch.where(
+            magnitudes > 1, torch.where(magnitudes > 2, shrink[:, :, 2], shrink[:, :, 1]), shrink[:, :, 0]
+        )
         return torch.where(magnitudes > 0, torch.copysign(magnitudes - taken, integers), 0.0)
 
 
@@ -147,7 +151,9 @@ def load_encoder_model(path: Path | str) -> EncoderModel:
         raise WeightsError(f"model file {path} is no picture model with a block for each leaf: {err}") from err
     sizes = [model.num_planes * tree.channels_of(path) for path in tree.leaves]
     if tree.dimensions != 2 or sizes != [len(a) for a in model.analysis]:
-        raise WeightsError(f"model file {path} is not of pictures with a block for each leaf; fit one with --blocks leaf")
+        raise WeightsError(
+            f"model file {path} is not of pictures with a block for each leaf; fit one with --blocks leaf"
+        )
     return model
 
 

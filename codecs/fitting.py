@@ -57,7 +57,8 @@ class FitOptions:
     (c, t). `blocks`: what the projection mixes. "leaf": all planes and phases of one leaf of the tree (cheapest, and the
     smallest files), "resolution": all of one resolution, "dense": everything. The first channels are a small picture
     but with "dense".
-    `rounding`: the quantiser's, 0.5 is plain rounding.
+    `rounding`: the quantiser's, 0.5 is plain rounding. `projection`: analysis matrices of the blocks that were trained
+    elsewhere, instead of principal axes.
     """
 
     tree: Tree | None = None
@@ -65,6 +66,7 @@ class FitOptions:
     pass_ends: tuple[int, ...] | None = None
     group_ends: tuple[int, ...] | None = None
     rounding: float = 0.375
+    projection: tuple[NDArray[np.float32], ...] | None = None
 
 
 def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None) -> Model:
@@ -87,7 +89,10 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
             )
     blocks = _block_sizes(tree, num_planes, options.blocks)
     gains = _noise_gains(tree, num_planes)
-    analysis, synthesis = _principal_axes(packets, gains, blocks, symmetric=kind == "sound" and num_planes == 2)
+    if options.projection is None:
+        analysis, synthesis = _principal_axes(packets, gains, blocks, symmetric=kind == "sound" and num_planes == 2)
+    else:
+        analysis, synthesis = _trained(options.projection, blocks)
     channels = _channels_by_variance(analysis, packets, _group_sizes(tree, num_planes, blocks))
     coefficients = [_project(analysis, channels, p) for p in packets]
     num_predicted = num_planes if tree.dimensions == 2 and blocks[0] == num_planes else 0
@@ -319,6 +324,20 @@ def _principal_axes(
         synthesis.append(np.ascontiguousarray((axes / gains[part]).T, np.float32))
         lo += size
     return tuple(analysis), tuple(synthesis)
+
+
+def _trained(
+    projection: tuple[NDArray[np.float32], ...], blocks: tuple[int, ...]
+) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...]]:
+    """Given analysis matrices and their inverses. Raises `CodecError` where they are not those of the blocks."""
+    shapes = [m.shape for m in projection]
+    if shapes != [(n, n) for n in blocks]:
+        raise CodecError(f"the projection has matrices of shapes {shapes}; the tree needs sides {list(blocks)}")
+    try:
+        inverses = [np.linalg.inv(m.astype(np.float64)) for m in projection]
+    except np.linalg.LinAlgError as err:
+        raise CodecError("a matrix of the projection has no inverse; train it again") from err
+    return tuple(m.astype(np.float32) for m in projection), tuple(m.astype(np.float32) for m in inverses)
 
 
 def _project(

@@ -1,19 +1,22 @@
-"""Training of the neural synthesis: crops of coefficients, quantised at random steps, some with their first channels only.
+"""Training of the neural synthesis: crops of coefficients, quantised at random steps, some with their first channels
+only.
 
-The loss is the squared error of the coefficients, which is that of the pixels as far as the packets are orthonormal, over the
-error of the linear synthesis: so every step and every number of channels counts alike, as decibels do.
+The loss is the squared error of the coefficients, which is that of the pixels as far as the packets are orthonormal,
+over the error of the linear synthesis: so every step and every number of channels counts alike, as decibels do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from laconic.codecs.encoder_model import EncoderModel, steps_of_codes
+from laconic.codecs.learning import Cutting
 from laconic.codecs.synthesis import NeuralSynthesis, SynthesisConfig, save_synthesis
 
 _VALIDATED_CODES: Final = (98, 126, 140, 154, 168, 180)
@@ -22,8 +25,8 @@ _MARGIN: Final = 2  # places at the sides of a picture that know its border
 
 @dataclass(frozen=True)
 class SynthesisOptions:
-    """`crop`: places of a side of a crop. `first_code` to `last_code`: range of step codes. `prefix_share` of the crops have
-    one of `prefixes` as their number of channels."""
+    """`crop`: places of a side of a crop. `first_code` to `last_code`: range of step codes. `prefix_share` of the crops
+    have one of `prefixes` as their number of channels."""
 
     config: SynthesisConfig = SynthesisConfig()
     batch_size: int = 16
@@ -33,6 +36,7 @@ class SynthesisOptions:
     prefix_share: float = 0.12
     prefixes: tuple[int, ...] = (1, 2, 3, 6, 9, 12, 18, 24, 36, 48, 72, 96, 144)
     learning_rate: float = 2e-3
+    kernel_learning_rate: float = 0.02
 
 
 class SynthesisLearner:
@@ -43,6 +47,12 @@ class SynthesisLearner:
         self.module = NeuralSynthesis(options.config, encoder.scales)
         self._typical: Tensor | None = None
 
+    @property
+    def cutting(self) -> Cutting:
+        return Cutting(
+            self.prepare, self.options.crop, (self.options.crop + 2 * _MARGIN + 1) * self.encoder.tree.factor
+        )
+
     def prepare(self, picture: Tensor) -> Tensor:
         """(3, h, w) in [-0.5, 0.5] -> what is kept of it to cut crops from: (d, h', w') half precision."""
         factor = self.encoder.tree.factor
@@ -51,11 +61,10 @@ class SynthesisLearner:
         return coefficients[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].half()
 
     @property
-    def crop(self) -> int:
-        """Side of a crop of what `prepare` gives."""
-        return self.options.crop
+    def batch_size(self) -> int:
+        return self.options.batch_size
 
-    def loss(self, coefficients: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, coefficients: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, dict[str, float]]:
         """The loss of crops (b, d, crop, crop), and gains over the linear synthesis to log."""
         options, count = self.options, len(coefficients)
         codes = torch.randint(options.first_code, options.last_code + 1, (count,), generator=generator)
@@ -72,8 +81,8 @@ class SynthesisLearner:
         return ratio.mean(), {"gain_db": float(gain_db)}
 
     def decoded(self, coefficients: Tensor, codes: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
-        """Coefficients as a file gives them back at step codes (b,) with the first `kept` (b,) channels, and the steps of
-        each channel (b, d)."""
+        """Coefficients as a file gives them back at step codes (b,) with the first `kept` (b,) channels, and the steps
+        of each channel (b, d)."""
         steps = steps_of_codes(codes).to(coefficients.device)
         with torch.no_grad():
             in_steps = coefficients / steps[:, None, None, None]
@@ -83,8 +92,8 @@ class SynthesisLearner:
         return decoded, torch.where(there, steps[:, None], torch.inf)
 
     def _typical_error(self, coefficients: Tensor, linear: Tensor, codes: Tensor, is_cut: Tensor) -> Tensor:
-        """Mean error of the linear synthesis at each step, so that flat crops do not outweigh the others; of crops with few
-        channels their own."""
+        """Mean error of the linear synthesis at each step, so that flat crops do not outweigh the others; of crops with
+        few channels their own."""
         if self._typical is None:
             every = torch.arange(256)
             nodes = torch.arange(self.options.first_code, self.options.last_code + 8, 8)
@@ -105,7 +114,10 @@ class SynthesisLearner:
         d = self.options.config.num_channels
         for picture in pictures:
             coefficients = self.prepare(picture)[None].float()
-            for name, code, kept in (*((f"gain_db_{c}", c, d) for c in _VALIDATED_CODES), ("gain_db_12_channels", 126, 12)):
+            for name, code, kept in (
+                *((f"gain_db_{c}", c, d) for c in _VALIDATED_CODES),
+                ("gain_db_12_channels", 126, 12),
+            ):
                 decoded, steps = self.decoded(coefficients, torch.tensor([code]), torch.tensor([kept]))
                 with torch.autocast(coefficients.device.type, torch.bfloat16):
                     repaired = self.module(decoded, steps)
@@ -114,7 +126,13 @@ class SynthesisLearner:
         return {name: sum(gains) / len(gains) for name, gains in found.items()}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": list(self.module.parameters()), "base": self.options.learning_rate}]
+        kernels = [p for p in self.module.blocks.parameters() if p.ndim == 4]
+        chosen = {id(p) for p in kernels}
+        others = [p for p in self.module.parameters() if id(p) not in chosen]
+        return [
+            {"params": others, "lr": self.options.learning_rate},
+            {"params": kernels, "lr": self.options.kernel_learning_rate, "muon": True},
+        ]
 
-    def save(self, path: str, card: dict[str, str]) -> None:
+    def save(self, path: Path, card: dict[str, str]) -> None:
         save_synthesis(self.module, path, {**card, "model_fingerprint": self.encoder.fingerprint})

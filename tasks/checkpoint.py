@@ -13,12 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from laconic.codecs.errors import WeightsError
-from laconic.codecs.whole_files import atomic_write
 from laconic.tasks.arms import Data
 from laconic.tasks.heads import Classifier, HeadConfig, new_classifier
+from laconic.tasks.tensor_files import load_tensors, restore_optimizer, save_tensors
 
 BEST_NAME = "best.safetensors"
-LAST_NAME = "last.safetensors"
 
 
 @dataclass
@@ -42,56 +41,30 @@ def save_last(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, 
     tensors = {f"weights.{name}": value for name, value in network.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
-    _save_tensors(path, tensors, {"progress": json.dumps(asdict(progress))})
+    save_tensors(path, tensors, {"progress": json.dumps(asdict(progress))})
 
 
 def save_best(path: Path, network: Classifier, data: Data, epoch: int) -> None:
     """The weights, with all that is needed to use them on files."""
     card = {"head": asdict(network.config), "recipe": dict(data.recipe), "classes": data.classes, "epoch": epoch}
     tensors = {f"weights.{name}": value for name, value in network.state_dict().items()}
-    _save_tensors(path, tensors, {"card": json.dumps(card)})
+    save_tensors(path, tensors, {"card": json.dumps(card)})
 
 
 def restore(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
     """Load the last checkpoint where there is one."""
     if not path.exists():
         return Progress()
-    tensors, metadata = load_arrays(path)
+    tensors, metadata = load_tensors(path)
     load_weights(network, tensors)
-    parameters = optimizer.param_groups[0]["params"]
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        if name.startswith("optimizer."):
-            _, number, key = name.split(".")
-            like = parameters[int(number)]
-            # In the memory order of the parameter, or the same sums might round otherwise than without a stop.
-            kept = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
-            state.setdefault(int(number), {})[key] = kept
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    restore_optimizer(optimizer, tensors)
     return Progress(**json.loads(metadata["progress"]))
-
-
-def _save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    from safetensors.torch import save
-
-    atomic_write(path, save({k: v.contiguous() for k, v in tensors.items()}, metadata), force=True)
-
-
-def load_arrays(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors and text of a checkpoint. Raises `WeightsError`."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (OSError, SafetensorError) as err:
-        raise WeightsError(f"{path} is no checkpoint of a run: {err}; train again") from err
 
 
 def load_best(run: Path | str) -> tuple[Classifier, dict[str, Any]]:
     """The best network of a run, for use, and its card: head, recipe, classes, epoch. Raises `WeightsError`."""
     path = Path(run) / BEST_NAME
-    tensors, metadata = load_arrays(path)
+    tensors, metadata = load_tensors(path)
     try:
         card = json.loads(metadata["card"])
         network = new_classifier(HeadConfig(**card["head"]), 0)

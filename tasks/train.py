@@ -25,12 +25,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.errors import CodecError
 from laconic.codecs.whole_files import atomic_write
 from laconic.tasks.arms import Data, Part, TrainOptions, input_name, load_data
-from laconic.tasks.checkpoint import BEST_NAME, LAST_NAME, Progress, load_best, restore, save_best, save_last
+from laconic.tasks.checkpoint import BEST_NAME, Progress, load_best, restore, save_best, save_last
 from laconic.tasks.comparison import RESULT_NAME, read_result, wilson_interval
 from laconic.tasks.heads import Classifier, new_classifier, num_parameters
+from laconic.tasks.summaries import summary_writer
+from laconic.tasks.tensor_files import LAST_NAME
 
 _OPTIONS_NAME = "options.json"
 
@@ -60,7 +62,7 @@ def train(
     )
     progress = restore(run / LAST_NAME, network, optimizer)
     batches = EpochBatches(len(data.train), options)
-    writer = _summary_writer(run, progress.epoch) if with_tensorboard else None
+    writer = summary_writer(run, progress.epoch) if with_tensorboard else None
     with Loading(data.train, num_workers, batches) as loading:
         for epoch in range(progress.epoch, options.epochs):
             row = _train_epoch(network, optimizer, loading, epoch, options)
@@ -245,13 +247,3 @@ def _claim(run: Path, options: TrainOptions) -> None:
         return
     run.mkdir(parents=True, exist_ok=True)
     atomic_write(path, (json.dumps(wanted, indent=1) + "\n").encode(), force=True)
-
-
-def _summary_writer(run: Path, first_epoch: int) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as err:
-        raise MissingDependencyError(
-            "tensorboard is not installed; curves need it: pip install laconic[torch], or leave --tensorboard out"
-        ) from err
-    return SummaryWriter(str(run / "tensorboard"), purge_step=first_epoch)

@@ -16,6 +16,9 @@ import typer
 from laconic.tasks.cli import batch, jobs, options
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from laconic.codecs.fitting import FitOptions
     from laconic.codecs.media import Signal
     from laconic.codecs.packet_tree import Tree
@@ -64,6 +67,10 @@ def fit(
     tree: Annotated[TreeKind | None, typer.Option("--tree", help="The packet tree; of pictures dyadic.")] = None,
     depth: Annotated[int | None, typer.Option("--depth", min=1, max=10, help="Levels of the tree.")] = None,
     blocks: Annotated[Blocks, typer.Option("--blocks", help="What the projection mixes.")] = Blocks.leaf,
+    projection: Annotated[
+        Path | None,
+        typer.Option("--projection", help="Trained analysis matrices: of `laconic train codec`, or of a model file."),
+    ] = None,
     passes: Annotated[str | None, typer.Option("--passes", help="Ends of the coding passes, as 3,12,48,192.")] = None,
     groups: Annotated[str | None, typer.Option("--groups", help="Ends of the channel groups, likewise.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Take so many pictures at most.")] = None,
@@ -86,7 +93,7 @@ def fit(
     signals = _Signals(
         [paths[i] for i in order[:limit]], kind, sound_channels if kind is Kind.sound else 3 if rgb else 1, seed
     )
-    fit_options = FitChoice(tree, depth, blocks, passes, groups).options(kind)
+    fit_options = FitChoice(tree, depth, blocks, passes, groups, projection).options(kind)
     try:
         model = fit_model(signals, name or output.stem, fit_options)
     except ValueError as err:
@@ -150,6 +157,7 @@ class FitChoice:
     blocks: Blocks
     passes: str | None
     groups: str | None
+    projection: Path | None
 
     def options(self, kind: Kind) -> FitOptions:
         """Raises `typer.BadParameter` for numbers that cannot be meant."""
@@ -160,6 +168,7 @@ class FitChoice:
             blocks=self.blocks.value,
             pass_ends=_ends("--passes", self.passes),
             group_ends=_ends("--groups", self.groups),
+            projection=None if self.projection is None else _matrices(self.projection),
         )
 
     def _tree(self, kind: Kind) -> Tree | None:
@@ -172,6 +181,22 @@ class FitChoice:
             packet_tree.full_tree if (self.tree or _DEFAULT_TREES[kind]) is TreeKind.full else packet_tree.dyadic_tree
         )
         return make(1 if is_sound else 2, self.depth or _DEFAULT_DEPTHS[kind])
+
+
+def _matrices(path: Path) -> tuple[NDArray[np.float32], ...]:
+    """Analysis matrices of a safetensors file, in order. Raises `typer.BadParameter`."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        arrays = load_file(path)
+    except (SafetensorError, OSError) as err:
+        raise typer.BadParameter(f"--projection {path} cannot be read: {err}") from err
+    count = sum(1 for name in arrays if name.startswith("analysis."))
+    names = [f"analysis.{i}" for i in range(count)]
+    if not count or any(name not in arrays or arrays[name].ndim != 2 for name in names):
+        raise typer.BadParameter(f"--projection {path} holds no analysis matrices; allowed is a trained or model file")
+    return tuple(arrays[name].astype("float32") for name in names)
 
 
 def _extensions(kind: Kind) -> frozenset[str]:

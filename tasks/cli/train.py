@@ -1,4 +1,4 @@
-"""`laconic train classify` and `laconic train compare`."""
+"""`laconic train classify`, `laconic train compare` and `laconic train codec`."""
 
 from __future__ import annotations
 
@@ -114,6 +114,38 @@ def compare(
             typer.echo(json.dumps(result))
     else:
         typer.echo(comparison_table(results), nl=False)
+
+
+@train.command()
+def codec(
+    data: Annotated[Path, typer.Argument(help="The folder with the recipe's data, or any folder with --all-pictures.")],
+    recipe: Annotated[str, typer.Option("--recipe", help="What to train: transform, synthesis or walloc.")],
+    run: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run; an unfinished one goes on.")],
+    model: Annotated[Path | None, typer.Option("--model", help="The model file that a recipe starts from.")] = None,
+    all_pictures: Annotated[
+        bool, typer.Option("--all-pictures", help="Train on every picture in DATA, the first eighth kept to validate.")
+    ] = False,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Instead of the recipe's.")] = None,
+    every: Annotated[int, typer.Option("--every", min=1, help="Steps from one checkpoint to the next.")] = 500,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of crops, noise and weights.")] = 0,
+    threads: Annotated[int, typer.Option("--threads", "-j", min=1, help="Of torch, in each process.")] = 1,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves to RUN/tensorboard.")] = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a learned part of a codec; the same command resumes. Under torchrun, all processes share the work."""
+    with _sentences():
+        _need_torch()
+        from laconic.tasks.codec_training import RunOptions, train_codec
+        from laconic.tasks.recipes import prepare
+
+        job = prepare(recipe, data, model, seed=seed, all_pictures=all_pictures)
+        chosen = RunOptions(recipe, job.folders, steps or job.steps, seed, every, threads)
+        shown = None if quiet else _show_row
+        train_codec(job.learner, job.pictures, job.validation, run, chosen, with_tensorboard=tensorboard, on_row=shown)
+
+
+def _show_row(row: Mapping[str, float]) -> None:
+    typer.echo("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
 
 
 def _show_epoch(row: Mapping[str, float]) -> None:

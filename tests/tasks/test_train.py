@@ -24,13 +24,13 @@ from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
 from laconic.codecs.sandwich import Sandwich  # noqa: E402
 from laconic.tasks import archive  # noqa: E402
 from laconic.tasks.arms import TrainOptions, load_data  # noqa: E402
-from laconic.tasks.checkpoint import load_arrays  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
 from laconic.tasks.comparison import comparison_table, read_result, wilson_interval  # noqa: E402
 from laconic.tasks.folders import hold_out, read_signal  # noqa: E402
 from laconic.tasks.heads import Classifier, HeadConfig, new_classifier, num_parameters  # noqa: E402
 from laconic.tasks.packindex import PackOptions  # noqa: E402
 from laconic.tasks.predictor import Predictor  # noqa: E402
+from laconic.tasks.tensor_files import load_tensors  # noqa: E402
 from laconic.tasks.train import learning_rate_at, shifted, train  # noqa: E402
 
 SMALL = TrainOptions(epochs=4, batch_size=8, width=8, max_shift=1, size=64, learning_rate=5e-3)
@@ -71,7 +71,7 @@ def without_times(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def weights_of(run: Path, name: str) -> dict[str, Any]:
-    return load_arrays(run / name)[0]
+    return load_tensors(run / name)[0]
 
 
 def assert_same_run(run: Path, other: Path) -> None:

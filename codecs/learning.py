@@ -1,0 +1,52 @@
+"""What the training loop (`tasks.codec_training`) needs of a part that is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How a learner wants its crops: `prepare` makes of a picture (3, h, w) in [-0.5, 0.5] what they are cut from, (c, h',
+    w'); `crop` is their side there, `least_side` that of the picture, in pixels, which has room for one."""
+
+    prepare: Callable[[Tensor], Tensor]
+    crop: int
+    least_side: int
+
+
+class Learner(Protocol):
+    """A part that is learned, and how its loss comes of crops."""
+
+    @property
+    def module(self) -> nn.Module:
+        """All that is trained."""
+        ...
+
+    @property
+    def cutting(self) -> Cutting: ...
+
+    @property
+    def batch_size(self) -> int: ...
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Of the optimiser, each with its peak learning rate as "lr"; with "muon", of kernels for Muon."""
+        ...
+
+    def loss(self, crops: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, dict[str, float]]:
+        """Of crops (b, c, crop, crop), with numbers to log; `done`: the share of the run that is over."""
+        ...
+
+    def validate(self, pictures: Sequence[Tensor]) -> dict[str, float]:
+        """Numbers to log, of pictures (3, h, w) in [-0.5, 0.5]."""
+        ...
+
+    def save(self, path: Path, card: dict[str, str]) -> None:
+        """A safetensors file of what was trained."""
+        ...

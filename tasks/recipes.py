@@ -1,0 +1,100 @@
+"""Recipes of the shipped learned parts, by name: what is trained, on which data, for how many steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from laconic.codecs.errors import CodecError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from laconic.codecs.learning import Learner
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`data` and `validation`: folders below the data folder. `make` builds the learner, from a model file if
+    `needs_model`. `steps` end in at most 90 minutes on two cores."""
+
+    make: Callable[[Path | None], Learner]
+    data: tuple[str, ...]
+    validation: tuple[str, ...]
+    steps: int
+    needs_model: bool
+
+
+def _synthesis(model: Path | None) -> Learner:
+    from laconic.codecs.encoder_model import load_encoder_model
+    from laconic.codecs.synthesis_learner import SynthesisLearner, SynthesisOptions
+
+    assert model is not None
+    return SynthesisLearner(load_encoder_model(model), SynthesisOptions())
+
+
+def _transform(model: Path | None) -> Learner:
+    from laconic.codecs.encoder_model import load_encoder_model
+    from laconic.codecs.transform_learner import TransformLearner, TransformOptions
+
+    assert model is not None
+    return TransformLearner(load_encoder_model(model), TransformOptions())
+
+
+def _walloc(model: Path | None) -> Learner:
+    from laconic.codecs.walloc import WallocConfig, WallocLearner
+
+    return WallocLearner(WallocConfig())
+
+
+_PICTURES: Final = ("bsds500/train", "clothing10/train", "imagenet_sample/train")
+_VALIDATION: Final = ("bsds500/val",)
+_MAX_VALIDATION: Final = 12  # pictures
+RECIPES: Final[Mapping[str, Recipe]] = {
+    "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_000, needs_model=True),
+    "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 21_000, needs_model=True),
+    "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 2_000, needs_model=False),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe with its data: pictures (3, h, w) uint8 to train on, (3, h, w) in [-0.5, 0.5] to validate on."""
+
+    learner: Learner
+    pictures: Sequence[Tensor]
+    validation: Sequence[Tensor]
+    folders: tuple[str, ...]
+    steps: int
+
+
+def prepare(name: str, data: Path, model: Path | None, *, seed: int, all_pictures: bool = False) -> Job:
+    """The learner of a recipe, and its pictures from the recipe's folders below `data`, or, with `all_pictures`, all of
+    those in `data`, every eighth to validate on. Raises `CodecError`, `WeightsError`."""
+    import torch
+
+    from laconic.tasks.crops import find_pictures, planes_of, read_pictures
+
+    recipe = recipe_of(name)
+    if recipe.needs_model != (model is not None):
+        wanted = "needs a model file to start from: pass --model" if recipe.needs_model else "starts from nothing"
+        raise CodecError(f"recipe {name} {wanted}")
+    torch.manual_seed(seed)
+    learner = recipe.make(model)
+    if all_pictures:
+        paths = find_pictures([data])
+        chosen, kept = [p for i, p in enumerate(paths) if i % 8], paths[::8]
+    else:
+        chosen = find_pictures([data / folder for folder in recipe.data])
+        kept = find_pictures([data / folder for folder in recipe.validation])
+    validation = [planes_of(p) for p in read_pictures(kept[:_MAX_VALIDATION], reductions=(1.0,))]
+    return Job(learner, read_pictures(chosen), validation, (str(data),) if all_pictures else recipe.data, recipe.steps)
+
+
+def recipe_of(name: str) -> Recipe:
+    """Raises `CodecError` for a name that is none."""
+    if name not in RECIPES:
+        raise CodecError(f"recipe {name!r} is not known; allowed are {', '.join(RECIPES)}")
+    return RECIPES[name]
