@@ -2,10 +2,11 @@
 
 In reading order: `SPEC.md` (the normative format), `errors`, `tables` (frozen integer frequency tables, ours or imported),
 `rans` (the coder), `simd` (the instruction set it uses). For arrays on their own: `packets` (arrays <-> bytes that
-describe and check themselves), `compressai` (CompressAI's entropy models, coded by us). For .lcn files: `contexts` (which
-table codes which symbol), `planes` (integer planes <-> segments), `lossless` (one plane without loss), `container` (the
-file). The core is in `native/`, C++20 without Python, one file for each instruction set. Names are loaded on first use, so
-that reading a file's header does not import numpy.
+describe and check themselves), `compressai` (CompressAI's entropy models, coded by us), `bottleneck` (in torch: densities
+that are learned and then frozen into tables, noise in training). For .lcn files: `contexts` (which table codes which
+symbol), `planes` (integer planes <-> segments), `lossless` (one plane without loss), `container` (the file). The core is
+in `native/`, C++20 without Python, one file for each instruction set. Names are loaded on first use, so that reading a
+file's header does not import numpy.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from laconic.entropy.errors import (
 )
 
 if TYPE_CHECKING:
+    from laconic.entropy.bottleneck import FactorizedDensity as FactorizedDensity
+    from laconic.entropy.bottleneck import NoiseBottleneck as NoiseBottleneck
+    from laconic.entropy.bottleneck import NormalCompander as NormalCompander
+    from laconic.entropy.bottleneck import round_straight_through as round_straight_through
     from laconic.entropy.container import Limits
     from laconic.entropy.contexts import ContextModel
     from laconic.entropy.packets import decode_array, decode_batch, encode_array, encode_batch
@@ -37,6 +42,10 @@ if TYPE_CHECKING:
     )
 
 _LAZY = {
+    "FactorizedDensity": "bottleneck",
+    "NoiseBottleneck": "bottleneck",
+    "NormalCompander": "bottleneck",
+    "round_straight_through": "bottleneck",
     "Limits": "container",
     "ContextModel": "contexts",
     "decode_array": "packets",
@@ -57,6 +66,7 @@ _LAZY = {
     "tables_of_cdfs": "tables",
 }
 
+# Without the names of bottleneck.py: `from laconic.entropy import *` must not need torch.
 __all__ = [
     "BitstreamError",
     "ChecksumError",
