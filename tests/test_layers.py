@@ -16,6 +16,7 @@ TORCH_MODULES = {
     "entropy/bottleneck.py",
     "codecs/synthesis.py",
     "codecs/tensor_packets.py",
+    "codecs/walloc.py",
     "codecs/external/compressai.py",
     "tasks/checkpoint.py",
     "tasks/heads.py",
