@@ -32,8 +32,12 @@ FACTOR = _TREE.factor  # pixels a side that one latent place stands for
 _NUM_PLANES = 3
 _NUM_PACKETS = _NUM_PLANES * FACTOR**2
 _MAX_SCORES = 1 << 24  # of attention, at once: 64 MiB of float32
+# What leaves the decoder is divided by it, and what the linear start carries through is multiplied by it: a step of Adam
+# moves all weights alike, and with 7,000 of them behind every number the first steps would undo the start.
+_CALM = 8.0
 _WARM_UP = 0.1  # share of the training
 _FIRST_RATE = 1e-7
+_OTHERS = "contexts."  # arrays in the same file that `walloc_codec` reads
 _FORMAT = "laconic.walloc.1"
 
 
@@ -133,7 +137,7 @@ class Decoder(nn.Module):
         with torch.autocast(latent.device.type, enabled=False):  # and so the sum of all layers stays in float32
             features = self.enter(latent)
         packets: Tensor = self.leave(self.after(self.attention(self.before(features))))
-        return packets
+        return packets / _CALM
 
     @torch.no_grad()
     def start_linear(self, whitening: Tensor, synthesis: Tensor, mean: Tensor) -> None:
@@ -141,11 +145,11 @@ class Decoder(nn.Module):
         d = len(whitening)
         self.enter.weight.mul_(whitening[:, None, None])
         self.enter.weight[:d] = 0
-        self.enter.weight[range(d), range(d), 1, 1] = whitening.to(self.enter.weight)
+        self.enter.weight[range(d), range(d), 1, 1] = _CALM * whitening.to(self.enter.weight)
         _bias_of(self.enter).zero_()
         self.leave.weight.zero_()
         self.leave.weight[:, :d, 1, 1] = synthesis.to(self.leave.weight)
-        _bias_of(self.leave).copy_(mean)
+        _bias_of(self.leave).copy_(_CALM * mean)
 
 
 class ResidualLayer(nn.Module):
@@ -294,7 +298,8 @@ def load_walloc(path: Path | str) -> Walloc:
     try:
         with safe_open(str(path), "pt") as file:
             config = _config_of(file.metadata() or {}, path)
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            names = [name for name in file.keys() if not name.startswith(_OTHERS)]  # noqa: SIM118 (not a mapping)
+            weights = {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as err:
         raise WeightsError(f"{path} cannot be read as safetensors: {err}; name a file that save_walloc wrote") from err
     module = Walloc(config)
