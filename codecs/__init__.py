@@ -1,8 +1,8 @@
 """Signals <-> latents <-> bytes.
 
 In reading order: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the interfaces), `sandwich` (our codec, one
-file that joins the following), `packet_tree`, `wavelet`, `fixed_point` and `transform` (signal <-> coefficients), `quantizer`
-(quality -> step), `optimizer` (which integers), `latent` (the integers), `layout`, `packing` and `unpacking` (latent
+file that joins the following), `packet_tree`, `wavelet`, `fixed_point` and `transform` (signal <-> coefficients),
+`quantizer` (quality -> step), `optimizer` (which integers), `latent` (the integers), `layout`, `packing` and `unpacking` (latent
 <-> .lcn file), `pictures` and `areas` (pictures by rows, in part, with threads), `model` and `zoo` (what is learned,
 and where it is found), `transparency` (what alpha hides), `training` and `fitting` (a model of your own signals),
 `files` with `picture_files` and `sound_files` (media files; the functions most people need), `streams` with

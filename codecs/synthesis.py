@@ -1,0 +1,132 @@
+"""Neural synthesis: a small convolution network that repairs dequantised coefficients before the linear synthesis.
+
+It works on the coarse grid of the latent: what it adds to each coefficient is a function of all coefficients within
+`HALO` places, of the quantiser step and of which channels are there. So one network serves every quality and every
+number of channels, memory is bounded by blocks, and the file is that of the linear synthesis.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from laconic.codecs.errors import WeightsError
+
+_CONDITION_WIDTH: Final = 64
+# log2(scale / step) of a channel, as the network sees it: a channel that is missing has the least.
+_LEAST_LEVEL, _LARGEST_LEVEL, _LEVELS_PER_UNIT = -5.0, 9.0, 4.0
+
+
+@dataclass(frozen=True)
+class SynthesisConfig:
+    """`num_channels` of the latent, `width` of the network's features, `num_blocks` of two 3x3 convolutions each."""
+
+    num_channels: int = 192
+    width: int = 128
+    num_blocks: int = 4
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, int) or value < 1:
+                raise WeightsError(f"{name} of a neural synthesis is {value!r}; allowed is a whole number from 1 up")
+
+    @property
+    def halo(self) -> int:
+        """Places around a block that its coefficients hang on."""
+        return 2 * self.num_blocks
+
+
+class NeuralSynthesis(nn.Module):
+    """Coefficients as dequantised -> coefficients nearer to the picture's.
+
+    `scales`: (d,) typical magnitude of each channel, in signal units.
+    """
+
+    scales: Tensor
+
+    def __init__(self, config: SynthesisConfig, scales: Tensor) -> None:
+        super().__init__()
+        d, width = config.num_channels, config.width
+        if scales.shape != (d,):
+            raise WeightsError(f"the scales have shape {tuple(scales.shape)}; the network has {d} channels")
+        self.config = config
+        self.register_buffer("scales", scales.float())
+        self.enter = nn.Conv2d(2 * d, width, 1)
+        self.condition = nn.Sequential(
+            nn.Linear(d, _CONDITION_WIDTH), nn.SiLU(), nn.Linear(_CONDITION_WIDTH, 2 * width * config.num_blocks)
+        )
+        self.blocks = nn.ModuleList(_Block(width) for _ in range(config.num_blocks))
+        self.leave = nn.Conv2d(width, d, 1)
+        # From here, the network changes nothing.
+        for layer in (self.condition[2], self.leave):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, coefficients: Tensor, steps: Tensor) -> Tensor:
+        """(b, d, h, w) in signal units, missing channels 0, and quantiser steps (b, d), infinite for missing channels ->
+        (b, d, h, w) float32."""
+        per_step = steps.reciprocal()
+        level = torch.log2(self.scales * per_step).clamp(_LEAST_LEVEL, _LARGEST_LEVEL) / _LEVELS_PER_UNIT
+        shape = (len(steps), self.config.num_blocks, 2, self.config.width, 1, 1)
+        gains_and_biases = self.condition(level).reshape(shape)
+        in_steps = torch.asinh(coefficients * per_step[:, :, None, None])
+        seen = torch.cat((in_steps, coefficients / self.scales[:, None, None]), 1)
+        features = self.enter(seen.contiguous(memory_format=torch.channels_last))
+        for i, block in enumerate(self.blocks):
+            features = block(features, gains_and_biases[:, i, 0], gains_and_biases[:, i, 1])
+        # What quantisation took is of the size of a step, and no larger than what the channel holds.
+        reach = 1 / (per_step + 0.5 / self.scales)
+        return coefficients + self.leave(features).float() * reach[:, :, None, None]
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+class _Block(nn.Module):
+    """A residual block that the condition scales and shifts between its convolutions."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, features: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
+        inner = self.first(features) * (1 + gain) + bias
+        out: Tensor = features + self.second(functional.gelu(inner))
+        return out
+
+
+def save_synthesis(network: NeuralSynthesis, path: Path | str, card: dict[str, str]) -> None:
+    """Write a safetensors file of half precision; `card` must name the fingerprint of the model it is for."""
+    from safetensors.torch import save_file
+
+    tensors = {name: tensor.detach().half().contiguous() for name, tensor in network.state_dict().items()}
+    # Scales may be below the least number of half precision.
+    tensors["scales"] = network.scales.float().contiguous()
+    save_file(tensors, path, metadata={**card, "config": json.dumps(asdict(network.config))})
+
+
+def load_synthesis(path: Path | str) -> tuple[NeuralSynthesis, dict[str, str]]:
+    """The network and card of a file by `save_synthesis`. Raises `WeightsError` for another or a damaged one."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = dict(file.metadata() or {})
+            tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a mapping
+        network = NeuralSynthesis(SynthesisConfig(**json.loads(card.pop("config"))), tensors["scales"])
+        network.load_state_dict(tensors)
+    except FileNotFoundError as err:
+        raise WeightsError(f"neural synthesis {path} does not exist") from err
+    except (SafetensorError, LookupError, ValueError, TypeError, RuntimeError, OSError) as err:
+        raise WeightsError(f"{path} is no neural synthesis: {err}") from err
+    return network.eval(), card

@@ -1,0 +1,120 @@
+"""Training of the neural synthesis: crops of coefficients, quantised at random steps, some with their first channels only.
+
+The loss is the squared error of the coefficients, which is that of the pixels as far as the packets are orthonormal, over the
+error of the linear synthesis: so every step and every number of channels counts alike, as decibels do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from laconic.codecs.encoder_model import EncoderModel, steps_of_codes
+from laconic.codecs.synthesis import NeuralSynthesis, SynthesisConfig, save_synthesis
+
+_VALIDATED_CODES: Final = (98, 126, 140, 154, 168, 180)
+_MARGIN: Final = 2  # places at the sides of a picture that know its border
+
+
+@dataclass(frozen=True)
+class SynthesisOptions:
+    """`crop`: places of a side of a crop. `first_code` to `last_code`: range of step codes. `prefix_share` of the crops have
+    one of `prefixes` as their number of channels."""
+
+    config: SynthesisConfig = SynthesisConfig()
+    batch_size: int = 16
+    crop: int = 20
+    first_code: int = 84
+    last_code: int = 190
+    prefix_share: float = 0.12
+    prefixes: tuple[int, ...] = (1, 2, 3, 6, 9, 12, 18, 24, 36, 48, 72, 96, 144)
+    learning_rate: float = 2e-3
+
+
+class SynthesisLearner:
+    """What the training loop needs of the neural synthesis (`codec_training.Learner`)."""
+
+    def __init__(self, encoder: EncoderModel, options: SynthesisOptions) -> None:
+        self.encoder, self.options = encoder, options
+        self.module = NeuralSynthesis(options.config, encoder.scales)
+        self._typical: Tensor | None = None
+
+    def prepare(self, picture: Tensor) -> Tensor:
+        """(3, h, w) in [-0.5, 0.5] -> what is kept of it to cut crops from: (d, h', w') half precision."""
+        factor = self.encoder.tree.factor
+        height, width = (n // factor * factor for n in picture.shape[1:])
+        coefficients = self.encoder.coefficients(picture[None, :, :height, :width].contiguous())[0]
+        return coefficients[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].half()
+
+    @property
+    def crop(self) -> int:
+        """Side of a crop of what `prepare` gives."""
+        return self.options.crop
+
+    def loss(self, coefficients: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """The loss of crops (b, d, crop, crop), and gains over the linear synthesis to log."""
+        options, count = self.options, len(coefficients)
+        codes = torch.randint(options.first_code, options.last_code + 1, (count,), generator=generator)
+        is_cut = torch.rand(count, generator=generator) < options.prefix_share
+        picks = torch.tensor(options.prefixes)[torch.randint(len(options.prefixes), (count,), generator=generator)]
+        kept = torch.where(is_cut, picks, options.config.num_channels)
+        decoded, steps = self.decoded(coefficients, codes, kept)
+        with torch.autocast(coefficients.device.type, torch.bfloat16):
+            repaired = self.module(decoded, steps)
+        linear = (decoded - coefficients).square().mean((1, 2, 3))
+        neural = (repaired - coefficients).square().mean((1, 2, 3))
+        ratio = neural / (0.5 * linear + 0.5 * self._typical_error(coefficients, linear, codes, is_cut))
+        gain_db = -10 * torch.log10(neural.detach().mean() / linear.mean())
+        return ratio.mean(), {"gain_db": float(gain_db)}
+
+    def decoded(self, coefficients: Tensor, codes: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Coefficients as a file gives them back at step codes (b,) with the first `kept` (b,) channels, and the steps of
+        each channel (b, d)."""
+        steps = steps_of_codes(codes).to(coefficients.device)
+        with torch.no_grad():
+            in_steps = coefficients / steps[:, None, None, None]
+            points = self.encoder.points(self.encoder.integers(in_steps, codes), codes)
+            there = torch.arange(coefficients.shape[1])[None] < kept[:, None]
+            decoded = torch.where(there[:, :, None, None], points * steps[:, None, None, None], 0.0)
+        return decoded, torch.where(there, steps[:, None], torch.inf)
+
+    def _typical_error(self, coefficients: Tensor, linear: Tensor, codes: Tensor, is_cut: Tensor) -> Tensor:
+        """Mean error of the linear synthesis at each step, so that flat crops do not outweigh the others; of crops with few
+        channels their own."""
+        if self._typical is None:
+            every = torch.arange(256)
+            nodes = torch.arange(self.options.first_code, self.options.last_code + 8, 8)
+            everything = torch.full((len(coefficients),), self.options.config.num_channels)
+            errors = []
+            for code in nodes:
+                decoded, _ = self.decoded(coefficients, torch.full((len(coefficients),), int(code)), everything)
+                errors.append((decoded - coefficients).square().mean().log())
+            place = ((every - nodes[0]) / 8).clamp(0, len(nodes) - 1.001)
+            low, values = place.floor().long(), torch.stack(errors)
+            self._typical = torch.lerp(values[low], values[low + 1], place - low).exp()
+        return torch.where(is_cut, linear, self._typical[codes])
+
+    @torch.no_grad()
+    def validate(self, pictures: Sequence[Tensor]) -> dict[str, float]:
+        """Mean gain in PSNR over the linear synthesis, of coefficients, at some steps; and with 12 channels."""
+        found: dict[str, list[float]] = {}
+        d = self.options.config.num_channels
+        for picture in pictures:
+            coefficients = self.prepare(picture)[None].float()
+            for name, code, kept in (*((f"gain_db_{c}", c, d) for c in _VALIDATED_CODES), ("gain_db_12_channels", 126, 12)):
+                decoded, steps = self.decoded(coefficients, torch.tensor([code]), torch.tensor([kept]))
+                with torch.autocast(coefficients.device.type, torch.bfloat16):
+                    repaired = self.module(decoded, steps)
+                ratio = (repaired - coefficients).square().mean() / (decoded - coefficients).square().mean()
+                found.setdefault(name, []).append(float(-10 * torch.log10(ratio)))
+        return {name: sum(gains) / len(gains) for name, gains in found.items()}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.module.parameters()), "base": self.options.learning_rate}]
+
+    def save(self, path: str, card: dict[str, str]) -> None:
+        save_synthesis(self.module, path, {**card, "model_fingerprint": self.encoder.fingerprint})
