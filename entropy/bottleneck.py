@@ -26,6 +26,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -33,7 +34,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from laconic.entropy.tables import MAX_ENTRIES, MAX_TABLES, Table, TableSet, cheapest_frequencies
+if TYPE_CHECKING:  # the coder is compiled, but networks are also trained where it is not
+    from laconic.entropy.tables import Table, TableSet
 
 _WIDTHS = (1, 3, 3, 3, 3, 1)  # of the network of one channel (Ballé et al. 2018, appendix 6.1: K = 5)
 _LARGEST_VALUE = 2.0**30  # quantiles are looked for below it; where tables may start
@@ -121,6 +123,8 @@ class FactorizedDensity(nn.Module):
         the most probable run of up to 255 values. Computed in float64. A set has at most 256 tables: freeze more channels
         in parts, `channels=slice(0, 256)` and so on. Raises ValueError for more, or parameters that are not finite.
         """
+        from laconic.entropy.tables import MAX_TABLES, TableSet
+
         self._check_offsets(offsets)
         chosen = range(self.channels)[channels]
         if not 1 <= len(chosen) <= MAX_TABLES:
@@ -168,8 +172,13 @@ class NoiseBottleneck(nn.Module):
     Ballé, Laparra, Simoncelli, "End-to-end optimized image compression", 2017 (arXiv:1611.01704), section 3.1.
     """
 
-    def forward(self, y: Tensor) -> Tensor:
-        return y + (torch.rand_like(y) - 0.5) if self.training else y.round()
+    def forward(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """y of the same shape; noise comes from `generator`, or where it is None from torch's own."""
+        if not self.training:
+            return y.round()
+        device = y.device if generator is None else generator.device
+        noise = torch.rand(y.shape, generator=generator, dtype=y.dtype, device=device).to(y.device)
+        return y + (noise - 0.5)
 
 
 def round_straight_through(y: Tensor) -> Tensor:
@@ -257,6 +266,8 @@ def _channel(layers: Sequence[_Layer], c: int) -> list[_Layer]:
 
 def _table(layers: Sequence[_Layer], window: Tensor, offset: float) -> Table:
     """The table of one channel, chosen among the integers of its window (first, last)."""
+    from laconic.entropy.tables import Table, cheapest_frequencies
+
     first, last = (int(bound) for bound in window)
     values = torch.arange(first, last + 1, dtype=torch.float64) + offset
     probabilities: NDArray[np.float64] = _log_of_intervals(layers, values[None, None]).exp().reshape(-1).numpy()
@@ -268,6 +279,8 @@ def _table(layers: Sequence[_Layer], window: Tensor, offset: float) -> Table:
 
 def _run(probabilities: NDArray[np.float64]) -> tuple[int, int]:
     """Begin and end of the entries: all that pay, or of too many the most probable run."""
+    from laconic.entropy.tables import MAX_ENTRIES
+
     paying = np.flatnonzero(probabilities >= _LEAST_PROBABILITY)
     begin, end = (int(paying[0]), int(paying[-1]) + 1) if paying.size else (0, probabilities.size)
     length = min(end - begin, MAX_ENTRIES - 1)

@@ -20,6 +20,7 @@ TORCH_MODULES = {
     "codecs/synthesis_learner.py",
     "codecs/transform_learner.py",
     "codecs/tensor_packets.py",
+    "codecs/walloc.py",
     "codecs/external/compressai.py",
     "tasks/checkpoint.py",
     "tasks/codec_training.py",
