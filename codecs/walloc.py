@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from laconic.codecs.errors import WeightsError
+from laconic.codecs.learning import Cutting
 from laconic.codecs.packet_tree import full_tree
 from laconic.codecs.tensor_packets import analyze, synthesize
 from laconic.entropy.bottleneck import NoiseBottleneck, NormalCompander
@@ -35,8 +36,7 @@ _MAX_SCORES = 1 << 24  # of attention, at once: 64 MiB of float32
 # What leaves the decoder is divided by it, and what the linear start carries through is multiplied by it: a step of Adam
 # moves all weights alike, and with 7,000 of them behind every number the first steps would undo the start.
 _CALM = 8.0
-_WARM_UP = 0.1  # share of the training
-_FIRST_RATE = 1e-7
+_CROP = 256  # pixels a side, as published
 _OTHERS = "contexts."  # arrays in the same file that `walloc_codec` reads
 _FORMAT = "laconic.walloc.1"
 
@@ -215,13 +215,15 @@ def pictures_of(packets: Tensor) -> Tensor:
 
 
 class WallocLearner:
-    """Trains a `Walloc` by squared error, for `laconic.codecs.codec_training`.
+    """Trains a `Walloc` by squared error (`learning.Learner`).
 
     Published: AdamW, weight decay 0, rate from 1e-7 to 3e-5 over 50,000 steps, then reduced on plateaus; 64 crops of
-    256 x 256 a step, about 200,000 steps. Here the warm-up is the first tenth of the training, however long, and the rest
-    half a cosine down to `end_rate`, as a short training has no plateaus to wait for. `start` (n, 3, h, w) are pictures
-    for `Walloc.start_from`; None leaves the random start.
+    256 x 256 a step, about 200,000 steps. Here the rate follows the schedule of all recipes, a short rise and half a
+    cosine, as a short training has no plateaus to wait for. `start` (n, 3, h, w) are pictures for `Walloc.start_from`;
+    None leaves the random start.
     """
+
+    batch_size = 8
 
     def __init__(self, config: WallocConfig, *, start: Tensor | None = None, peak_rate: float = 1e-4) -> None:
         self.module = Walloc(config)
@@ -229,20 +231,18 @@ class WallocLearner:
         if start is not None:
             self.module.start_from(start)
 
+    @property
+    def cutting(self) -> Cutting:
+        return Cutting(Tensor.half, _CROP, _CROP)
+
     def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": list(self.module.parameters()), "weight_decay": 0.0}]
+        return [{"params": list(self.module.parameters()), "lr": self._peak_rate}]
 
-    def learning_rate(self, fraction: float) -> float:
-        """At a share from 0 to 1 of the training."""
-        if fraction < _WARM_UP:
-            return _FIRST_RATE + (self._peak_rate - _FIRST_RATE) * fraction / _WARM_UP
-        done = min((fraction - _WARM_UP) / (1 - _WARM_UP), 1)
-        return _FIRST_RATE + (self._peak_rate - _FIRST_RATE) * (1 + math.cos(math.pi * done)) / 2
-
-    def loss(self, batch: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, crops: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, dict[str, float]]:
         """Mean squared error of pictures (b, 3, h, w) from -0.5 to 0.5, with noise."""
-        self.module.train()
-        loss = functional.mse_loss(self.module(batch, generator), batch)
+        with torch.autocast(crops.device.type, torch.bfloat16):
+            decoded = self.module(crops, generator)
+        loss = functional.mse_loss(decoded, crops)
         return loss, {"psnr_db": -10 * math.log10(max(loss.item(), 1e-12))}
 
     @torch.no_grad()
@@ -251,7 +251,6 @@ class WallocLearner:
 
         `bits_per_pixel` is of the latent under the frequencies of each channel in each picture, tables not counted.
         """
-        self.module.eval()
         pairs = [_quality_and_rate(self.module, picture) for picture in pictures]
         psnr_db, bits_per_pixel = (math.fsum(column) / len(pairs) for column in zip(*pairs, strict=True))
         return {"psnr_db": psnr_db, "bits_per_pixel": bits_per_pixel}

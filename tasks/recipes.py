@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Recipe:
-    """`data` and `validation`: folders below the data folder. `make` builds the learner, from a model file if
-    `needs_model`. `steps` end in at most 90 minutes on two cores."""
+    """`data` and `validation`: folders below the data folder. `make` builds the learner, of a model file if
+    `needs_model`, and of the pictures. `steps` end in at most 90 minutes on two cores."""
 
-    make: Callable[[Path | None], Learner]
+    make: Callable[[Path | None, Sequence[Tensor]], Learner]
     data: tuple[str, ...]
     validation: tuple[str, ...]
     steps: int
     needs_model: bool
 
 
-def _synthesis(model: Path | None) -> Learner:
+def _synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
     from laconic.codecs.encoder_model import load_encoder_model
     from laconic.codecs.synthesis_learner import SynthesisLearner, SynthesisOptions
 
@@ -35,7 +35,7 @@ def _synthesis(model: Path | None) -> Learner:
     return SynthesisLearner(load_encoder_model(model), SynthesisOptions())
 
 
-def _transform(model: Path | None) -> Learner:
+def _transform(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
     from laconic.codecs.encoder_model import load_encoder_model
     from laconic.codecs.transform_learner import TransformLearner, TransformOptions
 
@@ -43,15 +43,21 @@ def _transform(model: Path | None) -> Learner:
     return TransformLearner(load_encoder_model(model), TransformOptions())
 
 
-def _walloc(model: Path | None) -> Learner:
-    from laconic.codecs.walloc import WallocConfig, WallocLearner
+def _walloc(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
+    import torch
 
-    return WallocLearner(WallocConfig())
+    from laconic.codecs.walloc import WallocConfig, WallocLearner
+    from laconic.tasks.crops import planes_of
+
+    sides = slice(0, _START_SIDE)
+    large = [p for p in pictures[:: len(pictures) // _START_PICTURES + 1] if min(p.shape[1:]) >= _START_SIDE]
+    return WallocLearner(WallocConfig(), start=torch.stack([planes_of(p[:, sides, sides]) for p in large]))
 
 
 _PICTURES: Final = ("bsds500/train", "clothing10/train", "imagenet_sample/train")
 _VALIDATION: Final = ("bsds500/val",)
 _MAX_VALIDATION: Final = 12  # pictures
+_START_PICTURES, _START_SIDE = 200, 128  # that WaLLoC's linear start is of
 RECIPES: Final[Mapping[str, Recipe]] = {
     "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_000, needs_model=True),
     "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 21_000, needs_model=True),
@@ -82,15 +88,16 @@ def prepare(name: str, data: Path, model: Path | None, *, seed: int, all_picture
         wanted = "needs a model file to start from: pass --model" if recipe.needs_model else "starts from nothing"
         raise CodecError(f"recipe {name} {wanted}")
     torch.manual_seed(seed)
-    learner = recipe.make(model)
     if all_pictures:
         paths = find_pictures([data])
         chosen, kept = [p for i, p in enumerate(paths) if i % 8], paths[::8]
     else:
         chosen = find_pictures([data / folder for folder in recipe.data])
         kept = find_pictures([data / folder for folder in recipe.validation])
+    pictures = read_pictures(chosen)
+    learner = recipe.make(model, pictures)
     validation = [planes_of(p) for p in read_pictures(kept[:_MAX_VALIDATION], reductions=(1.0,))]
-    return Job(learner, read_pictures(chosen), validation, (str(data),) if all_pictures else recipe.data, recipe.steps)
+    return Job(learner, pictures, validation, (str(data),) if all_pictures else recipe.data, recipe.steps)
 
 
 def recipe_of(name: str) -> Recipe:
