@@ -7,8 +7,9 @@ file that joins the following), `packet_tree`, `wavelet`, `fixed_point` and `tra
 and where it is found), `transparency` (what alpha hides), `training` and `fitting` (a model of your own signals),
 `files` with `picture_files` and `sound_files` (media files; the functions most people need), `streams` with
 `row_files`, `tiff_files` and `segments` (pictures larger than memory), `whole_files` (writing all or nothing),
-`pillow` (a plugin), `registry` and `external` (codecs by name, those of other libraries), `checks` (the laws of a
-codec as a test kit). The kernels are in `native/`. Names are loaded on first use, so that listing models does not
+`pillow` (a plugin), `registry` and `external` (codecs by name, those of other libraries), `tensor_packets`, `walloc`
+and `walloc_codec` (the published baseline for pictures, as a network and as a codec), `checks` (the laws of a codec as
+a test kit). The kernels are in `native/`. Names are loaded on first use, so that listing models does not
 import numpy.
 """
 
