@@ -8,8 +8,10 @@ file that joins the following), `packet_tree`, `wavelet`, `fixed_point` and `tra
 own signals), `files` with `picture_files` and `sound_files` (media files; the functions most people need), `streams`
 with `row_files`, `tiff_files` and `segments` (pictures larger than memory), `whole_files` (writing all or nothing),
 `pillow` (a plugin), `registry` and `external` (codecs by name, those of other libraries), `checks` (the laws of a codec
-as a test kit). The kernels are in `native/`. Names are loaded on first use, so that listing models does not import
-numpy.
+as a test kit). With torch: `synthesis` (the neural one), `walloc` and `walloc_codec` (the published baseline for
+pictures, as a network and as a codec), `learning`, `tensor_packets`, `encoder_model`, `objective`,
+`transform_learner` and `synthesis_learner` (what training needs, where the extension is not built). The kernels are in
+`native/`. Names are loaded on first use, so that listing models does not import numpy.
 """
 
 from __future__ import annotations

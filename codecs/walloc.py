@@ -61,8 +61,8 @@ class WallocConfig:
             raise ValueError(
                 f"{self.latent_channels} latent channels; allowed are 1 to {min(_NUM_PACKETS, self.width)}"
             )
-        if self.groups < 1 or self.width % self.groups:
-            raise ValueError(f"a width of {self.width} in {self.groups} groups; allowed are multiples of the groups")
+        if self.groups < 1 or self.width % self.groups or self.width == self.groups:
+            raise ValueError(f"a width of {self.width} in {self.groups} groups; allowed are two or more in each")
         if min(self.layers_before, self.layers_after) < 0 or not 0 < self.gain < math.inf:
             raise ValueError(
                 f"{self.layers_before} and {self.layers_after} layers, gain {self.gain}; all must be positive"

@@ -355,6 +355,13 @@ def test_noise_is_uniform_and_at_most_a_half() -> None:
     assert not torch.equal(bottleneck(y), bottleneck(y))
 
 
+def test_noise_of_a_generator_is_repeatable() -> None:
+    y = torch.randn(5)
+    first, second, other = (NoiseBottleneck()(y, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
 def test_noise_passes_the_gradient() -> None:
     y = torch.randn(5, requires_grad=True)
     NoiseBottleneck()(y).sum().backward()
