@@ -10,18 +10,20 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.errors import CodecError
-from laconic.codecs.fixed_point import MARGIN
+from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.codecs.layout import CHUNK_VALUES, Tile
 from laconic.codecs.media import Image, Samples
-from laconic.codecs.transform import LatentPart, synthesize_part
+from laconic.codecs.rendering import LinearRenderer, Rectangle, Renderer
+from laconic.codecs.transform import LatentPart
 from laconic.codecs.unpacking import MOST_TOGETHER, Map, Unpacker
 
+Synthesis = Literal["linear", "neural", "auto"]
+SYNTHESES: Final[tuple[Synthesis, ...]] = ("linear", "neural", "auto")
 SCALES: Final = (1, 2, 4, 8)  # a picture may be decoded at one over these
 
 
@@ -53,11 +55,12 @@ def area_of(size: tuple[int, int], region: tuple[int, int, int, int] | None = No
 
 @dataclass(frozen=True, eq=False)
 class PicturePart:
-    """An area of a picture whose file is decoded, by linear synthesis, when its samples are asked for: once."""
+    """An area of a picture whose file is decoded, by this synthesis, when its samples are asked for: once."""
 
     unpacker: Unpacker
     area: Area
     threads: int = 1
+    synthesis: Synthesis = "linear"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -95,7 +98,8 @@ class PicturePart:
 
     def _blocks(self, out: Samples | None) -> Iterator[Samples]:
         with _pool(self.threads) as run:
-            yield from _Canvas(self.unpacker, self.area, run, self.threads, out).blocks()
+            renderer = renderer_of(self.synthesis, self.unpacker)
+            yield from _Canvas(self.unpacker, self.area, renderer, run, self.threads, out).blocks()
         if self.shape[:2] == self.unpacker.header.shape:
             self.unpacker.expect_end()
 
@@ -103,18 +107,19 @@ class PicturePart:
 class _Canvas:
     """Decodes tiles from the top down and synthesises rows as soon as the margin below them is there."""
 
-    def __init__(self, unpacker: Unpacker, area: Area, run: Map, threads: int, out: Samples | None) -> None:
-        self._unpacker, self._area, self._run, self._threads, self._out = unpacker, area, run, threads, out
+    def __init__(
+        self, unpacker: Unpacker, area: Area, renderer: Renderer, run: Map, threads: int, out: Samples | None
+    ) -> None:
+        self._unpacker, self._area, self._renderer, self._out = unpacker, area, renderer, out
+        self._run, self._threads = run, threads
         self._side = unpacker.model.tree.factor >> area.scale_log2
         height, width = unpacker.grid
         side = self._side
         # Places with their margin.
-        self._places = Tile(
-            max(area.y // side - MARGIN, 0),
-            max(area.x // side - MARGIN, 0),
-            min(-(-(area.y + area.height) // side) + MARGIN, height),
-            min(-(-(area.x + area.width) // side) + MARGIN, width),
+        inside = Tile(
+            area.y // side, area.x // side, -(-(area.y + area.height) // side), -(-(area.x + area.width) // side)
         )
+        self._places = renderer.needed(inside, (height, width))
 
     def blocks(self) -> Iterator[Samples]:
         places, area, side = self._places, self._area, self._side
@@ -125,7 +130,7 @@ class _Canvas:
             bottom = min(self._unpacker.tiles[tiles[-1]].bottom, places.bottom)
             window = self._grown(window, tiles, window_top + window.shape[1], bottom)
             end = area.y + area.height
-            ready = end if bottom == places.bottom else min((bottom - MARGIN) * side, end)
+            ready = end if bottom == places.bottom else min(self._renderer.ready(bottom) * side, end)
             block = self._block(done, max(done, min(bottom * side, end)), block)
             if self._unpacker.has_alpha:
                 self._add_alpha(block, done, tiles)
@@ -134,7 +139,7 @@ class _Canvas:
                 yield block[: ready - done]
                 block = block[ready - done :]
                 done = ready
-            keep = max(bottom - 2 * MARGIN, window_top)
+            keep = max(self._renderer.first_needed(self._renderer.ready(bottom)), window_top)
             window, window_top = window[:, keep - window_top :].copy(), keep
 
     def _chunks(self) -> Iterator[list[int]]:
@@ -199,25 +204,10 @@ class _Canvas:
 
     def _synthesize(self, window: NDArray[Any], window_top: int, block: Samples, first: int) -> None:
         area, header = self._area, self._unpacker.header
-        side = self._side
-        part = LatentPart(
-            np.ascontiguousarray(window),
-            (window_top, self._places.left),
-            header.shape,
-            header.step_code,
-            block.dtype,
-        )
-        rows_each = max(MARGIN * side, -(-len(block) // self._threads))
-
-        def work(start: int) -> None:
-            stop = min(start + rows_each, len(block))
-            upper = max((first + start) // side - MARGIN - window_top, 0)
-            lower = min(-(-(first + stop) // side) + MARGIN - window_top, window.shape[1])
-            corner = (first + start, area.x)
-            synthesize_part(part, self._unpacker.model, block[start:stop], corner, area.scale_log2, slice(upper, lower))
-
-        for _ in self._run(work, range(0, len(block), rows_each)):
-            pass
+        corner = (window_top, self._places.left)
+        part = LatentPart(np.ascontiguousarray(window), corner, header.shape, header.step_code, block.dtype)
+        out = Rectangle(block, first, area.x, area.scale_log2)
+        self._renderer.render(part, out, self._run, self._threads)
 
     def _add_alpha(self, block: Samples, first: int, tiles: list[int]) -> None:
         area, scale = self._area, 1 << self._area.scale_log2
@@ -253,6 +243,19 @@ def _window_sums(values: NDArray[np.int64], scale: int, axis: int) -> NDArray[np
         return np.take(before, np.clip(centers + offset, 0, length), axis)
 
     return up_to(half) - up_to(-half) + up_to(half + 1) - up_to(1 - half)
+
+
+def renderer_of(synthesis: Synthesis, unpacker: Unpacker) -> Renderer:
+    """The renderer for a file; "auto" is the neural one where the model has it and torch is there."""
+    if synthesis != "linear":
+        from laconic.codecs.neural_rendering import NeuralRenderer
+
+        try:
+            return NeuralRenderer(unpacker.model, unpacker.num_channels)
+        except (CodecError, MissingDependencyError):
+            if synthesis == "neural":
+                raise
+    return LinearRenderer(unpacker.model)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.areas import SCALES, PicturePart, area_of
+from laconic.codecs.areas import SCALES, SYNTHESES, PicturePart, Synthesis, area_of
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.latent import Latent
 from laconic.codecs.layout import Layout
@@ -58,7 +58,9 @@ class Sandwich:
     log2 of the tile side in latent places. None for these: what suits the kind of signal. `profile`: "small" codes by
     contexts, "fast" by static tables, in larger files. `effort`: 0 rounds each coefficient by itself, 1 weighs distortion
     against bits, 2 does so twice. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each; more decode faster; None
-    spends up to 1 %. `threads` work on one picture; its bytes do not hang on them. Raises `CodecError` for values outside.
+    spends up to 1 %. `threads` work on one picture; its bytes do not hang on them. `synthesis` of decoding, never in the
+    file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture and slower; "auto" is
+    neural where it can be had. Raises `CodecError` for values outside.
 
     >>> import numpy as np
     >>> codec = Sandwich(quality=60)
@@ -77,6 +79,7 @@ class Sandwich:
     effort: int = DEFAULT_EFFORT
     lanes: int | None = None
     threads: int = 1
+    synthesis: Synthesis = "linear"
 
     def __repr__(self) -> str:
         """Without what is left at its default, but for the quality."""
@@ -89,6 +92,8 @@ class Sandwich:
             raise CodecError(f"step_code is {self.step_code}; allowed is 0 to {NUM_STEP_CODES - 1}")
         if self.effort not in range(MAX_EFFORT + 1):
             raise CodecError(f"effort is {self.effort!r}; allowed is 0 to {MAX_EFFORT}")
+        if self.synthesis not in SYNTHESES:
+            raise CodecError(f"synthesis is {self.synthesis!r}; allowed are {', '.join(SYNTHESES)}")
         if not 1 <= self.threads <= _MAX_THREADS:
             raise CodecError(f"threads is {self.threads}; allowed is 1 to {_MAX_THREADS}")
         _ = self._layout
@@ -126,11 +131,11 @@ class Sandwich:
         return encode_rows(rows, form, self._settings(form, model), metadata or {})
 
     def decode(self, data: bytes) -> Signal:
-        """The signal by linear synthesis. Raises `BitstreamError` or `UnknownModelError`."""
+        """The signal, by `synthesis` if it is a picture. Raises `BitstreamError` or `UnknownModelError`."""
         unpacker = Unpacker(data, Reading(), model=self.model)
         if unpacker.model.kind == "image":
             size = (unpacker.header.shape[0], unpacker.header.shape[1])
-            return PicturePart(unpacker, area_of(size), self.threads).image()
+            return PicturePart(unpacker, area_of(size), self.threads, self.synthesis).image()
         return self.synthesize(self.unpack(data))
 
     def decode_area(
@@ -177,7 +182,7 @@ class Sandwich:
                 f"the file holds a signal of kind {unpacker.model.kind}; allowed is a picture: use Sandwich().decode"
             )
         area = area_of((unpacker.header.shape[0], unpacker.header.shape[1]), region, scale)
-        return PicturePart(unpacker, area, self.threads)
+        return PicturePart(unpacker, area, self.threads, self.synthesis)
 
     def analyze(self, signal: Signal) -> Latent:
         """The quantised latent."""

@@ -20,6 +20,7 @@ from laconic.codecs.learning import Cutting
 from laconic.codecs.synthesis import NeuralSynthesis, SynthesisConfig, save_synthesis
 
 _VALIDATED_CODES: Final = (98, 126, 140, 154, 168, 180)
+_MAX_VALIDATED: Final = 6  # pictures
 _MARGIN: Final = 2  # places at the sides of a picture that know its border
 
 
@@ -112,7 +113,7 @@ class SynthesisLearner:
         """Mean gain in PSNR over the linear synthesis, of coefficients, at some steps; and with 12 channels."""
         found: dict[str, list[float]] = {}
         d = self.options.config.num_channels
-        for picture in pictures:
+        for picture in pictures[:_MAX_VALIDATED]:
             coefficients = self.prepare(picture)[None].float()
             for name, code, kept in (
                 *((f"gain_db_{c}", c, d) for c in _VALIDATED_CODES),

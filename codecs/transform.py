@@ -265,7 +265,16 @@ def synthesize_part(
         return
     values = np.ascontiguousarray(part.values[:, top:bottom], np.int32)
     latent = Latent(values, part.step_code, model.fingerprint, shrink[: len(values)], part.size, unit=model.unit)
-    packets = _packets_of_coefficients(latent.dequantize(), model)
+    samples_of_coefficients(latent.dequantize(), model, out, (y, x), scale_log2)
+
+
+def samples_of_coefficients(
+    coefficients: Floats, model: Model, out: Samples, corner: tuple[int, int], scale_log2: int = 0
+) -> None:
+    """Colours of the rectangle `out` (h, w, c) by float synthesis; `corner` is that of its first pixel, from the
+    coefficients' own first. Channels that are missing count as 0."""
+    y, x = corner
+    packets = _packets_of_coefficients(coefficients, model)
     planes = wavelet.synthesize_extended(packets, model.tree, model.num_planes, scale_log2)
     planes = np.ascontiguousarray(planes[:, y : y + out.shape[0], x : x + out.shape[1]])
     _native.samples_of_planes(planes, out, _peak(str(out.dtype)))

@@ -1,10 +1,12 @@
-"""Training of the projection: rotations of the closed form's axes and a step for each channel, under rate and
-distortion.
+"""Training of the projection: rotations of the closed form's axes, under rate and distortion.
 
-The loss is bits + distortion / price over the whole range of steps (`objective`), where the distortion is of integers
-as the encoder chooses them, with straight-through gradients, and the rate that of noisy values in learned contexts.
-Synthesis stays the exact inverse, so the finest step loses nothing. A second term holds the order of the channels: the
-error of random prefixes (nested dropout: Rippel, Gelbart and Adams 2014).
+The loss is bits + distortion / price over the whole range of steps (`objective`), where the distortion is of integers,
+with straight-through gradients, and the rate that of noisy values in learned contexts. Synthesis stays the exact
+inverse, so the finest step loses nothing. A second term holds the order of the channels: the error of random prefixes
+(nested dropout: Rippel, Gelbart and Adams 2014).
+
+Steps of their own for the channels were trained beside the rotations, and made files of bsds500/val 0.3 to 0.7 %
+larger: all channels have the same.
 """
 
 from __future__ import annotations
@@ -24,7 +26,6 @@ from laconic.codecs.learning import Cutting
 from laconic.codecs.objective import ContextRate
 
 _MARGIN: Final = 2
-_LARGEST_STEP_LOG: Final = 0.3  # natural logarithm of a channel's own step over the common one
 _LEAST_BITS: Final = 500.0  # of a crop; flat ones count no more than this
 _VALIDATED_CODES: Final = (112, 140, 154, 168)
 _RATE_ALONE: Final = 0.2  # of the run: the rate must know the contexts before it may turn axes
@@ -42,12 +43,11 @@ class TransformOptions:
     prefix_weight: float = 0.1
     prefixes: tuple[int, ...] = (3, 6, 12, 24, 48, 96)
     learning_rate: float = 1e-3
-    step_learning_rate: float = 2e-4
     rate_learning_rate: float = 1e-2
 
 
 class LeafRotations(nn.Module):
-    """Analysis matrices: the axes of each leaf but the lowest, turned, each scaled by a step of its own.
+    """Analysis matrices: the axes of each leaf but the lowest, turned.
 
     `gains`: (d,) norms of the synthesis functions of the packets; axes over gains are orthonormal.
     """
@@ -59,20 +59,16 @@ class LeafRotations(nn.Module):
         # Axes times gains: the columns of the closed form have these norms.
         self.gains = torch.cat([a.square().sum(0).sqrt() for a in self._axes])
         self._parts = self.gains.split(sizes)
-        self.turns = nn.ParameterList(nn.Parameter(torch.zeros((n, n), dtype=torch.float64)) for n in sizes)
-        self.steps = nn.ParameterList(nn.Parameter(torch.zeros(n, dtype=torch.float64)) for n in sizes)
+        self.turns = nn.ParameterList(nn.Parameter(torch.zeros((n, n), dtype=torch.float64)) for n in sizes[1:])
 
     def matrices(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Analysis and its inverse, of each leaf, float32."""
         analysis, synthesis = [self._axes[0]], [torch.linalg.inv(self._axes[0])]
-        for axes, gains, turn, step in zip(
-            self._axes[1:], self._parts[1:], self.turns[1:], self.steps[1:], strict=True
-        ):
+        for axes, gains, turn in zip(self._axes[1:], self._parts[1:], self.turns, strict=True):
             upper = torch.triu(turn, 1)
             rotated = torch.matrix_exp(upper - upper.T) @ (axes / gains)
-            finer = torch.exp(_LARGEST_STEP_LOG * torch.tanh(step))
-            analysis.append(finer[:, None] * rotated * gains)
-            synthesis.append((rotated / gains).T / finer)
+            analysis.append(rotated * gains)
+            synthesis.append((rotated / gains).T)
         return tuple(a.float() for a in analysis), tuple(s.float() for s in synthesis)
 
 
@@ -173,8 +169,7 @@ class TransformLearner:
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [
-            {"params": list(self.module.rotations.turns), "lr": self.options.learning_rate},
-            {"params": list(self.module.rotations.steps), "lr": self.options.step_learning_rate},
+            {"params": list(self.module.rotations.parameters()), "lr": self.options.learning_rate},
             {"params": list(self.module.rate.parameters()), "lr": self.options.rate_learning_rate},
         ]
 

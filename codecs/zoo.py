@@ -42,14 +42,19 @@ def read_entry(path: Path | str) -> ModelEntry:
     """Read the text metadata of a model file. Raises `WeightsError`."""
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > _MAX_HEADER_BYTES:
-                raise ValueError(f"its header claims {length} bytes")
-            card = json.loads(file.read(length))["__metadata__"]
+        card = _read_card(path)
         return ModelEntry(card["name"], bytes.fromhex(card["fingerprint"]), path, card)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as err:
         raise WeightsError(f"{path} is not a laconic model file: {err}") from err
+
+
+def _read_card(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > _MAX_HEADER_BYTES:
+            raise ValueError(f"its header claims {length} bytes")
+        card: dict[str, str] = json.loads(file.read(length))["__metadata__"]
+    return card
 
 
 def load_model(name: str) -> Model:
@@ -83,6 +88,21 @@ def load_model_of(fingerprint: bytes, given: str | None) -> Model:
         + (f" (model {given} is another one)" if given else "")
         + "; name its model file (--model, or model= in Python)"
     )
+
+
+def synthesis_path(fingerprint: bytes) -> Path | None:
+    """Where the neural synthesis of a shipped model is, None for a model without one. Raises `WeightsError`."""
+    return _syntheses().get(fingerprint)
+
+
+@lru_cache(maxsize=1)
+def _syntheses() -> dict[bytes, Path]:
+    """Files of neural syntheses by the fingerprint of their model."""
+    found = {}
+    for path in sorted((_FOLDER / "synthesis").glob("*.safetensors")):
+        card = _read_card(path)
+        found[bytes.fromhex(card.get("model_fingerprint", ""))] = path
+    return found
 
 
 @lru_cache(maxsize=16)

@@ -1,6 +1,6 @@
 """Crops of training pictures, without the traces of the pictures' own codec.
 
-Every picture is kept twice, as it is and reduced by 1.5, each prepared by the learner (as coefficients, say) from a
+Every picture is kept as it is, or reduced, or both, each prepared by the learner (as coefficients, say) from a
 shifted, mirrored or turned view, so that JPEG's grid falls anywhere. With every batch, one of them is prepared anew.
 """
 
@@ -16,7 +16,6 @@ from torch import Tensor
 from laconic.codecs.errors import CodecError
 from laconic.codecs.learning import Cutting
 
-_REDUCTION = 1.5
 _MAX_SHIFT = 7
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 
@@ -29,7 +28,7 @@ def find_pictures(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
-def read_pictures(paths: Sequence[Path], *, reductions: Sequence[float] = (1.0, _REDUCTION)) -> list[Tensor]:
+def read_pictures(paths: Sequence[Path], *, reductions: Sequence[float]) -> list[Tensor]:
     """(3, h, w) uint8, each picture at each of its reductions."""
     from PIL import Image as PillowImage
 

@@ -25,6 +25,7 @@ class Recipe:
     validation: tuple[str, ...]
     steps: int
     needs_model: bool
+    reductions: tuple[float, ...] = (1.0, 1.5)
 
 
 def _synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
@@ -59,9 +60,9 @@ _VALIDATION: Final = ("bsds500/val",)
 _MAX_VALIDATION: Final = 12  # pictures
 _START_PICTURES, _START_SIDE = 200, 128  # that WaLLoC's linear start is of
 RECIPES: Final[Mapping[str, Recipe]] = {
-    "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_000, needs_model=True),
+    "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_500, needs_model=True, reductions=(1.5,)),
     "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 21_000, needs_model=True),
-    "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 2_000, needs_model=False),
+    "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 800, needs_model=False),
 }
 
 
@@ -94,7 +95,7 @@ def prepare(name: str, data: Path, model: Path | None, *, seed: int, all_picture
     else:
         chosen = find_pictures([data / folder for folder in recipe.data])
         kept = find_pictures([data / folder for folder in recipe.validation])
-    pictures = read_pictures(chosen)
+    pictures = read_pictures(chosen, reductions=recipe.reductions)
     learner = recipe.make(model, pictures)
     validation = [planes_of(p) for p in read_pictures(kept[:_MAX_VALIDATION], reductions=(1.0,))]
     return Job(learner, pictures, validation, (str(data),) if all_pictures else recipe.data, recipe.steps)

@@ -25,6 +25,14 @@ _EXTENSION_OF_CODEC = {2: ".wav", 3: ".npy"}
 _MODES = ("L", "LA", "RGB", "RGBA")  # of 1 to 4 channels
 
 
+class SynthesisKind(StrEnum):
+    """Values of --synthesis."""
+
+    linear = "linear"
+    neural = "neural"
+    auto = "auto"
+
+
 class Scale(StrEnum):
     """Values of --scale."""
 
@@ -48,6 +56,13 @@ def decode(  # a command line has as many parameters as options
     channels: Annotated[
         int | None, typer.Option("--channels", min=1, help="Use the first latent channels only: blurred, no alpha.")
     ] = None,
+    synthesis: Annotated[
+        SynthesisKind,
+        typer.Option(
+            help="Of pictures. linear: the same pixels everywhere. neural: nearer to the original, slower, needs torch. "
+            "auto: neural where it can be had."
+        ),
+    ] = SynthesisKind.linear,
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Decode what is intact of a damaged file; says what is not.")
     ] = False,
@@ -68,7 +83,10 @@ def decode(  # a command line has as many parameters as options
         from laconic.entropy import Limits
 
         batch.check_target(job, force=force)
-        codec, limits = Sandwich(model=model, threads=threads_each), Limits(max_pixels=max_pixels)
+        codec, limits = (
+            Sandwich(model=model, threads=threads_each, synthesis=synthesis.value),
+            Limits(max_pixels=max_pixels),
+        )
         with batch.open_source(job.source) as file:
             default = _default_extension(file.read(_HEAD_BYTES))
             file.seek(0)
@@ -87,6 +105,8 @@ def decode(  # a command line has as many parameters as options
                 return _outcome(job, _size_of_picture(part), shown, part.damage)
             if rectangle is not None or scale is not Scale.full:
                 raise CodecError("it is no picture; --region and --scale are for pictures: leave them out")
+            if synthesis is SynthesisKind.neural:
+                raise CodecError("it is no picture; the neural synthesis is for pictures: leave --synthesis out")
             latent = codec.unpack(file, channels=channels, limits=limits, allow_partial=allow_partial)
         signal = codec.synthesize(latent)
         batch.write_target(job, files.signal_bytes(signal, extension or default), force=force)

@@ -1,0 +1,135 @@
+"""Neural synthesis of pictures of any size, in blocks of the latent that hang on nothing but their surroundings.
+
+Blocks lie on a grid from the picture's corner and are repaired whole, each with the halo that the network sees, so an
+area is cut from what the whole picture gives, and memory is that of a row of blocks.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.fixed_point import MARGIN
+from laconic.codecs.latent import Latent
+from laconic.codecs.layout import Tile
+from laconic.codecs.model import Model
+from laconic.codecs.quantizer import step_of_code
+from laconic.codecs.rendering import Map, Rectangle, in_strips, with_margin
+from laconic.codecs.transform import LatentPart, samples_of_coefficients
+from laconic.codecs.zoo import synthesis_path
+
+if TYPE_CHECKING:
+    from laconic.codecs.synthesis import NeuralSynthesis
+
+BLOCK: Final = 128  # places a side
+Floats = NDArray[np.float32]
+
+
+class NeuralRenderer:
+    """Repairs coefficients block by block, then synthesises them linearly. `num_channels` of the model are there.
+
+    Raises `CodecError` for a model without a network, `MissingDependencyError` without torch.
+    """
+
+    def __init__(self, model: Model, num_channels: int) -> None:
+        self._model, self._num_channels = model, num_channels
+        self._network = network_of(model)
+        self._halo = self._network.config.halo
+        self._rows: dict[int, Floats] = {}  # repaired, by number of the row of blocks; the last two
+
+    def needed(self, places: Tile, grid: tuple[int, int]) -> Tile:
+        return with_margin(_in_blocks(with_margin(places, MARGIN, grid)), self._halo, grid)
+
+    def ready(self, bottom: int) -> int:
+        return (bottom - self._halo) // BLOCK * BLOCK - MARGIN
+
+    def first_needed(self, ready: int) -> int:
+        return ready + MARGIN - self._halo
+
+    def render(self, part: LatentPart, out: Rectangle, run: Map, threads: int) -> None:
+        side = self._model.tree.factor >> out.scale_log2
+        height, width = (-(-n // self._model.tree.factor) for n in part.size)
+        first = max(out.y // side - MARGIN, 0)
+        last = min(-(-(out.y + len(out.samples)) // side) + MARGIN, height)
+        right = part.corner[1] + part.values.shape[2]
+        columns = (
+            part.corner[1] and part.corner[1] + self._halo,
+            right if right == width else right - self._halo,
+        )
+        numbers = range(first // BLOCK, -(-last // BLOCK))
+        for number in numbers:
+            if number not in self._rows:
+                self._rows[number] = self._row_of_blocks(number, columns, part, (height, width))
+        self._rows = {n: row for n, row in self._rows.items() if n >= numbers[-1] - 1}
+        repaired = np.concatenate([self._rows[n] for n in numbers], axis=1)[:, first - numbers[0] * BLOCK :]
+
+        def work(rectangle: Rectangle, rows: slice) -> None:
+            corner = rectangle.y - (first + rows.start) * side, rectangle.x - columns[0] * side
+            samples_of_coefficients(repaired[:, rows], self._model, rectangle.samples, corner, out.scale_log2)
+
+        in_strips(work, out, side, (first, last - first), run, threads)
+
+    def _row_of_blocks(self, number: int, columns: tuple[int, int], part: LatentPart, grid: tuple[int, int]) -> Floats:
+        """Repaired coefficients (d, rows, columns) of one row of blocks."""
+        top, bottom = number * BLOCK, min((number + 1) * BLOCK, grid[0])
+        out = np.empty((self._model.num_channels, bottom - top, columns[1] - columns[0]), np.float32)
+        for left in range(*columns, BLOCK):
+            block = Tile(top, left, bottom, min(left + BLOCK, columns[1]))
+            seen = with_margin(block, self._halo, grid)
+            values = seen.moved(-part.corner[0], -part.corner[1]).cut(part.values)
+            repaired = repair(self._network, values, self._model, part.step_code, self._num_channels)
+            inner = block.moved(-seen.top, -seen.left)
+            block.moved(-top, -columns[0]).cut(out)[...] = inner.cut(repaired)
+        return out
+
+
+def repair(network: NeuralSynthesis, values: NDArray[Any], model: Model, step_code: int, num_channels: int) -> Floats:
+    """Integers (c, h, w) of the first channels, those of `num_channels` that are not 0 -> coefficients (d, h, w)."""
+    import torch
+
+    shrink = model.shrink_of(step_code, model.num_channels)[: len(values)]
+    integers = np.ascontiguousarray(values, np.int32)
+    known = Latent(integers, step_code, model.fingerprint, shrink, (0, 0), unit=model.unit).dequantize()
+    coefficients = torch.zeros((1, model.num_channels, *values.shape[1:]))
+    coefficients[0, : len(known)] = torch.from_numpy(known)
+    steps = torch.full((1, model.num_channels), float(step_of_code(step_code)) * model.unit)
+    steps[:, num_channels:] = torch.inf
+    with torch.inference_mode():
+        repaired: Floats = network(coefficients, steps)[0].numpy()
+    return repaired
+
+
+def network_of(model: Model) -> NeuralSynthesis:
+    """The network that belongs to a model. Raises `CodecError` where there is none, `MissingDependencyError`."""
+    path = synthesis_path(model.fingerprint)
+    if path is None:
+        raise CodecError(f"model {model.name} has no neural synthesis; decode with synthesis linear or auto")
+    try:
+        import torch  # noqa: F401
+    except ImportError as err:
+        raise MissingDependencyError(
+            "torch is not installed; the neural synthesis needs it: pip install laconic[torch], or decode with linear"
+        ) from err
+    return _load(path)
+
+
+@lru_cache(maxsize=4)
+def _load(path: Path) -> NeuralSynthesis:
+    from laconic.codecs.synthesis import load_synthesis
+
+    return load_synthesis(path)[0]
+
+
+def _in_blocks(places: Tile) -> Tile:
+    """Bounds of all blocks that have some of these places."""
+    return Tile(
+        places.top // BLOCK * BLOCK,
+        places.left // BLOCK * BLOCK,
+        -(-places.bottom // BLOCK) * BLOCK,
+        -(-places.right // BLOCK) * BLOCK,
+    )
