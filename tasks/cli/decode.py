@@ -25,14 +25,6 @@ _EXTENSION_OF_CODEC = {2: ".wav", 3: ".npy"}
 _MODES = ("L", "LA", "RGB", "RGBA")  # of 1 to 4 channels
 
 
-class SynthesisKind(StrEnum):
-    """Values of --synthesis."""
-
-    linear = "linear"
-    neural = "neural"
-    auto = "auto"
-
-
 class Scale(StrEnum):
     """Values of --scale."""
 
@@ -57,12 +49,13 @@ def decode(  # a command line has as many parameters as options
         int | None, typer.Option("--channels", min=1, help="Use the first latent channels only: blurred, no alpha.")
     ] = None,
     synthesis: Annotated[
-        SynthesisKind,
+        str,
         typer.Option(
-            help="Of pictures. linear: the same pixels everywhere. neural: nearer to the original, slower, needs torch. "
-            "auto: neural where it can be had."
+            metavar="linear|neural|auto|FILE",
+            help="Of pictures. linear: the same pixels everywhere; neural: nearer to the original, slower, needs torch; "
+            "auto: neural where it can be had; or the result of `laconic train codec`.",
         ),
-    ] = SynthesisKind.linear,
+    ] = "linear",
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Decode what is intact of a damaged file; says what is not.")
     ] = False,
@@ -84,7 +77,7 @@ def decode(  # a command line has as many parameters as options
 
         batch.check_target(job, force=force)
         codec, limits = (
-            Sandwich(model=model, threads=threads_each, synthesis=synthesis.value),
+            Sandwich(model=model, threads=threads_each, synthesis=synthesis),
             Limits(max_pixels=max_pixels),
         )
         with batch.open_source(job.source) as file:
@@ -105,7 +98,7 @@ def decode(  # a command line has as many parameters as options
                 return _outcome(job, _size_of_picture(part), shown, part.damage)
             if rectangle is not None or scale is not Scale.full:
                 raise CodecError("it is no picture; --region and --scale are for pictures: leave them out")
-            if synthesis is SynthesisKind.neural:
+            if synthesis not in ("linear", "auto"):
                 raise CodecError("it is no picture; the neural synthesis is for pictures: leave --synthesis out")
             latent = codec.unpack(file, channels=channels, limits=limits, allow_partial=allow_partial)
         signal = codec.synthesize(latent)
