@@ -88,7 +88,8 @@ def decode(
 
     `region` (x, y, width, height) in the picture's pixels; `scale` 2, 4 or 8 gives a picture of 1/scale the size. With
     `channels`, from the first latent channels only, without alpha. With `allow_partial`, what is damaged or missing is
-    left out without notice: `Sandwich.decode_area` tells what it is. `synthesis`: "linear", "neural" or "auto". Raises `BitstreamError` or `CodecError`.
+    left out without notice: `Sandwich.decode_area` tells what it is. `synthesis` is that of `Sandwich`. Raises
+    `BitstreamError` or `CodecError`.
     """
     image, _ = Sandwich(model=model, threads=threads, synthesis=synthesis).decode_area(
         data, region=region, scale=scale, channels=channels, limits=limits, allow_partial=allow_partial

@@ -104,9 +104,7 @@ def network_of(model: Model) -> NeuralSynthesis:
     """The network that is shipped for a model. Raises `CodecError` where there is none, `MissingDependencyError`."""
     path = synthesis_path(model.fingerprint)
     if path is None:
-        raise CodecError(
-            f"model {model.name} has no neural synthesis; decode with synthesis linear, auto, or a file of one"
-        )
+        raise CodecError(f"model {model.name} has no neural synthesis; allowed are linear, auto and the file of one")
     return network_at(path, model)
 
 

@@ -106,6 +106,7 @@ def decode(  # a command line has as many parameters as options
         return _outcome(job, _size(signal), {}, latent.damage)
 
     batch.check_model(model)
+    _check_synthesis(synthesis)
     found = jobs.find_sources(inputs, lambda: (".lcn",))
     planned = jobs.plan(found, output, jobs.Naming(extension or _suffix_of, _check_name))
     threads_each = batch.threads_within(threads, len(planned))
@@ -171,6 +172,18 @@ def _rectangle(region: str | None) -> tuple[int, int, int, int] | None:
         )
     x, y, width, height = map(int, region.split(","))
     return x, y, width, height
+
+
+def _check_synthesis(synthesis: str) -> None:
+    """Raises `typer.BadParameter` for a word that is none of the choices, or a file that is absent."""
+    from laconic.codecs.areas import SYNTHESES, check_synthesis
+
+    try:
+        check_synthesis(synthesis)
+    except CodecError as err:
+        raise typer.BadParameter(f"--synthesis: {err}") from err
+    if synthesis not in SYNTHESES and not Path(synthesis).exists():
+        raise typer.BadParameter(f"--synthesis {synthesis} does not exist; name the result of a training")
 
 
 def _extension(file_format: str | None, output: str | None) -> str | None:
