@@ -18,6 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -40,7 +41,7 @@ _OPTIONS_NAME: Final = "options.json"
 _WARM_UP: Final = 0.02  # of the steps
 _MEAN_OF_STEPS: Final = 500  # the running mean of the weights reaches so far back
 _LARGEST_NORM: Final = 1.0  # of a gradient
-_RANK_STRIDE: Final = 1_000_003
+_RANK_STRIDE, _STEP_STRIDE = 1_000_003, 7_919  # between seeds
 
 
 @dataclass(frozen=True)
@@ -127,20 +128,27 @@ class _Loop:
         sums: dict[str, float] = {}
         count = stop - self.history.step
         self._learner.module.train()
-        for step in range(self.history.step, stop):
-            for name, value in self._step(pool, step, rank, world).items():
-                sums[name] = sums.get(name, 0.0) + value / count
+        with ThreadPoolExecutor(1) as loader:  # the next sample is made beside the step
+            coming = loader.submit(self._sample, pool, self.history.step, rank)
+            for step in range(self.history.step, stop):
+                sample = coming.result()
+                if step + 1 < stop:
+                    coming = loader.submit(self._sample, pool, step + 1, rank)
+                for name, value in self._step(sample, step, world).items():
+                    sums[name] = sums.get(name, 0.0) + value / count
         if not math.isfinite(sums["loss"]):
             raise CodecError(f"the loss is {sums['loss']} by step {stop}; try another seed, or a lower learning rate")
         self.history.step = stop
         self.history.seconds += time.perf_counter() - start
         return {"step": stop, "minutes": round(self.history.seconds / 60, 2), **sums}
 
-    def _step(self, pool: CropPool, step: int, rank: int, world: int) -> dict[str, float]:
+    def _sample(self, pool: CropPool, step: int, rank: int) -> Any:
+        generator = torch.Generator().manual_seed(self._options.seed + rank * _RANK_STRIDE + step * _STEP_STRIDE)
+        return self._learner.sample(pool.batch(step, self._learner.batch_size), generator)
+
+    def _step(self, sample: Any, step: int, world: int) -> dict[str, float]:
         done = step / self._options.steps
-        generator = torch.Generator().manual_seed(self._options.seed + rank * _RANK_STRIDE + step * 7919)
-        crops = pool.batch(step, self._learner.batch_size)
-        loss, numbers = self._learner.loss(crops, generator, done)
+        loss, numbers = self._learner.loss(sample, done)
         loss.backward()
         if world > 1:
             _average_gradients(list(self._parameters.values()), world)
