@@ -78,11 +78,15 @@ def train_codec(
     run: Path,
     options: RunOptions,
     *,
+    card: Mapping[str, str] | None = None,
     with_tensorboard: bool = False,
     on_row: Callable[[Mapping[str, float]], None] | None = None,
 ) -> History:
-    """Train, or go on with a run that was killed; how it went. Raises `CodecError` for a `run` of other options. Sets
-    torch's number of threads."""
+    """Train, or go on with a run that was killed; how it went.
+
+    `card`: more that the result should say of itself. Raises `CodecError` for a `run` of other options. Sets torch's
+    number of threads.
+    """
     _claim(run, options)
     torch.set_num_threads(options.threads)
     _keep_memory()
@@ -102,10 +106,8 @@ def train_codec(
             _write_rows(run / CURVE_NAME, loop.history.rows)
             _report(row, writer, on_row)
     if rank == 0:
-        card = {"recipe": options.recipe, "data": " ".join(options.data), "run": json.dumps(asdict(options))}
-        card |= {"minutes": f"{loop.history.seconds / 60:.1f}", "last_row": json.dumps(loop.history.rows[-1])}
         with loop.mean_weights():
-            learner.save(run / RESULT_NAME, card)
+            learner.save(run / RESULT_NAME, {**(card or {}), **_facts(options, loop.history)})
     return loop.history
 
 
@@ -244,6 +246,17 @@ def _claim(run: Path, options: RunOptions) -> None:
 def _write_rows(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     text = "".join(json.dumps({name: round(value, 5) for name, value in row.items()}) + "\n" for row in rows)
     atomic_write(path, text.encode(), force=True)
+
+
+def _facts(options: RunOptions, history: History) -> dict[str, str]:
+    """What the card of a result says of its run."""
+    return {
+        "recipe": options.recipe,
+        "data": " ".join(options.data),
+        "run": json.dumps(asdict(options)),
+        "minutes": f"{history.seconds / 60:.1f}",
+        "last_row": json.dumps(history.rows[-1]),
+    }
 
 
 def _report(row: Mapping[str, float], writer: Any, on_row: Callable[[Mapping[str, float]], None] | None) -> None:
