@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
@@ -23,6 +24,7 @@ from laconic.codecs.quantizer import step_of_code  # noqa: E402
 from laconic.codecs.synthesis import NeuralSynthesis, SynthesisConfig, load_synthesis, save_synthesis  # noqa: E402
 from laconic.codecs.transform import coefficients_of, samples_of_coefficients, signal_of  # noqa: E402
 from laconic.codecs.zoo import load_model, model_path  # noqa: E402
+from laconic.tasks.cli import app  # noqa: E402
 
 PICTURE = Path(__file__).parents[1] / "data" / "kodim23_crop.png"
 MODEL = model_path("rgb")
@@ -215,3 +217,53 @@ def test_missing_package_is_named_with_the_command_that_installs_it(package, tmp
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingDependencyError, match=rf"{package} is not installed.*pip install laconic\[export\]"):
         export_analysis(MODEL, tmp_path / "x.onnx")
+
+
+def laconic(*arguments, exit_code=0):
+    result = CliRunner().invoke(app, ["export", *map(str, arguments)])
+    assert result.exit_code == exit_code, result.output
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def test_command_writes_a_graph_into_a_folder(tmp_path):
+    shown = laconic("grey", "-o", tmp_path / "graphs", "--part", "analysis").stdout
+    target = tmp_path / "graphs" / "grey.analysis.onnx"
+    assert shown.startswith(f"{target}: analysis of model grey (")
+    assert run(target, planes=np.zeros((1, 1, 16, 24), np.float32)).shape == (1, 64, 2, 3)
+
+
+def test_command_replaces_a_file_only_by_force_and_says_what_it_wrote(tmp_path, monkeypatch):
+    monkeypatch.setattr("laconic.codecs.zoo.synthesis_path", lambda fingerprint: None)
+    target = tmp_path / "x.onnx"
+    target.write_bytes(b"mine")
+    arguments = (model_path("grey"), "-o", target, "--part", "synthesis")
+    assert "exists; pass --force" in " ".join(laconic(*arguments, exit_code=2).stderr.split())
+    assert target.read_bytes() == b"mine"
+    assert "linear synthesis, as there is no neural one, of model grey" in laconic(*arguments, "--force").stdout
+    assert run(target, coefficients=np.zeros((1, 64, 2, 3), np.float32)).shape == (1, 1, 16, 24)
+
+
+def test_command_takes_the_neural_synthesis_of_the_model(tmp_path, network_path, monkeypatch):
+    monkeypatch.setattr("laconic.codecs.zoo.synthesis_path", lambda fingerprint: network_path)
+    target = tmp_path / "x.onnx"
+    assert "neural synthesis of model rgb" in laconic("rgb", "-o", target, "--part", "synthesis").stdout
+    assert [i.name for i in onnx.load(target).graph.input] == ["coefficients", "steps"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "sentence"),
+    [
+        (("nosuch", "-o", "x.onnx", "--part", "analysis"), 1, "model 'nosuch' is not known; shipped are"),
+        (("no/such.safetensors", "-o", "x.onnx", "--part", "analysis"), 1, "is not a laconic model file"),
+        (("speech", "-o", "x.onnx", "--part", "analysis"), 1, "fit one with --blocks leaf"),
+        (("grey", "-o", "x.pt", "--part", "analysis"), 2, "allowed are *.onnx and a folder"),
+        (("grey", "-o", "x.onnx", "--part", "both"), 2, "'analysis', 'synthesis'"),
+        (("grey", "-o", "taken/x.onnx", "--part", "synthesis"), 1, "taken/x.onnx cannot be written"),
+    ],
+)
+def test_command_refuses_in_one_sentence(arguments, exit_code, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("taken").write_bytes(b"a file")
+    assert sentence in " ".join(laconic(*arguments, exit_code=exit_code).stderr.replace("│", "").split())
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
