@@ -55,7 +55,7 @@ $(VENV)/installed: $(SOURCES)
 
 $(VENV)/developer: $(NATIVE)
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e '.[torch,eval,bench,compressai,dev]'
+	$(INSTALL) -e '.[torch,export,eval,bench,compressai,dev]'
 	$(INSTALL) --no-deps 'compressai==1.2.8'
 	touch $@
 

@@ -16,6 +16,7 @@ TORCH_MODULES = {
     "entropy/bottleneck.py",
     "codecs/encoder_model.py",
     "codecs/learning.py",
+    "codecs/onnx_export.py",
     "codecs/synthesis.py",
     "codecs/synthesis_learner.py",
     "codecs/transform_learner.py",
