@@ -62,31 +62,42 @@ def updated(text: str, results: Path) -> str:
 
 
 def rd_table(rows: Sequence[common.Row]) -> str:
-    """Per codec: BD-rate of ours against it, and its setting nearest to 0.5 bits per pixel (on a log scale)."""
+    """Per codec: BD-rates of ours against it, and its setting nearest to 0.5 bits per pixel (on a log scale)."""
+    return _rd_table(rows, with_speed=True)
+
+
+def rd_unseen_table(rows: Sequence[common.Row]) -> str:
+    """As `rd_table`, without speeds: the pictures are small."""
+    return _rd_table(rows, with_speed=False)
+
+
+def _rd_table(rows: Sequence[common.Row], *, with_speed: bool) -> str:
     settings = [row for row in rows if row["type"] == "rd"]
-    bd_rows = {row["anchor"]: row for row in rows if row["type"] == "bd"}
+    bd_rows = {(row["test"], row["anchor"]): row for row in rows if row["type"] == "bd"}
+    tests = list(dict.fromkeys(test for test, _ in bd_rows))
+    names = ["ours", *(test.removeprefix("laconic ") for test in tests[1:])]
+    rates = [f"BD-rate of {name} to it, PSNR | MS-SSIM" for name in names]
+    speeds = ["encode", "decode"] if with_speed else []
     lines = [
-        "| codec | BD-rate of ours to it, PSNR | MS-SSIM | near 0.5 bpp | bpp | PSNR dB | MS-SSIM | encode | decode |",
-        "|---|--:|--:|---|--:|--:|--:|--:|--:|",
+        f"| {' | '.join(['codec', *rates, 'near 0.5 bpp', 'bpp', 'PSNR dB', 'MS-SSIM', *speeds])} |",
+        f"|---|{'--:|--:|' * len(rates)}---|--:|--:|--:|{'--:|' * len(speeds)}",
     ]
     for label in dict.fromkeys(row["label"] for row in settings):
         near = min(
             (row for row in settings if row["label"] == label), key=lambda row: abs(math.log(row["bpp"] / NEAR_BPP))
         )
-        bd = bd_rows.get(label, {})
+        found = [bd_rows.get((test, label), {}) for test in tests or [""]]
         cells = [
             label,
-            _percent(bd.get("bd_rate_psnr_db_percent")),
-            _percent(bd.get("bd_rate_ms_ssim_db_percent")),
+            *(_percent(bd.get(f"bd_rate_{metric}_percent")) for bd in found for metric in ("psnr_db", "ms_ssim_db")),
             f"`{near['codec']}`",
             f"{near['bpp']:.3f}",
             f"{near['psnr_db']:.2f}",
             f"{near['ms_ssim']:.4f}",
-            _speed(near["encode_mpix_s"]),
-            _speed(near["decode_mpix_s"]),
+            *(_speed(near[f"{verb}_mpix_s"]) for verb in speeds),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", _caption(rows), ""])
+    return "\n".join([*lines, "", _caption(rows, with_speed=with_speed), ""])
 
 
 def audio_table(rows: Sequence[common.Row]) -> str:
@@ -242,13 +253,14 @@ def _speed(value: float) -> str:
     return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
 
 
-def _caption(rows: Sequence[common.Row]) -> str:
+def _caption(rows: Sequence[common.Row], *, with_speed: bool) -> str:
     first = rows[0]
     bd = next((row for row in rows if row["type"] == "bd"), None)
     limits = f"BD-rate over {bd['low_bpp']:g}-{bd['high_bpp']:g} bpp, negative: our files are smaller. " if bd else ""
+    speeds = f"; medians of speed in MPix/s on one core of {first['machine']['cpu']}" if with_speed else ""
     return (
-        f"{limits}Means over {first['num_images']} pictures ({first['dataset']}); medians of speed in MPix/s on one "
-        f"core of {first['machine']['cpu']}; {first['date'][:10]}, commit {first['commit']}."
+        f"{limits}Means over {first['num_images']} pictures ({first['dataset']}){speeds}; {first['date'][:10]}, "
+        f"commit {first['commit']}."
     )
 
 
@@ -256,6 +268,7 @@ TABLES: dict[str, Callable[[Sequence[common.Row]], str]] = {
     "audio": audio_table,
     "entropy": entropy_table,
     "rd_kodak": rd_table,
+    "rd_unseen": rd_unseen_table,
     "contexts": contexts_table,
     "projections": projections_table,
     "speed": speed_table,
