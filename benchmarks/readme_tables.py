@@ -191,17 +191,79 @@ def projections_table(rows: Sequence[common.Row]) -> str:
     return "\n".join([*lines, "", caption, ""])
 
 
+def walloc_table(rows: Sequence[common.Row]) -> str:
+    """The baseline as it was measured and published, then ours at its bytes and at its PSNR."""
+    lines = ["| baseline | bpp | PSNR dB | MS-SSIM | encode | decode |", "|---|--:|--:|--:|--:|--:|"]
+    for row in (row for row in rows if row["type"] in ("walloc", "published")):
+        cells = [row["label"], f"{row['bpp']:.3f}", f"{row['psnr_db']:.2f}", "", "", ""]
+        if row["type"] == "walloc":
+            cells[3:] = [f"{row['ms_ssim']:.4f}", *(_speed(row[f"{verb}_mpix_s"]) for verb in ("encode", "decode"))]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| against | ours | channels | PSNR at equal bytes | difference | asked | bytes at equal PSNR |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in (row for row in rows if row["type"] == "comparison"):
+        (_, most_bpp), (_, most_db) = row["reach"]["bpp"], row["reach"]["psnr_db"]
+        at_bytes, gain, at_psnr = "not so few bytes", "", _percent(row["bytes_percent"])
+        if row["psnr_db_at_bytes"] is not None:
+            at_bytes, gain = f"{row['psnr_db_at_bytes']:.2f} dB", _decibels(row["gain_db"])
+        elif row["bpp"] > most_bpp:
+            at_bytes = f"not so many bytes: {most_bpp:.3f} bpp at most"
+        if row["bytes_percent"] is None:
+            at_psnr = f"not reached: {most_db:.2f} dB at most" if row["psnr_db"] > most_db else "not so low"
+        asked = "" if row["target_db"] is None else f"\N{GREATER-THAN OR EQUAL TO} {_decibels(row['target_db'])}"
+        against = f"{row['against']}: {row['bpp']:.3f} bpp, {row['psnr_db']:.2f} dB"
+        lines.append(f"| {against} | {row['ours']} | {row['channels']} | {at_bytes} | {gain} | {asked} | {at_psnr} |")
+    trained = next(row for row in rows if row["type"] == "walloc")
+    caption = (
+        f"Means over {trained['num_images']} pictures ({trained['dataset']}); medians of speed in MPix/s on one core of "
+        f"{trained['machine']['cpu']}; published: as the authors give it. The baseline trained here has "
+        f"{trained['num_parameters'] / 1e6:.1f} million parameters, {trained['weights_bytes'] / 1e6:.0f} MB. Ours between "
+        "its measured settings: PSNR is taken as linear over the logarithm of the rate. "
+        f"{trained['date'][:10]}, commit {trained['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def channels_table(rows: Sequence[common.Row]) -> str:
+    """By number of first channels: rate and PSNR of both syntheses, for each quality."""
+    found = {(row["quality"], row["synthesis"], row["channels"]): row for row in rows}
+    qualities = list(dict.fromkeys(row["quality"] for row in rows))
+    heads = [f"quality {quality}, bpp | linear, dB | neural, dB" for quality in qualities]
+    lines = [f"| channels | {' | '.join(heads)} |", f"|--:|{'--:|--:|--:|' * len(qualities)}"]
+    for channels in dict.fromkeys(row["channels"] for row in rows):
+        cells = [str(channels)]
+        for quality in qualities:
+            linear, neural = (found[quality, synthesis, channels] for synthesis in ("linear", "neural"))
+            cells += [f"{linear['bpp']:.3f}", f"{linear['psnr_db']:.2f}", f"{neural['psnr_db']:.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    first = rows[0]
+    caption = (
+        f"Files that hold the first channels only, both decoded. Means over {first['num_images']} pictures "
+        f"({first['dataset']}); {first['date'][:10]}, commit {first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def neural_table(rows: Sequence[common.Row]) -> str:
+    """What was asked of the neural synthesis beside what was measured."""
+    lines = ["| decoding | asked | Kodak | mosaic |", "|---|--:|--:|--:|", *_target_lines(rows)]
+    first = rows[0]
+    decode = next(row for row in rows if row["kind"] == "decode")
+    caption = (
+        f"Kodak: pictures each on its own; mosaic: one picture of them all. Bytes in memory to an array, quality "
+        f"{decode['quality']}, float32, medians of {decode['runs']} runs of processes held to so many cores of "
+        f"{first['machine']['cpu']}. Memory is the peak of a process with torch in it. {first['date'][:10]}, commit "
+        f"{first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
 def speed_table(rows: Sequence[common.Row]) -> str:
     """What was asked for beside what was measured, then codecs by speed, rate and PSNR on both sets of pictures."""
-    lines = ["| speed of `laconic` | asked | Kodak | mosaic |", "|---|--:|--:|--:|"]
-    for row in (row for row in rows if row["kind"] == "target"):
-        sign = "\N{LESS-THAN OR EQUAL TO}" if row["at_most"] else "\N{GREATER-THAN OR EQUAL TO}"
-        values = row["measured"]
-        cells = [_quantity(values[data], row["unit"]) if data in values else "" for data in ("kodak", "mosaic")]
-        if "" in values:  # neither
-            cells[0] = _quantity(values[""], row["unit"])
-        asked = "" if row["limit"] is None else f"{sign} {_quantity(row['limit'], row['unit'])}"
-        lines.append(f"| {row['text']} | {asked} | {' | '.join(cells)} |")
+    lines = ["| speed of `laconic` | asked | Kodak | mosaic |", "|---|--:|--:|--:|", *_target_lines(rows)]
     lines += ["", "| pictures | codec | setting | bpp | PSNR dB | encode | decode |", "|---|---|---|--:|--:|--:|--:|"]
     for row in (row for row in rows if row["kind"] == "codec"):
         speeds = " | ".join(_speed_and_range(row[f"{verb}_mpix_s"]) for verb in ("encode", "decode"))
@@ -214,6 +276,20 @@ def speed_table(rows: Sequence[common.Row]) -> str:
         f"commit {', '.join(dict.fromkeys(row['commit'] for row in rows))}."
     )
     return "\n".join([*lines, "", caption, ""])
+
+
+def _target_lines(rows: Sequence[common.Row]) -> list[str]:
+    """What was asked for beside what was measured: text, limit, Kodak, mosaic."""
+    lines = []
+    for row in (row for row in rows if row["kind"] == "target"):
+        sign = "\N{LESS-THAN OR EQUAL TO}" if row["at_most"] else "\N{GREATER-THAN OR EQUAL TO}"
+        values = row["measured"]
+        cells = [_quantity(values[data], row["unit"]) if data in values else "" for data in ("kodak", "mosaic")]
+        if "" in values:  # neither
+            cells[0] = _quantity(values[""], row["unit"])
+        asked = "" if row["limit"] is None else f"{sign} {_quantity(row['limit'], row['unit'])}"
+        lines.append(f"| {row['text']} | {asked} | {' | '.join(cells)} |")
+    return lines
 
 
 def _quantity(value: float, unit: str) -> str:
@@ -248,6 +324,10 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:+.1f} %".replace("-", "\N{MINUS SIGN}")
 
 
+def _decibels(value: float) -> str:
+    return f"{value:+.2f} dB".replace("-", "\N{MINUS SIGN}")
+
+
 def _speed(value: float) -> str:
     """Two significant digits at least, no decimals from 10 on."""
     return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
@@ -269,6 +349,9 @@ TABLES: dict[str, Callable[[Sequence[common.Row]], str]] = {
     "entropy": entropy_table,
     "rd_kodak": rd_table,
     "rd_unseen": rd_unseen_table,
+    "walloc": walloc_table,
+    "channels": channels_table,
+    "neural": neural_table,
     "contexts": contexts_table,
     "projections": projections_table,
     "speed": speed_table,
