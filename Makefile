@@ -7,6 +7,8 @@ REASON ?= not stated
 FUZZ_SECONDS ?= 1000
 PEERS ?= ../peers
 TRAINING := build/training
+WALLOC ?= $(TRAINING)/walloc/result.safetensors
+CURVES ?= $(foreach name,transform synthesis walloc,$(addprefix $(name)=,$(wildcard $(TRAINING)/$(name)/curve.jsonl)))
 PICTURES := $(DATA)/clothing10/train $(DATA)/bsds500/train $(DATA)/imagenet_sample/train
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
@@ -86,8 +88,16 @@ bench-audio: $(VENV)/developer
 	$(BIN)/python benchmarks/audio/bench_audio.py --data $(DATA) --plot benchmarks/results/audio.png
 	$(BIN)/python benchmarks/readme_tables.py
 
+# Wants an idle machine of two cores, and an hour. The baseline and the curves of trainings are taken where they are there.
 bench-rd: $(VENV)/developer
-	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA)/kodak --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"
+	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA) --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"
+	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA) --set unseen --plot benchmarks/results/rd_unseen.png --reason "$(REASON)"
+	$(BIN)/python benchmarks/images/bench_channels.py --data $(DATA) --plot benchmarks/results/channels.png --reason "$(REASON)"
+	$(if $(wildcard $(WALLOC)),$(BIN)/python benchmarks/images/bench_walloc.py --data $(DATA) --weights $(WALLOC) --reason "$(REASON)", \
+	  @echo "$(WALLOC) is not there, the rows of walloc.jsonl stay: make train-walloc, or name the weights with WALLOC=")
+	$(if $(strip $(CURVES)),$(BIN)/python benchmarks/images/training_curves.py --curves $(CURVES) --plot benchmarks/results/training.png)
+	$(BIN)/python benchmarks/images/bench_neural.py --data $(DATA) --reason "$(REASON)"
+	$(BIN)/python benchmarks/images/crops.py --data $(DATA)
 	$(BIN)/python benchmarks/images/bench_contexts.py --data $(DATA) --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 
