@@ -6,6 +6,7 @@ area is cut from what the whole picture gives, and memory is that of a row of bl
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -36,7 +37,10 @@ class NeuralRenderer:
     def __init__(self, model: Model, network: NeuralSynthesis, num_channels: int) -> None:
         self._model, self._network, self._num_channels = model, network, num_channels
         self._halo = self._network.config.halo
-        self._rows: dict[int, Floats] = {}  # repaired, by number of the row of blocks; the last two
+        self._rows: tuple[int, Floats] = (
+            0,
+            np.empty((0, 0, 0), np.float32),
+        )  # repaired rows to go on from, after the first
 
     def needed(self, places: Tile, grid: tuple[int, int]) -> Tile:
         return with_margin(_in_blocks(with_margin(places, MARGIN, grid)), self._halo, grid)
@@ -50,25 +54,44 @@ class NeuralRenderer:
     def render(self, part: LatentPart, out: Rectangle, run: Map, threads: int) -> None:
         side = self._model.tree.factor >> out.scale_log2
         height, width = (-(-n // self._model.tree.factor) for n in part.size)
-        first = max(out.y // side - MARGIN, 0)
-        last = min(-(-(out.y + len(out.samples)) // side) + MARGIN, height)
         right = part.corner[1] + part.values.shape[2]
-        columns = (
-            part.corner[1] and part.corner[1] + self._halo,
-            right if right == width else right - self._halo,
-        )
-        numbers = range(first // BLOCK, -(-last // BLOCK))
-        for number in numbers:
-            if number not in self._rows:
-                self._rows[number] = self._row_of_blocks(number, columns, part, (height, width))
-        repaired = np.concatenate([self._rows[n] for n in numbers], axis=1)[:, first - numbers[0] * BLOCK :]
-        self._rows = {n: row for n, row in self._rows.items() if n >= numbers[-1] - 1}
+        columns = (part.corner[1] and part.corner[1] + self._halo, right if right == width else right - self._halo)
+        bottom = out.y + len(out.samples)
+        last = min(-(-bottom // side) + MARGIN, height)
+        top, rows = self._from(max(out.y // side - MARGIN, 0))
+        done = out.y
+        while True:  # a row of blocks at a time
+            end = top + rows.shape[1]
+            if end < last:
+                new = self._row_of_blocks(end // BLOCK, columns, part, (height, width))
+                rows = np.concatenate((rows, new), axis=1) if rows.size else new
+                end = top + rows.shape[1]
+            ready = bottom if end >= last else max((end - MARGIN) * side, done)
+            if ready > done:
+                strip = replace(out, samples=out.samples[done - out.y : ready - out.y], y=done)
+                self._synthesize(rows, (top, columns[0]), strip, run, threads)
+            kept = max(ready // side - MARGIN, top)
+            top, rows, done = kept, rows[:, kept - top :].copy(), ready
+            if done == bottom:
+                break
+        self._rows = top, rows
 
-        def work(rectangle: Rectangle, rows: slice) -> None:
-            corner = rectangle.y - (first + rows.start) * side, rectangle.x - columns[0] * side
-            samples_of_coefficients(repaired[:, rows], self._model, rectangle.samples, corner, out.scale_log2)
+    def _from(self, first: int) -> tuple[int, Floats]:
+        """Repaired rows that are left from before, and the number of their first, where they go on from row `first`."""
+        top, rows = self._rows
+        if top <= first < top + rows.shape[1]:
+            return first, rows[:, first - top :]
+        return first // BLOCK * BLOCK, np.empty((self._model.num_channels, 0, 0), np.float32)
 
-        in_strips(work, out, side, (first, last - first), run, threads)
+    def _synthesize(self, rows: Floats, corner: tuple[int, int], out: Rectangle, run: Map, threads: int) -> None:
+        """Pixels of a rectangle, of repaired rows whose first place is `corner`."""
+        side = self._model.tree.factor >> out.scale_log2
+
+        def work(rectangle: Rectangle, used: slice) -> None:
+            first = rectangle.y - (corner[0] + used.start) * side, rectangle.x - corner[1] * side
+            samples_of_coefficients(rows[:, used], self._model, rectangle.samples, first, out.scale_log2)
+
+        in_strips(work, out, side, (corner[0], rows.shape[1]), run, threads)
 
     def _row_of_blocks(self, number: int, columns: tuple[int, int], part: LatentPart, grid: tuple[int, int]) -> Floats:
         """Repaired coefficients (d, rows, columns) of one row of blocks."""
