@@ -70,13 +70,13 @@ class EncoderModel:
 
     def project(self, packets: Tensor, analysis: tuple[Tensor, ...]) -> Tensor:
         """Packets (b, d, h, w) -> coefficients in the order of the latent."""
-        parts = packets.split([len(a) for a in analysis], 1)
+        parts = torch.split(packets, [len(a) for a in analysis], 1)
         rows = torch.cat([functional.conv2d(p, a[:, :, None, None]) for p, a in zip(parts, analysis, strict=True)], 1)
         return torch.empty_like(rows).index_copy(1, self.channels, rows)
 
     def planes(self, coefficients: Tensor) -> Tensor:
         """(b, d, h', w') -> (b, c, h, w), linear synthesis."""
-        rows = coefficients[:, self.channels].split([len(s) for s in self.synthesis], 1)
+        rows = torch.split(coefficients[:, self.channels], [len(s) for s in self.synthesis], 1)
         parts = [functional.conv2d(r, s[:, :, None, None]) for r, s in zip(rows, self.synthesis, strict=True)]
         return tensor_packets.synthesize(torch.cat(parts, 1), self.tree, self.num_planes)
 

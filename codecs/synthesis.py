@@ -64,9 +64,8 @@ class NeuralSynthesis(nn.Module):
         self.blocks = nn.ModuleList(_Block(width) for _ in range(config.num_blocks))
         self.leave = nn.Conv2d(width, d, 1)
         # From here, the network changes nothing.
-        for layer in (self.condition[2], self.leave):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for parameter in (*self.condition[2].parameters(), *self.leave.parameters()):
+            nn.init.zeros_(parameter)
 
     def forward(self, coefficients: Tensor, steps: Tensor) -> Tensor:
         """(b, d, h, w) in signal units, missing channels 0, and quantiser steps (b, d), infinite for missing channels ->
@@ -82,7 +81,8 @@ class NeuralSynthesis(nn.Module):
             features = block(features, gains_and_biases[:, i, 0], gains_and_biases[:, i, 1])
         # What quantisation took is of the size of a step, and no larger than what the channel holds.
         reach = 1 / (per_step + 0.5 / self.scales)
-        return coefficients + self.leave(features).float() * reach[:, :, None, None]
+        repaired: Tensor = coefficients + self.leave(features).float() * reach[:, :, None, None]
+        return repaired
 
     @property
     def num_parameters(self) -> int:
@@ -96,8 +96,8 @@ class _Block(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for parameter in self.second.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
         inner = self.first(features) * (1 + gain) + bias

@@ -141,7 +141,7 @@ class _Loop:
         generator = torch.Generator().manual_seed(self._options.seed + rank * _RANK_STRIDE + step * 7919)
         crops = pool.batch(step, self._learner.batch_size)
         loss, numbers = self._learner.loss(crops, generator, done)
-        loss.backward()
+        torch.autograd.backward(loss)
         if world > 1:
             _average_gradients(list(self._parameters.values()), world)
         nn.utils.clip_grad_norm_(self._parameters.values(), _LARGEST_NORM)
@@ -204,7 +204,8 @@ def _average_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([g.reshape(-1) for g in gradients])
     torch.distributed.all_reduce(flat)
-    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+    parts = torch.split(flat, [g.numel() for g in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
         gradient.copy_(part.reshape(gradient.shape) / world)
 
 
@@ -212,9 +213,10 @@ def _keep_memory() -> None:
     """Large tensors are freed and asked for again in every step; glibc returns them to the system unless told not to,
     which costs a third of the time (M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3))."""
     if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-        for option in (-3, -1) if mallopt else ():
-            mallopt(option, 1 << 30)
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:  # musl has none
+            for option in (-3, -1):
+                mallopt(option, 1 << 30)
 
 
 def _claim(run: Path, options: RunOptions) -> None:
