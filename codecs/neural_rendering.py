@@ -65,8 +65,8 @@ class NeuralRenderer:
         for number in numbers:
             if number not in self._rows:
                 self._rows[number] = self._row_of_blocks(number, columns, part, (height, width))
-        self._rows = {n: row for n, row in self._rows.items() if n >= numbers[-1] - 1}
         repaired = np.concatenate([self._rows[n] for n in numbers], axis=1)[:, first - numbers[0] * BLOCK :]
+        self._rows = {n: row for n, row in self._rows.items() if n >= numbers[-1] - 1}
 
         def work(rectangle: Rectangle, rows: slice) -> None:
             corner = rectangle.y - (first + rows.start) * side, rectangle.x - columns[0] * side
