@@ -2,8 +2,9 @@
 integers much as the encoder of profile small chooses them.
 
 The choice is modelled, not made: the encoder weighs real code lengths, here each coefficient has a Laplace density
-whose scale is guessed from its surroundings. On photographs (bsds500/val) the share of non-zero integers, their mean
-magnitude and the squared error are within 3 % of the encoder's; tests hold it to that.
+whose scale is guessed from its surroundings. On photographs (bsds500/val), at steps of code 98 and coarser, the share of
+non-zero integers is within 5 % of the encoder's, their mean magnitude within 3 % and the squared error within 6 %; tests
+hold it to that.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ def load_encoder_model(path: Path | str) -> EncoderModel:
     except (SafetensorError, LookupError, ValueError, TypeError, OSError) as err:
         raise WeightsError(f"model file {path} is no picture model with a block for each leaf: {err}") from err
     sizes = [model.num_planes * tree.channels_of(path) for path in tree.leaves]
-    if tree.dimensions != 2 or sizes != [len(a) for a in model.analysis]:
+    if config.get("kind") != "image" or sizes != [len(a) for a in model.analysis]:
         raise WeightsError(
             f"model file {path} is not of pictures with a block for each leaf; fit one with --blocks leaf"
         )
