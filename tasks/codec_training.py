@@ -1,7 +1,7 @@
 """Training of a codec's learned parts: one loop for every recipe.
 
     RUN/options.json            the recipe, its data and its seed
-    RUN/last.safetensors        weights, their running mean, optimiser state and history, to go on from
+    RUN/last.safetensors        weights, their running mean, buffers, optimiser state and history, to go on from
     RUN/result.safetensors      what was trained, with its card
     RUN/curve.jsonl             loss and validation as the run went on
 
@@ -45,7 +45,8 @@ _RANK_STRIDE: Final = 1_000_003
 
 @dataclass(frozen=True)
 class RunOptions:
-    """`steps` of the whole run, a validation and a checkpoint every `every`. `threads` of torch, in each process."""
+    """`steps` of the whole run, a validation and a checkpoint every `every`. `threads` of torch, in each process.
+    `model`: fingerprint of the model that it starts from, if there is one."""
 
     recipe: str
     data: tuple[str, ...]
@@ -53,6 +54,7 @@ class RunOptions:
     seed: int = 0
     every: int = 500
     threads: int = 1
+    model: str = ""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.every < 1 or self.threads < 1:
@@ -90,7 +92,7 @@ def train_codec(
     if (run / RESULT_NAME).exists():
         return loop.history
     pool = CropPool(pictures, learner.cutting, seed=options.seed + rank * _RANK_STRIDE, first_step=loop.history.step)
-    writer = summary_writer(run, loop.history.step) if with_tensorboard and rank == 0 else None
+    writer = summary_writer(run, loop.history.step + 1) if with_tensorboard and rank == 0 else None
     while loop.history.step < options.steps:
         row = loop.advance(pool, rank, world)
         with loop.mean_weights():
@@ -100,11 +102,15 @@ def train_codec(
             loop.save(run / LAST_NAME)
             _write_rows(run / CURVE_NAME, loop.history.rows)
             _report(row, writer, on_row)
+    if writer is not None:
+        writer.close()
     if rank == 0:
         card = {"recipe": options.recipe, "data": " ".join(options.data), "run": json.dumps(asdict(options))}
         card |= {"minutes": f"{loop.history.seconds / 60:.1f}", "last_row": json.dumps(loop.history.rows[-1])}
+        part = run / f".{RESULT_NAME}.part"  # a run that is killed here has no result
         with loop.mean_weights():
-            learner.save(run / RESULT_NAME, card)
+            learner.save(part, card)
+        part.replace(run / RESULT_NAME)
     return loop.history
 
 
@@ -172,6 +178,7 @@ class _Loop:
         """Everything that the next step needs."""
         tensors: dict[str, Tensor] = {f"mean.{name}": value for name, value in self._mean.items()}
         tensors |= {f"weights.{name}": value.detach() for name, value in self._parameters.items()}
+        tensors |= {f"buffers.{name}": value for name, value in self._learner.module.named_buffers()}
         tensors |= self._optimizers.tensors()
         save_tensors(path, tensors, {"history": json.dumps(asdict(self.history))})
 
@@ -180,6 +187,8 @@ class _Loop:
         self.history = History(**json.loads(metadata["history"]))
         self._set({n.removeprefix("weights."): t for n, t in tensors.items() if n.startswith("weights.")})
         self._mean = {n.removeprefix("mean."): t for n, t in tensors.items() if n.startswith("mean.")}
+        for name, buffer in self._learner.module.named_buffers():
+            buffer.copy_(tensors.get(f"buffers.{name}", buffer))  # runs of before had none
         self._optimizers.restore(tensors)
 
 
@@ -227,6 +236,9 @@ def _claim(run: Path, options: RunOptions) -> None:
             found = json.loads(path.read_bytes())
         except ValueError as err:
             raise CodecError(f"{path} is damaged: {err}; remove the run or name another folder") from err
+        if not isinstance(found, dict):
+            raise CodecError(f"{path} is damaged: it holds no options; remove the run or name another folder")
+        found.setdefault("model", wanted["model"])  # runs of before did not note it
         differing = [name for name in wanted if found.get(name) != wanted[name]]
         if differing:
             raise CodecError(f"{run} is a run with other {', '.join(differing)}; name another folder, or remove it")

@@ -139,7 +139,7 @@ def codec(
         from laconic.tasks.recipes import prepare
 
         job = prepare(recipe, data, model, seed=seed, all_pictures=all_pictures)
-        chosen = RunOptions(recipe, job.folders, steps or job.steps, seed, every, threads)
+        chosen = RunOptions(recipe, job.folders, steps or job.steps, seed, every, threads, job.model)
         shown = None if quiet else _show_row
         train_codec(job.learner, job.pictures, job.validation, run, chosen, with_tensorboard=tensorboard, on_row=shown)
 
