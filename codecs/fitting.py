@@ -329,7 +329,7 @@ def _principal_axes(
 def _trained(
     projection: tuple[NDArray[np.float32], ...], blocks: tuple[int, ...]
 ) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...]]:
-    """Given analysis matrices and their inverses. Raises `CodecError` where they are not those of the blocks or have none."""
+    """Given analysis matrices and their inverses. Raises `CodecError` where they are not the blocks' or have no inverse."""
     shapes = [m.shape for m in projection]
     if shapes != [(n, n) for n in blocks]:
         raise CodecError(f"the projection has matrices of shapes {shapes}; the tree needs sides {list(blocks)}")
