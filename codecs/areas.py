@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,7 @@ from laconic.codecs.rendering import LinearRenderer, Rectangle, Renderer
 from laconic.codecs.transform import LatentPart
 from laconic.codecs.unpacking import MOST_TOGETHER, Map, Unpacker
 
-Synthesis = Literal["linear", "neural", "auto"]
-SYNTHESES: Final[tuple[Synthesis, ...]] = ("linear", "neural", "auto")
+SYNTHESES: Final = ("linear", "neural", "auto")  # or the path of a network, *.safetensors
 SCALES: Final = (1, 2, 4, 8)  # a picture may be decoded at one over these
 
 
@@ -60,7 +59,7 @@ class PicturePart:
     unpacker: Unpacker
     area: Area
     threads: int = 1
-    synthesis: Synthesis = "linear"
+    synthesis: str = "linear"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -246,17 +245,28 @@ def _window_sums(values: NDArray[np.int64], scale: int, axis: int) -> NDArray[np
     return up_to(half) - up_to(-half) + up_to(half + 1) - up_to(1 - half)
 
 
-def renderer_of(synthesis: Synthesis, unpacker: Unpacker) -> Renderer:
-    """The renderer for a file; "auto" is the neural one where the model has it and torch is there."""
-    if synthesis != "linear":
-        from laconic.codecs.neural_rendering import NeuralRenderer
+def check_synthesis(synthesis: str) -> None:
+    """Raises `CodecError` for what `renderer_of` does not know."""
+    if synthesis not in SYNTHESES and not synthesis.endswith(".safetensors"):
+        raise CodecError(
+            f"synthesis is {synthesis!r}; allowed are {', '.join(SYNTHESES)} and the path of a .safetensors"
+        )
 
-        try:
-            return NeuralRenderer(unpacker.model, unpacker.num_channels)
-        except (CodecError, MissingDependencyError):
-            if synthesis == "neural":
-                raise
-    return LinearRenderer(unpacker.model)
+
+def renderer_of(synthesis: str, unpacker: Unpacker) -> Renderer:
+    """The renderer for a file; "auto" is the neural one where the model has it and torch is there."""
+    model = unpacker.model
+    if synthesis == "linear":
+        return LinearRenderer(model)
+    from laconic.codecs.neural_rendering import NeuralRenderer, network_at, network_of
+
+    try:
+        network = network_of(model) if synthesis in SYNTHESES else network_at(synthesis, model)
+    except (CodecError, MissingDependencyError):
+        if synthesis == "auto":
+            return LinearRenderer(model)
+        raise
+    return NeuralRenderer(model, network, unpacker.num_channels)
 
 
 @contextmanager

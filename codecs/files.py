@@ -82,14 +82,16 @@ def decode(
     limits: Limits | None = None,
     allow_partial: bool = False,
     threads: int = 1,
+    synthesis: str = "linear",
 ) -> Image:
-    """The picture of an .lcn file, by linear synthesis, or part of it: see `Sandwich.decode_area`.
+    """The picture of an .lcn file, or part of it: see `Sandwich.decode_area`.
 
     `region` (x, y, width, height) in the picture's pixels; `scale` 2, 4 or 8 gives a picture of 1/scale the size. With
     `channels`, from the first latent channels only, without alpha. With `allow_partial`, what is damaged or missing is
-    left out without notice: `Sandwich.decode_area` tells what it is. Raises `BitstreamError` or `CodecError`.
+    left out without notice: `Sandwich.decode_area` tells what it is. `synthesis` is that of `Sandwich`. Raises
+    `BitstreamError` or `CodecError`.
     """
-    image, _ = Sandwich(model=model, threads=threads).decode_area(
+    image, _ = Sandwich(model=model, threads=threads, synthesis=synthesis).decode_area(
         data, region=region, scale=scale, channels=channels, limits=limits, allow_partial=allow_partial
     )
     return image

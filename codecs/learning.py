@@ -39,8 +39,12 @@ class Learner(Protocol):
         """Of the optimiser, each with its peak learning rate as "lr"; with "muon", of kernels for Muon."""
         ...
 
-    def loss(self, crops: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, dict[str, float]]:
-        """Of crops (b, c, crop, crop), with numbers to log; `done`: the share of the run that is over."""
+    def sample(self, crops: Tensor, generator: torch.Generator) -> Any:
+        """What a step needs of crops (b, c, crop, crop), without gradients: made beside the step before."""
+        ...
+
+    def loss(self, sample: Any, done: float) -> tuple[Tensor, dict[str, float]]:
+        """Of a sample, with numbers to log; `done`: the share of the run that is over."""
         ...
 
     def validate(self, pictures: Sequence[Tensor]) -> dict[str, float]:

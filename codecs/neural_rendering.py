@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.errors import CodecError, MissingDependencyError, WeightsError
 from laconic.codecs.fixed_point import MARGIN
 from laconic.codecs.latent import Latent
 from laconic.codecs.layout import Tile
@@ -31,14 +31,10 @@ Floats = NDArray[np.float32]
 
 
 class NeuralRenderer:
-    """Repairs coefficients block by block, then synthesises them linearly. `num_channels` of the model are there.
+    """Repairs coefficients block by block, then synthesises them linearly. `num_channels` of the model are there."""
 
-    Raises `CodecError` for a model without a network, `MissingDependencyError` without torch.
-    """
-
-    def __init__(self, model: Model, num_channels: int) -> None:
-        self._model, self._num_channels = model, num_channels
-        self._network = network_of(model)
+    def __init__(self, model: Model, network: NeuralSynthesis, num_channels: int) -> None:
+        self._model, self._network, self._num_channels = model, network, num_channels
         self._halo = self._network.config.halo
         self._rows: dict[int, Floats] = {}  # repaired, by number of the row of blocks; the last two
 
@@ -105,24 +101,36 @@ def repair(network: NeuralSynthesis, values: NDArray[Any], model: Model, step_co
 
 
 def network_of(model: Model) -> NeuralSynthesis:
-    """The network that belongs to a model. Raises `CodecError` where there is none, `MissingDependencyError`."""
+    """The network that is shipped for a model. Raises `CodecError` where there is none, `MissingDependencyError`."""
     path = synthesis_path(model.fingerprint)
     if path is None:
-        raise CodecError(f"model {model.name} has no neural synthesis; decode with synthesis linear or auto")
+        raise CodecError(f"model {model.name} has no neural synthesis; allowed are linear, auto and the file of one")
+    return network_at(path, model)
+
+
+def network_at(path: Path | str, model: Model) -> NeuralSynthesis:
+    """The network of a file. Raises `WeightsError` for one that is not for the model, `MissingDependencyError`."""
     try:
         import torch  # noqa: F401
     except ImportError as err:
         raise MissingDependencyError(
             "torch is not installed; the neural synthesis needs it: pip install laconic[torch], or decode with linear"
         ) from err
-    return _load(path)
+    network, fingerprint = _load(str(path))
+    if fingerprint != model.fingerprint.hex():
+        raise WeightsError(
+            f"neural synthesis {path} is for model {fingerprint}; the file was made with {model.fingerprint.hex()}"
+        )
+    return network
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path) -> NeuralSynthesis:
+def _load(path: str) -> tuple[NeuralSynthesis, str]:
+    """A network and the fingerprint of its model."""
     from laconic.codecs.synthesis import load_synthesis
 
-    return load_synthesis(path)[0]
+    network, card = load_synthesis(path)
+    return network, card.get("model_fingerprint", "unknown")
 
 
 def _in_blocks(places: Tile) -> Tile:

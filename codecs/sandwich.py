@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.areas import SCALES, SYNTHESES, PicturePart, Synthesis, area_of
+from laconic.codecs.areas import SCALES, PicturePart, area_of, check_synthesis
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.latent import Latent
 from laconic.codecs.layout import Layout
@@ -60,7 +60,7 @@ class Sandwich:
     against bits, 2 does so twice. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each; more decode faster; None
     spends up to 1 %. `threads` work on one picture; its bytes do not hang on them. `synthesis` of decoding, never in the
     file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture and slower; "auto" is
-    neural where it can be had. Raises `CodecError` for values outside.
+    neural where it can be had; or the path of a network of your own. Raises `CodecError` for values outside.
 
     >>> import numpy as np
     >>> codec = Sandwich(quality=60)
@@ -79,7 +79,7 @@ class Sandwich:
     effort: int = DEFAULT_EFFORT
     lanes: int | None = None
     threads: int = 1
-    synthesis: Synthesis = "linear"
+    synthesis: str = "linear"
 
     def __repr__(self) -> str:
         """Without what is left at its default, but for the quality."""
@@ -92,8 +92,7 @@ class Sandwich:
             raise CodecError(f"step_code is {self.step_code}; allowed is 0 to {NUM_STEP_CODES - 1}")
         if self.effort not in range(MAX_EFFORT + 1):
             raise CodecError(f"effort is {self.effort!r}; allowed is 0 to {MAX_EFFORT}")
-        if self.synthesis not in SYNTHESES:
-            raise CodecError(f"synthesis is {self.synthesis!r}; allowed are {', '.join(SYNTHESES)}")
+        check_synthesis(self.synthesis)
         if not 1 <= self.threads <= _MAX_THREADS:
             raise CodecError(f"threads is {self.threads}; allowed is 1 to {_MAX_THREADS}")
         _ = self._layout

@@ -19,6 +19,7 @@ from torch.nn import functional
 from laconic.codecs.errors import WeightsError
 
 _CONDITION_WIDTH: Final = 64
+_LARGEST_SIZE: Final = 4096
 # log2(scale / step) of a channel, as the network sees it: a channel that is missing has the least.
 _LEAST_LEVEL, _LARGEST_LEVEL, _LEVELS_PER_UNIT = -5.0, 9.0, 4.0
 
@@ -33,8 +34,8 @@ class SynthesisConfig:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not isinstance(value, int) or value < 1:
-                raise WeightsError(f"{name} of a neural synthesis is {value!r}; allowed is a whole number from 1 up")
+            if not isinstance(value, int) or not 1 <= value <= _LARGEST_SIZE:
+                raise WeightsError(f"{name} of a neural synthesis is {value!r}; allowed are 1 to {_LARGEST_SIZE}")
 
     @property
     def halo(self) -> int:
@@ -123,8 +124,10 @@ def load_synthesis(path: Path | str) -> tuple[NeuralSynthesis, dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             card = dict(file.metadata() or {})
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a mapping
-        network = NeuralSynthesis(SynthesisConfig(**json.loads(card.pop("config"))), tensors["scales"])
-        network.load_state_dict(tensors)
+        config = SynthesisConfig(**json.loads(card.pop("config")))
+        with torch.device("meta"):  # no memory for sizes that the file does not have
+            network = NeuralSynthesis(config, tensors["scales"])
+        network.load_state_dict(tensors, assign=True)
     except FileNotFoundError as err:
         raise WeightsError(f"neural synthesis {path} does not exist") from err
     except (SafetensorError, LookupError, ValueError, TypeError, RuntimeError, OSError) as err:

@@ -26,18 +26,33 @@ _MARGIN: Final = 2  # places at the sides of a picture that know its border
 
 @dataclass(frozen=True)
 class SynthesisOptions:
-    """`crop`: places of a side of a crop. `first_code` to `last_code`: range of step codes. `prefix_share` of the crops
-    have one of `prefixes` as their number of channels."""
+    """`crop`: places of a side of a crop. `first_code` to `last_code`: range of step codes, `often_share` of them below
+    the second and not below the first of `often`. `prefix_share` of the crops have one of `prefixes` as their number of
+    channels. `kernel_learning_rate`: of the blocks' convolutions, by Muon."""
 
     config: SynthesisConfig = SynthesisConfig()
-    batch_size: int = 16
-    crop: int = 20
+    batch_size: int = 9
+    crop: int = 26
     first_code: int = 84
     last_code: int = 190
+    often: tuple[int, int] = (106, 182)
+    often_share: float = 0.7
     prefix_share: float = 0.12
     prefixes: tuple[int, ...] = (1, 2, 3, 6, 9, 12, 18, 24, 36, 48, 72, 96, 144)
     learning_rate: float = 2e-3
     kernel_learning_rate: float = 0.02
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Crops of coefficients (b, d, h, w), the same as decoded, the step of each channel (b, d), the error of the linear
+    synthesis of each crop (b,), and what the loss is measured by (b,)."""
+
+    coefficients: Tensor
+    decoded: Tensor
+    steps: Tensor
+    linear: Tensor
+    typical: Tensor
 
 
 class SynthesisLearner:
@@ -66,21 +81,27 @@ class SynthesisLearner:
     def batch_size(self) -> int:
         return self.options.batch_size
 
-    def loss(self, coefficients: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, dict[str, float]]:
-        """The loss of crops (b, d, crop, crop), and gains over the linear synthesis to log."""
-        options, count = self.options, len(coefficients)
+    @torch.no_grad()
+    def sample(self, crops: Tensor, generator: torch.Generator) -> Sample:
+        """Crops (b, d, crop, crop) as files would give them back."""
+        options, count = self.options, len(crops)
         codes = torch.randint(options.first_code, options.last_code + 1, (count,), generator=generator)
+        often = torch.randint(*options.often, (count,), generator=generator)
+        codes = torch.where(torch.rand(count, generator=generator) < options.often_share, often, codes)
         is_cut = torch.rand(count, generator=generator) < options.prefix_share
         picks = torch.tensor(options.prefixes)[torch.randint(len(options.prefixes), (count,), generator=generator)]
-        kept = torch.where(is_cut, picks, options.config.num_channels)
-        decoded, steps = self.decoded(coefficients, codes, kept)
-        with torch.autocast(coefficients.device.type, torch.bfloat16):
-            repaired = self.module(decoded, steps)
-        linear = (decoded - coefficients).square().mean((1, 2, 3))
-        neural = (repaired - coefficients).square().mean((1, 2, 3))
-        ratio = neural / (0.5 * linear + 0.5 * self._typical_error(coefficients, linear, codes, is_cut))
-        gain_db = -10 * torch.log10(neural.detach().mean() / linear.mean())
-        return ratio.mean(), {"gain_db": float(gain_db)}
+        decoded, steps = self.decoded(crops, codes, torch.where(is_cut, picks, options.config.num_channels))
+        linear = (decoded - crops).square().mean((1, 2, 3))
+        typical = 0.5 * linear + 0.5 * self._typical_error(crops, linear, codes, is_cut)
+        return Sample(crops, decoded, steps, linear, typical)
+
+    def loss(self, sample: Sample, done: float) -> tuple[Tensor, dict[str, float]]:
+        """Squared error over that of the linear synthesis, and the gain over it to log."""
+        with torch.autocast(sample.decoded.device.type, torch.bfloat16):
+            repaired = self.module(sample.decoded, sample.steps)
+        neural = (repaired - sample.coefficients).square().mean((1, 2, 3))
+        gain_db = -10 * torch.log10(neural.detach().mean() / sample.linear.mean())
+        return (neural / sample.typical).mean(), {"gain_db": float(gain_db)}
 
     def decoded(self, coefficients: Tensor, codes: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
         """Coefficients as a file gives them back at step codes (b,) with the first `kept` (b,) channels, and the steps

@@ -46,6 +46,16 @@ class TransformOptions:
     rate_learning_rate: float = 1e-2
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Crops of packets (b, d, h, w), their step codes (b,), noise of a step like the packets, a number of channels."""
+
+    packets: Tensor
+    codes: Tensor
+    noise: Tensor
+    prefix: int
+
+
 class LeafRotations(nn.Module):
     """Analysis matrices: the axes of each leaf but the lowest, turned.
 
@@ -103,20 +113,25 @@ class TransformLearner:
         packets = tensor_packets.analyze(picture[None, :, :height, :width].contiguous(), self.encoder.tree)
         return packets[0, :, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].half()
 
-    def loss(self, crops: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, dict[str, float]]:
-        """Rate and distortion of crops of packets (b, d, crop, crop), over their rate."""
+    def sample(self, crops: Tensor, generator: torch.Generator) -> Sample:
+        """Crops of packets (b, d, crop, crop), each at a random step."""
         options = self.options
         codes = torch.randint(options.first_code, options.last_code + 1, (len(crops),), generator=generator)
         noise = torch.rand(crops.shape, generator=generator) - 0.5
+        prefix = options.prefixes[int(torch.randint(len(options.prefixes), (1,), generator=generator))]
+        return Sample(crops, codes, noise, prefix)
+
+    def loss(self, sample: Sample, done: float) -> tuple[Tensor, dict[str, float]]:
+        """Rate and distortion over the rate."""
+        options, packets = self.options, sample.packets
         with torch.set_grad_enabled(done >= _RATE_ALONE):
             matrices = self.module.rotations.matrices()
-        bits, distortion = self._bits_and_distortion(crops, codes, matrices, noise)
+        bits, distortion = self._bits_and_distortion(packets, sample.codes, matrices, sample.noise)
         cost = bits + distortion / options.price
         loss = (cost / bits.detach().clamp(min=_LEAST_BITS)).mean()
-        prefix = options.prefixes[int(torch.randint(len(options.prefixes), (1,), generator=generator))]
-        missing = self._prefix_error(crops, prefix, matrices)
+        missing = self._prefix_error(packets, sample.prefix, matrices)
         loss = loss + options.prefix_weight * missing / missing.detach()
-        places = crops.shape[2] * crops.shape[3] * self.encoder.tree.factor**2
+        places = packets.shape[2] * packets.shape[3] * self.encoder.tree.factor**2
         return loss, {"bits_per_pixel": float(bits.detach().mean()) / places}
 
     def _bits_and_distortion(

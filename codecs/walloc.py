@@ -239,8 +239,13 @@ class WallocLearner:
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": list(self.module.parameters()), "lr": self._peak_rate}]
 
-    def loss(self, crops: Tensor, generator: torch.Generator, done: float) -> tuple[Tensor, dict[str, float]]:
-        """Mean squared error of pictures (b, 3, h, w) from -0.5 to 0.5, with noise."""
+    def sample(self, crops: Tensor, generator: torch.Generator) -> tuple[Tensor, torch.Generator]:
+        """Pictures (b, 3, h, w) from -0.5 to 0.5, and where their noise comes from."""
+        return crops, generator
+
+    def loss(self, sample: tuple[Tensor, torch.Generator], done: float) -> tuple[Tensor, dict[str, float]]:
+        """Mean squared error of the pictures, with noise."""
+        crops, generator = sample
         with torch.autocast(crops.device.type, torch.bfloat16):
             decoded = self.module(crops, generator)
         loss = functional.mse_loss(decoded, crops)

@@ -18,6 +18,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -40,7 +41,7 @@ _OPTIONS_NAME: Final = "options.json"
 _WARM_UP: Final = 0.02  # of the steps
 _MEAN_OF_STEPS: Final = 500  # the running mean of the weights reaches so far back
 _LARGEST_NORM: Final = 1.0  # of a gradient
-_RANK_STRIDE: Final = 1_000_003
+_RANK_STRIDE, _STEP_STRIDE = 1_000_003, 7_919  # between seeds
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,15 @@ def train_codec(
     run: Path,
     options: RunOptions,
     *,
+    card: Mapping[str, str] | None = None,
     with_tensorboard: bool = False,
     on_row: Callable[[Mapping[str, float]], None] | None = None,
 ) -> History:
-    """Train, or go on with a run that was killed; how it went. Raises `CodecError` for a `run` of other options. Sets
-    torch's number of threads."""
+    """Train, or go on with a run that was killed; how it went.
+
+    `card`: more that the result should say of itself. Raises `CodecError` for a `run` of other options. Sets torch's
+    number of threads.
+    """
     _claim(run, options)
     torch.set_num_threads(options.threads)
     _keep_memory()
@@ -105,11 +110,9 @@ def train_codec(
     if writer is not None:
         writer.close()
     if rank == 0:
-        card = {"recipe": options.recipe, "data": " ".join(options.data), "run": json.dumps(asdict(options))}
-        card |= {"minutes": f"{loop.history.seconds / 60:.1f}", "last_row": json.dumps(loop.history.rows[-1])}
         part = run / f".{RESULT_NAME}.part"  # a run that is killed here has no result
         with loop.mean_weights():
-            learner.save(part, card)
+            learner.save(part, {**(card or {}), **_facts(options, loop.history)})
         part.replace(run / RESULT_NAME)
     return loop.history
 
@@ -133,20 +136,27 @@ class _Loop:
         sums: dict[str, float] = {}
         count = stop - self.history.step
         self._learner.module.train()
-        for step in range(self.history.step, stop):
-            for name, value in self._step(pool, step, rank, world).items():
-                sums[name] = sums.get(name, 0.0) + value / count
+        with ThreadPoolExecutor(1) as loader:  # the next sample is made beside the step
+            coming = loader.submit(self._sample, pool, self.history.step, rank)
+            for step in range(self.history.step, stop):
+                sample = coming.result()
+                if step + 1 < stop:
+                    coming = loader.submit(self._sample, pool, step + 1, rank)
+                for name, value in self._step(sample, step, world).items():
+                    sums[name] = sums.get(name, 0.0) + value / count
         if not math.isfinite(sums["loss"]):
             raise CodecError(f"the loss is {sums['loss']} by step {stop}; try another seed, or a lower learning rate")
         self.history.step = stop
         self.history.seconds += time.perf_counter() - start
         return {"step": stop, "minutes": round(self.history.seconds / 60, 2), **sums}
 
-    def _step(self, pool: CropPool, step: int, rank: int, world: int) -> dict[str, float]:
+    def _sample(self, pool: CropPool, step: int, rank: int) -> Any:
+        generator = torch.Generator().manual_seed(self._options.seed + rank * _RANK_STRIDE + step * _STEP_STRIDE)
+        return self._learner.sample(pool.batch(step, self._learner.batch_size), generator)
+
+    def _step(self, sample: Any, step: int, world: int) -> dict[str, float]:
         done = step / self._options.steps
-        generator = torch.Generator().manual_seed(self._options.seed + rank * _RANK_STRIDE + step * 7919)
-        crops = pool.batch(step, self._learner.batch_size)
-        loss, numbers = self._learner.loss(crops, generator, done)
+        loss, numbers = self._learner.loss(sample, done)
         torch.autograd.backward(loss)
         if world > 1:
             _average_gradients(list(self._parameters.values()), world)
@@ -250,6 +260,17 @@ def _claim(run: Path, options: RunOptions) -> None:
 def _write_rows(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
     text = "".join(json.dumps({name: round(value, 5) for name, value in row.items()}) + "\n" for row in rows)
     atomic_write(path, text.encode(), force=True)
+
+
+def _facts(options: RunOptions, history: History) -> dict[str, str]:
+    """What the card of a result says of its run."""
+    return {
+        "recipe": options.recipe,
+        "data": " ".join(options.data),
+        "run": json.dumps(asdict(options)),
+        "minutes": f"{history.seconds / 60:.1f}",
+        "last_row": json.dumps(history.rows[-1]),
+    }
 
 
 def _report(row: Mapping[str, float], writer: Any, on_row: Callable[[Mapping[str, float]], None] | None) -> None:

@@ -25,14 +25,6 @@ _EXTENSION_OF_CODEC = {2: ".wav", 3: ".npy"}
 _MODES = ("L", "LA", "RGB", "RGBA")  # of 1 to 4 channels
 
 
-class SynthesisKind(StrEnum):
-    """Values of --synthesis."""
-
-    linear = "linear"
-    neural = "neural"
-    auto = "auto"
-
-
 class Scale(StrEnum):
     """Values of --scale."""
 
@@ -57,12 +49,13 @@ def decode(  # a command line has as many parameters as options
         int | None, typer.Option("--channels", min=1, help="Use the first latent channels only: blurred, no alpha.")
     ] = None,
     synthesis: Annotated[
-        SynthesisKind,
+        str,
         typer.Option(
-            help="Of pictures. linear: the same pixels everywhere. neural: nearer to the original, slower, needs torch. "
-            "auto: neural where it can be had."
+            metavar="linear|neural|auto|FILE",
+            help="Of pictures. linear: the same pixels everywhere; neural: nearer to the original, slower, needs torch; "
+            "auto: neural where it can be had; or the result of `laconic train codec`.",
         ),
-    ] = SynthesisKind.linear,
+    ] = "linear",
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Decode what is intact of a damaged file; says what is not.")
     ] = False,
@@ -84,7 +77,7 @@ def decode(  # a command line has as many parameters as options
 
         batch.check_target(job, force=force)
         codec, limits = (
-            Sandwich(model=model, threads=threads_each, synthesis=synthesis.value),
+            Sandwich(model=model, threads=threads_each, synthesis=synthesis),
             Limits(max_pixels=max_pixels),
         )
         with batch.open_source(job.source) as file:
@@ -105,7 +98,7 @@ def decode(  # a command line has as many parameters as options
                 return _outcome(job, _size_of_picture(part), shown, part.damage)
             if rectangle is not None or scale is not Scale.full:
                 raise CodecError("it is no picture; --region and --scale are for pictures: leave them out")
-            if synthesis is SynthesisKind.neural:
+            if synthesis not in ("linear", "auto"):
                 raise CodecError("it is no picture; the neural synthesis is for pictures: leave --synthesis out")
             latent = codec.unpack(file, channels=channels, limits=limits, allow_partial=allow_partial)
         signal = codec.synthesize(latent)
@@ -113,6 +106,7 @@ def decode(  # a command line has as many parameters as options
         return _outcome(job, _size(signal), {}, latent.damage)
 
     batch.check_model(model)
+    _check_synthesis(synthesis)
     found = jobs.find_sources(inputs, lambda: (".lcn",))
     planned = jobs.plan(found, output, jobs.Naming(extension or _suffix_of, _check_name))
     threads_each = batch.threads_within(threads, len(planned))
@@ -178,6 +172,18 @@ def _rectangle(region: str | None) -> tuple[int, int, int, int] | None:
         )
     x, y, width, height = map(int, region.split(","))
     return x, y, width, height
+
+
+def _check_synthesis(synthesis: str) -> None:
+    """Raises `typer.BadParameter` for a word that is none of the choices, or a file that is absent."""
+    from laconic.codecs.areas import SYNTHESES, check_synthesis
+
+    try:
+        check_synthesis(synthesis)
+    except CodecError as err:
+        raise typer.BadParameter(f"--synthesis: {err}") from err
+    if synthesis not in SYNTHESES and not Path(synthesis).exists():
+        raise typer.BadParameter(f"--synthesis {synthesis} does not exist; name the result of a training")
 
 
 def _extension(file_format: str | None, output: str | None) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -141,7 +143,17 @@ def codec(
         job = prepare(recipe, data, model, seed=seed, all_pictures=all_pictures)
         chosen = RunOptions(recipe, job.folders, steps or job.steps, seed, every, threads, job.model)
         shown = None if quiet else _show_row
-        train_codec(job.learner, job.pictures, job.validation, run, chosen, with_tensorboard=tensorboard, on_row=shown)
+        card = {"command": shlex.join(["laconic", *sys.argv[1:]])}
+        train_codec(
+            job.learner,
+            job.pictures,
+            job.validation,
+            run,
+            chosen,
+            card=card,
+            with_tensorboard=tensorboard,
+            on_row=shown,
+        )
 
 
 def _show_row(row: Mapping[str, float]) -> None:

@@ -45,7 +45,7 @@ def losses(learner: SynthesisLearner | TransformLearner, steps: int, rate: float
     optimizer = torch.optim.Adam([{**g, "lr": rate * g["lr"]} for g in learner.parameter_groups()])
     crops, found = crops_of(learner), []
     for _ in range(steps):
-        loss, _ = learner.loss(crops, torch.Generator().manual_seed(3), 0.5)
+        loss, _ = learner.loss(learner.sample(crops, torch.Generator().manual_seed(3)), 0.5)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
@@ -72,7 +72,8 @@ def test_a_picture_of_the_least_side_has_room_for_a_crop(number: int) -> None:
 def test_loss_is_repeatable_by_its_generator(number: int) -> None:
     learner = learners()[number]
     crops = crops_of(learner)
-    first, second, other = (learner.loss(crops, torch.Generator().manual_seed(n), 0.5)[0].item() for n in (1, 1, 2))
+    samples = [learner.sample(crops, torch.Generator().manual_seed(n)) for n in (1, 1, 2)]
+    first, second, other = (learner.loss(sample, 0.5)[0].item() for sample in samples)
     assert first == second != other
 
 
@@ -139,7 +140,8 @@ def test_training_lowers_the_cost() -> None:
 def test_axes_wait_until_the_rate_knows_the_contexts() -> None:
     learner = TransformLearner(encoder(), TRANSFORM)
     for done, moves in ((0.1, False), (0.3, True)):
-        torch.autograd.backward(learner.loss(crops_of(learner), torch.Generator().manual_seed(0), done)[0])
+        sample = learner.sample(crops_of(learner), torch.Generator().manual_seed(0))
+        torch.autograd.backward(learner.loss(sample, done)[0])
         assert learner.module.rate.own.grad.abs().max() > 0
         assert all((turn.grad is not None) == moves for turn in learner.module.rotations.turns)
 
@@ -222,7 +224,7 @@ def test_kernels_are_for_muon() -> None:
 
 def test_saved_network_names_its_model(tmp_path: Path) -> None:
     learner = SynthesisLearner(encoder(), SYNTHESIS)
-    learner.loss(crops_of(learner), torch.Generator(), 0.0)  # what it notes of crops is not for the file
+    learner.sample(crops_of(learner), torch.Generator())  # what it notes of crops is not for the file
     learner.save(tmp_path / "s.safetensors", {"recipe": "synthesis"})
     network, card = load_synthesis(tmp_path / "s.safetensors")
     assert card == {"recipe": "synthesis", "model_fingerprint": encoder().fingerprint}

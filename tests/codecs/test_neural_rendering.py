@@ -179,13 +179,26 @@ def test_tiny_pictures_are_repaired(network: None, size: tuple[int, int]) -> Non
 
 def test_model_without_a_network_is_a_sentence(network: None) -> None:
     data = NEURAL.encode(picture(30, 40, 1))
-    with pytest.raises(CodecError, match="model grey has no neural synthesis; decode with synthesis linear or auto"):
+    with pytest.raises(CodecError, match="model grey has no neural synthesis; allowed are linear, auto and"):
         NEURAL.decode(data)
 
 
 def test_auto_is_linear_without_a_network(network: None) -> None:
     data = NEURAL.encode(picture(30, 40, 1))
     assert Sandwich(synthesis="auto").decode(data) == Sandwich().decode(data)
+
+
+def test_network_of_ones_own_is_named_by_its_path(network_file: Path, network: None) -> None:
+    data = NEURAL.encode(picture(30, 40))
+    assert replace(NEURAL, synthesis=str(network_file)).decode(data) == NEURAL.decode(data)
+
+
+def test_network_of_another_model_is_refused(network_file: Path) -> None:
+    data = NEURAL.encode(picture(30, 40, 1))
+    with pytest.raises(WeightsError, match=r"is for model .*; the file was made with"):
+        replace(NEURAL, synthesis=str(network_file)).decode(data)
+    with pytest.raises(WeightsError, match="does not exist"):
+        replace(NEURAL, synthesis=str(network_file.with_name("none.safetensors"))).decode(data)
 
 
 def test_auto_is_neural_with_a_network(network: None) -> None:
@@ -211,5 +224,5 @@ def test_damaged_network_is_a_sentence(models, tmp_path: Path) -> None:
 
 
 def test_other_words_are_refused() -> None:
-    with pytest.raises(CodecError, match="synthesis is 'nearest'; allowed are linear, neural, auto"):
-        Sandwich(synthesis="nearest")  # type: ignore[arg-type]
+    with pytest.raises(CodecError, match="synthesis is 'nearest'; allowed are linear, neural, auto and the path"):
+        Sandwich(synthesis="nearest")

@@ -139,7 +139,9 @@ def write(path: Path, tensors: dict[str, torch.Tensor], config: object) -> None:
     "config",
     [
         {**asdict(SMALL), "width": 9},
+        {**asdict(SMALL), "width": 4096},
         {**asdict(SMALL), "num_blocks": 0},
+        {**asdict(SMALL), "num_blocks": 10**9},
         {**asdict(SMALL), "num_channels": 13},
         {**asdict(SMALL), "width": "8"},
         {**asdict(SMALL), "depth": 1},
@@ -182,5 +184,5 @@ def test_scales_of_another_model_are_refused() -> None:
 
 @pytest.mark.parametrize("field", ["num_channels", "width", "num_blocks"])
 def test_config_outside_its_range_is_refused(field: str) -> None:
-    with pytest.raises(WeightsError, match=f"{field} of a neural synthesis is 0; allowed is a whole number from 1 up"):
+    with pytest.raises(WeightsError, match=f"{field} of a neural synthesis is 0; allowed are 1 to 4096"):
         replace(SMALL, **{field: 0})

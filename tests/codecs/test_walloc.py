@@ -119,7 +119,8 @@ def test_training_lowers_the_loss():
     optimizer = torch.optim.AdamW(learner.parameter_groups())
     found = []
     for step in range(12):
-        loss, numbers = learner.loss(batch, torch.Generator().manual_seed(step), step / 12)
+        sample = learner.sample(batch, torch.Generator().manual_seed(step))
+        loss, numbers = learner.loss(sample, step / 12)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -130,7 +131,8 @@ def test_training_lowers_the_loss():
 
 def test_loss_is_repeatable_by_its_generator():
     learner, batch = WallocLearner(SMALL, start=pictures(4)), pictures(2)
-    first, second, other = (learner.loss(batch, torch.Generator().manual_seed(n), 0.0)[0].item() for n in (1, 1, 2))
+    samples = [learner.sample(batch, torch.Generator().manual_seed(n)) for n in (1, 1, 2)]
+    first, second, other = (learner.loss(sample, 0.0)[0].item() for sample in samples)
     assert first == second != other
 
 
@@ -295,7 +297,7 @@ def test_training_needs_no_compiled_coder():
         "from laconic.codecs.walloc import WallocConfig, WallocLearner\n"
         "import torch\n"
         "learner = WallocLearner(WallocConfig(3, width=64, layers_before=0, layers_after=0))\n"
-        "print(learner.loss(torch.zeros(1, 3, 8, 8), torch.Generator(), 0.0)[0].item() < 1)"
+        "print(learner.loss(learner.sample(torch.zeros(1, 3, 8, 8), torch.Generator()), 0.0)[0].item() < 1)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"

@@ -349,12 +349,13 @@ def test_decode_by_a_synthesis_that_is_not_there(tmp_path):
     grey = tmp_path / "grey.lcn"
     grey.write_bytes(encode(Image(open_image(PICTURE).samples[:40, :50, :1].copy())))
     result = laconic("decode", grey, "--synthesis", "neural", exit_code=1)
-    assert "model grey has no neural synthesis; decode with synthesis linear or auto" in result.stderr
+    assert "model grey has no neural synthesis; allowed are linear, auto and the file of one" in result.stderr
     assert names_below(tmp_path) == ["grey.lcn"]
     for synthesis in ("linear", "auto"):
         laconic("decode", grey, "--synthesis", synthesis, "-o", tmp_path / f"{synthesis}.npy")
     assert (tmp_path / "linear.npy").read_bytes() == (tmp_path / "auto.npy").read_bytes()
-    assert "'--synthesis'" in laconic("decode", grey, "--synthesis", "nearest", exit_code=2).stderr
+    for synthesis in ("nearest", tmp_path / "none.safetensors"):
+        assert "--synthesis" in laconic("decode", grey, "--synthesis", synthesis, exit_code=2).stderr
 
 
 def test_sounds_have_no_neural_synthesis(tmp_path):

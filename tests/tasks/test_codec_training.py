@@ -379,7 +379,8 @@ def after_two_steps_of_both() -> dict[str, torch.Tensor]:
     for step in range(2):
         for pool, seed in zip(pools, seeds, strict=True):
             generator = torch.Generator().manual_seed(seed + step * 7919)
-            torch.autograd.backward(learner.loss(pool.batch(step, 2), generator, step / 2)[0] / 2)
+            sample = learner.sample(pool.batch(step, 2), generator)
+            torch.autograd.backward(learner.loss(sample, step / 2)[0] / 2)
         torch.nn.utils.clip_grad_norm_(learner.module.parameters(), 1.0)
         optimizers.step(learning_rate_at(step / 2))
     return {name: p.detach() for name, p in learner.module.named_parameters()}
@@ -412,6 +413,7 @@ def test_command_trains_on_a_folder_and_goes_on(folder: Path, tmp_path: Path) ->
     tensors, card = load_tensors(tmp_path / "run" / "result.safetensors")
     assert "analysis.9" in tensors
     assert card["data"] == str(folder)
+    assert card["command"].startswith("laconic ")
     assert json.loads(card["run"])["model"] == encoder().fingerprint
     assert command(*choice, "-o", tmp_path / "run") == ""  # it is done
     assert "other seed" in command(*choice, "-o", tmp_path / "run", "--seed", 1, exit_code=1)
