@@ -7,6 +7,8 @@ REASON ?= not stated
 FUZZ_SECONDS ?= 1000
 PEERS ?= ../peers
 TRAINING := build/training
+WALLOC ?= $(TRAINING)/walloc/result.safetensors
+CURVES ?= $(foreach name,transform synthesis walloc,$(addprefix $(name)=,$(wildcard $(TRAINING)/$(name)/curve.jsonl)))
 PICTURES := $(DATA)/clothing10/train $(DATA)/bsds500/train $(DATA)/imagenet_sample/train
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
@@ -55,7 +57,7 @@ $(VENV)/installed: $(SOURCES)
 
 $(VENV)/developer: $(NATIVE)
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e '.[torch,eval,bench,compressai,dev]'
+	$(INSTALL) -e '.[torch,export,eval,bench,compressai,dev]'
 	$(INSTALL) --no-deps 'compressai==1.2.8'
 	touch $@
 
@@ -75,7 +77,7 @@ train-models: $(VENV)/developer
 	$(BIN)/laconic train codec $(DATA) --recipe transform --model $(TRAINING)/start.safetensors -o $(TRAINING)/transform --every 150
 	$(BIN)/laconic fit $(PICTURES) -o codecs/models/rgb.safetensors --rgb --name rgb \
 	  --projection $(TRAINING)/transform/result.safetensors --force
-	$(BIN)/laconic train codec $(DATA) --recipe synthesis --model codecs/models/rgb.safetensors -o $(TRAINING)/synthesis --every 1000
+	$(BIN)/laconic train codec $(DATA) --recipe synthesis --model codecs/models/rgb.safetensors -o $(TRAINING)/synthesis --every 2000
 	cp $(TRAINING)/synthesis/result.safetensors codecs/models/synthesis/rgb.safetensors
 
 # The published baseline, on the same pictures for the same minutes; its 228 MB are not kept.
@@ -86,8 +88,16 @@ bench-audio: $(VENV)/developer
 	$(BIN)/python benchmarks/audio/bench_audio.py --data $(DATA) --plot benchmarks/results/audio.png
 	$(BIN)/python benchmarks/readme_tables.py
 
+# Wants an idle machine of two cores, and an hour. The baseline and the curves of trainings are taken where they are there.
 bench-rd: $(VENV)/developer
-	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA)/kodak --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"
+	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA) --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"
+	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA) --set unseen --plot benchmarks/results/rd_unseen.png --reason "$(REASON)"
+	$(BIN)/python benchmarks/images/bench_channels.py --data $(DATA) --plot benchmarks/results/channels.png --reason "$(REASON)"
+	$(if $(wildcard $(WALLOC)),$(BIN)/python benchmarks/images/bench_walloc.py --data $(DATA) --weights $(WALLOC) --reason "$(REASON)", \
+	  @echo "$(WALLOC) is not there, the rows of walloc.jsonl stay: make train-walloc, or name the weights with WALLOC=")
+	$(if $(strip $(CURVES)),$(BIN)/python benchmarks/images/training_curves.py --curves $(CURVES) --plot benchmarks/results/training.png)
+	$(BIN)/python benchmarks/images/bench_neural.py --data $(DATA) --reason "$(REASON)"
+	$(BIN)/python benchmarks/images/crops.py --data $(DATA)
 	$(BIN)/python benchmarks/images/bench_contexts.py --data $(DATA) --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 

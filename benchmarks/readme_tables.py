@@ -62,31 +62,42 @@ def updated(text: str, results: Path) -> str:
 
 
 def rd_table(rows: Sequence[common.Row]) -> str:
-    """Per codec: BD-rate of ours against it, and its setting nearest to 0.5 bits per pixel (on a log scale)."""
+    """Per codec: BD-rates of ours against it, and its setting nearest to 0.5 bits per pixel (on a log scale)."""
+    return _rd_table(rows, with_speed=True)
+
+
+def rd_unseen_table(rows: Sequence[common.Row]) -> str:
+    """As `rd_table`, without speeds: the pictures are small."""
+    return _rd_table(rows, with_speed=False)
+
+
+def _rd_table(rows: Sequence[common.Row], *, with_speed: bool) -> str:
     settings = [row for row in rows if row["type"] == "rd"]
-    bd_rows = {row["anchor"]: row for row in rows if row["type"] == "bd"}
+    bd_rows = {(row["test"], row["anchor"]): row for row in rows if row["type"] == "bd"}
+    tests = list(dict.fromkeys(test for test, _ in bd_rows))
+    names = ["ours", *(test.removeprefix("laconic ") for test in tests[1:])]
+    rates = [f"BD-rate of {name} to it, PSNR | MS-SSIM" for name in names]
+    speeds = ["encode", "decode"] if with_speed else []
     lines = [
-        "| codec | BD-rate of ours to it, PSNR | MS-SSIM | near 0.5 bpp | bpp | PSNR dB | MS-SSIM | encode | decode |",
-        "|---|--:|--:|---|--:|--:|--:|--:|--:|",
+        f"| {' | '.join(['codec', *rates, 'near 0.5 bpp', 'bpp', 'PSNR dB', 'MS-SSIM', *speeds])} |",
+        f"|---|{'--:|--:|' * len(rates)}---|--:|--:|--:|{'--:|' * len(speeds)}",
     ]
     for label in dict.fromkeys(row["label"] for row in settings):
         near = min(
             (row for row in settings if row["label"] == label), key=lambda row: abs(math.log(row["bpp"] / NEAR_BPP))
         )
-        bd = bd_rows.get(label, {})
+        found = [bd_rows.get((test, label), {}) for test in tests or [""]]
         cells = [
             label,
-            _percent(bd.get("bd_rate_psnr_db_percent")),
-            _percent(bd.get("bd_rate_ms_ssim_db_percent")),
+            *(_percent(bd.get(f"bd_rate_{metric}_percent")) for bd in found for metric in ("psnr_db", "ms_ssim_db")),
             f"`{near['codec']}`",
             f"{near['bpp']:.3f}",
             f"{near['psnr_db']:.2f}",
             f"{near['ms_ssim']:.4f}",
-            _speed(near["encode_mpix_s"]),
-            _speed(near["decode_mpix_s"]),
+            *(_speed(near[f"{verb}_mpix_s"]) for verb in speeds),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", _caption(rows), ""])
+    return "\n".join([*lines, "", _caption(rows, with_speed=with_speed), ""])
 
 
 def audio_table(rows: Sequence[common.Row]) -> str:
@@ -180,17 +191,79 @@ def projections_table(rows: Sequence[common.Row]) -> str:
     return "\n".join([*lines, "", caption, ""])
 
 
+def walloc_table(rows: Sequence[common.Row]) -> str:
+    """The baseline as it was measured and published, then ours at its bytes and at its PSNR."""
+    lines = ["| baseline | bpp | PSNR dB | MS-SSIM | encode | decode |", "|---|--:|--:|--:|--:|--:|"]
+    for row in (row for row in rows if row["type"] in ("walloc", "published")):
+        cells = [row["label"], f"{row['bpp']:.3f}", f"{row['psnr_db']:.2f}", "", "", ""]
+        if row["type"] == "walloc":
+            cells[3:] = [f"{row['ms_ssim']:.4f}", *(_speed(row[f"{verb}_mpix_s"]) for verb in ("encode", "decode"))]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines += [
+        "",
+        "| against | ours | channels | PSNR at equal bytes | difference | asked | bytes at equal PSNR |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for row in (row for row in rows if row["type"] == "comparison"):
+        (_, most_bpp), (_, most_db) = row["reach"]["bpp"], row["reach"]["psnr_db"]
+        at_bytes, gain, at_psnr = "not so few bytes", "", _percent(row["bytes_percent"])
+        if row["psnr_db_at_bytes"] is not None:
+            at_bytes, gain = f"{row['psnr_db_at_bytes']:.2f} dB", _decibels(row["gain_db"])
+        elif row["bpp"] > most_bpp:
+            at_bytes = f"not so many bytes: {most_bpp:.3f} bpp at most"
+        if row["bytes_percent"] is None:
+            at_psnr = f"not reached: {most_db:.2f} dB at most" if row["psnr_db"] > most_db else "not so low"
+        asked = "" if row["target_db"] is None else f"\N{GREATER-THAN OR EQUAL TO} {_decibels(row['target_db'])}"
+        against = f"{row['against']}: {row['bpp']:.3f} bpp, {row['psnr_db']:.2f} dB"
+        lines.append(f"| {against} | {row['ours']} | {row['channels']} | {at_bytes} | {gain} | {asked} | {at_psnr} |")
+    trained = next(row for row in rows if row["type"] == "walloc")
+    caption = (
+        f"Means over {trained['num_images']} pictures ({trained['dataset']}); medians of speed in MPix/s on one core of "
+        f"{trained['machine']['cpu']}; published: as the authors give it. The baseline trained here has "
+        f"{trained['num_parameters'] / 1e6:.1f} million parameters, {trained['weights_bytes'] / 1e6:.0f} MB. Ours between "
+        "its measured settings: PSNR is taken as linear over the logarithm of the rate. "
+        f"{trained['date'][:10]}, commit {trained['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def channels_table(rows: Sequence[common.Row]) -> str:
+    """By number of first channels: rate and PSNR of both syntheses, for each quality."""
+    found = {(row["quality"], row["synthesis"], row["channels"]): row for row in rows}
+    qualities = list(dict.fromkeys(row["quality"] for row in rows))
+    heads = [f"quality {quality}, bpp | linear, dB | neural, dB" for quality in qualities]
+    lines = [f"| channels | {' | '.join(heads)} |", f"|--:|{'--:|--:|--:|' * len(qualities)}"]
+    for channels in dict.fromkeys(row["channels"] for row in rows):
+        cells = [str(channels)]
+        for quality in qualities:
+            linear, neural = (found[quality, synthesis, channels] for synthesis in ("linear", "neural"))
+            cells += [f"{linear['bpp']:.3f}", f"{linear['psnr_db']:.2f}", f"{neural['psnr_db']:.2f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    first = rows[0]
+    caption = (
+        f"Files that hold the first channels only, both decoded. Means over {first['num_images']} pictures "
+        f"({first['dataset']}); {first['date'][:10]}, commit {first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def neural_table(rows: Sequence[common.Row]) -> str:
+    """What was asked of the neural synthesis beside what was measured."""
+    lines = ["| decoding | asked | Kodak | mosaic |", "|---|--:|--:|--:|", *_target_lines(rows)]
+    first = rows[0]
+    decode = next(row for row in rows if row["kind"] == "decode")
+    caption = (
+        f"Kodak: pictures each on its own; mosaic: one picture of them all. Bytes in memory to an array, quality "
+        f"{decode['quality']}, float32, medians of {decode['runs']} runs of processes held to so many cores of "
+        f"{first['machine']['cpu']}. Memory is the peak of a process with torch in it. {first['date'][:10]}, commit "
+        f"{first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
 def speed_table(rows: Sequence[common.Row]) -> str:
     """What was asked for beside what was measured, then codecs by speed, rate and PSNR on both sets of pictures."""
-    lines = ["| speed of `laconic` | asked | Kodak | mosaic |", "|---|--:|--:|--:|"]
-    for row in (row for row in rows if row["kind"] == "target"):
-        sign = "\N{LESS-THAN OR EQUAL TO}" if row["at_most"] else "\N{GREATER-THAN OR EQUAL TO}"
-        values = row["measured"]
-        cells = [_quantity(values[data], row["unit"]) if data in values else "" for data in ("kodak", "mosaic")]
-        if "" in values:  # neither
-            cells[0] = _quantity(values[""], row["unit"])
-        asked = "" if row["limit"] is None else f"{sign} {_quantity(row['limit'], row['unit'])}"
-        lines.append(f"| {row['text']} | {asked} | {' | '.join(cells)} |")
+    lines = ["| speed of `laconic` | asked | Kodak | mosaic |", "|---|--:|--:|--:|", *_target_lines(rows)]
     lines += ["", "| pictures | codec | setting | bpp | PSNR dB | encode | decode |", "|---|---|---|--:|--:|--:|--:|"]
     for row in (row for row in rows if row["kind"] == "codec"):
         speeds = " | ".join(_speed_and_range(row[f"{verb}_mpix_s"]) for verb in ("encode", "decode"))
@@ -203,6 +276,20 @@ def speed_table(rows: Sequence[common.Row]) -> str:
         f"commit {', '.join(dict.fromkeys(row['commit'] for row in rows))}."
     )
     return "\n".join([*lines, "", caption, ""])
+
+
+def _target_lines(rows: Sequence[common.Row]) -> list[str]:
+    """What was asked for beside what was measured: text, limit, Kodak, mosaic."""
+    lines = []
+    for row in (row for row in rows if row["kind"] == "target"):
+        sign = "\N{LESS-THAN OR EQUAL TO}" if row["at_most"] else "\N{GREATER-THAN OR EQUAL TO}"
+        values = row["measured"]
+        cells = [_quantity(values[data], row["unit"]) if data in values else "" for data in ("kodak", "mosaic")]
+        if "" in values:  # neither
+            cells[0] = _quantity(values[""], row["unit"])
+        asked = "" if row["limit"] is None else f"{sign} {_quantity(row['limit'], row['unit'])}"
+        lines.append(f"| {row['text']} | {asked} | {' | '.join(cells)} |")
+    return lines
 
 
 def _quantity(value: float, unit: str) -> str:
@@ -237,18 +324,23 @@ def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:+.1f} %".replace("-", "\N{MINUS SIGN}")
 
 
+def _decibels(value: float) -> str:
+    return f"{value:+.2f} dB".replace("-", "\N{MINUS SIGN}")
+
+
 def _speed(value: float) -> str:
     """Two significant digits at least, no decimals from 10 on."""
     return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"
 
 
-def _caption(rows: Sequence[common.Row]) -> str:
+def _caption(rows: Sequence[common.Row], *, with_speed: bool) -> str:
     first = rows[0]
     bd = next((row for row in rows if row["type"] == "bd"), None)
     limits = f"BD-rate over {bd['low_bpp']:g}-{bd['high_bpp']:g} bpp, negative: our files are smaller. " if bd else ""
+    speeds = f"; medians of speed in MPix/s on one core of {first['machine']['cpu']}" if with_speed else ""
     return (
-        f"{limits}Means over {first['num_images']} pictures ({first['dataset']}); medians of speed in MPix/s on one "
-        f"core of {first['machine']['cpu']}; {first['date'][:10]}, commit {first['commit']}."
+        f"{limits}Means over {first['num_images']} pictures ({first['dataset']}){speeds}; {first['date'][:10]}, "
+        f"commit {first['commit']}."
     )
 
 
@@ -256,6 +348,10 @@ TABLES: dict[str, Callable[[Sequence[common.Row]], str]] = {
     "audio": audio_table,
     "entropy": entropy_table,
     "rd_kodak": rd_table,
+    "rd_unseen": rd_unseen_table,
+    "walloc": walloc_table,
+    "channels": channels_table,
+    "neural": neural_table,
     "contexts": contexts_table,
     "projections": projections_table,
     "speed": speed_table,

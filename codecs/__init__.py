@@ -10,8 +10,9 @@ with `row_files`, `tiff_files` and `segments` (pictures larger than memory), `wh
 `pillow` (a plugin), `registry` and `external` (codecs by name, those of other libraries), `checks` (the laws of a codec
 as a test kit). With torch: `synthesis` (the neural one), `walloc` and `walloc_codec` (the published baseline for
 pictures, as a network and as a codec), `learning`, `tensor_packets`, `encoder_model`, `objective`,
-`transform_learner` and `synthesis_learner` (what training needs, where the extension is not built). The kernels are in
-`native/`. Names are loaded on first use, so that listing models does not import numpy.
+`transform_learner` and `synthesis_learner` (what training needs, where the extension is not built), `onnx_export` (the
+transform for other runtimes). The kernels are in `native/`. Names are loaded on first use, so that listing models does
+not import numpy.
 """
 
 from __future__ import annotations

@@ -76,7 +76,9 @@ class NeuralSynthesis(nn.Module):
         shape = (len(steps), self.config.num_blocks, 2, self.config.width, 1, 1)
         gains_and_biases = self.condition(level).reshape(shape)
         in_steps = torch.asinh(coefficients * per_step[:, :, None, None])
-        seen = torch.cat((in_steps, coefficients / self.scales[:, None, None]), 1)
+        # Over the scale alone, coarsely quantised fine bands would dwarf all else, and learning takes twice as long.
+        in_scales = coefficients / (self.scales + steps)[:, :, None, None]
+        seen = torch.cat((in_steps, in_scales), 1)
         features = self.enter(seen.contiguous(memory_format=torch.channels_last))
         for i, block in enumerate(self.blocks):
             features = block(features, gains_and_biases[:, i, 0], gains_and_biases[:, i, 1])

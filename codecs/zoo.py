@@ -62,11 +62,16 @@ def load_model(name: str) -> Model:
 
     Raises `UnknownModelError` for a name that is not shipped, `WeightsError` for a bad file.
     """
+    return _load(str(model_path(name)))
+
+
+def model_path(name: str) -> Path:
+    """The file that `load_model` loads; one that is named by its path need not be there. Raises `UnknownModelError`."""
     if name.endswith(".safetensors") or "/" in name or "\\" in name:
-        return _load(str(Path(name).resolve()))
+        return Path(name).resolve()
     for entry in shipped_models():
         if entry.name == name:
-            return _load(str(entry.path))
+            return entry.path
     names = ", ".join(entry.name for entry in shipped_models())
     raise UnknownModelError(f"model {name!r} is not known; shipped are {names}, other models are named by their path")
 

@@ -17,6 +17,7 @@ TORCH_MODULES = {
     "codecs/encoder_model.py",
     "codecs/learning.py",
     "codecs/objective.py",
+    "codecs/onnx_export.py",
     "codecs/synthesis.py",
     "codecs/synthesis_learner.py",
     "codecs/transform_learner.py",

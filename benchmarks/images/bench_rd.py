@@ -1,15 +1,19 @@
 """Rate, distortion and speed of our image codec and its peers, in one run.
 
-    python benchmarks/images/bench_rd.py --data ../shared/data/kodak [--plot FILE.png] [--images N] [--reason TEXT]
+    python benchmarks/images/bench_rd.py --data ../shared/data [--set kodak|unseen] [--plot FILE.png] [--images N]
+
+`laconic` decodes by the neural synthesis, `laconic linear` the same files by the linear one.
 
 Timed: `encode`, from an array in memory to the bytes of a whole file in memory, and `decode` back to an array, at each
 setting, in one process on one core, best of 2 per picture (1 where a run takes over a quarter of a second). All codecs
 take their turn on a picture before the next one, so that a drift of the machine's speed is shared. Not timed: reading
-the pictures, the first call of each codec (imports, models), the metrics. Kodak takes about 10 minutes.
+the pictures, the first call of each codec (imports, models, the network), the metrics. The neural synthesis is held to
+the one core as well; bench_neural.py has its speed on two. Each set (picture_sets.py) takes about 10 minutes.
 
 Rows "rd": per setting, means over the pictures of the rate (the file's bytes), PSNR and MS-SSIM, and median speeds in
-millions of pixels per second. Rows "bd": the BD-rate of ours against each peer, negative where ours is smaller, with
-the `bjontegaard` package's value over the same interval beside it. Every run with ours adds a line to kodak_runs.jsonl.
+millions of pixels per second. Rows "bd": the BD-rate of `test`, either of ours, against each peer, negative where ours is
+smaller, with the `bjontegaard` package's value over the same interval beside it. Every run on Kodak with ours adds a
+line to kodak_runs.jsonl; before `laconic linear` was named there, `laconic` was that.
 """
 
 from __future__ import annotations
@@ -22,12 +26,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 import numpy as np
+from picture_sets import SETS, Picture, pictures_of
 
 from laconic.codecs.codec import Codec
 from laconic.codecs.media import Image
@@ -35,7 +41,7 @@ from laconic.tasks.bdrate import Curve, bd_rate, quality_interval
 from laconic.tasks.distortion import ms_ssim, psnr
 from laconic.tasks.rate import bits_per_pixel
 
-OURS = "laconic"
+OURS, LINEAR = "laconic", "laconic linear"
 LOW_BPP, HIGH_BPP = 0.15, 1.5  # the range of the BD-rates
 METRICS = ("psnr_db", "ms_ssim_db")
 
@@ -43,10 +49,11 @@ METRICS = ("psnr_db", "ms_ssim_db")
 # Each row of settings reaches from below LOW_BPP to above HIGH_BPP on Kodak, where the codec can.
 
 
-def _ours() -> list[Codec[Image]]:
+def _ours(synthesis: str) -> list[Codec[Image]]:
     from laconic.codecs.sandwich import Sandwich
 
-    return [Sandwich(quality=quality) for quality in (15, 20, 27, 34, 41, 48, 55, 62, 70, 80, 90)]
+    qualities = (15, 20, 27, 34, 41, 48, 55, 62, 70, 80, 90)
+    return [Sandwich(quality=quality, synthesis=synthesis) for quality in qualities]
 
 
 def _plain() -> list[Codec[Image]]:
@@ -96,7 +103,8 @@ def _avif_444() -> list[Codec[Image]]:
 
 # A row is imported only when it is asked for: one codec that is missing does not stop the others.
 FAMILIES: dict[str, Callable[[], list[Codec[Image]]]] = {
-    OURS: _ours,
+    OURS: partial(_ours, "neural"),
+    LINEAR: partial(_ours, "linear"),
     f"{OURS} effort 0": _plain,
     f"{OURS} fast": _fast,
     "jpeg": _jpeg,
@@ -123,29 +131,33 @@ def main() -> None:
     common.pin_to_one_core()
     start = time.monotonic()
     families = {label: FAMILIES[label]() for label in options.codecs}
-    paths = sorted(options.data.glob("*.png"))[: options.images]
-    if not paths:
-        sys.exit(f"{options.data} holds no .png files; pass the folder of the Kodak pictures as --data")
-    measurements = measure_all(families, paths)
-    source = {"dataset": options.data.name, "num_images": len(paths)} | common.provenance(options.reason)
+    try:
+        pictures = pictures_of(options.set, options.data, options.images)
+    except FileNotFoundError as err:
+        sys.exit(str(err))
+    measurements = measure_all(families, pictures)
+    source = {"dataset": options.set, "num_images": len(pictures)}
+    source |= common.provenance(options.reason, packages=("laconic", "numpy", "pillow", "torch"))
     rd_rows = [summary(*key, of_codec) | source for key, of_codec in measurements.items()]
     bd_rows = [row | source for row in bd_rows_of(rd_rows)]
-    common.write_rows(options.out, rd_rows + bd_rows)
-    if bd_rows:
-        percents = {metric: {row["anchor"]: row[f"bd_rate_{metric}_percent"] for row in bd_rows} for metric in METRICS}
+    out = options.out or common.RESULTS / f"rd_{options.set}.jsonl"
+    common.write_rows(out, rd_rows + bd_rows)
+    if bd_rows and options.set == "kodak":
         seconds = round(time.monotonic() - start)
-        common.append_row(options.log, source | {"bd_rate_percent": percents, "seconds": seconds})
+        common.append_row(options.log, source | {"bd_rate_percent": _percents(bd_rows), "seconds": seconds})
     if options.plot:
         plot(rd_rows, options.plot)
     for row in bd_rows:
-        print(OURS, "against", row["anchor"], *(f"{metric} {row[f'bd_rate_{metric}_percent']}" for metric in METRICS))
-    print(f"{len(paths)} pictures in {time.monotonic() - start:.0f} s -> {options.out}")
+        percents = (f"{metric} {row[f'bd_rate_{metric}_percent']}" for metric in METRICS)
+        print(row["test"], "against", row["anchor"], *percents)
+    print(f"{len(pictures)} pictures in {time.monotonic() - start:.0f} s -> {out}")
 
 
 def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of .png pictures (Kodak)")
-    parser.add_argument("--out", type=Path, default=common.RESULTS / "rd_kodak.jsonl", help="file to write the rows to")
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds kodak/ and the others")
+    parser.add_argument("--set", choices=SETS, default="kodak", help="which pictures")
+    parser.add_argument("--out", type=Path, help="file to write the rows to; results/rd_SET.jsonl if not given")
     parser.add_argument("--log", type=Path, default=common.RESULTS / "kodak_runs.jsonl", help="file to add the run to")
     parser.add_argument("--plot", type=Path, help="file to draw the curves to")
     parser.add_argument("--images", type=int, help="use the first N pictures only")
@@ -155,27 +167,20 @@ def _parse_arguments() -> argparse.Namespace:
 
 
 def measure_all(
-    families: dict[str, list[Codec[Image]]], paths: Sequence[Path]
+    families: dict[str, list[Codec[Image]]], pictures: Sequence[Picture]
 ) -> dict[tuple[str, str], list[Measurement]]:
     """Measurements of every picture by (label, repr of the codec)."""
     measurements: dict[tuple[str, str], list[Measurement]] = {}
-    for number, path in enumerate(paths):
-        image = _read(path)
+    for number, picture in enumerate(pictures):
+        image = picture.read()
         if number == 0:
             for codecs in families.values():  # warm-up
                 codecs[0].decode(codecs[0].encode(image))
         for label, codecs in families.items():
             for codec in codecs:
                 measurements.setdefault((label, repr(codec)), []).append(measure(codec, image))
-        print(f"{number + 1}/{len(paths)} {path.name}", file=sys.stderr)
+        print(f"{number + 1}/{len(pictures)} {picture.path.name}", file=sys.stderr)
     return measurements
-
-
-def _read(path: Path) -> Image:
-    from PIL import Image as PillowImage
-
-    with PillowImage.open(path) as opened:
-        return Image(Image.from_pillow(opened.convert("RGB")).samples)  # no metadata: all codecs store pixels alone
 
 
 def measure(codec: Codec[Image], image: Image) -> Measurement:
@@ -212,19 +217,28 @@ def summary(label: str, codec: str, measurements: Sequence[Measurement]) -> comm
 
 
 def bd_rows_of(rd_rows: Sequence[common.Row]) -> list[common.Row]:
-    """The rows "bd": ours against every peer; empty if ours was not measured."""
+    """The rows "bd": the neural one against the linear one, and both against every peer; none of what was not measured."""
     labels = list(dict.fromkeys(row["label"] for row in rd_rows))
-    if OURS not in labels:
-        return []
     rows = []
-    for anchor in labels:
-        if anchor == OURS:
-            continue
-        row: common.Row = {"type": "bd", "anchor": anchor, "test": OURS, "low_bpp": LOW_BPP, "high_bpp": HIGH_BPP}
-        for metric in METRICS:
-            row |= _bd_fields(metric, _curve(rd_rows, anchor, metric), _curve(rd_rows, OURS, metric))
-        rows.append(row)
+    for test, taken in ((OURS, {OURS}), (LINEAR, {OURS, LINEAR})):
+        for anchor in labels if test in labels else ():
+            if anchor in taken:
+                continue
+            row: common.Row = {"type": "bd", "anchor": anchor, "test": test, "low_bpp": LOW_BPP, "high_bpp": HIGH_BPP}
+            for metric in METRICS:
+                row |= _bd_fields(metric, _curve(rd_rows, anchor, metric), _curve(rd_rows, test, metric))
+            rows.append(row)
     return rows
+
+
+def _percents(bd_rows: Sequence[common.Row]) -> common.Row:
+    """BD-rates by test, metric and anchor."""
+    found: common.Row = {}
+    for row in bd_rows:
+        for metric in METRICS:
+            by_anchor = found.setdefault(row["test"], {}).setdefault(metric, {})
+            by_anchor[row["anchor"]] = row[f"bd_rate_{metric}_percent"]
+    return found
 
 
 def _curve(rd_rows: Sequence[common.Row], label: str, metric: str) -> Curve:

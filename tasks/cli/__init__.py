@@ -18,6 +18,7 @@ import typer
 from laconic.tasks.cli.decode import decode
 from laconic.tasks.cli.encode import encode
 from laconic.tasks.cli.evaluate import evaluate
+from laconic.tasks.cli.export import export
 from laconic.tasks.cli.fit import fit
 from laconic.tasks.cli.info import info
 from laconic.tasks.cli.models import models
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (encode, decode, info, verify, fit, models, pack, predict, evaluate):
+for _verb in (encode, decode, info, verify, fit, models, pack, predict, evaluate, export):
     app.command(epilog=_EXIT_CODES)(_verb)
 app.add_typer(train, name="train", epilog=_EXIT_CODES)
 

@@ -58,6 +58,21 @@ def test_table_holds_bd_rate_and_setting_nearest_half_a_bit(readme: Path) -> Non
     assert "old" not in text
 
 
+def test_both_syntheses_have_their_bd_rates_and_small_pictures_no_speeds(readme: Path) -> None:
+    linear = {"type": "bd", "anchor": "webp", "test": "laconic linear", "low_bpp": 0.15, "high_bpp": 1.5} | SOURCE
+    rows = [*ROWS, linear | {"bd_rate_psnr_db_percent": 3.21, "bd_rate_ms_ssim_db_percent": 45.6}]
+    for name in ("rd_kodak", "rd_unseen"):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (readme.parent / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    readme.write_text(README + README.replace("rd_kodak", "rd_unseen"), encoding="utf-8")
+    run(readme, results=readme.parent)
+    kodak, unseen = readme.read_text(encoding="utf-8").split("The end.")[:2]
+    start = "| webp | \N{MINUS SIGN}12.3 % |  | +3.2 % | +45.6 % | `WebP(quality=30)` | 0.700 | 30.70 | 0.9500 |"
+    assert start + " 12 | 0.57 |\n" in kodak
+    assert start + "\n" in unseen
+    assert "BD-rate of linear to it" in kodak and "encode" not in unseen and "MPix/s" not in unseen
+
+
 def test_check_reports_and_writing_settles_it(readme: Path) -> None:
     check = run(readme, "--check", results=readme.parent)
     assert check.returncode == 1

@@ -121,6 +121,15 @@ def test_a_region_may_start_anywhere_in_a_block(small_blocks: None) -> None:
         assert np.array_equal(NEURAL.decode_area(data, region=region)[0].samples, crop(whole, region)), region
 
 
+def test_tall_pictures_are_what_their_parts_are(network: None) -> None:
+    height = 8 * neural_rendering.BLOCK * 3 + 40  # four rows of blocks of the real size, decoded at once
+    image = Image(np.random.default_rng(0).integers(0, 255, (height, 24, 3), np.uint8))
+    data, codec = Sandwich(quality=30).encode(image), Sandwich(synthesis="neural")
+    whole = codec.decode(data).samples
+    parts = [codec.decode_area(data, region=(0, y, 24, min(700, height - y)))[0] for y in range(0, height, 700)]
+    np.testing.assert_array_equal(np.concatenate([part.samples for part in parts]), whole)
+
+
 @pytest.mark.parametrize("scale", [2, 4, 8])
 def test_a_scaled_region_is_the_crop_of_the_scaled(small_blocks: None, scale: int) -> None:
     data = NEURAL.encode(picture(150, 130))

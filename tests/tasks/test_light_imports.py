@@ -35,7 +35,7 @@ def encoded(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("verb", ["", "encode", "decode", "info", "verify", "fit", "models"])
+@pytest.mark.parametrize("verb", ["", "encode", "decode", "info", "verify", "fit", "models", "export"])
 def test_help_loads_nothing_heavy(verb):
     assert loaded_by(*verb.split(), "--help") == set()
 

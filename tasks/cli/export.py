@@ -1,0 +1,93 @@
+"""`laconic export`: the transform of a picture model as an ONNX file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.tasks.cli import batch, options
+
+if TYPE_CHECKING:
+    from laconic.codecs.zoo import ModelEntry
+
+_SUFFIX = ".onnx"
+
+
+class Part(StrEnum):
+    """Which way the graph goes."""
+
+    analysis = "analysis"
+    synthesis = "synthesis"
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="A shipped picture model's name, or the path of a model file.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", help="The graph, *.onnx, or a folder (made if needed) for MODEL.PART.onnx."),
+    ],
+    part: Annotated[
+        Part, typer.Option("--part", help="analysis: planes to coefficients. synthesis: coefficients to planes.")
+    ],
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the learned transform of a picture model as an ONNX graph, for runtimes other than this package."""
+    try:
+        _need_torch()
+        from laconic.codecs.zoo import model_path, read_entry
+
+        entry = read_entry(model_path(model))
+        target = _target(output, f"{entry.path.stem}.{part.value}{_SUFFIX}")
+        if target.exists() and not force:
+            raise typer.BadParameter(f"--output {target} exists; pass --force to overwrite it")
+        made = _write(entry, part, target, force)
+    except (CodecError, MissingDependencyError) as err:
+        raise _failure(batch.sentence_of(err)) from err
+    except OSError as err:
+        raise _failure(f"{output} cannot be written: {batch.sentence_of(err)}") from err
+    if not quiet:
+        typer.echo(f"{target}: {made} of model {entry.name} ({entry.fingerprint.hex()})")
+
+
+def _write(entry: ModelEntry, part: Part, target: Path, force: bool) -> str:
+    """What was written, in words."""
+    from laconic.codecs.onnx_export import export_analysis, export_synthesis
+    from laconic.codecs.zoo import synthesis_path
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if part is Part.analysis:
+        export_analysis(entry.path, target, force=force)
+        return "analysis"
+    network = synthesis_path(entry.fingerprint)
+    export_synthesis(entry.path, network, target, force=force)
+    return "linear synthesis, as there is no neural one," if network is None else "neural synthesis"
+
+
+def _target(output: Path, name: str) -> Path:
+    """The file to write. Raises `typer.BadParameter` for a file that is named otherwise than *.onnx."""
+    if output.is_dir():
+        return output / name
+    if output.suffix == _SUFFIX:
+        return output
+    if output.suffix or output.exists():
+        raise typer.BadParameter(f"--output {output} is no name of a graph; allowed are *{_SUFFIX} and a folder")
+    return output / name
+
+
+def _need_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError as err:
+        raise MissingDependencyError(
+            "torch is not installed; export to ONNX needs it: pip install laconic[export]"
+        ) from err
+
+
+def _failure(sentence: str) -> typer.Exit:
+    typer.echo(f"laconic: {sentence}", err=True)
+    return typer.Exit(1)
