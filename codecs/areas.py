@@ -138,8 +138,9 @@ class _Canvas:
                 yield block[: ready - done]
                 block = block[ready - done :]
                 done = ready
-            keep = max(self._renderer.first_needed(self._renderer.ready(bottom)), window_top)
-            window, window_top = window[:, keep - window_top :].copy(), keep
+                # Only now: rows from `done` on hang on what was rendered above them.
+                keep = max(self._renderer.first_needed(self._renderer.ready(bottom)), window_top)
+                window, window_top = window[:, keep - window_top :].copy(), keep
 
     def _chunks(self) -> Iterator[list[int]]:
         """Numbers of the tiles that are needed, some rows of tiles at a time."""

@@ -329,10 +329,12 @@ def _principal_axes(
 def _trained(
     projection: tuple[NDArray[np.float32], ...], blocks: tuple[int, ...]
 ) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...]]:
-    """Given analysis matrices and their inverses. Raises `CodecError` where they are not those of the blocks."""
+    """Given analysis matrices and their inverses. Raises `CodecError` where they are not the blocks' or have no inverse."""
     shapes = [m.shape for m in projection]
     if shapes != [(n, n) for n in blocks]:
         raise CodecError(f"the projection has matrices of shapes {shapes}; the tree needs sides {list(blocks)}")
+    if not all(np.isfinite(m).all() for m in projection):
+        raise CodecError("a matrix of the projection holds NaN or infinity; train it again")
     try:
         inverses = [np.linalg.inv(m.astype(np.float64)) for m in projection]
     except np.linalg.LinAlgError as err:

@@ -26,7 +26,7 @@ class Learner(Protocol):
 
     @property
     def module(self) -> nn.Module:
-        """All that is trained."""
+        """All that is trained; in buffers, what else a step hangs on."""
         ...
 
     @property

@@ -19,6 +19,7 @@ from torch.nn import functional
 from laconic.codecs.errors import WeightsError
 
 _CONDITION_WIDTH: Final = 64
+_LARGEST_SIZE: Final = 4096
 # log2(scale / step) of a channel, as the network sees it: a channel that is missing has the least.
 _LEAST_LEVEL, _LARGEST_LEVEL, _LEVELS_PER_UNIT = -5.0, 9.0, 4.0
 
@@ -33,8 +34,8 @@ class SynthesisConfig:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not isinstance(value, int) or value < 1:
-                raise WeightsError(f"{name} of a neural synthesis is {value!r}; allowed is a whole number from 1 up")
+            if not isinstance(value, int) or not 1 <= value <= _LARGEST_SIZE:
+                raise WeightsError(f"{name} of a neural synthesis is {value!r}; allowed are 1 to {_LARGEST_SIZE}")
 
     @property
     def halo(self) -> int:
@@ -64,9 +65,8 @@ class NeuralSynthesis(nn.Module):
         self.blocks = nn.ModuleList(_Block(width) for _ in range(config.num_blocks))
         self.leave = nn.Conv2d(width, d, 1)
         # From here, the network changes nothing.
-        for layer in (self.condition[2], self.leave):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for parameter in (*self.condition[2].parameters(), *self.leave.parameters()):
+            nn.init.zeros_(parameter)
 
     def forward(self, coefficients: Tensor, steps: Tensor) -> Tensor:
         """(b, d, h, w) in signal units, missing channels 0, and quantiser steps (b, d), infinite for missing channels ->
@@ -84,7 +84,8 @@ class NeuralSynthesis(nn.Module):
             features = block(features, gains_and_biases[:, i, 0], gains_and_biases[:, i, 1])
         # What quantisation took is of the size of a step, and no larger than what the channel holds.
         reach = 1 / (per_step + 0.5 / self.scales)
-        return coefficients + self.leave(features).float() * reach[:, :, None, None]
+        repaired: Tensor = coefficients + self.leave(features).float() * reach[:, :, None, None]
+        return repaired
 
     @property
     def num_parameters(self) -> int:
@@ -98,8 +99,8 @@ class _Block(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for parameter in self.second.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor, gain: Tensor, bias: Tensor) -> Tensor:
         inner = self.first(features) * (1 + gain) + bias
@@ -125,8 +126,10 @@ def load_synthesis(path: Path | str) -> tuple[NeuralSynthesis, dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             card = dict(file.metadata() or {})
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a mapping
-        network = NeuralSynthesis(SynthesisConfig(**json.loads(card.pop("config"))), tensors["scales"])
-        network.load_state_dict(tensors)
+        config = SynthesisConfig(**json.loads(card.pop("config")))
+        with torch.device("meta"):  # no memory for sizes that the file does not have
+            network = NeuralSynthesis(config, tensors["scales"])
+        network.load_state_dict(tensors, assign=True)
     except FileNotFoundError as err:
         raise WeightsError(f"neural synthesis {path} does not exist") from err
     except (SafetensorError, LookupError, ValueError, TypeError, RuntimeError, OSError) as err:

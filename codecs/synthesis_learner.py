@@ -61,7 +61,8 @@ class SynthesisLearner:
     def __init__(self, encoder: EncoderModel, options: SynthesisOptions) -> None:
         self.encoder, self.options = encoder, options
         self.module = NeuralSynthesis(options.config, encoder.scales)
-        self._typical: Tensor | None = None
+        self._typical = torch.full((256,), torch.nan)  # of each step code, once crops were seen
+        self.module.register_buffer("typical_error", self._typical, persistent=False)
 
     @property
     def cutting(self) -> Cutting:
@@ -116,7 +117,7 @@ class SynthesisLearner:
     def _typical_error(self, coefficients: Tensor, linear: Tensor, codes: Tensor, is_cut: Tensor) -> Tensor:
         """Mean error of the linear synthesis at each step, so that flat crops do not outweigh the others; of crops with
         few channels their own."""
-        if self._typical is None:
+        if self._typical.isnan().any():
             every = torch.arange(256)
             nodes = torch.arange(self.options.first_code, self.options.last_code + 8, 8)
             everything = torch.full((len(coefficients),), self.options.config.num_channels)
@@ -126,7 +127,7 @@ class SynthesisLearner:
                 errors.append((decoded - coefficients).square().mean().log())
             place = ((every - nodes[0]) / 8).clamp(0, len(nodes) - 1.001)
             low, values = place.floor().long(), torch.stack(errors)
-            self._typical = torch.lerp(values[low], values[low + 1], place - low).exp()
+            self._typical.copy_(torch.lerp(values[low], values[low + 1], place - low).exp())
         return torch.where(is_cut, linear, self._typical[codes])
 
     @torch.no_grad()

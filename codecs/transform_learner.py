@@ -68,7 +68,7 @@ class LeafRotations(nn.Module):
         sizes = [len(a) for a in self._axes]
         # Axes times gains: the columns of the closed form have these norms.
         self.gains = torch.cat([a.square().sum(0).sqrt() for a in self._axes])
-        self._parts = self.gains.split(sizes)
+        self._parts = torch.split(self.gains, sizes)
         self.turns = nn.ParameterList(nn.Parameter(torch.zeros((n, n), dtype=torch.float64)) for n in sizes[1:])
 
     def matrices(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -159,7 +159,7 @@ class TransformLearner:
         return self._energy(self._packets(coefficients * kept, matrices[1]) - packets).sum()
 
     def _packets(self, coefficients: Tensor, synthesis: tuple[Tensor, ...]) -> Tensor:
-        rows = coefficients[:, self.encoder.channels].split([len(s) for s in synthesis], 1)
+        rows = torch.split(coefficients[:, self.encoder.channels], [len(s) for s in synthesis], 1)
         return torch.cat([functional.conv2d(r, s[:, :, None, None]) for r, s in zip(rows, synthesis, strict=True)], 1)
 
     def _energy(self, packets: Tensor) -> Tensor:

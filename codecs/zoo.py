@@ -105,8 +105,10 @@ def _syntheses() -> dict[bytes, Path]:
     """Files of neural syntheses by the fingerprint of their model."""
     found = {}
     for path in sorted((_FOLDER / "synthesis").glob("*.safetensors")):
-        card = _read_card(path)
-        found[bytes.fromhex(card.get("model_fingerprint", ""))] = path
+        try:
+            found[bytes.fromhex(_read_card(path)["model_fingerprint"])] = path
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as err:
+            raise WeightsError(f"{path} is no neural synthesis: {err}") from err
     return found
 
 

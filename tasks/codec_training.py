@@ -1,7 +1,7 @@
 """Training of a codec's learned parts: one loop for every recipe.
 
     RUN/options.json            the recipe, its data and its seed
-    RUN/last.safetensors        weights, their running mean, optimiser state and history, to go on from
+    RUN/last.safetensors        weights, their running mean, buffers, optimiser state and history, to go on from
     RUN/result.safetensors      what was trained, with its card
     RUN/curve.jsonl             loss and validation as the run went on
 
@@ -46,7 +46,8 @@ _RANK_STRIDE, _STEP_STRIDE = 1_000_003, 7_919  # between seeds
 
 @dataclass(frozen=True)
 class RunOptions:
-    """`steps` of the whole run, a validation and a checkpoint every `every`. `threads` of torch, in each process."""
+    """`steps` of the whole run, a validation and a checkpoint every `every`. `threads` of torch, in each process.
+    `model`: fingerprint of the model that it starts from, if there is one."""
 
     recipe: str
     data: tuple[str, ...]
@@ -54,6 +55,7 @@ class RunOptions:
     seed: int = 0
     every: int = 500
     threads: int = 1
+    model: str = ""
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.every < 1 or self.threads < 1:
@@ -95,7 +97,7 @@ def train_codec(
     if (run / RESULT_NAME).exists():
         return loop.history
     pool = CropPool(pictures, learner.cutting, seed=options.seed + rank * _RANK_STRIDE, first_step=loop.history.step)
-    writer = summary_writer(run, loop.history.step) if with_tensorboard and rank == 0 else None
+    writer = summary_writer(run, loop.history.step + 1) if with_tensorboard and rank == 0 else None
     while loop.history.step < options.steps:
         row = loop.advance(pool, rank, world)
         with loop.mean_weights():
@@ -105,9 +107,13 @@ def train_codec(
             loop.save(run / LAST_NAME)
             _write_rows(run / CURVE_NAME, loop.history.rows)
             _report(row, writer, on_row)
+    if writer is not None:
+        writer.close()
     if rank == 0:
+        part = run / f".{RESULT_NAME}.part"  # a run that is killed here has no result
         with loop.mean_weights():
-            learner.save(run / RESULT_NAME, {**(card or {}), **_facts(options, loop.history)})
+            learner.save(part, {**(card or {}), **_facts(options, loop.history)})
+        part.replace(run / RESULT_NAME)
     return loop.history
 
 
@@ -151,7 +157,7 @@ class _Loop:
     def _step(self, sample: Any, step: int, world: int) -> dict[str, float]:
         done = step / self._options.steps
         loss, numbers = self._learner.loss(sample, done)
-        loss.backward()
+        torch.autograd.backward(loss)
         if world > 1:
             _average_gradients(list(self._parameters.values()), world)
         nn.utils.clip_grad_norm_(self._parameters.values(), _LARGEST_NORM)
@@ -182,6 +188,7 @@ class _Loop:
         """Everything that the next step needs."""
         tensors: dict[str, Tensor] = {f"mean.{name}": value for name, value in self._mean.items()}
         tensors |= {f"weights.{name}": value.detach() for name, value in self._parameters.items()}
+        tensors |= {f"buffers.{name}": value for name, value in self._learner.module.named_buffers()}
         tensors |= self._optimizers.tensors()
         save_tensors(path, tensors, {"history": json.dumps(asdict(self.history))})
 
@@ -190,6 +197,8 @@ class _Loop:
         self.history = History(**json.loads(metadata["history"]))
         self._set({n.removeprefix("weights."): t for n, t in tensors.items() if n.startswith("weights.")})
         self._mean = {n.removeprefix("mean."): t for n, t in tensors.items() if n.startswith("mean.")}
+        for name, buffer in self._learner.module.named_buffers():
+            buffer.copy_(tensors.get(f"buffers.{name}", buffer))  # runs of before had none
         self._optimizers.restore(tensors)
 
 
@@ -214,7 +223,8 @@ def _average_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
     gradients = [p.grad for p in parameters if p.grad is not None]
     flat = torch.cat([g.reshape(-1) for g in gradients])
     torch.distributed.all_reduce(flat)
-    for gradient, part in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+    parts = torch.split(flat, [g.numel() for g in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
         gradient.copy_(part.reshape(gradient.shape) / world)
 
 
@@ -222,9 +232,10 @@ def _keep_memory() -> None:
     """Large tensors are freed and asked for again in every step; glibc returns them to the system unless told not to,
     which costs a third of the time (M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3))."""
     if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-        for option in (-3, -1) if mallopt else ():
-            mallopt(option, 1 << 30)
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        if mallopt is not None:  # musl has none
+            for option in (-3, -1):
+                mallopt(option, 1 << 30)
 
 
 def _claim(run: Path, options: RunOptions) -> None:
@@ -235,6 +246,9 @@ def _claim(run: Path, options: RunOptions) -> None:
             found = json.loads(path.read_bytes())
         except ValueError as err:
             raise CodecError(f"{path} is damaged: {err}; remove the run or name another folder") from err
+        if not isinstance(found, dict):
+            raise CodecError(f"{path} is damaged: it holds no options; remove the run or name another folder")
+        found.setdefault("model", wanted["model"])  # runs of before did not note it
         differing = [name for name in wanted if found.get(name) != wanted[name]]
         if differing:
             raise CodecError(f"{run} is a run with other {', '.join(differing)}; name another folder, or remove it")

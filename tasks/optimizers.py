@@ -31,11 +31,11 @@ class Optimizers:
         self._matrices = [(p, p.detach().view(len(p), -1)) for p, _ in kernels]
         if kernels:
             self._all["muon"] = _muon([(m, lr) for (_, m), (_, lr) in zip(self._matrices, kernels, strict=True)])
-        self._peaks = [(g, float(g["lr"])) for o in self._all.values() for g in o.param_groups]
+        self._peaks = [float(g["lr"]) for g in self._groups]
 
     def step(self, rate: float) -> None:
         """Move all parameters by their gradients, at this share of the peak learning rates, and drop the gradients."""
-        for group, peak in self._peaks:
+        for group, peak in zip(self._groups, self._peaks, strict=True):
             group["lr"] = peak * rate
         for kernel, matrix in self._matrices:
             matrix.grad = None if kernel.grad is None else kernel.grad.reshape(matrix.shape)
@@ -44,6 +44,11 @@ class Optimizers:
             optimizer.zero_grad(set_to_none=True)
         for parameter in self._parameters:
             parameter.grad = None
+
+    @property
+    def _groups(self) -> list[dict[str, Any]]:
+        """As they are now: restoring a state replaces them."""
+        return [group for optimizer in self._all.values() for group in optimizer.param_groups]
 
     def tensors(self) -> dict[str, Tensor]:
         """The state, for a checkpoint."""

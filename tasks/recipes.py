@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +13,7 @@ from laconic.codecs.errors import CodecError
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from laconic.codecs.encoder_model import EncoderModel
     from laconic.codecs.learning import Learner
 
 
@@ -29,19 +31,25 @@ class Recipe:
 
 
 def _synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
-    from laconic.codecs.encoder_model import load_encoder_model
     from laconic.codecs.synthesis_learner import SynthesisLearner, SynthesisOptions
 
-    assert model is not None
-    return SynthesisLearner(load_encoder_model(model), SynthesisOptions())
+    return SynthesisLearner(_encoder(model), SynthesisOptions())
 
 
 def _transform(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
-    from laconic.codecs.encoder_model import load_encoder_model
     from laconic.codecs.transform_learner import TransformLearner, TransformOptions
 
+    return TransformLearner(_encoder(model), TransformOptions())
+
+
+def _encoder(model: Path | None) -> EncoderModel:
+    from laconic.codecs.encoder_model import load_encoder_model
+
     assert model is not None
-    return TransformLearner(load_encoder_model(model), TransformOptions())
+    encoder = load_encoder_model(model)
+    if encoder.num_planes != _NUM_PLANES:
+        raise CodecError(f"model file {model} has {encoder.num_planes} planes; training takes one of {_NUM_PLANES}")
+    return encoder
 
 
 def _walloc(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
@@ -52,9 +60,14 @@ def _walloc(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
 
     sides = slice(0, _START_SIDE)
     large = [p for p in pictures[:: len(pictures) // _START_PICTURES + 1] if min(p.shape[1:]) >= _START_SIDE]
+    if not large:
+        raise CodecError(
+            f"none of {len(pictures)} training pictures has sides of {_START_SIDE} pixels; name larger ones"
+        )
     return WallocLearner(WallocConfig(), start=torch.stack([planes_of(p[:, sides, sides]) for p in large]))
 
 
+_NUM_PLANES: Final = 3
 _PICTURES: Final = ("bsds500/train", "clothing10/train", "imagenet_sample/train")
 _VALIDATION: Final = ("bsds500/val",)
 _MAX_VALIDATION: Final = 12  # pictures
@@ -68,13 +81,15 @@ RECIPES: Final[Mapping[str, Recipe]] = {
 
 @dataclass(frozen=True)
 class Job:
-    """A recipe with its data: pictures (3, h, w) uint8 to train on, (3, h, w) in [-0.5, 0.5] to validate on."""
+    """A recipe with its data: pictures (3, h, w) uint8 to train on, (3, h, w) in [-0.5, 0.5] to validate on. `model`:
+    fingerprint of the one that it starts from, or nothing."""
 
     learner: Learner
     pictures: Sequence[Tensor]
     validation: Sequence[Tensor]
     folders: tuple[str, ...]
     steps: int
+    model: str
 
 
 def prepare(name: str, data: Path, model: Path | None, *, seed: int, all_pictures: bool = False) -> Job:
@@ -82,6 +97,7 @@ def prepare(name: str, data: Path, model: Path | None, *, seed: int, all_picture
     those in `data`, every eighth to validate on. Raises `CodecError`, `WeightsError`."""
     import torch
 
+    from laconic.codecs.zoo import read_entry
     from laconic.tasks.crops import find_pictures, planes_of, read_pictures
 
     recipe = recipe_of(name)
@@ -97,8 +113,14 @@ def prepare(name: str, data: Path, model: Path | None, *, seed: int, all_picture
         kept = find_pictures([data / folder for folder in recipe.validation])
     pictures = read_pictures(chosen, reductions=recipe.reductions)
     learner = recipe.make(model, pictures)
-    validation = [planes_of(p) for p in read_pictures(kept[:_MAX_VALIDATION], reductions=(1.0,))]
-    return Job(learner, pictures, validation, (str(data),) if all_pictures else recipe.data, recipe.steps)
+    least = learner.cutting.least_side
+    large = (p for path in kept for p in read_pictures([path], reductions=(1.0,)) if min(p.shape[1:]) >= least)
+    validation = [planes_of(p) for p in islice(large, _MAX_VALIDATION)]
+    if not validation:
+        raise CodecError(f"none of {len(kept)} pictures to validate on has sides of {least} pixels; name larger ones")
+    fingerprint = "" if model is None else read_entry(model).fingerprint.hex()
+    folders = (str(data),) if all_pictures else recipe.data
+    return Job(learner, pictures, validation, folders, recipe.steps, fingerprint)
 
 
 def recipe_of(name: str) -> Recipe:

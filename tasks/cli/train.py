@@ -141,7 +141,7 @@ def codec(
         from laconic.tasks.recipes import prepare
 
         job = prepare(recipe, data, model, seed=seed, all_pictures=all_pictures)
-        chosen = RunOptions(recipe, job.folders, steps or job.steps, seed, every, threads)
+        chosen = RunOptions(recipe, job.folders, steps or job.steps, seed, every, threads, job.model)
         shown = None if quiet else _show_row
         card = {"command": shlex.join(["laconic", *sys.argv[1:]])}
         train_codec(

@@ -4,6 +4,7 @@ import contextlib
 import json
 import struct
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -97,6 +98,29 @@ def test_projection_is_undone_by_its_synthesis(blocks: str) -> None:
     model = fit(pictures(), "m", FitOptions(tree=dyadic_tree(2, 2), blocks=blocks))  # type: ignore[arg-type]
     for analysis, synthesis in zip(model.analysis, model.synthesis, strict=True):
         assert np.abs(synthesis @ analysis - np.eye(len(analysis))).max() < 1e-5
+
+
+def test_own_matrices_as_projection_make_the_model_again() -> None:
+    model, again = fitted(), fit(pictures(), "m", replace(GREY_OPTIONS, projection=fitted().analysis))
+    assert all(np.array_equal(a, b) for a, b in zip(model.analysis, again.analysis, strict=True))
+    assert all(np.abs(a - b).max() < 1e-6 for a, b in zip(model.synthesis, again.synthesis, strict=True))
+    assert np.array_equal(model.channels, again.channels)
+    assert model.contexts.digest == again.contexts.digest
+
+
+@pytest.mark.parametrize(
+    ("matrix", "message"),
+    [
+        (np.eye(3, dtype=np.float32), "the tree needs sides"),
+        (np.zeros((4, 4), np.float32), "has no inverse"),
+        (np.full((4, 4), np.nan, np.float32), "NaN or infinity"),
+    ],
+    ids=["shape", "singular", "nan"],
+)
+def test_projection_that_does_not_fit_is_refused(matrix: np.ndarray, message: str) -> None:
+    projection = (*fitted().analysis[:-1], matrix)
+    with pytest.raises(CodecError, match=message):
+        fit(pictures(), "m", replace(GREY_OPTIONS, projection=projection))
 
 
 def test_channels_of_a_block_are_ordered_by_variance() -> None:

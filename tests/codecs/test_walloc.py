@@ -116,10 +116,11 @@ def test_attention_in_turns_is_attention_at_once(monkeypatch):
 def test_training_lowers_the_loss():
     torch.manual_seed(0)
     learner, batch = WallocLearner(SMALL, peak_rate=1e-3), pictures(4)
-    optimizer = torch.optim.AdamW(learner.parameter_groups(), lr=1e-3)
+    optimizer = torch.optim.AdamW(learner.parameter_groups())
     found = []
     for step in range(12):
-        loss, numbers = learner.loss(batch, torch.Generator().manual_seed(step))
+        sample = learner.sample(batch, torch.Generator().manual_seed(step))
+        loss, numbers = learner.loss(sample, step / 12)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -130,7 +131,8 @@ def test_training_lowers_the_loss():
 
 def test_loss_is_repeatable_by_its_generator():
     learner, batch = WallocLearner(SMALL, start=pictures(4)), pictures(2)
-    first, second, other = (learner.loss(batch, torch.Generator().manual_seed(n))[0].item() for n in (1, 1, 2))
+    samples = [learner.sample(batch, torch.Generator().manual_seed(n)) for n in (1, 1, 2)]
+    first, second, other = (learner.loss(sample, 0.0)[0].item() for sample in samples)
     assert first == second != other
 
 
@@ -141,18 +143,30 @@ def test_autocast_leaves_the_latent_in_float32():
     assert torch.equal(latent, module.analyze(pictures()))
 
 
-def test_learning_rate_rises_over_a_tenth_and_falls_to_the_end():
+def test_learner_says_how_it_is_trained():
     learner = WallocLearner(SMALL, peak_rate=1e-3)
-    rates = [learner.learning_rate(n / 20) for n in range(21)]
-    assert rates[0] == rates[-1] == pytest.approx(1e-7)
-    assert max(rates) == rates[2] == pytest.approx(1e-3)
-    assert rates[2:] == sorted(rates[2:], reverse=True)
+    (group,) = learner.parameter_groups()
+    assert group["lr"] == 1e-3
+    assert {id(p) for p in group["params"]} == {id(p) for p in learner.module.parameters()}
+    picture = pictures(1, 256, 264)[0]
+    prepared = learner.cutting.prepare(picture)
+    assert (learner.cutting.crop, learner.cutting.least_side, learner.batch_size) == (256, 256, 8)
+    assert prepared.dtype == torch.float16
+    torch.testing.assert_close(prepared.float(), picture, rtol=0, atol=3e-4)
+
+
+def test_only_the_first_pictures_are_validated():
+    learner = WallocLearner(SMALL, start=pictures(4))
+    learner.module.eval()
+    first = list(pictures(4, 24, 24, seed=2))
+    assert learner.validate([*first, *pictures(2, 24, 24, seed=3)]) == learner.validate(first)
 
 
 def test_validation_measures_the_codec(weights):
     picture = pictures(1, 50, 70, seed=5)[0]
     learner = WallocLearner(SMALL)
     learner.module.load_state_dict(load_walloc(weights).state_dict())
+    learner.module.eval()
     samples = np.moveaxis(((picture + 0.5) * 255).round().to(torch.uint8).numpy(), 0, -1)
     codec, image = WallocCodec(weights), Image(np.ascontiguousarray(samples))
     error = np.square(codec.decode(codec.encode(image)).samples - samples.astype(float)).mean()
@@ -283,7 +297,7 @@ def test_training_needs_no_compiled_coder():
         "from laconic.codecs.walloc import WallocConfig, WallocLearner\n"
         "import torch\n"
         "learner = WallocLearner(WallocConfig(3, width=64, layers_before=0, layers_after=0))\n"
-        "print(learner.loss(torch.zeros(1, 3, 8, 8), torch.Generator())[0].item() < 1)"
+        "print(learner.loss(learner.sample(torch.zeros(1, 3, 8, 8), torch.Generator()), 0.0)[0].item() < 1)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"

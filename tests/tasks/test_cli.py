@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
-from laconic.codecs import Model, decode, encode
+from laconic.codecs import Image, Model, decode, encode
 from laconic.codecs import open as open_image
 from laconic.codecs import save as save_image
 from laconic.tasks.cli import app
@@ -344,6 +345,26 @@ def test_decode_of_bad_bytes_fails(bad, encoded, tmp_path):
     assert names_below(tmp_path) == ["x.lcn"]
 
 
+def test_decode_by_a_synthesis_that_is_not_there(tmp_path):
+    grey = tmp_path / "grey.lcn"
+    grey.write_bytes(encode(Image(open_image(PICTURE).samples[:40, :50, :1].copy())))
+    result = laconic("decode", grey, "--synthesis", "neural", exit_code=1)
+    assert "model grey has no neural synthesis; allowed are linear, auto and the file of one" in result.stderr
+    assert names_below(tmp_path) == ["grey.lcn"]
+    for synthesis in ("linear", "auto"):
+        laconic("decode", grey, "--synthesis", synthesis, "-o", tmp_path / f"{synthesis}.npy")
+    assert (tmp_path / "linear.npy").read_bytes() == (tmp_path / "auto.npy").read_bytes()
+    for synthesis in ("nearest", tmp_path / "none.safetensors"):
+        assert "--synthesis" in laconic("decode", grey, "--synthesis", synthesis, exit_code=2).stderr
+
+
+def test_sounds_have_no_neural_synthesis(tmp_path):
+    laconic("encode", PICTURE.parent / "ljspeech_excerpt.flac", "-o", tmp_path / "x.lcn")
+    result = laconic("decode", tmp_path / "x.lcn", "--synthesis", "neural", exit_code=1)
+    assert "the neural synthesis is for pictures" in result.stderr
+    laconic("decode", tmp_path / "x.lcn", "--synthesis", "auto")
+
+
 @pytest.mark.parametrize("options", [["--format", "xyz"], ["--format", "lcn"], ["-o", "y.xyz"], ["--channels", "0"]])
 def test_decode_bad_options_are_refused(options, encoded, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -500,6 +521,48 @@ def test_fit_bad_options_are_refused(options, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     laconic("fit", PICTURE.parent, *options, exit_code=2)
     assert not names_below(tmp_path)
+
+
+def test_fit_takes_a_trained_projection(tmp_path):
+    torch = pytest.importorskip("torch")
+    from laconic.codecs.encoder_model import load_encoder_model
+    from laconic.codecs.transform_learner import TransformLearner, TransformOptions
+
+    structure = ["--grey", "--depth", "2", "--quiet"]
+    start, projection, name = (tmp_path / f"{n}.safetensors" for n in ("start", "projection", "trained"))
+    grey = tmp_path / "grey.png"
+    with PillowImage.open(PICTURE) as colours:
+        colours.convert("L").crop((0, 0, 96, 64)).save(grey)
+    laconic("fit", grey, "-o", start, *structure)
+    learner = TransformLearner(load_encoder_model(start), TransformOptions())
+    with torch.no_grad():
+        for turn in learner.module.rotations.turns:
+            turn.add_(0.1)
+    learner.save(projection, {"recipe": "transform"})
+    laconic("fit", grey, "-o", name, *structure, "--projection", projection)
+    expected, _ = learner.module.rotations.matrices()
+    model = Model.load(name)
+    assert all(np.array_equal(a, e.detach().numpy()) for a, e in zip(model.analysis, expected, strict=True))
+    assert not np.allclose(model.analysis[-1], Model.load(start).analysis[-1])
+    inverses = [s @ a - np.eye(len(a)) for a, s in zip(model.analysis, model.synthesis, strict=True)]
+    assert max(np.abs(i).max() for i in inverses) < 1e-5
+    laconic("encode", grey, "--model", name)
+    laconic("decode", grey.with_suffix(".lcn"), "--model", name, "-o", tmp_path / "back.png")
+    change = open_image(tmp_path / "back.png").samples.astype(int) - open_image(grey).samples
+    assert np.abs(change).mean() < 10
+
+
+def test_fit_projection_that_does_not_fit_is_refused(tmp_path):
+    name, projection = tmp_path / "m.safetensors", tmp_path / "p.safetensors"
+    choice = ("fit", PICTURE, "-o", name, "--grey", "--projection")
+    assert "cannot be read" in laconic(*choice, projection, exit_code=2).stderr
+    projection.write_bytes(b"no matrices")
+    assert "cannot be read" in laconic(*choice, projection, exit_code=2).stderr
+    save_file({"scales": np.ones(3, np.float32)}, projection)
+    assert "holds no analysis matrices" in " ".join(laconic(*choice, projection, exit_code=2).stderr.split())
+    save_file({"analysis.0": np.eye(3, dtype=np.float32)}, projection)
+    assert "the tree needs sides" in laconic(*choice, projection, exit_code=1).stderr
+    assert names_below(tmp_path) == ["p.safetensors"]
 
 
 def test_fit_with_ends_that_do_not_fit_the_tree_fails(tmp_path):

@@ -1,0 +1,231 @@
+"""What training needs of the learned parts: rotations stay rotations, losses fall, and files fit where they are used."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from safetensors.numpy import load_file  # noqa: E402
+
+from laconic.codecs import zoo  # noqa: E402
+from laconic.codecs.encoder_model import EncoderModel, load_encoder_model  # noqa: E402
+from laconic.codecs.objective import ContextRate  # noqa: E402
+from laconic.codecs.synthesis import SynthesisConfig, load_synthesis  # noqa: E402
+from laconic.codecs.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
+from laconic.codecs.transform_learner import LeafRotations, TransformLearner, TransformOptions  # noqa: E402
+
+SYNTHESIS = SynthesisOptions(SynthesisConfig(width=8, num_blocks=1), batch_size=2, crop=8)
+TRANSFORM = TransformOptions(batch_size=2, crop=8)
+
+
+@cache
+def encoder() -> EncoderModel:
+    return load_encoder_model(Path(zoo.__file__).parent / "models" / "rgb.safetensors")
+
+
+def picture(height: int = 112, width: int = 120, seed: int = 0) -> torch.Tensor:
+    """(3, height, width) in [-0.5, 0.5]: waves and noise."""
+    random = torch.Generator().manual_seed(seed)
+    y, x = torch.arange(height)[:, None], torch.arange(width)
+    waves = [0.25 * torch.sin(x / (5 + c) + c) + 0.15 * torch.cos(y / (9 - c) + seed) for c in range(3)]
+    return (torch.stack(waves) + 0.02 * torch.randn((3, height, width), generator=random)).clamp(-0.5, 0.5)
+
+
+def crops_of(learner: SynthesisLearner | TransformLearner, count: int = 2) -> torch.Tensor:
+    side = learner.cutting.crop
+    return torch.stack([learner.prepare(picture(seed=i))[:, :side, :side].float() for i in range(count)])
+
+
+def losses(learner: SynthesisLearner | TransformLearner, steps: int, rate: float) -> list[float]:
+    """Of Adam on the same crops, steps and noise over and over."""
+    optimizer = torch.optim.Adam([{**g, "lr": rate * g["lr"]} for g in learner.parameter_groups()])
+    crops, found = crops_of(learner), []
+    for _ in range(steps):
+        loss, _ = learner.loss(learner.sample(crops, torch.Generator().manual_seed(3)), 0.5)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        found.append(float(loss.detach()))
+    return found
+
+
+def learners() -> list[SynthesisLearner | TransformLearner]:
+    return [SynthesisLearner(encoder(), SYNTHESIS), TransformLearner(encoder(), TRANSFORM)]
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["synthesis", "transform"])
+def test_a_picture_of_the_least_side_has_room_for_a_crop(number: int) -> None:
+    learner = learners()[number]
+    cutting = learner.cutting
+    for more in range(8):
+        prepared = cutting.prepare(picture(cutting.least_side + more, cutting.least_side))
+        assert prepared.shape[0] == 192
+        assert min(prepared.shape[1:]) >= cutting.crop
+        assert prepared.dtype == torch.float16
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["synthesis", "transform"])
+def test_loss_is_repeatable_by_its_generator(number: int) -> None:
+    learner = learners()[number]
+    crops = crops_of(learner)
+    samples = [learner.sample(crops, torch.Generator().manual_seed(n)) for n in (1, 1, 2)]
+    first, second, other = (learner.loss(sample, 0.5)[0].item() for sample in samples)
+    assert first == second != other
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["synthesis", "transform"])
+def test_every_parameter_is_in_one_group(number: int) -> None:
+    learner = learners()[number]
+    grouped = [p for group in learner.parameter_groups() for p in group["params"]]
+    assert len(grouped) == len({id(p) for p in grouped})
+    assert {id(p) for p in grouped} == {id(p) for p in learner.module.parameters()}
+
+
+# --- the projection
+
+
+def turned(amount: float) -> LeafRotations:
+    rotations = LeafRotations(encoder())
+    random = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for turn in rotations.turns:
+            turn.copy_(amount * torch.randn(turn.shape, generator=random, dtype=torch.float64))
+    return rotations
+
+
+def test_rotations_start_as_the_closed_form() -> None:
+    analysis, synthesis = turned(0).matrices()
+    for a, s, own_a, own_s in zip(analysis, synthesis, encoder().analysis, encoder().synthesis, strict=True):
+        torch.testing.assert_close(a, own_a, rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(s, own_s, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("amount", [0.05, 1.0])
+def test_rotations_stay_orthonormal_and_invertible(amount: float) -> None:
+    rotations = turned(amount)
+    analysis, synthesis = rotations.matrices()
+    gains = torch.split(rotations.gains, [len(a) for a in analysis])
+    for a, s, g in zip(analysis, synthesis, gains, strict=True):
+        identity = torch.eye(len(a), dtype=torch.float64)
+        axes = a.double() / g
+        torch.testing.assert_close(axes @ axes.T, identity, rtol=0, atol=1e-5)
+        torch.testing.assert_close(s.double() @ a.double(), identity, rtol=0, atol=1e-5)
+    assert torch.equal(analysis[0], encoder().analysis[0])  # the lowest is left alone
+    assert (analysis[1] - encoder().analysis[1]).abs().max() > 0.01
+
+
+def test_energy_of_packets_is_that_of_pixels() -> None:
+    """As far as packets are orthogonal: what the loss of the projection builds on."""
+    learner = TransformLearner(encoder(), TRANSFORM)
+    change = 0.01 * torch.randn((1, 3, 128, 128), generator=torch.Generator().manual_seed(0))
+    from laconic.codecs import tensor_packets
+
+    energy = learner._energy(tensor_packets.analyze(change, encoder().tree))
+    assert float(energy / change.square().sum()) == pytest.approx(1, abs=0.1)
+
+
+def test_training_lowers_the_cost() -> None:
+    """In bits per pixel; the loss itself is relative to the rate of the crop, so it need not fall."""
+    learner = TransformLearner(encoder(), TRANSFORM)
+    before = learner.validate([picture()])
+    losses(learner, 8, 1.0)
+    after = learner.validate([picture()])
+    assert all(after[name] < 0.99 * before[name] for name in before)
+
+
+def test_axes_wait_until_the_rate_knows_the_contexts() -> None:
+    learner = TransformLearner(encoder(), TRANSFORM)
+    for done, moves in ((0.1, False), (0.3, True)):
+        sample = learner.sample(crops_of(learner), torch.Generator().manual_seed(0))
+        torch.autograd.backward(learner.loss(sample, done)[0])
+        assert learner.module.rate.own.grad.abs().max() > 0
+        assert all((turn.grad is not None) == moves for turn in learner.module.rotations.turns)
+
+
+def test_validation_of_the_projection_is_of_the_picture_alone() -> None:
+    learner = TransformLearner(encoder(), TRANSFORM)
+    first, second = (learner.validate([picture()]) for _ in range(2))
+    assert first == second
+    costs = [first[f"cost_{code}"] for code in (112, 140, 154, 168)]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_saved_matrices_are_those_of_the_rotations(tmp_path: Path) -> None:
+    learner = TransformLearner(encoder(), TRANSFORM)
+    learner.save(tmp_path / "p.safetensors", {"recipe": "transform"})
+    arrays = load_file(tmp_path / "p.safetensors")
+    assert sorted(arrays) == sorted(f"analysis.{i}" for i in range(len(encoder().analysis)))
+    assert all(np.allclose(arrays[f"analysis.{i}"], a, atol=1e-6) for i, a in enumerate(encoder().analysis))
+
+
+# --- the rate
+
+
+def test_rate_is_that_of_a_density() -> None:
+    """Probabilities of all integers at a place sum to 1."""
+    rate = ContextRate(encoder())
+    noisy = torch.zeros((1, 192, 3, 3))
+    total = torch.zeros(())
+    with torch.no_grad():
+        for value in range(-40, 41):
+            noisy[0, 191, 1, 1] = value
+            total += torch.exp2(-rate(noisy, torch.tensor([0.2]))[0, 191, 1, 1])
+    assert float(total) == pytest.approx(1, abs=1e-3)
+
+
+def test_rate_hangs_on_what_was_decoded_before() -> None:
+    rate = ContextRate(encoder())
+    noisy = torch.randn((1, 192, 5, 5), generator=torch.Generator().manual_seed(0), requires_grad=True)
+    bits = rate(noisy, torch.tensor([0.05]))
+    (moves,) = torch.autograd.grad(bits[0, 100, 2, 2], noisy)
+    passes = torch.arange(192) // 9
+    assert moves[0, passes < passes[100], 2, 2].abs().min() > 0
+    assert moves[0, 100, 2, 1].abs() > 0
+    assert moves[0, passes > passes[100]].abs().max() == 0
+    later = moves[0, 100].flatten()[2 * 5 + 3 :]
+    assert later.abs().max() == 0
+
+
+# --- the synthesis
+
+
+def test_training_lowers_the_error() -> None:
+    found = losses(SynthesisLearner(encoder(), SYNTHESIS), 12, 2.0)
+    assert found[-1] < 0.99 * found[0]
+
+
+def test_untrained_synthesis_gains_nothing() -> None:
+    learner = SynthesisLearner(encoder(), SYNTHESIS)
+    gains = learner.validate([picture()])
+    assert set(gains) >= {"gain_db_126", "gain_db_12_channels"}
+    assert all(gain == pytest.approx(0, abs=1e-4) for gain in gains.values())
+
+
+def test_decoded_crops_lack_the_channels_that_are_cut() -> None:
+    learner = SynthesisLearner(encoder(), SYNTHESIS)
+    crops = crops_of(learner)
+    decoded, steps = learner.decoded(crops, torch.tensor([120, 160]), torch.tensor([192, 12]))
+    assert steps[0].isfinite().all()
+    assert steps[1, :12].isfinite().all()
+    assert steps[1, 12:].isinf().all()
+    assert decoded[1, 12:].abs().max() == 0
+    assert (decoded[0] - crops[0]).abs().max() < 2 * steps[0, 0]
+
+
+def test_kernels_are_for_muon() -> None:
+    groups = SynthesisLearner(encoder(), SYNTHESIS).parameter_groups()
+    (kernels,) = (group["params"] for group in groups if group.get("muon"))
+    assert [tuple(p.shape) for p in kernels] == [(8, 8, 3, 3)] * 2
+
+
+def test_saved_network_names_its_model(tmp_path: Path) -> None:
+    learner = SynthesisLearner(encoder(), SYNTHESIS)
+    learner.sample(crops_of(learner), torch.Generator())  # what it notes of crops is not for the file
+    learner.save(tmp_path / "s.safetensors", {"recipe": "synthesis"})
+    network, card = load_synthesis(tmp_path / "s.safetensors")
+    assert card == {"recipe": "synthesis", "model_fingerprint": encoder().fingerprint}
+    assert network.config == replace(SYNTHESIS.config)

@@ -1,0 +1,470 @@
+"""Training of a codec's parts: runs that stop go on as if they had not, processes share the work, errors are sentences."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from PIL import Image as PillowImage  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
+
+from laconic.codecs import zoo  # noqa: E402
+from laconic.codecs.encoder_model import EncoderModel, load_encoder_model  # noqa: E402
+from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
+from laconic.codecs.learning import Cutting, Learner  # noqa: E402
+from laconic.codecs.synthesis import SynthesisConfig, load_synthesis  # noqa: E402
+from laconic.codecs.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
+from laconic.codecs.transform_learner import TransformLearner, TransformOptions  # noqa: E402
+from laconic.tasks.cli import app  # noqa: E402
+from laconic.tasks.codec_training import RunOptions, learning_rate_at, train_codec  # noqa: E402
+from laconic.tasks.crops import CropPool, find_pictures, planes_of, read_pictures  # noqa: E402
+from laconic.tasks.optimizers import Optimizers  # noqa: E402
+from laconic.tasks.recipes import RECIPES  # noqa: E402
+from laconic.tasks.tensor_files import load_tensors, save_tensors  # noqa: E402
+
+RGB = Path(zoo.__file__).parent / "models" / "rgb.safetensors"
+OPTIONS = RunOptions("synthesis", ("waves",), steps=6, every=2)
+NEEDS_MUON = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="needs torch 2.9")
+
+
+@pytest.fixture(autouse=True)
+def same_threads() -> Iterator[None]:
+    """Training sets torch's."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@cache
+def encoder() -> EncoderModel:
+    return load_encoder_model(RGB)
+
+
+def synthesis() -> SynthesisLearner:
+    torch.manual_seed(0)
+    return SynthesisLearner(encoder(), SynthesisOptions(SynthesisConfig(width=8, num_blocks=1), batch_size=2, crop=8))
+
+
+def transform() -> TransformLearner:
+    return TransformLearner(encoder(), TransformOptions(batch_size=2, crop=8))
+
+
+def pictures(count: int = 3, side: int = 120) -> list[torch.Tensor]:
+    """(3, side, side) uint8: waves and noise."""
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:side, :side]
+    waves = [120 + 60 * np.sin(x / (5 + i)) + 40 * np.cos(y / (9 + i)) for i in range(count)]
+    noisy = [w + random.normal(0, 6, (3, side, side)) for w in waves]
+    return [torch.from_numpy(n.clip(0, 255).astype(np.uint8)) for n in noisy]
+
+
+def train(learner: Learner, run: Path, options: RunOptions = OPTIONS, **more: Any) -> Any:
+    return train_codec(learner, pictures(), [planes_of(p) for p in pictures(1)], run, options, **more)
+
+
+class Stopping:
+    """A learner that is interrupted at a step."""
+
+    def __init__(self, learner: Any, step: int) -> None:
+        self._learner, self._left = learner, step
+
+    def loss(self, *arguments: Any) -> Any:
+        if self._left == 0:
+            raise KeyboardInterrupt
+        self._left -= 1
+        return self._learner.loss(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._learner, name)
+
+
+# --- runs
+
+
+@pytest.mark.parametrize("make", [pytest.param(synthesis, marks=NEEDS_MUON), transform])
+def test_interrupted_run_ends_the_same(make: Any, tmp_path: Path) -> None:
+    train(make(), tmp_path / "whole")
+    for _ in range(2):  # in the second interval, and in the third
+        with pytest.raises(KeyboardInterrupt):
+            train(Stopping(make(), 3), tmp_path / "cut")
+        assert not (tmp_path / "cut" / "result.safetensors").exists()
+    train(make(), tmp_path / "cut")
+    for name in ("last.safetensors", "result.safetensors"):
+        (tensors, _), (others, _) = load_tensors(tmp_path / "whole" / name), load_tensors(tmp_path / "cut" / name)
+        assert tensors.keys() == others.keys()
+        assert [key for key in tensors if not torch.equal(tensors[key], others[key])] == []
+    rows, others = (without_times(rows_of(tmp_path / name)) for name in ("whole", "cut"))
+    assert rows == others
+
+
+def rows_of(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "curve.jsonl").read_text().splitlines()]
+
+
+def without_times(rows: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{name: value for name, value in row.items() if name != "minutes"} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "transform"
+    train(transform(), run, replace(OPTIONS, steps=5))
+    return run
+
+
+def test_curve_has_a_row_for_each_checkpoint(finished: Path) -> None:
+    rows = rows_of(finished)
+    assert [row["step"] for row in rows] == [2, 4, 5]
+    assert set(rows[0]) == {"step", "minutes", "loss", "bits_per_pixel", *(f"cost_{c}" for c in (112, 140, 154, 168))}
+
+
+def test_result_has_a_card_of_its_run(finished: Path) -> None:
+    tensors, card = load_tensors(finished / "result.safetensors")
+    assert "analysis.0" in tensors
+    assert (card["recipe"], card["data"]) == ("synthesis", "waves")
+    assert json.loads(card["run"])["steps"] == 5
+    assert json.loads(card["last_row"])["step"] == 5
+    assert sorted(p.name for p in finished.iterdir()) == [
+        "curve.jsonl",
+        "last.safetensors",
+        "options.json",
+        "result.safetensors",
+    ]
+
+
+def test_result_is_the_running_mean(finished: Path) -> None:
+    learner = transform()
+    with torch.no_grad():
+        tensors, _ = load_tensors(finished / "last.safetensors")
+        for name, parameter in learner.module.named_parameters():
+            parameter.copy_(tensors[f"mean.{name}"])
+        expected, _ = learner.module.rotations.matrices()
+    found, _ = load_tensors(finished / "result.safetensors")
+    assert all(torch.equal(found[f"analysis.{i}"], a) for i, a in enumerate(expected))
+
+
+def test_finished_run_is_not_trained_again(finished: Path) -> None:
+    before = (finished / "last.safetensors").stat().st_mtime_ns
+    history = train(Stopping(transform(), 0), finished, replace(OPTIONS, steps=5))
+    assert history.step == 5
+    assert (finished / "last.safetensors").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"steps": 9}, {"data": ("other",)}, {"model": "01234567"}], ids=str)
+def test_run_of_other_options_is_refused(finished: Path, change: dict[str, Any]) -> None:
+    (name,) = change
+    with pytest.raises(CodecError, match=f"is a run with other {name}; name another folder"):
+        train(transform(), finished, replace(OPTIONS, **{"steps": 5, **change}))
+
+
+def test_run_that_noted_no_model_goes_on(finished: Path, tmp_path: Path) -> None:
+    """As runs did once; their checkpoints held no buffers either."""
+    fields = json.loads((finished / "options.json").read_text())
+    del fields["model"]
+    (tmp_path / "options.json").write_text(json.dumps(fields))
+    tensors, metadata = load_tensors(finished / "last.safetensors")
+    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("buffers.")}
+    save_tensors(tmp_path / "last.safetensors", kept, metadata)
+    history = train(transform(), tmp_path, replace(OPTIONS, steps=5, model="01234567"))
+    assert history.step == 5
+    assert (tmp_path / "result.safetensors").exists()
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", "7"])
+def test_damaged_options_are_a_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "options.json").write_text(text)
+    with pytest.raises(CodecError, match=r"options\.json is damaged"):
+        train(transform(), tmp_path)
+
+
+def test_damaged_checkpoint_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "last.safetensors").write_bytes(b"no checkpoint")
+    with pytest.raises(WeightsError, match="no checkpoint of a run"):
+        train(transform(), tmp_path)
+
+
+def test_run_that_dies_while_it_saves_has_no_result(tmp_path: Path) -> None:
+    class Dying(Stopping):
+        def save(self, path: Path, card: dict[str, str]) -> None:
+            path.write_bytes(b"half of it")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Dying(transform(), 9), tmp_path, replace(OPTIONS, steps=1))
+    assert not (tmp_path / "result.safetensors").exists()
+    train(Stopping(transform(), 0), tmp_path, replace(OPTIONS, steps=1))  # no step is left
+    assert "analysis.0" in load_tensors(tmp_path / "result.safetensors")[0]
+
+
+def test_loss_that_is_not_finite_is_a_sentence(tmp_path: Path) -> None:
+    class Broken(Stopping):
+        def loss(self, *arguments: Any) -> Any:
+            loss, numbers = super().loss(*arguments)
+            return loss * torch.nan, numbers
+
+    with pytest.raises(CodecError, match="the loss is nan by step 2; try another seed, or a lower learning rate"):
+        train(Broken(transform(), 9), tmp_path)
+    assert not (tmp_path / "last.safetensors").exists()
+
+
+@pytest.mark.parametrize("field", ["steps", "every", "threads"])
+def test_options_outside_their_range_are_errors(field: str) -> None:
+    with pytest.raises(CodecError, match="allowed is 1 and up"):
+        replace(OPTIONS, **{field: 0})
+
+
+def test_learning_rate_rises_and_falls_to_zero() -> None:
+    rates = [learning_rate_at(i / 200) for i in range(201)]
+    assert max(rates) == rates[4] == 1
+    assert 0 < rates[0] < rates[2] < rates[4] > rates[100] > rates[200] == pytest.approx(0)
+
+
+@NEEDS_MUON
+def test_optimizers_move_by_their_share_of_the_peak() -> None:
+    torch.manual_seed(0)
+    bias, kernel = torch.nn.Parameter(torch.zeros(4)), torch.nn.Parameter(torch.randn(4, 4, 3, 3))
+    optimizers = Optimizers([{"params": [bias], "lr": 0.1}, {"params": [kernel], "lr": 0.1, "muon": True}])
+    bias.grad, kernel.grad = torch.ones(4), torch.randn(4, 4, 3, 3)
+    start = kernel.detach().clone()
+    optimizers.step(0.5)
+    assert bias.detach().tolist() == pytest.approx([-0.05] * 4)
+    moved = (kernel.detach() - start).reshape(4, 36)
+    singular = torch.linalg.svdvals(moved)
+    assert singular.max() < 2.5 * singular.min()  # every direction alike
+    assert bias.grad is None
+    assert kernel.grad is None
+
+
+def test_tensorboard_curves_have_each_row_once(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard", exc_type=ImportError)
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with pytest.raises(KeyboardInterrupt):
+        train(Stopping(transform(), 5), tmp_path, with_tensorboard=True)
+    train(transform(), tmp_path, with_tensorboard=True)
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("loss")] == [2, 4, 6]
+
+
+def test_rows_are_reported(tmp_path: Path) -> None:
+    rows: list[Any] = []
+    history = train(transform(), tmp_path, replace(OPTIONS, steps=2), on_row=rows.append)
+    assert rows == history.rows
+    assert [row["step"] for row in rows] == [2]
+
+
+# --- crops
+
+
+def plain(crop: int) -> Cutting:
+    return Cutting(lambda picture: picture, crop, crop)
+
+
+def test_crops_do_not_hang_on_where_a_run_began() -> None:
+    whole = CropPool(pictures(), plain(16), seed=3)
+    batches = [whole.batch(step, 4) for step in range(8)]
+    for first in (1, 4, 6):
+        later = CropPool(pictures(), plain(16), seed=3, first_step=first)
+        assert all(torch.equal(later.batch(step, 4), batches[step]) for step in range(first, 8))
+    assert not torch.equal(CropPool(pictures(), plain(16), seed=4).batch(0, 4), batches[0])
+
+
+def test_crops_are_of_the_pictures() -> None:
+    picture = torch.arange(3 * 30 * 30, dtype=torch.float32).reshape(3, 30, 30) % 251
+    (crop,) = CropPool([picture.to(torch.uint8)], plain(8), seed=0).batch(0, 1)
+    values = ((crop + 0.5) * 255).round()
+    views = [picture, picture.flip(2)]
+    views += [view.transpose(1, 2) for view in views]
+    found = [torch.equal(v[:, y : y + 8, x : x + 8], values) for v in views for y in range(23) for x in range(23)]
+    assert any(found)
+
+
+def test_small_pictures_are_left_out() -> None:
+    sizes = [torch.zeros((3, side, 40), dtype=torch.uint8) for side in (40, 23, 22)]
+    assert len(CropPool(sizes, plain(16), seed=0)) == 2
+    with pytest.raises(CodecError, match="none of 1 training pictures has sides of 23 pixels"):
+        CropPool(sizes[2:], plain(16), seed=0)
+
+
+def test_pictures_are_read_at_their_reductions(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    for name, mode in (("b/a.PNG", "L"), ("a.jpg", "RGB"), ("c.png", "RGBA")):
+        PillowImage.new(mode, (30, 21)).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no picture")
+    paths = find_pictures([tmp_path])
+    assert [p.name for p in paths] == ["a.jpg", "a.PNG", "c.png"]
+    shapes = [tuple(p.shape) for p in read_pictures(paths, reductions=(1.0, 1.5))]
+    assert shapes == [(3, 21, 30), (3, 14, 20)] * 3
+    with pytest.raises(CodecError, match="there is no picture in"):
+        find_pictures([tmp_path / "none"])
+
+
+# --- processes
+
+SCRIPT = """
+import sys
+sys.modules["laconic.codecs._native"] = sys.modules["laconic.entropy._native"] = None
+from pathlib import Path
+import numpy as np, torch
+import laconic.tasks.recipes
+from laconic.codecs.encoder_model import load_encoder_model
+from laconic.codecs.synthesis import SynthesisConfig
+from laconic.codecs.synthesis_learner import SynthesisLearner, SynthesisOptions
+from laconic.codecs.transform_learner import TransformLearner, TransformOptions
+from laconic.codecs.walloc import WallocLearner
+from laconic.tasks.codec_training import RunOptions, train_codec
+model, folder, *recipes = sys.argv[1:]
+pictures = [torch.from_numpy(p) for p in np.random.default_rng(0).integers(0, 256, (3, 3, 120, 120), np.uint8)]
+encoder = load_encoder_model(model)
+learners = {
+    "transform": TransformLearner(encoder, TransformOptions(batch_size=2, crop=8)),
+    "synthesis": SynthesisLearner(encoder, SynthesisOptions(SynthesisConfig(width=8, num_blocks=1), 2, 8)),
+}
+for recipe in recipes:
+    learner, options = learners[recipe], RunOptions(recipe, ("noise",), steps=2, every=1)
+    train_codec(learner, pictures, [p.float() / 255 - 0.5 for p in pictures[:1]], Path(folder, recipe), options,
+                on_row=lambda row: print("row", row["step"]))
+    print("sum", sum(p.double().abs().sum().item() for p in learner.module.parameters()))
+"""
+
+
+def script(*arguments: object, launcher: tuple[str, ...] = ()) -> list[str]:
+    command = [sys.executable, *launcher, *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.splitlines()
+
+
+@NEEDS_MUON
+def test_training_needs_no_compiled_coder(tmp_path: Path) -> None:
+    lines = script("-c", SCRIPT, RGB, tmp_path, "transform", "synthesis")
+    assert [line for line in lines if line.startswith("row")] == ["row 1", "row 2"] * 2
+    assert all((tmp_path / recipe / "result.safetensors").exists() for recipe in ("transform", "synthesis"))
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no processes")
+def test_two_processes_share_one_run(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    lines = script(tmp_path / "script.py", RGB, tmp_path, "transform", launcher=launcher)
+    assert sorted(line for line in lines if line.startswith("row")) == ["row 1", "row 2"]  # by one of them
+    sums = [line for line in lines if line.startswith("sum")]
+    assert len(sums) == 2
+    assert sums[0] == sums[1]  # each has seen the other's gradients
+    expected = after_two_steps_of_both()
+    tensors, _ = load_tensors(tmp_path / "transform" / "last.safetensors")
+    for name, parameter in expected.items():
+        torch.testing.assert_close(tensors[f"weights.{name}"], parameter, rtol=1e-4, atol=1e-5)
+    assert (tmp_path / "transform" / "result.safetensors").exists()
+
+
+def after_two_steps_of_both() -> dict[str, torch.Tensor]:
+    """Weights after steps by the mean of both processes' losses."""
+    noise = np.random.default_rng(0).integers(0, 256, (3, 3, 120, 120), np.uint8)
+    learner, seeds = transform(), (0, 1_000_003)
+    pools = [CropPool([torch.from_numpy(p) for p in noise], learner.cutting, seed=seed) for seed in seeds]
+    optimizers = Optimizers(learner.parameter_groups())
+    for step in range(2):
+        for pool, seed in zip(pools, seeds, strict=True):
+            generator = torch.Generator().manual_seed(seed + step * 7919)
+            sample = learner.sample(pool.batch(step, 2), generator)
+            torch.autograd.backward(learner.loss(sample, step / 2)[0] / 2)
+        torch.nn.utils.clip_grad_norm_(learner.module.parameters(), 1.0)
+        optimizers.step(learning_rate_at(step / 2))
+    return {name: p.detach() for name, p in learner.module.named_parameters()}
+
+
+# --- the command
+
+
+def command(*arguments: object, exit_code: int = 0) -> str:
+    """What it says; a failure says one sentence."""
+    result = CliRunner().invoke(app, ["train", "codec", *map(str, arguments)])
+    assert result.exit_code == exit_code, result.output
+    assert exit_code == 0 or (result.output.count("\n") == 1 and "Traceback" not in result.output)
+    return result.output
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three pictures with room for a crop of the recipe "transform"."""
+    (tmp_path / "pictures").mkdir()
+    for number, picture in enumerate(pictures(3, 290)):
+        PillowImage.fromarray(picture.movedim(0, 2).numpy()).save(tmp_path / "pictures" / f"{number}.png")
+    return tmp_path / "pictures"
+
+
+def test_command_trains_on_a_folder_and_goes_on(folder: Path, tmp_path: Path) -> None:
+    choice = (folder, "--recipe", "transform", "--model", RGB, "--all-pictures", "--steps", 2, "--every", 1)
+    output = command(*choice, "-o", tmp_path / "run")
+    assert output.count("cost_154") == 2
+    tensors, card = load_tensors(tmp_path / "run" / "result.safetensors")
+    assert "analysis.9" in tensors
+    assert card["data"] == str(folder)
+    assert card["command"].startswith("laconic ")
+    assert json.loads(card["run"])["model"] == encoder().fingerprint
+    assert command(*choice, "-o", tmp_path / "run") == ""  # it is done
+    assert "other seed" in command(*choice, "-o", tmp_path / "run", "--seed", 1, exit_code=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--recipe", "magic"], "recipe 'magic' is not known; allowed are transform, synthesis, walloc"),
+        (["--recipe", "synthesis"], "needs a model file to start from: pass --model"),
+        (["--recipe", "walloc", "--model", RGB], "recipe walloc starts from nothing"),
+        (["--recipe", "transform", "--model", "none.safetensors"], "does not exist"),
+        (
+            ["--recipe", "transform", "--model", RGB.with_name("grey.safetensors")],
+            "has 1 planes; training takes one of 3",
+        ),
+        (["--recipe", "transform", "--model", RGB.with_name("speech.safetensors")], "a block for each leaf"),
+        (["--recipe", "transform", "--model", RGB], "there is no picture in"),  # the recipe's folders
+    ],
+    ids=["recipe", "model", "needless model", "absent model", "grey model", "sound model", "data"],
+)
+def test_command_says_what_is_wrong(options: list[Any], sentence: str, folder: Path, tmp_path: Path) -> None:
+    more = () if sentence.startswith("there is no picture") else ("--all-pictures",)
+    assert sentence in command(folder, *options, *more, "-o", tmp_path / "run", exit_code=1)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("recipe", list(RECIPES))
+def test_pictures_without_room_are_a_sentence(recipe: str, tmp_path: Path) -> None:
+    for number in range(3):
+        PillowImage.new("RGB", (100, 90)).save(tmp_path / f"{number}.png")
+    model = ("--model", RGB) if RECIPES[recipe].needs_model else ()
+    output = command(tmp_path, "--recipe", recipe, *model, "--all-pictures", "-o", tmp_path / "run", exit_code=1)
+    assert "pictures" in output
+    assert "name larger ones" in output
+
+
+def test_damaged_picture_is_a_sentence(folder: Path, tmp_path: Path) -> None:
+    (folder / "3.png").write_bytes(b"no picture")
+    command(folder, "--recipe", "transform", "--model", RGB, "--all-pictures", "-o", tmp_path / "run", exit_code=1)
+
+
+@pytest.mark.parametrize("option", ["--steps", "--every", "--threads"])
+def test_wrong_usage_exits_with_2(option: str, folder: Path, tmp_path: Path) -> None:
+    arguments = ["train", "codec", str(folder), "--recipe", "walloc", "-o", str(tmp_path / "run"), option, "0"]
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+@NEEDS_MUON
+def test_result_of_synthesis_is_a_network_of_its_model(tmp_path: Path) -> None:
+    train(synthesis(), tmp_path, replace(OPTIONS, steps=1))
+    network, card = load_synthesis(tmp_path / "result.safetensors")
+    assert card["model_fingerprint"] == encoder().fingerprint
+    assert network.config.width == 8
