@@ -77,7 +77,7 @@ train-models: $(VENV)/developer
 	$(BIN)/laconic train codec $(DATA) --recipe transform --model $(TRAINING)/start.safetensors -o $(TRAINING)/transform --every 150
 	$(BIN)/laconic fit $(PICTURES) -o codecs/models/rgb.safetensors --rgb --name rgb \
 	  --projection $(TRAINING)/transform/result.safetensors --force
-	$(BIN)/laconic train codec $(DATA) --recipe synthesis --model codecs/models/rgb.safetensors -o $(TRAINING)/synthesis --every 2000
+	$(BIN)/laconic train codec $(DATA) --recipe synthesis --model codecs/models/rgb.safetensors -o $(TRAINING)/synthesis --every 1500
 	cp $(TRAINING)/synthesis/result.safetensors codecs/models/synthesis/rgb.safetensors
 
 # The published baseline, on the same pictures for the same minutes; its 228 MB are not kept.

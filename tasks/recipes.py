@@ -74,7 +74,7 @@ _MAX_VALIDATION: Final = 12  # pictures
 _START_PICTURES, _START_SIDE = 200, 128  # that WaLLoC's linear start is of
 RECIPES: Final[Mapping[str, Recipe]] = {
     "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_500, needs_model=True, reductions=(1.5,)),
-    "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 15_000, needs_model=True),
+    "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 13_500, needs_model=True),
     "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 300, needs_model=False),
 }
 
