@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import torch
@@ -110,10 +111,10 @@ def train_codec(
     if writer is not None:
         writer.close()
     if rank == 0:
-        part = run / f".{RESULT_NAME}.part"  # a run that is killed here has no result
-        with loop.mean_weights():
-            learner.save(part, {**(card or {}), **_facts(options, loop.history)})
-        part.replace(run / RESULT_NAME)
+        # A run that is killed here has no result.
+        with loop.mean_weights(), TemporaryDirectory() as folder:
+            learner.save(Path(folder, RESULT_NAME), {**(card or {}), **_facts(options, loop.history)})
+            atomic_write(run / RESULT_NAME, Path(folder, RESULT_NAME).read_bytes(), force=True)
     return loop.history
 
 
