@@ -413,7 +413,7 @@ def test_command_trains_on_a_folder_and_goes_on(folder: Path, tmp_path: Path) ->
     tensors, card = load_tensors(tmp_path / "run" / "result.safetensors")
     assert "analysis.9" in tensors
     assert card["data"] == str(folder)
-    assert card["command"].startswith("laconic ")
+    assert card["command"].split()[0] == "laconic"
     assert json.loads(card["run"])["model"] == encoder().fingerprint
     assert command(*choice, "-o", tmp_path / "run") == ""  # it is done
     assert "other seed" in command(*choice, "-o", tmp_path / "run", "--seed", 1, exit_code=1)
