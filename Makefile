@@ -82,7 +82,7 @@ train-models: $(VENV)/developer
 
 # The published baseline, on the same pictures for the same minutes; its 228 MB are not kept.
 train-walloc: $(VENV)/developer
-	$(BIN)/laconic train codec $(DATA) --recipe walloc -o $(TRAINING)/walloc --every 30
+	$(BIN)/laconic train codec $(DATA) --recipe walloc -o $(TRAINING)/walloc --every 20
 
 bench-audio: $(VENV)/developer
 	$(BIN)/python benchmarks/audio/bench_audio.py --data $(DATA) --plot benchmarks/results/audio.png

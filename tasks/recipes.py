@@ -75,7 +75,7 @@ _START_PICTURES, _START_SIDE = 200, 128  # that WaLLoC's linear start is of
 RECIPES: Final[Mapping[str, Recipe]] = {
     "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_500, needs_model=True, reductions=(1.5,)),
     "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 13_500, needs_model=True),
-    "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 300, needs_model=False),
+    "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 100, needs_model=False),
 }
 
 

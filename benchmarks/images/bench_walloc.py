@@ -7,7 +7,8 @@ first, in a copy. Rows "walloc": the network trained here in both stores. Rows "
 first 12, by both syntheses. Both on Kodak, as in bench_rd.py: array in memory to the bytes of a whole file and back, one
 core; not timed are reading, the first call, the fit, the metrics. Rows "published": rate and PSNR that authors give for
 Kodak. Rows "comparison": ours at the bytes of each point of theirs and at its PSNR, linear in PSNR over the logarithm of
-the rate between the measured points; null where our curve does not reach. About 15 minutes, most of them the baseline's
+the rate between the measured points; null where our curve does not reach. Beside published points ours is that of
+bench_rd.py, on all pictures. About 15 minutes, most of them the baseline's
 decoder.
 """
 
@@ -49,11 +50,10 @@ class Published:
     bpp: float
     psnr_db: float
     target_db: float | None = None
-    few_channels: bool = False  # the latent has 12
 
 
 PUBLISHED = (
-    Published("WaLLoC f8c12, published", 0.617, 30.56, 2.5, few_channels=True),
+    Published("WaLLoC f8c12, published", 0.617, 30.56, 2.5),
     Published("WaLLoC f8c48, published", 2.544, 37.34),
     Published("LiVeAction, published", 0.150, 27.04),
     Published("LiVeAction, published", 0.399, 29.84),
@@ -69,6 +69,9 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True, help="file of `laconic train codec --recipe walloc`")
     parser.add_argument("--out", type=Path, default=common.RESULTS / "walloc.jsonl", help="file to write the rows to")
     parser.add_argument("--images", type=int, help="use the first N pictures only")
+    parser.add_argument(
+        "--kodak", type=Path, default=common.RESULTS / "rd_kodak.jsonl", help="ours on all pictures, of bench_rd.py"
+    )
     parser.add_argument("--fitted", type=int, default=NUM_FITTED, help="photographs to fit contexts to")
     parser.add_argument("--reason", default="unstated", help="why this run is made")
     options = parser.parse_args()
@@ -76,7 +79,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         rows = measured_rows(options, Path(folder))
     rows += [{"type": "published"} | vars(one) for one in PUBLISHED]
-    rows += comparison_rows(rows)
+    rows += comparison_rows(rows, common.read_rows(options.kodak))
     source = {"dataset": "kodak"} | common.provenance(options.reason, packages=("laconic", "numpy", "pillow", "torch"))
     common.write_rows(options.out, [row | source for row in rows])
     for row in rows:
@@ -120,21 +123,26 @@ def measured_rows(options: argparse.Namespace, folder: Path) -> list[common.Row]
     ]
 
 
-def comparison_rows(rows: Sequence[common.Row]) -> list[common.Row]:
-    """Ours against the points of others: with all channels against each, with 12 against those of 12 channels."""
+def comparison_rows(rows: Sequence[common.Row], on_all: Sequence[common.Row]) -> list[common.Row]:
+    """Ours against the points of others: with all channels against each, with 12 against those of 12 channels.
+
+    What is published is over all pictures of Kodak, and so are ours beside it: of the rows "rd" of `on_all`, which have all
+    channels. Beside the network measured here are ours on the same pictures.
+    """
+    curves: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
+    for row in (*rows, *on_all):
+        if row["type"] in ("ours", "rd") and row["label"] in LABELS.values():
+            key = (row["type"], row["label"], row.get("channels", NUM_CHANNELS))
+            curves.setdefault(key, []).append((row["bpp"], row["psnr_db"]))
     found = []
     for theirs in rows:
         if theirs["type"] == "ours":
             continue
-        few = theirs.get("few_channels", theirs.get("channels") == FEW_CHANNELS)
+        kind = "rd" if theirs["type"] == "published" else "ours"
+        few = theirs["type"] == "walloc" and theirs["channels"] == FEW_CHANNELS
         for channels in (NUM_CHANNELS, FEW_CHANNELS) if few else (NUM_CHANNELS,):
             for label in LABELS.values():
-                points = [
-                    (row["bpp"], row["psnr_db"])
-                    for row in rows
-                    if (row["type"], row.get("label"), row.get("channels")) == ("ours", label, channels)
-                ]
-                found.append(_comparison(theirs, label, channels, sorted(points)))
+                found.append(_comparison(theirs, label, channels, sorted(curves[kind, label, channels])))
     return found
 
 

@@ -80,11 +80,14 @@ def test_baseline_of_12_channels_meets_our_12_channels_and_others_only_all() -> 
 
     rows: list[dict[str, object]] = [
         {"type": "walloc", "label": "here", "channels": 12, "bpp": 1.0, "psnr_db": 29.0},
-        {"type": "published", "label": "f8c48", "bpp": 2.0, "psnr_db": 34.0, "few_channels": False, "target_db": 2.5},
+        {"type": "published", "label": "f8c48", "bpp": 2.0, "psnr_db": 34.0, "target_db": 2.5},
     ]
     for label in ("laconic", "laconic linear"):
         rows += [*ours(label, 192, 35.0), *ours(label, 12, 25.0)]
-    found = {(row["against"], row["ours"], row["channels"]): row for row in comparison_rows(rows)}
+    on_all = [{**row, "type": "rd"} for label in ("laconic", "laconic linear") for row in ours(label, 192, 33.0)]
+    for row in on_all:
+        del row["channels"]
+    found = {(row["against"], row["ours"], row["channels"]): row for row in comparison_rows(rows, on_all)}
     assert list(found) == [
         ("here", "laconic", 192),
         ("here", "laconic linear", 192),
@@ -96,6 +99,7 @@ def test_baseline_of_12_channels_meets_our_12_channels_and_others_only_all() -> 
     assert found["here", "laconic", 192]["gain_db"] == 6 and found["here", "laconic", 192]["bytes_percent"] == -90
     assert found["here", "laconic", 12]["gain_db"] == -4 and found["here", "laconic", 12]["bytes_percent"] is None
     assert found["f8c48", "laconic", 192]["psnr_db_at_bytes"] is None
+    assert found["f8c48", "laconic", 192]["reach"]["psnr_db"] == [27.0, 33.0]  # of all pictures
     assert [row["target_db"] for row in found.values()] == [None] * 4 + [2.5, None]
 
 
