@@ -27,6 +27,18 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 
+def save_figure(figure: Any, path: Path, *, dpi: int = 150) -> None:
+    """Draw the panels of a pyplot figure as all of ours are, with a grid and two sides, and write it."""
+    from matplotlib import pyplot
+
+    for panel in figure.axes:
+        panel.grid(color="0.9")
+        panel.spines[["top", "right"]].set_visible(False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=dpi)
+    pyplot.close(figure)
+
+
 def pin_to_one_core() -> None:
     """Keep this process, and the threads that any codec starts, on one core; a no-op where the system cannot."""
     if hasattr(os, "sched_setaffinity"):

@@ -218,8 +218,9 @@ def walloc_table(rows: Sequence[common.Row]) -> str:
         lines.append(f"| {against} | {row['ours']} | {row['channels']} | {at_bytes} | {gain} | {asked} | {at_psnr} |")
     trained = next(row for row in rows if row["type"] == "walloc")
     caption = (
-        f"Means over {trained['num_images']} pictures ({trained['dataset']}); medians of speed in MPix/s on one core of "
-        f"{trained['machine']['cpu']}; published: as the authors give it. The baseline trained here has "
+        f"Trained here and ours beside it: means over the first {trained['num_images']} pictures ({trained['dataset']}); "
+        f"medians of speed in MPix/s on one core of {trained['machine']['cpu']}. Published: as the authors give it, over "
+        "all pictures as ours beside it. The baseline trained here has "
         f"{trained['num_parameters'] / 1e6:.1f} million parameters, {trained['weights_bytes'] / 1e6:.0f} MB. Ours between "
         "its measured settings: PSNR is taken as linear over the logarithm of the rate. "
         f"{trained['date'][:10]}, commit {trained['commit']}."

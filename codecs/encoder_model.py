@@ -66,8 +66,11 @@ class EncoderModel:
 
     def coefficients(self, planes: Tensor) -> Tensor:
         """(b, c, h, w) pictures in [-0.5, 0.5], sides multiples of the grid's factor -> (b, d, h', w')."""
-        packets = tensor_packets.analyze(planes, self.tree)
-        return self.project(packets, self.analysis)
+        return self.project(self.packets_of(planes), self.analysis)
+
+    def packets_of(self, planes: Tensor) -> Tensor:
+        """(b, c, h, w) -> packets (b, d, h', w')."""
+        return tensor_packets.analyze(planes, self.tree)
 
     def project(self, packets: Tensor, analysis: tuple[Tensor, ...]) -> Tensor:
         """Packets (b, d, h, w) -> coefficients in the order of the latent."""
@@ -77,9 +80,14 @@ class EncoderModel:
 
     def planes(self, coefficients: Tensor) -> Tensor:
         """(b, d, h', w') -> (b, c, h, w), linear synthesis."""
-        rows = torch.split(coefficients[:, self.channels], [len(s) for s in self.synthesis], 1)
-        parts = [functional.conv2d(r, s[:, :, None, None]) for r, s in zip(rows, self.synthesis, strict=True)]
-        return tensor_packets.synthesize(torch.cat(parts, 1), self.tree, self.num_planes)
+        packets = self.unproject(coefficients, self.synthesis)
+        return tensor_packets.synthesize(packets, self.tree, self.num_planes)
+
+    def unproject(self, coefficients: Tensor, synthesis: tuple[Tensor, ...]) -> Tensor:
+        """Coefficients in the order of the latent -> packets (b, d, h, w)."""
+        rows = torch.split(coefficients[:, self.channels], [len(s) for s in synthesis], 1)
+        parts = [functional.conv2d(r, s[:, :, None, None]) for r, s in zip(rows, synthesis, strict=True)]
+        return torch.cat(parts, 1)
 
     def integers(self, in_steps: Tensor, step_codes: Tensor) -> Tensor:
         """Coefficients over their steps (b, d, h, w) at step codes (b,) -> integers like the encoder's, as floats."""

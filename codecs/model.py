@@ -22,8 +22,7 @@ from laconic.codecs import _native
 from laconic.codecs.errors import CodecError, WeightsError
 from laconic.codecs.fixed_point import FixedLeaf, native_map
 from laconic.codecs.packet_tree import Tree
-from laconic.entropy import BitstreamError, ContextModel, TableSet
-from laconic.entropy.contexts import CONTEXT_ARRAYS
+from laconic.entropy import BitstreamError, ContextModel
 
 FINGERPRINT_BYTES = 4
 NUM_SCALES = 96  # eighths of an octave of scale / step, the first at 2**-4
@@ -148,15 +147,12 @@ class Model:
         """Write a safetensors file."""
         from safetensors.numpy import save_file
 
-        contexts = self.contexts
         arrays: dict[str, NDArray[np.generic]] = {
             "offsets": self.offsets,
             "channels": self.channels,
             "scale_codes": self.scale_codes,
             "shrink": self.shrink,
-            "tables": np.frombuffer(contexts.tables.to_bytes(), np.uint8),
-            "static_tables": np.frombuffer(contexts.static_tables.to_bytes(), np.uint8),
-            **contexts.arrays,
+            **self.contexts.to_arrays(),
         }
         for i, (a, s) in enumerate(zip(self.analysis, self.synthesis, strict=True)):
             arrays |= {f"analysis.{i}": np.ascontiguousarray(a), f"synthesis.{i}": np.ascontiguousarray(s)}
@@ -213,14 +209,7 @@ def _config(model: Model) -> dict[str, object]:
 def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, str]) -> Model:
     config = json.loads(metadata["config"])
     blocks = range(sum(1 for key in arrays if key.startswith("analysis.")))
-    contexts = ContextModel(
-        tables=TableSet.from_bytes(arrays["tables"].tobytes()),
-        static_tables=TableSet.from_bytes(arrays["static_tables"].tobytes()),
-        pass_ends=tuple(config["pass_ends"]),
-        num_predicted=config["num_predicted"],
-        # ContextModel checks the dtypes.
-        **{name: arrays[name] for name in CONTEXT_ARRAYS},  # type: ignore[arg-type]
-    )
+    contexts = ContextModel.from_arrays(arrays, pass_ends=config["pass_ends"], num_predicted=config["num_predicted"])
     return Model(
         name=metadata["name"],
         num_planes=config["num_planes"],

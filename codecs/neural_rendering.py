@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.errors import CodecError, MissingDependencyError, WeightsError
+from laconic.codecs.errors import CodecError, need_torch
 from laconic.codecs.fixed_point import MARGIN
 from laconic.codecs.latent import Latent
 from laconic.codecs.layout import Tile
@@ -37,10 +37,8 @@ class NeuralRenderer:
     def __init__(self, model: Model, network: NeuralSynthesis, num_channels: int) -> None:
         self._model, self._network, self._num_channels = model, network, num_channels
         self._halo = self._network.config.halo
-        self._rows: tuple[int, Floats] = (
-            0,
-            np.empty((0, 0, 0), np.float32),
-        )  # repaired rows to go on from, after the first
+        # Repaired rows to go on from, and the number of the first.
+        self._rows: tuple[int, Floats] = 0, np.empty((0, 0, 0), np.float32)
 
     def needed(self, places: Tile, grid: tuple[int, int]) -> Tile:
         return with_margin(_in_blocks(with_margin(places, MARGIN, grid)), self._halo, grid)
@@ -54,8 +52,9 @@ class NeuralRenderer:
     def render(self, part: LatentPart, out: Rectangle, run: Map, threads: int) -> None:
         side = self._model.tree.factor >> out.scale_log2
         height, width = (-(-n // self._model.tree.factor) for n in part.size)
-        right = part.corner[1] + part.values.shape[2]
-        columns = (part.corner[1] and part.corner[1] + self._halo, right if right == width else right - self._halo)
+        # The part has a halo on each side but where the latent ends.
+        left, right = part.corner[1], part.corner[1] + part.values.shape[2]
+        columns = (left + self._halo if left else 0, right if right == width else right - self._halo)
         bottom = out.y + len(out.samples)
         last = min(-(-bottom // side) + MARGIN, height)
         top, rows = self._from(max(out.y // side - MARGIN, 0))
@@ -133,27 +132,15 @@ def network_of(model: Model) -> NeuralSynthesis:
 
 def network_at(path: Path | str, model: Model) -> NeuralSynthesis:
     """The network of a file. Raises `WeightsError` for one that is not for the model, `MissingDependencyError`."""
-    try:
-        import torch  # noqa: F401
-    except ImportError as err:
-        raise MissingDependencyError(
-            "torch is not installed; the neural synthesis needs it: pip install laconic[torch], or decode with linear"
-        ) from err
-    network, fingerprint = _load(str(path))
-    if fingerprint != model.fingerprint.hex():
-        raise WeightsError(
-            f"neural synthesis {path} is for model {fingerprint}; the file was made with {model.fingerprint.hex()}"
-        )
-    return network
+    need_torch("the neural synthesis")
+    return _load(str(path), model.fingerprint.hex())
 
 
 @lru_cache(maxsize=4)
-def _load(path: str) -> tuple[NeuralSynthesis, str]:
-    """A network and the fingerprint of its model."""
-    from laconic.codecs.synthesis import load_synthesis
+def _load(path: str, fingerprint: str) -> NeuralSynthesis:
+    from laconic.codecs.synthesis import load_synthesis_for
 
-    network, card = load_synthesis(path)
-    return network, card.get("model_fingerprint", "unknown")
+    return load_synthesis_for(path, fingerprint)
 
 
 def _in_blocks(places: Tile) -> Tile:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from laconic.codecs.encoder_model import EncoderModel, load_encoder_model
 from laconic.codecs.errors import MissingDependencyError, WeightsError
-from laconic.codecs.synthesis import NeuralSynthesis, load_synthesis
+from laconic.codecs.synthesis import NeuralSynthesis, load_synthesis_for
 from laconic.codecs.whole_files import atomic_write
 
 OPSET: Final = 18  # the oldest that torch's exporter writes, so the one that most runtimes read
@@ -79,12 +79,7 @@ def export_synthesis(
 
 def _network_for(model: EncoderModel, path: Path | str) -> NeuralSynthesis:
     """Raises `WeightsError` unless the network is of this model."""
-    network, card = load_synthesis(path)
-    if card.get("model_fingerprint") != model.fingerprint:
-        raise WeightsError(
-            f"neural synthesis {path} is of model {card.get('model_fingerprint', 'unknown')}, not of {model.fingerprint}; "
-            "name the one that was trained with this model"
-        )
+    network = load_synthesis_for(path, model.fingerprint)
     if network.config.num_channels != len(model.channels):
         raise WeightsError(
             f"neural synthesis {path} has {network.config.num_channels} channels; its model has {len(model.channels)}"

@@ -1,8 +1,8 @@
 """Neural synthesis: a small convolution network that repairs dequantised coefficients before the linear synthesis.
 
 It works on the coarse grid of the latent: what it adds to each coefficient is a function of all coefficients within
-`HALO` places, of the quantiser step and of which channels are there. So one network serves every quality and every
-number of channels, memory is bounded by blocks, and the file is that of the linear synthesis.
+`SynthesisConfig.halo` places, of the quantiser step and of which channels are there. So one network serves every quality
+and every number of channels, memory is bounded by blocks, and the file is that of the linear synthesis.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class NeuralSynthesis(nn.Module):
         shape = (len(steps), self.config.num_blocks, 2, self.config.width, 1, 1)
         gains_and_biases = self.condition(level).reshape(shape)
         in_steps = torch.asinh(coefficients * per_step[:, :, None, None])
-        # Over the scale alone, coarsely quantised fine bands would dwarf all else, and learning takes twice as long.
+        # Over the scale alone, coarsely quantised fine bands would be 20 to 100.
         in_scales = coefficients / (self.scales + steps)[:, :, None, None]
         seen = torch.cat((in_steps, in_scales), 1)
         features = self.enter(seen.contiguous(memory_format=torch.channels_last))
@@ -135,3 +135,14 @@ def load_synthesis(path: Path | str) -> tuple[NeuralSynthesis, dict[str, str]]:
     except (SafetensorError, LookupError, ValueError, TypeError, RuntimeError, OSError) as err:
         raise WeightsError(f"{path} is no neural synthesis: {err}") from err
     return network.eval(), card
+
+
+def load_synthesis_for(path: Path | str, fingerprint: str) -> NeuralSynthesis:
+    """The network of a file that is for the model of this fingerprint. Raises `WeightsError` for that of another."""
+    network, card = load_synthesis(path)
+    found = card.get("model_fingerprint", "unknown")
+    if found != fingerprint:
+        raise WeightsError(
+            f"neural synthesis {path} is for model {found}, not for {fingerprint}; name the one that was trained with it"
+        )
+    return network

@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 
 from laconic.codecs.encoder_model import EncoderModel, steps_of_codes
-from laconic.codecs.learning import Cutting
+from laconic.codecs.learning import latent_cutting
 from laconic.codecs.synthesis import NeuralSynthesis, SynthesisConfig, save_synthesis
 
 _VALIDATED_CODES: Final = (98, 126, 140, 154, 168, 180)
 _MAX_VALIDATED: Final = 6  # pictures
-_MARGIN: Final = 2  # places at the sides of a picture that know its border
 
 
 @dataclass(frozen=True)
@@ -60,26 +59,11 @@ class SynthesisLearner:
 
     def __init__(self, encoder: EncoderModel, options: SynthesisOptions) -> None:
         self.encoder, self.options = encoder, options
+        self.batch_size = options.batch_size
+        self.cutting = latent_cutting(encoder.coefficients, crop=options.crop, factor=encoder.tree.factor)
         self.module = NeuralSynthesis(options.config, encoder.scales)
         self._typical = torch.full((256,), torch.nan)  # of each step code, once crops were seen
         self.module.register_buffer("typical_error", self._typical, persistent=False)
-
-    @property
-    def cutting(self) -> Cutting:
-        return Cutting(
-            self.prepare, self.options.crop, (self.options.crop + 2 * _MARGIN + 1) * self.encoder.tree.factor
-        )
-
-    def prepare(self, picture: Tensor) -> Tensor:
-        """(3, h, w) in [-0.5, 0.5] -> what is kept of it to cut crops from: (d, h', w') half precision."""
-        factor = self.encoder.tree.factor
-        height, width = (n // factor * factor for n in picture.shape[1:])
-        coefficients = self.encoder.coefficients(picture[None, :, :height, :width].contiguous())[0]
-        return coefficients[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].half()
-
-    @property
-    def batch_size(self) -> int:
-        return self.options.batch_size
 
     @torch.no_grad()
     def sample(self, crops: Tensor, generator: torch.Generator) -> Sample:
@@ -136,7 +120,7 @@ class SynthesisLearner:
         found: dict[str, list[float]] = {}
         d = self.options.config.num_channels
         for picture in pictures[:_MAX_VALIDATED]:
-            coefficients = self.prepare(picture)[None].float()
+            coefficients = self.cutting.prepare(picture)[None].float()
             for name, code, kept in (
                 *((f"gain_db_{c}", c, d) for c in _VALIDATED_CODES),
                 ("gain_db_12_channels", 126, 12),

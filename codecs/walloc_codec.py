@@ -10,7 +10,7 @@ import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isqrt
@@ -26,11 +26,10 @@ from laconic.codecs.external._pillow import check_choice, check_kind
 from laconic.codecs.media import Image
 from laconic.codecs.table_fitting import fit_tables
 from laconic.entropy.container import Limits, Profile, Segment
-from laconic.entropy.contexts import CONTEXT_ARRAYS, ContextModel
+from laconic.entropy.contexts import ContextModel
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError, LimitError, TruncatedError
 from laconic.entropy.planes import Span, TileDecoder, TileEncoder
 from laconic.entropy.rans import LANES
-from laconic.entropy.tables import TableSet
 
 if TYPE_CHECKING:
     from laconic.codecs.walloc import Walloc
@@ -101,7 +100,7 @@ def add_contexts(weights: str, pictures: Sequence[Image]) -> None:
     latents = [latent_of(module, picture).astype(np.int32) for picture in pictures]
     arrays, metadata = _arrays_and_metadata(weights)
     contexts = fitted_contexts(latents)
-    added = {_PREFIX + name: array for name, array in _arrays_of(contexts).items()}
+    added = {_PREFIX + name: array for name, array in contexts.to_arrays().items()}
     structure = {"pass_ends": contexts.pass_ends, "num_predicted": contexts.num_predicted}
     save_file({**arrays, **added}, weights, {**metadata, "contexts": json.dumps(structure)})
     _loaded.cache_clear()
@@ -231,7 +230,7 @@ def _loaded(path: str) -> _Loaded:
         sha.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
     own = {name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)}
     try:
-        contexts = _contexts_of(own, json.loads(metadata["contexts"])) if own else None
+        contexts = ContextModel.from_arrays(own, **json.loads(metadata["contexts"])) if own else None
     except (LookupError, ValueError, TypeError) as err:
         raise WeightsError(f"{path} has contexts that do not fit together: {err}; add them again") from err
     if contexts is not None and contexts.num_channels != module.config.latent_channels:
@@ -246,21 +245,3 @@ def _arrays_and_metadata(path: str) -> tuple[dict[str, NDArray[Any]], dict[str, 
     with safe_open(path, "np") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
         return arrays, dict(file.metadata())
-
-
-def _arrays_of(contexts: ContextModel) -> dict[str, NDArray[Any]]:
-    tables = {"tables": contexts.tables, "static_tables": contexts.static_tables}
-    return {
-        **{name: np.frombuffer(table_set.to_bytes(), np.uint8) for name, table_set in tables.items()},
-        **{name: np.ascontiguousarray(array) for name, array in contexts.arrays.items()},
-    }
-
-
-def _contexts_of(arrays: Mapping[str, NDArray[Any]], structure: Mapping[str, Any]) -> ContextModel:
-    return ContextModel(
-        tables=TableSet.from_bytes(arrays["tables"].tobytes()),
-        static_tables=TableSet.from_bytes(arrays["static_tables"].tobytes()),
-        pass_ends=tuple(structure["pass_ends"]),
-        num_predicted=structure["num_predicted"],
-        **{name: arrays[name] for name in CONTEXT_ARRAYS},
-    )

@@ -129,6 +129,24 @@ class ContextModel:
         """The arrays by name, in the order of the digest."""
         return {name: getattr(self, name) for name in CONTEXT_ARRAYS}
 
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """All but the numbers, as arrays to store: `arrays`, and the bytes of both sets of tables."""
+        tables = {"tables": self.tables, "static_tables": self.static_tables}
+        return {**{name: np.frombuffer(one.to_bytes(), np.uint8) for name, one in tables.items()}, **self.arrays}
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], *, pass_ends: Sequence[int], num_predicted: int
+    ) -> ContextModel:
+        """Of what `to_arrays` gave, among others. Raises KeyError, ValueError, `BitstreamError`."""
+        return cls(
+            tables=TableSet.from_bytes(arrays["tables"].tobytes()),
+            static_tables=TableSet.from_bytes(arrays["static_tables"].tobytes()),
+            pass_ends=tuple(pass_ends),
+            num_predicted=num_predicted,
+            **{name: arrays[name] for name in CONTEXT_ARRAYS},
+        )
+
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 of everything that decides a table: equal digests decode each other's streams."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from laconic.codecs.errors import WeightsError
 from laconic.tasks.arms import Data
 from laconic.tasks.heads import Classifier, HeadConfig, new_classifier
-from laconic.tasks.tensor_files import load_tensors, restore_optimizer, save_tensors
+from laconic.tasks.tensor_files import load_tensors, optimizer_tensors, restore_optimizer, save_tensors
 
 BEST_NAME = "best.safetensors"
 
@@ -39,8 +39,7 @@ class Progress:
 def save_last(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> None:
     """Everything that the next epoch needs; its random numbers come from its own number and the seed."""
     tensors = {f"weights.{name}": value for name, value in network.state_dict().items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
+    tensors |= optimizer_tensors(optimizer)
     save_tensors(path, tensors, {"progress": json.dumps(asdict(progress))})
 
 

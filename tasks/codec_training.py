@@ -163,10 +163,10 @@ class _Loop:
             _average_gradients(list(self._parameters.values()), world)
         nn.utils.clip_grad_norm_(self._parameters.values(), _LARGEST_NORM)
         self._optimizers.step(learning_rate_at(done))
-        share = max(1 / _MEAN_OF_STEPS, 1 / (1 + step / 10))
+        share = max(1 / _MEAN_OF_STEPS, 1 / (1 + step / 10))  # of the newest; fewer steps count at first
         with torch.no_grad():
             for name, parameter in self._parameters.items():
-                self._mean[name].lerp_(parameter, min(share, 1.0))
+                self._mean[name].lerp_(parameter, share)
         return {"loss": float(loss.detach()), **numbers}
 
     @contextmanager
@@ -199,7 +199,7 @@ class _Loop:
         self._set({n.removeprefix("weights."): t for n, t in tensors.items() if n.startswith("weights.")})
         self._mean = {n.removeprefix("mean."): t for n, t in tensors.items() if n.startswith("mean.")}
         for name, buffer in self._learner.module.named_buffers():
-            buffer.copy_(tensors.get(f"buffers.{name}", buffer))  # runs of before had none
+            buffer.copy_(tensors[f"buffers.{name}"])
         self._optimizers.restore(tensors)
 
 
@@ -249,7 +249,6 @@ def _claim(run: Path, options: RunOptions) -> None:
             raise CodecError(f"{path} is damaged: {err}; remove the run or name another folder") from err
         if not isinstance(found, dict):
             raise CodecError(f"{path} is damaged: it holds no options; remove the run or name another folder")
-        found.setdefault("model", wanted["model"])  # runs of before did not note it
         differing = [name for name in wanted if found.get(name) != wanted[name]]
         if differing:
             raise CodecError(f"{run} is a run with other {', '.join(differing)}; name another folder, or remove it")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.errors import CodecError, need_torch
 from laconic.codecs.files import picture_extensions, read_image, read_sound
 from laconic.codecs.media import Audio, Image
 from laconic.codecs.sound_files import SOUND_EXTENSIONS
@@ -163,10 +163,9 @@ def signal_array(signal: Image | Audio) -> NDArray[np.float32]:
 
 def tensor_of(array: NDArray[Any]) -> Tensor:
     """The same memory as a tensor. Raises `MissingDependencyError`."""
-    try:
-        from torch import from_numpy
-    except ImportError as err:
-        raise MissingDependencyError("torch is not installed; training needs it: pip install laconic[torch]") from err
+    need_torch("training")
+    from torch import from_numpy
+
     return from_numpy(array)
 
 

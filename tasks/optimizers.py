@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from laconic.codecs.errors import MissingDependencyError
-from laconic.tasks.tensor_files import restore_optimizer
+from laconic.tasks.tensor_files import optimizer_tensors, restore_optimizer
 
 _BETAS: Final = (0.9, 0.98)
 _MOMENTUM: Final = 0.95
@@ -52,11 +52,7 @@ class Optimizers:
 
     def tensors(self) -> dict[str, Tensor]:
         """The state, for a checkpoint."""
-        out: dict[str, Tensor] = {}
-        for kind, optimizer in self._all.items():
-            for number, state in optimizer.state_dict()["state"].items():
-                out |= {f"{kind}.optimizer.{number}.{name}": value for name, value in state.items()}
-        return out
+        return {f"{k}.{name}": t for k, one in self._all.items() for name, t in optimizer_tensors(one).items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Set the state from a checkpoint's tensors."""

@@ -32,8 +32,14 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(f"{path} is no checkpoint of a run: {err}; train again") from err
 
 
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The state as tensors "optimizer.<number>.<name>", for a checkpoint."""
+    states = optimizer.state_dict()["state"].items()
+    return {f"optimizer.{number}.{name}": value for number, state in states for name, value in state.items()}
+
+
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Set the state from a checkpoint's tensors "optimizer.<number>.<name>"."""
+    """Set the state from what `optimizer_tensors` gave."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():

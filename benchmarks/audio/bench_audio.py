@@ -287,9 +287,7 @@ def plot(rd_rows: Sequence[common.Row], path: Path) -> None:
         for panel, metric in zip(row_of_panels, METRICS, strict=True):
             _draw_curves(panel, of_sounds, metric)
             panel.set_title(f"{sounds}, {of_sounds[0]['num_clips']} clips: {titles[metric]}", loc="left")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
-    pyplot.close(figure)
+    common.save_figure(figure, path, dpi=120)
 
 
 def _draw_curves(panel: Any, rd_rows: Sequence[common.Row], metric: str) -> None:
@@ -304,8 +302,6 @@ def _draw_curves(panel: Any, rd_rows: Sequence[common.Row], metric: str) -> None
     panel.set_xticks([], minor=True)
     panel.set_ylim(bottom=0)
     panel.set_xlabel("kbit/s, whole file")
-    panel.grid(color="0.9")
-    panel.spines[["top", "right"]].set_visible(False)
     panel.legend(frameon=False)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 from bench_rd import measure_all, summary
+from bench_walloc import PUBLISHED
 from first_channels import NUM_CHANNELS, FirstChannels
 from picture_sets import pictures_of
 
@@ -26,7 +27,6 @@ from laconic.codecs.sandwich import Sandwich
 CHANNELS = (3, 6, 12, 24, 48, 96, 144, NUM_CHANNELS)
 QUALITIES = (60, 90)
 SYNTHESES = ("linear", "neural")
-PUBLISHED = {12: 30.56, 48: 37.34}  # WaLLoC: channels, PSNR dB
 
 
 def main() -> None:
@@ -81,7 +81,8 @@ def plot(rows: Sequence[common.Row], path: Path) -> None:
             markersize=3,
             label=f"{first['synthesis']}, quality {first['quality']}",
         )
-    panel.plot(list(PUBLISHED), list(PUBLISHED.values()), "kx", label="WaLLoC, as published")
+    published = [(one.channels, one.psnr_db) for one in PUBLISHED if one.channels]
+    panel.plot(*zip(*published, strict=True), "kx", label="WaLLoC, as published")
     panel.set_xscale("log")
     panel.set_xticks(CHANNELS, [str(count) for count in CHANNELS])
     panel.set_xticks([], minor=True)
@@ -89,11 +90,7 @@ def plot(rows: Sequence[common.Row], path: Path) -> None:
     panel.set_ylabel("PSNR, dB")
     panel.set_title(f"{rows[0]['dataset']}, means over {rows[0]['num_images']} pictures", loc="left", fontsize="medium")
     panel.legend(frameon=False)
-    panel.grid(color="0.9")
-    panel.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    common.save_figure(figure, path)
 
 
 if __name__ == "__main__":

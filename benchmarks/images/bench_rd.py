@@ -288,14 +288,10 @@ def plot(rd_rows: Sequence[common.Row], path: Path) -> None:
         panel.set_xticks([], minor=True)
         panel.set_xlabel("bits per pixel")
         panel.set_title(title, loc="left", fontsize="medium")
-        panel.grid(color="0.9")
-        panel.spines[["top", "right"]].set_visible(False)
         _name_curves(panel, ends)
     source = rd_rows[0]
     figure.suptitle(f"{source['dataset']}, means over {source['num_images']} pictures", x=0.01, ha="left")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    common.save_figure(figure, path)
 
 
 def _draw_curves(panel: Any, rd_rows: Sequence[common.Row], metric: str) -> list[tuple[float, str, str]]:

@@ -50,11 +50,12 @@ class Published:
     bpp: float
     psnr_db: float
     target_db: float | None = None
+    channels: int | None = None  # of a WaLLoC
 
 
 PUBLISHED = (
-    Published("WaLLoC f8c12, published", 0.617, 30.56, 2.5),
-    Published("WaLLoC f8c48, published", 2.544, 37.34),
+    Published("WaLLoC f8c12, published", 0.617, 30.56, 2.5, channels=12),
+    Published("WaLLoC f8c48, published", 2.544, 37.34, channels=48),
     Published("LiVeAction, published", 0.150, 27.04),
     Published("LiVeAction, published", 0.399, 29.84),
     Published("LiVeAction, published", 0.661, 31.17, 2.3),

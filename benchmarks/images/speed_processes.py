@@ -142,11 +142,7 @@ def plot(rows: Sequence[common.Row], path: Path) -> None:
         "Median and range over size; lines: a constant and so much per pixel", loc="left", fontsize="medium"
     )
     panel.legend(frameon=False)
-    panel.grid(color="0.9")
-    panel.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    common.save_figure(figure, path)
 
 
 def _line(verb: str, seconds: dict[int, Spread]) -> common.Row:

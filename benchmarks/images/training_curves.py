@@ -72,9 +72,7 @@ def plot(trainings: dict[str, list[common.Row]], path: Path) -> None:
         if "psnr_db" in curves:
             panel.axhline(PUBLISHED_DB, color="black", linestyle="--", label="published, on Kodak")
         _finish(panel, f"{name}: {rows[-1]['step']:,} steps, {rows[-1]['minutes']:.0f} minutes", unit)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    common.save_figure(figure, path)
 
 
 def _shown(label: str) -> str:
@@ -88,8 +86,6 @@ def _finish(panel: Any, title: str, unit: str) -> None:
     panel.set_xlabel("step")
     panel.set_ylabel(unit)
     panel.legend(frameon=False, fontsize="small")
-    panel.grid(color="0.9")
-    panel.spines[["top", "right"]].set_visible(False)
 
 
 if __name__ == "__main__":

@@ -100,6 +100,12 @@ def finish(found: Found, num_failed: int, screen: Screen) -> None:
         raise typer.Exit(1)
 
 
+def failure(sentence: str) -> typer.Exit:
+    """Say what went wrong; raise the result to leave with exit code 1."""
+    typer.echo(f"laconic: {sentence}", err=True)
+    return typer.Exit(1)
+
+
 def check_model(name: str | None) -> None:
     """Raise `typer.BadParameter` for a model that cannot be loaded, before any work."""
     if name is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.errors import CodecError, MissingDependencyError, need_torch
 from laconic.tasks.cli import batch, options
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def export(
 ) -> None:
     """Write the learned transform of a picture model as an ONNX graph, for runtimes other than this package."""
     try:
-        _need_torch()
+        need_torch("export to ONNX", extra="export")
         from laconic.codecs.zoo import model_path, read_entry
 
         entry = read_entry(model_path(model))
@@ -47,9 +47,9 @@ def export(
             raise typer.BadParameter(f"--output {target} exists; pass --force to overwrite it")
         made = _write(entry, part, target, force)
     except (CodecError, MissingDependencyError) as err:
-        raise _failure(batch.sentence_of(err)) from err
+        raise batch.failure(batch.sentence_of(err)) from err
     except OSError as err:
-        raise _failure(f"{output} cannot be written: {batch.sentence_of(err)}") from err
+        raise batch.failure(f"{output} cannot be written: {batch.sentence_of(err)}") from err
     if not quiet:
         typer.echo(f"{target}: {made} of model {entry.name} ({entry.fingerprint.hex()})")
 
@@ -77,17 +77,3 @@ def _target(output: Path, name: str) -> Path:
     if output.suffix or output.exists():
         raise typer.BadParameter(f"--output {output} is no name of a graph; allowed are *{_SUFFIX} and a folder")
     return output / name
-
-
-def _need_torch() -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError as err:
-        raise MissingDependencyError(
-            "torch is not installed; export to ONNX needs it: pip install laconic[export]"
-        ) from err
-
-
-def _failure(sentence: str) -> typer.Exit:
-    typer.echo(f"laconic: {sentence}", err=True)
-    return typer.Exit(1)

@@ -97,7 +97,7 @@ def fit(
     try:
         model = fit_model(signals, name or output.stem, fit_options)
     except ValueError as err:
-        raise _failure(f"{' '.join(folders)}: {batch.sentence_of(err)}") from err
+        raise batch.failure(f"{' '.join(folders)}: {batch.sentence_of(err)}") from err
     command = shlex.join(["laconic", *sys.argv[1:]])
     card = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value, "command": command}
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +107,7 @@ def fit(
         output.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(output, data, force=force)
     except OSError as err:
-        raise _failure(f"{output} cannot be written: {batch.sentence_of(err)}") from err
+        raise batch.failure(f"{output} cannot be written: {batch.sentence_of(err)}") from err
     if not quiet:
         typer.echo(f"{output}: model {model.name} ({model.fingerprint.hex()}) of {signals.num_read} files")
     if signals.num_failed:
@@ -217,8 +217,3 @@ def _ends(option: str, text: str | None) -> tuple[int, ...] | None:
     if not ends or ends[0] < 1 or list(ends) != sorted(set(ends)):
         raise typer.BadParameter(f"{option} is {text!r}; allowed are rising numbers, as 3,12,192")
     return ends
-
-
-def _failure(sentence: str) -> typer.Exit:
-    typer.echo(f"laconic: {sentence}", err=True)
-    return typer.Exit(1)

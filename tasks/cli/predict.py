@@ -41,18 +41,14 @@ def predict(
 
 
 def _load(run: Path, model: str | None) -> Predictor:
-    from laconic.codecs.errors import CodecError
+    from laconic.codecs.errors import CodecError, MissingDependencyError, need_torch
 
     try:
-        import torch  # noqa: F401
-    except ImportError as err:
-        typer.echo("laconic: torch is not installed; prediction needs it: pip install laconic[torch]", err=True)
-        raise typer.Exit(1) from err
-    from laconic.tasks.predictor import Predictor
+        need_torch("prediction")
+        from laconic.tasks.predictor import Predictor
 
-    try:
         return Predictor.load(run, model=model)
-    except CodecError as err:
+    except (CodecError, MissingDependencyError) as err:
         typer.echo(f"laconic: {batch.sentence_of(err)}", err=True)
         raise typer.Exit(1) from err
 

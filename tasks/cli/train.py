@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.errors import CodecError, MissingDependencyError, need_torch
 from laconic.entropy.errors import BitstreamError
 from laconic.tasks.cli import batch, options
 
@@ -70,7 +70,7 @@ def classify(
 ) -> None:
     """Learn the classes; best epoch by validation, the test split once at the end. The same command resumes."""
     with _sentences():
-        _need_torch()
+        need_torch("training")
         from laconic.tasks.arms import TrainOptions
         from laconic.tasks.packindex import is_pack
         from laconic.tasks.train import train as train_run
@@ -136,7 +136,7 @@ def codec(
 ) -> None:
     """Train a learned part of a codec; the same command resumes. Under torchrun, all processes share the work."""
     with _sentences():
-        _need_torch()
+        need_torch("training")
         from laconic.tasks.codec_training import RunOptions, train_codec
         from laconic.tasks.recipes import prepare
 
@@ -175,10 +175,3 @@ def _sentences() -> Iterator[None]:
     except (CodecError, BitstreamError, MissingDependencyError, OSError) as err:
         typer.echo(f"laconic: {batch.sentence_of(err)}", err=True)
         raise typer.Exit(1) from err
-
-
-def _need_torch() -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError as err:
-        raise MissingDependencyError("torch is not installed; training needs it: pip install laconic[torch]") from err

@@ -30,7 +30,7 @@ from laconic.tasks.codec_training import RunOptions, learning_rate_at, train_cod
 from laconic.tasks.crops import CropPool, find_pictures, planes_of, read_pictures  # noqa: E402
 from laconic.tasks.optimizers import Optimizers  # noqa: E402
 from laconic.tasks.recipes import RECIPES  # noqa: E402
-from laconic.tasks.tensor_files import load_tensors, save_tensors  # noqa: E402
+from laconic.tasks.tensor_files import load_tensors  # noqa: E402
 
 RGB = Path(zoo.__file__).parent / "models" / "rgb.safetensors"
 OPTIONS = RunOptions("synthesis", ("waves",), steps=6, every=2)
@@ -165,19 +165,6 @@ def test_run_of_other_options_is_refused(finished: Path, change: dict[str, Any])
     (name,) = change
     with pytest.raises(CodecError, match=f"is a run with other {name}; name another folder"):
         train(transform(), finished, replace(OPTIONS, **{"steps": 5, **change}))
-
-
-def test_run_that_noted_no_model_goes_on(finished: Path, tmp_path: Path) -> None:
-    """As runs did once; their checkpoints held no buffers either."""
-    fields = json.loads((finished / "options.json").read_text())
-    del fields["model"]
-    (tmp_path / "options.json").write_text(json.dumps(fields))
-    tensors, metadata = load_tensors(finished / "last.safetensors")
-    kept = {name: tensor for name, tensor in tensors.items() if not name.startswith("buffers.")}
-    save_tensors(tmp_path / "last.safetensors", kept, metadata)
-    history = train(transform(), tmp_path, replace(OPTIONS, steps=5, model="01234567"))
-    assert history.step == 5
-    assert (tmp_path / "result.safetensors").exists()
 
 
 @pytest.mark.parametrize("text", ["no JSON", "[]", "7"])
