@@ -1,18 +1,16 @@
 """Signals <-> latents <-> bytes.
 
-In reading order: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the interfaces), `sandwich` (our codec, one
-file that joins the following), `packet_tree`, `wavelet`, `fixed_point` and `transform` (signal <-> coefficients),
-`quantizer` (quality -> step), `optimizer` (which integers), `latent` (the integers), `layout`, `packing` and
-`unpacking` (latent <-> .lcn file), `pictures` and `areas` (pictures by rows, in part, with threads), `model` and `zoo`
-(what is learned, and where it is found), `transparency` (what alpha hides), `training` and `fitting` (a model of your
-own signals), `files` with `picture_files` and `sound_files` (media files; the functions most people need), `streams`
-with `row_files`, `tiff_files` and `segments` (pictures larger than memory), `whole_files` (writing all or nothing),
-`pillow` (a plugin), `registry` and `external` (codecs by name, those of other libraries), `checks` (the laws of a codec
-as a test kit). With torch: `synthesis` (the neural one), `walloc` and `walloc_codec` (the published baseline for
-pictures, as a network and as a codec), `learning`, `tensor_packets`, `encoder_model`, `objective`,
-`transform_learner` and `synthesis_learner` (what training needs, where the extension is not built), `onnx_export` (the
-transform for other runtimes). The kernels are in `native/`. Names are loaded on first use, so that listing models does
-not import numpy.
+At the root stands what everyone needs: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the interfaces), `lcn` (our
+codec, one file that joins the rest), `latent` (the integers), `form` (what a file says of a signal), `steps` (quality ->
+step), `files` (media files; the functions most people need), `streams` (pictures larger than memory), `pillow` (a plugin),
+`registry` (codecs by name), `checks` (the laws of a codec as a test kit), `whole_files` (writing all or nothing),
+`onnx_export` (with torch: the transform for other runtimes).
+
+The folders, in reading order: `models` (what is learned, and where it is found), `transform` (signal <-> integers),
+`packing` (latent <-> .lcn file), `pictures` (by rows, in part, with threads), `formats` (media files of other formats),
+`fitting` (a model of your own signals), `external` (codecs of other libraries). With torch: `learning` (what training
+needs), `walloc` (the published baseline). The kernels are in `native/`. Names are loaded on first use, so that listing
+models does not import numpy.
 """
 
 from __future__ import annotations
@@ -34,25 +32,25 @@ if TYPE_CHECKING:
     from laconic.codecs.files import decode, encode
     from laconic.codecs.files import read_image as open
     from laconic.codecs.files import write_image as save
-    from laconic.codecs.fitting import FitOptions, fit
+    from laconic.codecs.fitting.closed_form import FitOptions, fit
     from laconic.codecs.latent import Latent
+    from laconic.codecs.lcn import Lcn
     from laconic.codecs.media import Audio, Cube, Image
-    from laconic.codecs.model import Model
-    from laconic.codecs.sandwich import Sandwich
+    from laconic.codecs.models.model import Model
 
 _LAZY = {
     "Audio": "media:Audio",
     "Codec": "codec:Codec",
     "Cube": "media:Cube",
-    "FitOptions": "fitting:FitOptions",
+    "FitOptions": "fitting.closed_form:FitOptions",
     "Image": "media:Image",
     "Latent": "latent:Latent",
     "LatentCodec": "codec:LatentCodec",
-    "Model": "model:Model",
-    "Sandwich": "sandwich:Sandwich",
+    "Model": "models.model:Model",
+    "Lcn": "lcn:Lcn",
     "decode": "files:decode",
     "encode": "files:encode",
-    "fit": "fitting:fit",
+    "fit": "fitting.closed_form:fit",
     "open": "files:read_image",
     "save": "files:write_image",
 }
@@ -68,7 +66,7 @@ __all__ = [
     "LatentCodec",
     "MissingDependencyError",
     "Model",
-    "Sandwich",
+    "Lcn",
     "UnknownCodecError",
     "UnknownModelError",
     "UnsupportedSignalError",

@@ -25,11 +25,13 @@ class MissingDependencyError(ImportError):
     """An optional package is absent or broken; the message names the install command."""
 
 
-def need_torch(purpose: str, *, extra: str = "torch") -> None:
-    """Raises `MissingDependencyError` where torch cannot be imported: "torch is not installed; `purpose` needs it"."""
+def need_torch(purpose: str, *, extra: str = "torch", instead: str = "") -> None:
+    """Raises `MissingDependencyError` where torch cannot be imported: "torch is not installed; `purpose` needs it".
+    `instead`: what can be done without it."""
     try:
         import torch  # noqa: F401
     except ImportError as err:
         raise MissingDependencyError(
             f"torch is not installed; {purpose} needs it: pip install laconic[{extra}]"
+            + (instead and f", or {instead}")
         ) from err

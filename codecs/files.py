@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
+from laconic.codecs.form import Kind
+from laconic.codecs.formats.picture_files import check_pixels, pillow_bytes, read_pillow
+from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_rows
+from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS, is_sound, sound_bytes, sound_of_file
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Cube, Image, Signal
-from laconic.codecs.optimizer import DEFAULT_EFFORT
-from laconic.codecs.picture_files import check_pixels, pillow_bytes, read_pillow
-from laconic.codecs.quantizer import NUM_STEP_CODES
-from laconic.codecs.row_files import ROW_EXTENSIONS, create_rows, open_rows
-from laconic.codecs.sandwich import Sandwich
-from laconic.codecs.sound_files import SOUND_EXTENSIONS, is_sound, sound_bytes, sound_of_file
-from laconic.codecs.transform import Kind
+from laconic.codecs.steps import NUM_STEP_CODES
+from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
 from laconic.codecs.whole_files import atomic_write
 from laconic.entropy import CorruptStreamError, Limits, TruncatedError
 from laconic.entropy.container import MAGIC
@@ -52,7 +52,7 @@ def encode(
 
     `picture`: an `Image`, a Pillow image, a numpy array (h, w) or (h, w, c), or a torch tensor (c, h, w); uint8 or
     uint16; or an `Audio` or `Cube`. `bits_per_pixel` or `max_bytes`, one of them, replaces `quality` by the best that
-    fits, found by encoding. `model`: a shipped name or a path. `profile`, `effort` and `threads` as in `Sandwich`.
+    fits, found by encoding. `model`: a shipped name or a path. `profile`, `effort` and `threads` as in `Lcn`.
     Raises `CodecError`, also where even the coarsest step needs more bytes.
 
     >>> data = encode(np.zeros((30, 50, 3), np.uint8), max_bytes=200)
@@ -68,7 +68,7 @@ def encode(
         if not (bits_per_pixel > 0 and math.isfinite(bits_per_pixel)):
             raise CodecError(f"bits_per_pixel is {bits_per_pixel}; allowed is a number above 0")
         max_bytes = int(bits_per_pixel * signal.width * signal.height / 8)
-    codec = Sandwich(quality=quality, model=model, profile=profile, effort=effort, threads=threads)
+    codec = Lcn(quality=quality, model=model, profile=profile, effort=effort, threads=threads)
     return codec.encode(signal) if max_bytes is None else _best_within(signal, max_bytes, codec)
 
 
@@ -84,14 +84,14 @@ def decode(
     threads: int = 1,
     synthesis: str = "linear",
 ) -> Image:
-    """The picture of an .lcn file, or part of it: see `Sandwich.decode_area`.
+    """The picture of an .lcn file, or part of it: see `Lcn.decode_area`.
 
     `region` (x, y, width, height) in the picture's pixels; `scale` 2, 4 or 8 gives a picture of 1/scale the size. With
     `channels`, from the first latent channels only, without alpha. With `allow_partial`, what is damaged or missing is
-    left out without notice: `Sandwich.decode_area` tells what it is. `synthesis` is that of `Sandwich`. Raises
+    left out without notice: `Lcn.decode_area` tells what it is. `synthesis` is that of `Lcn`. Raises
     `BitstreamError` or `CodecError`.
     """
-    image, _ = Sandwich(model=model, threads=threads, synthesis=synthesis).decode_area(
+    image, _ = Lcn(model=model, threads=threads, synthesis=synthesis).decode_area(
         data, region=region, scale=scale, channels=channels, limits=limits, allow_partial=allow_partial
     )
     return image
@@ -127,7 +127,7 @@ def read_sound(source: str | os.PathLike[str] | BinaryIO, *, model: str | None =
         raise TruncatedError("the file is empty; a sound is needed")
     if not head.startswith(MAGIC):
         return sound_of_file(file)
-    signal = Sandwich(model=model).decode(file.read())
+    signal = Lcn(model=model).decode(file.read())
     if not isinstance(signal, Audio):
         raise UnsupportedSignalError(f"the file holds a signal of kind {type(signal).__name__}; needed is a sound")
     return signal
@@ -243,7 +243,7 @@ def _signal_of(picture: Any) -> Signal:
     return Image.from_pillow(picture) if isinstance(picture, PillowImage.Image) else Image.from_array(picture)
 
 
-def _best_within(signal: Signal, max_bytes: int, codec: Sandwich) -> bytes:
+def _best_within(signal: Signal, max_bytes: int, codec: Lcn) -> bytes:
     """The file of the finest step that fits, by bisection over step codes.
 
     Three codes share one transform, the two steps of bisection that they serve; more would need memory for each.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
-from laconic.codecs.quantizer import step_of_code
+from laconic.codecs.steps import step_of_code
 
 
 @dataclass(frozen=True, eq=False)

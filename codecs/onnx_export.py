@@ -21,9 +21,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from laconic.codecs.encoder_model import EncoderModel, load_encoder_model
 from laconic.codecs.errors import MissingDependencyError, WeightsError
-from laconic.codecs.synthesis import NeuralSynthesis, load_synthesis_for
+from laconic.codecs.learning.tensor_encoder import EncoderModel, load_encoder_model
+from laconic.codecs.models.neural_synthesis import NeuralSynthesis, load_synthesis_for
 from laconic.codecs.whole_files import atomic_write
 
 OPSET: Final = 18  # the oldest that torch's exporter writes, so the one that most runtimes read

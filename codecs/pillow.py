@@ -17,7 +17,7 @@ from PIL import ImageFile
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.files import decode, encode
 from laconic.codecs.media import Image
-from laconic.codecs.zoo import load_model_of
+from laconic.codecs.models.zoo import load_model_of
 from laconic.entropy import BitstreamError, LimitError, UnsupportedVersionError
 from laconic.entropy.container import MAGIC, CodecNumber, Header, Source, read_header
 

@@ -24,9 +24,9 @@ _BUILT_IN = {
     "flac": "laconic.codecs.external.flac:Flac",
     "jpeg": "laconic.codecs.external.jpeg:Jpeg",
     "jpeg2000": "laconic.codecs.external.jpeg2000:Jpeg2000",
+    "lcn": "laconic.codecs.lcn:Lcn",
     "mp3": "laconic.codecs.external.mp3:Mp3",
     "opus": "laconic.codecs.external.opus:Opus",
-    "sandwich": "laconic.codecs.sandwich:Sandwich",
     "vorbis": "laconic.codecs.external.vorbis:Vorbis",
     "webp": "laconic.codecs.external.webp:WebP",
 }

@@ -6,12 +6,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from laconic.codecs.areas import PicturePart
 from laconic.codecs.files import file_bytes, read_signal
-from laconic.codecs.picture_files import check_pixels
-from laconic.codecs.row_files import ROW_EXTENSIONS, create_rows, open_rows
-from laconic.codecs.sandwich import Sandwich
-from laconic.codecs.transform import Form, Kind, form_of
+from laconic.codecs.form import Form, Kind, form_of
+from laconic.codecs.formats.picture_files import check_pixels
+from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_rows
+from laconic.codecs.lcn import Lcn
+from laconic.codecs.pictures.picture_decoder import PicturePart
 from laconic.entropy import Limits
 
 _TIFF_EXTENSIONS = (".tif", ".tiff")
@@ -19,7 +19,7 @@ _MAX_WHOLE_BYTES = 1 << 30  # of samples that are in memory at once for the sake
 
 
 def encode_file(
-    source: BinaryIO, codec: Sandwich, *, kind: Kind | None = None, limits: Limits | None = None
+    source: BinaryIO, codec: Lcn, *, kind: Kind | None = None, limits: Limits | None = None
 ) -> tuple[bytes, Form]:
     """What a file that can seek holds, as an .lcn file, and its form: `codec.encode` of `files.read_signal`, to the byte.
 

@@ -1,12 +1,12 @@
 """Integers <-> bytes: everything that does not know what a pixel is.
 
-In reading order: `SPEC.md` (the normative format), `errors`, `tables` (frozen integer frequency tables, ours or imported),
-`rans` (the coder), `simd` (the instruction set it uses). For arrays on their own: `packets` (arrays <-> bytes that
-describe and check themselves), `compressai` (CompressAI's entropy models, coded by us), `bottleneck` (in torch: densities
-that are learned and then frozen into tables, noise in training). For .lcn files: `contexts` (which table codes which
-symbol), `planes` (integer planes <-> segments), `lossless` (one plane without loss), `container` (the file). The core is
-in `native/`, C++20 without Python, one file for each instruction set. Names are loaded on first use, so that reading a
-file's header does not import numpy.
+In reading order: `SPEC.md` (the normative format), `errors`, `tables` (frozen integer frequency tables, ours or
+imported), `rans` (the coder), `simd` (the instruction set it uses). For arrays on their own: `packets` (arrays <->
+bytes that describe and check themselves), `compressai` (CompressAI's entropy models, coded by us), `bottleneck` (in
+torch: densities that are learned and then frozen into tables, noise in training). For .lcn files: `contexts` (which
+table codes which symbol), `planes` (integer planes <-> segments), `lossless` (one plane without loss), `container` (the
+file); `fitting/` makes tables and contexts of integers. The core is in `native/`, C++20 without Python, one file for
+each instruction set. Names are loaded on first use, so that reading a file's header does not import numpy.
 """
 
 from __future__ import annotations

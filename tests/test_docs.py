@@ -24,9 +24,9 @@ MODULES = sorted({name for package in PACKAGES for name in walk(package)})
 def test_all_packages_are_walked() -> None:
     expected = {
         "laconic.entropy.rans",
-        "laconic.codecs.sandwich",
+        "laconic.codecs.lcn",
         "laconic.codecs.external.jpeg",
-        "laconic.tasks.rate",
+        "laconic.tasks.measures.rate",
     }
     assert expected <= set(MODULES)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from laconic.codecs.errors import CodecError
-from laconic.codecs.zoo import shipped_models
+from laconic.codecs.models.zoo import shipped_models
 from laconic.entropy import BitstreamError, simd
 
 

@@ -38,9 +38,9 @@ import soundfile
 
 from laconic.codecs.codec import Codec
 from laconic.codecs.media import Audio
-from laconic.tasks.bdrate import Curve, bd_rate, quality_interval
-from laconic.tasks.rate import kilobits_per_second
-from laconic.tasks.sound_distortion import log_mel_distance, snr_db
+from laconic.tasks.measures.bdrate import Curve, bd_rate, quality_interval
+from laconic.tasks.measures.rate import kilobits_per_second
+from laconic.tasks.measures.sound_distortion import log_mel_distance, snr_db
 
 OURS = "laconic"
 CLIP_SECONDS = 12
@@ -54,10 +54,10 @@ _EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 
 
 def _ours() -> list[Codec[Audio]]:
-    from laconic.codecs.sandwich import Sandwich
+    from laconic.codecs.lcn import Lcn
 
     # It takes pictures, too; of a sound it gives a sound.
-    return [cast("Codec[Audio]", Sandwich(quality=quality)) for quality in (10, 20, 30, 40, 50, 60, 70, 80, 90)]
+    return [cast("Codec[Audio]", Lcn(quality=quality)) for quality in (10, 20, 30, 40, 50, 60, 70, 80, 90)]
 
 
 def _mp3() -> list[Codec[Audio]]:

@@ -22,7 +22,7 @@ from bench_walloc import PUBLISHED
 from first_channels import NUM_CHANNELS, FirstChannels
 from picture_sets import pictures_of
 
-from laconic.codecs.sandwich import Sandwich
+from laconic.codecs.lcn import Lcn
 
 CHANNELS = (3, 6, 12, 24, 48, 96, 144, NUM_CHANNELS)
 QUALITIES = (60, 90)
@@ -41,7 +41,7 @@ def main() -> None:
     pictures = pictures_of("kodak", options.data, options.images)
     families = {
         f"{synthesis} {quality}": [
-            FirstChannels(Sandwich(quality=quality, synthesis=synthesis), count) for count in CHANNELS
+            FirstChannels(Lcn(quality=quality, synthesis=synthesis), count) for count in CHANNELS
         ]
         for quality in QUALITIES
         for synthesis in SYNTHESES

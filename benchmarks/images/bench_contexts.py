@@ -25,10 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.latent import Latent
-from laconic.codecs.layout import group_bounds
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.sandwich import Sandwich
-from laconic.codecs.zoo import load_model
+from laconic.codecs.models.zoo import load_model
+from laconic.codecs.packing.layout import group_bounds
 from laconic.entropy import rans, simd
 from laconic.entropy.container import Profile
 from laconic.entropy.contexts import StepRules, prediction_residuals
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def size_row(images: Sequence[Image], effort: int, step_code: int) -> common.Row:
-    small, fast = (Sandwich(step_code=step_code, effort=effort, profile=profile) for profile in ("small", "fast"))
+    small, fast = (Lcn(step_code=step_code, effort=effort, profile=profile) for profile in ("small", "fast"))
     sizes, misses = [], []
     for image in images:
         latent = small.analyze(image)
@@ -90,7 +90,7 @@ def size_row(images: Sequence[Image], effort: int, step_code: int) -> common.Row
 
 def speed_row(images: Sequence[Image]) -> common.Row:
     rules = load_model(MODEL).contexts.at_step(SPEED_STEP_CODE)
-    coded = [_symbols(Sandwich(step_code=SPEED_STEP_CODE).analyze(image), rules) for image in images]
+    coded = [_symbols(Lcn(step_code=SPEED_STEP_CODE).analyze(image), rules) for image in images]
     streams = [[_encode(symbols, rules, a, b, 64) for a, b in groups] for symbols, groups in coded]
     num_symbols = sum((b - a) * symbols[0].size for symbols, groups in coded for a, b in groups)
 
@@ -118,7 +118,7 @@ def speed_row(images: Sequence[Image]) -> common.Row:
 
 def thumbnail_row(images: Sequence[Image], lanes: int) -> common.Row:
     rules = load_model(MODEL).contexts.at_step(SPEED_STEP_CODE)
-    coded = [_symbols(Sandwich(step_code=SPEED_STEP_CODE).analyze(image), rules)[0][:NUM_CHANNELS] for image in images]
+    coded = [_symbols(Lcn(step_code=SPEED_STEP_CODE).analyze(image), rules)[0][:NUM_CHANNELS] for image in images]
     streams = [_encode(symbols, rules, 0, NUM_CHANNELS, lanes) for symbols in coded]
     smallest = sum(len(_encode(symbols, rules, 0, NUM_CHANNELS, 4)) for symbols in coded)
     out = np.zeros_like(coded[0])

@@ -3,7 +3,7 @@
     python benchmarks/images/bench_neural.py --data ../shared/data [--rounds N] [--quick] [--reason TEXT]
 
 Everything is measured in processes of their own (neural_process.py), which are held to one core or to two, with as many
-threads of torch (OMP_NUM_THREADS) and of `Sandwich`. Rows "decode": seconds of `decode`, bytes in memory to an array in
+threads of torch (OMP_NUM_THREADS) and of `Lcn`. Rows "decode": seconds of `decode`, bytes in memory to an array in
 memory, for Kodak, each picture on its own and times added up, and for one picture of 28 million pixels; the linear
 synthesis of the same files beside. Not timed: the start of the process, the network, the first call. The processes
 alternate. Rows "memory": the peak of a process that decodes a picture of 50 million pixels, with and without that
@@ -30,10 +30,10 @@ from mosaics import DataSet, Mosaic, read
 from speed_targets import Target
 from turns import Spread
 
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.neural_rendering import network_of
-from laconic.codecs.sandwich import Sandwich
-from laconic.codecs.zoo import load_model, synthesis_path
+from laconic.codecs.models.zoo import load_model, synthesis_path
+from laconic.codecs.pictures.neural_rendering import network_of
 
 DECODER, COMMAND_LINE = (Path(__file__).with_name(f"{name}_process.py") for name in ("neural", "measured"))
 QUALITY = 50
@@ -145,7 +145,7 @@ def _targets(rows: Sequence[common.Row]) -> Iterator[Target]:
 
 
 def _encoded(data: DataSet, folder: Path) -> list[Path]:
-    codec = Sandwich(quality=QUALITY)
+    codec = Lcn(quality=QUALITY)
     paths = [folder / f"{data.name}{number}.lcn" for number in range(len(data.images))]
     for path, image in zip(paths, data.images, strict=True):
         if not path.exists():

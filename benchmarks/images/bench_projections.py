@@ -21,13 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 import numpy as np
 
-from laconic.codecs.fitting import FitOptions, fit
+from laconic.codecs.fitting.closed_form import FitOptions, fit
+from laconic.codecs.fitting.training_signals import training_images
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.model import Model
-from laconic.codecs.sandwich import Sandwich
-from laconic.codecs.training import training_images
-from laconic.tasks.bdrate import bd_rate
-from laconic.tasks.distortion import psnr
+from laconic.codecs.models.model import Model
+from laconic.tasks.measures.bdrate import bd_rate
+from laconic.tasks.measures.picture_distortion import psnr
 
 STEP_CODES = (122, 132, 140, 147, 154, 161, 168, 176)
 BD_RANGE_BPP = (0.2, 1.4)
@@ -79,7 +79,7 @@ def _read(path: Path) -> np.ndarray:
 
 def _curve(pictures: list[Image], model: str, profile: str) -> Curve:
     """(bits per pixel, PSNR), means over the pictures."""
-    codec = Sandwich(model=model, profile=profile)  # type: ignore[arg-type]
+    codec = Lcn(model=model, profile=profile)  # type: ignore[arg-type]
     sums = np.zeros((len(STEP_CODES), 2))
     for picture in pictures:
         for i, latent in enumerate(codec.analyze_steps(picture, STEP_CODES)):
@@ -89,7 +89,7 @@ def _curve(pictures: list[Image], model: str, profile: str) -> Curve:
 
 
 def _row(kind: str, model: Model, pictures: list[Image], path: str) -> common.Row:
-    codec = Sandwich(model=path, step_code=CHANNELS_CODE)
+    codec = Lcn(model=path, step_code=CHANNELS_CODE)
     found = []
     for picture in pictures:
         latent = codec.analyze(picture)

@@ -37,9 +37,9 @@ from picture_sets import SETS, Picture, pictures_of
 
 from laconic.codecs.codec import Codec
 from laconic.codecs.media import Image
-from laconic.tasks.bdrate import Curve, bd_rate, quality_interval
-from laconic.tasks.distortion import ms_ssim, psnr
-from laconic.tasks.rate import bits_per_pixel
+from laconic.tasks.measures.bdrate import Curve, bd_rate, quality_interval
+from laconic.tasks.measures.picture_distortion import ms_ssim, psnr
+from laconic.tasks.measures.rate import bits_per_pixel
 
 OURS, LINEAR = "laconic", "laconic linear"
 LOW_BPP, HIGH_BPP = 0.15, 1.5  # the range of the BD-rates
@@ -50,23 +50,23 @@ METRICS = ("psnr_db", "ms_ssim_db")
 
 
 def _ours(synthesis: str) -> list[Codec[Image]]:
-    from laconic.codecs.sandwich import Sandwich
+    from laconic.codecs.lcn import Lcn
 
     qualities = (15, 20, 27, 34, 41, 48, 55, 62, 70, 80, 90)
-    return [Sandwich(quality=quality, synthesis=synthesis) for quality in qualities]
+    return [Lcn(quality=quality, synthesis=synthesis) for quality in qualities]
 
 
 def _plain() -> list[Codec[Image]]:
     """Ours without optimised quantisation."""
-    from laconic.codecs.sandwich import Sandwich
+    from laconic.codecs.lcn import Lcn
 
-    return [Sandwich(quality=quality, effort=0) for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
+    return [Lcn(quality=quality, effort=0) for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
 
 
 def _fast() -> list[Codec[Image]]:
-    from laconic.codecs.sandwich import Sandwich
+    from laconic.codecs.lcn import Lcn
 
-    return [Sandwich(quality=quality, profile="fast") for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
+    return [Lcn(quality=quality, profile="fast") for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
 
 
 def _jpeg() -> list[Codec[Image]]:

@@ -32,8 +32,8 @@ from bench_rd import measure_all, summary
 from first_channels import NUM_CHANNELS, FirstChannels
 from picture_sets import pictures_of
 
-from laconic.codecs.sandwich import Sandwich
-from laconic.codecs.training import training_images
+from laconic.codecs.fitting.training_signals import training_images
+from laconic.codecs.lcn import Lcn
 
 FEW_CHANNELS = 12
 QUALITIES = {NUM_CHANNELS: (15, 20, 27, 34, 41, 48, 55, 62, 70, 80, 90, 97), FEW_CHANNELS: (1, 20, 40, 60, 75, 90, 100)}
@@ -90,8 +90,8 @@ def main() -> None:
 
 def measured_rows(options: argparse.Namespace, folder: Path) -> list[common.Row]:
     """Rows "walloc" and "ours"."""
-    from laconic.codecs.walloc import load_walloc
-    from laconic.codecs.walloc_codec import WallocCodec, add_contexts
+    from laconic.codecs.walloc.walloc_codec import WallocCodec, add_contexts
+    from laconic.codecs.walloc.walloc_network import load_walloc
 
     weights = str(shutil.copy(options.weights, folder / "weights.safetensors"))
     photographs = sorted((options.data / "clothing10" / "train").rglob("*.jpg"))
@@ -113,7 +113,7 @@ def measured_rows(options: argparse.Namespace, folder: Path) -> list[common.Row]
     for synthesis, label in LABELS.items():
         for channels, qualities in QUALITIES.items():
             for quality in qualities:
-                codec = Sandwich(quality=quality, synthesis=synthesis)
+                codec = Lcn(quality=quality, synthesis=synthesis)
                 row = {"type": "ours", "label": label, "channels": channels, "codec": repr(codec)}
                 settings.append((row, partial(FirstChannels, codec, channels)))
     pictures = pictures_of("kodak", options.data, options.images)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image as PillowImage
 
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.sandwich import Sandwich
 
 FAST, SMALL = "laconic fast", "laconic small"
 JPEG = "JPEG quality 75"
@@ -30,7 +30,7 @@ class Contender:
     decode: Callable[[bytes], Any]
 
 
-def ours(label: str, codec: Sandwich) -> Contender:
+def ours(label: str, codec: Lcn) -> Contender:
     return Contender(label, repr(codec), lambda image: image, codec.encode, codec.decode)
 
 
@@ -51,21 +51,21 @@ def pillow(label: str, name: str, **options: Any) -> Contender:
     return Contender(label, setting, Image.to_pillow, encode, decode)
 
 
-def fast(**options: Any) -> Sandwich:
-    return Sandwich(step_code=154, profile="fast", **options)
+def fast(**options: Any) -> Lcn:
+    return Lcn(step_code=154, profile="fast", **options)
 
 
-def small(**options: Any) -> Sandwich:
-    return Sandwich(step_code=149, **options)
+def small(**options: Any) -> Lcn:
+    return Lcn(step_code=149, **options)
 
 
 def all_contenders() -> list[Contender]:
     """Near 0.6 bits per pixel on Kodak, but for JPEG, which is as its users have it."""
     return [
         ours(FAST, fast()),
-        ours(f"{FAST}, effort 0", Sandwich(step_code=159, profile="fast", effort=0)),
+        ours(f"{FAST}, effort 0", Lcn(step_code=159, profile="fast", effort=0)),
         ours(SMALL, small()),
-        ours(f"{SMALL}, effort 0", Sandwich(step_code=153, effort=0)),
+        ours(f"{SMALL}, effort 0", Lcn(step_code=153, effort=0)),
         pillow(JPEG, "JPEG", quality=75),
         pillow(f"{JPEG}, optimised", "JPEG", quality=75, optimize=True),
         pillow(WEBP, "WEBP", quality=38),

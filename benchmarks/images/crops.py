@@ -23,17 +23,17 @@ from PIL import ImageDraw, ImageFont
 from laconic.codecs.codec import Codec
 from laconic.codecs.external.avif import Avif
 from laconic.codecs.external.jpeg import Jpeg
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.sandwich import Sandwich
-from laconic.tasks.distortion import psnr
-from laconic.tasks.rate import bits_per_pixel
+from laconic.tasks.measures.picture_distortion import psnr
+from laconic.tasks.measures.rate import bits_per_pixel
 
 SIZE = (256, 192)
 # Pictures, and the upper left corner (x, y) of the part: machines and lettering, a fence, eyes and feathers.
 PARTS = {"kodim05": (150, 110), "kodim19": (60, 400), "kodim23": (80, 160)}
 CODECS: dict[str, Callable[[int], Codec[Image]]] = {
-    "laconic": lambda quality: Sandwich(quality=quality, synthesis="neural"),
-    "laconic linear": lambda quality: Sandwich(quality=quality),
+    "laconic": lambda quality: Lcn(quality=quality, synthesis="neural"),
+    "laconic linear": lambda quality: Lcn(quality=quality),
     "AVIF": lambda quality: Avif(quality=quality),
     "JPEG": lambda quality: Jpeg(quality=quality, optimize=True, progressive=True),
 }

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image, Signal
-from laconic.codecs.sandwich import Sandwich
 
 NUM_CHANNELS = 192  # of the model for colour pictures
 
@@ -16,7 +16,7 @@ NUM_CHANNELS = 192  # of the model for colour pictures
 class FirstChannels:
     """`codec` analyses the whole picture and chooses its integers; then all but the first `channels` are left out."""
 
-    codec: Sandwich
+    codec: Lcn
     channels: int
 
     name = "first channels"

@@ -19,9 +19,9 @@ def main() -> None:
     synthesis, num_cores = sys.argv[1], int(sys.argv[2])
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-num_cores:])
-    from laconic.codecs.sandwich import Sandwich
+    from laconic.codecs.lcn import Lcn
 
-    codec = Sandwich(synthesis=synthesis, threads=num_cores)
+    codec = Lcn(synthesis=synthesis, threads=num_cores)
     first, *files = (Path(path).read_bytes() for path in sys.argv[3:])
     codec.decode(first)
     seconds = []

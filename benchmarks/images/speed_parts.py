@@ -16,8 +16,8 @@ from contenders import Contender
 from mosaics import DataSet
 from turns import in_turns
 
-from laconic.codecs.sandwich import Sandwich
-from laconic.tasks.distortion import psnr
+from laconic.codecs.lcn import Lcn
+from laconic.tasks.measures.picture_distortion import psnr
 
 NUM_CHANNELS = 12
 SCALE = 8
@@ -127,7 +127,7 @@ def thread_rows(data: DataSet, num_rounds: int) -> list[common.Row]:
     return rows
 
 
-def _codecs() -> dict[str, Sandwich]:
+def _codecs() -> dict[str, Lcn]:
     return {label: make() for label, make in PROFILES.items()}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from mosaics import Mosaic
 from turns import Spread, in_turns
 
-from laconic.codecs.sandwich import Sandwich
+from laconic.codecs.lcn import Lcn
 
 WRAPPER = Path(__file__).with_name("measured_process.py")
 LARGE_SIDES = (1000, 2000, 4000, 8000, 10_000, 20_000)
@@ -78,7 +78,7 @@ def region_row(path: Path, num_rounds: int) -> common.Row:
     """The row "region": parts of 512 x 512 pixels at random places, from an open file in the system's cache, by a process
     that has decoded before. Bytes read are those that the system was asked for at the worst place, header and index
     included."""
-    codec = Sandwich()
+    codec = Lcn()
     with path.open("rb") as file:
         height, width, _ = codec.open_area(file).shape
     random = np.random.default_rng(0)

@@ -19,27 +19,24 @@ from numpy.typing import NDArray
 from speed_parts import PROFILES
 from turns import in_turns
 
-from laconic.codecs.layout import Layout, Tile
+from laconic.codecs.form import form_of, grid_of
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.optimizer import optimize, thresholds_for
-from laconic.codecs.packing import Packer
-from laconic.codecs.sandwich import Sandwich
-from laconic.codecs.segment_reader import Reading
-from laconic.codecs.transform import (
+from laconic.codecs.models.zoo import load_model
+from laconic.codecs.packing.layout import Layout, Tile
+from laconic.codecs.packing.packer import Packer
+from laconic.codecs.packing.segment_reader import Reading
+from laconic.codecs.packing.unpacker import Unpacker
+from laconic.codecs.transform.picture_rows import (
     UNTILED,
     LatentPart,
     PictureRows,
-    Quantizer,
     coefficients_of_rows,
-    form_of,
-    grid_of,
-    integer_type,
     integers_of_rows,
-    quantize,
     synthesize_part,
 )
-from laconic.codecs.unpacking import Unpacker
-from laconic.codecs.zoo import load_model
+from laconic.codecs.transform.quantizer import Quantizer, integer_type, quantize
+from laconic.codecs.transform.rate_distortion import optimize, thresholds_for
 
 MODEL = "rgb"
 SAMPLE_BYTES, INTEGER_BYTES, FLOAT_BYTES = 3, 6, 12  # of a pixel
@@ -51,7 +48,7 @@ class Stages:
     """The stages of one picture, each a call without arguments; what it starts from is made beforehand."""
 
     image: Image
-    codec: Sandwich
+    codec: Lcn
 
     def integers(self) -> None:
         for span, numbers in self._spans:
@@ -86,7 +83,7 @@ class Stages:
         """Make all that is kept. The file is the codec's own, or the benchmark is wrong."""
         if self.file != self.codec.encode(self.image):
             raise RuntimeError(
-                "the stages give other bytes than the codec: bring them up to date with codecs/pictures.py"
+                "the stages give other bytes than the codec: bring them up to date with codecs/pictures/picture_encoder.py"
             )
         _ = self._whole
 
@@ -191,7 +188,7 @@ def stage_rows(data: DataSet, num_rounds: int) -> list[common.Row]:
     return rows
 
 
-def _stages(codec: Sandwich, file_bytes: float) -> Iterator[tuple[str, float]]:
+def _stages(codec: Lcn, file_bytes: float) -> Iterator[tuple[str, float]]:
     """Names of the stages, and bytes of a pixel that each must read and write."""
     yield "integers", SAMPLE_BYTES + INTEGER_BYTES
     if codec.profile == "small":

@@ -19,10 +19,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 
-from laconic.tasks import archive, train
-from laconic.tasks.arms import Arm, TrainOptions
-from laconic.tasks.comparison import RESULT_NAME, comparison_table
-from laconic.tasks.packindex import PackOptions, is_pack
+from laconic.tasks.datasets import archive
+from laconic.tasks.datasets.pack_index import PackOptions, is_pack
+from laconic.tasks.heads.comparison import RESULT_NAME, comparison_table
+from laconic.tasks.heads.inputs import Arm, TrainOptions
+from laconic.tasks.heads.networks import head_training
 
 ARMS: tuple[tuple[Arm, int], ...] = (("latents", 12), ("patches", 12), ("latents", 48), ("small", 12))
 PACKAGES = ("laconic", "numpy", "pillow", "torch")
@@ -48,7 +49,7 @@ def main() -> None:
             run = options.work / "runs" / f"{packed.name}-{arm}-{channels}-e{options.epochs}-s{seed}"
             if (run / RESULT_NAME).exists():
                 continue
-            result = train.train(packed if arm == "latents" else options.data, run, chosen)
+            result = head_training.train(packed if arm == "latents" else options.data, run, chosen)
             common.append_row(options.results, run_row(options, result))
     print(comparison_table([row for row in rows_of(options.results, options) if row["type"] == "classify"]))
 

@@ -25,10 +25,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from laconic.tasks import archive
-from laconic.tasks.folders import Framing, SignalDataset, list_class_folder, read_signal
-from laconic.tasks.latents import LatentDataset
-from laconic.tasks.packindex import PackOptions
+from laconic.tasks.datasets import archive
+from laconic.tasks.datasets.class_folders import SignalDataset, list_class_folder
+from laconic.tasks.datasets.framing import Framing, read_signal
+from laconic.tasks.datasets.latents import LatentDataset
+from laconic.tasks.datasets.pack_index import PackOptions
 
 JPEG_QUALITY = 75  # Pillow's default
 CHANNELS = (3, 12, 48, 192)

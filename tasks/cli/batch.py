@@ -109,7 +109,7 @@ def failure(sentence: str) -> typer.Exit:
 def check_model(name: str | None) -> None:
     """Raise `typer.BadParameter` for a model that cannot be loaded, before any work."""
     if name is not None:
-        from laconic.codecs.zoo import load_model
+        from laconic.codecs.models.zoo import load_model
 
         try:
             load_model(name)

@@ -16,8 +16,8 @@ from laconic.tasks.cli.batch import Outcome, Screen
 from laconic.tasks.cli.jobs import Job
 
 if TYPE_CHECKING:
-    from laconic.codecs.areas import PicturePart
     from laconic.codecs.media import Signal
+    from laconic.codecs.pictures.picture_decoder import PicturePart
 
 _HEAD_BYTES = 16
 _PICTURE_EXTENSION = ".png"  # also where it cannot be told what a file holds
@@ -72,12 +72,12 @@ def decode(  # a command line has as many parameters as options
 
     def work(job: Job) -> Outcome:
         from laconic.codecs import files, streams
-        from laconic.codecs.sandwich import Sandwich
+        from laconic.codecs.lcn import Lcn
         from laconic.entropy import Limits
 
         batch.check_target(job, force=force)
         codec, limits = (
-            Sandwich(model=model, threads=threads_each, synthesis=synthesis),
+            Lcn(model=model, threads=threads_each, synthesis=synthesis),
             Limits(max_pixels=max_pixels),
         )
         with batch.open_source(job.source) as file:
@@ -176,7 +176,7 @@ def _rectangle(region: str | None) -> tuple[int, int, int, int] | None:
 
 def _check_synthesis(synthesis: str) -> None:
     """Raises `typer.BadParameter` for a word that is none of the choices, or a file that is absent."""
-    from laconic.codecs.areas import SYNTHESES, check_synthesis
+    from laconic.codecs.pictures.picture_decoder import SYNTHESES, check_synthesis
 
     try:
         check_synthesis(synthesis)
@@ -201,7 +201,7 @@ def _extension(file_format: str | None, output: str | None) -> str | None:
 
 def _check_name(output: str) -> None:
     from laconic.codecs.files import format_of
-    from laconic.codecs.sound_files import WRITTEN_EXTENSIONS
+    from laconic.codecs.formats.sound_files import WRITTEN_EXTENSIONS
 
     suffix = Path("x" + output).suffix if output.startswith(".") else Path(output).suffix
     if suffix.lower() in WRITTEN_EXTENSIONS:

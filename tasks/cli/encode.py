@@ -13,7 +13,7 @@ from laconic.tasks.cli.batch import Outcome, Screen
 from laconic.tasks.cli.jobs import Job
 
 if TYPE_CHECKING:
-    from laconic.codecs.transform import Form
+    from laconic.codecs.form import Form
 
 _SUFFIX = ".lcn"
 
@@ -63,9 +63,9 @@ def encode(  # a command line has as many parameters as options
     def work(job: Job) -> Outcome:
         from laconic.codecs import files, streams
         from laconic.codecs.errors import CodecError
-        from laconic.codecs.sandwich import Sandwich
-        from laconic.codecs.transform import form_of
-        from laconic.codecs.zoo import load_model
+        from laconic.codecs.form import form_of
+        from laconic.codecs.lcn import Lcn
+        from laconic.codecs.models.zoo import load_model
         from laconic.entropy import Limits
         from laconic.entropy.container import MAGIC
 
@@ -75,7 +75,7 @@ def encode(  # a command line has as many parameters as options
             if file.read(len(MAGIC)) == MAGIC:
                 raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
             if bpp is None and max_bytes is None:
-                codec = Sandwich(quality or 50, model, profile=profile.value, effort=effort, threads=threads_each)
+                codec = Lcn(quality or 50, model, profile=profile.value, effort=effort, threads=threads_each)
                 data, form = streams.encode_file(file, codec, kind=kind, limits=limits)
             else:
                 signal = files.read_signal(file, kind=kind, limits=limits)
@@ -104,7 +104,7 @@ def encode(  # a command line has as many parameters as options
 
 def _size(form: Form, data: bytes) -> tuple[str, dict[str, object]]:
     """The rate in words, and size and rate as fields."""
-    from laconic.tasks.rate import bits_per_pixel, kilobits_per_second
+    from laconic.tasks.measures.rate import bits_per_pixel, kilobits_per_second
 
     if form.kind == "image":
         rate = bits_per_pixel(data, form.size)

@@ -12,7 +12,7 @@ from laconic.codecs.errors import CodecError, MissingDependencyError, need_torch
 from laconic.tasks.cli import batch, options
 
 if TYPE_CHECKING:
-    from laconic.codecs.zoo import ModelEntry
+    from laconic.codecs.models.zoo import ModelEntry
 
 _SUFFIX = ".onnx"
 
@@ -39,7 +39,7 @@ def export(
     """Write the learned transform of a picture model as an ONNX graph, for runtimes other than this package."""
     try:
         need_torch("export to ONNX", extra="export")
-        from laconic.codecs.zoo import model_path, read_entry
+        from laconic.codecs.models.zoo import model_path, read_entry
 
         entry = read_entry(model_path(model))
         target = _target(output, f"{entry.path.stem}.{part.value}{_SUFFIX}")
@@ -56,8 +56,8 @@ def export(
 
 def _write(entry: ModelEntry, part: Part, target: Path, force: bool) -> str:
     """What was written, in words."""
+    from laconic.codecs.models.zoo import synthesis_path
     from laconic.codecs.onnx_export import export_analysis, export_synthesis
-    from laconic.codecs.zoo import synthesis_path
 
     target.parent.mkdir(parents=True, exist_ok=True)
     if part is Part.analysis:

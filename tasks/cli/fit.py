@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from laconic.codecs.fitting import FitOptions
+    from laconic.codecs.fitting.closed_form import FitOptions
     from laconic.codecs.media import Signal
-    from laconic.codecs.packet_tree import Tree
+    from laconic.codecs.models.packet_tree import Tree
 
 _SUFFIX = ".safetensors"
 
@@ -85,7 +85,7 @@ def fit(
         raise typer.BadParameter(f"--output {output} exists; pass --force to overwrite it")
     import numpy as np
 
-    from laconic.codecs.fitting import fit as fit_model
+    from laconic.codecs.fitting.closed_form import fit as fit_model
     from laconic.codecs.whole_files import atomic_write
 
     paths = [s.path for s in jobs.find_sources(folders, lambda: _extensions(kind)).sources if s.path is not None]
@@ -139,7 +139,7 @@ class _Signals:
                 yield from signals
 
     def _signals_of(self, path: Path, number: int) -> Iterable[Signal]:
-        from laconic.codecs.training import training_cubes, training_images, training_sounds
+        from laconic.codecs.fitting.training_signals import training_cubes, training_images, training_sounds
 
         if self.kind is Kind.sound:
             return training_sounds([path], num_channels=self.num_planes)
@@ -161,7 +161,7 @@ class FitChoice:
 
     def options(self, kind: Kind) -> FitOptions:
         """Raises `typer.BadParameter` for numbers that cannot be meant."""
-        from laconic.codecs.fitting import FitOptions
+        from laconic.codecs.fitting.closed_form import FitOptions
 
         return FitOptions(
             tree=self._tree(kind),
@@ -172,7 +172,7 @@ class FitChoice:
         )
 
     def _tree(self, kind: Kind) -> Tree | None:
-        from laconic.codecs import packet_tree
+        from laconic.codecs.models import packet_tree
 
         if self.tree is None and self.depth is None:
             return None
@@ -201,7 +201,7 @@ def _matrices(path: Path) -> tuple[NDArray[np.float32], ...]:
 
 def _extensions(kind: Kind) -> frozenset[str]:
     from laconic.codecs.files import picture_extensions
-    from laconic.codecs.sound_files import SOUND_EXTENSIONS
+    from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
 
     return {Kind.picture: picture_extensions(), Kind.sound: SOUND_EXTENSIONS, Kind.cube: frozenset([".npy"])}[kind]
 

@@ -13,7 +13,7 @@ from laconic.tasks.cli.batch import Outcome, Screen
 from laconic.tasks.cli.jobs import Job
 
 if TYPE_CHECKING:
-    from laconic.codecs.zoo import ModelEntry
+    from laconic.codecs.models.zoo import ModelEntry
     from laconic.entropy.container import Header
 
 
@@ -38,7 +38,7 @@ def info(inputs: options.Inputs, model: options.ModelName = None, as_json: optio
 
 def _outcome(job: Job, file: BinaryIO, num_bytes: int, model: str | None) -> Outcome:
     from laconic.entropy.container import CodecNumber, Source, read_header
-    from laconic.tasks.rate import bits_per_pixel
+    from laconic.tasks.measures.rate import bits_per_pixel
 
     header = read_header(Source(file))
     fields: dict[str, object] = {
@@ -68,7 +68,7 @@ def _form(header: Header) -> dict[str, object]:
 
 
 def _entry_of(fingerprint: bytes, model: str | None) -> ModelEntry | None:
-    from laconic.codecs.zoo import read_entry, shipped_models
+    from laconic.codecs.models.zoo import read_entry, shipped_models
 
     entries = list(shipped_models())
     if model is not None and model not in [entry.name for entry in entries]:

@@ -14,7 +14,7 @@ _STRUCTURE = ("name", "fingerprint", "config")
 
 def models(as_json: options.AsJson = False) -> None:
     """The models that come with the package."""
-    from laconic.codecs.zoo import shipped_models, synthesis_path
+    from laconic.codecs.models.zoo import shipped_models, synthesis_path
 
     rows: list[dict[str, object]] = []
     for entry in shipped_models():

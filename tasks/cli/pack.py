@@ -35,9 +35,9 @@ def pack(
     """Class folders to tar shards of .lcn files and labels, to train on; the same command finishes a killed run."""
     batch.check_model(model)
     from laconic.codecs.errors import CodecError
-    from laconic.tasks import archive
-    from laconic.tasks.folders import list_class_folder
-    from laconic.tasks.packindex import PackOptions
+    from laconic.tasks.datasets import archive
+    from laconic.tasks.datasets.class_folders import list_class_folder
+    from laconic.tasks.datasets.pack_index import PackOptions
 
     try:
         chosen = PackOptions(quality, model, size, sample_rate, seconds, shard_samples)
@@ -55,7 +55,7 @@ def pack(
 def _show(output: Path, index: object, *, as_json: bool, quiet: bool) -> None:
     import json
 
-    from laconic.tasks.packindex import PackIndex
+    from laconic.tasks.datasets.pack_index import PackIndex
 
     assert isinstance(index, PackIndex)
     for source, why in index.skipped[:_NUM_NAMED]:

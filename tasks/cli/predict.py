@@ -12,7 +12,7 @@ from laconic.tasks.cli.batch import Outcome, Screen
 from laconic.tasks.cli.jobs import Job
 
 if TYPE_CHECKING:
-    from laconic.tasks.predictor import Predictor
+    from laconic.tasks.heads.predictor import Predictor
 
 _NUM_SHOWN = 3
 
@@ -45,7 +45,7 @@ def _load(run: Path, model: str | None) -> Predictor:
 
     try:
         need_torch("prediction")
-        from laconic.tasks.predictor import Predictor
+        from laconic.tasks.heads.predictor import Predictor
 
         return Predictor.load(run, model=model)
     except (CodecError, MissingDependencyError) as err:
@@ -54,6 +54,6 @@ def _load(run: Path, model: str | None) -> Predictor:
 
 
 def _extensions() -> frozenset[str]:
-    from laconic.tasks.folders import file_extensions
+    from laconic.tasks.datasets.class_folders import file_extensions
 
     return file_extensions("image") | file_extensions("sound") | {".lcn"}

@@ -71,9 +71,9 @@ def classify(
     """Learn the classes; best epoch by validation, the test split once at the end. The same command resumes."""
     with _sentences():
         need_torch("training")
-        from laconic.tasks.arms import TrainOptions
-        from laconic.tasks.packindex import is_pack
-        from laconic.tasks.train import train as train_run
+        from laconic.tasks.datasets.pack_index import is_pack
+        from laconic.tasks.heads.head_training import train as train_run
+        from laconic.tasks.heads.inputs import TrainOptions
 
         chosen = TrainOptions(
             arm=(arm or (Arm.latents if is_pack(data) else Arm.patches)).value,
@@ -108,7 +108,7 @@ def compare(
 ) -> None:
     """One Markdown table of several runs; runs that differ in their seed alone become one row."""
     with _sentences():
-        from laconic.tasks.comparison import comparison_table, read_result
+        from laconic.tasks.heads.comparison import comparison_table, read_result
 
         results = [read_result(run) for run in runs]
     if as_json:
@@ -137,8 +137,8 @@ def codec(
     """Train a learned part of a codec; the same command resumes. Under torchrun, all processes share the work."""
     with _sentences():
         need_torch("training")
-        from laconic.tasks.codec_training import RunOptions, train_codec
-        from laconic.tasks.recipes import prepare
+        from laconic.tasks.training.codec_training import RunOptions, train_codec
+        from laconic.tasks.training.recipes import prepare
 
         job = prepare(recipe, data, model, seed=seed, all_pictures=all_pictures)
         chosen = RunOptions(recipe, job.folders, steps or job.steps, seed, every, threads, job.model)

@@ -17,10 +17,10 @@ def verify(
     """Decode every integer of .lcn files; say "ok", or which segments are damaged."""
 
     def work(job: Job) -> Outcome:
-        from laconic.codecs.sandwich import Sandwich
+        from laconic.codecs.lcn import Lcn
 
         data = batch.read_bytes(job.source)
-        damage = Sandwich(model=model).unpack(data, allow_partial=True).damage
+        damage = Lcn(model=model).unpack(data, allow_partial=True).damage
         line = "" if damage else f"{job.source.name}: ok"
         return Outcome(line, {"ok": not damage, "damage": list(damage)}, notes=damage, failed=bool(damage))
 

@@ -17,15 +17,15 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageDraw
 
-from laconic.codecs import Sandwich, decode, encode
+from laconic.codecs import Lcn, decode, encode
 from laconic.codecs import open as open_picture
 from laconic.codecs.codec import Codec
 from laconic.codecs.external.mp3 import Mp3
 from laconic.codecs.files import read_sound, signal_bytes
 from laconic.codecs.media import Audio
-from laconic.tasks.distortion import psnr
-from laconic.tasks.rate import bits_per_pixel, kilobits_per_second
-from laconic.tasks.sound_distortion import snr_db
+from laconic.tasks.measures.picture_distortion import psnr
+from laconic.tasks.measures.rate import bits_per_pixel, kilobits_per_second
+from laconic.tasks.measures.sound_distortion import snr_db
 
 DATA = Path(__file__).parents[2] / "tests" / "data"
 QUALITIES = (30, 50, 70)
@@ -70,7 +70,7 @@ def show_sound(path: Path, folder: Path) -> None:
     """Encode speech at three qualities, beside MP3."""
     sound = read_sound(path)
     print(f"2. A sound: {path.name}, {sound.duration_seconds:.1f} s at {sound.sample_rate} Hz")
-    ours: list[Codec[Any]] = [Sandwich(quality=quality) for quality in QUALITIES]
+    ours: list[Codec[Any]] = [Lcn(quality=quality) for quality in QUALITIES]
     theirs: list[Codec[Any]] = [Mp3(compression_level=0.9), Mp3(compression_level=0.5)]
     for codec in (*ours, *theirs):
         data = codec.encode(sound)
@@ -78,7 +78,7 @@ def show_sound(path: Path, folder: Path) -> None:
         assert isinstance(decoded, Audio)
         rate, quality_db = kilobits_per_second(data, sound.duration_seconds), snr_db(sound, decoded)
         print(f"   {type(codec).__name__:8} {len(data):6d} bytes {rate:6.1f} kbit/s  SNR {quality_db:5.1f} dB")
-        if codec == Sandwich(quality=QUALITIES[1]):
+        if codec == Lcn(quality=QUALITIES[1]):
             (folder / "speech.wav").write_bytes(signal_bytes(decoded, ".wav"))
     print(f"   listen to {folder / 'speech.wav'} (quality {QUALITIES[1]})\n")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from laconic.codecs import decode, encode
 from laconic.codecs import open as open_picture
 from laconic.codecs import save as save_picture
-from laconic.tasks.distortion import psnr
+from laconic.tasks.measures.picture_distortion import psnr
 
 EPOCHS = 30
 DATA = Path(__file__).parents[2] / "tests" / "data"
@@ -54,7 +54,7 @@ def show_learning(data: Path, folder: Path) -> None:
             f"{seconds['loading']:.2f} s loading, {seconds['compute']:.2f} s computing, "
             f"{result['train_bytes_per_epoch'] / 1000:.0f} kB read"
         )
-    codecs = ("--codecs", "sandwich:quality=10|30|60", "--codecs", "jpeg:quality=5|25|75")
+    codecs = ("--codecs", "lcn:quality=10|30|60", "--codecs", "jpeg:quality=5|25|75")
     report = folder / "report"
     laconic("evaluate", *codecs, "--tasks", f"head:{head}", "--data", data.parent, "-o", report, "--quiet")
     print(f"   what codecs cost this network: open {report / 'report.html'}")

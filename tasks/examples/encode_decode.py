@@ -8,8 +8,8 @@ from pathlib import Path
 
 from laconic.codecs import decode, encode
 from laconic.codecs import open as open_picture
-from laconic.tasks.distortion import psnr
-from laconic.tasks.rate import bits_per_pixel
+from laconic.tasks.measures.picture_distortion import psnr
+from laconic.tasks.measures.rate import bits_per_pixel
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from laconic.codecs import Model, decode, encode, fit
 from laconic.codecs import open as open_picture
-from laconic.codecs.training import training_images
+from laconic.codecs.fitting.training_signals import training_images
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from laconic.codecs import Sandwich
+from laconic.codecs import Lcn
 from laconic.codecs import open as open_picture
 
 NUM_CHANNELS = 12
@@ -17,8 +17,8 @@ NUM_CHANNELS = 12
 def main() -> None:
     default = Path(__file__).parents[2] / "tests" / "data" / "kodim23_crop.png"
     picture = open_picture(sys.argv[1] if len(sys.argv) > 1 else default)
-    files = [Sandwich(quality=quality).encode(picture) for quality in (20, 50, 80)]
-    codec = Sandwich()  # reading needs no quality: the step is in the file
+    files = [Lcn(quality=quality).encode(picture) for quality in (20, 50, 80)]
+    codec = Lcn()  # reading needs no quality: the step is in the file
     latents = [codec.unpack(data, channels=NUM_CHANNELS) for data in files]
     for data, latent in zip(files, latents, strict=True):
         print(f"{len(data)} bytes: {latent.values.shape} {latent.values.dtype}, step {latent.step:.4f}")

@@ -7,7 +7,7 @@ disk), `evaluation` (`evaluate`: all of them, in processes, resumable), `interva
 `speech`, `head`, by name in `catalog`; `litert`, `pictures`, `sounds` are what they share.
 
     tasks = make_tasks(["imagenet"], data, models)
-    points = operating_points(["jpeg:quality=10|50", "sandwich"])
+    points = operating_points(["jpeg:quality=10|50", "lcn"])
     rows = evaluate(tasks, points, folder / "rows.jsonl", num_workers=2)
     write_report([summarize(task, points, rows) for task in tasks], folder)
 

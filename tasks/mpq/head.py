@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 from laconic.codecs.files import signal_bytes
 from laconic.codecs.media import Audio, Image
-from laconic.tasks.folders import Framing, list_class_folder, read_signal
+from laconic.tasks.datasets.class_folders import list_class_folder
+from laconic.tasks.datasets.framing import Framing, read_signal
 from laconic.tasks.mpq.protocol import Judgement, Kind, Sample
 
 if TYPE_CHECKING:
-    from laconic.tasks.predictor import Predictor
+    from laconic.tasks.heads.predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,6 @@ def find_head(run: Path, data: Path) -> Head:
 
 @lru_cache(maxsize=2)
 def _predictor(run: Path) -> Predictor:
-    from laconic.tasks.predictor import Predictor
+    from laconic.tasks.heads.predictor import Predictor
 
     return Predictor.load(run)

@@ -11,12 +11,12 @@ from laconic.codecs.codec import Codec
 from laconic.codecs.errors import CodecError
 from laconic.codecs.media import Audio, Image
 from laconic.entropy.errors import BitstreamError
-from laconic.tasks.distortion import ms_ssim, psnr
+from laconic.tasks.measures.picture_distortion import ms_ssim, psnr
+from laconic.tasks.measures.rate import bits_per_pixel, kilobits_per_second
+from laconic.tasks.measures.sound_distortion import log_mel_distance, snr_db
 from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.protocol import Sample, Task
 from laconic.tasks.mpq.rows import UNCOMPRESSED, Row
-from laconic.tasks.rate import bits_per_pixel, kilobits_per_second
-from laconic.tasks.sound_distortion import log_mel_distance, snr_db
 
 RATE_UNITS = {"image": "bits per pixel", "sound": "kbit/s"}
 DISTORTIONS = {"image": ("psnr_db", "ms_ssim"), "sound": ("snr_db", "log_mel_db")}

@@ -26,7 +26,7 @@ _DEFAULTS = {
     "vorbis": "vorbis:compression_level=1|0.7|0.5|0.3",
     "webp": "webp:quality=0|10|30|60|85",
 }
-_SANDWICH = {"images": "sandwich:quality=1|12|30|45|62", "sounds": "sandwich:quality=1|15|32|50"}
+_OURS = {"images": "lcn:quality=1|12|30|45|62", "sounds": "lcn:quality=1|15|32|50"}
 _GROUPS = {"images": ("jpeg", "webp", "jpeg2000", "avif"), "sounds": ("mp3", "opus", "vorbis")}
 
 
@@ -64,15 +64,15 @@ def operating_points(specs: Sequence[str], qualities: Sequence[int] = ()) -> lis
 def _points_of(spec: str, qualities: Sequence[int]) -> Iterator[OperatingPoint]:
     if spec in _GROUPS:
         kinds: frozenset[Kind] = frozenset(["image" if spec == "images" else "sound"])
-        ours = _with_qualities("sandwich", qualities) or _SANDWICH[spec]
+        ours = _with_qualities("lcn", qualities) or _OURS[spec]
         for point in _expanded(ours):
             yield OperatingPoint(point.spec, point.curve, point.codec, kinds)
         for name in _GROUPS[spec]:
             yield from _points_of(name, qualities)
     elif ":" in spec:
         yield from _expanded(spec)
-    elif spec == "sandwich" and not qualities:
-        yield from _expanded(_SANDWICH["images"])
+    elif spec == "lcn" and not qualities:
+        yield from _expanded(_OURS["images"])
     else:
         yield from _expanded(_with_qualities(spec, qualities) or _DEFAULTS.get(spec, spec))
 

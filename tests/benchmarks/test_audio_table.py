@@ -16,7 +16,7 @@ def rd_row(sounds: str, label: str, codec: str, kbps: float) -> dict[str, object
 
 def test_table_holds_bd_rate_and_setting_nearest_the_rate_of_each_sound(tmp_path: Path) -> None:
     rows = [
-        rd_row("music", "laconic", "Sandwich(quality=40)", 90),
+        rd_row("music", "laconic", "Lcn(quality=40)", 90),
         rd_row("music", "mp3", "Mp3(compression_level=0.9)", 64),
         rd_row("music", "mp3", "Mp3(compression_level=0.5)", 128),
         rd_row("speech", "mp3", "Mp3(compression_level=0.9)", 24),
@@ -30,7 +30,7 @@ def test_table_holds_bd_rate_and_setting_nearest_the_rate_of_each_sound(tmp_path
     command = [sys.executable, str(SCRIPT), "--readme", str(readme), "--results", str(tmp_path)]
     subprocess.run(command, check=True)
     text = readme.read_text(encoding="utf-8")
-    assert "| music | laconic |  |  | `Sandwich(quality=40)` | 90.0 | 22.50 | 1.23 | 12 | 0.57 |\n" in text
+    assert "| music | laconic |  |  | `Lcn(quality=40)` | 90.0 | 22.50 | 1.23 | 12 | 0.57 |\n" in text
     assert "| music | mp3 | \N{MINUS SIGN}35.1 % |  | `Mp3(compression_level=0.5)` | 128.0 |" in text
     assert "| speech | mp3 |  |  | `Mp3(compression_level=0.9)` | 24.0 |" in text
     assert "6 clips of music (near 96 kbit/s) and 6 clips of speech (near 24 kbit/s)" in text

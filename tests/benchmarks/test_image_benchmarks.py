@@ -106,19 +106,19 @@ def test_baseline_of_12_channels_meets_our_12_channels_and_others_only_all() -> 
 def test_first_channels_alone_are_in_the_file() -> None:
     from first_channels import FirstChannels
 
+    from laconic.codecs.lcn import Lcn
     from laconic.codecs.media import Image
-    from laconic.codecs.sandwich import Sandwich
 
     picture = Image(np.random.default_rng(0).integers(0, 255, (40, 48, 3), np.uint8))
     sizes = []
     for channels in (3, 12, 192):
-        codec = FirstChannels(Sandwich(quality=60), channels)
+        codec = FirstChannels(Lcn(quality=60), channels)
         data = codec.encode(picture)
         assert codec.codec.unpack(data).num_channels == channels
         assert codec.decode(data).samples.shape == picture.samples.shape
         sizes.append(len(data))
     assert sizes == sorted(sizes)
-    assert data == Sandwich(quality=60).encode(picture)
+    assert data == Lcn(quality=60).encode(picture)
 
 
 def test_quality_nearest_to_a_rate_is_found() -> None:

@@ -24,8 +24,8 @@ def rd_row(label: str, codec: str, bpp: float) -> dict[str, object]:
 
 
 ROWS = [
-    rd_row("laconic", "Sandwich(quality=40)", 0.45),
-    rd_row("laconic", "Sandwich(quality=60)", 0.9),
+    rd_row("laconic", "Lcn(quality=40)", 0.45),
+    rd_row("laconic", "Lcn(quality=60)", 0.9),
     rd_row("webp", "WebP(quality=10)", 0.3),
     rd_row("webp", "WebP(quality=30)", 0.7),
     {"type": "bd", "anchor": "webp", "test": "laconic", "low_bpp": 0.15, "high_bpp": 1.5}
@@ -52,7 +52,7 @@ def test_table_holds_bd_rate_and_setting_nearest_half_a_bit(readme: Path) -> Non
     text = readme.read_text(encoding="utf-8")
     assert text.startswith("# Title\n\n<!-- table:rd_kodak -->\n| codec |")
     assert text.endswith("<!-- /table -->\n\nThe end.\n")
-    assert "| laconic |  |  | `Sandwich(quality=40)` | 0.450 | 30.45 | 0.9500 | 12 | 0.57 |\n" in text
+    assert "| laconic |  |  | `Lcn(quality=40)` | 0.450 | 30.45 | 0.9500 | 12 | 0.57 |\n" in text
     assert "| webp | \N{MINUS SIGN}12.3 % |  | `WebP(quality=30)` | 0.700 |" in text
     assert "24 pictures (kodak)" in text
     assert "old" not in text

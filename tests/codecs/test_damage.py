@@ -14,9 +14,9 @@ from PIL import Image as PillowImage
 
 from laconic.codecs.errors import CodecError, UnknownModelError
 from laconic.codecs.latent import Latent
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.sandwich import Sandwich
-from laconic.codecs.zoo import load_model
+from laconic.codecs.models.zoo import load_model
 from laconic.entropy import BitstreamError, _native
 from laconic.entropy.container import (
     CodecNumber,
@@ -58,21 +58,21 @@ def files() -> dict[str, bytes]:
     grey = Image(np.ascontiguousarray(part(90, 120).samples[:, :, 1:2]))
     icc = Image(part(64, 64, alpha=True).samples, {"icc": bytes(range(256)) * 2, "exif": b"Exif\0\0MM"})
     return {
-        "joined": Sandwich(50).encode(part(64, 64)),
-        "groups": Sandwich(97).encode(part(120, 128)),
-        "tiles": Sandwich(95, tile_log2=3, grouping="whole").encode(part(120, 170)),
-        "tile-major": Sandwich(97, tile_log2=3, progression="tile").encode(part(120, 170)),
-        "deep alpha": Sandwich(80).encode(part(40, 50, alpha=True, dtype=np.uint16)),
-        "grey": Sandwich(90).encode(grey),
-        "sections": Sandwich(60).encode(icc),
-        "few channels": Sandwich(70).pack(Sandwich(70).unpack(Sandwich(70).encode(part(64, 80)), channels=20)),
+        "joined": Lcn(50).encode(part(64, 64)),
+        "groups": Lcn(97).encode(part(120, 128)),
+        "tiles": Lcn(95, tile_log2=3, grouping="whole").encode(part(120, 170)),
+        "tile-major": Lcn(97, tile_log2=3, progression="tile").encode(part(120, 170)),
+        "deep alpha": Lcn(80).encode(part(40, 50, alpha=True, dtype=np.uint16)),
+        "grey": Lcn(90).encode(grey),
+        "sections": Lcn(60).encode(icc),
+        "few channels": Lcn(70).pack(Lcn(70).unpack(Lcn(70).encode(part(64, 80)), channels=20)),
     }
 
 
 def outcome(data: bytes, **options: bool) -> Latent | None:
     """The latent, or None for a documented error; other exceptions pass through and fail the test."""
     try:
-        return Sandwich().unpack(data, **options)
+        return Lcn().unpack(data, **options)
     except ERRORS:
         return None
 
@@ -90,7 +90,7 @@ def segment_ends(data: bytes, count: int) -> list[int]:
 
 @pytest.mark.parametrize("name", files())
 def test_undamaged_file_decodes(name: str) -> None:
-    latent = Sandwich().unpack(files()[name])
+    latent = Lcn().unpack(files()[name])
     assert latent.damage == ()
     assert latent.values.any()
 
@@ -114,7 +114,7 @@ def test_no_flipped_bit_of_an_empty_segment_goes_unnoticed() -> None:
     """Segments of 0 channels are two bytes, of which each bit must count."""
     samples = np.full((256, 256, 3), 120, np.uint8)
     samples[:128, :128] = photo().samples[:128, :128]
-    data = Sandwich(95, tile_log2=3).encode(Image(samples))
+    data = Lcn(95, tile_log2=3).encode(Image(samples))
     source, silent, num_empty = Source(data), [], 0
     header = read_header(source)
     assert header.index is not None
@@ -138,17 +138,17 @@ def test_cut_is_a_typed_error(name: str) -> None:
     every = max(1, len(data) // 700)  # each byte of the small ones and of every head
     for length in sorted({*range(min(200, len(data))), *range(0, len(data), every), len(data) - 1}):
         with pytest.raises(BitstreamError):
-            Sandwich().unpack(data[:length])
+            Lcn().unpack(data[:length])
 
 
 def test_cut_of_a_joined_file_leaves_the_groups_before_it() -> None:
     data = files()["joined"]
-    whole = Sandwich().unpack(data)
+    whole = Lcn().unpack(data)
     source = Source(data)
     read_header(source)
     seen = []
     for length in range(source.position + 3, len(data), 2):
-        found = Sandwich().unpack(data[:length], allow_partial=True)
+        found = Lcn().unpack(data[:length], allow_partial=True)
         intact = next(
             (
                 i
@@ -166,10 +166,10 @@ def test_cut_of_a_joined_file_leaves_the_groups_before_it() -> None:
 
 def test_cut_of_a_file_of_segments_leaves_the_groups_before_it() -> None:
     data = files()["groups"]
-    whole, ends = Sandwich().unpack(data), segment_ends(data, 4)
+    whole, ends = Lcn().unpack(data), segment_ends(data, 4)
     assert ends[-1] == len(data)
     for length in sorted({*range(ends[0], len(data), 97), *(e + d for e in ends[1:-1] for d in (-1, 0, 1))}):
-        found = Sandwich().unpack(data[:length], allow_partial=True)
+        found = Lcn().unpack(data[:length], allow_partial=True)
         stop = GROUPS[sum(length >= end for end in ends[1:])]
         assert np.array_equal(found.values[:stop], whole.values[:stop])
         assert not found.values[stop:].any()
@@ -178,8 +178,8 @@ def test_cut_of_a_file_of_segments_leaves_the_groups_before_it() -> None:
 
 def test_cut_of_a_tile_major_file_leaves_the_tiles_before_it() -> None:
     data = files()["tile-major"]
-    whole = Sandwich().unpack(data)
-    found = Sandwich().unpack(data[: len(data) // 2], allow_partial=True)
+    whole = Lcn().unpack(data)
+    found = Lcn().unpack(data[: len(data) // 2], allow_partial=True)
     same = (found.values == whole.values).all(0)
     assert same[:8, :8].all()
     assert not same[8:, 16:].all()
@@ -189,18 +189,18 @@ def test_cut_of_a_tile_major_file_leaves_the_tiles_before_it() -> None:
 @pytest.mark.parametrize("length", [0, 3, 10, 15])
 def test_cut_in_the_header_is_an_error_even_where_parts_are_allowed(length: int) -> None:
     with pytest.raises(BitstreamError):
-        Sandwich().unpack(files()["joined"][:length], allow_partial=True)
+        Lcn().unpack(files()["joined"][:length], allow_partial=True)
 
 
 def test_damaged_tile_leaves_the_others() -> None:
     """The index finds what follows a segment whose length is wrong. 2 x 3 tiles, 4 groups; the second tile is hit."""
-    data = bytearray(Sandwich(95, tile_log2=3).encode(part(120, 170)))
-    whole = Sandwich().unpack(bytes(data))
+    data = bytearray(Lcn(95, tile_log2=3).encode(part(120, 170)))
+    whole = Lcn().unpack(bytes(data))
     source = Source(bytes(data))
     header = read_header(source)
     assert header.index is not None
     data[source.position + header.index[0]] ^= 0x70
-    found = Sandwich().unpack(bytes(data), allow_partial=True)
+    found = Lcn().unpack(bytes(data), allow_partial=True)
     assert not found.values[:, :8, 8:16].any()
     assert np.array_equal(np.delete(found.values, range(8, 16), 2), np.delete(whole.values, range(8, 16), 2))
     assert np.array_equal(found.values[:, 8:, 8:16], whole.values[:, 8:, 8:16])
@@ -209,9 +209,9 @@ def test_damaged_tile_leaves_the_others() -> None:
 
 def test_damaged_alpha_is_opaque_and_leaves_the_picture() -> None:
     data = bytearray(files()["deep alpha"])
-    whole = Sandwich().unpack(bytes(data))
+    whole = Lcn().unpack(bytes(data))
     data[-20] ^= 1
-    found = Sandwich().unpack(bytes(data), allow_partial=True)
+    found = Lcn().unpack(bytes(data), allow_partial=True)
     assert np.array_equal(found.values, whole.values)
     assert found.alpha is not None
     assert (found.alpha == 65535).all()
@@ -222,12 +222,12 @@ def test_damaged_alpha_is_opaque_and_leaves_the_picture() -> None:
 def test_groups_after_a_damaged_one_are_zero_not_wrong(channels: int | None) -> None:
     """Their contexts are lost with it, so what decodes from whole bytes is not what was written."""
     with PillowImage.open(DATA / "kodim23_crop.png") as picture:
-        original = Sandwich(90).encode(Image(np.array(picture.convert("RGB"))))
+        original = Lcn(90).encode(Image(np.array(picture.convert("RGB"))))
     start, end = segment_ends(original, 1)
     data = bytearray(original)
     data[(start + end) // 2] ^= 1
-    whole = Sandwich().unpack(original)
-    found = Sandwich().unpack(bytes(data), channels=channels, allow_partial=True)
+    whole = Lcn().unpack(original)
+    found = Lcn().unpack(bytes(data), channels=channels, allow_partial=True)
     assert found.damage
     wrong = [c for c, v in enumerate(found.values) if v.any() and not np.array_equal(v, whole.values[c])]
     assert not wrong
@@ -237,13 +237,13 @@ def test_groups_after_a_damaged_one_are_zero_not_wrong(channels: int | None) -> 
 @pytest.mark.parametrize("tail", [b"\0", b"\0\0", b"trailing", bytes(5000)], ids=len)
 def test_trailing_bytes_are_refused(name: str, tail: bytes) -> None:
     with pytest.raises(BitstreamError):
-        Sandwich().unpack(files()[name] + tail)
+        Lcn().unpack(files()[name] + tail)
 
 
 @pytest.mark.parametrize("name", files())
 def test_two_files_in_a_row_are_refused(name: str) -> None:
     with pytest.raises(BitstreamError):
-        Sandwich().unpack(files()[name] * 2)
+        Lcn().unpack(files()[name] * 2)
 
 
 def test_random_bytes_after_the_magic_are_a_typed_error() -> None:
@@ -270,7 +270,7 @@ def test_random_bytes_after_a_valid_header_are_a_typed_error() -> None:
         data = valid_header(shape, flags=chosen, tile_log2=tile_log2) + rng.bytes(int(rng.integers(0, 300)))
         assert outcome(data) is None
         try:
-            found = Sandwich().unpack(data, allow_partial=True)
+            found = Lcn().unpack(data, allow_partial=True)
         except BitstreamError:
             continue
         assert found.damage
@@ -291,12 +291,12 @@ def test_mutated_segments_with_repaired_lengths_and_checksums_are_a_typed_error(
         changed[n] = type(segments[n])(bytes(payload), segments[n].lanes, True, segments[n].num_channels)
         body = b"".join(write_segment(s, i, with_channels=True) for i, s in enumerate(changed))
         latent = outcome(write_header(header) + body)
-        assert latent is None or not np.array_equal(latent.values, Sandwich().unpack(files()["groups"]).values)
+        assert latent is None or not np.array_equal(latent.values, Lcn().unpack(files()["groups"]).values)
 
 
 def test_more_channels_than_the_model_has_are_refused() -> None:
     with pytest.raises(BitstreamError, match="193 channels"):
-        Sandwich().unpack(valid_header(stored_channels=193) + bytes(50))
+        Lcn().unpack(valid_header(stored_channels=193) + bytes(50))
 
 
 def test_joined_segment_of_several_tiles_is_refused() -> None:
@@ -306,12 +306,12 @@ def test_joined_segment_of_several_tiles_is_refused() -> None:
     segment = encoder.segment(Span(GROUPS))
     body = b"".join(write_segment(segment, n, with_channels=True) for n in range(4))
     with pytest.raises(BitstreamError):
-        Sandwich().unpack(valid_header((128, 128), flags=Flag.JOINED, tile_log2=3) + body)
+        Lcn().unpack(valid_header((128, 128), flags=Flag.JOINED, tile_log2=3) + body)
 
 
 def test_index_that_lists_another_number_of_segments_is_refused() -> None:
     with pytest.raises(BitstreamError, match="index"):
-        Sandwich().unpack(valid_header(index=(2, 2, 2)) + bytes(8))
+        Lcn().unpack(valid_header(index=(2, 2, 2)) + bytes(8))
 
 
 @pytest.mark.parametrize("opened", [bytes, io.BytesIO], ids=["bytes", "file"])
@@ -319,9 +319,9 @@ def test_index_that_lists_another_number_of_segments_is_refused() -> None:
 def test_index_of_absurd_lengths_is_damage_and_no_crash(length: int, opened: type) -> None:
     data = valid_header(index=(length,) * 4) + bytes(8)
     with pytest.raises(BitstreamError):
-        Sandwich().unpack(opened(data))
+        Lcn().unpack(opened(data))
     try:
-        found = Sandwich().unpack(opened(data), allow_partial=True)
+        found = Lcn().unpack(opened(data), allow_partial=True)
     except BitstreamError:
         return
     assert found.damage
@@ -335,7 +335,7 @@ def test_index_makes_reading_parts_no_slower() -> None:
     def seconds(index: tuple[int, ...] | None) -> float:
         data = valid_header((side, side), tile_log2=3, index=index) + bytes(2 * count)
         began = time.process_time()
-        assert Sandwich().unpack(data, channels=13, allow_partial=True).damage == ()
+        assert Lcn().unpack(data, channels=13, allow_partial=True).damage == ()
         return time.process_time() - began
 
     assert min(seconds((2,) * count) for _ in range(3)) < 2 * min(seconds(None) for _ in range(3))
@@ -349,7 +349,7 @@ def test_bomb_over_the_limit_is_refused_at_once(tile_log2: int | None, flags: Fl
     tracemalloc.start()
     began = time.perf_counter()
     with pytest.raises(BitstreamError, match="limit"):
-        Sandwich().unpack(data)
+        Lcn().unpack(data)
     seconds = time.perf_counter() - began
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -364,7 +364,7 @@ def test_memory_of_a_bomb_below_the_limit_follows_its_bytes(tile_log2: int) -> N
     began = time.process_time()
     tracemalloc.start()
     with pytest.raises(BitstreamError):
-        Sandwich().unpack(data)
+        Lcn().unpack(data)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes <= 64 << 20
@@ -374,25 +374,25 @@ def test_memory_of_a_bomb_below_the_limit_follows_its_bytes(tile_log2: int) -> N
 def test_zero_bytes_are_a_typed_error() -> None:
     for data in (b"", bytes(1), bytes(5000)):
         with pytest.raises(BitstreamError):
-            Sandwich().unpack(data)
+            Lcn().unpack(data)
 
 
 def test_unknown_fingerprint_is_named() -> None:
     header = Header(codec=CodecNumber.IMAGE, fingerprint=b"\xde\xad\xbe\xef", step_code=150, shape=(8, 8))
     with pytest.raises(UnknownModelError, match="deadbeef"):
-        Sandwich().unpack(write_header(header) + bytes(50))
+        Lcn().unpack(write_header(header) + bytes(50))
 
 
 def test_damaged_header_is_not_mistaken_for_an_unknown_model() -> None:
     data = bytearray(files()["joined"])
     data[8] ^= 1
     with pytest.raises(BitstreamError, match="checksum"):
-        Sandwich().unpack(bytes(data))
+        Lcn().unpack(bytes(data))
 
 
 def test_stored_channels_limit_what_may_be_asked_for() -> None:
     with pytest.raises(CodecError, match="20 that the file stores"):
-        Sandwich().unpack(files()["few channels"], channels=21)
+        Lcn().unpack(files()["few channels"], channels=21)
 
 
 def test_alpha_beyond_its_largest_sample_is_refused() -> None:
@@ -431,7 +431,7 @@ def test_length_that_is_not_canonical_is_refused_or_harmless() -> None:
     assert data[start : start + len(canonical)] == canonical
     longer = canonical[:-1] + bytes([canonical[-1] | 0x80, 0])
     with pytest.raises(BitstreamError):
-        Sandwich().unpack(data[:start] + longer + data[start + len(canonical) :])
+        Lcn().unpack(data[:start] + longer + data[start + len(canonical) :])
 
 
 def test_header_checksum_is_16_bits_of_the_crc() -> None:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image as PillowImage
 
 import laconic.codecs
-from laconic.codecs import CodecError, Image, Sandwich, UnsupportedSignalError, decode, encode, files
+from laconic.codecs import CodecError, Image, Lcn, UnsupportedSignalError, decode, encode, files
 from laconic.codecs.files import file_bytes, format_of, picture_extensions, read_image, write_image
 from laconic.codecs.whole_files import atomic_write
 from laconic.entropy import BitstreamError, CorruptStreamError, LimitError, Limits, TruncatedError
@@ -269,7 +269,7 @@ def test_decode_in_part(image):
 
 
 def test_max_bytes_is_the_best_that_fits(image):
-    codec = Sandwich()
+    codec = Lcn()
     sizes = {code: len(codec.pack(codec.analyze_steps(image, (code,))[0])) for code in range(100, 256)}
     for limit in (700, 1500, 4000, 9000):
         found = len(encode(image, max_bytes=limit))
@@ -279,9 +279,9 @@ def test_max_bytes_is_the_best_that_fits(image):
 
 
 def test_max_bytes_reaches_both_ends(image):
-    coarsest = len(Sandwich(step_code=255).encode(image))
+    coarsest = len(Lcn(step_code=255).encode(image))
     assert len(encode(image, max_bytes=coarsest)) == coarsest
-    assert encode(image, max_bytes=10**9) == Sandwich(step_code=0).encode(image)
+    assert encode(image, max_bytes=10**9) == Lcn(step_code=0).encode(image)
     with pytest.raises(CodecError, match=f"the smallest possible file has {coarsest} bytes, over the limit of 9"):
         encode(image, max_bytes=9)
 

@@ -17,28 +17,21 @@ from PIL import Image as PillowImage
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from laconic.codecs import _native, fixed_point
+from laconic.codecs import _native
 from laconic.codecs.errors import WeightsError
-from laconic.codecs.fitting import FitOptions, fit
-from laconic.codecs.fixed_point import FixedLeaf, fixed_leaves, native_map
+from laconic.codecs.fitting.closed_form import FitOptions, fit
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.model import Model
-from laconic.codecs.optimizer import thresholds_for
-from laconic.codecs.packet_tree import Path, Tree, dyadic_tree, full_tree
-from laconic.codecs.quantizer import step_of_code
-from laconic.codecs.sandwich import Sandwich
-from laconic.codecs.transform import (
-    UNTILED,
-    LatentPart,
-    PictureRows,
-    Quantizer,
-    coefficients_of,
-    integer_type,
-    integers_of_rows,
-    quantize,
-    synthesize_part,
-)
-from laconic.codecs.zoo import load_model
+from laconic.codecs.models import fixed_point
+from laconic.codecs.models.fixed_point import FixedLeaf, fixed_leaves, native_map
+from laconic.codecs.models.model import Model
+from laconic.codecs.models.packet_tree import Path, Tree, dyadic_tree, full_tree
+from laconic.codecs.models.zoo import load_model
+from laconic.codecs.steps import step_of_code
+from laconic.codecs.transform.picture_rows import UNTILED, LatentPart, PictureRows, integers_of_rows, synthesize_part
+from laconic.codecs.transform.quantizer import Quantizer, integer_type, quantize
+from laconic.codecs.transform.rate_distortion import thresholds_for
+from laconic.codecs.transform.signals import coefficients_of
 from laconic.entropy import simd
 from laconic.entropy.container import Profile
 
@@ -746,7 +739,7 @@ def test_model_without_integer_matrices_codes_8_bits_by_floats(options: FitOptio
     assert model.fixed == ()
     assert model.fixed_map is None
     model.save(tmp_path / "m.safetensors")
-    codec = Sandwich(quality=95, model=str(tmp_path / "m.safetensors"))
+    codec = Lcn(quality=95, model=str(tmp_path / "m.safetensors"))
     found = codec.decode(codec.encode(image)).samples
     assert ((found - image.samples.astype(float)) ** 2).mean() < 4
     assert np.array_equal(Model.load(tmp_path / "m.safetensors").channels, model.channels)
@@ -757,15 +750,15 @@ def test_16_bits_are_the_same_with_every_instruction_set(levels: Iterator[str]) 
     coefficients, decoded = set(), set()
     for _ in levels:
         coefficients.add(coefficients_of(Image(samples), load_model("rgb")).tobytes())
-        decoded.add(Sandwich(quality=80).decode(Sandwich(quality=80).encode(Image(samples))).samples.tobytes())
+        decoded.add(Lcn(quality=80).decode(Lcn(quality=80).encode(Image(samples))).samples.tobytes())
     assert (len(coefficients), len(decoded)) == (1, 1)
 
 
 def test_8_bits_are_the_same_with_every_instruction_set(levels: Iterator[str]) -> None:
     samples, files, decoded = random_samples((161, 283), 3), set(), set()
     for _ in levels:
-        files.add(Sandwich(quality=60).encode(Image(samples)))
-        decoded.add(Sandwich().decode(min(files)).samples.tobytes())
+        files.add(Lcn(quality=60).encode(Image(samples)))
+        decoded.add(Lcn().decode(min(files)).samples.tobytes())
     assert (len(files), len(decoded)) == (1, 1)
 
 

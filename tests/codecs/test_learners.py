@@ -11,12 +11,12 @@ torch = pytest.importorskip("torch")
 
 from safetensors.numpy import load_file  # noqa: E402
 
-from laconic.codecs import zoo  # noqa: E402
-from laconic.codecs.encoder_model import EncoderModel, load_encoder_model  # noqa: E402
-from laconic.codecs.objective import ContextRate  # noqa: E402
-from laconic.codecs.synthesis import SynthesisConfig, load_synthesis  # noqa: E402
-from laconic.codecs.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
-from laconic.codecs.transform_learner import LeafRotations, TransformLearner, TransformOptions  # noqa: E402
+from laconic.codecs.learning.context_rate import ContextRate  # noqa: E402
+from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
+from laconic.codecs.learning.tensor_encoder import EncoderModel, load_encoder_model  # noqa: E402
+from laconic.codecs.learning.transform_learner import LeafRotations, TransformLearner, TransformOptions  # noqa: E402
+from laconic.codecs.models import zoo  # noqa: E402
+from laconic.codecs.models.neural_synthesis import SynthesisConfig, load_synthesis  # noqa: E402
 
 SYNTHESIS = SynthesisOptions(SynthesisConfig(width=8, num_blocks=1), batch_size=2, crop=8)
 TRANSFORM = TransformOptions(batch_size=2, crop=8)
@@ -24,7 +24,7 @@ TRANSFORM = TransformOptions(batch_size=2, crop=8)
 
 @cache
 def encoder() -> EncoderModel:
-    return load_encoder_model(Path(zoo.__file__).parent / "models" / "rgb.safetensors")
+    return load_encoder_model(Path(zoo.__file__).parent / "rgb.safetensors")
 
 
 def picture(height: int = 112, width: int = 120, seed: int = 0) -> torch.Tensor:
@@ -37,7 +37,7 @@ def picture(height: int = 112, width: int = 120, seed: int = 0) -> torch.Tensor:
 
 def crops_of(learner: SynthesisLearner | TransformLearner, count: int = 2) -> torch.Tensor:
     side = learner.cutting.crop
-    return torch.stack([learner.prepare(picture(seed=i))[:, :side, :side].float() for i in range(count)])
+    return torch.stack([learner.cutting.prepare(picture(seed=i))[:, :side, :side].float() for i in range(count)])
 
 
 def losses(learner: SynthesisLearner | TransformLearner, steps: int, rate: float) -> list[float]:
@@ -122,9 +122,9 @@ def test_energy_of_packets_is_that_of_pixels() -> None:
     """As far as packets are orthogonal: what the loss of the projection builds on."""
     learner = TransformLearner(encoder(), TRANSFORM)
     change = 0.01 * torch.randn((1, 3, 128, 128), generator=torch.Generator().manual_seed(0))
-    from laconic.codecs import tensor_packets
+    from laconic.codecs.learning import tensor_wavelet
 
-    energy = learner._energy(tensor_packets.analyze(change, encoder().tree))
+    energy = learner._energy(tensor_wavelet.analyze(change, encoder().tree))
     assert float(energy / change.square().sum()) == pytest.approx(1, abs=0.1)
 
 

@@ -9,16 +9,17 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from laconic.codecs import neural_rendering, zoo  # noqa: E402
-from laconic.codecs.encoder_model import load_encoder_model  # noqa: E402
 from laconic.codecs.errors import CodecError, MissingDependencyError, WeightsError  # noqa: E402
+from laconic.codecs.lcn import Lcn  # noqa: E402
+from laconic.codecs.learning.tensor_encoder import load_encoder_model  # noqa: E402
 from laconic.codecs.media import Image  # noqa: E402
-from laconic.codecs.sandwich import Sandwich  # noqa: E402
-from laconic.codecs.synthesis import NeuralSynthesis, SynthesisConfig, save_synthesis  # noqa: E402
+from laconic.codecs.models import zoo  # noqa: E402
+from laconic.codecs.models.neural_synthesis import NeuralSynthesis, SynthesisConfig, save_synthesis  # noqa: E402
+from laconic.codecs.pictures import neural_rendering  # noqa: E402
 
-MODELS = Path(zoo.__file__).parent / "models"
+MODELS = Path(zoo.__file__).parent
 TILE_LOG2 = 3  # 64 pixels a side: many tiles in a small picture
-NEURAL = Sandwich(tile_log2=TILE_LOG2, effort=0, synthesis="neural")
+NEURAL = Lcn(tile_log2=TILE_LOG2, effort=0, synthesis="neural")
 
 
 def picture(height: int, width: int, channels: int = 3, dtype: type = np.uint8) -> Image:
@@ -75,12 +76,12 @@ def network(models, network_file: Path) -> None:
 def small_blocks(network: None, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Many blocks in a small picture, its tiles decoded a row at a time, or all together."""
     monkeypatch.setattr(neural_rendering, "BLOCK", 8)
-    monkeypatch.setattr("laconic.codecs.areas.CHUNK_VALUES", request.param)
+    monkeypatch.setattr("laconic.codecs.pictures.picture_decoder.CHUNK_VALUES", request.param)
 
 
 def test_network_changes_the_picture(network: None) -> None:
     data = NEURAL.encode(picture(70, 90))
-    change = np.abs(NEURAL.decode(data).samples.astype(int) - Sandwich().decode(data).samples)
+    change = np.abs(NEURAL.decode(data).samples.astype(int) - Lcn().decode(data).samples)
     assert 0.2 < change.mean() < 20
 
 
@@ -94,7 +95,7 @@ def test_identity_is_the_linear_picture_but_for_rounding(models, tmp_path: Path)
     models(tmp_path)
     for dtype, most in ((np.uint8, 1), (np.uint16, 0)):
         data = NEURAL.encode(picture(70, 90, dtype=dtype))
-        change = NEURAL.decode(data).samples.astype(int) - Sandwich().decode(data).samples
+        change = NEURAL.decode(data).samples.astype(int) - Lcn().decode(data).samples
         assert np.abs(change).max() <= most
 
 
@@ -124,7 +125,7 @@ def test_a_region_may_start_anywhere_in_a_block(small_blocks: None) -> None:
 def test_tall_pictures_are_what_their_parts_are(network: None) -> None:
     height = 8 * neural_rendering.BLOCK * 3 + 40  # four rows of blocks of the real size, decoded at once
     image = Image(np.random.default_rng(0).integers(0, 255, (height, 24, 3), np.uint8))
-    data, codec = Sandwich(quality=30).encode(image), Sandwich(synthesis="neural")
+    data, codec = Lcn(quality=30).encode(image), Lcn(synthesis="neural")
     whole = codec.decode(data).samples
     parts = [codec.decode_area(data, region=(0, y, 24, min(700, height - y)))[0] for y in range(0, height, 700)]
     np.testing.assert_array_equal(np.concatenate([part.samples for part in parts]), whole)
@@ -144,7 +145,7 @@ def test_few_channels_are_repaired_too(small_blocks: None) -> None:
     data = NEURAL.encode(picture(150, 130))
     whole, region = NEURAL.decode_area(data, channels=12)[0].samples, (70, 66, 30, 80)
     assert np.array_equal(NEURAL.decode_area(data, region=region, channels=12)[0].samples, crop(whole, region))
-    linear = Sandwich().decode_area(data, channels=12)[0].samples
+    linear = Lcn().decode_area(data, channels=12)[0].samples
     assert 0.2 < np.abs(whole.astype(int) - linear).mean() < 20
 
 
@@ -194,7 +195,7 @@ def test_model_without_a_network_is_a_sentence(network: None) -> None:
 
 def test_auto_is_linear_without_a_network(network: None) -> None:
     data = NEURAL.encode(picture(30, 40, 1))
-    assert Sandwich(synthesis="auto").decode(data) == Sandwich().decode(data)
+    assert Lcn(synthesis="auto").decode(data) == Lcn().decode(data)
 
 
 def test_network_of_ones_own_is_named_by_its_path(network_file: Path, network: None) -> None:
@@ -204,7 +205,7 @@ def test_network_of_ones_own_is_named_by_its_path(network_file: Path, network: N
 
 def test_network_of_another_model_is_refused(network_file: Path) -> None:
     data = NEURAL.encode(picture(30, 40, 1))
-    with pytest.raises(WeightsError, match=r"is for model .*; the file was made with"):
+    with pytest.raises(WeightsError, match=r"is for model .*, not for .*; name the one"):
         replace(NEURAL, synthesis=str(network_file)).decode(data)
     with pytest.raises(WeightsError, match="does not exist"):
         replace(NEURAL, synthesis=str(network_file.with_name("none.safetensors"))).decode(data)
@@ -212,13 +213,13 @@ def test_network_of_another_model_is_refused(network_file: Path) -> None:
 
 def test_auto_is_neural_with_a_network(network: None) -> None:
     data = NEURAL.encode(picture(30, 40))
-    assert Sandwich(synthesis="auto").decode(data) == NEURAL.decode(data)
+    assert Lcn(synthesis="auto").decode(data) == NEURAL.decode(data)
 
 
 def test_without_torch_auto_is_linear_and_neural_a_sentence(network: None, monkeypatch: pytest.MonkeyPatch) -> None:
     data = NEURAL.encode(picture(30, 40))
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert Sandwich(synthesis="auto").decode(data) == Sandwich().decode(data)
+    assert Lcn(synthesis="auto").decode(data) == Lcn().decode(data)
     with pytest.raises(MissingDependencyError, match=r"pip install laconic\[torch\], or decode with linear"):
         NEURAL.decode(data)
 
@@ -234,4 +235,4 @@ def test_damaged_network_is_a_sentence(models, tmp_path: Path) -> None:
 
 def test_other_words_are_refused() -> None:
     with pytest.raises(CodecError, match="synthesis is 'nearest'; allowed are linear, neural, auto and the path"):
-        Sandwich(synthesis="nearest")
+        Lcn(synthesis="nearest")

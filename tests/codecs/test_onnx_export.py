@@ -13,17 +13,18 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-from laconic.codecs.encoder_model import EncoderModel, load_encoder_model  # noqa: E402
 from laconic.codecs.errors import MissingDependencyError, WeightsError  # noqa: E402
 from laconic.codecs.files import read_image  # noqa: E402
 from laconic.codecs.latent import Latent  # noqa: E402
+from laconic.codecs.learning.tensor_encoder import EncoderModel, load_encoder_model  # noqa: E402
 from laconic.codecs.media import Image  # noqa: E402
-from laconic.codecs.neural_rendering import repair  # noqa: E402
+from laconic.codecs.models.neural_synthesis import NeuralSynthesis, SynthesisConfig, load_synthesis, save_synthesis  # noqa: E402
+from laconic.codecs.models.zoo import load_model, model_path  # noqa: E402
 from laconic.codecs.onnx_export import OPSET, export_analysis, export_synthesis  # noqa: E402
-from laconic.codecs.quantizer import step_of_code  # noqa: E402
-from laconic.codecs.synthesis import NeuralSynthesis, SynthesisConfig, load_synthesis, save_synthesis  # noqa: E402
-from laconic.codecs.transform import coefficients_of, samples_of_coefficients, signal_of  # noqa: E402
-from laconic.codecs.zoo import load_model, model_path  # noqa: E402
+from laconic.codecs.pictures.neural_rendering import repair  # noqa: E402
+from laconic.codecs.steps import step_of_code  # noqa: E402
+from laconic.codecs.transform.picture_rows import samples_of_coefficients  # noqa: E402
+from laconic.codecs.transform.signals import coefficients_of, signal_of  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
 
 PICTURE = Path(__file__).parents[1] / "data" / "kodim23_crop.png"
@@ -202,7 +203,7 @@ def test_graph_says_what_it_is_and_not_where_it_was_made(neural, encoder):
 
 
 def test_network_of_another_model_is_refused(network_path, tmp_path):
-    with pytest.raises(WeightsError, match=r"is of model .*, not of .*; name the one"):
+    with pytest.raises(WeightsError, match=r"is for model .*, not for .*; name the one"):
         export_synthesis(model_path("grey"), network_path, tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
 
@@ -234,7 +235,7 @@ def test_command_writes_a_graph_into_a_folder(tmp_path):
 
 
 def test_command_replaces_a_file_only_by_force_and_says_what_it_wrote(tmp_path, monkeypatch):
-    monkeypatch.setattr("laconic.codecs.zoo.synthesis_path", lambda fingerprint: None)
+    monkeypatch.setattr("laconic.codecs.models.zoo.synthesis_path", lambda fingerprint: None)
     target = tmp_path / "x.onnx"
     target.write_bytes(b"mine")
     arguments = (model_path("grey"), "-o", target, "--part", "synthesis")
@@ -245,7 +246,7 @@ def test_command_replaces_a_file_only_by_force_and_says_what_it_wrote(tmp_path, 
 
 
 def test_command_takes_the_neural_synthesis_of_the_model(tmp_path, network_path, monkeypatch):
-    monkeypatch.setattr("laconic.codecs.zoo.synthesis_path", lambda fingerprint: network_path)
+    monkeypatch.setattr("laconic.codecs.models.zoo.synthesis_path", lambda fingerprint: network_path)
     target = tmp_path / "x.onnx"
     assert "neural synthesis of model rgb" in laconic("rgb", "-o", target, "--part", "synthesis").stdout
     assert [i.name for i in onnx.load(target).graph.input] == ["coefficients", "steps"]

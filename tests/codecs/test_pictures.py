@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from laconic.codecs import CodecError, Image, Sandwich, UnsupportedSignalError, decode, encode
+from laconic.codecs import CodecError, Image, Lcn, UnsupportedSignalError, decode, encode
 from laconic.codecs.files import read_image
+from laconic.codecs.form import form_of
 from laconic.codecs.media import Audio
-from laconic.codecs.transform import form_of
 from laconic.entropy import BitstreamError, CorruptStreamError, LimitError, Limits
 
 TILE_LOG2 = 3  # 64 pixels a side: many tiles in a small picture
@@ -36,7 +36,7 @@ def picture(height, width, channels=3, dtype=np.uint8, seed=0):
 
 
 def codec_for(image, **options):
-    return Sandwich(**{"tile_log2": TILE_LOG2, "effort": 0, **options})
+    return Lcn(**{"tile_log2": TILE_LOG2, "effort": 0, **options})
 
 
 class Rows:
@@ -115,7 +115,7 @@ def test_a_region_is_the_crop_of_the_whole(dtype, channels, profile):
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (8, 8), (17, 65), (64, 64), (129, 130)])
 def test_a_region_is_the_crop_at_every_size_and_scale(size, tile_log2):
     image = picture(*size)
-    codec = Sandwich(tile_log2=tile_log2)
+    codec = Lcn(tile_log2=tile_log2)
     data = codec.encode(image)
     for scale in SCALES:
         whole = codec.decode_area(data, scale=scale)[0].samples
@@ -173,28 +173,28 @@ def test_a_region_of_few_channels_is_the_crop_of_few_channels():
     ],
 )
 def test_a_region_outside_is_refused(region):
-    data = Sandwich().encode(picture(30, 40))
+    data = Lcn().encode(picture(30, 40))
     with pytest.raises(CodecError, match="allowed is one of at least 1x1 inside the picture of 40x30"):
-        Sandwich().decode_area(data, region=region)
+        Lcn().decode_area(data, region=region)
 
 
 @pytest.mark.parametrize("scale", [0, 3, 16, -2])
 def test_other_scales_are_refused(scale):
-    data = Sandwich().encode(picture(30, 40))
+    data = Lcn().encode(picture(30, 40))
     with pytest.raises(CodecError, match="allowed are 1/1, 1/2, 1/4, 1/8"):
-        Sandwich().decode_area(data, scale=scale)
+        Lcn().decode_area(data, scale=scale)
 
 
 def test_a_sound_has_no_area():
-    data = Sandwich().encode(Audio(np.zeros((1, 4000), np.float32), 16000))
+    data = Lcn().encode(Audio(np.zeros((1, 4000), np.float32), 16000))
     with pytest.raises(UnsupportedSignalError, match="allowed is a picture"):
-        Sandwich().decode_area(data)
+        Lcn().decode_area(data)
 
 
 def test_limits_hold_for_areas():
-    data = Sandwich().encode(picture(30, 40))
+    data = Lcn().encode(picture(30, 40))
     with pytest.raises(LimitError):
-        Sandwich().decode_area(data, region=(0, 0, 1, 1), limits=Limits(max_pixels=100))
+        Lcn().decode_area(data, region=(0, 0, 1, 1), limits=Limits(max_pixels=100))
 
 
 # --- what is read
@@ -212,7 +212,7 @@ def test_a_region_reads_what_it_needs(progression):
 
 
 def test_a_small_scale_reads_what_it_needs():
-    codec = Sandwich(quality=90, tile_log2=4)
+    codec = Lcn(quality=90, tile_log2=4)
     data = codec.encode(picture(600, 600))
     file = CountingFile(data)
     found = codec.decode_area(file, scale=8)[0]
@@ -239,7 +239,7 @@ def test_an_open_file_is_read_from_where_it_stands():
 
 
 def test_trailing_bytes_are_refused():
-    for codec in (Sandwich(), codec_for(None)):
+    for codec in (Lcn(), codec_for(None)):
         data = codec.encode(picture(100, 130, 4))
         for source in (data + b"x", io.BytesIO(data + b"x"), Pipe(data + b"x")):
             with pytest.raises(CorruptStreamError, match="bytes follow the last segment"):
@@ -348,13 +348,13 @@ def test_streaming_needs_little_memory():
     code = """
 import resource, sys
 import numpy as np
-from laconic.codecs import Sandwich
+from laconic.codecs import Lcn
 class Rows:
     height, width, at = 6000, 4000, 0
     def read_rows(self, count):
         self.at += count
         return np.resize(np.arange(251, dtype=np.uint8), (count, self.width, 3))
-codec = Sandwich(profile="fast")
+codec = Lcn(profile="fast")
 small = Rows()
 small.height = 500
 list(codec.open_area(codec.encode_rows(small, num_colors=3, sample_type="uint8")).rows())
@@ -391,7 +391,7 @@ def test_a_scaled_picture_is_near_its_means(scale, dtype):
     y, x = np.mgrid[0:240, 0:320]
     waves = np.stack([128 + 60 * np.sin(x / 31 + c) + 60 * np.cos(y / 23 - c) for c in range(3)], axis=2)
     image = Image((waves if dtype == np.uint8 else waves * 257).astype(dtype))
-    codec = Sandwich(quality=90)
+    codec = Lcn(quality=90)
     found = codec.decode_area(codec.encode(image), scale=scale)[0].samples
     error = np.mean((found - means(image.samples, scale)) ** 2)
     assert 10 * np.log10(float(np.iinfo(dtype).max) ** 2 / error) > 40
@@ -411,7 +411,7 @@ def test_flat_pictures_stay_flat(size, dtype, scale):
     for level in (0, 1, 77, 128, 200, 254, 255):
         full = level if dtype == np.uint8 else level * 257
         image = Image(np.full((*size, 3), full, dtype))
-        found = Sandwich(quality=95).decode_area(Sandwich(quality=95).encode(image), scale=scale)[0].samples
+        found = Lcn(quality=95).decode_area(Lcn(quality=95).encode(image), scale=scale)[0].samples
         assert np.abs(found.astype(np.int64) - full).max() <= (1 if dtype == np.uint8 else 257), level
 
 
@@ -419,6 +419,6 @@ def test_flat_pictures_stay_flat(size, dtype, scale):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_alpha_is_scaled_to_means(dtype, scale):
     image = picture(203, 187, 4, dtype)
-    data = Sandwich().encode(image)
-    alpha = Sandwich().decode_area(data, scale=scale)[0].samples[..., 3:]
+    data = Lcn().encode(image)
+    alpha = Lcn().decode_area(data, scale=scale)[0].samples[..., 3:]
     assert np.abs(alpha - means(image.samples[..., 3:], scale)).max() <= 0.5 + 1e-6

@@ -49,7 +49,7 @@ def plugins(monkeypatch):
 def test_available_codecs_are_sorted_and_hold_ours():
     names = available_codecs()
     assert list(names) == sorted(names)
-    assert {"avif", "jpeg", "jpeg2000", "sandwich", "webp"} <= set(names)
+    assert {"avif", "jpeg", "jpeg2000", "lcn", "webp"} <= set(names)
 
 
 @pytest.mark.parametrize("codec", [Avif(), Jpeg(), Jpeg2000(), WebP()])

@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 
 from laconic.codecs import CodecError, UnsupportedSignalError
 from laconic.codecs.files import read_image
-from laconic.codecs.row_files import ROW_EXTENSIONS, create_rows, open_rows
+from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_rows
 from laconic.entropy import BitstreamError, CorruptStreamError, TruncatedError
 
 CHANNELS = (1, 2, 3, 4)

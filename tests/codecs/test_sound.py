@@ -12,10 +12,10 @@ import soundfile
 from laconic.codecs.checks import check_codec, check_latent_codec, sample_sounds
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.files import decode, encode, read_signal, read_sound, signal_bytes
-from laconic.codecs.fitting import FitOptions, fit
+from laconic.codecs.fitting.closed_form import FitOptions, fit
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Cube
-from laconic.codecs.packet_tree import dyadic_tree, full_tree
-from laconic.codecs.sandwich import Sandwich
+from laconic.codecs.models.packet_tree import dyadic_tree, full_tree
 from laconic.entropy import BitstreamError
 
 SPEECH = Path(__file__).parents[1] / "data" / "ljspeech_excerpt.flac"
@@ -37,11 +37,11 @@ def snr_db(signal: np.ndarray, other: np.ndarray) -> float:
 @pytest.mark.parametrize("length", [0, 1, 2, 255, 257, 40_000])
 def test_sound_of_any_size_keeps_its_form(channels: int, length: int) -> None:
     sound = noise(channels, length)
-    data = Sandwich(quality=70).encode(sound)
-    decoded = Sandwich().decode(data)
+    data = Lcn(quality=70).encode(sound)
+    decoded = Lcn().decode(data)
     assert isinstance(decoded, Audio)
     assert (decoded.samples.shape, decoded.sample_rate) == ((channels, length), 44_100)
-    assert Sandwich().pack(Sandwich().unpack(data)) == data
+    assert Lcn().pack(Lcn().unpack(data)) == data
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])
@@ -51,7 +51,7 @@ def test_quality_decides_the_signal_to_noise_ratio_whatever_the_level(channels: 
     ratios = []
     for quality in (20, 55, 85):
         for sound in (loud, soft):
-            decoded = Sandwich().decode(Sandwich(quality=quality).encode(sound))
+            decoded = Lcn().decode(Lcn(quality=quality).encode(sound))
             ratios.append(snr_db(sound.samples, decoded.samples))
     assert ratios[0] + 6 < ratios[2] < ratios[4] - 6
     # Bits are dearer where the step is finer than those of the model's training, which optimised integers go by.
@@ -59,30 +59,30 @@ def test_quality_decides_the_signal_to_noise_ratio_whatever_the_level(channels: 
 
 
 def test_shipped_models_are_chosen_by_channels_and_rate() -> None:
-    found = {Sandwich().analyze(sound).fingerprint for sound in (noise(1, 999, 16_000), noise(1, 999), noise(2, 999))}
+    found = {Lcn().analyze(sound).fingerprint for sound in (noise(1, 999, 16_000), noise(1, 999), noise(2, 999))}
     assert len(found) == 3
 
 
 @pytest.mark.parametrize("sound", sample_sounds(), ids=lambda sound: f"{sound.samples.shape}-{sound.sample_rate}")
 @pytest.mark.parametrize("profile", ["small", "fast"])
 def test_laws_hold_for_sounds(sound: Audio, profile: Literal["small", "fast"]) -> None:
-    check_codec(Sandwich(quality=60, profile=profile), [sound])
-    check_latent_codec(Sandwich(quality=60, profile=profile), [sound])
+    check_codec(Lcn(quality=60, profile=profile), [sound])
+    check_latent_codec(Lcn(quality=60, profile=profile), [sound])
 
 
 def test_silence_is_nearly_free() -> None:
-    data = Sandwich().encode(Audio(np.zeros((2, 441_000), np.float32), 44_100))
+    data = Lcn().encode(Audio(np.zeros((2, 441_000), np.float32), 44_100))
     assert len(data) < 200
 
 
 def test_cut_sound_keeps_its_beginning() -> None:
     sound = noise(2, 300_000)
-    data = Sandwich(quality=50).encode(sound)
-    whole = Sandwich().decode(data)
+    data = Lcn(quality=50).encode(sound)
+    whole = Lcn().decode(data)
     with pytest.raises(BitstreamError):
-        Sandwich().unpack(data[: len(data) // 2])
-    latent = Sandwich().unpack(data[: len(data) // 2], allow_partial=True)
-    part = Sandwich().synthesize(latent)
+        Lcn().unpack(data[: len(data) // 2])
+    latent = Lcn().unpack(data[: len(data) // 2], allow_partial=True)
+    part = Lcn().synthesize(latent)
     assert latent.damage
     assert isinstance(whole, Audio)
     assert isinstance(part, Audio)
@@ -124,7 +124,7 @@ def test_cube_of_a_fitted_model_round_trips(dtype: type, shape: tuple[int, ...],
     cube = Cube(samples)
     tree = dyadic_tree(2, 2) if len(shape) == 3 else full_tree(1, 4)
     fit([cube], "cube", FitOptions(tree=tree)).save(tmp_path / "cube.safetensors")
-    codec = Sandwich(quality=90, model=str(tmp_path / "cube.safetensors"))
+    codec = Lcn(quality=90, model=str(tmp_path / "cube.safetensors"))
     decoded = codec.decode(codec.encode(cube))
     assert isinstance(decoded, Cube)
     assert (decoded.samples.dtype, decoded.samples.shape) == (samples.dtype, samples.shape)
@@ -134,7 +134,7 @@ def test_cube_of_a_fitted_model_round_trips(dtype: type, shape: tuple[int, ...],
 
 def test_cube_without_a_model_is_refused_with_what_to_do() -> None:
     with pytest.raises(UnsupportedSignalError, match="fit one"):
-        Sandwich().encode(Cube(np.zeros((3, 8, 8), np.float32)))
+        Lcn().encode(Cube(np.zeros((3, 8, 8), np.float32)))
 
 
 def test_npy_is_a_cube_where_the_model_wants_one() -> None:
@@ -146,14 +146,14 @@ def test_npy_is_a_cube_where_the_model_wants_one() -> None:
 
 def test_sound_with_channels_that_a_model_does_not_take_is_refused() -> None:
     with pytest.raises(UnsupportedSignalError, match="multiples of 2 channels, the sound has 3"):
-        Sandwich(model="stereo").encode(noise(3, 1000))
+        Lcn(model="stereo").encode(noise(3, 1000))
 
 
 def test_prefix_of_channels_is_a_lowpass() -> None:
     sound = noise(1, 20_000)
-    data = Sandwich(quality=80, grouping="channels", progression="group").encode(sound)
-    full = Sandwich().unpack(data)
-    head = Sandwich().unpack(data, channels=16)
+    data = Lcn(quality=80, grouping="channels", progression="group").encode(sound)
+    full = Lcn().unpack(data)
+    head = Lcn().unpack(data, channels=16)
     assert np.array_equal(head.values, full.values[:16])
     again = dataclasses.replace(full, values=full.values[:16], shrink=full.shrink[:16])
-    assert np.array_equal(Sandwich().unpack(Sandwich().pack(again)).values, head.values)
+    assert np.array_equal(Lcn().unpack(Lcn().pack(again)).values, head.values)

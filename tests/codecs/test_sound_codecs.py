@@ -22,7 +22,7 @@ from laconic.entropy.errors import (
     TruncatedError,
     UnsupportedVersionError,
 )
-from laconic.tasks.sound_distortion import snr_db
+from laconic.tasks.measures.sound_distortion import snr_db
 
 CODECS = [Flac(), Mp3(), Opus(), Vorbis()]
 BY_NAME = {"argvalues": CODECS, "ids": [codec.name for codec in CODECS]}

@@ -7,14 +7,14 @@ import pytest
 import tifffile
 from PIL import Image as PillowImage
 
-from laconic.codecs import Image, Sandwich, UnsupportedSignalError
+from laconic.codecs import Image, Lcn, UnsupportedSignalError
 from laconic.codecs import open as open_image
 from laconic.codecs.files import file_bytes, read_image, write_image
-from laconic.codecs.row_files import ROW_EXTENSIONS
+from laconic.codecs.formats.row_files import ROW_EXTENSIONS
 from laconic.codecs.streams import encode_file, write_picture
 from laconic.entropy import LimitError, Limits, TruncatedError
 
-CODEC = Sandwich(effort=0, tile_log2=3)
+CODEC = Lcn(effort=0, tile_log2=3)
 DEPTHS = (np.uint8, np.uint16)
 
 
@@ -45,7 +45,7 @@ class OneBlock(io.BytesIO):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", DEPTHS)
 def test_rows_of_a_file_give_the_bytes_of_the_whole(dtype, channels, extension, monkeypatch):
-    for module in ("areas", "pictures"):  # a row of tiles at a time
+    for module in ("pictures.picture_decoder", "pictures.picture_encoder"):  # a row of tiles at a time
         monkeypatch.setattr(f"laconic.codecs.{module}.CHUNK_VALUES", 1)
     file = io.BytesIO(file_bytes(picture(channels, dtype), extension))
     data, form = encode_file(file, CODEC)
@@ -120,14 +120,14 @@ def test_a_cut_file_is_refused():
 
 def test_a_model_of_other_planes_is_refused():
     with pytest.raises(UnsupportedSignalError, match="it takes 1 colour planes, the picture has 3"):
-        encode_file(io.BytesIO(file_bytes(picture(), "ppm")), Sandwich(model="grey"))
+        encode_file(io.BytesIO(file_bytes(picture(), "ppm")), Lcn(model="grey"))
 
 
 @pytest.mark.parametrize("extension", sorted(ROW_EXTENSIONS))
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", DEPTHS)
 def test_written_rows_are_the_picture(dtype, channels, extension, monkeypatch):
-    for module in ("areas", "pictures"):  # a row of tiles at a time
+    for module in ("pictures.picture_decoder", "pictures.picture_encoder"):  # a row of tiles at a time
         monkeypatch.setattr(f"laconic.codecs.{module}.CHUNK_VALUES", 1)
     data = CODEC.encode(picture(channels, dtype))
     target = io.BytesIO()

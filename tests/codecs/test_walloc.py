@@ -10,11 +10,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from laconic.codecs import walloc_codec  # noqa: E402
 from laconic.codecs.checks import check_codec, sample_images  # noqa: E402
 from laconic.codecs.errors import CodecError, UnsupportedSignalError, WeightsError  # noqa: E402
 from laconic.codecs.media import Image  # noqa: E402
-from laconic.codecs.walloc import (  # noqa: E402
+from laconic.codecs.walloc import walloc_codec  # noqa: E402
+from laconic.codecs.walloc.walloc_codec import WallocCodec, add_contexts  # noqa: E402
+from laconic.codecs.walloc.walloc_network import (  # noqa: E402
     GlobalAttention,
     Walloc,
     WallocConfig,
@@ -25,7 +26,6 @@ from laconic.codecs.walloc import (  # noqa: E402
     pictures_of,
     save_walloc,
 )
-from laconic.codecs.walloc_codec import WallocCodec, add_contexts  # noqa: E402
 from laconic.entropy.errors import BitstreamError, ChecksumError, LimitError  # noqa: E402
 
 SMALL = WallocConfig(latent_channels=12, width=64, layers_before=1, layers_after=1)
@@ -109,7 +109,7 @@ def test_attention_in_turns_is_attention_at_once(monkeypatch):
     torch.nn.init.normal_(layer.leave.weight)
     x = torch.randn(2, 64, 6, 5)
     at_once = layer(x)
-    monkeypatch.setattr("laconic.codecs.walloc._MAX_SCORES", 2 * 30 * 7)
+    monkeypatch.setattr("laconic.codecs.walloc.walloc_network._MAX_SCORES", 2 * 30 * 7)
     torch.testing.assert_close(layer(x), at_once)
 
 
@@ -294,7 +294,7 @@ def test_training_needs_no_compiled_coder():
     code = (
         "import sys\n"
         "sys.modules['laconic.entropy._native'] = sys.modules['laconic.codecs._native'] = None\n"
-        "from laconic.codecs.walloc import WallocConfig, WallocLearner\n"
+        "from laconic.codecs.walloc.walloc_network import WallocConfig, WallocLearner\n"
         "import torch\n"
         "learner = WallocLearner(WallocConfig(3, width=64, layers_before=0, layers_after=0))\n"
         "print(learner.loss(learner.sample(torch.zeros(1, 3, 8, 8), torch.Generator()), 0.0)[0].item() < 1)"

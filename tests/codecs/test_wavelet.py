@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import pywt
 
-from laconic.codecs import wavelet
-from laconic.codecs.packet_tree import Tree, dyadic_tree, full_tree, padded_length
-from laconic.codecs.wavelet import analyze, extend, synthesize
+from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree, padded_length
+from laconic.codecs.transform import wavelet
+from laconic.codecs.transform.wavelet import analyze, extend, synthesize
 
 BANDS_2D = ("aa", "da", "ad", "dd")  # low, vertical high, horizontal high, both, as pywt.dwtn names them
 

@@ -316,9 +316,9 @@ def laplace_latents(shift: float) -> Any:
 def picture_latents() -> Any:
     """(1, 24, 2240): the integers of a picture in our own codec."""
     from laconic.codecs.files import read_image
-    from laconic.codecs.sandwich import Sandwich
+    from laconic.codecs.lcn import Lcn
 
-    values = Sandwich(quality=60).analyze(read_image(PICTURE)).values[:24]
+    values = Lcn(quality=60).analyze(read_image(PICTURE)).values[:24]
     return torch.from_numpy(values.reshape(1, 24, -1)).float()
 
 

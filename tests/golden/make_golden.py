@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from laconic.codecs.latent import Latent
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.sandwich import Sandwich
 from laconic.entropy.packets import decode_array, encode_array
 from laconic.entropy.tables import Table, TableSet, frequencies_of_counts
 
@@ -48,13 +48,13 @@ class Case:
     file_suffix = ".lcn"
 
     @property
-    def codec(self) -> Sandwich:
-        return Sandwich(**self.options)
+    def codec(self) -> Lcn:
+        return Lcn(**self.options)
 
     @property
     def expression(self) -> str:
         """The codec as one would write it, and the channels that are kept."""
-        call = f"Sandwich({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+        call = f"Lcn({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
         return call if self.channels is None else f"{call}, {self.channels} channels"
 
     def encode(self) -> bytes:

@@ -19,10 +19,11 @@ import soundfile
 from PIL import Image as PillowImage
 
 from laconic.codecs.errors import CodecError
-from laconic.codecs.sandwich import Sandwich
-from laconic.tasks import archive, packindex
-from laconic.tasks.folders import Framing, list_class_folder, read_signal, resampled
-from laconic.tasks.packindex import PackOptions
+from laconic.codecs.lcn import Lcn
+from laconic.tasks.datasets import archive, pack_index
+from laconic.tasks.datasets.class_folders import list_class_folder
+from laconic.tasks.datasets.framing import Framing, read_signal, resampled
+from laconic.tasks.datasets.pack_index import PackOptions
 
 OPTIONS = PackOptions(size=48, shard_samples=5)
 
@@ -57,7 +58,7 @@ def packed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_pack_holds_each_sample_at_its_place(folder: Path, packed: Path) -> None:
-    index = packindex.read_index(packed)
+    index = pack_index.read_index(packed)
     assert (index.classes, len(index), index.grid) == (("blue", "green", "red"), 24, (6, 6))
     assert [shard.name for shard in index.shards] == [f"{s}-0000{i}.tar" for s in ("test", "train") for i in range(3)]
     for row in range(len(index)):
@@ -69,23 +70,23 @@ def test_pack_holds_each_sample_at_its_place(folder: Path, packed: Path) -> None
 
 
 def test_pack_heads_are_enough_for_their_channels(packed: Path) -> None:
-    index = packindex.read_index(packed)
+    index = pack_index.read_index(packed)
     shard = (packed / index.shards[0].name).read_bytes()[index.offset[0] :]
-    whole = Sandwich().unpack(shard[: index.length[0]])
+    whole = Lcn().unpack(shard[: index.length[0]])
     for end, head in zip(index.group_ends, index.heads[0], strict=True):
-        latent = Sandwich().unpack(shard[:head], channels=end)
+        latent = Lcn().unpack(shard[:head], channels=end)
         assert np.array_equal(latent.values, whole.values[:end])
     assert index.heads[0][-1] == index.length[0]  # so small a file is one segment: see test_latents for others
 
 
 def test_pack_statistics_are_those_of_the_training_latents(packed: Path) -> None:
-    index = packindex.read_index(packed)
+    index = pack_index.read_index(packed)
     values = []
     for row in range(len(index)):
         shard = index.shards[index.shard[row]]
         if shard.split == "train":
             data = (packed / shard.name).read_bytes()[index.offset[row] :][: index.length[row]]
-            values.append(Sandwich().unpack(data).dequantize())
+            values.append(Lcn().unpack(data).dequantize())
     stacked = np.stack(values).astype(np.float64)
     assert index.statistics_split == "train"
     np.testing.assert_allclose(index.mean, stacked.mean((0, 2, 3)), atol=1e-6)
@@ -117,7 +118,7 @@ def test_pack_goes_on_after_an_error_in_the_middle(folder: Path, packed: Path, t
 def test_pack_after_kill_is_byte_identical(folder: Path, packed: Path, tmp_path: Path) -> None:
     code = (
         "import sys, time; from laconic.tasks import archive, packindex\n"
-        "archive.pack(sys.argv[1], sys.argv[2], packindex.PackOptions(size=48, shard_samples=5), num_threads=1,"
+        "archive.pack(sys.argv[1], sys.argv[2], pack_index.PackOptions(size=48, shard_samples=5), num_threads=1,"
         " on_sample=lambda done: time.sleep(0.05))"
     )
     output = tmp_path / "out"
@@ -128,7 +129,7 @@ def test_pack_after_kill_is_byte_identical(folder: Path, packed: Path, tmp_path:
     time.sleep(0.12)  # into the next shard
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert not (output / packindex.INDEX_NAME).exists()
+    assert not (output / pack_index.INDEX_NAME).exists()
     archive.pack(folder, output, OPTIONS, num_threads=1)
     assert files_of(output) == files_of(packed)
 
@@ -182,13 +183,13 @@ def test_shards_have_constant_headers_and_plain_names(packed: Path) -> None:
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_shards_are_read_by_webdataset(packed: Path) -> None:
     webdataset = pytest.importorskip("webdataset", exc_type=ImportError)
-    index = packindex.read_index(packed)
+    index = pack_index.read_index(packed)
     pattern = str(packed / "train-{00000..00002}.tar")
     samples = list(webdataset.WebDataset(pattern, shardshuffle=False, empty_check=False))
     rows = [row for row in range(len(index)) if index.shards[index.shard[row]].split == "train"]
     assert [sample["__key__"] for sample in samples] == [index.key[row] for row in rows]
     assert [int(sample["cls"]) for sample in samples] == [index.label[row] for row in rows]
-    assert Sandwich().unpack(samples[0]["lcn"], channels=3).values.shape == (3, 6, 6)
+    assert Lcn().unpack(samples[0]["lcn"], channels=3).values.shape == (3, 6, 6)
     gc.collect()  # webdataset leaves its files to the collector: now, while that is no warning
 
 
@@ -204,15 +205,15 @@ def test_shards_are_read_by_webdataset(packed: Path) -> None:
     ],
 )
 def test_read_index_of_a_damaged_index_says_so(packed: Path, tmp_path: Path, change: dict[str, object]) -> None:
-    fields = json.loads((packed / packindex.INDEX_NAME).read_bytes())
-    (tmp_path / packindex.INDEX_NAME).write_text(json.dumps({**fields, **change}))
+    fields = json.loads((packed / pack_index.INDEX_NAME).read_bytes())
+    (tmp_path / pack_index.INDEX_NAME).write_text(json.dumps({**fields, **change}))
     with pytest.raises(CodecError, match="no index of a pack"):
-        packindex.read_index(tmp_path)
+        pack_index.read_index(tmp_path)
 
 
 def test_read_index_of_a_plain_folder_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(CodecError, match="laconic pack"):
-        packindex.read_index(tmp_path)
+        pack_index.read_index(tmp_path)
 
 
 def test_list_class_folder_knows_splits_by_name(tmp_path: Path) -> None:

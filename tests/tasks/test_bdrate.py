@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from laconic.tasks.bdrate import Curve, bd_rate, quality_interval
+from laconic.tasks.measures.bdrate import Curve, bd_rate, quality_interval
 
 # Means over Kodak of Pillow's encoders: rate in bits per pixel, PSNR in dB.
 JPEG = [(0.508, 29.15), (0.906, 32.17), (1.368, 34.52), (2.346, 38.03)]

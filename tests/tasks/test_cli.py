@@ -525,8 +525,8 @@ def test_fit_bad_options_are_refused(options, tmp_path, monkeypatch):
 
 def test_fit_takes_a_trained_projection(tmp_path):
     torch = pytest.importorskip("torch")
-    from laconic.codecs.encoder_model import load_encoder_model
-    from laconic.codecs.transform_learner import TransformLearner, TransformOptions
+    from laconic.codecs.learning.tensor_encoder import load_encoder_model
+    from laconic.codecs.learning.transform_learner import TransformLearner, TransformOptions
 
     structure = ["--grey", "--depth", "2", "--quiet"]
     start, projection, name = (tmp_path / f"{n}.safetensors" for n in ("start", "projection", "trained"))

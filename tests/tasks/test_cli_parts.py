@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from laconic.codecs import Audio, Image, Sandwich, decode
+from laconic.codecs import Audio, Image, Lcn, decode
 from laconic.codecs.files import file_bytes, read_image
 from laconic.tasks.cli import app
 from laconic.tasks.cli.batch import threads_within
@@ -34,7 +34,7 @@ def picture(height, width, channels=3, dtype=np.uint8):
 
 @pytest.fixture(scope="module")
 def data():
-    return Sandwich(tile_log2=3).encode(picture(500, 700))
+    return Lcn(tile_log2=3).encode(picture(500, 700))
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_a_region_outside_fails(region, encoded, tmp_path):
 @pytest.mark.parametrize("options", [["--region", "0,0,9,9"], ["--scale", "1/2"]])
 def test_sounds_have_no_parts(options, tmp_path):
     sound = Audio(np.zeros((1, 4000), np.float32), 16000)
-    (tmp_path / "x.lcn").write_bytes(Sandwich().encode(sound))
+    (tmp_path / "x.lcn").write_bytes(Lcn().encode(sound))
     result = laconic("decode", tmp_path / "x.lcn", *options, exit_code=1)
     assert "--region and --scale are for pictures: leave them out" in result.stderr
     laconic("decode", tmp_path / "x.lcn")
@@ -128,7 +128,7 @@ def test_parts_of_a_damaged_file(extension, encoded, data, tmp_path):
 
 
 def test_alpha_does_not_go_into_ppm(tmp_path):
-    (tmp_path / "x.lcn").write_bytes(Sandwich().encode(picture(30, 40, 4)))
+    (tmp_path / "x.lcn").write_bytes(Lcn().encode(picture(30, 40, 4)))
     result = laconic("decode", tmp_path / "x.lcn", "--format", "ppm", exit_code=1)
     assert "holds no alpha" in result.stderr
     assert names_below(tmp_path) == ["x.lcn"]
@@ -141,7 +141,7 @@ def test_rows_are_encoded_as_the_whole(extension, dtype, tmp_path):
     source.write_bytes(file_bytes(picture(150, 1100, dtype=dtype), extension))
     item = json.loads(laconic("encode", source, "--json").stdout)
     assert (item["width"], item["height"], item["bytes"]) == (1100, 150, (tmp_path / "x.lcn").stat().st_size)
-    assert (tmp_path / "x.lcn").read_bytes() == Sandwich().encode(read_image(source))
+    assert (tmp_path / "x.lcn").read_bytes() == Lcn().encode(read_image(source))
 
 
 def test_limit_of_pixels(tmp_path):

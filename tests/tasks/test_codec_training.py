@@ -18,21 +18,21 @@ torch = pytest.importorskip("torch")
 from PIL import Image as PillowImage  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
-from laconic.codecs import zoo  # noqa: E402
-from laconic.codecs.encoder_model import EncoderModel, load_encoder_model  # noqa: E402
 from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
-from laconic.codecs.learning import Cutting, Learner  # noqa: E402
-from laconic.codecs.synthesis import SynthesisConfig, load_synthesis  # noqa: E402
-from laconic.codecs.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
-from laconic.codecs.transform_learner import TransformLearner, TransformOptions  # noqa: E402
+from laconic.codecs.learning.learner import Cutting, Learner  # noqa: E402
+from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
+from laconic.codecs.learning.tensor_encoder import EncoderModel, load_encoder_model  # noqa: E402
+from laconic.codecs.learning.transform_learner import TransformLearner, TransformOptions  # noqa: E402
+from laconic.codecs.models import zoo  # noqa: E402
+from laconic.codecs.models.neural_synthesis import SynthesisConfig, load_synthesis  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
-from laconic.tasks.codec_training import RunOptions, learning_rate_at, train_codec  # noqa: E402
-from laconic.tasks.crops import CropPool, find_pictures, planes_of, read_pictures  # noqa: E402
-from laconic.tasks.optimizers import Optimizers  # noqa: E402
-from laconic.tasks.recipes import RECIPES  # noqa: E402
-from laconic.tasks.tensor_files import load_tensors  # noqa: E402
+from laconic.tasks.training.codec_training import RunOptions, learning_rate_at, train_codec  # noqa: E402
+from laconic.tasks.training.crops import CropPool, find_pictures, planes_of, read_pictures  # noqa: E402
+from laconic.tasks.training.optimizers import Optimizers  # noqa: E402
+from laconic.tasks.training.recipes import RECIPES  # noqa: E402
+from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
 
-RGB = Path(zoo.__file__).parent / "models" / "rgb.safetensors"
+RGB = Path(zoo.__file__).parent / "rgb.safetensors"
 OPTIONS = RunOptions("synthesis", ("waves",), steps=6, every=2)
 NEEDS_MUON = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="needs torch 2.9")
 
@@ -304,13 +304,13 @@ import sys
 sys.modules["laconic.codecs._native"] = sys.modules["laconic.entropy._native"] = None
 from pathlib import Path
 import numpy as np, torch
-import laconic.tasks.recipes
-from laconic.codecs.encoder_model import load_encoder_model
-from laconic.codecs.synthesis import SynthesisConfig
-from laconic.codecs.synthesis_learner import SynthesisLearner, SynthesisOptions
-from laconic.codecs.transform_learner import TransformLearner, TransformOptions
-from laconic.codecs.walloc import WallocLearner
-from laconic.tasks.codec_training import RunOptions, train_codec
+import laconic.tasks.training.recipes
+from laconic.codecs.learning.tensor_encoder import load_encoder_model
+from laconic.codecs.models.neural_synthesis import SynthesisConfig
+from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions
+from laconic.codecs.learning.transform_learner import TransformLearner, TransformOptions
+from laconic.codecs.walloc.walloc_network import WallocLearner
+from laconic.tasks.training.codec_training import RunOptions, train_codec
 model, folder, *recipes = sys.argv[1:]
 pictures = [torch.from_numpy(p) for p in np.random.default_rng(0).integers(0, 256, (3, 3, 120, 120), np.uint8)]
 encoder = load_encoder_model(model)

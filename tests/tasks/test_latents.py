@@ -19,12 +19,12 @@ from PIL import Image as PillowImage  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
 
 from laconic.codecs.errors import CodecError  # noqa: E402
-from laconic.codecs.sandwich import Sandwich  # noqa: E402
+from laconic.codecs.lcn import Lcn  # noqa: E402
 from laconic.entropy import BitstreamError  # noqa: E402
-from laconic.tasks import archive  # noqa: E402
-from laconic.tasks.folders import Framing, read_signal  # noqa: E402
-from laconic.tasks.latents import LatentDataset  # noqa: E402
-from laconic.tasks.packindex import PackOptions, read_index  # noqa: E402
+from laconic.tasks.datasets import archive  # noqa: E402
+from laconic.tasks.datasets.framing import Framing, read_signal  # noqa: E402
+from laconic.tasks.datasets.latents import LatentDataset  # noqa: E402
+from laconic.tasks.datasets.pack_index import PackOptions, read_index  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_items_are_the_first_channels_of_the_latents(folder: Path, packed: Path,
     dataset = LatentDataset(packed, channels=channels, split="test", scaling="none")
     assert (len(dataset), dataset.shape, dataset.classes) == (4, (channels, 8, 8), ("dark", "light"))
     tensor, label = dataset[3]
-    latent = Sandwich(quality=70).analyze(read_signal(folder / "test/light/1.png", "image", Framing()))
+    latent = Lcn(quality=70).analyze(read_signal(folder / "test/light/1.png", "image", Framing()))
     assert (label, tensor.dtype, type(label)) == (1, torch.float32, int)
     assert np.array_equal(tensor.numpy(), latent.dequantize()[:channels])
     assert np.array_equal(dataset.latent(3).values, latent.values[:channels])

@@ -160,7 +160,7 @@ def test_command_writes_a_report_and_goes_on(tmp_path: Path) -> None:
         "--codecs",
         "jpeg:quality=5|90",
         "--codecs",
-        "sandwich",
+        "lcn",
         "--points",
         "20",
         "--data",

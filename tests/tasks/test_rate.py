@@ -2,7 +2,7 @@
 
 import pytest
 
-from laconic.tasks.rate import bits_per_pixel, compression_ratio, kilobits_per_second
+from laconic.tasks.measures.rate import bits_per_pixel, compression_ratio, kilobits_per_second
 
 
 @pytest.mark.parametrize("data", [bytes(6), 6])

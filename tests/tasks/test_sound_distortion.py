@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from laconic.codecs.media import Audio
-from laconic.tasks.sound_distortion import log_mel_distance, si_sdr_db, snr_db
+from laconic.tasks.measures.sound_distortion import log_mel_distance, si_sdr_db, snr_db
 
 Array = NDArray[np.float64]
 

@@ -30,14 +30,14 @@ from typing import Any
 
 import numpy as np
 
-from laconic.codecs import packing, segment_reader, unpacking
 from laconic.codecs.errors import CodecError
 from laconic.codecs.latent import Latent
-from laconic.codecs.layout import Layout, group_bounds
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image
-from laconic.codecs.model import Model
-from laconic.codecs.sandwich import Sandwich
-from laconic.codecs.zoo import shipped_models
+from laconic.codecs.models.model import Model
+from laconic.codecs.models.zoo import shipped_models
+from laconic.codecs.packing import packer, segment_reader, unpacker
+from laconic.codecs.packing.layout import Layout, group_bounds
 from laconic.entropy import BitstreamError, Limits, _native, container, contexts, lossless, planes, rans, simd
 from laconic.entropy.container import (
     SAMPLE_TYPES,
@@ -55,7 +55,7 @@ SKIP_CHECKS, ALLOW_PARTIAL, FEW_CHANNELS, BUILD, AS_FILE = (1 << bit for bit in 
 LIMITS = Limits(max_pixels=1 << 13, max_metadata_bytes=1 << 12)
 KIND_AT, FINGERPRINT_AT = 6, 7
 MAX_SIZE = 1 << 12
-PARSER = (container, planes, lossless, contexts, rans, unpacking)
+PARSER = (container, planes, lossless, contexts, rans, unpacker)
 
 
 class Agreeable(int):
@@ -175,7 +175,7 @@ def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
         source = io.BytesIO(data)
     try:
         channels = 5 if mode & FEW_CHANNELS else None
-        return unpacking.unpack(source, segment_reader.Reading(channels, LIMITS, bool(mode & ALLOW_PARTIAL)))
+        return unpacker.unpack(source, segment_reader.Reading(channels, LIMITS, bool(mode & ALLOW_PARTIAL)))
     except (BitstreamError, CodecError) as err:
         return f"{type(err).__name__}: {err}"
 
@@ -185,10 +185,10 @@ def try_packing_again(latent: Latent, model: Model) -> None:
     tile_log2 = 3 if latent.step_code // 2 % 2 else None
     layout = Layout(tile_log2=tile_log2, profile="fast" if latent.step_code % 2 else "small")
     try:
-        data = packing.pack(latent, model, layout)
+        data = packer.pack(latent, model, layout)
     except CodecError:
         return
-    again, _ = unpacking.unpack(data, segment_reader.Reading(limits=LIMITS))
+    again, _ = unpacker.unpack(data, segment_reader.Reading(limits=LIMITS))
     assert again == latent, "a latent changes by being packed"
 
 
@@ -277,24 +277,24 @@ def seeds() -> dict[str, bytes]:
 
     icc = Image(picture(20, 20, 3).samples, {"icc": bytes(range(64)) * 2, "exif": b"Exif\0\0MM"})
     sound = Audio(np.sin(np.arange(3000, dtype=np.float32) / 20)[None] / 2, 16000)
-    few = Sandwich(60).unpack(Sandwich(60).encode(picture(24, 24, 3)))
+    few = Lcn(60).unpack(Lcn(60).encode(picture(24, 24, 3)))
     files = {
-        "joined": Sandwich(30).encode(picture(24, 32, 3)),
-        "one": Sandwich(50).encode(picture(1, 1, 3)),
-        "grey": Sandwich(40).encode(picture(17, 30, 1)),
-        "tiles": Sandwich(30, tile_log2=3).encode(picture(70, 80, 3)),
-        "two tiles": Sandwich(30, tile_log2=3).encode(picture(70, 60, 3)),
-        "tile-major": Sandwich(30, tile_log2=3, progression="tile").encode(picture(70, 80, 3)),
-        "whole": Sandwich(30, tile_log2=3, grouping="whole").encode(picture(70, 80, 3)),
-        "alpha": Sandwich(20).encode(picture(12, 20, 4)),
-        "deep alpha": Sandwich(20, tile_log2=3).encode(picture(12, 70, 4, np.uint16)),
-        "sections": Sandwich(20).encode(icc),
-        "few channels": Sandwich(60).pack(Sandwich(60).unpack(Sandwich(60).encode(picture(24, 24, 3)), channels=9)),
-        "many tiles": Sandwich(5, tile_log2=3).encode(picture(88, 90, 1)),
-        "sound": Sandwich(20).encode(sound),
-        "fast joined": Sandwich(35, profile="fast").encode(picture(18, 26, 3)),
-        "fast tiles": Sandwich(30, tile_log2=3, profile="fast").encode(picture(70, 80, 3)),
-        "fast sound": Sandwich(20, profile="fast").encode(sound),
+        "joined": Lcn(30).encode(picture(24, 32, 3)),
+        "one": Lcn(50).encode(picture(1, 1, 3)),
+        "grey": Lcn(40).encode(picture(17, 30, 1)),
+        "tiles": Lcn(30, tile_log2=3).encode(picture(70, 80, 3)),
+        "two tiles": Lcn(30, tile_log2=3).encode(picture(70, 60, 3)),
+        "tile-major": Lcn(30, tile_log2=3, progression="tile").encode(picture(70, 80, 3)),
+        "whole": Lcn(30, tile_log2=3, grouping="whole").encode(picture(70, 80, 3)),
+        "alpha": Lcn(20).encode(picture(12, 20, 4)),
+        "deep alpha": Lcn(20, tile_log2=3).encode(picture(12, 70, 4, np.uint16)),
+        "sections": Lcn(20).encode(icc),
+        "few channels": Lcn(60).pack(Lcn(60).unpack(Lcn(60).encode(picture(24, 24, 3)), channels=9)),
+        "many tiles": Lcn(5, tile_log2=3).encode(picture(88, 90, 1)),
+        "sound": Lcn(20).encode(sound),
+        "fast joined": Lcn(35, profile="fast").encode(picture(18, 26, 3)),
+        "fast tiles": Lcn(30, tile_log2=3, profile="fast").encode(picture(70, 80, 3)),
+        "fast sound": Lcn(20, profile="fast").encode(sound),
     }
     assert few.damage == ()
     inputs = {f"{name} {mode}": bytes([mode]) + data for name, data in files.items() for mode in (0, SKIP_CHECKS)}

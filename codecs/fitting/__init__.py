@@ -1,0 +1,1 @@
+"""A model of your own signals in closed form, no torch needed: `training_signals` (what it is fitted to), `closed_form`."""

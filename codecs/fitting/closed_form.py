@@ -1,0 +1,368 @@
+"""A model of your own signals, without a graphics card: principal axes, then context weights, then counted tables.
+
+1. Principal axes of the packets, block by block, channels scaled so that quantisation noise costs the same in each.
+2. For a ladder of steps: the weights of the contexts by descent on the code length (`context_fitting`), then tables by
+   counting (`table_fitting`).
+3. The same again on the integers that an encoder chooses by these contexts (`optimizer`), and reconstruction points: means
+   of what it makes each integer of.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError
+from laconic.codecs.form import form_of, num_colors
+from laconic.codecs.media import Audio, Image, Signal
+from laconic.codecs.models.fixed_point import fixed_leaves
+from laconic.codecs.models.model import CODES_PER_SCALE, NUM_SCALES, Model
+from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree
+from laconic.codecs.steps import step_of_code
+from laconic.codecs.transform import wavelet
+from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, optimize
+from laconic.codecs.transform.signals import packets_of
+from laconic.entropy import ContextModel
+from laconic.entropy.contexts import STEPS_PER_BAND
+from laconic.entropy.fitting.context_fitting import fit_weights
+from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand, fit_tables
+
+PASS_CHANNELS = 8  # about as many in each pass
+_CODES_PER_OCTAVE = 16
+_SMALLEST_SCALE_LOG2 = -4  # scale / step of the first row of `shrink`
+_CODE_OF_UNIT_STEP = 12 * _CODES_PER_OCTAVE  # step code of step 1 (quantizer.py)
+_CODE_BIAS = _CODE_OF_UNIT_STEP - _SMALLEST_SCALE_LOG2 * _CODES_PER_OCTAVE
+_PRIOR_SYMBOLS = 30.0
+_MAX_SAMPLES = 40_000_000
+_SHRINK_SAMPLES = 4_000_000  # of each step
+_SOUND_UNIT = 1 / 32
+_MAX_CUTS = 16
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """Structure of the model. `group_ends` None: cut at the blocks, and into 16 groups at most. `pass_ends` None: groups
+    cut into passes of about 8 channels.
+
+    `tree` None: three dyadic levels for pictures, two for cubes (c, h, w), eight full ones for sound, five for cubes
+    (c, t). `blocks`: what the projection mixes. "leaf": all planes and phases of one leaf of the tree (cheapest, and the
+    smallest files), "resolution": all of one resolution, "dense": everything. The first channels are a small picture
+    but with "dense".
+    `rounding`: the quantiser's, 0.5 is plain rounding. `projection`: analysis matrices of the blocks that were trained
+    elsewhere, instead of principal axes.
+    """
+
+    tree: Tree | None = None
+    blocks: Literal["leaf", "resolution", "dense"] = "leaf"
+    pass_ends: tuple[int, ...] | None = None
+    group_ends: tuple[int, ...] | None = None
+    rounding: float = 0.375
+    projection: tuple[NDArray[np.float32], ...] | None = None
+
+
+def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None) -> Model:
+    """A model fitted to signals of one kind: all grey pictures, all RGB (alpha is ignored), all sounds with as many
+    channels, or all cubes with as many planes.
+
+    Raises `CodecError` for no signals or signals of different kinds.
+    """
+    options = options or FitOptions()
+    kept = _kept(signals)
+    kind, num_planes = form_of(kept[0]).kind, _num_planes(kept[0])
+    tree = options.tree or _default_tree(kept[0])
+    offsets, unit = _normalisation(kept, kind, num_planes)
+    packets = [packets_of(signal, tree, num_planes, offsets) / np.float32(unit) for signal in kept]
+    num_channels = num_planes * tree.num_bands**tree.depth
+    for what, chosen in (("pass_ends", options.pass_ends), ("group_ends", options.group_ends)):
+        if chosen and chosen[-1] != num_channels:
+            raise CodecError(
+                f"{what} end with {chosen[-1]}; they must end with the {num_channels} channels of the tree"
+            )
+    blocks = _block_sizes(tree, num_planes, options.blocks)
+    gains = _noise_gains(tree, num_planes)
+    if options.projection is None:
+        analysis, synthesis = _principal_axes(packets, gains, blocks, symmetric=kind == "sound" and num_planes == 2)
+    else:
+        analysis, synthesis = _trained(options.projection, blocks)
+    channels = _channels_by_variance(analysis, packets, _group_sizes(tree, num_planes, blocks))
+    coefficients = [_project(analysis, channels, p) for p in packets]
+    num_predicted = num_planes if tree.dimensions == 2 and blocks[0] == num_planes else 0
+    group_ends = options.group_ends or _group_ends(_group_sizes(tree, num_planes, blocks), options.pass_ends)
+    pass_ends = options.pass_ends or _pass_ends(group_ends)
+
+    model = Model(
+        name=name,
+        num_planes=num_planes,
+        tree=tree,
+        analysis=analysis,
+        synthesis=synthesis,
+        group_ends=group_ends,
+        rounding=options.rounding,
+        scale_codes=_scale_codes(coefficients),
+        shrink=np.zeros((NUM_SCALES, 3), np.float32),
+        contexts=_contexts(
+            partial(_Quantised, coefficients, options.rounding), pass_ends, num_predicted, options.rounding
+        ),
+        offsets=offsets,
+        channels=channels,
+        fixed=fixed_leaves(tree, num_planes, analysis, synthesis) if kind == "image" else (),
+        unit=unit,
+        kind=kind,
+    )
+    # Again, on the integers that an encoder chooses by these contexts.
+    contexts = _contexts(partial(_Chosen, coefficients, model), pass_ends, num_predicted, options.rounding)
+    model = replace(model, contexts=contexts)
+    return replace(model, shrink=_shrink(coefficients, model))
+
+
+def _contexts(
+    values_of_band: ValuesOfBand, pass_ends: tuple[int, ...], num_predicted: int, rounding: float
+) -> ContextModel:
+    """Weights and tables for integers: see `fit_weights` and `fit_tables`."""
+    weights = fit_weights(values_of_band, pass_ends=pass_ends, num_predicted=num_predicted, rounding=rounding)
+    return ContextModel(**vars(weights), **vars(fit_tables(values_of_band, weights, rounding)))
+
+
+def _shrink(coefficients: Sequence[NDArray[np.float32]], model: Model) -> NDArray[np.float32]:
+    """(96, 3): mean of |q| - |y| / step by scale and magnitude of the integers q that an encoder makes of coefficients y.
+
+    Pulled to 0 where data is thin.
+    """
+    sums, counts = np.zeros((2, NUM_SCALES, 4))
+    for band in FITTED_BANDS:
+        step = float(step_of_code(_centre(band)))
+        rows = np.clip((model.scale_codes - _centre(band)) // CODES_PER_SCALE, 0, NUM_SCALES - 1)
+        chosen, seen = _Chosen(coefficients, model, band), 0
+        for i in np.random.default_rng(band).permutation(len(coefficients)):
+            if seen > _SHRINK_SAMPLES:
+                break
+            q = np.abs(chosen[i])
+            keys = (np.minimum(q, 3) + 4 * rows[:, None, None]).reshape(-1)
+            sums += np.bincount(keys, (q - np.abs(coefficients[i]) / step).reshape(-1), sums.size).reshape(sums.shape)
+            counts += np.bincount(keys, minlength=counts.size).reshape(counts.shape)
+            seen += q.size
+    return (sums[:, 1:] / (counts[:, 1:] + _PRIOR_SYMBOLS)).astype(np.float32)
+
+
+class _Integers(Sequence[NDArray[np.int32]]):
+    """Integers of coefficients at the centre of a step band, made when asked for."""
+
+    def __init__(self, coefficients: Sequence[NDArray[np.float32]], band: int) -> None:
+        self._coefficients = coefficients
+        self._code = _centre(band)
+
+    def __len__(self) -> int:
+        return len(self._coefficients)
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[np.int32]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[NDArray[np.int32]]: ...
+    def __getitem__(self, index: int | slice) -> NDArray[np.int32] | list[NDArray[np.int32]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self._of(self._coefficients[index])
+
+    @abstractmethod
+    def _of(self, coefficients: NDArray[np.float32]) -> NDArray[np.int32]: ...
+
+
+class _Quantised(_Integers):
+    """Those of plain quantisation."""
+
+    def __init__(self, coefficients: Sequence[NDArray[np.float32]], rounding: float, band: int) -> None:
+        super().__init__(coefficients, band)
+        self._rounding = np.float32(rounding)
+
+    def _of(self, coefficients: NDArray[np.float32]) -> NDArray[np.int32]:
+        magnitudes = np.floor(np.abs(coefficients) / step_of_code(self._code) + self._rounding)
+        return np.copysign(magnitudes, coefficients).astype(np.int32)
+
+
+class _Chosen(_Quantised):
+    """Those that an encoder chooses by a model."""
+
+    def __init__(self, coefficients: Sequence[NDArray[np.float32]], model: Model, band: int) -> None:
+        super().__init__(coefficients, model.rounding, band)
+        self._model = model
+
+    def _of(self, coefficients: NDArray[np.float32]) -> NDArray[np.int32]:
+        model, step = self._model, step_of_code(self._code)
+        values = super()._of(coefficients)
+        nearest = np.floor(np.abs(coefficients) / step + np.float32(0.5))
+        fixed = model.contexts.num_predicted
+        values[fixed:] = np.copysign(nearest, coefficients)[fixed:]
+        optimize(values, coefficients, self._code, replace(model, unit=1.0), effort=DEFAULT_EFFORT)
+        return values
+
+
+def _kept(signals: Iterable[Signal]) -> list[Signal]:
+    """As many signals as the fit has room for, all of one kind."""
+    kept: list[Signal] = []
+    total = 0
+    for signal in signals:
+        kept.append(signal)
+        if (form_of(signal).kind, _num_planes(signal)) != (form_of(kept[0]).kind, _num_planes(kept[0])):
+            raise CodecError(
+                f"signal {len(kept)} has {_num_planes(signal)} planes, kind {form_of(signal).kind}, the first has "
+                f"{_num_planes(kept[0])}, kind {form_of(kept[0]).kind}; fit one model for each kind"
+            )
+        total += signal.samples.size
+        if total > _MAX_SAMPLES:
+            break
+    if not kept:
+        raise CodecError("there is no signal to fit to; name a folder with at least one")
+    return kept
+
+
+def _num_planes(signal: Signal) -> int:
+    return num_colors(signal) if isinstance(signal, Image) else len(signal.samples)
+
+
+def _default_tree(signal: Signal) -> Tree:
+    if isinstance(signal, Image):
+        return dyadic_tree(2, 3)
+    if isinstance(signal, Audio):
+        return full_tree(1, 8)
+    return dyadic_tree(2, 2) if signal.samples.ndim == 3 else full_tree(1, 5)
+
+
+def _normalisation(signals: Sequence[Signal], kind: str, num_planes: int) -> tuple[NDArray[np.float32], float]:
+    """Offsets of the planes and the unit of steps. A cube's unit is near four times its deviation, as a picture's is."""
+    if kind == "image":
+        return np.zeros(num_planes, np.float32), 1.0
+    if kind == "sound":
+        return np.zeros(num_planes, np.float32), _SOUND_UNIT
+    planes = np.concatenate([s.samples.reshape(num_planes, -1).astype(np.float64) for s in signals], axis=1)
+    offsets = planes.mean(1).astype(np.float32)
+    deviation = float(np.sqrt(planes.var(1).mean()))
+    return offsets, float(2.0 ** round(math.log2(4 * deviation))) if deviation > 0 else 1.0
+
+
+def _block_sizes(tree: Tree, num_planes: int, blocks: str) -> tuple[int, ...]:
+    """Packets that the projection mixes."""
+    if blocks == "leaf":
+        return tuple(num_planes * tree.channels_of(path) for path in tree.leaves)
+    return tree.block_sizes(num_planes) if blocks == "resolution" else (num_planes * tree.num_bands**tree.depth,)
+
+
+def _group_sizes(tree: Tree, num_planes: int, blocks: tuple[int, ...]) -> tuple[int, ...]:
+    """Channels that are put in order together: those of a resolution of pictures and cubes, each block of a sound."""
+    return tree.block_sizes(num_planes) if tree.dimensions == 2 and len(blocks) > 1 else blocks
+
+
+def _channels_by_variance(
+    analysis: tuple[NDArray[np.float32], ...], packets: Sequence[NDArray[np.float32]], sizes: tuple[int, ...]
+) -> NDArray[np.uint16]:
+    """The latent channel of each row of the projection: by falling variance, run by run."""
+    rows = np.arange(sum(sizes), dtype=np.uint16)
+    flat = [_project(analysis, rows, p).reshape(len(rows), -1) for p in packets]
+    energies = sum(np.square(f, dtype=np.float64).sum(1) for f in flat)
+    channels, lo = np.empty_like(rows), 0
+    for size in sizes:
+        order = np.argsort(-energies[lo : lo + size], kind="stable")
+        channels[lo + order] = rows[lo : lo + size]
+        lo += size
+    return channels
+
+
+def _group_ends(blocks: tuple[int, ...], pass_ends: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Ends of the blocks, where passes end, thinned to 16 where there are many."""
+    ends = [int(e) for e in np.cumsum(blocks) if pass_ends is None or e in pass_ends]
+    every = -(-len(ends) // _MAX_CUTS)
+    return tuple(ends[every - 1 :: every]) if len(ends) % every == 0 else (*ends[every - 1 : -1 : every], ends[-1])
+
+
+def _pass_ends(group_ends: tuple[int, ...]) -> tuple[int, ...]:
+    """Ends of about equal passes of each group."""
+    ends: list[int] = []
+    for lo, hi in pairwise((0, *group_ends)):
+        num_passes = max(1, round((hi - lo) / PASS_CHANNELS))
+        ends += [lo + round((hi - lo) * i / num_passes) for i in range(1, num_passes + 1)]
+    return tuple(ends)
+
+
+def _noise_gains(tree: Tree, num_planes: int) -> Floats:
+    """Root of the signal energy that unit noise in each packet channel causes (the norm of its synthesis function)."""
+    d, side = tree.num_bands**tree.depth, 16
+    gains = np.empty(d)
+    for channel in range(d):
+        impulse = np.zeros((d, *(side,) * tree.dimensions), np.float32)
+        impulse[(channel, *(side // 2,) * tree.dimensions)] = 1
+        gains[channel] = np.sqrt((wavelet.synthesize_extended(impulse, tree, 1).astype(np.float64) ** 2).sum())
+    return gains.repeat(num_planes)
+
+
+def _principal_axes(
+    packets: Sequence[NDArray[np.float32]], gains: Floats, blocks: tuple[int, ...], *, symmetric: bool
+) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...]]:
+    """Analysis matrices (axes times gains, largest variance first) and their inverses, one for each block.
+
+    `symmetric`: the two planes of each band count as exchangeable, which makes the axes mid and side.
+    """
+    flat = np.concatenate([p.reshape(len(p), -1) for p in packets], axis=1)
+    analysis, synthesis, lo = [], [], 0
+    for size in blocks:
+        part = slice(lo, lo + size)
+        scaled = gains[part, None] * flat[part]
+        covariance = scaled @ scaled.T / scaled.shape[1]
+        if symmetric:
+            covariance = covariance + covariance[::-1, ::-1]
+        _, axes = np.linalg.eigh(covariance)
+        axes = axes[:, ::-1].T
+        axes *= np.sign(axes[np.arange(size), np.abs(axes).argmax(1)])[:, None]
+        analysis.append(np.ascontiguousarray(axes * gains[part], np.float32))
+        synthesis.append(np.ascontiguousarray((axes / gains[part]).T, np.float32))
+        lo += size
+    return tuple(analysis), tuple(synthesis)
+
+
+def _trained(
+    projection: tuple[NDArray[np.float32], ...], blocks: tuple[int, ...]
+) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...]]:
+    """Given analysis matrices and their inverses. Raises `CodecError` where they are not the blocks' or have no inverse."""
+    shapes = [m.shape for m in projection]
+    if shapes != [(n, n) for n in blocks]:
+        raise CodecError(f"the projection has matrices of shapes {shapes}; the tree needs sides {list(blocks)}")
+    if not all(np.isfinite(m).all() for m in projection):
+        raise CodecError("a matrix of the projection holds NaN or infinity; train it again")
+    try:
+        inverses = [np.linalg.inv(m.astype(np.float64)) for m in projection]
+    except np.linalg.LinAlgError as err:
+        raise CodecError("a matrix of the projection has no inverse; train it again") from err
+    return tuple(m.astype(np.float32) for m in projection), tuple(m.astype(np.float32) for m in inverses)
+
+
+def _project(
+    analysis: tuple[NDArray[np.float32], ...], channels: NDArray[np.uint16], packets: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    ends = np.cumsum([len(m) for m in analysis])[:-1]
+    out = np.empty_like(packets)
+    parts = [np.tensordot(m, p, 1) for m, p in zip(analysis, np.split(packets, ends), strict=True)]
+    out[channels] = np.concatenate(parts)
+    return out
+
+
+def _scale_codes(coefficients: Sequence[NDArray[np.float32]]) -> NDArray[np.int16]:
+    """Scale of each channel's values: that of a Laplace density with their mean magnitude."""
+    d = len(coefficients[0])
+    sums = sum(np.abs(c).reshape(d, -1).sum(1, dtype=np.float64) for c in coefficients)
+    means = sums / max(sum(c[0].size for c in coefficients), 1)
+    codes: NDArray[np.int16] = np.round(_CODES_PER_OCTAVE * np.log2(np.maximum(means, 1e-9)) + _CODE_BIAS).astype(
+        np.int16
+    )
+    return codes
+
+
+def _centre(band: int) -> int:
+    return band * STEPS_PER_BAND + STEPS_PER_BAND // 2

@@ -1,0 +1,78 @@
+"""What a file says of a signal beside its integers: kind, size, sample type; and whether a model takes such a signal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, assert_never
+
+from laconic.codecs.errors import UnsupportedSignalError
+from laconic.codecs.media import Audio, Cube, Image, Signal
+from laconic.codecs.models.model import Model
+
+Kind = Literal["image", "sound", "cube"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a file says of a signal beside its integers."""
+
+    kind: Kind
+    size: tuple[int, ...]
+    sample_type: str
+    sample_rate: int
+
+
+def form_of(signal: Signal) -> Form:
+    """Kind, size and sample type of a signal, alpha left out."""
+    match signal:
+        case Image():
+            return Form("image", (signal.height, signal.width), str(signal.samples.dtype), 0)
+        case Audio():
+            return Form("sound", signal.samples.shape, "float32", signal.sample_rate)
+        case Cube():
+            return Form("cube", signal.samples.shape, str(signal.samples.dtype), 0)
+        case _:
+            assert_never(signal)
+
+
+def num_colors(image: Image) -> int:
+    """Colour planes without alpha: 1 or 3."""
+    return int(image.samples.shape[2]) - has_alpha(image)
+
+
+def has_alpha(image: Image) -> bool:
+    return image.samples.shape[2] in (2, 4)
+
+
+def grid_of(form: Form, model: Model) -> tuple[int, int]:
+    """Sides of the latent grid."""
+    factor = model.tree.factor
+    if form.kind == "image":
+        return -(-form.size[0] // factor), -(-form.size[1] // factor)
+    if model.tree.dimensions == 1:
+        return form.size[0] // model.num_planes, -(-form.size[1] // factor)
+    return -(-form.size[1] // factor), -(-form.size[2] // factor)
+
+
+def misfit(form: Form, model: Model) -> str | None:
+    """Why a model cannot take a signal of this form, or None where it can; colour planes are not looked at."""
+    if form.kind != model.kind:
+        return f"it is for signals of kind {model.kind}, this is one of kind {form.kind}"
+    if form.kind == "sound" and form.size[0] % model.num_planes:
+        return f"it takes multiples of {model.num_planes} channels, the sound has {form.size[0]}"
+    if form.kind == "cube" and (form.size[0] != model.num_planes or len(form.size) != model.tree.dimensions + 1):
+        sides = "(c, h, w)" if model.tree.dimensions == 2 else "(c, t)"
+        return f"it takes {sides} with c = {model.num_planes}, the cube is {form.size}"
+    return None
+
+
+def check_fits(signal: Signal, model: Model) -> None:
+    check_form_fits(form_of(signal), num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
+
+
+def check_form_fits(form: Form, num_planes: int, model: Model) -> None:
+    reason = misfit(form, model)
+    if reason is None and num_planes != model.num_planes:
+        reason = f"it takes {model.num_planes} colour planes, the picture has {num_planes}"
+    if reason:
+        raise UnsupportedSignalError(f"model {model.name} does not fit: {reason}; choose another or convert the signal")

@@ -1,0 +1,211 @@
+"""Pictures row by row, for those larger than memory: binary PPM, PGM and PAM, and TIFF."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from laconic.codecs.errors import CodecError, UnsupportedSignalError
+from laconic.codecs.formats.stored_blocks import Cut, blocks, check_sizes
+from laconic.codecs.formats.tiff_files import TIFF_MAGICS, cut_of_tiff, start_tiff
+from laconic.codecs.media import Samples
+from laconic.entropy.errors import CorruptStreamError
+
+_HEAD_BYTES = 1 << 12
+# A gap between numbers holds white space and comments; exactly one white space ends the header (ppm(5)).
+_PNM_HEAD = re.compile(rb"P([56])" + rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})" * 3 + rb"\s")
+_PAM_HEAD = re.compile(rb"P7\n(.*?\n)??ENDHDR\n", re.DOTALL)
+_PAM_TYPES = ("GRAYSCALE", "GRAYSCALE_ALPHA", "RGB", "RGB_ALPHA")
+_MAX_VALUES: dict[int, np.dtype[Any]] = {255: np.dtype(np.uint8), 65535: np.dtype(">u2")}
+ROW_EXTENSIONS = frozenset([".ppm", ".pgm", ".pnm", ".pam", ".tif", ".tiff"])
+
+
+class RowReader:
+    """A picture (`height`, `width`, `num_channels`) read from the top; channels and `metadata` as those of `Image`.
+
+    `dtype` is uint8 or uint16. A context manager.
+    """
+
+    def __init__(self, file: BinaryIO, cut: Cut, metadata: Mapping[str, bytes]) -> None:
+        self.height, self.width, self.num_channels = cut.shape
+        self.dtype: np.dtype[Any] = cut.dtype.newbyteorder("=")
+        self.metadata = metadata
+        self._opened = ExitStack()
+        self._blocks = blocks(file, cut)
+        self._block: Samples = np.empty((0, *cut.shape[1:]), self.dtype)
+        self._num_left = self.height
+
+    def read_rows(self, count: int) -> Samples:
+        """The next rows, (count, w, c).
+
+        Raises `CodecError` where fewer are left, `BitstreamError` for damaged samples, `OSError`.
+        """
+        if not 0 < count <= self._num_left:
+            raise CodecError(f"{count} rows are asked for; allowed is 1 to the {self._num_left} that are left")
+        rows: Samples = np.empty((count, self.width, self.num_channels), self.dtype)
+        filled = 0
+        while filled < count:
+            if not len(self._block):
+                self._block = self._next_block()
+            part = self._block[: count - filled]
+            rows[filled : filled + len(part)] = part
+            self._block = self._block[len(part) :]
+            filled += len(part)
+        self._num_left -= count
+        return rows
+
+    def _next_block(self) -> Samples:
+        for block in self._blocks:
+            return block
+        raise CorruptStreamError("the rows above are damaged, so that these cannot be read; copy the file again")
+
+    def close(self) -> None:
+        """Close the file if it was given by its path."""
+        self._opened.close()
+
+    def __enter__(self) -> RowReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class RowWriter:
+    """Takes a picture from the top; made by `create_rows`. A context manager."""
+
+    def __init__(self, file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> None:
+        self._file, self._shape, self._dtype = file, shape, dtype
+        self._num_left = shape[0]
+
+    def write_rows(self, rows: Samples) -> None:
+        """Rows (any, w, c) of the type that was announced. Raises `CodecError` for others or too many, `OSError`."""
+        native = self._dtype.newbyteorder("=")
+        if rows.dtype != native or rows.ndim != 3 or rows.shape[1:] != self._shape[1:] or len(rows) > self._num_left:
+            raise CodecError(
+                f"the rows are {rows.dtype} {rows.shape}; allowed are {native} "
+                f"(up to {self._num_left}, {self._shape[1]}, {self._shape[2]})"
+            )
+        self._file.write(np.ascontiguousarray(rows, self._dtype).data)
+        self._num_left -= len(rows)
+
+    def close(self) -> None:
+        """Check that the picture is complete, else raise `CodecError`; the file stays open, as it is the caller's."""
+        if self._num_left:
+            raise CodecError(
+                f"{self._shape[0] - self._num_left} rows were written, the file announces {self._shape[0]}; "
+                "write all of them"
+            )
+
+    def __enter__(self) -> RowWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.close()
+
+
+def open_rows(source: str | os.PathLike[str] | BinaryIO) -> RowReader | None:
+    """A reader of a picture file's rows; None for all that `read_image` has to judge as a whole.
+
+    Read are binary PPM, PGM and PAM with a maximum of 255 or 65535, and the first picture of TIFF files, in strips or
+    tiles, with 8 or 16 bits, grey or RGB, with or without alpha; not compressed, or by deflate, LZW or PackBits. A
+    binary file has to seek and stay open; it is read from its start. Raises `OSError`, `BitstreamError` for files that
+    are shorter than they claim, `UnsupportedSignalError` for other kinds of PAM, which nothing else here reads.
+    """
+    if not isinstance(source, str | os.PathLike):
+        return _reader_of(source)
+    with ExitStack() as opened:
+        reader = _reader_of(opened.enter_context(Path(source).open("rb")))
+        if reader is not None:
+            reader._opened = opened.pop_all()
+        return reader
+
+
+def create_rows(
+    file: BinaryIO,
+    extension: str,
+    *,
+    shape: tuple[int, int, int],
+    dtype: DTypeLike,
+    metadata: Mapping[str, bytes] | None = None,
+) -> RowWriter:
+    """Start a picture of `shape` (h, w, c) and `dtype` (uint8, uint16) in an empty binary file; write its rows next.
+
+    `extension` is one of `ROW_EXTENSIONS`; the first three hold c = 1 or 3. TIFF files (uncompressed) have to seek;
+    they keep the ICC profile and the orientation, the others no metadata. Raises `UnsupportedSignalError`, `OSError`.
+    """
+    extension, kind = extension.lower(), np.dtype(dtype)
+    if kind not in (np.uint8, np.uint16) or min(shape) < 1 or shape[2] > 4:
+        raise UnsupportedSignalError(
+            f"the picture is {kind} {shape}; allowed are uint8 and uint16 (height, width, 1 to 4 channels)"
+        )
+    if extension not in ROW_EXTENSIONS:
+        raise UnsupportedSignalError(
+            f"{extension!r} cannot be written row by row; allowed are {', '.join(sorted(ROW_EXTENSIONS))}"
+        )
+    if extension in (".tif", ".tiff"):
+        start_tiff(file, shape, kind, metadata or {})
+        return RowWriter(file, shape, kind.newbyteorder("<"))
+    h, w, c = shape
+    max_value = 256**kind.itemsize - 1
+    if extension == ".pam":
+        head = f"P7\nWIDTH {w}\nHEIGHT {h}\nDEPTH {c}\nMAXVAL {max_value}\nTUPLTYPE {_PAM_TYPES[c - 1]}\nENDHDR\n"
+    elif c in (1, 3):
+        head = f"P{5 if c == 1 else 6}\n{w} {h}\n{max_value}\n"
+    else:
+        raise UnsupportedSignalError(f"{extension} holds no alpha, the picture has {c} channels; write .pam or .tif")
+    file.write(head.encode())
+    return RowWriter(file, shape, kind.newbyteorder(">"))
+
+
+def _reader_of(file: BinaryIO) -> RowReader | None:
+    num_bytes = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    metadata: dict[str, bytes] = {}
+    cut = None
+    if match := _PNM_HEAD.match(head):
+        kind, width, height, max_value = map(int, match.groups())
+        cut = _stored(match.end(), (height, width, 1 if kind == 5 else 3), max_value)
+    elif head.startswith(b"P7\n"):
+        cut = _pam_cut(head)
+    elif head.startswith(TIFF_MAGICS):
+        cut, metadata = cut_of_tiff(file)
+        file.seek(0)
+    if cut is None:
+        return None
+    check_sizes(cut, num_bytes)
+    return RowReader(file, cut, metadata)
+
+
+def _stored(offset: int, shape: tuple[int, int, int], max_value: int) -> Cut | None:
+    dtype = _MAX_VALUES.get(max_value)
+    if dtype is None or min(shape) < 1:
+        return None
+    h, w, c = shape
+    return Cut(shape, dtype, h, w, (offset,), (h * w * c * dtype.itemsize,))
+
+
+def _pam_cut(head: bytes) -> Cut:
+    match = _PAM_HEAD.match(head)
+    lines = (match[1] or b"").decode("ascii", "replace").splitlines() if match else []
+    fields = {words[0]: words[1] for line in lines if len(words := line.split()) == 2}
+    cut = None
+    if match and all(re.fullmatch("[0-9]{1,9}", fields.get(n, "")) for n in ("WIDTH", "HEIGHT", "DEPTH", "MAXVAL")):
+        shape = int(fields["HEIGHT"]), int(fields["WIDTH"]), int(fields["DEPTH"])
+        if 1 <= shape[2] <= 4 and fields.get("TUPLTYPE", _PAM_TYPES[shape[2] - 1]) == _PAM_TYPES[shape[2] - 1]:
+            cut = _stored(match.end(), shape, int(fields["MAXVAL"]))
+    if cut is None:
+        raise UnsupportedSignalError(
+            f"the PAM file starts with {head[:99]!r}; allowed are {', '.join(_PAM_TYPES)} with MAXVAL 255 or 65535"
+        )
+    return cut

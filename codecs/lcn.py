@@ -1,0 +1,248 @@
+"""Our codec: wavelet packets, an ordered linear projection, a uniform quantiser with dead zone, context-modelled rANS.
+
+The encoder is linear and shallow; the file holds the latent itself, so a trainer reads integers and never samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError, UnsupportedSignalError
+from laconic.codecs.form import Form, check_fits, check_form_fits, form_of, grid_of, has_alpha, num_colors
+from laconic.codecs.latent import Latent
+from laconic.codecs.media import Audio, Cube, Image, Signal
+from laconic.codecs.models.model import Model
+from laconic.codecs.models.zoo import load_model, load_model_of
+from laconic.codecs.packing.layout import Layout
+from laconic.codecs.packing.packer import pack
+from laconic.codecs.packing.segment_reader import Reading
+from laconic.codecs.packing.unpacker import Unpacker, unpack
+from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, area_of, check_synthesis
+from laconic.codecs.pictures.picture_encoder import RowSource, Settings, encode_image, encode_rows
+from laconic.codecs.steps import NUM_STEP_CODES, step_code_of_quality, step_code_of_sound_quality
+from laconic.codecs.transform.quantizer import Quantizer, quantize
+from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, MAX_EFFORT, optimize, thresholds_for
+from laconic.codecs.transform.signals import coefficients_of, latent_of, signal_of
+from laconic.codecs.transform.transparency import fill_transparent
+from laconic.entropy import Limits
+from laconic.entropy.container import Profile
+
+_SPEECH_MAX_RATE_HZ = 24_000
+_MAX_THREADS = 256
+_PICTURE_MODELS = {1: "grey", 3: "rgb"}
+
+
+@dataclass(frozen=True, repr=False)
+class Lcn:
+    """`quality` 1..100 sets the quantiser step, that of a sound relative to its level; one model serves every quality.
+
+    `model`: a shipped name or a path; None takes the shipped model for the signal. `step_code` 0..255 overrides
+    `quality` (SPEC.md, section 8). `grouping`: "channels" stores the model's channel groups so that a reader of few
+    channels stops early, "whole" one group, some bytes smaller. `progression`: "group" or "tile" first. `tile_log2`:
+    log2 of the tile side in latent places. None for these: what suits the kind of signal. `profile`: "small" codes by
+    contexts, "fast" by static tables, in larger files. `effort`: 0 rounds each coefficient by itself, 1 weighs distortion
+    against bits, 2 does so twice. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each; more decode faster; None
+    spends up to 1 %. `threads` work on one picture; its bytes do not hang on them. `synthesis` of decoding, never in the
+    file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture and slower; "auto" is
+    neural where it can be had; or the path of a network of your own. Raises `CodecError` for values outside.
+
+    >>> import numpy as np
+    >>> codec = Lcn(quality=60)
+    >>> picture = Image.from_array(np.zeros((30, 50, 3), np.uint8))
+    >>> codec.decode(codec.encode(picture)).samples.shape
+    (30, 50, 3)
+    """
+
+    quality: int = 50
+    model: str | None = None
+    step_code: int | None = None
+    grouping: Literal["channels", "whole"] | None = None
+    progression: Literal["group", "tile"] | None = None
+    tile_log2: int | None = None
+    profile: Literal["fast", "small"] = "small"
+    effort: int = DEFAULT_EFFORT
+    lanes: int | None = None
+    threads: int = 1
+    synthesis: str = "linear"
+
+    def __repr__(self) -> str:
+        """Without what is left at its default, but for the quality."""
+        chosen = [f for f in fields(self) if f.name == "quality" or getattr(self, f.name) != f.default]
+        return f"Lcn({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in chosen)})"
+
+    def __post_init__(self) -> None:
+        step_code_of_quality(self.quality)
+        if self.step_code is not None and not 0 <= self.step_code < NUM_STEP_CODES:
+            raise CodecError(f"step_code is {self.step_code}; allowed is 0 to {NUM_STEP_CODES - 1}")
+        if self.effort not in range(MAX_EFFORT + 1):
+            raise CodecError(f"effort is {self.effort!r}; allowed is 0 to {MAX_EFFORT}")
+        check_synthesis(self.synthesis)
+        if not 1 <= self.threads <= _MAX_THREADS:
+            raise CodecError(f"threads is {self.threads}; allowed is 1 to {_MAX_THREADS}")
+        _ = self._layout
+
+    @property
+    def name(self) -> str:
+        return "lcn"
+
+    @property
+    def _layout(self) -> Layout:
+        return Layout(self.grouping, self.progression, self.tile_log2, self.profile, self.lanes)
+
+    def encode(self, signal: Signal) -> bytes:
+        """The signal as an .lcn file. Raises `UnsupportedSignalError` where the model does not fit it."""
+        if not isinstance(signal, Image):
+            return self.pack(self.analyze(signal))
+        model = self._model_for(signal)
+        check_fits(signal, model)
+        if has_alpha(signal):
+            signal = fill_transparent(signal)
+        form = form_of(signal)
+        return encode_image(signal, form, self._settings(form, model), has_alpha=has_alpha(signal))
+
+    def encode_rows(
+        self, rows: RowSource, *, num_colors: int, sample_type: str, metadata: Mapping[str, bytes] | None = None
+    ) -> bytes:
+        """The .lcn file of a picture without alpha that is read from the top, as `encode` makes it of the whole; memory is
+        that of some rows and of the file. `num_colors` 1 or 3, `sample_type` "uint8" or "uint16".
+        """
+        if num_colors not in _PICTURE_MODELS:
+            raise UnsupportedSignalError(f"num_colors is {num_colors}; allowed are 1 and 3")
+        form = Form("image", (rows.height, rows.width), sample_type, 0)
+        model = load_model(self.model or _PICTURE_MODELS[num_colors])
+        check_form_fits(form, num_colors, model)
+        return encode_rows(rows, form, self._settings(form, model), metadata or {})
+
+    def decode(self, data: bytes) -> Signal:
+        """The signal, by `synthesis` if it is a picture. Raises `BitstreamError` or `UnknownModelError`."""
+        unpacker = Unpacker(data, Reading(), model=self.model)
+        if unpacker.model.kind == "image":
+            size = (unpacker.header.shape[0], unpacker.header.shape[1])
+            return PicturePart(unpacker, area_of(size), self.threads, self.synthesis).image()
+        return self.synthesize(self.unpack(data))
+
+    def decode_area(
+        self,
+        data: bytes | BinaryIO,
+        *,
+        region: tuple[int, int, int, int] | None = None,
+        scale: int = 1,
+        channels: int | None = None,
+        limits: Limits | None = None,
+        allow_partial: bool = False,
+    ) -> tuple[Image, tuple[str, ...]]:
+        """Part of a picture, and what of it is damaged: `region` (x, y, width, height) in its pixels, at 1/`scale` of the
+        size, 1, 2, 4 or 8; of the first `channels` only. It is cut from what `decode` gives, bit for bit, but for a scale;
+        then, pixel (x, y) shows what is around (scale * x, scale * y).
+
+        Of an open file, only what the area needs is read. Raises `CodecError` for an area outside the picture or another
+        kind of signal, and what `unpack` raises.
+        """
+        part = self.open_area(
+            data, region=region, scale=scale, channels=channels, limits=limits, allow_partial=allow_partial
+        )
+        image = part.image()
+        return image, part.damage
+
+    def open_area(
+        self,
+        data: bytes | BinaryIO,
+        *,
+        region: tuple[int, int, int, int] | None = None,
+        scale: int = 1,
+        channels: int | None = None,
+        limits: Limits | None = None,
+        allow_partial: bool = False,
+    ) -> PicturePart:
+        """As `decode_area`, but only the head of the file is read; its rows can be had some at a time, in the memory of
+        some rows. `data` has to stay open."""
+        if scale not in SCALES:
+            raise CodecError(f"the scale is 1/{scale}; allowed are {', '.join(f'1/{n}' for n in SCALES)}")
+        reading = Reading(channels, limits, allow_partial, scale.bit_length() - 1)
+        unpacker = Unpacker(data, reading, model=self.model)
+        if unpacker.model.kind != "image":
+            raise UnsupportedSignalError(
+                f"the file holds a signal of kind {unpacker.model.kind}; allowed is a picture: use Lcn().decode"
+            )
+        area = area_of((unpacker.header.shape[0], unpacker.header.shape[1]), region, scale)
+        return PicturePart(unpacker, area, self.threads, self.synthesis)
+
+    def analyze(self, signal: Signal) -> Latent:
+        """The quantised latent."""
+        return self.analyze_steps(signal, (self._step_code_for(signal),))[0]
+
+    def analyze_steps(self, signal: Signal, step_codes: Sequence[int]) -> list[Latent]:
+        """Latents at several steps for the price of one transform."""
+        model = self._model_for(signal)
+        if isinstance(signal, Image) and has_alpha(signal):
+            signal = fill_transparent(signal)
+        coefficients = coefficients_of(signal, model)
+        return [latent_of(signal, self._integers(coefficients, code, model), code, model) for code in step_codes]
+
+    def _integers(self, coefficients: NDArray[np.float32], step_code: int, model: Model) -> NDArray[np.int32]:
+        layout = self._layout.resolved(model.kind, coefficients.shape[1:])
+        profile = layout.file_profile
+        thresholds = thresholds_for(model, step_code, profile, self.effort)
+        values = quantize(coefficients, Quantizer(step_code, thresholds), model)
+        if self.effort and profile is Profile.SMALL and values.size:
+            optimize(values, coefficients, step_code, model, effort=self.effort, tile_log2=layout.tile_log2)
+        return values
+
+    def _settings(self, form: Form, model: Model) -> Settings:
+        layout = self._layout.resolved(model.kind, grid_of(form, model))
+        code = step_code_of_quality(self.quality) if self.step_code is None else self.step_code
+        return Settings(model, code, layout, self.effort, self.threads)
+
+    def _model_for(self, signal: Signal) -> Model:
+        return load_model(self.model or default_model(signal))
+
+    def pack(self, latent: Latent) -> bytes:
+        """The latent as an .lcn file, losslessly; it may have fewer channels than the model."""
+        return pack(latent, self._model_of(latent), self._layout)
+
+    def unpack(
+        self,
+        data: bytes | BinaryIO,
+        *,
+        channels: int | None = None,
+        limits: Limits | None = None,
+        allow_partial: bool = False,
+    ) -> Latent:
+        """The latent of an .lcn file, exactly.
+
+        With `channels`, the first of them only, without alpha, reading no further than their groups. `data` may be an
+        open binary file. With `allow_partial`, damaged or missing segments become zeros and are listed in `damage`.
+        Raises `BitstreamError`, `UnknownModelError`, or `CodecError` for more channels than stored.
+        """
+        latent, _ = unpack(data, Reading(channels, limits, allow_partial), model=self.model)
+        return latent
+
+    def synthesize(self, latent: Latent) -> Signal:
+        """The signal by linear synthesis; missing channels count as 0."""
+        return signal_of(latent, self._model_of(latent))
+
+    def _step_code_for(self, signal: Signal) -> int:
+        if self.step_code is not None:
+            return self.step_code
+        if isinstance(signal, Audio):
+            return step_code_of_sound_quality(self.quality, signal.samples)
+        return step_code_of_quality(self.quality)
+
+    def _model_of(self, latent: Latent) -> Model:
+        return load_model_of(latent.fingerprint, self.model)
+
+
+def default_model(signal: Signal) -> str:
+    """Name of the shipped model for a signal. Raises `UnsupportedSignalError` for cubes, which need one of their own."""
+    if isinstance(signal, Image):
+        return _PICTURE_MODELS[num_colors(signal)]
+    if isinstance(signal, Cube):
+        raise UnsupportedSignalError("no shipped model is for cubes; fit one to such signals and name it (model=)")
+    if signal.num_channels == 2:
+        return "stereo"
+    return "speech" if signal.sample_rate <= _SPEECH_MAX_RATE_HZ else "mono"

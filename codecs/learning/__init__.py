@@ -1,0 +1,6 @@
+"""What training of codec parts needs; torch, numpy and safetensors only, where the extension is not built.
+
+In reading order: `tensor_wavelet` (packets of tensors), `tensor_encoder` (the transform of a model, differentiable),
+`context_rate` (bits under learned contexts), `learner` (what a part that is learned has to say), `transform_learner`,
+`synthesis_learner`.
+"""

@@ -1,0 +1,145 @@
+"""Training of the neural synthesis: crops of coefficients, quantised at random steps, some with their first channels
+only.
+
+The loss is the squared error of the coefficients, which is that of the pixels as far as the packets are orthonormal,
+over the error of the linear synthesis: so every step and every number of channels counts alike, as decibels do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from laconic.codecs.learning.learner import latent_cutting
+from laconic.codecs.learning.tensor_encoder import EncoderModel, steps_of_codes
+from laconic.codecs.models.neural_synthesis import NeuralSynthesis, SynthesisConfig, save_synthesis
+
+_VALIDATED_CODES: Final = (98, 126, 140, 154, 168, 180)
+_MAX_VALIDATED: Final = 6  # pictures
+
+
+@dataclass(frozen=True)
+class SynthesisOptions:
+    """`crop`: places of a side of a crop. `first_code` to `last_code`: range of step codes, `often_share` of them below
+    the second and not below the first of `often`. `prefix_share` of the crops have one of `prefixes` as their number of
+    channels. `kernel_learning_rate`: of the blocks' convolutions, by Muon."""
+
+    config: SynthesisConfig = SynthesisConfig()
+    batch_size: int = 9
+    crop: int = 26
+    first_code: int = 84
+    last_code: int = 190
+    often: tuple[int, int] = (106, 182)
+    often_share: float = 0.7
+    prefix_share: float = 0.12
+    prefixes: tuple[int, ...] = (1, 2, 3, 6, 9, 12, 18, 24, 36, 48, 72, 96, 144)
+    learning_rate: float = 2e-3
+    kernel_learning_rate: float = 0.02
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Crops of coefficients (b, d, h, w), the same as decoded, the step of each channel (b, d), the error of the linear
+    synthesis of each crop (b,), and what the loss is measured by (b,)."""
+
+    coefficients: Tensor
+    decoded: Tensor
+    steps: Tensor
+    linear: Tensor
+    typical: Tensor
+
+
+class SynthesisLearner:
+    """What the training loop needs of the neural synthesis (`codec_training.Learner`)."""
+
+    def __init__(self, encoder: EncoderModel, options: SynthesisOptions) -> None:
+        self.encoder, self.options = encoder, options
+        self.batch_size = options.batch_size
+        self.cutting = latent_cutting(encoder.coefficients, crop=options.crop, factor=encoder.tree.factor)
+        self.module = NeuralSynthesis(options.config, encoder.scales)
+        self._typical = torch.full((256,), torch.nan)  # of each step code, once crops were seen
+        self.module.register_buffer("typical_error", self._typical, persistent=False)
+
+    @torch.no_grad()
+    def sample(self, crops: Tensor, generator: torch.Generator) -> Sample:
+        """Crops (b, d, crop, crop) as files would give them back."""
+        options, count = self.options, len(crops)
+        codes = torch.randint(options.first_code, options.last_code + 1, (count,), generator=generator)
+        often = torch.randint(*options.often, (count,), generator=generator)
+        codes = torch.where(torch.rand(count, generator=generator) < options.often_share, often, codes)
+        is_cut = torch.rand(count, generator=generator) < options.prefix_share
+        picks = torch.tensor(options.prefixes)[torch.randint(len(options.prefixes), (count,), generator=generator)]
+        decoded, steps = self.decoded(crops, codes, torch.where(is_cut, picks, options.config.num_channels))
+        linear = (decoded - crops).square().mean((1, 2, 3))
+        typical = 0.5 * linear + 0.5 * self._typical_error(crops, linear, codes, is_cut)
+        return Sample(crops, decoded, steps, linear, typical)
+
+    def loss(self, sample: Sample, done: float) -> tuple[Tensor, dict[str, float]]:
+        """Squared error over that of the linear synthesis, and the gain over it to log."""
+        with torch.autocast(sample.decoded.device.type, torch.bfloat16):
+            repaired = self.module(sample.decoded, sample.steps)
+        neural = (repaired - sample.coefficients).square().mean((1, 2, 3))
+        gain_db = -10 * torch.log10(neural.detach().mean() / sample.linear.mean())
+        return (neural / sample.typical).mean(), {"gain_db": float(gain_db)}
+
+    def decoded(self, coefficients: Tensor, codes: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+        """Coefficients as a file gives them back at step codes (b,) with the first `kept` (b,) channels, and the steps
+        of each channel (b, d)."""
+        steps = steps_of_codes(codes).to(coefficients.device)
+        with torch.no_grad():
+            in_steps = coefficients / steps[:, None, None, None]
+            points = self.encoder.points(self.encoder.integers(in_steps, codes), codes)
+            there = torch.arange(coefficients.shape[1])[None] < kept[:, None]
+            decoded = torch.where(there[:, :, None, None], points * steps[:, None, None, None], 0.0)
+        return decoded, torch.where(there, steps[:, None], torch.inf)
+
+    def _typical_error(self, coefficients: Tensor, linear: Tensor, codes: Tensor, is_cut: Tensor) -> Tensor:
+        """Mean error of the linear synthesis at each step, so that flat crops do not outweigh the others; of crops with
+        few channels their own."""
+        if self._typical.isnan().any():
+            every = torch.arange(256)
+            nodes = torch.arange(self.options.first_code, self.options.last_code + 8, 8)
+            everything = torch.full((len(coefficients),), self.options.config.num_channels)
+            errors = []
+            for code in nodes:
+                decoded, _ = self.decoded(coefficients, torch.full((len(coefficients),), int(code)), everything)
+                errors.append((decoded - coefficients).square().mean().log())
+            place = ((every - nodes[0]) / 8).clamp(0, len(nodes) - 1.001)
+            low, values = place.floor().long(), torch.stack(errors)
+            self._typical.copy_(torch.lerp(values[low], values[low + 1], place - low).exp())
+        return torch.where(is_cut, linear, self._typical[codes])
+
+    @torch.no_grad()
+    def validate(self, pictures: Sequence[Tensor]) -> dict[str, float]:
+        """Mean gain in PSNR over the linear synthesis, of coefficients, at some steps; and with 12 channels."""
+        found: dict[str, list[float]] = {}
+        d = self.options.config.num_channels
+        for picture in pictures[:_MAX_VALIDATED]:
+            coefficients = self.cutting.prepare(picture)[None].float()
+            for name, code, kept in (
+                *((f"gain_db_{c}", c, d) for c in _VALIDATED_CODES),
+                ("gain_db_12_channels", 126, 12),
+            ):
+                decoded, steps = self.decoded(coefficients, torch.tensor([code]), torch.tensor([kept]))
+                with torch.autocast(coefficients.device.type, torch.bfloat16):
+                    repaired = self.module(decoded, steps)
+                ratio = (repaired - coefficients).square().mean() / (decoded - coefficients).square().mean()
+                found.setdefault(name, []).append(float(-10 * torch.log10(ratio)))
+        return {name: sum(gains) / len(gains) for name, gains in found.items()}
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        kernels = [p for p in self.module.blocks.parameters() if p.ndim == 4]
+        chosen = {id(p) for p in kernels}
+        others = [p for p in self.module.parameters() if id(p) not in chosen]
+        return [
+            {"params": others, "lr": self.options.learning_rate},
+            {"params": kernels, "lr": self.options.kernel_learning_rate, "muon": True},
+        ]
+
+    def save(self, path: Path, card: dict[str, str]) -> None:
+        save_synthesis(self.module, path, {**card, "model_fingerprint": self.encoder.fingerprint})

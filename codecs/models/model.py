@@ -1,0 +1,262 @@
+"""A model of the `Lcn` codec: everything that is learned, in one safetensors file without code.
+
+The file's text metadata carries the structure (JSON under "config"), the fingerprint, and the model card's lines. The
+fingerprint, 4 bytes of a SHA-256 over all that decides bytes or pixels, stands in every .lcn file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs import _native
+from laconic.codecs.errors import CodecError, WeightsError
+from laconic.codecs.models.fixed_point import FixedLeaf, native_map
+from laconic.codecs.models.packet_tree import Tree
+from laconic.entropy import BitstreamError, ContextModel
+
+FINGERPRINT_BYTES = 4
+NUM_SCALES = 96  # eighths of an octave of scale / step, the first at 2**-4
+CODES_PER_SCALE = 2
+_MAX_SHRINK = 16
+_DIMENSIONS = {"image": (2,), "sound": (1,), "cube": (1, 2)}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Transform, quantiser and contexts for signals of `num_planes` planes.
+
+    `analysis`, `synthesis`: square float32 matrices, one for each block of packets, that turn packets into latent
+    channels and back; row k of all blocks together is latent channel `channels[k]`, (d,) uint16. `fixed`: the same for
+    8-bit pictures in integers, one for each leaf of the tree; empty where the float matrices serve. `group_ends`: last
+    channel + 1 of each group of a file. `rounding`: what is added to |y| / step before rounding down. `scale_codes`:
+    (d,) int16, scale of each channel's values, in the unit of channel codes. `shrink`: (96, 3) float32, by scale and
+    |q| = 1, 2, 3 or more, what reconstruction takes off |q|.
+    `offsets`: (planes,) float32, taken off the signal. `unit`: steps are in this unit, a power of two. Raises
+    `WeightsError` where the parts do not fit together.
+    """
+
+    name: str
+    num_planes: int
+    tree: Tree
+    analysis: tuple[NDArray[np.float32], ...]
+    synthesis: tuple[NDArray[np.float32], ...]
+    group_ends: tuple[int, ...]
+    rounding: float
+    scale_codes: NDArray[np.int16]
+    shrink: NDArray[np.float32]
+    contexts: ContextModel
+    offsets: NDArray[np.float32]
+    channels: NDArray[np.uint16]
+    fixed: tuple[FixedLeaf, ...] = ()
+    unit: float = 1.0
+    kind: Literal["image", "sound", "cube"] = "image"
+    card: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        d = self.contexts.num_channels
+        blocks = sum(len(m) for m in self.analysis)
+        expected = self.num_planes * self.tree.num_bands**self.tree.depth
+        if d != expected or blocks != expected:
+            raise WeightsError(f"model {self.name} has {d} channels in blocks of {blocks}; its tree makes {expected}")
+        pairs = zip(self.analysis, self.synthesis, strict=True)
+        if any(a.shape != (len(a), len(a)) or a.shape != s.shape for a, s in pairs):
+            raise WeightsError(f"model {self.name} has analysis and synthesis blocks of different shape")
+        if self.channels.dtype != np.uint16 or not np.array_equal(np.sort(self.channels), np.arange(d)):
+            raise WeightsError(f"model {self.name} has an order of channels that is none of 0 to {d - 1}")
+        _check_fixed(self)
+        if not self.group_ends or self.group_ends[-1] != d or any(a >= b for a, b in pairwise((0, *self.group_ends))):
+            raise WeightsError(f"model {self.name} has groups {self.group_ends}; they must ascend to {d}")
+        if not 0 < self.rounding <= 0.5:
+            raise WeightsError(f"model {self.name} rounds by {self.rounding}; allowed is above 0 to 0.5")
+        if not np.all(np.abs(self.shrink) <= _MAX_SHRINK):
+            raise WeightsError(
+                f"model {self.name} has shrinkage above {_MAX_SHRINK}; values between integers need less"
+            )
+        if self.shrink.shape != (NUM_SCALES, 3) or self.shrink.dtype != np.float32:
+            raise WeightsError(f"model {self.name} has shrinkage of shape {self.shrink.shape}, not ({NUM_SCALES}, 3)")
+        if self.tree.dimensions not in _DIMENSIONS.get(self.kind, ()):
+            raise WeightsError(
+                f"model {self.name} of kind {self.kind!r} has a tree of {self.tree.dimensions} dimensions"
+            )
+        if self.offsets.shape != (self.num_planes,) or self.offsets.dtype != np.float32:
+            raise WeightsError(f"model {self.name} has offsets of shape {self.offsets.shape}, not (planes,)")
+        if self.scale_codes.shape != (d,) or self.scale_codes.dtype != np.int16:
+            raise WeightsError(f"model {self.name} has scale codes of shape {self.scale_codes.shape}, not ({d},)")
+
+    @property
+    def num_channels(self) -> int:
+        return self.contexts.num_channels
+
+    @property
+    def blocks(self) -> tuple[tuple[int, int], ...]:
+        """Bounds of each block of the projection, in packets."""
+        ends = np.cumsum([0, *(len(m) for m in self.analysis)]).tolist()
+        return tuple(pairwise(ends))
+
+    @cached_property
+    def fixed_map(self) -> _native.FixedMap | None:
+        """The kernels of the fixed-point transform, None where the model has none."""
+        return native_map(self) if self.fixed else None
+
+    def channels_at(self, scale_log2: int) -> int:
+        """How many leading channels a picture of 2**-scale_log2 the size needs. Raises `CodecError` where the low band of
+        the tree does not go down so far."""
+        low = (0,) * scale_log2
+        if scale_log2 and low[1:] not in self.tree.splits:
+            raise CodecError(
+                f"the scale is 1/{1 << scale_log2}; the tree of model {self.name} ends before, choose a larger one"
+            )
+        rows: list[int] = []
+        at = 0
+        for path in self.tree.leaves:
+            count = self.num_planes * self.tree.channels_of(path)
+            if path[:scale_log2] == low:
+                rows += range(at, at + count)
+            at += count
+        used = {lo: hi for lo, hi in self.blocks if any(lo <= row < hi for row in rows)}
+        return 1 + max(int(self.channels[lo:hi].max()) for lo, hi in used.items())
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """4 bytes that change with anything that changes encoded bytes or decoded pixels."""
+        sha = hashlib.sha256(json.dumps(_config(self), sort_keys=True).encode())
+        for array in (*self.analysis, *self.synthesis, self.shrink, self.offsets):
+            sha.update(np.ascontiguousarray(array, "<f4").tobytes())
+        for leaf in self.fixed:
+            sha.update(bytes([leaf.analysis_bits, leaf.synthesis_bits]))
+            sha.update(leaf.analysis.astype("<i2").tobytes() + leaf.synthesis.astype("<i2").tobytes())
+        sha.update(self.scale_codes.astype("<i2").tobytes() + self.channels.astype("<u2").tobytes())
+        sha.update(self.contexts.digest)
+        return sha.digest()[:FINGERPRINT_BYTES]
+
+    def shrink_of(self, step_code: int, num_channels: int) -> NDArray[np.float32]:
+        """(num_channels, 3), not to be written to: what reconstruction takes off |q| = 1, 2, 3 or more at this step."""
+        return _shrink_at(self, step_code)[:num_channels]
+
+    def save(self, path: Path | str) -> None:
+        """Write a safetensors file."""
+        from safetensors.numpy import save_file
+
+        arrays: dict[str, NDArray[np.generic]] = {
+            "offsets": self.offsets,
+            "channels": self.channels,
+            "scale_codes": self.scale_codes,
+            "shrink": self.shrink,
+            **self.contexts.to_arrays(),
+        }
+        for i, (a, s) in enumerate(zip(self.analysis, self.synthesis, strict=True)):
+            arrays |= {f"analysis.{i}": np.ascontiguousarray(a), f"synthesis.{i}": np.ascontiguousarray(s)}
+        for i, leaf in enumerate(self.fixed):
+            arrays |= {f"fixed_analysis.{i}": leaf.analysis, f"fixed_synthesis.{i}": leaf.synthesis}
+        if self.fixed:
+            arrays["fixed_bits"] = np.array([(f.analysis_bits, f.synthesis_bits) for f in self.fixed], np.uint8)
+        metadata = {"config": json.dumps(_config(self), sort_keys=True), "fingerprint": self.fingerprint.hex()}
+        save_file(arrays, path, metadata={**self.card, **metadata, "name": self.name})
+
+    @classmethod
+    def load(cls, path: Path | str) -> Model:
+        """Read what `save` wrote. Raises `WeightsError` for a damaged or unfitting file."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="np") as file:
+                metadata = dict(file.metadata() or {})
+                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+            model = _from_parts(arrays, metadata)
+        except FileNotFoundError as err:
+            raise WeightsError(f"model file {path} does not exist") from err
+        except (SafetensorError, BitstreamError, LookupError, ValueError, TypeError, RecursionError, OSError) as err:
+            raise WeightsError(f"model file {path} is not a laconic model: {err}") from err
+        if model.fingerprint.hex() != metadata.get("fingerprint"):
+            raise WeightsError(f"model file {path} does not match its fingerprint; copy it again")
+        return model
+
+
+@lru_cache(maxsize=64)
+def _shrink_at(model: Model, step_code: int) -> NDArray[np.float32]:
+    scales = (model.scale_codes.astype(np.int64) - step_code) // CODES_PER_SCALE
+    rows = model.shrink[np.clip(scales, 0, NUM_SCALES - 1)]
+    rows.flags.writeable = False
+    return rows
+
+
+def _config(model: Model) -> dict[str, object]:
+    """The structure as JSON; part of the fingerprint, so the name is not in it."""
+    return {
+        "kind": model.kind,
+        "unit": model.unit,
+        "num_planes": model.num_planes,
+        "dimensions": model.tree.dimensions,
+        "depth": model.tree.depth,
+        "splits": sorted(list(path) for path in model.tree.splits),
+        "group_ends": list(model.group_ends),
+        "pass_ends": list(model.contexts.pass_ends),
+        "num_predicted": model.contexts.num_predicted,
+        "rounding": model.rounding,
+    }
+
+
+def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, str]) -> Model:
+    config = json.loads(metadata["config"])
+    blocks = range(sum(1 for key in arrays if key.startswith("analysis.")))
+    contexts = ContextModel.from_arrays(arrays, pass_ends=config["pass_ends"], num_predicted=config["num_predicted"])
+    return Model(
+        name=metadata["name"],
+        num_planes=config["num_planes"],
+        tree=Tree(config["dimensions"], config["depth"], frozenset(tuple(path) for path in config["splits"])),
+        analysis=tuple(arrays[f"analysis.{i}"].astype(np.float32) for i in blocks),
+        synthesis=tuple(arrays[f"synthesis.{i}"].astype(np.float32) for i in blocks),
+        group_ends=tuple(config["group_ends"]),
+        rounding=config["rounding"],
+        scale_codes=arrays["scale_codes"].astype(np.int16),
+        shrink=arrays["shrink"].astype(np.float32),
+        contexts=contexts,
+        offsets=arrays["offsets"].astype(np.float32),
+        channels=arrays["channels"].astype(np.uint16),
+        fixed=_fixed_of(arrays),
+        unit=config["unit"],
+        kind=config["kind"],
+        card={k: v for k, v in metadata.items() if k not in ("config", "fingerprint", "name")},
+    )
+
+
+def _fixed_of(arrays: Mapping[str, NDArray[np.generic]]) -> tuple[FixedLeaf, ...]:
+    if "fixed_bits" not in arrays:
+        return ()
+    pairs = [
+        (f"fixed_analysis.{i}", f"fixed_synthesis.{i}", bits) for i, bits in enumerate(arrays["fixed_bits"].tolist())
+    ]
+    return tuple(
+        FixedLeaf(arrays[a].astype(np.int16), bits[0], arrays[s].astype(np.int16), bits[1]) for a, s, bits in pairs
+    )
+
+
+def _check_fixed(model: Model) -> None:
+    """Refuse integer matrices that are not those of the leaves."""
+    if not model.fixed:
+        return
+    if model.tree.dimensions != 2:
+        raise WeightsError(
+            f"model {model.name} has integer matrices and a tree of one dimension; they are for pictures"
+        )
+    sizes = [model.num_planes * model.tree.channels_of(path) for path in model.tree.leaves]
+    expected = [(n, n) for n in sizes]
+    shapes = [(f.analysis.shape, f.synthesis.shape) for f in model.fixed]
+    if sizes != [len(m) for m in model.analysis] or shapes != list(zip(expected, expected, strict=True)):
+        raise WeightsError(f"model {model.name} has integer matrices of shapes {shapes}; its leaves need {expected}")
+    if any(not 0 <= bits <= 15 for f in model.fixed for bits in (f.analysis_bits, f.synthesis_bits)):
+        raise WeightsError(f"model {model.name} has integer matrices of more than 15 fraction bits")
+    try:
+        _ = model.fixed_map
+    except (TypeError, ValueError) as err:
+        raise WeightsError(f"model {model.name} has a tree that the integer transform does not know: {err}") from err

@@ -1,0 +1,119 @@
+"""Finding models: shipped ones by name or fingerprint, the user's own by path. Listing needs no numpy."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from laconic.codecs.errors import UnknownModelError, WeightsError
+
+if TYPE_CHECKING:
+    from laconic.codecs.models.model import Model
+
+_FOLDER = Path(__file__).parent
+_MAX_HEADER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """What a model file says of itself, without its arrays."""
+
+    name: str
+    fingerprint: bytes
+    path: Path
+    card: dict[str, str]
+
+    @property
+    def num_planes(self) -> int:
+        return int(json.loads(self.card["config"])["num_planes"])
+
+
+@lru_cache(maxsize=1)
+def shipped_models() -> tuple[ModelEntry, ...]:
+    """The models that come with the package, by name."""
+    return tuple(read_entry(path) for path in sorted(_FOLDER.glob("*.safetensors")))
+
+
+def read_entry(path: Path | str) -> ModelEntry:
+    """Read the text metadata of a model file. Raises `WeightsError`."""
+    path = Path(path)
+    try:
+        card = _read_card(path)
+        return ModelEntry(card["name"], bytes.fromhex(card["fingerprint"]), path, card)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as err:
+        raise WeightsError(f"{path} is not a laconic model file: {err}") from err
+
+
+def _read_card(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > _MAX_HEADER_BYTES:
+            raise ValueError(f"its header claims {length} bytes")
+        card: dict[str, str] = json.loads(file.read(length))["__metadata__"]
+    return card
+
+
+def load_model(name: str) -> Model:
+    """A shipped model by name, or a model file by path (anything with a slash or ending in .safetensors).
+
+    Raises `UnknownModelError` for a name that is not shipped, `WeightsError` for a bad file.
+    """
+    return _load(str(model_path(name)))
+
+
+def model_path(name: str) -> Path:
+    """The file that `load_model` loads; one that is named by its path need not be there. Raises `UnknownModelError`."""
+    if name.endswith(".safetensors") or "/" in name or "\\" in name:
+        return Path(name).resolve()
+    for entry in shipped_models():
+        if entry.name == name:
+            return entry.path
+    names = ", ".join(entry.name for entry in shipped_models())
+    raise UnknownModelError(f"model {name!r} is not known; shipped are {names}, other models are named by their path")
+
+
+def load_model_of(fingerprint: bytes, given: str | None) -> Model:
+    """The model that a file names by fingerprint: `given` when it fits, else a shipped one.
+
+    Raises `UnknownModelError` when none has it.
+    """
+    if given is not None:
+        model = load_model(given)
+        if model.fingerprint == fingerprint:
+            return model
+    for entry in shipped_models():
+        if entry.fingerprint == fingerprint:
+            return _load(str(entry.path))
+    raise UnknownModelError(
+        f"the file was made with model {fingerprint.hex()}, which is not at hand"
+        + (f" (model {given} is another one)" if given else "")
+        + "; name its model file (--model, or model= in Python)"
+    )
+
+
+def synthesis_path(fingerprint: bytes) -> Path | None:
+    """Where the neural synthesis of a shipped model is, None for a model without one. Raises `WeightsError`."""
+    return _syntheses().get(fingerprint)
+
+
+@lru_cache(maxsize=1)
+def _syntheses() -> dict[bytes, Path]:
+    """Files of neural syntheses by the fingerprint of their model."""
+    found = {}
+    for path in sorted((_FOLDER / "synthesis").glob("*.safetensors")):
+        try:
+            found[bytes.fromhex(_read_card(path)["model_fingerprint"])] = path
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as err:
+            raise WeightsError(f"{path} is no neural synthesis: {err}") from err
+    return found
+
+
+@lru_cache(maxsize=16)
+def _load(path: str) -> Model:
+    from laconic.codecs.models.model import Model
+
+    return Model.load(path)

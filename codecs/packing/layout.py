@@ -1,0 +1,112 @@
+"""How a latent is cut into tiles and channel groups (SPEC.md, section 5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError
+from laconic.codecs.models.model import Model
+from laconic.entropy.container import Profile
+from laconic.entropy.rans import LANES
+
+UNTILED_SIDE = 128  # grids up to this side, in latent places, are one tile
+PICTURE_TILE_LOG2 = 6
+SOUND_TILE_LOG2 = 7
+CHUNK_VALUES = 1 << 24  # of a latent that are worked on at a time, unless one row of tiles has more
+_PROFILES = {"fast": Profile.FAST, "small": Profile.SMALL}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a latent is cut into segments and coded: profile "fast" by static tables, "small" by contexts.
+
+    None: pictures and cubes go by channel groups, in one tile where they are small, else in tiles of 64x64 places;
+    sounds go by time, 128 places a tile, all channels in one group.
+    """
+
+    grouping: Literal["channels", "whole"] | None = None
+    progression: Literal["group", "tile"] | None = None
+    tile_log2: int | None = None
+    profile: Literal["fast", "small"] = "small"
+    lanes: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.grouping not in (None, "channels", "whole"):
+            raise CodecError(f"grouping is {self.grouping!r}; allowed are 'channels', 'whole' and None")
+        if self.progression not in (None, "group", "tile"):
+            raise CodecError(f"progression is {self.progression!r}; allowed are 'group', 'tile' and None")
+        if self.tile_log2 is not None and not 3 <= self.tile_log2 <= 16:
+            raise CodecError(f"tile_log2 is {self.tile_log2}; allowed is None or 3 to 16")
+        if self.profile not in _PROFILES:
+            raise CodecError(f"profile is {self.profile!r}; allowed are 'fast' and 'small'")
+        if self.lanes is not None and self.lanes not in LANES:
+            raise CodecError(f"lanes is {self.lanes!r}; allowed are None, {', '.join(map(str, LANES))}")
+
+    @property
+    def file_profile(self) -> Profile:
+        return _PROFILES[self.profile]
+
+    def resolved(self, kind: str, grid: tuple[int, int]) -> Layout:
+        """The same with every None replaced by the choice for this kind of signal, but for `tile_log2` of one tile."""
+        is_sound = kind == "sound"
+        tile_log2 = self.tile_log2
+        if tile_log2 is None and max(grid) > UNTILED_SIDE:
+            tile_log2 = SOUND_TILE_LOG2 if is_sound else PICTURE_TILE_LOG2
+        return Layout(
+            grouping=self.grouping or ("whole" if is_sound else "channels"),
+            progression=self.progression or ("tile" if is_sound else "group"),
+            tile_log2=tile_log2,
+            profile=self.profile,
+            lanes=self.lanes,
+        )
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Bounds in latent places."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def cut(self, planes: NDArray[Any]) -> NDArray[Any]:
+        return planes[..., self.top : self.bottom, self.left : self.right]
+
+    def moved(self, down: int, right: int) -> Tile:
+        return Tile(self.top + down, self.left + right, self.bottom + down, self.right + right)
+
+    def within(self, other: Tile) -> Tile:
+        """What both have."""
+        return Tile(
+            max(self.top, other.top),
+            max(self.left, other.left),
+            min(self.bottom, other.bottom),
+            min(self.right, other.right),
+        )
+
+    def pixels(self, factor: int, size: tuple[int, ...]) -> Tile:
+        """The same bounds in pixels of a picture of this size."""
+        return Tile(
+            self.top * factor, self.left * factor, min(self.bottom * factor, size[0]), min(self.right * factor, size[1])
+        )
+
+
+def tiles_of(height: int, width: int, tile_log2: int | None) -> list[Tile]:
+    """Tiles of a latent grid in raster order."""
+    if tile_log2 is None:
+        return [Tile(0, 0, height, width)]
+    side = 1 << tile_log2
+    return [
+        Tile(y, x, min(y + side, height), min(x + side, width))
+        for y in range(0, height, side)
+        for x in range(0, width, side)
+    ]
+
+
+def group_bounds(model: Model, num_channels: int, *, whole: bool) -> tuple[int, ...]:
+    """(0, ..., num_channels): bounds of the channel groups of a file with so many channels."""
+    return (0, *(e for e in model.group_ends if e < num_channels and not whole), num_channels)

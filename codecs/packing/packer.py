@@ -1,0 +1,149 @@
+"""Latents -> .lcn files, tile by tile (SPEC.md, sections 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError
+from laconic.codecs.form import Form, grid_of, misfit
+from laconic.codecs.latent import Latent
+from laconic.codecs.models.model import Model
+from laconic.codecs.packing.layout import Layout, group_bounds, tiles_of
+from laconic.codecs.steps import NUM_STEP_CODES
+from laconic.entropy import Limits
+from laconic.entropy.container import CodecNumber, Flag, Header, index_of, segment_order, write_header, write_segment
+from laconic.entropy.lossless import encode_plane
+from laconic.entropy.planes import CRC_BYTES, Span, TileEncoder
+
+_CODEC_NUMBERS = {"image": CodecNumber.IMAGE, "sound": CodecNumber.SOUND, "cube": CodecNumber.CUBE}
+
+
+@dataclass(frozen=True)
+class PackedTile:
+    """Segments of one tile, group by group, and that of its alpha."""
+
+    groups: tuple[bytes, ...]
+    alpha: bytes | None
+    is_joined: bool
+
+
+class Packer:
+    """Makes the file of one signal. Tiles may be packed in any order, also at the same time."""
+
+    def __init__(self, model: Model, layout: Layout, form: Form, step_code: int, num_channels: int) -> None:
+        """`layout` is resolved; `num_channels` are the latent channels that the file stores."""
+        grid = grid_of(form, model)
+        self.tiles = tiles_of(*grid, layout.tile_log2) if grid[1] else []
+        self._model, self._layout, self._form = model, layout, form
+        self._step_code = step_code
+        self._num_channels = num_channels
+        self._rules = model.contexts.at_step(step_code)
+        self._bounds = group_bounds(model, num_channels, whole=layout.grouping == "whole")
+        self._is_tile_major = layout.progression == "tile"
+
+    def pack_tiles(
+        self, numbers: Sequence[int], tiles: Sequence[NDArray[Any]], alpha: Sequence[NDArray[Any] | None]
+    ) -> list[PackedTile]:
+        """`tiles`: (d, h, w) int16 or int32 of the tiles with these numbers; `alpha`: their pixels, (height, width)."""
+        encoders = TileEncoder.of_tiles(tiles, self._rules, self._layout.file_profile, self._layout.lanes)
+        return [self._packed(*tile) for tile in zip(numbers, encoders, alpha, strict=True)]
+
+    def _packed(self, number: int, encoder: TileEncoder, alpha: NDArray[Any] | None) -> PackedTile:
+        num_groups, num_tiles = len(self._bounds) - 1, len(self.tiles)
+        is_joined = num_tiles == 1 and _is_small(encoder, self._bounds)
+        spans = [Span(self._bounds)] if is_joined else [Span(pair) for pair in pairwise(self._bounds)]
+        numbers = [
+            number * num_groups + g if self._is_tile_major else g * num_tiles + number for g in range(len(spans))
+        ]
+        groups = tuple(
+            write_segment(encoder.segment(span), n, with_channels=True) for span, n in zip(spans, numbers, strict=True)
+        )
+        if alpha is None:
+            return PackedTile(groups, None, is_joined)
+        first = 1 if is_joined else num_groups * num_tiles
+        plane = encode_plane(alpha.astype(np.int32), self._model.contexts.static_tables)
+        return PackedTile(groups, write_segment(plane, first + number, with_channels=False), is_joined)
+
+    def join(self, packed: Sequence[PackedTile], metadata: dict[str, bytes]) -> bytes:
+        """The file of all tiles, in the order of `tiles`. Raises `CodecError` for metadata that no reader would take."""
+        for name, block in metadata.items():
+            if len(block) > Limits().max_metadata_bytes:
+                raise CodecError(
+                    f"{name} has {len(block)} bytes; allowed are {Limits().max_metadata_bytes}: leave it out"
+                )
+        num_groups = len(packed[0].groups) if packed else 0
+        order = segment_order(len(packed), num_groups, tile_major=self._is_tile_major)
+        segments = [packed[tile].groups[group] for tile, group in order]
+        segments += [tile.alpha for tile in packed if tile.alpha is not None]
+        header = Header(
+            codec=_CODEC_NUMBERS[self._model.kind],
+            fingerprint=self._model.fingerprint,
+            step_code=self._step_code,
+            shape=self._form.size,
+            flags=self._flags(packed),
+            profile=self._layout.file_profile,
+            tile_log2=self._layout.tile_log2,
+            stored_channels=self._num_channels if self._num_channels < self._model.num_channels else None,
+            metadata=metadata,
+            index=index_of([len(s) for s in segments]),
+            sample_rate=self._form.sample_rate,
+            sample_type=self._form.sample_type,
+        )
+        return b"".join([write_header(header), *segments])
+
+    def _flags(self, packed: Sequence[PackedTile]) -> Flag:
+        flags = Flag(0)
+        for flag, is_set in (
+            (Flag.JOINED, any(tile.is_joined for tile in packed)),
+            (Flag.WHOLE, self._layout.grouping == "whole"),
+            (Flag.TILE_MAJOR, self._is_tile_major),
+            (Flag.ALPHA, any(tile.alpha is not None for tile in packed)),
+            (Flag.DEEP, self._form.sample_type == "uint16"),
+        ):
+            flags |= flag if is_set else Flag(0)
+        return flags
+
+
+def pack(latent: Latent, model: Model, layout: Layout) -> bytes:
+    """The latent as a file. Raises `CodecError` for a latent that no reader would take back."""
+    _check_latent(latent, model)
+    form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate)
+    d, height, width = latent.values.shape
+    packer = Packer(model, layout.resolved(model.kind, (height, width)), form, latent.step_code, d)
+    values = [tile.cut(latent.values) for tile in packer.tiles]
+    alpha: list[NDArray[Any] | None] = [None] * len(values)
+    if latent.alpha is not None:
+        alpha = [tile.pixels(model.tree.factor, latent.size).cut(latent.alpha) for tile in packer.tiles]
+    packed = packer.pack_tiles(range(len(values)), values, alpha)
+    return packer.join(packed, dict(latent.metadata))
+
+
+def _check_latent(latent: Latent, model: Model) -> None:
+    form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate)
+    if reason := misfit(form, model):
+        raise CodecError(f"the latent does not fit model {model.name}: {reason}")
+    grid = grid_of(form, model)
+    if not 1 <= len(latent.values) <= model.num_channels or latent.values.shape[1:] != grid:
+        raise CodecError(
+            f"the latent has shape {latent.values.shape}; needed are 1 to {model.num_channels} channels of {grid}"
+        )
+    if latent.alpha is not None and latent.alpha.shape != latent.size:
+        raise CodecError(f"alpha has shape {latent.alpha.shape}, the picture {latent.size}; they must agree")
+    if not 0 <= latent.step_code < NUM_STEP_CODES:
+        raise CodecError(f"step_code is {latent.step_code}; allowed is 0 to {NUM_STEP_CODES - 1}")
+
+
+def _is_small(encoder: TileEncoder, bounds: tuple[int, ...]) -> bool:
+    """Whether all groups together are expected below `CRC_BYTES`; looks at no more of them than it takes to know."""
+    bits = 0.0
+    for lo, hi in pairwise(bounds):
+        bits += encoder.ideal_bits(lo, hi)
+        if bits / 8 >= CRC_BYTES:
+            return False
+    return True

@@ -1,0 +1,266 @@
+"""Latents <- .lcn files: all tiles or some, all channels or the first (SPEC.md, sections 5 and 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from math import prod
+from typing import Any, BinaryIO, Final, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError
+from laconic.codecs.form import Form, grid_of, misfit
+from laconic.codecs.latent import Latent
+from laconic.codecs.models.model import Model
+from laconic.codecs.models.zoo import load_model_of
+from laconic.codecs.packing.layout import Tile, group_bounds, tiles_of
+from laconic.codecs.packing.segment_reader import Found, Reading, SegmentReader, that_seeks
+from laconic.entropy import BitstreamError, CorruptStreamError, TruncatedError
+from laconic.entropy.container import (
+    CodecNumber,
+    Flag,
+    Header,
+    Segment,
+    Source,
+    read_header,
+    segment_order,
+)
+from laconic.entropy.lossless import decode_plane
+from laconic.entropy.planes import Span, TileDecoder, read_together
+
+_MAX_TILES = 1 << 22
+MOST_TOGETHER: Final = 16  # tiles that are decoded side by side; more are no faster
+_T = TypeVar("_T")
+_R = TypeVar("_R")
+
+
+class Map(Protocol):
+    """`map`, or that of an executor."""
+
+    def __call__(self, function: Callable[[_T], _R], items: Iterable[_T], /) -> Iterator[_R]: ...
+
+
+def unpack(data: bytes | BinaryIO, reading: Reading, *, model: str | None = None) -> tuple[Latent, Model]:
+    """The latent of a file and its model. See `Lcn.unpack`."""
+    unpacker = Unpacker(data, reading, model=model)
+    values = np.zeros((unpacker.capacity, *unpacker.grid), np.int32)
+    everything = range(len(unpacker.tiles))
+    for _ in unpacker.values(everything, outs=[tile.cut(values) for tile in unpacker.tiles]):
+        pass  # int32 holds all values, so they are where they belong
+    alpha = None
+    if unpacker.has_alpha:
+        alpha = unpacker.opaque()
+        for i, plane in zip(everything, unpacker.alpha(everything), strict=True):
+            unpacker.pixels_of(i).cut(alpha)[...] = plane
+    unpacker.expect_end()
+    header = unpacker.header
+    latent = Latent(
+        values=values[: unpacker.num_channels],
+        step_code=header.step_code,
+        fingerprint=header.fingerprint,
+        shrink=unpacker.model.shrink_of(header.step_code, unpacker.num_channels),
+        size=header.shape,
+        sample_type=unpacker.form.sample_type,
+        unit=unpacker.model.unit,
+        sample_rate=header.sample_rate,
+        alpha=alpha,
+        metadata=header.metadata,
+        damage=unpacker.damage,
+    )
+    return latent, unpacker.model
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedTile:
+    """(channels, h, w) values; from channel `num_used` on all are 0."""
+
+    values: NDArray[Any]
+    num_used: int
+
+
+class Unpacker:
+    """Reads the tiles of one file, no more segments than the wanted channels and tiles need.
+
+    Segments are sought by the file's index where it has one and can seek; else they are read in order and kept.
+    """
+
+    def __init__(self, data: bytes | BinaryIO, reading: Reading, *, model: str | None = None) -> None:
+        self._source = Source(that_seeks(data) if reading.allow_partial else data)
+        self.header = header = read_header(self._source, reading.limits)
+        self.model = found = load_model_of(header.fingerprint, model)
+        self._reading = reading
+        self._damage: list[tuple[int, str]] = []
+        stored = header.stored_channels or found.num_channels
+        if stored > found.num_channels:
+            raise CorruptStreamError(f"the file stores {stored} channels; its model has {found.num_channels}")
+        channels = reading.channels
+        if channels is not None and not 1 <= channels <= stored:
+            raise CodecError(f"channels is {channels}; allowed is 1 to the {stored} that the file stores")
+        self.num_channels = stored if channels is None else channels
+        if reading.scale_log2:
+            self.num_channels = min(self.num_channels, found.channels_at(reading.scale_log2))
+        self.has_alpha = header.has_alpha and channels is None
+        self._bounds = group_bounds(found, stored, whole=Flag.WHOLE in header.flags)
+        self.capacity = next(e for e in self._bounds if e >= self.num_channels)  # channels that decoding fills
+        self.form = _form_of(header)
+        if reason := misfit(self.form, found):
+            raise CorruptStreamError(f"the file names model {found.name}, which does not fit: {reason}")
+        self.grid = grid_of(self.form, found)
+        self._joined = Flag.JOINED in header.flags
+        num_groups = 1 if self._joined else len(self._bounds) - 1
+        self._check_number(num_groups)
+        self.tiles = tiles_of(*self.grid, header.tile_log2) if self.grid[1] else []
+        self._rules = found.contexts.at_step(header.step_code)
+        tile_major = Flag.TILE_MAJOR in header.flags
+        self._order = list(segment_order(len(self.tiles), num_groups, tile_major=tile_major))
+        self._numbers: list[list[int]] = [[] for _ in self.tiles]  # wanted segments of each tile
+        for number, (tile, group) in enumerate(self._order):
+            if self._bounds[group] < self.num_channels:
+                self._numbers[tile].append(number)
+        counts = len(self._order), len(self.tiles) * header.has_alpha
+        self._segments = SegmentReader(self._source, header, counts, reading)
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What could not be read so far, in the order of the file."""
+        return tuple(text for _, text in sorted(self._damage))
+
+    @property
+    def num_bytes_read(self) -> int:
+        """Of the file, so far."""
+        return self._source.num_bytes_read
+
+    def values(
+        self,
+        tiles: Sequence[int],
+        *,
+        run: Map = map,
+        dtype: type[np.signedinteger[Any]] = np.int32,
+        outs: Sequence[NDArray[Any] | None] | None = None,
+        together: int = MOST_TOGETHER,
+    ) -> Iterator[DecodedTile]:
+        """Values of each of these tiles, of `dtype`, int16 or int32, but for tiles where they do not fit.
+
+        `outs`: zeros of that type, (`capacity`, h, w), in which to put those of a tile, None for an array of its own.
+        `together`: how many one call of `run` decodes.
+        """
+        found = self._segments.fetch([number for tile in tiles for number in self._numbers[tile]])
+        places = list(outs) if outs is not None else [None] * len(tiles)
+        batches = [(tiles[i : i + together], places[i : i + together]) for i in range(0, len(tiles), together)]
+        return chain.from_iterable(run(lambda batch: self._decode(*batch, found, dtype), batches))
+
+    def alpha(self, tiles: Sequence[int], *, run: Map = map) -> Iterator[NDArray[Any]]:
+        """Alpha in the pixels of each of these tiles, opaque where it cannot be read."""
+        found = self._segments.fetch([len(self._order) + tile for tile in tiles])
+        return run(lambda tile: self._decode_alpha(tile, found), tiles)
+
+    def pixels_of(self, tile: int) -> Tile:
+        """Bounds of a tile in pixels."""
+        return self.tiles[tile].pixels(self.model.tree.factor, self.header.shape)
+
+    def opaque(self) -> NDArray[Any]:
+        """An alpha plane that hides nothing."""
+        dtype = np.dtype(self.form.sample_type)
+        return np.full(self.header.shape, np.iinfo(dtype).max, dtype)
+
+    def expect_end(self) -> None:
+        """Refuse bytes after the last segment, where all were read."""
+        is_all = self.num_channels == self._bounds[-1] and self.has_alpha == self.header.has_alpha
+        if is_all and (excess := self._segments.excess()):
+            self._note(self._segments.count, excess)
+
+    def _check_number(self, num_groups: int) -> None:
+        """Refuse a layout of more segments than there are bytes, before anything is made for them."""
+        side = 1 << (self.header.tile_log2 or 0)
+        num_tiles = prod(-(-n // side) for n in self.grid) if self.header.tile_log2 else 1
+        if num_tiles > 1 and self._joined:
+            raise CorruptStreamError(f"the file has {num_tiles} tiles in a layout for one")
+        # Whoever wants few channels may hold the head of the file only.
+        wanted_groups = 1 if self._reading.channels is not None else num_groups + self.header.has_alpha
+        num_segments = num_tiles * wanted_groups if self.grid[1] else 0
+        remaining = self._source.remaining()
+        if num_tiles > _MAX_TILES or (
+            remaining is not None
+            and not self._reading.allow_partial
+            and num_segments * (1 if self._joined else 2) > remaining
+        ):
+            raise TruncatedError(
+                f"the file claims {num_segments} segments and has {remaining} bytes left for them; copy it again"
+            )
+
+    def _decode(
+        self,
+        tiles: Sequence[int],
+        outs: Sequence[NDArray[Any] | None],
+        found: dict[int, Found],
+        dtype: type[np.signedinteger[Any]],
+    ) -> list[DecodedTile]:
+        """Some tiles, group by group, side by side as far as they are whole."""
+        decoders = []
+        for tile, out in zip(tiles, outs, strict=True):
+            bounds = self.tiles[tile]
+            shape = (self.capacity, bounds.bottom - bounds.top, bounds.right - bounds.left)
+            decoders.append(
+                TileDecoder(self.num_channels, shape, self._rules, self.header.profile, dtype=dtype, out=out)
+            )
+        for numbers in zip(*(self._numbers[tile] for tile in tiles), strict=True):
+            group = self._order[numbers[0]][1]
+            span = Span(self._bounds if self._joined else self._bounds[group : group + 2])
+            segments = [found[number] for number in numbers]
+            whole = [s for s in segments if isinstance(s, Segment)]
+            if len(whole) == len(tiles) > 1 and all(decoder.is_intact for decoder in decoders):
+                try:
+                    read_together(decoders, whole, span.groups[0])
+                    continue
+                except BitstreamError:
+                    pass  # one by one, to find out which
+            for number, decoder, segment in zip(numbers, decoders, segments, strict=True):
+                self._read_alone(number, decoder, segment, span)
+        return [DecodedTile(decoder.values(), decoder.num_used) for decoder in decoders]
+
+    def _read_alone(self, number: int, decoder: TileDecoder, segment: Found, span: Span) -> None:
+        try:
+            whole = _whole(segment)
+            if not decoder.is_intact:
+                raise CorruptStreamError("it needs an earlier group of its tile, which is damaged")
+            decoder.read(whole, span)
+        except BitstreamError as err:
+            decoder.is_intact = False
+            self._note(number, err)
+
+    def _decode_alpha(self, tile: int, found: dict[int, Found]) -> NDArray[Any]:
+        bounds, number = self.pixels_of(tile), len(self._order) + tile
+        dtype = np.dtype(self.form.sample_type)
+        largest = int(np.iinfo(dtype).max)
+        height, width = bounds.bottom - bounds.top, bounds.right - bounds.left
+        try:
+            plane = decode_plane(_whole(found[number]), height, width, self.model.contexts.static_tables)
+            if plane.min() < 0 or plane.max() > largest:
+                raise CorruptStreamError(f"alpha runs from {plane.min()} to {plane.max()}; allowed is 0 to {largest}")
+        except BitstreamError as err:
+            self._note(number, err)
+            return np.full((height, width), largest, dtype)
+        return plane.astype(dtype)
+
+    def _note(self, number: int, err: BitstreamError) -> None:
+        """Go on without a segment where partial results are allowed."""
+        if not self._reading.allow_partial:
+            raise err
+        self._damage.append((number, f"segment {number}: {err}"))
+
+
+def _whole(found: Found) -> Segment:
+    if isinstance(found, BitstreamError):
+        raise found
+    return found
+
+
+def _form_of(header: Header) -> Form:
+    if header.codec is CodecNumber.IMAGE:
+        return Form("image", header.shape, "uint16" if header.bit_depth == 16 else "uint8", 0)
+    return Form(
+        "sound" if header.codec is CodecNumber.SOUND else "cube", header.shape, header.sample_type, header.sample_rate
+    )

@@ -1,0 +1,153 @@
+"""Neural synthesis of pictures of any size, in blocks of the latent that hang on nothing but their surroundings.
+
+Blocks lie on a grid from the picture's corner and are repaired whole, each with the halo that the network sees, so an
+area is cut from what the whole picture gives, and memory is that of a row of blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError, need_torch
+from laconic.codecs.latent import Latent
+from laconic.codecs.models.fixed_point import MARGIN
+from laconic.codecs.models.model import Model
+from laconic.codecs.models.zoo import synthesis_path
+from laconic.codecs.packing.layout import Tile
+from laconic.codecs.pictures.rendering import Map, Rectangle, in_strips, with_margin
+from laconic.codecs.steps import step_of_code
+from laconic.codecs.transform.picture_rows import LatentPart, samples_of_coefficients
+
+if TYPE_CHECKING:
+    from laconic.codecs.models.neural_synthesis import NeuralSynthesis
+
+BLOCK: Final = 128  # places a side
+Floats = NDArray[np.float32]
+
+
+class NeuralRenderer:
+    """Repairs coefficients block by block, then synthesises them linearly. `num_channels` of the model are there."""
+
+    def __init__(self, model: Model, network: NeuralSynthesis, num_channels: int) -> None:
+        self._model, self._network, self._num_channels = model, network, num_channels
+        self._halo = self._network.config.halo
+        # Repaired rows to go on from, and the number of the first.
+        self._rows: tuple[int, Floats] = 0, np.empty((0, 0, 0), np.float32)
+
+    def needed(self, places: Tile, grid: tuple[int, int]) -> Tile:
+        return with_margin(_in_blocks(with_margin(places, MARGIN, grid)), self._halo, grid)
+
+    def ready(self, bottom: int) -> int:
+        return (bottom - self._halo) // BLOCK * BLOCK - MARGIN
+
+    def first_needed(self, ready: int) -> int:
+        return ready + MARGIN - self._halo
+
+    def render(self, part: LatentPart, out: Rectangle, run: Map, threads: int) -> None:
+        side = self._model.tree.factor >> out.scale_log2
+        height, width = (-(-n // self._model.tree.factor) for n in part.size)
+        # The part has a halo on each side but where the latent ends.
+        left, right = part.corner[1], part.corner[1] + part.values.shape[2]
+        columns = (left + self._halo if left else 0, right if right == width else right - self._halo)
+        bottom = out.y + len(out.samples)
+        last = min(-(-bottom // side) + MARGIN, height)
+        top, rows = self._from(max(out.y // side - MARGIN, 0))
+        done = out.y
+        while True:  # a row of blocks at a time
+            end = top + rows.shape[1]
+            if end < last:
+                new = self._row_of_blocks(end // BLOCK, columns, part, (height, width))
+                rows = np.concatenate((rows, new), axis=1) if rows.size else new
+                end = top + rows.shape[1]
+            ready = bottom if end >= last else max((end - MARGIN) * side, done)
+            if ready > done:
+                strip = replace(out, samples=out.samples[done - out.y : ready - out.y], y=done)
+                self._synthesize(rows, (top, columns[0]), strip, run, threads)
+            kept = max(ready // side - MARGIN, top)
+            top, rows, done = kept, rows[:, kept - top :].copy(), ready
+            if done == bottom:
+                break
+        self._rows = top, rows
+
+    def _from(self, first: int) -> tuple[int, Floats]:
+        """Repaired rows that are left from before, and the number of their first, where they go on from row `first`."""
+        top, rows = self._rows
+        if top <= first < top + rows.shape[1]:
+            return first, rows[:, first - top :]
+        return first // BLOCK * BLOCK, np.empty((self._model.num_channels, 0, 0), np.float32)
+
+    def _synthesize(self, rows: Floats, corner: tuple[int, int], out: Rectangle, run: Map, threads: int) -> None:
+        """Pixels of a rectangle, of repaired rows whose first place is `corner`."""
+        side = self._model.tree.factor >> out.scale_log2
+
+        def work(rectangle: Rectangle, used: slice) -> None:
+            first = rectangle.y - (corner[0] + used.start) * side, rectangle.x - corner[1] * side
+            samples_of_coefficients(rows[:, used], self._model, rectangle.samples, first, out.scale_log2)
+
+        in_strips(work, out, side, (corner[0], rows.shape[1]), run, threads)
+
+    def _row_of_blocks(self, number: int, columns: tuple[int, int], part: LatentPart, grid: tuple[int, int]) -> Floats:
+        """Repaired coefficients (d, rows, columns) of one row of blocks."""
+        top, bottom = number * BLOCK, min((number + 1) * BLOCK, grid[0])
+        out = np.empty((self._model.num_channels, bottom - top, columns[1] - columns[0]), np.float32)
+        for left in range(*columns, BLOCK):
+            block = Tile(top, left, bottom, min(left + BLOCK, columns[1]))
+            seen = with_margin(block, self._halo, grid)
+            values = seen.moved(-part.corner[0], -part.corner[1]).cut(part.values)
+            repaired = repair(self._network, values, self._model, part.step_code, self._num_channels)
+            inner = block.moved(-seen.top, -seen.left)
+            block.moved(-top, -columns[0]).cut(out)[...] = inner.cut(repaired)
+        return out
+
+
+def repair(network: NeuralSynthesis, values: NDArray[Any], model: Model, step_code: int, num_channels: int) -> Floats:
+    """Integers (c, h, w) of the first channels, those of `num_channels` that are not 0 -> coefficients (d, h, w)."""
+    import torch
+
+    shrink = model.shrink_of(step_code, model.num_channels)[: len(values)]
+    integers = np.ascontiguousarray(values, np.int32)
+    known = Latent(integers, step_code, model.fingerprint, shrink, (0, 0), unit=model.unit).dequantize()
+    coefficients = torch.zeros((1, model.num_channels, *values.shape[1:]))
+    coefficients[0, : len(known)] = torch.from_numpy(known)
+    steps = torch.full((1, model.num_channels), float(step_of_code(step_code)) * model.unit)
+    steps[:, num_channels:] = torch.inf
+    with torch.inference_mode():
+        repaired: Floats = network(coefficients, steps)[0].numpy()
+    return repaired
+
+
+def network_of(model: Model) -> NeuralSynthesis:
+    """The network that is shipped for a model. Raises `CodecError` where there is none, `MissingDependencyError`."""
+    path = synthesis_path(model.fingerprint)
+    if path is None:
+        raise CodecError(f"model {model.name} has no neural synthesis; allowed are linear, auto and the file of one")
+    return network_at(path, model)
+
+
+def network_at(path: Path | str, model: Model) -> NeuralSynthesis:
+    """The network of a file. Raises `WeightsError` for one that is not for the model, `MissingDependencyError`."""
+    need_torch("the neural synthesis", instead="decode with linear")
+    return _load(str(path), model.fingerprint.hex())
+
+
+@lru_cache(maxsize=4)
+def _load(path: str, fingerprint: str) -> NeuralSynthesis:
+    from laconic.codecs.models.neural_synthesis import load_synthesis_for
+
+    return load_synthesis_for(path, fingerprint)
+
+
+def _in_blocks(places: Tile) -> Tile:
+    """Bounds of all blocks that have some of these places."""
+    return Tile(
+        places.top // BLOCK * BLOCK,
+        places.left // BLOCK * BLOCK,
+        -(-places.bottom // BLOCK) * BLOCK,
+        -(-places.right // BLOCK) * BLOCK,
+    )

@@ -1,0 +1,94 @@
+"""Latent places -> pixels, some rows at a time: what `picture_decoder` needs of a synthesis, and the linear one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from laconic.codecs.media import Samples
+from laconic.codecs.models.fixed_point import MARGIN
+from laconic.codecs.models.model import Model
+from laconic.codecs.packing.layout import Tile
+from laconic.codecs.transform.picture_rows import LatentPart, synthesize_part
+
+Map = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Pixels to make: `samples` (h, w, c), whose first is pixel (`y`, `x`) of the picture at 2**-scale_log2 of its size."""
+
+    samples: Samples
+    y: int
+    x: int
+    scale_log2: int
+
+
+class Renderer(Protocol):
+    """How a synthesis goes through a picture from the top down."""
+
+    def needed(self, places: Tile, grid: tuple[int, int]) -> Tile:
+        """The places whose integers these `places` hang on, in a latent of sides `grid`."""
+        ...
+
+    def ready(self, bottom: int) -> int:
+        """Rows of places above this one can be rendered where integers are known above row `bottom`."""
+        ...
+
+    def first_needed(self, ready: int) -> int:
+        """The first row of integers that rows of places from `ready`, a result of the method `ready`, on hang on."""
+        ...
+
+    def render(self, part: LatentPart, out: Rectangle, run: Map, threads: int) -> None:
+        """Make the colours of a rectangle, of a part of the latent that has all it hangs on. Rectangles come from the top
+        down."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class LinearRenderer:
+    """Linear synthesis: the same pixels everywhere, many rows at a time in threads."""
+
+    model: Model
+
+    def needed(self, places: Tile, grid: tuple[int, int]) -> Tile:
+        return with_margin(places, MARGIN, grid)
+
+    def ready(self, bottom: int) -> int:
+        return bottom - MARGIN
+
+    def first_needed(self, ready: int) -> int:
+        return ready - MARGIN
+
+    def render(self, part: LatentPart, out: Rectangle, run: Map, threads: int) -> None:
+        def work(rectangle: Rectangle, rows: slice) -> None:
+            corner = (rectangle.y, rectangle.x)
+            synthesize_part(part, self.model, rectangle.samples, corner, rectangle.scale_log2, rows)
+
+        side = self.model.tree.factor >> out.scale_log2
+        in_strips(work, out, side, (part.corner[0], part.values.shape[1]), run, threads)
+
+
+def in_strips(
+    work: Callable[[Rectangle, slice], None], out: Rectangle, side: int, rows: tuple[int, int], run: Map, threads: int
+) -> None:
+    """Do `work` on strips of a rectangle, each with those of the `rows` (first, number) of places that it hangs on."""
+    first, number = rows
+    height = len(out.samples)
+    rows_each = max(MARGIN * side, -(-height // threads))
+
+    def strip(start: int) -> None:
+        stop = min(start + rows_each, height)
+        upper = max((out.y + start) // side - MARGIN - first, 0)
+        lower = min(-(-(out.y + stop) // side) + MARGIN - first, number)
+        work(replace(out, samples=out.samples[start:stop], y=out.y + start), slice(upper, lower))
+
+    for _ in run(strip, range(0, height, rows_each)):
+        pass
+
+
+def with_margin(places: Tile, margin: int, grid: tuple[int, int]) -> Tile:
+    """Bounds so many places farther out, as far as the latent goes."""
+    wide = Tile(places.top - margin, places.left - margin, places.bottom + margin, places.right + margin)
+    return wide.within(Tile(0, 0, *grid))

@@ -1,0 +1,48 @@
+"""Coefficients -> integers: a uniform quantiser with a dead zone of its own for each channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs import _native
+from laconic.codecs.models.fixed_point import largest_coefficient
+from laconic.codecs.models.model import Model
+from laconic.codecs.steps import step_of_code
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """`thresholds` (d, 2) float32 of the channels, in steps: |y| / step below the first gives 0, else at least 1 and what
+    the second is added to, rounded down."""
+
+    step_code: int
+    thresholds: Floats
+
+
+def integer_type(model: Model, step_code: int) -> type[np.signedinteger[Any]]:
+    """int16 where it holds every integer of an 8-bit picture at this step, else int32."""
+    fits = model.fixed and largest_coefficient(model.fixed) / float(step_of_code(step_code)) < 32767
+    return np.int16 if fits else np.int32
+
+
+def quantize(coefficients: Floats, quantizer: Quantizer, model: Model, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Integers of coefficients (d, h, w), int32 or in `out`, int16 or int32."""
+    out = np.empty(coefficients.shape, np.int32) if out is None else out
+    d = len(coefficients)
+    _native.quantize(
+        coefficients.reshape(d, -1),
+        out.reshape(d, -1),
+        inverse_step(quantizer.step_code, model),
+        np.ascontiguousarray(quantizer.thresholds[:d]),
+    )
+    return out
+
+
+def inverse_step(step_code: int, model: Model) -> float:
+    return float(np.float32(1) / (step_of_code(step_code) * np.float32(model.unit)))

@@ -1,0 +1,120 @@
+"""Rate-distortion optimised quantisation: integers that cost fewer bits for the distortion they cause. Decoders do not
+change.
+
+Each coefficient becomes the nearest integer or the one below, whichever has the least
+
+    (|coefficient| / step - reconstruction)^2 + PRICE * bits
+
+For profile small they are chosen one after the other, with the bits, by the model's own tables, of the symbol in its
+context and of those whose contexts it is part of. For profile fast, whose tables hang on the channel only, the choice is
+a matter of thresholds, and what is below 2 may become 0. At high rates the slope of a uniform quantiser is
+2 ln 2 / 12 = 0.1155 squared steps a bit; Kodak's is flat from there to 0.15.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.models.model import Model
+from laconic.codecs.packing.layout import tiles_of
+from laconic.codecs.steps import step_of_code
+from laconic.entropy import ContextModel, _native
+from laconic.entropy.container import Profile
+from laconic.entropy.contexts import prediction_residuals
+
+DEFAULT_EFFORT: Final = 1
+MAX_EFFORT: Final = 2
+PRICE: Final = 0.125
+_COST_UNIT_BITS: Final = 2.0**-16
+_MAX_CONTEXT_MAGNITUDE: Final = 127  # larger ones count as this in contexts
+
+Floats = NDArray[np.float32]
+
+
+def optimize(
+    values: NDArray[Any],
+    coefficients: Floats,
+    step_code: int,
+    model: Model,
+    *,
+    effort: int,
+    tile_log2: int | None = None,
+) -> None:
+    """Better integers of coefficients, (d, h, w) both, for files of profile small in tiles of this size; in place.
+
+    `values`, int32 or int16, are the nearest integers, of predicted channels what the file has. These stay, and so do
+    zeros. `effort`, at least 1: how often contexts are gone over.
+    """
+    contexts = model.contexts
+    rules = contexts.at_step(step_code)
+    shrink = model.shrink_of(step_code, len(values))
+    inverse_step = np.float32(1) / (step_of_code(step_code) * np.float32(model.unit))
+    fixed = min(contexts.num_predicted, len(values))
+    for tile in tiles_of(values.shape[1], values.shape[2], tile_log2):
+        cut = tile.cut(values)
+        symbols = np.ascontiguousarray(cut)
+        kept = symbols[:fixed].copy()
+        for c, plane in enumerate(kept):
+            residuals = prediction_residuals(plane.astype(np.int32))
+            symbols[c] = residuals.clip(-_MAX_CONTEXT_MAGNITUDE, _MAX_CONTEXT_MAGNITUDE)
+        _native.optimize_contexts(
+            contexts.native,
+            contexts.tables.native,
+            contexts.tables.costs,
+            rules.base,
+            np.ascontiguousarray(tile.cut(coefficients)),
+            float(inverse_step),
+            shrink,
+            symbols,
+            fixed,
+            PRICE,
+            effort,
+        )
+        symbols[:fixed] = kept
+        if symbols is not cut:
+            cut[...] = symbols
+
+
+def thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Floats:
+    """Thresholds (d, 2) of every channel, as `transform.quantize` takes them: of plain rounding for effort 0 and predicted
+    channels, else of the cheapest integers for profile fast, and the nearest for `optimize` to begin from."""
+    d, fixed = model.num_channels, model.contexts.num_predicted
+    plain = np.float32(model.rounding)
+    out = np.tile(np.array([1 - plain, plain], np.float32), (d, 1))
+    if effort == 0:
+        return out
+    if profile is Profile.FAST:
+        chosen = static_thresholds(model.contexts, step_code, model.shrink_of(step_code, d))
+        out[fixed:] = np.stack(chosen, axis=1)[fixed:]
+    else:
+        out[fixed:] = 0.5
+    return out
+
+
+def static_thresholds(
+    contexts: ContextModel, step_code: int, shrink: Floats, price: float = PRICE
+) -> tuple[Floats, Floats]:
+    """Where the cheapest integer for profile fast changes: `zero_below` and `rounding`, (d,) both, d that of `shrink`.
+
+    The integer of a ratio r, a coefficient in steps, is 0 if |r| < zero_below, else max(1, floor(|r| + rounding)) with
+    the sign of r. Its bits are the mean of those of n and -n.
+
+    Between n - 1 and n, reconstructed as a and b, losses are equal where (t - a)^2 + price bits(n - 1) =
+    (t - b)^2 + price bits(n), that is at t = (a + b + price (bits(n) - bits(n - 1)) / (b - a)) / 2. This is held between
+    n - 1/2 and 2: no integer is above the nearest, and 2 is never 0. The threshold between 1 and 2 stands for all above.
+    """
+    tables = contexts.static_tables
+    values = np.array([0, 1, 2, 0, -1, -2], np.int32)
+    costs = np.empty((len(tables), len(values)), np.uint32)
+    _native.symbol_costs(tables.native, tables.costs, values, costs)
+    bits = (costs[:, :3].astype(np.float64) + costs[:, 3:]) * (_COST_UNIT_BITS / 2)
+    more_bits = np.diff(bits)[contexts.at_step(step_code).static_index[: len(shrink)]]
+    n = np.array([1.0, 2.0])
+    points = np.pad(n - shrink[:, :2], ((0, 0), (1, 0)))
+    distances = np.fmax(np.diff(points), 0.5)  # no shipped model has one below 0.95
+    thresholds = (points[:, :-1] + points[:, 1:] + price * more_bits / distances) / 2
+    thresholds = np.fmax(np.fmin(thresholds, 2), n - 0.5)  # where a number is not one, 2
+    return thresholds[:, 0].astype(np.float32), (2 - thresholds[:, 1]).astype(np.float32)

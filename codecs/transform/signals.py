@@ -1,0 +1,122 @@
+"""Whole signals <-> coefficients. All float32 in a fixed order of operations (no BLAS, no libm, no contraction), so every
+machine finds the same integers and the same samples.
+
+A signal is laid out as *rows* of planes: a picture and a cube are one row; a sound with more channels than its model has
+planes is several, one under the other in the latent.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.form import check_fits, form_of, grid_of, has_alpha
+from laconic.codecs.latent import Latent
+from laconic.codecs.media import Audio, Cube, Image, Signal
+from laconic.codecs.models.model import Model
+from laconic.codecs.models.packet_tree import Tree
+from laconic.codecs.transform import wavelet
+from laconic.codecs.transform.picture_rows import (
+    LatentPart,
+    PictureRows,
+    coefficients_of_rows,
+    packets_of_picture,
+    synthesize_part,
+)
+from laconic.codecs.transform.projection import project, unproject
+
+Floats = NDArray[np.float32]
+
+
+def coefficients_of(signal: Signal, model: Model) -> Floats:
+    """(d, h, w) latent coefficients in signal units, alpha left out. Raises `UnsupportedSignalError`."""
+    check_fits(signal, model)
+    if isinstance(signal, Image):
+        rows = PictureRows(signal.samples, 0, signal.height)
+        out = np.empty((model.num_channels, *grid_of(form_of(signal), model)), np.float32)
+        coefficients_of_rows(rows, (0, out.shape[1]), model, [out])
+        return out
+    return project(packets_of(signal, model.tree, model.num_planes, model.offsets), model)
+
+
+def packets_of(signal: Signal, tree: Tree, num_planes: int, offsets: Floats | None = None) -> Floats:
+    """Wavelet packets before any projection: (d, h, w), for one-dimensional signals (d, rows, t)."""
+    if isinstance(signal, Image):
+        return packets_of_picture(signal.samples, tree, num_planes)
+    samples = signal.samples.astype(np.float32)
+    rows = len(samples) // num_planes
+    if offsets is not None:
+        samples -= np.tile(offsets, rows).reshape(-1, *(1,) * (samples.ndim - 1))
+    if samples.shape[1] == 0:
+        return np.empty((num_planes * tree.num_bands**tree.depth, rows, 0), np.float32)
+    packets = wavelet.analyze(samples, tree)
+    if tree.dimensions == 2:
+        return packets
+    # (bands, rows, planes, t) -> (bands, planes, rows, t)
+    bands = packets.reshape(-1, rows, num_planes, packets.shape[-1]).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(bands).reshape(-1, rows, packets.shape[-1])
+
+
+def latent_of(signal: Signal, values: NDArray[np.int32], step_code: int, model: Model) -> Latent:
+    """The latent of a signal with these integers, (d, h, w)."""
+    form = form_of(signal)
+    alpha, metadata = None, {}
+    if isinstance(signal, Image):
+        alpha, metadata = signal.samples[:, :, -1] if has_alpha(signal) else None, dict(signal.metadata)
+    return Latent(
+        values=values,
+        step_code=step_code,
+        fingerprint=model.fingerprint,
+        shrink=model.shrink_of(step_code, model.num_channels),
+        size=form.size,
+        sample_type=form.sample_type,
+        unit=model.unit,
+        sample_rate=form.sample_rate,
+        alpha=alpha,
+        metadata=metadata,
+    )
+
+
+def signal_of(latent: Latent, model: Model) -> Signal:
+    """Linear synthesis; channels that the latent lacks count as 0. Alpha and metadata are put back."""
+    if model.kind == "image":
+        height, width = latent.size
+        part = LatentPart(latent.values, (0, 0), latent.size, latent.step_code, np.dtype(latent.sample_type))
+        samples = np.empty((height, width, model.num_planes + (latent.alpha is not None)), part.sample_type)
+        synthesize_part(part, model, samples, (0, 0))
+        if latent.alpha is not None:
+            samples[:, :, -1] = latent.alpha
+        return Image(samples, latent.metadata)
+    if latent.size[1] == 0:
+        samples = np.zeros(latent.size, np.float32)
+    else:
+        packets = unproject(latent.dequantize(), model)
+        samples = _planes_of(packets, latent, model)
+        samples += np.tile(model.offsets, latent.values.shape[1] if model.tree.dimensions == 1 else 1).reshape(
+            -1, *(1,) * (samples.ndim - 1)
+        )
+    if model.kind == "sound":
+        return Audio(samples, latent.sample_rate)
+    return Cube(_as_type(samples, latent.sample_type))
+
+
+def _planes_of(packets: Floats, latent: Latent, model: Model) -> Floats:
+    """(channels, ...) samples of a sound or cube, before offsets."""
+    num_planes = latent.size[0]
+    if model.tree.dimensions == 1:
+        rows = packets.shape[1]
+        bands = packets.reshape(-1, model.num_planes, rows, packets.shape[-1]).transpose(0, 2, 1, 3)
+        packets = np.ascontiguousarray(bands).reshape(-1, packets.shape[-1])
+    return np.ascontiguousarray(wavelet.synthesize(packets, model.tree, num_planes, latent.size[1:]))
+
+
+def _as_type(samples: Floats, sample_type: str) -> NDArray[Any]:
+    """Rounded and clipped where the type is an integer."""
+    dtype = np.dtype(sample_type)
+    if dtype.kind == "f":
+        return samples
+    limits = np.iinfo(dtype)
+    rounded: NDArray[Any] = np.clip(np.floor(samples + np.float32(0.5)), limits.min, limits.max).astype(dtype)
+    return rounded

@@ -1,0 +1,98 @@
+"""Wavelet packets: CDF 9/7, any tree (`packet_tree`), one or two dimensions, any size, perfect reconstruction.
+
+Borders are extended by whole-sample symmetry, so no coefficient is wasted and there is no seam.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs import _native
+from laconic.codecs.models.packet_tree import Path, Tree, padded_length
+
+Floats = NDArray[np.float32]
+
+
+def extend(signal: Floats, tree: Tree) -> Floats:
+    """Extend the last axes of (c, h, w) or (c, t) to multiples of 2**depth by whole-sample symmetry."""
+    for axis in range(-tree.dimensions, 0):
+        length = signal.shape[axis]
+        phase = np.arange(padded_length(length, tree.depth)) % max(2 * length - 2, 1)
+        signal = signal.take(np.minimum(phase, np.abs(2 * length - 2 - phase)), axis)
+    return np.ascontiguousarray(signal, np.float32)
+
+
+def analyze(signal: Floats, tree: Tree) -> Floats:
+    """(c, h, w) or (c, t) of any size from 1 up -> (d, h', w') or (d, t'), h' = ceil(h / 2**depth)."""
+    return analyze_extended(extend(signal, tree), tree)
+
+
+def synthesize(latent: Floats, tree: Tree, num_planes: int, size: tuple[int, ...]) -> Floats:
+    """The inverse of `analyze`; `size` is (h, w) or (t,)."""
+    planes = synthesize_extended(latent, tree, num_planes)
+    return planes[(slice(None), *(slice(0, n) for n in size))]
+
+
+def analyze_extended(planes: Floats, tree: Tree) -> Floats:
+    """`analyze` for sizes that are multiples of 2**depth."""
+    leaves = _split_below(planes, tree, ())
+    # The order is named, because concatenation may choose another where a side is 1.
+    return np.ascontiguousarray(np.concatenate([_regroup(leaves[path], tree, path) for path in tree.leaves]))
+
+
+def synthesize_extended(latent: Floats, tree: Tree, num_planes: int, scale_log2: int = 0) -> Floats:
+    """(d, h', w') -> (c, 2**depth h', 2**depth w'); (d, t') likewise.
+
+    With `scale_log2`, the low band so far down, in the scale of samples: a signal of 2**-scale_log2 the size.
+    """
+    leaves, at = {}, 0
+    for path in tree.leaves:
+        count = num_planes * tree.channels_of(path)
+        leaves[path] = _ungroup(latent[at : at + count], tree, path)
+        at += count
+    low = _merge_below(leaves, tree, (0,) * scale_log2)
+    # One split makes a constant sqrt(2) times as large in each dimension.
+    return low * np.float32(2.0 ** (-scale_log2 * tree.dimensions / 2)) if scale_log2 else low
+
+
+def _split_below(planes: Floats, tree: Tree, path: Path) -> dict[Path, Floats]:
+    if path not in tree.splits:
+        return {path: planes}
+    half = tuple(n // 2 for n in planes.shape[1:])
+    bands = np.empty((planes.shape[0], tree.num_bands, *half), np.float32)
+    (_native.split1 if tree.dimensions == 1 else _native.split2)(planes, bands)
+    leaves: dict[Path, Floats] = {}
+    for band in range(tree.num_bands):
+        leaves |= _split_below(np.ascontiguousarray(bands[:, band]), tree, (*path, band))
+    return leaves
+
+
+def _merge_below(leaves: dict[Path, Floats], tree: Tree, path: Path) -> Floats:
+    if path not in tree.splits:
+        return leaves[path]
+    bands = np.stack([_merge_below(leaves, tree, (*path, band)) for band in range(tree.num_bands)], axis=1)
+    planes = np.empty((bands.shape[0], *(2 * n for n in bands.shape[2:])), np.float32)
+    (_native.merge1 if tree.dimensions == 1 else _native.merge2)(bands, planes)
+    return planes
+
+
+def _regroup(planes: Floats, tree: Tree, path: Path) -> Floats:
+    """Planes at a leaf's resolution -> channels on the coarse grid."""
+    f = 1 << (tree.depth - len(path))
+    if tree.dimensions == 1:
+        c, t = planes.shape
+        return planes.reshape(c, t // f, f).transpose(2, 0, 1).reshape(f * c, t // f)
+    c, h, w = planes.shape
+    blocks = planes.reshape(c, h // f, f, w // f, f).transpose(2, 4, 0, 1, 3)
+    return blocks.reshape(f * f * c, h // f, w // f)
+
+
+def _ungroup(channels: Floats, tree: Tree, path: Path) -> Floats:
+    f = 1 << (tree.depth - len(path))
+    if tree.dimensions == 1:
+        d, t = channels.shape
+        return np.ascontiguousarray(channels.reshape(f, d // f, t).transpose(1, 2, 0).reshape(d // f, t * f))
+    d, h, w = channels.shape
+    blocks = channels.reshape(f, f, d // (f * f), h, w).transpose(2, 3, 0, 4, 1)
+    return np.ascontiguousarray(blocks.reshape(d // (f * f), h * f, w * f))

@@ -1,0 +1,327 @@
+"""Class folders -> tar shards of .lcn files with labels and an index: `pack`.
+
+    OUT/train-00000.tar   00000000.lcn 00000000.cls 00000001.lcn ...   (webdataset reads it)
+    OUT/index.json        classes, where every sample is, statistics of the latents, what was skipped
+
+Samples belong to shards by their place in the sorted list, tar headers are constant, and every file gets its name only
+when it is complete and on disk. So a run that was killed is finished by the same call, shard by shard, and the bytes are
+those of an uninterrupted run. What a finished shard holds stands in OUT/.parts until the index is written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tarfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from io import BufferedWriter
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError
+from laconic.codecs.lcn import Lcn
+from laconic.codecs.models.zoo import load_model, load_model_of
+from laconic.codecs.whole_files import atomic_write
+from laconic.entropy import BitstreamError
+from laconic.tasks.datasets.class_folders import ClassFolder, Sample, list_class_folder
+from laconic.tasks.datasets.framing import read_signal
+from laconic.tasks.datasets.pack_index import COLUMNS, FORMAT, INDEX_NAME, VERSION, PackIndex, PackOptions, read_index
+
+_PARTS_NAME = ".parts"
+_TAR_BLOCK = 512
+_MAX_DEFAULT_THREADS = 8
+_SAMPLES_AHEAD = 4  # for each thread
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def pack(
+    folder: Path | str,
+    output: Path | str,
+    options: PackOptions | None = None,
+    *,
+    num_threads: int | None = None,
+    on_sample: Callable[[int], None] | None = None,
+) -> PackIndex:
+    """Pack a class folder; what an earlier, killed call did is kept. `on_sample` gets the number of samples done.
+
+    Raises `CodecError` for folders that cannot be packed and an `output` that holds something else, `OSError`.
+    """
+    options = options or PackOptions()
+    listing, output = list_class_folder(folder), Path(output)
+    plan = _digest_of_plan(listing, options)
+    if (output / INDEX_NAME).exists():
+        index = read_index(output)
+        if index.plan != plan:
+            raise CodecError(f"{output} holds another pack; allowed is a new folder: remove it or name another")
+        if all(_has_size(output / shard.name, shard.num_bytes) for shard in index.shards):
+            shutil.rmtree(output / _PARTS_NAME, ignore_errors=True)
+            return index
+    (output / _PARTS_NAME).mkdir(parents=True, exist_ok=True)
+    works = [_ShardWork(output, name, samples, plan) for name, samples in _shards_of(listing, options)]
+    _run(works, listing, options, num_threads or _num_cores(), on_sample)
+    records = [work.read_record() for work in works]
+    fields = _index_of(listing, options, plan, [record for record in records if record is not None])
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items())
+    atomic_write(output / INDEX_NAME, f"{{\n{lines}\n}}\n".encode(), force=True)
+    shutil.rmtree(output / _PARTS_NAME)
+    return read_index(output)
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """One encoded sample, or why there is none."""
+
+    number: int
+    sample: Sample
+    data: bytes = b""
+    heads: tuple[int, ...] = ()
+    grid: tuple[int, int] = (0, 0)
+    fingerprint: str = ""
+    sums: NDArray[np.float64] | None = None  # (2, d): of the values and their squares
+    error: str = ""
+
+
+class _ShardWork:
+    """Writes one shard: samples are added in order, `finish` gives the file its name and then leaves its record."""
+
+    def __init__(self, output: Path, name: str, samples: Sequence[tuple[int, Sample]], plan: str) -> None:
+        self.samples, self._plan = samples, plan
+        self._path = output / name
+        self._part = output / _PARTS_NAME / f"{name}.part"
+        self._record_path = output / _PARTS_NAME / f"{name}.json"
+        self._file: BufferedWriter | None = None
+        self._tar: tarfile.TarFile | None = None
+        self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS if name != "shard"}
+        self._skipped: list[tuple[str, str]] = []
+        self._sums: Any = 0.0
+        self._num_places = 0
+        self._grids: set[tuple[int, int]] = set()
+        self._fingerprints: set[str] = set()
+
+    def read_record(self) -> dict[str, Any] | None:
+        """What is in the finished shard; None where it is not finished."""
+        try:
+            record: dict[str, Any] = json.loads(self._record_path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        return record if record["plan"] == self._plan and _has_size(self._path, record["num_bytes"]) else None
+
+    def add(self, packed: _Packed) -> None:
+        """Append a sample, or list it as skipped."""
+        if packed.error:
+            self._skipped.append((packed.sample.source, packed.error))
+            return
+        if self._tar is None:
+            self._file = self._part.open("wb")
+            self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
+        key = f"{packed.number:08d}"
+        offset = self._tar.offset + _TAR_BLOCK
+        for suffix, data in (("lcn", packed.data), ("cls", str(packed.sample.label).encode())):
+            header = tarfile.TarInfo(f"{key}.{suffix}")  # constant time, owner and rights
+            header.size = len(data)
+            self._tar.addfile(header, io.BytesIO(data))
+        entry = (offset, len(packed.data), packed.sample.label, key, packed.sample.source, packed.heads)
+        for name, value in zip(self._columns, entry, strict=True):
+            self._columns[name].append(value)
+        self._sums = self._sums + packed.sums
+        self._num_places += packed.grid[0] * packed.grid[1]
+        self._grids.add(packed.grid)
+        self._fingerprints.add(packed.fingerprint)
+
+    def __enter__(self) -> _ShardWork:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def finish(self) -> None:
+        num_bytes = 0
+        if self._tar is not None and self._file is not None:
+            self._tar.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            num_bytes = self._file.tell()
+            self._file.close()
+            self._part.replace(self._path)
+        record = {
+            "plan": self._plan,
+            "name": self._path.name,
+            "split": self.samples[0][1].split,
+            "num_bytes": num_bytes,
+            "columns": self._columns,
+            "skipped": self._skipped,
+            "sums": np.asarray(self._sums).tolist(),
+            "num_places": self._num_places,
+            "grids": sorted(self._grids),
+            "fingerprints": sorted(self._fingerprints),
+        }
+        atomic_write(self._record_path, json.dumps(record).encode(), force=True)
+
+
+def _run(
+    works: Sequence[_ShardWork],
+    listing: ClassFolder,
+    options: PackOptions,
+    num_threads: int,
+    on_sample: Callable[[int], None] | None,
+) -> None:
+    """Encode the samples of unfinished shards in threads, and write the shards in order."""
+    todo = [work for work in works if work.read_record() is None]
+    done = sum(len(work.samples) for work in works) - sum(len(work.samples) for work in todo)
+    entries = ((number, sample) for work in todo for number, sample in work.samples)
+    fingerprint = _fingerprint_in(works)
+    with ThreadPoolExecutor(num_threads) as pool:
+        results = _map_ahead(
+            pool, lambda entry: _encoded(entry, listing, options), entries, num_threads * _SAMPLES_AHEAD
+        )
+        for shard in todo:
+            with shard as work:
+                for packed in islice(results, len(work.samples)):
+                    fingerprint = fingerprint or packed.fingerprint
+                    if packed.fingerprint not in ("", fingerprint):
+                        raise CodecError(
+                            f"{packed.sample.source} needs another model than the samples before it; allowed is one "
+                            "model in a pack: name it, or set one sample rate"
+                        )
+                    work.add(packed)
+                    done += 1
+                    if on_sample is not None:
+                        on_sample(done)
+                work.finish()
+
+
+def _encoded(entry: tuple[int, Sample], listing: ClassFolder, options: PackOptions) -> _Packed:
+    number, sample = entry
+    codec = options.codec(listing.kind)
+    try:
+        signal = read_signal(listing.root / sample.source, listing.kind, options.framing, model=options.model)
+        latent = codec.analyze(signal)
+        data = codec.pack(latent)
+    except (CodecError, BitstreamError, OSError) as err:
+        text = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
+        return _Packed(number, sample, error=" ".join(text.split()) or type(err).__name__)
+    values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
+    heads = tuple(_head_bytes(codec, data, end) for end in _group_ends(latent.fingerprint, options.model))
+    return _Packed(
+        number=number,
+        sample=sample,
+        data=data,
+        heads=heads,
+        grid=(latent.values.shape[1], latent.values.shape[2]),
+        fingerprint=latent.fingerprint.hex(),
+        sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
+    )
+
+
+def _head_bytes(codec: Lcn, data: bytes, channels: int) -> int:
+    """How far a reader of so many channels reads."""
+    file = io.BytesIO(data)
+    codec.unpack(file, channels=channels)
+    return file.tell()
+
+
+def _group_ends(fingerprint: bytes, model: str | None) -> tuple[int, ...]:
+    return load_model_of(fingerprint, model).group_ends
+
+
+def _map_ahead(pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
+    """Results in order, with only so many calls begun before they are asked for: memory stays bounded."""
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _shards_of(listing: ClassFolder, options: PackOptions) -> Iterator[tuple[str, list[tuple[int, Sample]]]]:
+    numbered = list(enumerate(listing.samples))
+    for split in dict.fromkeys(sample.split for sample in listing.samples):
+        members = [(number, sample) for number, sample in numbered if sample.split == split]
+        for i, first in enumerate(range(0, len(members), options.shard_samples)):
+            yield f"{split}-{i:05d}.tar", members[first : first + options.shard_samples]
+
+
+def _index_of(
+    listing: ClassFolder, options: PackOptions, plan: str, records: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The index as JSON, from the records of all shards."""
+    filled = [record for record in records if record["num_bytes"]]
+    if not filled:
+        first = records[0]["skipped"][0]
+        raise CodecError(f"{listing.root} holds no file that can be packed; the first is {first[0]}: {first[1]}")
+    (fingerprint,) = {name for record in filled for name in record["fingerprints"]}
+    grids = {tuple(grid) for record in filled for grid in record["grids"]}
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for i, record in enumerate(filled):
+        columns["shard"] += [i] * len(record["columns"]["key"])
+        for name, column in record["columns"].items():
+            columns[name] += column
+    model = load_model_of(bytes.fromhex(fingerprint), options.model)
+    skipped = [*listing.skipped, *(tuple(entry) for record in records for entry in record["skipped"])]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": listing.kind,
+        "classes": listing.classes,
+        "options": {**asdict(options), "model": model.name if options.model else None},
+        "model": {"name": model.name, "fingerprint": fingerprint, "group_ends": model.group_ends},
+        "grid": next(iter(grids)) if len(grids) == 1 else None,
+        "statistics": _statistics(filled),
+        "shards": [{name: record[name] for name in ("name", "split", "num_bytes")} for record in filled],
+        "samples": columns,
+        "skipped": sorted(skipped),
+        "plan": plan,
+    }
+
+
+def _statistics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean and deviation of each channel in signal units: of the training split where there is one."""
+    splits = {record["split"] for record in records}
+    split = "train" if "train" in splits else records[0]["split"]
+    chosen = [record for record in records if record["split"] == split]
+    count = sum(record["num_places"] for record in chosen)
+    first, second = np.sum([np.array(record["sums"]) for record in chosen], axis=0) / max(count, 1)
+    deviation = np.sqrt(np.maximum(second - first**2, 0))
+    return {"split": split, "mean": first.tolist(), "std": deviation.tolist()}
+
+
+def _digest_of_plan(listing: ClassFolder, options: PackOptions) -> str:
+    """Names the work: files with their sizes, options, model. Where it differs, nothing of an earlier call is used."""
+    fingerprint = load_model(options.model).fingerprint.hex() if options.model else None
+    sizes = [(s.source, s.label, (listing.root / s.source).stat().st_size) for s in listing.samples]
+    work = [FORMAT, VERSION, listing.classes, sizes, {**asdict(options), "model": fingerprint}]
+    return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
+
+
+def _fingerprint_in(works: Sequence[_ShardWork]) -> str:
+    records = (work.read_record() for work in works)
+    return next((name for record in records if record for name in record["fingerprints"]), "")
+
+
+def _has_size(path: Path, num_bytes: int) -> bool:
+    """Whether a shard is there whole; one of 0 bytes holds no good sample and is no file."""
+    return (path.stat().st_size if path.is_file() else 0) == num_bytes
+
+
+def _num_cores() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MAX_DEFAULT_THREADS)

@@ -1,0 +1,124 @@
+"""Signals of files at one size, as arrays and tensors that fit in batches."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError, need_torch
+from laconic.codecs.files import read_image, read_sound
+from laconic.codecs.media import Audio, Image
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Kind = Literal["image", "sound"]
+_MAX_SIDE = 1 << 14
+_MAX_SOUND_SAMPLES = 1 << 28
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What a signal is cut to, so that signals fit in one batch; None keeps what the file has.
+
+    Pictures: `size` pixels, shorter side resized, centre cropped. Sound: mixed to mono, resampled to `sample_rate_hz`
+    and cut or filled with silence to `seconds`. Raises `CodecError` for values outside.
+    """
+
+    size: int | None = None
+    sample_rate_hz: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not 1 <= self.size <= _MAX_SIDE:
+            raise CodecError(f"size is {self.size}; allowed is 1 to {_MAX_SIDE} pixels")
+        if self.sample_rate_hz is not None and not 1 <= self.sample_rate_hz <= 768_000:
+            raise CodecError(f"sample_rate_hz is {self.sample_rate_hz}; allowed is 1 to 768000")
+        if self.seconds is not None and not 0 < self.seconds <= 86_400:
+            raise CodecError(f"seconds is {self.seconds}; allowed is above 0 to 86400")
+
+
+def read_signal(path: Path | str, kind: Kind, framing: Framing, *, model: str | None = None) -> Image | Audio:
+    """A file as RGB picture or mono sound of the wanted size; alpha, ICC and EXIF are dropped, turned pictures upright.
+
+    Raises `OSError`, `BitstreamError` or `CodecError`.
+    """
+    return _read_picture(path, framing.size, model) if kind == "image" else _read_sound(path, framing, model)
+
+
+def _read_picture(path: Path | str, size: int | None, model: str | None) -> Image:
+    from PIL import Image as PillowImage
+    from PIL import ImageOps
+
+    image = read_image(path, model=model)
+    if image.bit_depth == 16:
+        eight_bits = ((image.samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
+        image = Image(eight_bits, image.metadata)
+    picture = image.to_pillow()
+    upright = ImageOps.exif_transpose(picture).convert("RGB")
+    if size is not None:
+        side = min(upright.size)
+        left, top = (upright.width - side) / 2, (upright.height - side) / 2
+        box = (left, top, left + side, top + side)
+        upright = upright.resize((size, size), PillowImage.Resampling.LANCZOS, box=box)
+    return Image(np.array(upright))
+
+
+def _read_sound(path: Path | str, framing: Framing, model: str | None) -> Audio:
+    sound = read_sound(path, model=model)
+    samples = sound.samples.mean(axis=0, dtype=np.float32)
+    if framing.seconds is not None:  # what comes later cannot matter
+        samples = samples[: math.ceil(framing.seconds * sound.sample_rate)]
+    rate = framing.sample_rate_hz or sound.sample_rate
+    if rate != sound.sample_rate:
+        samples = resampled(samples, sound.sample_rate, rate)
+    if framing.seconds is not None:
+        length = round(framing.seconds * rate)
+        if not 1 <= length <= _MAX_SOUND_SAMPLES:
+            raise CodecError(f"{framing.seconds} s at {rate} Hz are {length} samples; allowed is 1 to 2**28")
+        samples = np.pad(samples[:length], (0, max(length - len(samples), 0)))
+    return Audio(np.ascontiguousarray(samples[None]), rate)
+
+
+def resampled(samples: NDArray[np.float32], rate_hz: int, new_rate_hz: int) -> NDArray[np.float32]:
+    """The same sound at another rate: its spectrum cut or extended, after a mirrored copy that joins the ends."""
+    if rate_hz == new_rate_hz or not len(samples):
+        return samples
+    divisor = math.gcd(rate_hz, new_rate_hz)
+    block, new_block = rate_hz // divisor, new_rate_hz // divisor
+    # Lengths before and after are whole blocks, and a product of small factors, which the transform is fast for.
+    num_blocks = _smooth(-(-len(samples) // block))
+    held = np.pad(samples, (0, num_blocks * block - len(samples)), mode="edge")
+    length = num_blocks * new_block
+    spectrum = np.fft.rfft(np.concatenate([held, held[::-1]]).astype(np.float64))[: length + 1]
+    out = np.fft.irfft(spectrum, 2 * length) * (new_block / block)
+    return np.ascontiguousarray(out[: -(-len(samples) * new_block // block)], np.float32)
+
+
+def _smooth(count: int) -> int:
+    """The next power of two or three times a power of two."""
+    power = 1 << (count - 1).bit_length()
+    return power * 3 // 4 if power * 3 // 4 >= count else power
+
+
+def signal_array(signal: Image | Audio) -> NDArray[np.float32]:
+    """(3, h, w) of a picture, (1, 1, t) of a sound, scaled to a deviation near 1 by constants."""
+    if isinstance(signal, Audio):
+        return signal.samples[None] * np.float32(8)  # speech and everyday sounds have an RMS around 1/8
+    planes = np.ascontiguousarray(np.moveaxis(signal.samples, -1, 0), np.float32)
+    planes -= np.float32(127.5)
+    planes /= np.float32(64)  # about the deviation of photographs
+    return planes
+
+
+def tensor_of(array: NDArray[Any]) -> Tensor:
+    """The same memory as a tensor. Raises `MissingDependencyError`."""
+    need_torch("training")
+    from torch import from_numpy
+
+    return from_numpy(array)

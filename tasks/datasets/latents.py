@@ -1,0 +1,158 @@
+"""Shards -> normalised latents, never pixels: `LatentDataset`, a map-style dataset for torch's `DataLoader`.
+
+Only the head of each .lcn file is read and decoded, as far as the wanted channels reach, by the native decoder and
+numpy; a tensor is made of the result without copying. Nothing is open between accesses, so a dataset can be pickled,
+forked and read from threads.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError
+from laconic.codecs.lcn import Lcn
+from laconic.codecs.models.zoo import load_model, load_model_of, shipped_models
+from laconic.tasks.datasets.framing import tensor_of
+from laconic.tasks.datasets.pack_index import PackIndex, read_index
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from laconic.codecs.latent import Latent
+
+Scaling = Literal["common", "channel", "none"]
+# Of the largest channel's deviation: channels that are nearly always 0 are not blown up to unit variance.
+_LEAST_DEVIATION = 1e-3
+_LEAST_SCALE = 1e-6  # in signal units, where all are 0
+
+
+class LatentDataset:
+    """The first `channels` channels of every sample of a packed folder (`laconic pack`), or of one split of it.
+
+    Items are (float32 tensor (channels, h, w), label); a sound has h = 1. `scaling` by the statistics in the index, those
+    of the training split: "common" gives every channel mean 0, and all together deviation 1 by one factor, which keeps
+    what is large large, as in the signal (networks learned more from it); "channel" gives each channel deviation 1;
+    "none" leaves signal units. `model` is the path of the model where it is not shipped. Raises `CodecError` for a bad
+    folder, split or number of channels; items raise `BitstreamError` for damaged shards.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        channels: int = 12,
+        split: str | None = None,
+        model: str | None = None,
+        scaling: Scaling = "common",
+    ) -> None:
+        self.folder, self.channels = Path(folder), channels
+        self.index = read_index(folder)
+        self._model = _model_path(self.index, model)
+        if not 1 <= channels <= len(self.index.mean):
+            raise CodecError(f"channels is {channels}; allowed is 1 to the {len(self.index.mean)} of the pack")
+        self._rows = _rows_of(self.index, split)
+        self.normalization = normalization_of(self.index, channels, scaling)
+        group = next(i for i, end in enumerate(self.index.group_ends) if end >= channels)
+        self._heads = self.index.heads[self._rows, group]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.index.classes
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """(n,): the class of every item."""
+        return self.index.label[self._rows]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, h, w) of every item. Raises `CodecError` where they differ."""
+        if self.index.grid is None:
+            raise CodecError(
+                f"the latents in {self.folder} differ in size, so they fit in no batch; pack the folder with --size "
+                "(pictures) or --sample-rate and --seconds (sound)"
+            )
+        return (self.channels, *self.index.grid)
+
+    @property
+    def bytes_per_item(self) -> list[int]:
+        """What reading each item takes from disk."""
+        return [int(count) for count in self._heads]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        array, label = self.array(index)
+        return tensor_of(array), label
+
+    def array(self, index: int) -> tuple[NDArray[np.float32], int]:
+        """The item as a numpy array, for those without torch."""
+        values = self.latent(index).dequantize()
+        scale, shift = self.normalization
+        values *= scale
+        values += shift
+        return values, int(self.index.label[self._rows[index]])
+
+    def latent(self, index: int) -> Latent:
+        """The integers of an item."""
+        row = self._rows[index]
+        shard = self.index.shards[self.index.shard[row]]
+        with (self.folder / shard.name).open("rb", buffering=0) as file:
+            file.seek(int(self.index.offset[row]))
+            head = file.read(int(self._heads[index]))
+        return Lcn(model=self._model).unpack(cast("BinaryIO", _Head(head)), channels=self.channels)
+
+
+class _Head(io.RawIOBase):
+    """The first bytes of a longer file. It cannot seek, so a reader does not ask it where the file ends."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._position = data, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        found = self._data[self._position : self._position + len(buffer)]
+        buffer[: len(found)] = found
+        self._position += len(found)
+        return len(found)
+
+
+def normalization_of(
+    index: PackIndex, channels: int, scaling: Scaling
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(channels, 1, 1) each: factors and summands for values in signal units. Raises `CodecError` for the scaling."""
+    if scaling not in ("common", "channel", "none"):
+        raise CodecError(f"scaling is {scaling!r}; allowed are 'common', 'channel' and 'none'")
+    deviation, mean = index.std[:channels], index.mean[:channels]
+    if scaling == "none":
+        deviation, mean = np.ones_like(deviation), np.zeros_like(mean)
+    elif scaling == "common":
+        deviation = np.full_like(deviation, np.sqrt(np.square(deviation).mean()))
+    scale = 1 / np.maximum(deviation, max(_LEAST_DEVIATION * float(deviation.max()), _LEAST_SCALE))
+    shift = -mean * scale
+    return scale[:, None, None].astype(np.float32), shift[:, None, None].astype(np.float32)
+
+
+def _rows_of(index: PackIndex, split: str | None) -> NDArray[np.int64]:
+    if split is None:
+        return np.arange(len(index))
+    shards = [i for i, shard in enumerate(index.shards) if shard.split == split]
+    if not shards:
+        raise CodecError(f"split is {split!r}; allowed are {', '.join(map(repr, index.splits))} and None for all")
+    return np.flatnonzero(np.isin(index.shard, shards))
+
+
+def _model_path(index: PackIndex, model: str | None) -> str:
+    """The model file, found once and not for every item. Raises `UnknownModelError` or `CodecError`."""
+    if model is not None and load_model(model).fingerprint == index.fingerprint:
+        return model
+    load_model_of(index.fingerprint, model)
+    return next(str(entry.path) for entry in shipped_models() if entry.fingerprint == index.fingerprint)

@@ -1,0 +1,158 @@
+"""The index of a packed folder: what is where in the shards, and how it was made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError
+from laconic.codecs.lcn import Lcn
+from laconic.tasks.datasets.framing import Framing, Kind
+
+FORMAT = "laconic-pack"
+VERSION = 1
+INDEX_NAME = "index.json"
+_SOUND_TILE_LOG2 = 10  # six seconds at 44.1 kHz; a tile costs a few bytes for each group
+COLUMNS = ("shard", "offset", "length", "label", "key", "source", "heads")
+
+
+@dataclass(frozen=True)
+class PackOptions:
+    """How a folder is packed. `model`: a shipped name or a path. `shard_samples`: files of one shard, bad ones included.
+
+    Raises `CodecError` for values outside.
+    """
+
+    quality: int = 50
+    model: str | None = None
+    size: int | None = None
+    sample_rate_hz: int | None = None
+    seconds: float | None = None
+    shard_samples: int = 500
+
+    def __post_init__(self) -> None:
+        Lcn(quality=self.quality)
+        _ = self.framing
+        if not 1 <= self.shard_samples <= 10**6:
+            raise CodecError(f"shard_samples is {self.shard_samples}; allowed is 1 to 1000000")
+
+    @property
+    def framing(self) -> Framing:
+        return Framing(self.size, self.sample_rate_hz, self.seconds)
+
+    def codec(self, kind: Kind) -> Lcn:
+        """The encoder. Sounds go by channel groups as pictures do, so that few channels are the head of a file."""
+        if kind == "image":
+            return Lcn(quality=self.quality, model=self.model)
+        return Lcn(
+            quality=self.quality, model=self.model, grouping="channels", progression="group", tile_log2=_SOUND_TILE_LOG2
+        )
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A tar file of the pack; samples of one split."""
+
+    name: str
+    split: str
+    num_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class PackIndex:
+    """What index.json says. The columns have one entry for each sample.
+
+    `heads` (n, groups): bytes from the start of a file that hold the first `group_ends` channels. `mean`, `std`: of each
+    channel of the `statistics_split`, in signal units. `grid`: (rows, columns) of the latents, None where they differ.
+    """
+
+    kind: Kind
+    classes: tuple[str, ...]
+    options: PackOptions
+    model_name: str
+    fingerprint: bytes
+    group_ends: tuple[int, ...]
+    grid: tuple[int, int] | None
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+    statistics_split: str
+    shards: tuple[Shard, ...]
+    shard: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    length: NDArray[np.int64]
+    label: NDArray[np.int64]
+    heads: NDArray[np.int64]
+    key: tuple[str, ...]
+    source: tuple[str, ...]
+    skipped: tuple[tuple[str, str], ...]
+    plan: str
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(shard.split for shard in self.shards))
+
+
+def is_pack(folder: Path | str) -> bool:
+    """Whether a folder holds a finished pack."""
+    return (Path(folder) / INDEX_NAME).is_file()
+
+
+def read_index(folder: Path | str) -> PackIndex:
+    """The index of a packed folder. Raises `CodecError` for one that is missing or damaged."""
+    path = Path(folder) / INDEX_NAME
+    try:
+        fields = json.loads(path.read_bytes())
+        if (fields["format"], fields["version"]) != (FORMAT, VERSION):
+            raise ValueError(f"it has format {fields['format']!r}, version {fields['version']!r}")
+        return _parsed(fields)
+    except FileNotFoundError as err:
+        raise CodecError(f"{folder} has no {INDEX_NAME}; allowed is a folder made by `laconic pack`") from err
+    except (OSError, ValueError, KeyError, TypeError, IndexError) as err:
+        raise CodecError(f"{path} is no index of a pack: {err}; pack the folder again") from err
+
+
+def _parsed(fields: Mapping[str, Any]) -> PackIndex:
+    columns = fields["samples"]
+    lengths = {len(columns[name]) for name in COLUMNS}
+    if len(lengths) != 1 or lengths == {0}:
+        raise ValueError(f"its columns have lengths {sorted(lengths)}")
+    shards = tuple(Shard(str(s["name"]), str(s["split"]), int(s["num_bytes"])) for s in fields["shards"])
+    if any(Path(shard.name).name != shard.name for shard in shards):
+        raise ValueError("a shard is named by a path")
+    numbers = {name: np.array(columns[name], np.int64) for name in ("shard", "offset", "length", "label", "heads")}
+    ends = np.array([shard.num_bytes for shard in shards])
+    if numbers["label"].min() < 0 or numbers["label"].max() >= len(fields["classes"]):
+        raise ValueError("a label has no class")
+    if numbers["shard"].min() < 0 or numbers["shard"].max() >= len(shards):
+        raise ValueError("a sample is in no shard")
+    if numbers["offset"].min() < 0 or np.any(numbers["offset"] + numbers["length"] > ends[numbers["shard"]]):
+        raise ValueError("a sample is outside of its shard")
+    if numbers["heads"].shape != (*numbers["label"].shape, len(fields["model"]["group_ends"])):
+        raise ValueError("the heads do not fit the channel groups")
+    return PackIndex(
+        kind=fields["kind"],
+        classes=tuple(fields["classes"]),
+        options=PackOptions(**fields["options"]),
+        model_name=fields["model"]["name"],
+        fingerprint=bytes.fromhex(fields["model"]["fingerprint"]),
+        group_ends=tuple(fields["model"]["group_ends"]),
+        grid=None if fields["grid"] is None else (int(fields["grid"][0]), int(fields["grid"][1])),
+        mean=np.array(fields["statistics"]["mean"], np.float32),
+        std=np.array(fields["statistics"]["std"], np.float32),
+        statistics_split=fields["statistics"]["split"],
+        shards=shards,
+        **numbers,
+        key=tuple(columns["key"]),
+        source=tuple(columns["source"]),
+        skipped=tuple((str(source), str(why)) for source, why in fields["skipped"]),
+        plan=str(fields["plan"]),
+    )

@@ -1,0 +1,1 @@
+"""Rate and distortion: `rate` (from bytes only), `picture_distortion`, `sound_distortion`, `bdrate` (curve over curve)."""

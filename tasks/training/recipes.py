@@ -1,0 +1,130 @@
+"""Recipes of the shipped learned parts, by name: what is trained, on which data, for how many steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from laconic.codecs.errors import CodecError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from laconic.codecs.learning.learner import Learner
+    from laconic.codecs.learning.tensor_encoder import EncoderModel
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`data` and `validation`: folders below the data folder. `make` builds the learner, of a model file if
+    `needs_model`, and of the pictures. `steps` end in at most 90 minutes on two cores."""
+
+    make: Callable[[Path | None, Sequence[Tensor]], Learner]
+    data: tuple[str, ...]
+    validation: tuple[str, ...]
+    steps: int
+    needs_model: bool
+    reductions: tuple[float, ...] = (1.0, 1.5)
+
+
+def _synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
+    from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions
+
+    return SynthesisLearner(_encoder(model), SynthesisOptions())
+
+
+def _transform(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
+    from laconic.codecs.learning.transform_learner import TransformLearner, TransformOptions
+
+    return TransformLearner(_encoder(model), TransformOptions())
+
+
+def _encoder(model: Path | None) -> EncoderModel:
+    from laconic.codecs.learning.tensor_encoder import load_encoder_model
+
+    assert model is not None
+    encoder = load_encoder_model(model)
+    if encoder.num_planes != _NUM_PLANES:
+        raise CodecError(f"model file {model} has {encoder.num_planes} planes; training takes one of {_NUM_PLANES}")
+    return encoder
+
+
+def _walloc(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
+    import torch
+
+    from laconic.codecs.walloc.walloc_network import WallocConfig, WallocLearner
+    from laconic.tasks.training.crops import planes_of
+
+    sides = slice(0, _START_SIDE)
+    large = [p for p in pictures[:: len(pictures) // _START_PICTURES + 1] if min(p.shape[1:]) >= _START_SIDE]
+    if not large:
+        raise CodecError(
+            f"none of {len(pictures)} training pictures has sides of {_START_SIDE} pixels; name larger ones"
+        )
+    return WallocLearner(WallocConfig(), start=torch.stack([planes_of(p[:, sides, sides]) for p in large]))
+
+
+_NUM_PLANES: Final = 3
+_PICTURES: Final = ("bsds500/train", "clothing10/train", "imagenet_sample/train")
+_VALIDATION: Final = ("bsds500/val",)
+_MAX_VALIDATION: Final = 12  # pictures
+_START_PICTURES, _START_SIDE = 200, 128  # that WaLLoC's linear start is of
+RECIPES: Final[Mapping[str, Recipe]] = {
+    "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_500, needs_model=True, reductions=(1.5,)),
+    "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 13_500, needs_model=True),
+    "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 100, needs_model=False),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recipe with its data: pictures (3, h, w) uint8 to train on, (3, h, w) in [-0.5, 0.5] to validate on. `model`:
+    fingerprint of the one that it starts from, or nothing."""
+
+    learner: Learner
+    pictures: Sequence[Tensor]
+    validation: Sequence[Tensor]
+    folders: tuple[str, ...]
+    steps: int
+    model: str
+
+
+def prepare(name: str, data: Path, model: Path | None, *, seed: int, all_pictures: bool = False) -> Job:
+    """The learner of a recipe, and its pictures from the recipe's folders below `data`, or, with `all_pictures`, all of
+    those in `data`, every eighth to validate on. Raises `CodecError`, `WeightsError`."""
+    import torch
+
+    from laconic.codecs.models.zoo import read_entry
+    from laconic.tasks.training.crops import find_pictures, planes_of, read_pictures
+
+    recipe = recipe_of(name)
+    if recipe.needs_model != (model is not None):
+        wanted = "needs a model file to start from: pass --model" if recipe.needs_model else "starts from nothing"
+        raise CodecError(f"recipe {name} {wanted}")
+    torch.manual_seed(seed)
+    if all_pictures:
+        paths = find_pictures([data])
+        chosen, kept = [p for i, p in enumerate(paths) if i % 8], paths[::8]
+    else:
+        chosen = find_pictures([data / folder for folder in recipe.data])
+        kept = find_pictures([data / folder for folder in recipe.validation])
+    pictures = read_pictures(chosen, reductions=recipe.reductions)
+    learner = recipe.make(model, pictures)
+    least = learner.cutting.least_side
+    large = (p for path in kept for p in read_pictures([path], reductions=(1.0,)) if min(p.shape[1:]) >= least)
+    validation = [planes_of(p) for p in islice(large, _MAX_VALIDATION)]
+    if not validation:
+        raise CodecError(f"none of {len(kept)} pictures to validate on has sides of {least} pixels; name larger ones")
+    fingerprint = "" if model is None else read_entry(model).fingerprint.hex()
+    folders = (str(data),) if all_pictures else recipe.data
+    return Job(learner, pictures, validation, folders, recipe.steps, fingerprint)
+
+
+def recipe_of(name: str) -> Recipe:
+    """Raises `CodecError` for a name that is none."""
+    if name not in RECIPES:
+        raise CodecError(f"recipe {name!r} is not known; allowed are {', '.join(RECIPES)}")
+    return RECIPES[name]

@@ -1,0 +1,262 @@
+"""Optimised quantisation: what it may choose, what it chooses by, and what it gains."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from laconic.codecs import open as open_picture
+from laconic.codecs.errors import CodecError
+from laconic.codecs.lcn import Lcn
+from laconic.codecs.media import Audio, Image
+from laconic.codecs.models.model import Model
+from laconic.codecs.models.zoo import load_model
+from laconic.codecs.steps import step_of_code
+from laconic.codecs.transform.quantizer import Quantizer, quantize
+from laconic.codecs.transform.rate_distortion import PRICE, optimize, static_thresholds, thresholds_for
+from laconic.codecs.transform.signals import coefficients_of
+from laconic.entropy import rans
+from laconic.entropy.container import Profile
+from laconic.entropy.planes import TileEncoder
+
+DATA = Path(__file__).parents[1] / "data"
+CODE = 160
+
+Planes = NDArray[np.int32]
+
+
+@pytest.fixture(scope="module")
+def picture() -> Image:
+    opened = open_picture(DATA / "kodim23_crop.png")
+    return Image(opened.samples[:120, :152])
+
+
+def _prepared(picture: Image, code: int = CODE) -> tuple[Model, NDArray[np.float32], Planes]:
+    model = load_model("rgb")
+    coefficients = coefficients_of(picture, model)
+    return (
+        model,
+        coefficients,
+        quantize(coefficients, Quantizer(code, thresholds_for(model, code, Profile.SMALL, 0)), model),
+    )
+
+
+def _ratios(picture: Image, code: int = CODE) -> NDArray[np.float32]:
+    return coefficients_of(picture, load_model("rgb")) * np.float32(1 / step_of_code(code))
+
+
+def _optimized(picture: Image, profile: Profile, effort: int = 1, code: int = CODE) -> tuple[Planes, Planes]:
+    _, _, plain = _prepared(picture, code)
+    codec = Lcn(step_code=code, profile=profile.name.lower(), effort=effort)  # type: ignore[arg-type]
+    return plain, codec.analyze(picture).values
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+@pytest.mark.parametrize("effort", [1, 2])
+def test_integers_are_the_nearest_or_one_smaller(picture: Image, profile: Profile, effort: int) -> None:
+    plain, chosen = _optimized(picture, profile, effort)
+    ratios = _ratios(picture)
+    nearest = np.floor(np.abs(ratios) + np.float32(0.5)).astype(int)
+    fixed = load_model("rgb").contexts.num_predicted
+    assert np.array_equal(chosen[:fixed], plain[:fixed])
+    magnitudes, nearest = np.abs(chosen[fixed:]), nearest[fixed:]
+    assert (magnitudes <= nearest).all() and (magnitudes != nearest).any()
+    smallest = nearest - 1 if profile is Profile.SMALL else np.where(nearest == 2, 0, nearest - 1)
+    assert (magnitudes >= smallest).all()
+    assert (np.sign(chosen) * ratios >= 0).all()
+
+
+def _loss(picture: Image, values: Planes, profile: Profile, code: int) -> float:
+    """Distortion in squared steps and the price of all bits, as the model's reconstruction and tables have them."""
+    model, coefficients, _ = _prepared(picture, code)
+    ratios = np.abs(coefficients / step_of_code(code))
+    magnitudes = np.abs(values)
+    shrink = model.shrink_of(code, len(values))
+    off = ratios - magnitudes
+    for i in (1, 2, 3):
+        rows = shrink[:, None, None, i - 1]
+        off += np.where(magnitudes == i if i < 3 else magnitudes >= i, rows, 0)
+    bits = TileEncoder(values, model.contexts.at_step(code), profile).ideal_bits(0, len(values))
+    return float((off.astype(float) ** 2).sum() + PRICE * bits)
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+@pytest.mark.parametrize("code", [120, 150, 180])
+def test_less_is_lost_than_by_plain_rounding(profile: Profile, code: int) -> None:
+    # What successors cost is an estimate, so that a second time may lose some hundredths of a per cent on a small crop.
+    picture = open_picture(DATA / "kodim23_crop.png")
+    plain, chosen = _optimized(picture, profile, code=code)
+    _, twice = _optimized(picture, profile, 2, code=code)
+    losses = [_loss(picture, values, profile, code) for values in (plain, chosen, twice)]
+    assert losses[1] < 0.99 * losses[0]
+    assert losses[2] <= losses[1]
+
+
+def test_static_thresholds_are_where_the_cheapest_integer_changes() -> None:
+    model = load_model("rgb")
+    contexts, tables = model.contexts, model.contexts.static_tables
+    shrink = model.shrink_of(CODE, model.num_channels)
+    zero_below, rounding = static_thresholds(contexts, CODE, shrink)
+    index = contexts.at_step(CODE).static_index
+
+    def loss(c: int, ratio: float, n: int) -> float:
+        values = np.array([n, -n], np.int32)
+        point = n - float(shrink[c, n - 1]) if n else 0.0
+        return (ratio - point) ** 2 + PRICE * rans.ideal_bits(values, tables, int(index[c])) / 2
+
+    free = {1: 0, 2: 0}
+    for c in range(model.num_channels):
+        for n, at in ((1, float(zero_below[c])), (2, float(2 - rounding[c]))):
+            assert n - 0.5 <= at <= 2
+            free[n] += n - 0.5 < at < 2
+            if at > n - 0.5:
+                assert loss(c, at - 1e-4, n - 1) < loss(c, at - 1e-4, n)
+            if at < 2:
+                assert loss(c, at + 1e-4, n) < loss(c, at + 1e-4, n - 1)
+    assert min(free.values()) > 50, "limits hide what is tested"
+
+
+def test_thresholds_are_applied_as_they_are_described() -> None:
+    model, step_1 = load_model("rgb"), 192
+    ratios = np.array([0.0, 0.69, 0.7, -0.7, 1.59, -1.6, 2.61, 3e38, -1.2], np.float32)[None, None]
+    chosen = quantize(ratios, Quantizer(step_1, np.array([[0.7, 0.4]], np.float32)), model)
+    assert chosen.ravel().tolist() == [0, 0, 1, -1, 1, -2, 3, 1 << 30, -1]
+    sparse = quantize(ratios, Quantizer(step_1, np.array([[1.25, 0.4]], np.float32)), model)
+    assert sparse.ravel().tolist() == [0, 0, 0, 0, 1, -2, 3, 1 << 30, 0]
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+def test_thresholds_of_predicted_channels_and_of_effort_0_are_those_of_plain_rounding(profile: Profile) -> None:
+    model = load_model("rgb")
+    plain = np.tile(np.array([1 - model.rounding, model.rounding], np.float32), (192, 1))
+    assert np.array_equal(thresholds_for(model, CODE, profile, 0), plain)
+    chosen, fixed = thresholds_for(model, CODE, profile, 1), model.contexts.num_predicted
+    assert np.array_equal(chosen[:fixed], plain[:fixed])
+    if profile is Profile.SMALL:
+        assert (chosen[fixed:] == 0.5).all()
+    else:
+        static = static_thresholds(model.contexts, CODE, model.shrink_of(CODE, 192))
+        assert np.array_equal(chosen[fixed:], np.stack(static, axis=1)[fixed:])
+
+
+def _small_choice(model: Model, coefficients: NDArray[np.float32], code: int, dtype: type = np.int32) -> NDArray[Any]:
+    nearest = Quantizer(code, np.full((len(coefficients), 2), 0.5, np.float32))
+    values = quantize(coefficients, nearest, model).astype(dtype)
+    optimize(values, coefficients, code, model, effort=1)
+    return values
+
+
+@pytest.mark.parametrize("code", [20, CODE])
+def test_16_bits_serve_as_well(picture: Image, code: int) -> None:
+    model, coefficients, _ = _prepared(picture)
+    wide = _small_choice(model, coefficients, code)
+    narrow = _small_choice(model, coefficients, code, np.int16)
+    assert narrow.dtype == np.int16
+    assert np.abs(wide).max() > (127 if code < CODE else 0)
+    assert np.array_equal(narrow, wide)
+
+
+def test_the_largest_of_16_bits_stays_in_range() -> None:
+    model = load_model("rgb")
+    coefficients = np.full((192, 3, 4), 32767.6 * step_of_code(0), np.float32)
+    values = np.full((192, 3, 4), 32767, np.int16)
+    optimize(values, coefficients, 0, model, effort=2)
+    assert values.min() >= 32766
+
+
+def test_a_choice_of_one_place_is_the_cheapest() -> None:
+    model, code, c = load_model("rgb"), 150, 20
+    shrink = model.shrink_of(code, 192)
+    for ratio in np.arange(0.5, 3.5, 0.0625, dtype=np.float32):
+        coefficients = np.zeros((192, 1, 1), np.float32)
+        coefficients[c] = -ratio * step_of_code(code)
+        (chosen,) = _small_choice(model, coefficients, code)[c].ravel()
+        losses = {}
+        for n in (int(ratio + 0.5) - 1, int(ratio + 0.5)):
+            values = np.zeros((192, 1, 1), np.int32)
+            values[c] = -n
+            off = ratio - (n - shrink[c, min(n, 3) - 1] if n else 0)
+            # Later channels are not looked ahead to.
+            bits = TileEncoder(values, model.contexts.at_step(code), Profile.SMALL).ideal_bits(0, c + 1)
+            losses[-n] = float(off) ** 2 + PRICE * bits
+        assert losses[int(chosen)] <= min(losses.values()) + 1e-5
+
+
+def test_all_instruction_sets_choose_the_same(picture: Image, levels: Iterator[str]) -> None:
+    files = set()
+    for _ in levels:
+        small = [Lcn(effort=2, quality=quality).encode(picture) for quality in (1, 50, 99)]
+        files.add(b"".join((*small, Lcn(profile="fast").encode(picture))))
+    assert len(files) == 1
+
+
+def test_tiles_are_optimised_one_by_one(picture: Image) -> None:
+    tiled, whole = (Lcn(step_code=CODE, tile_log2=side).analyze(picture).values for side in (3, None))
+    model, coefficients, plain = _prepared(picture)
+    corner = (slice(None), slice(0, 8), slice(8, 16))
+    cut = np.ascontiguousarray(coefficients[corner])
+    alone = quantize(cut, Quantizer(CODE, np.full((len(plain), 2), 0.5, np.float32)), model)
+    fixed = model.contexts.num_predicted
+    alone[:fixed] = plain[corner][:fixed]
+    optimize(alone, cut, CODE, model, effort=1)
+    assert np.array_equal(tiled[corner], alone)
+    assert not np.array_equal(tiled, whole)
+
+
+def test_effort_0_rounds(picture: Image) -> None:
+    _, _, plain = _prepared(picture)
+    assert np.array_equal(Lcn(step_code=CODE, effort=0).analyze(picture).values, plain)
+
+
+def test_sounds_and_empty_sounds() -> None:
+    time = np.arange(12_000) / 16_000
+    sound = Audio((0.3 * np.sin(900 * time) + 0.01 * np.cos(5e5 * time**2))[None].astype(np.float32), 16_000)
+    plain, chosen = (Lcn(effort=effort) for effort in (0, 1))
+    assert len(chosen.encode(sound)) < len(plain.encode(sound))
+    empty = dataclasses.replace(sound, samples=sound.samples[:, :0])
+    assert chosen.decode(chosen.encode(empty)).samples.shape == (1, 0)
+
+
+def test_huge_coefficients_stay_in_range() -> None:
+    model = load_model("rgb")
+    coefficients = np.full((192, 2, 3), 3e38, np.float32)
+    coefficients[:, 1] = -1e30
+    values = np.full((192, 2, 3), 1 << 30, np.int32)
+    values[:, 1] *= -1
+    optimize(values, coefficients, 0, model, effort=1)
+    assert np.abs(values.astype(np.int64)).max() == 1 << 30
+    assert np.abs(values.astype(np.int64)).min() >= (1 << 30) - 1
+
+
+def test_planes_and_coefficients_must_fit() -> None:
+    model = load_model("rgb")
+    values = np.zeros((192, 2, 3), np.int32)
+    with pytest.raises(ValueError, match="differ in shape"):
+        optimize(values, np.zeros((192, 2, 2), np.float32), 0, model, effort=1)
+
+
+@pytest.mark.parametrize("place", [(0, 1), (1, 0)])
+def test_what_a_symbol_tells_those_after_it_counts(place: tuple[int, int]) -> None:
+    model, code, c = load_model("rgb"), 150, 5
+
+    def kept(after: float) -> int:
+        count = 0
+        for ratio in np.arange(0.5, 1.5, 1 / 64):
+            ratios = np.zeros((192, 2, 2), np.float32)
+            ratios[c, 0, 0], ratios[c][place] = ratio, after
+            count += int(_small_choice(model, ratios * step_of_code(code), code)[c, 0, 0] != 0)
+        return count
+
+    assert kept(6.0) > kept(0.0)
+
+
+@pytest.mark.parametrize("effort", [-1, 3, 1.5, None])
+def test_other_efforts_are_refused(effort: object) -> None:
+    with pytest.raises(CodecError, match="allowed is 0 to 2"):
+        Lcn(effort=effort)  # type: ignore[arg-type]
