@@ -3,8 +3,8 @@
 1. Principal axes of the packets, block by block, channels scaled so that quantisation noise costs the same in each.
 2. For a ladder of steps: the weights of the contexts by descent on the code length (`context_fitting`), then tables by
    counting (`table_fitting`).
-3. The same again on the integers that an encoder chooses by these contexts (`optimizer`), and reconstruction points: means
-   of what it makes each integer of.
+3. The same again on the integers that an encoder chooses by these contexts (`rate_distortion`), and reconstruction points:
+   means of what it makes each integer of.
 """
 
 from __future__ import annotations

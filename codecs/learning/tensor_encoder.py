@@ -28,7 +28,7 @@ CODE_OF_UNIT_STEP: Final = 192  # quantizer.py: sixteen codes an octave, the fir
 _CODES_PER_OCTAVE: Final = 16
 _SCALE_CODE_BIAS: Final = 256  # fitting.py: that of scale 1
 _CODES_PER_SHRINK_ROW: Final = 2  # model.py
-_PRICE: Final = 0.13  # squared steps a bit; optimizer.py has 0.125
+_PRICE: Final = 0.13  # squared steps a bit; rate_distortion.py has 0.125
 # Of the guessed scale in steps, fitted to the encoder's integers on bsds500/val.
 _SCALE_SHARE, _LEAST_SCALE, _OWN_SHARE = 0.75, 0.02, 0.45
 _LARGEST_NEIGHBOUR: Final = 20.0

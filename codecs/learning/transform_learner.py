@@ -1,6 +1,6 @@
 """Training of the projection: rotations of the closed form's axes, under rate and distortion.
 
-The loss is bits + distortion / price over the whole range of steps (`objective`), where the distortion is of integers,
+The loss is bits + distortion / price over the whole range of steps (`context_rate`), where the distortion is of integers,
 with straight-through gradients, and the rate that of noisy values in learned contexts. Synthesis stays the exact
 inverse, so the finest step loses nothing. A second term holds the order of the channels: the error of random prefixes
 (nested dropout: Rippel, Gelbart and Adams 2014).

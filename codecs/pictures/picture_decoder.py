@@ -1,7 +1,7 @@
 """Pictures of any size <- .lcn files: whole or in part, at once or some rows of tiles at a time.
 
-As in encoding (`pictures`), what is made of some rows is the same whatever the rows are: an area is cut from the whole, bit
-for bit, and pixels do not hang on the number of threads.
+As in `picture_encoder`, what is made of some rows is the same whatever the rows are: an area is cut from the whole,
+bit for bit, and pixels do not depend on the number of threads.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""WaLLoC as a codec of pictures: the latent of `walloc`, stored in lossless WebP as published, or by our own contexts.
+"""WaLLoC as a codec of pictures: the latent of `walloc_network`, in lossless WebP as published, or by our own contexts.
 
 A file is a header, the latent in one of two stores, and a CRC-32 over all before it. The latent is exact on every
 machine; the picture is synthesised in floats, so that its last bit may differ between machines.
