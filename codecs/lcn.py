@@ -19,7 +19,7 @@ from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.layout import Layout
-from laconic.codecs.packing.packer import pack
+from laconic.codecs.packing.packer import PackedFile, pack
 from laconic.codecs.packing.segment_reader import Reading
 from laconic.codecs.packing.unpacker import Unpacker, unpack
 from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, area_of, check_synthesis
@@ -203,6 +203,10 @@ class Lcn:
 
     def pack(self, latent: Latent) -> bytes:
         """The latent as an .lcn file, losslessly; it may have fewer channels than the model."""
+        return self.pack_with_heads(latent).data
+
+    def pack_with_heads(self, latent: Latent) -> PackedFile:
+        """As `pack`, with the number of bytes that a reader of few channels needs."""
         return pack(latent, self._model_of(latent), self._layout)
 
     def unpack(
@@ -215,9 +219,10 @@ class Lcn:
     ) -> Latent:
         """The latent of an .lcn file, exactly.
 
-        With `channels`, the first of them only, without alpha, reading no further than their groups. `data` may be an
-        open binary file. With `allow_partial`, damaged or missing segments become zeros and are listed in `damage`.
-        Raises `BitstreamError`, `UnknownModelError`, or `CodecError` for more channels than stored.
+        With `channels`, the first of them only, without alpha, reading no further than their groups: the head of the
+        file is enough (`pack_with_heads`). `data` may be an open binary file. With `allow_partial`, damaged or missing
+        segments become zeros and are listed in `damage`. Raises `BitstreamError`, `UnknownModelError`, or `CodecError`
+        for more channels than stored.
         """
         latent, _ = unpack(data, Reading(channels, limits, allow_partial), model=self.model)
         return latent

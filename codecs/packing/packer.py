@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,20 @@ class PackedTile:
     groups: tuple[bytes, ...]
     alpha: bytes | None
     is_joined: bool
+
+
+@dataclass(frozen=True, repr=False)
+class PackedFile:
+    """A file, and how far a reader of few channels reads: `stops[g]` bytes from its start hold the channel groups up to
+    g, of which `bounds` are the bounds."""
+
+    data: bytes
+    bounds: tuple[int, ...]
+    stops: tuple[int, ...]
+
+    def head_bytes(self, channels: int) -> int:
+        """Bytes from the start that hold the first `channels`, 1 to those of the file, without alpha."""
+        return next(stop for end, stop in zip(self.bounds[1:], self.stops, strict=True) if end >= channels)
 
 
 class Packer:
@@ -70,7 +84,7 @@ class Packer:
         plane = encode_plane(alpha.astype(np.int32), self._model.contexts.static_tables)
         return PackedTile(groups, write_segment(plane, first + number, with_channels=False), is_joined)
 
-    def join(self, packed: Sequence[PackedTile], metadata: dict[str, bytes]) -> bytes:
+    def join(self, packed: Sequence[PackedTile], metadata: dict[str, bytes]) -> PackedFile:
         """The file of all tiles, in the order of `tiles`. Raises `CodecError` for metadata that no reader would take."""
         for name, block in metadata.items():
             if len(block) > Limits().max_metadata_bytes:
@@ -78,7 +92,7 @@ class Packer:
                     f"{name} has {len(block)} bytes; allowed are {Limits().max_metadata_bytes}: leave it out"
                 )
         num_groups = len(packed[0].groups) if packed else 0
-        order = segment_order(len(packed), num_groups, tile_major=self._is_tile_major)
+        order = list(segment_order(len(packed), num_groups, tile_major=self._is_tile_major))
         segments = [packed[tile].groups[group] for tile, group in order]
         segments += [tile.alpha for tile in packed if tile.alpha is not None]
         header = Header(
@@ -95,7 +109,16 @@ class Packer:
             sample_rate=self._form.sample_rate,
             sample_type=self._form.sample_type,
         )
-        return b"".join([write_header(header), *segments])
+        head = write_header(header)
+        return PackedFile(b"".join([head, *segments]), self._bounds, self._stops(len(head), order, segments))
+
+    def _stops(self, start: int, order: Sequence[tuple[int, int]], segments: Sequence[bytes]) -> tuple[int, ...]:
+        """Where the last segment of the groups up to each one ends, in a file whose segments begin at `start`."""
+        stops = [start] * (len(self._bounds) - 1)
+        for (_, group), segment in zip(order, segments, strict=False):  # those of alpha come after
+            start += len(segment)
+            stops[group] = start
+        return tuple(accumulate(stops, max))
 
     def _flags(self, packed: Sequence[PackedTile]) -> Flag:
         flags = Flag(0)
@@ -110,7 +133,7 @@ class Packer:
         return flags
 
 
-def pack(latent: Latent, model: Model, layout: Layout) -> bytes:
+def pack(latent: Latent, model: Model, layout: Layout) -> PackedFile:
     """The latent as a file. Raises `CodecError` for a latent that no reader would take back."""
     _check_latent(latent, model)
     form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate)

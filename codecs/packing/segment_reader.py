@@ -23,6 +23,11 @@ class Reading:
     allow_partial: bool = False
     scale_log2: int = 0
 
+    @property
+    def may_be_head(self) -> bool:
+        """Whether what is read may be the head of a longer file: it ends where the wanted channels do, at the earliest."""
+        return self.channels is not None
+
 
 class SegmentReader:
     """Reads what follows a header. Where partial results are allowed, a segment that cannot be read is its error."""
@@ -64,7 +69,7 @@ class SegmentReader:
         remaining = self._source.remaining()
         if len(index) != self.count or starts[-1] >= 1 << 63:
             raise CorruptStreamError(f"the index lists {len(index)} segments, the layout has another number")
-        may_be_cut = self._reading.allow_partial or self._reading.channels is not None
+        may_be_cut = self._reading.allow_partial or self._reading.may_be_head
         if remaining is not None and not may_be_cut and starts[-1] - starts[0] > remaining:
             raise TruncatedError(f"the index lists {starts[-1] - starts[0]} bytes, the file has {remaining} left")
         return starts

@@ -178,8 +178,7 @@ class Unpacker:
         num_tiles = prod(-(-n // side) for n in self.grid) if self.header.tile_log2 else 1
         if num_tiles > 1 and self._joined:
             raise CorruptStreamError(f"the file has {num_tiles} tiles in a layout for one")
-        # Whoever wants few channels may hold the head of the file only.
-        wanted_groups = 1 if self._reading.channels is not None else num_groups + self.header.has_alpha
+        wanted_groups = 1 if self._reading.may_be_head else num_groups + self.header.has_alpha
         num_segments = num_tiles * wanted_groups if self.grid[1] else 0
         remaining = self._source.remaining()
         if num_tiles > _MAX_TILES or (

@@ -92,7 +92,7 @@ def _encode(
         )
 
     packed = _in_threads(work, chunks, settings.threads)
-    return packer.join([tile for tiles in packed for tile in tiles], dict(metadata))
+    return packer.join([tile for tiles in packed for tile in tiles], dict(metadata)).data
 
 
 class _ChunkEncoder(threading.local):

@@ -29,7 +29,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
-from laconic.codecs.lcn import Lcn
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.whole_files import atomic_write
 from laconic.entropy import BitstreamError
@@ -209,32 +208,20 @@ def _encoded(entry: tuple[int, Sample], listing: ClassFolder, options: PackOptio
     try:
         signal = read_signal(listing.root / sample.source, listing.kind, options.framing, model=options.model)
         latent = codec.analyze(signal)
-        data = codec.pack(latent)
+        packed = codec.pack_with_heads(latent)
     except (CodecError, BitstreamError, OSError) as err:
         text = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
         return _Packed(number, sample, error=" ".join(text.split()) or type(err).__name__)
     values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
-    heads = tuple(_head_bytes(codec, data, end) for end in _group_ends(latent.fingerprint, options.model))
     return _Packed(
         number=number,
         sample=sample,
-        data=data,
-        heads=heads,
+        data=packed.data,
+        heads=tuple(packed.head_bytes(end) for end in load_model_of(latent.fingerprint, options.model).group_ends),
         grid=(latent.values.shape[1], latent.values.shape[2]),
         fingerprint=latent.fingerprint.hex(),
         sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
     )
-
-
-def _head_bytes(codec: Lcn, data: bytes, channels: int) -> int:
-    """How far a reader of so many channels reads."""
-    file = io.BytesIO(data)
-    codec.unpack(file, channels=channels)
-    return file.tell()
-
-
-def _group_ends(fingerprint: bytes, model: str | None) -> tuple[int, ...]:
-    return load_model_of(fingerprint, model).group_ends
 
 
 def _map_ahead(pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:

@@ -7,9 +7,8 @@ forked and read from threads.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,23 +105,7 @@ class LatentDataset:
         with (self.folder / shard.name).open("rb", buffering=0) as file:
             file.seek(int(self.index.offset[row]))
             head = file.read(int(self._heads[index]))
-        return Lcn(model=self._model).unpack(cast("BinaryIO", _Head(head)), channels=self.channels)
-
-
-class _Head(io.RawIOBase):
-    """The first bytes of a longer file. It cannot seek, so a reader does not ask it where the file ends."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data, self._position = data, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        found = self._data[self._position : self._position + len(buffer)]
-        buffer[: len(found)] = found
-        self._position += len(found)
-        return len(found)
+        return Lcn(model=self._model).unpack(head, channels=self.channels)
 
 
 def normalization_of(
