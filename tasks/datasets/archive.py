@@ -203,15 +203,28 @@ def _run(
 
 
 def _encoded(entry: tuple[int, Sample], listing: ClassFolder, options: PackOptions) -> _Packed:
+    """A sample as the shard holds it. Whatever is raised for one file is the reason why it is skipped, never the end of
+    the pack: decoders of many formats stand behind this call, and each fails in its own way."""
     number, sample = entry
-    codec = options.codec(listing.kind)
     try:
-        signal = read_signal(listing.root / sample.source, listing.kind, options.framing, model=options.model)
-        latent = codec.analyze(signal)
-        packed = codec.pack_with_heads(latent)
-    except (CodecError, BitstreamError, OSError) as err:
-        text = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
-        return _Packed(number, sample, error=" ".join(text.split()) or type(err).__name__)
+        return _sample_of(number, sample, listing, options)
+    except Exception as err:
+        return _Packed(number, sample, error=_reason(err))
+
+
+def _reason(err: Exception) -> str:
+    """One line; errors that are not made for users are named by their type."""
+    text = " ".join((err.strerror if isinstance(err, OSError) and err.strerror else str(err)).split())
+    if isinstance(err, CodecError | BitstreamError | OSError) and text:
+        return text
+    return f"{type(err).__name__}: {text}" if text else type(err).__name__
+
+
+def _sample_of(number: int, sample: Sample, listing: ClassFolder, options: PackOptions) -> _Packed:
+    codec = options.codec(listing.kind)
+    signal = read_signal(listing.root / sample.source, listing.kind, options.framing, model=options.model)
+    latent = codec.analyze(signal)
+    packed = codec.pack_with_heads(latent)
     values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
     return _Packed(
         number=number,
@@ -294,7 +307,7 @@ def _statistics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _digest_of_plan(listing: ClassFolder, options: PackOptions) -> str:
     """Names the work: files with their sizes, options, model. Where it differs, nothing of an earlier call is used."""
     fingerprint = load_model(options.model).fingerprint.hex() if options.model else None
-    sizes = [(s.source, s.label, (listing.root / s.source).stat().st_size) for s in listing.samples]
+    sizes = [(s.source, s.label, _size_of(listing.root / s.source)) for s in listing.samples]
     work = [FORMAT, VERSION, listing.classes, sizes, {**asdict(options), "model": fingerprint}]
     return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
 
@@ -302,6 +315,14 @@ def _digest_of_plan(listing: ClassFolder, options: PackOptions) -> str:
 def _fingerprint_in(works: Sequence[_ShardWork]) -> str:
     records = (work.read_record() for work in works)
     return next((name for record in records if record for name in record["fingerprints"]), "")
+
+
+def _size_of(path: Path) -> int:
+    """Bytes of a file; -1 where it cannot be asked (a link to nothing), which is skipped when it is read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
 
 
 def _has_size(path: Path, num_bytes: int) -> bool:

@@ -48,14 +48,18 @@ def read_signal(path: Path | str, kind: Kind, framing: Framing, *, model: str | 
 
     Raises `OSError`, `BitstreamError` or `CodecError`.
     """
-    return _read_picture(path, framing.size, model) if kind == "image" else _read_sound(path, framing, model)
+    return framed(read_image(path, model=model) if kind == "image" else read_sound(path, model=model), framing)
 
 
-def _read_picture(path: Path | str, size: int | None, model: str | None) -> Image:
+def framed(signal: Image | Audio, framing: Framing) -> Image | Audio:
+    """A signal in memory as `read_signal` gives that of a file. Raises `CodecError`."""
+    return _framed_sound(signal, framing) if isinstance(signal, Audio) else _framed_picture(signal, framing.size)
+
+
+def _framed_picture(image: Image, size: int | None) -> Image:
     from PIL import Image as PillowImage
     from PIL import ImageOps
 
-    image = read_image(path, model=model)
     if image.bit_depth == 16:
         eight_bits = ((image.samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
         image = Image(eight_bits, image.metadata)
@@ -69,8 +73,7 @@ def _read_picture(path: Path | str, size: int | None, model: str | None) -> Imag
     return Image(np.array(upright))
 
 
-def _read_sound(path: Path | str, framing: Framing, model: str | None) -> Audio:
-    sound = read_sound(path, model=model)
+def _framed_sound(sound: Audio, framing: Framing) -> Audio:
     samples = sound.samples.mean(axis=0, dtype=np.float32)
     if framing.seconds is not None:  # what comes later cannot matter
         samples = samples[: math.ceil(framing.seconds * sound.sample_rate)]

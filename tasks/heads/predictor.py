@@ -1,4 +1,4 @@
-"""A trained run as a function of files: `Predictor.load(run).scores(path)`."""
+"""A trained run as a function of files and signals: `Predictor.load(run).scores(path)`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError, WeightsError
+from laconic.codecs.latent import Latent
 from laconic.codecs.lcn import Lcn
+from laconic.codecs.media import Audio, Image
 from laconic.entropy.container import MAGIC
-from laconic.tasks.datasets.framing import Framing, read_signal, signal_array
+from laconic.tasks.datasets.framing import Framing, framed, read_signal, signal_array
 from laconic.tasks.datasets.pack_index import PackOptions
 from laconic.tasks.heads.checkpoint import load_best
 from laconic.tasks.heads.networks import Classifier
@@ -22,7 +24,7 @@ from laconic.tasks.heads.networks import Classifier
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """Scores of pictures, sounds and .lcn files by the best network of a run; made by `Predictor.load`."""
+    """Scores of files (pictures, sounds, .lcn) and of signals in memory by the best network of a run; see `load`."""
 
     network: Classifier
     classes: tuple[str, ...]
@@ -40,29 +42,37 @@ class Predictor:
             raise WeightsError(f"{run} does not say how its input is made: {err}; train again") from err
         return cls(network, classes, recipe, model)
 
-    def scores(self, path: Path | str) -> dict[str, float]:
-        """Probability of each class, the highest first. Raises `CodecError`, `BitstreamError` or `OSError`.
+    def scores(self, source: Path | str | Image | Audio) -> dict[str, float]:
+        """Probability of each class, the highest first, for a file or a signal in memory.
 
-        A run on latents reads the head of an .lcn file; anything else is first encoded as its training data were.
+        A run on latents reads the head of an .lcn file; anything else is first encoded as its training data were. Raises
+        `CodecError` (also for a sound where the run learned pictures), `BitstreamError` or `OSError`.
         """
-        x = torch.from_numpy(self._latent(path) if self.recipe["arm"] == "latents" else self._signal(path))
+        x = torch.from_numpy(self._normalized(source) if self.recipe["arm"] == "latents" else self._samples(source))
         with torch.no_grad():
             shares = torch.softmax(self.network(x[None])[0], 0).tolist()
         ranked = sorted(zip(self.classes, shares, strict=True), key=lambda entry: -entry[1])
         return dict(ranked)
 
-    def _signal(self, path: Path | str) -> NDArray[np.float32]:
-        return signal_array(read_signal(path, self.recipe["kind"], Framing(**self.recipe["framing"]), model=self.model))
+    def _samples(self, source: Path | str | Image | Audio) -> NDArray[np.float32]:
+        return signal_array(self._signal(source, Framing(**self.recipe["framing"])))
 
-    def _latent(self, path: Path | str) -> NDArray[np.float32]:
+    def _signal(self, source: Path | str | Image | Audio, framing: Framing) -> Image | Audio:
+        kind = self.recipe["kind"]
+        if isinstance(source, Path | str):
+            return read_signal(source, kind, framing, model=self.model)
+        if isinstance(source, Audio) != (kind == "sound"):
+            what = "pictures" if kind == "image" else "sounds"
+            raise CodecError(f"the run learned {what}, the signal is {type(source).__name__}; allowed are {what}")
+        return framed(source, framing)
+
+    def _normalized(self, source: Path | str | Image | Audio) -> NDArray[np.float32]:
         channels = self.recipe["channels"]
-        codec = PackOptions(**{**self.recipe["pack"], "model": self.model}).codec(self.recipe["kind"])
-        with Path(path).open("rb") as file:
-            is_lcn = file.read(len(MAGIC)) == MAGIC
-            file.seek(0)
-            latent = codec.unpack(file, channels=channels) if is_lcn else None
+        pack = PackOptions(**{**self.recipe["pack"], "model": self.model})
+        codec = pack.codec(self.recipe["kind"])
+        latent = _stored_latent(source, codec, channels) if isinstance(source, Path | str) else None
         if latent is None:
-            latent = self._analyzed(path, codec)
+            latent = codec.analyze(self._signal(source, pack.framing))
         if latent.fingerprint.hex() != self.recipe["fingerprint"]:
             raise CodecError(
                 f"its model is {latent.fingerprint.hex()}, the run learned from {self.recipe['fingerprint']}; allowed "
@@ -71,6 +81,10 @@ class Predictor:
         scale, shift = (np.array(self.recipe[name], np.float32)[:, None, None] for name in ("scale", "shift"))
         return latent.dequantize()[:channels] * scale + shift
 
-    def _analyzed(self, path: Path | str, codec: Lcn) -> Any:
-        pack = PackOptions(**{**self.recipe["pack"], "model": self.model})
-        return codec.analyze(read_signal(path, self.recipe["kind"], pack.framing, model=self.model))
+
+def _stored_latent(path: Path | str, codec: Lcn, channels: int) -> Latent | None:
+    """That of an .lcn file, of its head alone; None for other files."""
+    with Path(path).open("rb") as file:
+        is_lcn = file.read(len(MAGIC)) == MAGIC
+        file.seek(0)
+        return codec.unpack(file, channels=channels) if is_lcn else None

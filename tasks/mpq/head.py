@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
-from laconic.codecs.files import signal_bytes
 from laconic.codecs.media import Audio, Image
 from laconic.tasks.datasets.class_folders import list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
 class Head:
     """The best network of `run` on the class folders of `folder`, of which it must not have seen the files.
 
-    Signals are coded at their own size and handed over as lossless files, so the run prepares its input itself: a run
-    on latents encodes what was decoded.
+    Signals are coded at their own size and handed over whole, so the run prepares its input itself: a run on latents
+    encodes what was decoded.
     """
 
     run: Path
@@ -53,11 +51,7 @@ class Head:
         return Sample(key, read_signal(self.folder / key, self.kind, Framing()), key.split("/")[0])
 
     def judge(self, sample: Sample[Any], decoded: Image | Audio) -> Judgement:
-        suffix = ".png" if self.kind == "image" else ".wav"
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"decoded{suffix}"
-            path.write_bytes(signal_bytes(decoded, suffix))
-            best = next(iter(_predictor(self.run).scores(path)))
+        best = next(iter(_predictor(self.run).scores(decoded)))
         return Judgement((float(best == sample.label), 1.0), best)
 
     def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:

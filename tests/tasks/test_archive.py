@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,19 +117,16 @@ def test_pack_goes_on_after_an_error_in_the_middle(folder: Path, packed: Path, t
 
 def test_pack_after_kill_is_byte_identical(folder: Path, packed: Path, tmp_path: Path) -> None:
     code = (
-        "import sys, time; from laconic.tasks import archive, packindex\n"
-        "archive.pack(sys.argv[1], sys.argv[2], pack_index.PackOptions(size=48, shard_samples=5), num_threads=1,"
-        " on_sample=lambda done: time.sleep(0.05))"
+        "import os, signal, sys\n"
+        "from laconic.tasks.datasets import archive\n"
+        "from laconic.tasks.datasets.pack_index import PackOptions\n"
+        "die = lambda done: done == 13 and os.kill(os.getpid(), signal.SIGKILL)\n"
+        "archive.pack(*sys.argv[1:], PackOptions(size=48, shard_samples=5), num_threads=1, on_sample=die)"
     )
     output = tmp_path / "out"
-    process = subprocess.Popen([sys.executable, "-c", code, str(folder), str(output)])
-    deadline = time.monotonic() + 30
-    while not (output / "test-00001.tar").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.12)  # into the next shard
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (output / pack_index.INDEX_NAME).exists()
+    done = subprocess.run([sys.executable, "-c", code, str(folder), str(output)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
+    assert sorted(p.name for p in output.glob("*.*")) == [".parts", *(f"test-0000{i}.tar" for i in range(3))]
     archive.pack(folder, output, OPTIONS, num_threads=1)
     assert files_of(output) == files_of(packed)
 
@@ -157,6 +154,34 @@ def test_pack_skips_and_lists_bad_files(tmp_path: Path) -> None:
     assert [source for source, _ in index.skipped] == ["blue/0.png", "blue/3.jpg", "red/note.txt"]
     assert all(why for _, why in index.skipped)
     assert (len(index), index.key[0], index.splits, index.grid) == (5, "00000001", ("all",), (6, 6))
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("cannot reshape"), ZeroDivisionError(), MemoryError(), RecursionError("deep")]
+)
+def test_pack_skips_a_file_whatever_its_decoder_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    root = make_pictures(tmp_path / "in", 2, splits=("",))
+
+    def read(path: Path, *arguments: Any, **more: Any) -> Any:
+        if path.parts[-2:] == ("green", "1.png"):
+            raise error
+        return read_signal(path, *arguments, **more)
+
+    monkeypatch.setattr(archive, "read_signal", read)
+    index = archive.pack(root, tmp_path / "out", OPTIONS)
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    assert index.skipped == (("green/1.png", reason),)
+    assert len(index) == 5
+    assert pack_index.read_index(tmp_path / "out").source == index.source
+
+
+def test_pack_skips_a_link_to_nothing(tmp_path: Path) -> None:
+    root = make_pictures(tmp_path / "in", 2, splits=("",))
+    (root / "red" / "9.png").symlink_to(tmp_path / "gone.png")
+    index = archive.pack(root, tmp_path / "out", OPTIONS)
+    assert index.skipped == (("red/9.png", "No such file or directory"),)
 
 
 def test_pack_of_bad_files_only_is_an_error(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,9 @@ from PIL import Image as PillowImage  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
+from laconic.codecs.files import read_image, read_sound  # noqa: E402
 from laconic.codecs.lcn import Lcn  # noqa: E402
+from laconic.codecs.media import Audio  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
 from laconic.tasks.datasets.class_folders import hold_out  # noqa: E402
@@ -140,21 +141,21 @@ def test_run_that_stopped_between_epochs_ends_the_same(packed: Path, finished: P
 def test_killed_run_ends_the_same(packed: Path, finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     code = (
-        "import sys, time\nfrom laconic.tasks import arms, train\n"
-        "step = train.shifted\n"
-        "def slow(*arguments):\n    time.sleep(0.15)\n    return step(*arguments)\n"
-        "train.shifted = slow\n"
-        "train.train(sys.argv[1], sys.argv[2], arms.TrainOptions(epochs=4, batch_size=8, width=8, max_shift=1, size=64,"
-        " learning_rate=5e-3))"
+        "import os, signal, sys\n"
+        "from laconic.tasks.heads import head_training\n"
+        "from laconic.tasks.heads.inputs import TrainOptions\n"
+        "calls, step = [], head_training.shifted\n"
+        "def dying(*arguments):\n"
+        "    calls.append(1)\n"
+        "    if len(calls) == 8: os.kill(os.getpid(), signal.SIGKILL)\n"  # in the second epoch of five steps each
+        "    return step(*arguments)\n"
+        "head_training.shifted = dying\n"
+        "options = TrainOptions(epochs=4, batch_size=8, width=8, max_shift=1, size=64, learning_rate=5e-3)\n"
+        "head_training.train(*sys.argv[1:], options)"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(packed), str(run)])
-    deadline = time.monotonic() + 60
-    while not (run / "last.safetensors").exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.4)  # into the second epoch
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (run / "result.json").exists()
+    done = subprocess.run([sys.executable, "-c", code, str(packed), str(run)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
+    assert (run / "last.safetensors").exists() and not (run / "result.json").exists()
     train(packed, run, SMALL)
     assert_same_run(run, finished)
 
@@ -200,6 +201,17 @@ def test_predictor_reads_lcn_files_and_pictures_alike(folder: Path, finished: Pa
     data = Lcn(quality=50).encode(read_signal(path, "image", options.framing))
     (tmp_path / "x.lcn").write_bytes(data)
     assert predictor.scores(tmp_path / "x.lcn") == scores
+
+
+@pytest.mark.parametrize("arm", ["latents", "small"])
+def test_predictor_takes_signals_as_it_takes_files(folder: Path, finished: Path, tmp_path: Path, arm: str) -> None:
+    if arm != "latents":
+        train(folder, tmp_path / "run", replace(SMALL, arm="small", epochs=1))
+    predictor = Predictor.load(finished if arm == "latents" else tmp_path / "run")
+    path = folder / "test/green/2.png"
+    assert predictor.scores(read_image(path)) == predictor.scores(path)
+    with pytest.raises(CodecError, match="the run learned pictures, the signal is Audio; allowed are pictures"):
+        predictor.scores(Audio(np.zeros((1, 100), np.float32), 8_000))
 
 
 def test_comparison_table_joins_seeds(finished: Path) -> None:
@@ -321,8 +333,9 @@ def test_sounds_are_learned_too(sounds: Path, tmp_path: Path, arm: Any) -> None:
     assert result["test_items"] == 10
     if arm == "latents":  # a loudness in each band; five epochs do not teach that to filters on samples
         assert result["test_accuracy"] >= 0.8
-    scores = Predictor.load(tmp_path / "run").scores(sounds / "test/dull/0.wav")
-    assert set(scores) == {"bright", "dull"}
+    predictor, path = Predictor.load(tmp_path / "run"), sounds / "test/dull/0.wav"
+    assert set(predictor.scores(path)) == {"bright", "dull"}
+    assert predictor.scores(read_sound(path)) == predictor.scores(path)
 
 
 def test_sounds_without_length_are_a_sentence(sounds: Path) -> None:

@@ -45,6 +45,15 @@ def test_head_is_scored_on_the_test_folder_of_its_classes(data: Path, tmp_path: 
     assert summary.lines[1].score == summary.anchor.score
 
 
+def test_head_judges_the_signal_itself(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a file in between: nothing is written."""
+    (task,) = make_tasks([f"head:{data / 'run'}"], data, data)
+    sample = task.sample("dark/0.png")
+    monkeypatch.setattr(Path, "write_bytes", None)
+    monkeypatch.setattr("tempfile.mkdtemp", None)
+    assert task.judge(sample, sample.signal).answer == "dark"
+
+
 def test_head_without_a_folder_of_its_classes_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(CodecError, match="0 folders"):
         make_tasks([f"head:{data / 'run'}"], tmp_path, tmp_path)
