@@ -106,6 +106,18 @@ def failure(sentence: str) -> typer.Exit:
     return typer.Exit(1)
 
 
+@contextmanager
+def sentences() -> Iterator[None]:
+    """What is expected to go wrong, as one sentence and exit code 1; 2 where an option is missing or wrong."""
+    from laconic.tasks.datasets.splits import SplitsError
+
+    try:
+        yield
+    except (CodecError, BitstreamError, MissingDependencyError, OSError) as err:
+        typer.echo(f"laconic: {sentence_of(err)}", err=True)
+        raise typer.Exit(2 if isinstance(err, SplitsError) else 1) from err
+
+
 def check_model(name: str | None) -> None:
     """Raise `typer.BadParameter` for a model that cannot be loaded, before any work."""
     if name is not None:

@@ -28,5 +28,14 @@ AllThreads = Annotated[
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite files that exist.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object for each file.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
+Splits = Annotated[
+    str | None,
+    typer.Option(
+        "--splits",
+        metavar="SPLIT=FOLDER,...",
+        help="Which folders at the top are splits, such as train=Train,test=Test (others are left out), or none if all are "
+        "classes. If not given, by their names in any case: train(ing), val(id(ation)), dev, test(ing), eval.",
+    ),
+]
 DEFAULT_MAX_PIXELS = 1 << 29  # as laconic.entropy.Limits
 MaxPixels = Annotated[int, typer.Option("--max-pixels", min=1, help="Refuse pictures that claim more.")]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from laconic.tasks.cli import batch, options
 
+if TYPE_CHECKING:
+    from laconic.tasks.datasets.class_folders import ClassFolder
+    from laconic.tasks.datasets.pack_index import PackIndex
+
 _NUM_NAMED = 5
+_NUM_CLASSES = 12
 
 
 def pack(
     folder: Annotated[
-        Path, typer.Argument(help="Of class folders: FOLDER/<class>/files or FOLDER/<train, val, test>/<class>/files.")
+        Path, typer.Argument(help="Of class folders: FOLDER/<class>/files or FOLDER/<split>/<class>/files.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the shards, made if needed.")],
     quality: Annotated[int, typer.Option("--quality", "-q", min=1, max=100, help="1 is smallest, 100 best.")] = 50,
@@ -26,6 +32,7 @@ def pack(
         int | None, typer.Option("--sample-rate", min=1, help="Sound: resample to so many Hz.")
     ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Sound: cut or fill to this length.")] = None,
+    splits: options.Splits = None,
     model: options.ModelName = None,
     shard_samples: Annotated[int, typer.Option("--shard-samples", min=1, help="Samples of one tar file.")] = 500,
     threads: options.Threads = None,
@@ -34,30 +41,48 @@ def pack(
 ) -> None:
     """Class folders to tar shards of .lcn files and labels, to train on; the same command finishes a killed run."""
     batch.check_model(model)
-    from laconic.codecs.errors import CodecError
     from laconic.tasks.datasets import archive
     from laconic.tasks.datasets.class_folders import list_class_folder
     from laconic.tasks.datasets.pack_index import PackOptions
+    from laconic.tasks.datasets.splits import parse_splits
 
-    try:
+    with batch.sentences():
         chosen = PackOptions(quality, model, size, sample_rate, seconds, shard_samples)
-        num_samples = len(list_class_folder(folder).samples)
-        with batch.progress(num_samples) as advance:
-            index = archive.pack(folder, output, chosen, num_threads=threads, on_sample=advance)
-    except (CodecError, OSError) as err:
-        typer.echo(f"laconic: {batch.sentence_of(err)}", err=True)
-        raise typer.Exit(1) from err
-    _show(output, index, as_json=as_json, quiet=quiet)
+        listing = list_class_folder(folder, None if splits is None else parse_splits(splits))
+        _announce(listing, quiet=quiet or as_json)
+        with batch.progress(len(listing.samples)) as advance:
+            index = archive.pack(listing, output, chosen, num_threads=threads, on_sample=advance)
+    _show(output, index, listing.counts(), as_json=as_json, quiet=quiet)
     if index.skipped:
         raise typer.Exit(1)
 
 
-def _show(output: Path, index: object, *, as_json: bool, quiet: bool) -> None:
+def _announce(listing: ClassFolder, *, quiet: bool) -> None:
+    """What was understood of the folder, before the work: a wrong class or split is seen here or nowhere."""
+    for note in listing.notes:
+        typer.echo(f"laconic: {listing.root}: {note}", err=True)
+    counts = listing.counts()
+    trained = counts.get("train", {})
+    for split, classes in counts.items():
+        names = [f"{name} {count}" for name, count in classes.items()]
+        more = f" and {len(names) - _NUM_CLASSES} more" if len(names) > _NUM_CLASSES else ""
+        if not quiet:
+            typer.echo(
+                f"{split}: {sum(classes.values())} samples of {len(classes)} classes "
+                f"({', '.join(names[:_NUM_CLASSES])}{more})"
+            )
+        if trained and (unknown := [name for name in classes if name not in trained]):
+            typer.echo(
+                f"laconic: {listing.root}: {len(unknown)} classes in {split} and not in train, such as {unknown[0]}",
+                err=True,
+            )
+
+
+def _show(
+    output: Path, index: PackIndex, samples: Mapping[str, Mapping[str, int]], *, as_json: bool, quiet: bool
+) -> None:
     import json
 
-    from laconic.tasks.datasets.pack_index import PackIndex
-
-    assert isinstance(index, PackIndex)
     for source, why in index.skipped[:_NUM_NAMED]:
         typer.echo(f"laconic: {source}: skipped: {why}", err=True)
     if len(index.skipped) > _NUM_NAMED:
@@ -67,7 +92,7 @@ def _show(output: Path, index: object, *, as_json: bool, quiet: bool) -> None:
     num_bytes = int(index.length.sum())
     counts = {"samples": len(index), "classes": len(index.classes), "shards": len(index.shards), "bytes": num_bytes}
     if as_json:
-        typer.echo(json.dumps({"output": str(output), **counts, "skipped": len(index.skipped)}))
+        typer.echo(json.dumps({"output": str(output), **counts, "skipped": len(index.skipped), "splits": samples}))
     elif not quiet:
         typer.echo(
             f"{output}: {len(index)} samples of {len(index.classes)} classes ({', '.join(index.splits)}) in "

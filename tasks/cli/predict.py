@@ -41,16 +41,13 @@ def predict(
 
 
 def _load(run: Path, model: str | None) -> Predictor:
-    from laconic.codecs.errors import CodecError, MissingDependencyError, need_torch
+    from laconic.codecs.errors import need_torch
 
-    try:
+    with batch.sentences():
         need_torch("prediction")
         from laconic.tasks.heads.predictor import Predictor
 
         return Predictor.load(run, model=model)
-    except (CodecError, MissingDependencyError) as err:
-        typer.echo(f"laconic: {batch.sentence_of(err)}", err=True)
-        raise typer.Exit(1) from err
 
 
 def _extensions() -> frozenset[str]:

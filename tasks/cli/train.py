@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from laconic.codecs.errors import CodecError, MissingDependencyError, need_torch
-from laconic.entropy.errors import BitstreamError
+from laconic.codecs.errors import need_torch
 from laconic.tasks.cli import batch, options
 
 train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train small networks on latents or on pixels.")
@@ -60,6 +58,7 @@ def classify(
         int | None, typer.Option("--sample-rate", min=1, help="Plain folders of sound: in Hz.")
     ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Plain folders of sound: the length.")] = None,
+    splits: options.Splits = None,
     model: options.ModelName = None,
     threads: Annotated[
         int, typer.Option("--threads", "-j", min=1, help="Of torch; part of what decides a result.")
@@ -69,7 +68,7 @@ def classify(
     quiet: options.Quiet = False,
 ) -> None:
     """Learn the classes; best epoch by validation, the test split once at the end. The same command resumes."""
-    with _sentences():
+    with batch.sentences():
         need_torch("training")
         from laconic.tasks.datasets.pack_index import is_pack
         from laconic.tasks.heads.head_training import train as train_run
@@ -86,6 +85,7 @@ def classify(
             size=size,
             sample_rate_hz=sample_rate,
             seconds=seconds,
+            splits=splits,
             num_threads=threads,
             model=model,
         )
@@ -107,7 +107,7 @@ def compare(
     ] = False,
 ) -> None:
     """One Markdown table of several runs; runs that differ in their seed alone become one row."""
-    with _sentences():
+    with batch.sentences():
         from laconic.tasks.heads.comparison import comparison_table, read_result
 
         results = [read_result(run) for run in runs]
@@ -135,7 +135,7 @@ def codec(
     quiet: options.Quiet = False,
 ) -> None:
     """Train a learned part of a codec; the same command resumes. Under torchrun, all processes share the work."""
-    with _sentences():
+    with batch.sentences():
         need_torch("training")
         from laconic.tasks.training.codec_training import RunOptions, train_codec
         from laconic.tasks.training.recipes import prepare
@@ -165,13 +165,3 @@ def _show_epoch(row: Mapping[str, float]) -> None:
         f"train loss {row['train_loss']:.4f}  validation loss {row['val_loss']:.4f}  accuracy {row['val_accuracy']:.1%}  "
         f"loading {row['loading_seconds']:.2f} s  compute {row['compute_seconds']:.2f} s"
     )
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """What is expected to go wrong, as one sentence and exit code 1."""
-    try:
-        yield
-    except (CodecError, BitstreamError, MissingDependencyError, OSError) as err:
-        typer.echo(f"laconic: {batch.sentence_of(err)}", err=True)
-        raise typer.Exit(1) from err

@@ -46,19 +46,20 @@ R = TypeVar("R")
 
 
 def pack(
-    folder: Path | str,
+    folder: Path | str | ClassFolder,
     output: Path | str,
     options: PackOptions | None = None,
     *,
     num_threads: int | None = None,
     on_sample: Callable[[int], None] | None = None,
 ) -> PackIndex:
-    """Pack a class folder; what an earlier, killed call did is kept. `on_sample` gets the number of samples done.
+    """Pack a class folder, or what was listed of one; what an earlier, killed call did is kept. `on_sample` gets the number
+    of samples done.
 
     Raises `CodecError` for folders that cannot be packed and an `output` that holds something else, `OSError`.
     """
     options = options or PackOptions()
-    listing, output = list_class_folder(folder), Path(output)
+    listing, output = folder if isinstance(folder, ClassFolder) else list_class_folder(folder), Path(output)
     plan = _digest_of_plan(listing, options)
     if (output / INDEX_NAME).exists():
         index = read_index(output)
@@ -305,9 +306,9 @@ def _statistics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _digest_of_plan(listing: ClassFolder, options: PackOptions) -> str:
-    """Names the work: files with their sizes, options, model. Where it differs, nothing of an earlier call is used."""
+    """Names the work: files with splits and sizes, options, model. Where it differs, nothing of an earlier call is used."""
     fingerprint = load_model(options.model).fingerprint.hex() if options.model else None
-    sizes = [(s.source, s.label, _size_of(listing.root / s.source)) for s in listing.samples]
+    sizes = [(s.source, s.split, s.label, _size_of(listing.root / s.source)) for s in listing.samples]
     work = [FORMAT, VERSION, listing.classes, sizes, {**asdict(options), "model": fingerprint}]
     return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
 

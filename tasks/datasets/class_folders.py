@@ -7,8 +7,10 @@ run and every machine sees the same.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +21,10 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.files import picture_extensions
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
 from laconic.tasks.datasets.framing import Framing, Kind, read_signal, signal_array, tensor_of
+from laconic.tasks.datasets.splits import SPLITS, WHOLE, Place, class_places, folders_in, is_hidden
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-# Folders of these names at the top are splits; any other name is a class.
-SPLIT_OF_NAME = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-WHOLE = "all"  # the split of samples in folders without splits
 
 
 @dataclass(frozen=True)
@@ -39,42 +38,72 @@ class Sample:
 
 @dataclass(frozen=True)
 class ClassFolder:
-    """What a folder holds. `samples` are sorted by split and source; `skipped` are (source, why) of other files."""
+    """What a folder holds. `samples` are sorted by split and source; `skipped` are (source, why) of other files in class
+    folders, `notes` say what else was left out."""
 
     root: Path
     kind: Kind
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Samples of each class in each split, by their names."""
+        found = Counter((sample.split, self.classes[sample.label]) for sample in self.samples)
+        splits = sorted({split for split, _ in found}, key=(*SPLITS, WHOLE).index)
+        return {
+            split: {name: found[split, name] for name in self.classes if (split, name) in found} for split in splits
+        }
 
 
-def list_class_folder(root: Path | str) -> ClassFolder:
+def list_class_folder(root: Path | str, splits: Mapping[str, str] | None = None) -> ClassFolder:
     """Find classes, splits and samples, without opening any file.
 
-    Where all folders at the top are named as splits (train, val, test, ...) their folders are the classes. Hidden
-    files and files outside of class folders are ignored. Raises `CodecError` for a folder without classes or with both
-    pictures and sounds.
+    Where all folders at the top that hold pictures or sounds are named as splits (train, val, test, dev, ... in any
+    case), their folders are the classes. `splits` says it instead: folder to "train", "val" or "test", other folders are
+    left out; {} takes all folders at the top as classes. Hidden files, system folders and files outside of class folders
+    are ignored. Raises `CodecError` for a folder without classes or with both pictures and sounds, `SplitsError` where
+    names do not tell splits from classes.
     """
     root = Path(root)
     if not root.is_dir():
         raise CodecError(f"{root} is no folder; allowed is a folder of class folders")
-    tops = _folders_in(root)
-    if tops and all(name in SPLIT_OF_NAME for name in tops):
-        places = [(SPLIT_OF_NAME[top], name, f"{top}/{name}") for top in tops for name in _folders_in(root / top)]
-    else:
-        places = [(WHOLE, name, name) for name in tops]
-    found = [(split, name, source) for split, name, place in places for source in _files_below(root, place)]
-    kind = _kind_of(root, [source for _, _, source in found])
+    files = {top: list(_files_below(root, top)) for top in folders_in(root)}
+    tops = [top for top, sources in files.items() if any(map(_is_signal, sources))]
+    places = {place.path: place for place in class_places(root, tops, splits)}
+    found = [(place, source) for source in chain(*files.values()) if (place := _place_of(source, places))]
+    kind = _kind_of(root, [source for _, source in found])
     wanted = file_extensions(kind)
-    kept = [entry for entry in found if _suffix(entry[2]) in wanted]
-    classes = tuple(sorted({name for _, name, _ in kept}))
+    kept = [entry for entry in found if _suffix(entry[1]) in wanted]
+    classes = tuple(sorted({place.label for place, _ in kept}))
     labels = {name: i for i, name in enumerate(classes)}
+    samples = (Sample(source, place.split, labels[place.label]) for place, source in kept)
     what = "picture" if kind == "image" else "sound"
-    skipped = ((s, f"its extension is not that of a {what}") for _, _, s in found if _suffix(s) not in wanted)
-    samples = (Sample(source, split, labels[name]) for split, name, source in kept)
+    skipped = ((s, f"its extension is not that of a {what}") for _, s in found if _suffix(s) not in wanted)
     return ClassFolder(
-        root, kind, classes, tuple(sorted(samples, key=lambda s: (s.split, s.source))), tuple(sorted(skipped))
+        root=root,
+        kind=kind,
+        classes=classes,
+        samples=tuple(sorted(samples, key=lambda s: (s.split, s.source))),
+        skipped=tuple(sorted(skipped)),
+        notes=tuple(_left_out(root, files, {source for _, source in found})),
     )
+
+
+def _place_of(source: str, places: Mapping[str, Place]) -> Place | None:
+    """The class folder that a file is in: the first folder of its path, or the first two."""
+    top, _, below = source.partition("/")
+    return places.get(top) or places.get(f"{top}/{below.partition('/')[0]}")
+
+
+def _left_out(root: Path, files: Mapping[str, Sequence[str]], found: Set[str]) -> Iterator[str]:
+    """A line for each folder with pictures or sounds that are in no class folder."""
+    with os.scandir(root) as entries:
+        here = [entry.name for entry in entries if entry.is_file() and not is_hidden(entry.name)]
+    for folder, sources in ((".", here), *files.items()):
+        if count := sum(_is_signal(source) for source in sources if source not in found):
+            yield f"{folder}: left out {count} file{'s' if count > 1 else ''} outside of class folders"
 
 
 def hold_out(labels: Sequence[int] | NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
@@ -118,16 +147,11 @@ class SignalDataset:
         return tensor_of(signal_array(signal)), sample.label
 
 
-def _folders_in(folder: Path) -> list[str]:
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
-
-
 def _files_below(root: Path, place: str) -> Iterator[str]:
     for parent, folders, names in os.walk(root / place):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_hidden(name))
         below = Path(parent).relative_to(root)
-        yield from ((below / name).as_posix() for name in sorted(names) if not name.startswith("."))
+        yield from ((below / name).as_posix() for name in sorted(names) if not is_hidden(name))
 
 
 def _kind_of(root: Path, sources: Sequence[str]) -> Kind:
@@ -138,6 +162,10 @@ def _kind_of(root: Path, sources: Sequence[str]) -> Kind:
     if not has_pictures and not has_sounds:
         raise CodecError(f"{root} holds no class folder with pictures or sounds; allowed are FOLDER/<class>/files")
     return "image" if has_pictures else "sound"
+
+
+def _is_signal(source: str) -> bool:
+    return _suffix(source) in file_extensions("image") | file_extensions("sound")
 
 
 def _suffix(source: str) -> str:

@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
-from laconic.tasks.datasets.class_folders import WHOLE, ClassFolder, SignalDataset, hold_out, list_class_folder
+from laconic.tasks.datasets.class_folders import ClassFolder, SignalDataset, hold_out, list_class_folder
 from laconic.tasks.datasets.framing import Framing
 from laconic.tasks.datasets.latents import LatentDataset, Scaling
 from laconic.tasks.datasets.pack_index import is_pack
+from laconic.tasks.datasets.splits import WHOLE, parse_splits
 from laconic.tasks.heads.networks import HeadConfig
 
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ class TrainOptions:
     """What decides the result of a run, beside the data and the machine.
 
     `arm`: "latents" of a packed folder; of a plain folder "small" pictures in as many tokens of as few numbers, or full
-    pictures in big "patches". `channels`, `scaling`: of the latents, see `LatentDataset`. `size`,
-    `sample_rate_hz`, `seconds`: as in packing, for plain folders. `val_fraction` of the training split is held out by
-    the seed where there is no "val" split. `max_shift`: random shift in tokens, `mixup`: the parameter of its Beta
-    distribution, 0 for none; the same for all arms (flips are left out: a flipped picture has other latents than
-    flipped latents). Raises `CodecError` for values outside.
+    pictures in big "patches". `channels`, `scaling`: of the latents, see `LatentDataset`. `size`, `sample_rate_hz`,
+    `seconds`, `splits`: as in packing, for plain folders. `val_fraction` of the training split is held out by the seed
+    where there is no "val" split. `max_shift`: random shift in tokens, `mixup`: the parameter of its Beta distribution,
+    0 for none; the same for all arms (flips are left out: a flipped picture has other latents than flipped latents).
+    Raises `CodecError` for values outside.
     """
 
     arm: Arm = "latents"
@@ -64,6 +65,7 @@ class TrainOptions:
     size: int | None = None
     sample_rate_hz: int | None = None
     seconds: float | None = None
+    splits: str | None = None
     num_threads: int = 1
     model: str | None = None
 
@@ -137,7 +139,8 @@ def load_data(folder: Path | str, options: TrainOptions) -> Data:
         return _latent_data(folder, options)
     if is_pack(folder):
         raise CodecError(f"{folder} holds latents, arm is {options.arm!r}; allowed is arm 'latents' or a plain folder")
-    return _signal_data(list_class_folder(folder), options)
+    splits = None if options.splits is None else parse_splits(options.splits)
+    return _signal_data(list_class_folder(folder, splits), options)
 
 
 def input_name(data: Data, options: TrainOptions) -> str:

@@ -15,6 +15,7 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.media import Audio, Image
 from laconic.tasks.datasets.class_folders import list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal
+from laconic.tasks.datasets.splits import folders_in, split_of_name
 from laconic.tasks.mpq.protocol import Judgement, Kind, Sample
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Head:
         return f"{self.folder.parent.name}/{self.folder.name}, the trained head {self.run.name}"
 
     def keys(self) -> Sequence[str]:
-        return [sample.source for sample in list_class_folder(self.folder).samples]
+        return [sample.source for sample in list_class_folder(self.folder, splits={}).samples]
 
     def sample(self, key: str) -> Sample[Any]:
         return Sample(key, read_signal(self.folder / key, self.kind, Framing()), key.split("/")[0])
@@ -59,10 +60,10 @@ class Head:
 
 
 def find_head(run: Path, data: Path) -> Head:
-    """The run on that folder `data`/*/test which has its classes. Raises `CodecError` where none or several have."""
+    """The run on that test folder `data`/*/* which has its classes. Raises `CodecError` where none or several have."""
     predictor = _predictor(run)
-    tests = sorted(path for path in data.glob("*/test") if path.is_dir())
-    found = [path for path in tests if sorted(part.name for part in path.iterdir()) == sorted(predictor.classes)]
+    tests = sorted(path for path in data.glob("*/*") if split_of_name(path.name) == "test" and path.is_dir())
+    found = [path for path in tests if folders_in(path) == sorted(predictor.classes)]
     if len(found) != 1:
         raise CodecError(
             f"{len(found)} folders {data}/*/test have the {len(predictor.classes)} classes of {run}; allowed is one"
