@@ -2,7 +2,8 @@
 
 At the root stands what everyone needs: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the interfaces), `lcn` (our
 codec, one file that joins the rest), `latent` (the integers), `form` (what a file says of a signal), `steps` (quality ->
-step), `files` (media files; the functions most people need), `streams` (pictures larger than memory), `pillow` (a plugin),
+step), `files` (media files; the functions most people need), `notes` (what was dropped of a file),
+`streams` (pictures larger than memory), `pillow` (a plugin),
 `registry` (codecs by name), `checks` (the laws of a codec as a test kit), `whole_files` (writing all or nothing),
 `onnx_export` (with torch: the transform for other runtimes).
 
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from laconic.codecs.errors import (
     CodecError,
+    DroppedWarning,
     MissingDependencyError,
     UnknownCodecError,
     UnknownModelError,
@@ -60,6 +62,7 @@ __all__ = [
     "Codec",
     "CodecError",
     "Cube",
+    "DroppedWarning",
     "FitOptions",
     "Image",
     "Latent",

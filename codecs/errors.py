@@ -21,6 +21,10 @@ class UnsupportedSignalError(CodecError):
     """A signal that this codec does not take; the message says how to convert it."""
 
 
+class DroppedWarning(UserWarning):
+    """Something of a file was dropped, and the rest is right; the message says what, and how to have it. See `notes`."""
+
+
 class MissingDependencyError(ImportError):
     """An optional package is absent or broken; the message names the install command."""
 

@@ -9,13 +9,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 import typer
 
 from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.notes import collect_notes
 from laconic.entropy.errors import BitstreamError
+from laconic.tasks.cli.folded_notes import FoldedNotes
 from laconic.tasks.cli.jobs import Found, Job, Source
 
 if TYPE_CHECKING:
@@ -30,12 +32,16 @@ _EXPECTED_ERRORS = (CodecError, BitstreamError, MissingDependencyError, OSError,
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job: a line for people, fields for JSON, sentences for standard error."""
+    """What came of a job: a line for people, fields for JSON, sentences for standard error.
+
+    `notes` are said of every file; `dropped`, what the result lacks, once for a batch.
+    """
 
     line: str
     fields: Mapping[str, object]
     notes: tuple[str, ...] = ()
     failed: bool = False
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ class Screen:
     as_json: bool = False
     quiet: bool = False
     is_data: bool = False
+    _folded: FoldedNotes = field(default_factory=FoldedNotes, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.is_data and self.as_json:
@@ -57,12 +64,21 @@ class Screen:
     def show(self, job: Job, outcome: Outcome) -> None:
         for note in outcome.notes:
             typer.echo(f"laconic: {job.source.name}: {note}", err=True)
+        for line in self._folded.first_lines(job.source.name, outcome.dropped):
+            self._say(line)
         if self.as_json:
-            typer.echo(json.dumps({"file": job.source.name, **outcome.fields}))
+            notes = {"notes": list(outcome.dropped)} if outcome.dropped else {}
+            typer.echo(json.dumps({"file": job.source.name, **outcome.fields, **notes}))
         elif outcome.line and not (self.quiet or self.is_data):
             typer.echo(outcome.line)
 
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            typer.echo(f"laconic: {line}", err=True)
+
     def summarize(self, found: Found, num_failed: int) -> None:
+        for line in self._folded.last_lines():
+            self._say(line)
         total = len(found.sources)
         if self.quiet or (total == 1 and not found.skipped):
             return
@@ -131,13 +147,15 @@ def check_model(name: str | None) -> None:
 
 def attempt(job: Job, work: Callable[[Job], Outcome]) -> Outcome:
     """The outcome of a job, with what is expected to go wrong as a sentence. A closed pipe passes: nobody listens."""
-    try:
-        return work(job)
-    except BrokenPipeError:
-        raise
-    except _EXPECTED_ERRORS as err:
-        sentence = sentence_of(err)
-        return Outcome("", {"error": sentence}, notes=(sentence,), failed=True)
+    with collect_notes() as dropped:
+        try:
+            outcome = work(job)
+        except BrokenPipeError:
+            raise
+        except _EXPECTED_ERRORS as err:
+            sentence = sentence_of(err)
+            return Outcome("", {"error": sentence}, notes=(sentence,), failed=True)
+    return replace(outcome, dropped=tuple(dropped))
 
 
 def sentence_of(err: Exception) -> str:

@@ -1,0 +1,34 @@
+"""What was dropped of the files of a batch, each kind of sentence said once, with the number of files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+_NUMBER = re.compile(r"(\d+)")
+
+
+class FoldedNotes:
+    """Sentences that differ in numbers only are one kind: "the first of 3 pages", "the first of 5 pages"."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[str, list[str]] = {}  # of each kind: text, number, text, ...; n for numbers that differ
+        self._num_more: dict[str, int] = {}
+
+    def first_lines(self, name: str, sentences: Sequence[str]) -> Iterator[str]:
+        """A line for each kind that this file, of this name, is the first of; others are counted."""
+        for kind, sentence in {_NUMBER.sub("n", sentence): sentence for sentence in sentences}.items():
+            pieces = _NUMBER.split(sentence)
+            if kind not in self._pieces:
+                self._pieces[kind], self._num_more[kind] = pieces, 0
+                yield f"{name}: {sentence}"
+                continue
+            known = zip(self._pieces[kind], pieces, strict=True)
+            self._pieces[kind] = [piece if piece == other else "n" for piece, other in known]
+            self._num_more[kind] += 1
+
+    def last_lines(self) -> Iterator[str]:
+        """A line for each kind that was counted."""
+        for kind, count in self._num_more.items():
+            if count:
+                yield f"{count} more file{'s' * (count > 1)}: {''.join(self._pieces[kind])}"
