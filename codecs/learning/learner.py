@@ -15,8 +15,9 @@ _MARGIN: Final = 2  # places at the sides of a picture that know its border
 
 @dataclass(frozen=True)
 class Cutting:
-    """How a learner wants its crops: `prepare` makes of a picture (3, h, w) in [-0.5, 0.5] what they are cut from, (c, h',
-    w'); `crop` is their side there, `least_side` that of the picture, in pixels, which has room for one."""
+    """How a learner wants its crops: `prepare` makes of a signal, (3, h, w) in [-0.5, 0.5] for a picture, (c, t) for a
+    sound, what they are cut from, (c, h', w') or (c, t'); `crop` is their side along each axis there, `least_side` that
+    of the signal, in pixels or samples, which has room for one."""
 
     prepare: Callable[[Tensor], Tensor]
     crop: int
@@ -24,13 +25,13 @@ class Cutting:
 
 
 def latent_cutting(transform: Callable[[Tensor], Tensor], *, crop: int, factor: int) -> Cutting:
-    """Crops of `crop` places a side of what `transform` makes of pictures (1, 3, h, w), h and w multiples of `factor`, on a
+    """Crops of `crop` places a side of what `transform` makes of signals (1, c, *n), each of n a multiple of `factor`, on a
     grid so much coarser; without the places that know the border, in half precision."""
 
-    def prepare(picture: Tensor) -> Tensor:
-        height, width = (n // factor * factor for n in picture.shape[1:])
-        places = transform(picture[None, :, :height, :width].contiguous())[0]
-        return places[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN].half()
+    def prepare(signal: Tensor) -> Tensor:
+        whole = tuple(slice(n // factor * factor) for n in signal.shape[1:])
+        places = transform(signal[(slice(None), *whole)][None].contiguous())[0]
+        return places[(slice(None), *(slice(_MARGIN, -_MARGIN) for _ in whole))].half()
 
     return Cutting(prepare, crop, (crop + 2 * _MARGIN + 1) * factor)
 
@@ -54,15 +55,16 @@ class Learner(Protocol):
         ...
 
     def sample(self, crops: Tensor, generator: torch.Generator) -> Any:
-        """What a step needs of crops (b, c, crop, crop), without gradients: made beside the step before."""
+        """What a step needs of crops (b, c, crop, ...), with as many axes as the signals have, without gradients: made
+        beside the step before."""
         ...
 
     def loss(self, sample: Any, done: float) -> tuple[Tensor, dict[str, float]]:
         """Of a sample, with numbers to log; `done`: the share of the run that is over."""
         ...
 
-    def validate(self, pictures: Sequence[Tensor]) -> dict[str, float]:
-        """Numbers to log, of pictures (3, h, w) in [-0.5, 0.5]."""
+    def validate(self, signals: Sequence[Tensor], /) -> dict[str, float]:
+        """Numbers to log, of signals as `cutting` takes them."""
         ...
 
     def save(self, path: Path, card: dict[str, str]) -> None:

@@ -76,7 +76,7 @@ class History:
 
 def train_codec(
     learner: Learner,
-    pictures: Sequence[Tensor],
+    signals: Sequence[Tensor],
     validation: Sequence[Tensor],
     run: Path,
     options: RunOptions,
@@ -85,7 +85,7 @@ def train_codec(
     with_tensorboard: bool = False,
     on_row: Callable[[Mapping[str, float]], None] | None = None,
 ) -> History:
-    """Train, or go on with a run that was killed; how it went.
+    """Train on `signals` (c, *n), or go on with a run that was killed; how it went.
 
     `card`: more that the result should say of itself. Raises `CodecError` for a `run` of other options. Sets torch's
     number of threads.
@@ -97,7 +97,7 @@ def train_codec(
     loop = _Loop(learner, options, run / LAST_NAME)
     if (run / RESULT_NAME).exists():
         return loop.history
-    pool = CropPool(pictures, learner.cutting, seed=options.seed + rank * _RANK_STRIDE, first_step=loop.history.step)
+    pool = CropPool(signals, learner.cutting, seed=options.seed + rank * _RANK_STRIDE, first_step=loop.history.step)
     writer = summary_writer(run, loop.history.step + 1) if with_tensorboard and rank == 0 else None
     while loop.history.step < options.steps:
         row = loop.advance(pool, rank, world)

@@ -1,10 +1,11 @@
 """Training of a codec's parts: runs that stop go on as if they had not, processes share the work, errors are sentences."""
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from PIL import Image as PillowImage  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
-from laconic.codecs.learning.learner import Cutting, Learner  # noqa: E402
+from laconic.codecs.learning.learner import Cutting, Learner, latent_cutting  # noqa: E402
 from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
 from laconic.codecs.learning.tensor_encoder import EncoderModel, load_encoder_model  # noqa: E402
 from laconic.codecs.learning.transform_learner import TransformLearner, TransformOptions  # noqa: E402
@@ -30,7 +31,7 @@ from laconic.tasks.training.codec_training import RunOptions, learning_rate_at, 
 from laconic.tasks.training.crops import CropPool, find_pictures, planes_of, read_pictures  # noqa: E402
 from laconic.tasks.training.optimizers import Optimizers  # noqa: E402
 from laconic.tasks.training.recipes import RECIPES  # noqa: E402
-from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
+from laconic.tasks.training.tensor_files import load_tensors, save_tensors  # noqa: E402
 
 RGB = Path(zoo.__file__).parent / "rgb.safetensors"
 OPTIONS = RunOptions("synthesis", ("waves",), steps=6, every=2)
@@ -258,6 +259,64 @@ def plain(crop: int) -> Cutting:
     return Cutting(lambda picture: picture, crop, crop)
 
 
+def test_crops_of_pictures_are_the_same_on_every_machine_and_version() -> None:
+    random = np.random.default_rng(17)
+    sizes = ((30, 41), (25, 25), (64, 33))
+    chosen = [torch.from_numpy(random.integers(0, 256, (3, *size), np.uint8)) for size in sizes]
+    pool, digest = CropPool(chosen, plain(16), seed=5, first_step=2), hashlib.sha256()
+    for step in range(2, 9):
+        digest.update(pool.batch(step, 3).contiguous().numpy().tobytes())
+    assert digest.hexdigest() == "c8fd43926850297ffd58a8e6cbd4fea03971de1a48aab3f2c1b243e58c18f220"
+
+
+@pytest.mark.parametrize("shape", [(2, 60), (5, 30, 40), (1, 24, 25, 26)], ids=["sound", "cube", "volume"])
+def test_crops_of_any_number_of_axes(shape: tuple[int, ...]) -> None:
+    signal = torch.arange(float(np.prod(shape))).reshape(shape)
+    pool = CropPool([signal, signal[..., :-1]], plain(8), seed=1)
+    batches = [pool.batch(step, 4) for step in range(5)]
+    assert all(batch.shape == (4, shape[0], *[8] * (len(shape) - 1)) for batch in batches)
+    for crop in torch.cat(batches):
+        first = np.unravel_index(int(crop.min()), shape)
+        places = tuple(slice(start, start + 8) for start in first[1:])
+        expected = signal[(slice(None), *places)]
+        views = [expected]
+        if len(shape) == 3:  # only pictures, and planes like them, are mirrored and turned
+            views += [expected.flip(2)] + [view.transpose(1, 2) for view in (expected, expected.flip(2))]
+        assert any(torch.equal(crop, view) for view in views)
+    again = CropPool([signal, signal[..., :-1]], plain(8), seed=1, first_step=3)
+    assert torch.equal(again.batch(3, 4), batches[3])
+
+
+def test_latent_cutting_takes_sounds() -> None:
+    cutting = latent_cutting(lambda x: x.reshape(1, 1, -1, 4).amax(3), crop=5, factor=4)
+    sound = torch.arange(float(cutting.least_side + 2))[None]
+    prepared = cutting.prepare(sound)
+    assert prepared[0].tolist() == [float(4 * i + 3) for i in range(2, cutting.least_side // 4 - 2)]
+    assert len(prepared[0]) >= cutting.crop
+
+
+@pytest.mark.parametrize(
+    ("sample", "value"),
+    [
+        (torch.tensor(255, dtype=torch.uint8), 0.5),
+        (torch.tensor(0, dtype=torch.uint8), -0.5),
+        (torch.tensor(65535, dtype=torch.uint16), 0.5),
+        (torch.tensor(-(2**15), dtype=torch.int16), -0.5),
+        (torch.tensor(0.75), 0.75),
+    ],
+)
+def test_samples_of_every_type_have_one_scale(sample: torch.Tensor, value: float) -> None:
+    assert float(planes_of(sample)) == value
+
+
+def test_signals_that_fit_in_no_batch_are_a_sentence() -> None:
+    for others in ([torch.zeros(2, 40)], [torch.zeros(1, 40, 40)], [torch.zeros(40)]):
+        with pytest.raises(CodecError, match="allowed are as many channels and axes in all"):
+            CropPool([torch.zeros(1, 40), *others], plain(8), seed=0)
+    with pytest.raises(CodecError, match="none of 1 training signals has 15 samples along each axis"):
+        CropPool([torch.zeros(1, 14)], plain(8), seed=0)
+
+
 def test_crops_do_not_hang_on_where_a_run_began() -> None:
     whole = CropPool(pictures(), plain(16), seed=3)
     batches = [whole.batch(step, 4) for step in range(8)]
@@ -295,6 +354,41 @@ def test_pictures_are_read_at_their_reductions(tmp_path: Path) -> None:
     assert shapes == [(3, 21, 30), (3, 14, 20)] * 3
     with pytest.raises(CodecError, match="there is no picture in"):
         find_pictures([tmp_path / "none"])
+
+
+class Echo:
+    """A filter of sounds (1, t) that learns to change nothing."""
+
+    batch_size = 4
+
+    def __init__(self) -> None:
+        torch.manual_seed(0)
+        self.module = torch.nn.Conv1d(1, 1, 3, padding=1)
+        self.cutting = plain(32)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": list(self.module.parameters()), "lr": 0.05}]
+
+    def sample(self, crops: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        return crops
+
+    def loss(self, sample: torch.Tensor, done: float) -> tuple[torch.Tensor, dict[str, float]]:
+        return (self.module(sample) - sample).square().mean(), {}
+
+    def validate(self, signals: Sequence[torch.Tensor]) -> dict[str, float]:
+        with torch.no_grad():
+            return {"error": sum(float(self.loss(signal[None], 1)[0]) for signal in signals)}
+
+    def save(self, path: Path, card: dict[str, str]) -> None:
+        save_tensors(path, self.module.state_dict(), card)
+
+
+def test_sounds_are_learned_from(tmp_path: Path) -> None:
+    sounds = list(torch.randn(3, 1, 200, generator=torch.Generator().manual_seed(0)))
+    options = RunOptions("echo", ("noise",), steps=200, every=100)
+    progress = train_codec(Echo(), sounds, sounds[:1], tmp_path / "run", options)
+    assert progress.rows[-1]["error"] < 0.05 * float(sounds[0].square().mean())
+    assert load_tensors(tmp_path / "run" / "result.safetensors")[0]["weight"].shape == (1, 1, 3)
 
 
 # --- processes
