@@ -66,11 +66,8 @@ def misfit(form: Form, model: Model) -> str | None:
     return None
 
 
-def check_fits(signal: Signal, model: Model) -> None:
-    check_form_fits(form_of(signal), num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
-
-
 def check_form_fits(form: Form, num_planes: int, model: Model) -> None:
+    """Raises `UnsupportedSignalError` where a model cannot take a signal of this form and so many colour planes."""
     reason = misfit(form, model)
     if reason is None and num_planes != model.num_planes:
         reason = f"it takes {model.num_planes} colour planes, the picture has {num_planes}"

@@ -6,31 +6,27 @@ The encoder is linear and shallow; the file holds the latent itself, so a traine
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import BinaryIO, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
-from laconic.codecs.form import Form, check_fits, check_form_fits, form_of, grid_of, has_alpha, num_colors
+from laconic.codecs.form import Form, check_form_fits, form_of, grid_of, num_colors
 from laconic.codecs.latent import Latent
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.layout import Layout
-from laconic.codecs.packing.packer import PackedFile, pack
+from laconic.codecs.packing.packer import PackedFile, check_latent, pack
 from laconic.codecs.packing.segment_reader import Reading
 from laconic.codecs.packing.unpacker import Unpacker, unpack
 from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, area_of, check_synthesis
-from laconic.codecs.pictures.picture_encoder import RowSource, Settings, encode_image, encode_rows
+from laconic.codecs.pictures.picture_encoder import RowSource, encode_image, encode_rows
+from laconic.codecs.plan import Plan, integers_of
 from laconic.codecs.steps import NUM_STEP_CODES, step_code_of_quality, step_code_of_sound_quality
-from laconic.codecs.transform.quantizer import Quantizer, quantize
-from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, MAX_EFFORT, optimize, thresholds_for
+from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, MAX_EFFORT
 from laconic.codecs.transform.signals import coefficients_of, latent_of, signal_of
 from laconic.codecs.transform.transparency import fill_transparent
 from laconic.entropy import Limits
-from laconic.entropy.container import Profile
 
 _SPEECH_MAX_RATE_HZ = 24_000
 _MAX_THREADS = 256
@@ -96,14 +92,10 @@ class Lcn:
 
     def encode(self, signal: Signal) -> bytes:
         """The signal as an .lcn file. Raises `UnsupportedSignalError` where the model does not fit it."""
-        if not isinstance(signal, Image):
-            return self.pack(self.analyze(signal))
-        model = self._model_for(signal)
-        check_fits(signal, model)
-        if has_alpha(signal):
-            signal = fill_transparent(signal)
-        form = form_of(signal)
-        return encode_image(signal, form, self._settings(form, model), has_alpha=has_alpha(signal))
+        plan = self.plan_of(signal)
+        if isinstance(signal, Image):
+            return encode_image(fill_transparent(signal), plan)
+        return pack(latent_of(signal, integers_of(coefficients_of(signal, plan.model), plan), plan), plan).data
 
     def encode_rows(
         self, rows: RowSource, *, num_colors: int, sample_type: str, metadata: Mapping[str, bytes] | None = None
@@ -116,7 +108,7 @@ class Lcn:
         form = Form("image", (rows.height, rows.width), sample_type, 0)
         model = load_model(self.model or _PICTURE_MODELS[num_colors])
         check_form_fits(form, num_colors, model)
-        return encode_rows(rows, form, self._settings(form, model), metadata or {})
+        return encode_rows(rows, self._plan(form, model, self._step_code), metadata or {})
 
     def decode(self, data: bytes) -> Signal:
         """The signal, by `synthesis` if it is a picture. Raises `BitstreamError` or `UnknownModelError`."""
@@ -124,7 +116,7 @@ class Lcn:
         if unpacker.model.kind == "image":
             size = (unpacker.header.shape[0], unpacker.header.shape[1])
             return PicturePart(unpacker, area_of(size), self.threads, self.synthesis).image()
-        return self.synthesize(self.unpack(data))
+        return signal_of(unpack(unpacker), unpacker.model)
 
     def decode_area(
         self,
@@ -178,28 +170,24 @@ class Lcn:
 
     def analyze_steps(self, signal: Signal, step_codes: Sequence[int]) -> list[Latent]:
         """Latents at several steps for the price of one transform."""
-        model = self._model_for(signal)
-        if isinstance(signal, Image) and has_alpha(signal):
+        first = self.plan_of(signal, step_codes[0])
+        if isinstance(signal, Image):
             signal = fill_transparent(signal)
-        coefficients = coefficients_of(signal, model)
-        return [latent_of(signal, self._integers(coefficients, code, model), code, model) for code in step_codes]
+        coefficients = coefficients_of(signal, first.model)
+        plans = [replace(first, step_code=code) for code in step_codes]
+        return [latent_of(signal, integers_of(coefficients, plan), plan) for plan in plans]
 
-    def _integers(self, coefficients: NDArray[np.float32], step_code: int, model: Model) -> NDArray[np.int32]:
-        layout = self._layout.resolved(model.kind, coefficients.shape[1:])
-        profile = layout.file_profile
-        thresholds = thresholds_for(model, step_code, profile, self.effort)
-        values = quantize(coefficients, Quantizer(step_code, thresholds), model)
-        if self.effort and profile is Profile.SMALL and values.size:
-            optimize(values, coefficients, step_code, model, effort=self.effort, tile_log2=layout.tile_log2)
-        return values
+    def plan_of(self, signal: Signal, step_code: int | None = None) -> Plan:
+        """How a signal is encoded, at the codec's own step or another. Raises `UnsupportedSignalError` where the model does
+        not fit it."""
+        model = load_model(self.model or default_model(signal))
+        form = form_of(signal)
+        check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
+        return self._plan(form, model, self._step_code_for(signal) if step_code is None else step_code)
 
-    def _settings(self, form: Form, model: Model) -> Settings:
-        layout = self._layout.resolved(model.kind, grid_of(form, model))
-        code = step_code_of_quality(self.quality) if self.step_code is None else self.step_code
-        return Settings(model, code, layout, self.effort, self.threads)
-
-    def _model_for(self, signal: Signal) -> Model:
-        return load_model(self.model or default_model(signal))
+    def _plan(self, form: Form, model: Model, step_code: int) -> Plan:
+        grid = grid_of(form, model)
+        return Plan(form, model, grid, step_code, self._layout.resolved(model.kind, grid), self.effort, self.threads)
 
     def pack(self, latent: Latent) -> bytes:
         """The latent as an .lcn file, losslessly; it may have fewer channels than the model."""
@@ -207,7 +195,12 @@ class Lcn:
 
     def pack_with_heads(self, latent: Latent) -> PackedFile:
         """As `pack`, with the number of bytes that a reader of few channels needs."""
-        return pack(latent, self._model_of(latent), self._layout)
+        model = self._model_of(latent)
+        form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate)
+        check_form_fits(form, model.num_planes, model)
+        plan = self._plan(form, model, latent.step_code)
+        check_latent(latent, plan)
+        return pack(latent, plan)
 
     def unpack(
         self,
@@ -224,19 +217,20 @@ class Lcn:
         segments become zeros and are listed in `damage`. Raises `BitstreamError`, `UnknownModelError`, or `CodecError`
         for more channels than stored.
         """
-        latent, _ = unpack(data, Reading(channels, limits, allow_partial), model=self.model)
-        return latent
+        return unpack(Unpacker(data, Reading(channels, limits, allow_partial), model=self.model))
 
     def synthesize(self, latent: Latent) -> Signal:
         """The signal by linear synthesis; missing channels count as 0."""
         return signal_of(latent, self._model_of(latent))
 
+    @property
+    def _step_code(self) -> int:
+        return step_code_of_quality(self.quality) if self.step_code is None else self.step_code
+
     def _step_code_for(self, signal: Signal) -> int:
-        if self.step_code is not None:
-            return self.step_code
-        if isinstance(signal, Audio):
+        if self.step_code is None and isinstance(signal, Audio):
             return step_code_of_sound_quality(self.quality, signal.samples)
-        return step_code_of_quality(self.quality)
+        return self._step_code
 
     def _model_of(self, latent: Latent) -> Model:
         return load_model_of(latent.fingerprint, self.model)

@@ -19,14 +19,13 @@ from numpy.typing import NDArray
 from speed_parts import PROFILES
 from turns import in_turns
 
-from laconic.codecs.form import form_of, grid_of
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.models.zoo import load_model
-from laconic.codecs.packing.layout import Layout, Tile
+from laconic.codecs.packing.layout import Tile
 from laconic.codecs.packing.packer import Packer
 from laconic.codecs.packing.segment_reader import Reading
 from laconic.codecs.packing.unpacker import Unpacker
+from laconic.codecs.plan import Plan, integers_of_tile
 from laconic.codecs.transform.picture_rows import (
     UNTILED,
     LatentPart,
@@ -35,10 +34,7 @@ from laconic.codecs.transform.picture_rows import (
     integers_of_rows,
     synthesize_part,
 )
-from laconic.codecs.transform.quantizer import Quantizer, integer_type, quantize
-from laconic.codecs.transform.rate_distortion import optimize, thresholds_for
 
-MODEL = "rgb"
 SAMPLE_BYTES, INTEGER_BYTES, FLOAT_BYTES = 3, 6, 12  # of a pixel
 Span = tuple[int, int]
 
@@ -56,13 +52,13 @@ class Stages:
 
     def coefficients(self) -> None:
         for span, _ in self._spans:
-            coefficients_of_rows(self._rows, span, self._model, self._room(span), self._side)
+            coefficients_of_rows(self._rows, span, self._plan.model, self._room(span), self._side)
 
     def pack(self) -> bytes:
         packed = []
         for _, numbers in self._spans:
             packed += self._packer.pack_tiles(numbers, [self._values[n] for n in numbers], [None] * len(numbers))
-        return self._packer.join(packed, {})
+        return self._packer.join(packed, {}).data
 
     def unpack(self) -> None:
         unpacker = Unpacker(self.file, Reading())
@@ -71,8 +67,8 @@ class Stages:
 
     def synthesis(self) -> None:
         samples = self.image.samples
-        part = LatentPart(self._whole, (0, 0), samples.shape[:2], self._step_code, samples.dtype)
-        synthesize_part(part, self._model, np.empty_like(samples), (0, 0))
+        part = LatentPart(self._whole, (0, 0), samples.shape[:2], self._plan.step_code, samples.dtype)
+        synthesize_part(part, self._plan.model, np.empty_like(samples), (0, 0))
 
     @cached_property
     def file(self) -> bytes:
@@ -97,49 +93,39 @@ class Stages:
             tile.cut(values)[: decoded.num_used] = decoded.values[: decoded.num_used]
         return values[: max(decoded.num_used for decoded in found)]
 
-    @property
-    def _step_code(self) -> int:
-        assert self.codec.step_code is not None  # PROFILES have it
-        return self.codec.step_code
-
     @cached_property
-    def _model(self) -> Any:
-        return load_model(MODEL)
+    def _plan(self) -> Plan:
+        return self.codec.plan_of(self.image)
 
     @cached_property
     def _rows(self) -> PictureRows:
         return PictureRows(self.image.samples, 0, self.image.height)
 
-    @cached_property
-    def _layout(self) -> Layout:
-        return Layout(profile=self.codec.profile).resolved("image", grid_of(form_of(self.image), self._model))
-
     @property
     def _side(self) -> int:
-        return UNTILED if self._layout.tile_log2 is None else 1 << self._layout.tile_log2
+        return UNTILED if self._plan.layout.tile_log2 is None else 1 << self._plan.layout.tile_log2
 
     @cached_property
     def _packer(self) -> Packer:
-        return Packer(self._model, self._layout, form_of(self.image), self._step_code, self._model.num_channels)
+        return Packer(self._plan, self._plan.model.num_channels)
 
     @cached_property
     def _spans(self) -> list[tuple[Span, list[int]]]:
         """Rows of tiles, one at a time, and the numbers of their tiles."""
         rows: dict[Span, list[int]] = {}
-        for number, tile in enumerate(self._packer.tiles):
+        for number, tile in enumerate(self._plan.tiles):
             rows.setdefault((tile.top, tile.bottom), []).append(number)
         return list(rows.items())
 
     @cached_property
     def _values(self) -> list[NDArray[Any]]:
         """Room for the integers of every tile."""
-        dtype = integer_type(self._model, self._step_code)
-        return [np.zeros(self._shape(tile), dtype) for tile in self._packer.tiles]
+        return [np.zeros(self._shape(tile), self._plan.integer_type) for tile in self._plan.tiles]
 
     @cached_property
     def _scratch(self) -> list[NDArray[np.float32]]:
         """Room for the coefficients of a row of tiles."""
-        return [np.zeros(self._shape(self._packer.tiles[n]), np.float32) for n in self._spans[0][1]]
+        return [np.zeros(self._shape(self._plan.tiles[n]), np.float32) for n in self._spans[0][1]]
 
     def _room(self, span: Span) -> list[NDArray[np.float32]]:
         """As much of it as a row needs."""
@@ -149,19 +135,17 @@ class Stages:
         return [part.reshape(-1)[: prod(shape)].reshape(shape) for part, shape in parts]
 
     def _shape(self, tile: Tile) -> tuple[int, int, int]:
-        return self._model.num_channels, tile.bottom - tile.top, tile.right - tile.left
+        return self._plan.model.num_channels, tile.bottom - tile.top, tile.right - tile.left
 
     def _make_integers(self, span: Span, values: list[NDArray[Any]]) -> None:
-        code, model = self._step_code, self._model
-        quantizer = Quantizer(code, thresholds_for(model, code, self._layout.file_profile, self.codec.effort))
-        if self.codec.profile == "fast":
-            integers_of_rows(self._rows, span, model, quantizer, values, self._side)
+        plan = self._plan
+        if not plan.optimizes:
+            integers_of_rows(self._rows, span, plan.model, plan.quantizer, values, self._side)
             return
         coefficients = self._room(span)
-        coefficients_of_rows(self._rows, span, model, coefficients, self._side)
+        coefficients_of_rows(self._rows, span, plan.model, coefficients, self._side)
         for tile, integers in zip(coefficients, values, strict=True):
-            quantize(tile, quantizer, model, integers)
-            optimize(integers, tile, code, model, effort=self.codec.effort)
+            integers_of_tile(tile, plan, integers)
 
 
 def stage_rows(data: DataSet, num_rounds: int) -> list[common.Row]:

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
-from laconic.codecs.form import Form, grid_of, misfit
 from laconic.codecs.latent import Latent
-from laconic.codecs.models.model import Model
-from laconic.codecs.packing.layout import Layout, group_bounds, tiles_of
+from laconic.codecs.packing.layout import group_bounds
+from laconic.codecs.plan import Plan
 from laconic.codecs.steps import NUM_STEP_CODES
 from laconic.entropy import Limits
 from laconic.entropy.container import CodecNumber, Flag, Header, index_of, segment_order, write_header, write_segment
@@ -50,16 +49,14 @@ class PackedFile:
 class Packer:
     """Makes the file of one signal. Tiles may be packed in any order, also at the same time."""
 
-    def __init__(self, model: Model, layout: Layout, form: Form, step_code: int, num_channels: int) -> None:
-        """`layout` is resolved; `num_channels` are the latent channels that the file stores."""
-        grid = grid_of(form, model)
-        self.tiles = tiles_of(*grid, layout.tile_log2) if grid[1] else []
-        self._model, self._layout, self._form = model, layout, form
-        self._step_code = step_code
+    def __init__(self, plan: Plan, num_channels: int) -> None:
+        """`num_channels` are the latent channels that the file stores."""
+        self.tiles = plan.tiles
+        self._plan, self._model, self._layout = plan, plan.model, plan.layout
         self._num_channels = num_channels
-        self._rules = model.contexts.at_step(step_code)
-        self._bounds = group_bounds(model, num_channels, whole=layout.grouping == "whole")
-        self._is_tile_major = layout.progression == "tile"
+        self._rules = plan.model.contexts.at_step(plan.step_code)
+        self._bounds = group_bounds(plan.model, num_channels, whole=plan.layout.grouping == "whole")
+        self._is_tile_major = plan.layout.progression == "tile"
 
     def pack_tiles(
         self, numbers: Sequence[int], tiles: Sequence[NDArray[Any]], alpha: Sequence[NDArray[Any] | None]
@@ -98,16 +95,16 @@ class Packer:
         header = Header(
             codec=_CODEC_NUMBERS[self._model.kind],
             fingerprint=self._model.fingerprint,
-            step_code=self._step_code,
-            shape=self._form.size,
+            step_code=self._plan.step_code,
+            shape=self._plan.form.size,
             flags=self._flags(packed),
             profile=self._layout.file_profile,
             tile_log2=self._layout.tile_log2,
             stored_channels=self._num_channels if self._num_channels < self._model.num_channels else None,
             metadata=metadata,
             index=index_of([len(s) for s in segments]),
-            sample_rate=self._form.sample_rate,
-            sample_type=self._form.sample_type,
+            sample_rate=self._plan.form.sample_rate,
+            sample_type=self._plan.form.sample_type,
         )
         head = write_header(header)
         return PackedFile(b"".join([head, *segments]), self._bounds, self._stops(len(head), order, segments))
@@ -127,35 +124,28 @@ class Packer:
             (Flag.WHOLE, self._layout.grouping == "whole"),
             (Flag.TILE_MAJOR, self._is_tile_major),
             (Flag.ALPHA, any(tile.alpha is not None for tile in packed)),
-            (Flag.DEEP, self._form.sample_type == "uint16"),
+            (Flag.DEEP, self._plan.form.sample_type == "uint16"),
         ):
             flags |= flag if is_set else Flag(0)
         return flags
 
 
-def pack(latent: Latent, model: Model, layout: Layout) -> PackedFile:
-    """The latent as a file. Raises `CodecError` for a latent that no reader would take back."""
-    _check_latent(latent, model)
-    form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate)
-    d, height, width = latent.values.shape
-    packer = Packer(model, layout.resolved(model.kind, (height, width)), form, latent.step_code, d)
+def pack(latent: Latent, plan: Plan) -> PackedFile:
+    """The latent as a file; it fits the plan."""
+    packer = Packer(plan, latent.num_channels)
     values = [tile.cut(latent.values) for tile in packer.tiles]
     alpha: list[NDArray[Any] | None] = [None] * len(values)
     if latent.alpha is not None:
-        alpha = [tile.pixels(model.tree.factor, latent.size).cut(latent.alpha) for tile in packer.tiles]
+        alpha = [tile.pixels(plan.model.tree.factor, latent.size).cut(latent.alpha) for tile in packer.tiles]
     packed = packer.pack_tiles(range(len(values)), values, alpha)
     return packer.join(packed, dict(latent.metadata))
 
 
-def _check_latent(latent: Latent, model: Model) -> None:
-    form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate)
-    if reason := misfit(form, model):
-        raise CodecError(f"the latent does not fit model {model.name}: {reason}")
-    grid = grid_of(form, model)
-    if not 1 <= len(latent.values) <= model.num_channels or latent.values.shape[1:] != grid:
-        raise CodecError(
-            f"the latent has shape {latent.values.shape}; needed are 1 to {model.num_channels} channels of {grid}"
-        )
+def check_latent(latent: Latent, plan: Plan) -> None:
+    """Raises `CodecError` for a latent that no reader would take back."""
+    most = plan.model.num_channels
+    if not 1 <= latent.num_channels <= most or latent.values.shape[1:] != plan.grid:
+        raise CodecError(f"the latent has shape {latent.values.shape}; needed are 1 to {most} channels of {plan.grid}")
     if latent.alpha is not None and latent.alpha.shape != latent.size:
         raise CodecError(f"alpha has shape {latent.alpha.shape}, the picture {latent.size}; they must agree")
     if not 0 <= latent.step_code < NUM_STEP_CODES:

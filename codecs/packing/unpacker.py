@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import Form, grid_of, misfit
 from laconic.codecs.latent import Latent
-from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.packing.layout import Tile, group_bounds, tiles_of
 from laconic.codecs.packing.segment_reader import Found, Reading, SegmentReader, that_seeks
@@ -43,9 +42,8 @@ class Map(Protocol):
     def __call__(self, function: Callable[[_T], _R], items: Iterable[_T], /) -> Iterator[_R]: ...
 
 
-def unpack(data: bytes | BinaryIO, reading: Reading, *, model: str | None = None) -> tuple[Latent, Model]:
-    """The latent of a file and its model. See `Lcn.unpack`."""
-    unpacker = Unpacker(data, reading, model=model)
+def unpack(unpacker: Unpacker) -> Latent:
+    """The latent of a file. See `Lcn.unpack`."""
     values = np.zeros((unpacker.capacity, *unpacker.grid), np.int32)
     everything = range(len(unpacker.tiles))
     for _ in unpacker.values(everything, outs=[tile.cut(values) for tile in unpacker.tiles]):
@@ -57,7 +55,7 @@ def unpack(data: bytes | BinaryIO, reading: Reading, *, model: str | None = None
             unpacker.pixels_of(i).cut(alpha)[...] = plane
     unpacker.expect_end()
     header = unpacker.header
-    latent = Latent(
+    return Latent(
         values=values[: unpacker.num_channels],
         step_code=header.step_code,
         fingerprint=header.fingerprint,
@@ -70,7 +68,6 @@ def unpack(data: bytes | BinaryIO, reading: Reading, *, model: str | None = None
         metadata=header.metadata,
         damage=unpacker.damage,
     )
-    return latent, unpacker.model
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,22 +10,18 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.form import Form, grid_of
+from laconic.codecs.form import has_alpha
 from laconic.codecs.media import Image, Samples
 from laconic.codecs.models.fixed_point import MARGIN
-from laconic.codecs.models.model import Model
-from laconic.codecs.packing.layout import CHUNK_VALUES, Layout, Tile
+from laconic.codecs.packing.layout import CHUNK_VALUES, Tile
 from laconic.codecs.packing.packer import PackedTile, Packer
+from laconic.codecs.plan import Plan, integers_of_tile
 from laconic.codecs.transform.picture_rows import UNTILED, PictureRows, coefficients_of_rows, integers_of_rows
-from laconic.codecs.transform.quantizer import Quantizer, integer_type, quantize
-from laconic.codecs.transform.rate_distortion import optimize, thresholds_for
-from laconic.entropy.container import Profile
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -42,47 +38,30 @@ class RowSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How a picture is encoded. `layout` is resolved."""
-
-    model: Model
-    step_code: int
-    layout: Layout
-    effort: int
-    threads: int = 1
+Chunk = tuple[PictureRows, tuple[int, int]]  # rows of samples, and the rows of the latent that are made of them
 
 
-def encode_rows(source: RowSource, form: Form, settings: Settings, metadata: Mapping[str, bytes]) -> bytes:
+def encode_rows(source: RowSource, plan: Plan, metadata: Mapping[str, bytes]) -> bytes:
     """The .lcn file of a picture without alpha, read once from the top; a few rows of tiles are in memory at a time."""
-    return _encode(_chunks_of_source(source, form, settings), form, settings, metadata, alpha=None)
+    return _encode(_chunks_of_source(source, plan), plan, metadata, alpha=None)
 
 
-def encode_image(image: Image, form: Form, settings: Settings, *, has_alpha: bool) -> bytes:
+def encode_image(image: Image, plan: Plan) -> bytes:
     """The .lcn file of a picture."""
-    samples = image.samples
-    whole = PictureRows(samples, 0, image.height)
-    alpha = samples[:, :, -1] if has_alpha else None
-    chunks = ((whole, span) for span in _spans(form, settings))
-    return _encode(chunks, form, settings, image.metadata, alpha)
+    whole = PictureRows(image.samples, 0, image.height)
+    alpha = image.samples[:, :, -1] if has_alpha(image) else None
+    return _encode(((whole, span) for span in _spans(plan)), plan, image.metadata, alpha)
 
 
-def _encode(
-    chunks: Iterable[tuple[PictureRows, tuple[int, int]]],
-    form: Form,
-    settings: Settings,
-    metadata: Mapping[str, bytes],
-    alpha: NDArray[Any] | None,
-) -> bytes:
-    model = settings.model
-    packer = Packer(model, settings.layout, form, settings.step_code, model.num_channels)
-    encoder = _ChunkEncoder(settings)
+def _encode(chunks: Iterable[Chunk], plan: Plan, metadata: Mapping[str, bytes], alpha: NDArray[Any] | None) -> bytes:
+    packer = Packer(plan, plan.model.num_channels)
+    encoder = _ChunkEncoder(plan)
 
-    def work(chunk: tuple[PictureRows, tuple[int, int]]) -> list[PackedTile]:
+    def work(chunk: Chunk) -> list[PackedTile]:
         rows, (top, bottom) = chunk
-        numbers = [n for n, tile in enumerate(packer.tiles) if top <= tile.top < bottom]
-        tiles = [packer.tiles[n] for n in numbers]
-        pixels = (t.pixels(model.tree.factor, form.size) for t in tiles)
+        numbers = [n for n, tile in enumerate(plan.tiles) if top <= tile.top < bottom]
+        tiles = [plan.tiles[n] for n in numbers]
+        pixels = (t.pixels(plan.model.tree.factor, plan.form.size) for t in tiles)
         cuts = [None if alpha is None else p.cut(alpha) for p in pixels]
         return encoder.encode(
             rows,
@@ -91,18 +70,15 @@ def _encode(
             lambda some, values: packer.pack_tiles([numbers[i] for i in some], values, [cuts[i] for i in some]),
         )
 
-    packed = _in_threads(work, chunks, settings.threads)
+    packed = _in_threads(work, chunks, plan.threads)
     return packer.join([tile for tiles in packed for tile in tiles], dict(metadata)).data
 
 
 class _ChunkEncoder(threading.local):
     """Integers of some rows of tiles, in memory that each thread keeps: new memory costs as much as the transform."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        model, code, profile = settings.model, settings.step_code, settings.layout.file_profile
-        self._quantizer = Quantizer(code, thresholds_for(model, code, profile, settings.effort))
-        self._optimizes = profile is Profile.SMALL and settings.effort > 0
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self._arrays: list[NDArray[Any]] = []
 
     def encode(
@@ -113,22 +89,19 @@ class _ChunkEncoder(threading.local):
         pack: Callable[[Sequence[int], Sequence[NDArray[Any]]], list[PackedTile]],
     ) -> list[PackedTile]:
         """What `pack` makes of the numbers, in `tiles`, and the values of tiles."""
-        settings, model = self._settings, self._settings.model
-        side = UNTILED if settings.layout.tile_log2 is None else 1 << settings.layout.tile_log2
+        plan, model = self._plan, self._plan.model
+        side = UNTILED if plan.layout.tile_log2 is None else 1 << plan.layout.tile_log2
         shapes = [(model.num_channels, tile.bottom - tile.top, tile.right - tile.left) for tile in tiles]
-        dtype = integer_type(model, settings.step_code)
-        if not self._optimizes:
-            values = self._kept(shapes, dtype)
-            integers_of_rows(rows, span, model, self._quantizer, values, side)
+        if not plan.optimizes:
+            values = self._kept(shapes, plan.integer_type)
+            integers_of_rows(rows, span, model, plan.quantizer, values, side)
             return pack(range(len(tiles)), values)
         *coefficients, largest = self._kept([*shapes, max(shapes)], np.float32)
         coefficients_of_rows(rows, span, model, coefficients, side)
         packed = []
         for i, tile in enumerate(coefficients):
-            integers = largest.reshape(-1).view(dtype)[: tile.size].reshape(tile.shape)
-            quantize(tile, self._quantizer, model, integers)
-            optimize(integers, tile, settings.step_code, model, effort=settings.effort)
-            packed += pack([i], [integers])
+            room = largest.reshape(-1).view(plan.integer_type)[: tile.size].reshape(tile.shape)
+            packed += pack([i], [integers_of_tile(tile, plan, room)])
         return packed
 
     def _kept(self, shapes: Sequence[tuple[int, ...]], dtype: type[np.generic]) -> list[NDArray[Any]]:
@@ -137,26 +110,24 @@ class _ChunkEncoder(threading.local):
         return self._arrays
 
 
-def _spans(form: Form, settings: Settings) -> list[tuple[int, int]]:
+def _spans(plan: Plan) -> list[tuple[int, int]]:
     """Rows of the latent to be encoded together: whole rows of tiles, as many as fit, but a share for each thread."""
-    height, width = grid_of(form, settings.model)
-    if settings.layout.tile_log2 is None:
+    height, width = plan.grid
+    if plan.layout.tile_log2 is None:
         return [(0, height)]
-    side = 1 << settings.layout.tile_log2
-    most = max(1, CHUNK_VALUES // (settings.model.num_channels * width * side))
-    fair = max(1, -(-height // side) // (4 * settings.threads)) if settings.threads > 1 else most
+    side = 1 << plan.layout.tile_log2
+    most = max(1, CHUNK_VALUES // (plan.model.num_channels * width * side))
+    fair = max(1, -(-height // side) // (4 * plan.threads)) if plan.threads > 1 else most
     step = side * min(most, fair)
     return [(top, min(top + step, height)) for top in range(0, height, step)]
 
 
-def _chunks_of_source(
-    source: RowSource, form: Form, settings: Settings
-) -> Iterator[tuple[PictureRows, tuple[int, int]]]:
+def _chunks_of_source(source: RowSource, plan: Plan) -> Iterator[Chunk]:
     """Rows of samples for each span, with the margin that analysis needs."""
-    factor = settings.model.tree.factor
+    factor = plan.model.tree.factor
     kept: NDArray[Any] | None = None
     first = end = 0  # of what is kept
-    for top, bottom in _spans(form, settings):
+    for top, bottom in _spans(plan):
         start, stop = max(top - MARGIN, 0) * factor, min((bottom + MARGIN) * factor, source.height)
         more: list[NDArray[Any]] = [source.read_rows(stop - end)] if stop > end else []
         if kept is not None:

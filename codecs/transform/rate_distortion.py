@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.models.model import Model
-from laconic.codecs.packing.layout import tiles_of
 from laconic.codecs.steps import step_of_code
 from laconic.entropy import ContextModel, _native
 from laconic.entropy.container import Profile
@@ -34,48 +33,37 @@ _MAX_CONTEXT_MAGNITUDE: Final = 127  # larger ones count as this in contexts
 Floats = NDArray[np.float32]
 
 
-def optimize(
-    values: NDArray[Any],
-    coefficients: Floats,
-    step_code: int,
-    model: Model,
-    *,
-    effort: int,
-    tile_log2: int | None = None,
-) -> None:
-    """Better integers of coefficients, (d, h, w) both, for files of profile small in tiles of this size; in place.
+def optimize(values: NDArray[Any], coefficients: Floats, step_code: int, model: Model, *, effort: int) -> None:
+    """Better integers of the coefficients of one tile, (d, h, w) both, for files of profile small; in place.
 
     `values`, int32 or int16, are the nearest integers, of predicted channels what the file has. These stay, and so do
     zeros. `effort`, at least 1: how often contexts are gone over.
     """
     contexts = model.contexts
-    rules = contexts.at_step(step_code)
     shrink = model.shrink_of(step_code, len(values))
     inverse_step = np.float32(1) / (step_of_code(step_code) * np.float32(model.unit))
     fixed = min(contexts.num_predicted, len(values))
-    for tile in tiles_of(values.shape[1], values.shape[2], tile_log2):
-        cut = tile.cut(values)
-        symbols = np.ascontiguousarray(cut)
-        kept = symbols[:fixed].copy()
-        for c, plane in enumerate(kept):
-            residuals = prediction_residuals(plane.astype(np.int32))
-            symbols[c] = residuals.clip(-_MAX_CONTEXT_MAGNITUDE, _MAX_CONTEXT_MAGNITUDE)
-        _native.optimize_contexts(
-            contexts.native,
-            contexts.tables.native,
-            contexts.tables.costs,
-            rules.base,
-            np.ascontiguousarray(tile.cut(coefficients)),
-            float(inverse_step),
-            shrink,
-            symbols,
-            fixed,
-            PRICE,
-            effort,
-        )
-        symbols[:fixed] = kept
-        if symbols is not cut:
-            cut[...] = symbols
+    symbols = np.ascontiguousarray(values)
+    kept = symbols[:fixed].copy()
+    for c, plane in enumerate(kept):
+        residuals = prediction_residuals(plane.astype(np.int32))
+        symbols[c] = residuals.clip(-_MAX_CONTEXT_MAGNITUDE, _MAX_CONTEXT_MAGNITUDE)
+    _native.optimize_contexts(
+        contexts.native,
+        contexts.tables.native,
+        contexts.tables.costs,
+        contexts.at_step(step_code).base,
+        np.ascontiguousarray(coefficients),
+        float(inverse_step),
+        shrink,
+        symbols,
+        fixed,
+        PRICE,
+        effort,
+    )
+    symbols[:fixed] = kept
+    if symbols is not values:
+        values[...] = symbols
 
 
 def thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Floats:

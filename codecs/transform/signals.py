@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.form import check_fits, form_of, grid_of, has_alpha
+from laconic.codecs.form import form_of, grid_of, has_alpha
 from laconic.codecs.latent import Latent
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Tree
+from laconic.codecs.plan import Plan
 from laconic.codecs.transform import wavelet
 from laconic.codecs.transform.picture_rows import (
     LatentPart,
@@ -31,8 +32,7 @@ Floats = NDArray[np.float32]
 
 
 def coefficients_of(signal: Signal, model: Model) -> Floats:
-    """(d, h, w) latent coefficients in signal units, alpha left out. Raises `UnsupportedSignalError`."""
-    check_fits(signal, model)
+    """(d, h, w) latent coefficients in signal units, alpha left out, of a signal that fits the model."""
     if isinstance(signal, Image):
         rows = PictureRows(signal.samples, 0, signal.height)
         out = np.empty((model.num_channels, *grid_of(form_of(signal), model)), np.float32)
@@ -59,17 +59,17 @@ def packets_of(signal: Signal, tree: Tree, num_planes: int, offsets: Floats | No
     return np.ascontiguousarray(bands).reshape(-1, rows, packets.shape[-1])
 
 
-def latent_of(signal: Signal, values: NDArray[np.int32], step_code: int, model: Model) -> Latent:
+def latent_of(signal: Signal, values: NDArray[np.int32], plan: Plan) -> Latent:
     """The latent of a signal with these integers, (d, h, w)."""
-    form = form_of(signal)
+    form, model = plan.form, plan.model
     alpha, metadata = None, {}
     if isinstance(signal, Image):
         alpha, metadata = signal.samples[:, :, -1] if has_alpha(signal) else None, dict(signal.metadata)
     return Latent(
         values=values,
-        step_code=step_code,
+        step_code=plan.step_code,
         fingerprint=model.fingerprint,
-        shrink=model.shrink_of(step_code, model.num_channels),
+        shrink=model.shrink_of(plan.step_code, model.num_channels),
         size=form.size,
         sample_type=form.sample_type,
         unit=model.unit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.form import has_alpha
 from laconic.codecs.media import Image
 
 Floats = NDArray[np.float32]
@@ -13,9 +14,10 @@ Floats = NDArray[np.float32]
 def fill_transparent(image: Image) -> Image:
     """The picture with the colour under alpha 0 replaced by a smooth continuation of what is visible.
 
-    That colour is never seen, so it may cost as little as possible: each level of a pyramid of means fills the holes of
-    the finer one.
+    A picture without alpha stays as it is. Each level of a pyramid of means fills the holes of the finer one.
     """
+    if not has_alpha(image):
+        return image
     visible = image.samples[:, :, -1] > 0
     if visible.all():
         return image

@@ -36,8 +36,10 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import shipped_models
-from laconic.codecs.packing import packer, segment_reader, unpacker
-from laconic.codecs.packing.layout import Layout, group_bounds
+from laconic.codecs.packing import unpacker
+from laconic.codecs.packing.layout import group_bounds
+from laconic.codecs.packing.segment_reader import Reading
+from laconic.codecs.packing.unpacker import Unpacker
 from laconic.entropy import BitstreamError, Limits, _native, container, contexts, lossless, planes, rans, simd
 from laconic.entropy.container import (
     SAMPLE_TYPES,
@@ -175,21 +177,21 @@ def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
         source = io.BytesIO(data)
     try:
         channels = 5 if mode & FEW_CHANNELS else None
-        return unpacker.unpack(source, segment_reader.Reading(channels, LIMITS, bool(mode & ALLOW_PARTIAL)))
+        opened = Unpacker(source, Reading(channels, LIMITS, bool(mode & ALLOW_PARTIAL)))
+        return unpacker.unpack(opened), opened.model
     except (BitstreamError, CodecError) as err:
         return f"{type(err).__name__}: {err}"
 
 
-def try_packing_again(latent: Latent, model: Model) -> None:
+def try_packing_again(latent: Latent) -> None:
     """A latent comes back from a file of its own, in either profile and in one tile or many."""
     tile_log2 = 3 if latent.step_code // 2 % 2 else None
-    layout = Layout(tile_log2=tile_log2, profile="fast" if latent.step_code % 2 else "small")
+    codec = Lcn(tile_log2=tile_log2, profile="fast" if latent.step_code % 2 else "small")
     try:
-        data = packer.pack(latent, model, layout)
+        data = codec.pack(latent)
     except CodecError:
         return
-    again, _ = unpacker.unpack(data, segment_reader.Reading(limits=LIMITS))
-    assert again == latent, "a latent changes by being packed"
+    assert codec.unpack(data, limits=LIMITS) == latent, "a latent changes by being packed"
 
 
 def try_tiles(latent: Latent, model: Model) -> None:
@@ -233,7 +235,7 @@ def run_input(data: bytes) -> str:
     if isinstance(result, str):
         return result
     if not result[0].damage and not mode & FEW_CHANNELS:
-        try_packing_again(*result)
+        try_packing_again(result[0])
         try_tiles(*result)
     return "decoded"
 

@@ -1,0 +1,69 @@
+"""How one signal is encoded, with nothing left to choose; and the one way from its coefficients to its integers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.form import Form
+from laconic.codecs.models.model import Model
+from laconic.codecs.packing.layout import Layout, Tile, tiles_of
+from laconic.codecs.transform.quantizer import Quantizer, integer_type, quantize
+from laconic.codecs.transform.rate_distortion import optimize, thresholds_for
+from laconic.entropy.container import Profile
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How a signal of this form is encoded by a model that takes it. `grid`: sides of the latent; `layout` is resolved;
+    `effort` and `threads` are those of `Lcn`."""
+
+    form: Form
+    model: Model
+    grid: tuple[int, int]
+    step_code: int
+    layout: Layout
+    effort: int
+    threads: int = 1
+
+    @cached_property
+    def tiles(self) -> list[Tile]:
+        """Of the latent in raster order; none of an empty sound."""
+        return tiles_of(*self.grid, self.layout.tile_log2) if self.grid[1] else []
+
+    @cached_property
+    def quantizer(self) -> Quantizer:
+        """What integers begin from, and end with unless `optimizes`."""
+        thresholds = thresholds_for(self.model, self.step_code, self.layout.file_profile, self.effort)
+        return Quantizer(self.step_code, thresholds)
+
+    @property
+    def optimizes(self) -> bool:
+        """Whether integers are chosen by their bits in context."""
+        return self.effort > 0 and self.layout.file_profile is Profile.SMALL
+
+    @property
+    def integer_type(self) -> type[np.signedinteger[Any]]:
+        """What holds the integers of a picture's tiles."""
+        return integer_type(self.model, self.step_code)
+
+
+def integers_of(coefficients: NDArray[np.float32], plan: Plan) -> NDArray[np.int32]:
+    """Integers of all coefficients of a signal, (d, h, w) both."""
+    out = np.empty(coefficients.shape, np.int32)
+    for tile in plan.tiles:
+        cut = np.ascontiguousarray(tile.cut(coefficients))
+        tile.cut(out)[...] = integers_of_tile(cut, plan, np.empty(cut.shape, np.int32))
+    return out
+
+
+def integers_of_tile(coefficients: NDArray[np.float32], plan: Plan, out: NDArray[Any]) -> NDArray[Any]:
+    """Those of one tile, (d, h, w), in `out`: int32, or int16 where `integer_type` is."""
+    quantize(coefficients, plan.quantizer, plan.model, out)
+    if plan.optimizes:
+        optimize(out, coefficients, plan.step_code, plan.model, effort=plan.effort)
+    return out
