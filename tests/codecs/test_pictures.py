@@ -313,8 +313,8 @@ def test_threads_change_nothing(dtype, channels, profile):
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (63, 65), (512, 64), (333, 290), (1030, 70)])
 @pytest.mark.parametrize(("dtype", "channels"), [k for k in KINDS if k[1] in (1, 3)])
 def test_rows_give_the_same_file(dtype, channels, size, threads, monkeypatch):
-    for module in ("areas", "pictures"):  # a row of tiles at a time
-        monkeypatch.setattr(f"laconic.codecs.{module}.CHUNK_VALUES", 1)
+    for module in ("picture_decoder", "picture_encoder"):  # a row of tiles at a time
+        monkeypatch.setattr(f"laconic.codecs.pictures.{module}.CHUNK_VALUES", 1)
     image = Image(picture(*size, channels, dtype).samples, {"icc": b"profile", "exif": b"Exif\0\0x"})
     codec = codec_for(image, effort=1, threads=threads)
     source = Rows(image.samples)
@@ -331,8 +331,8 @@ def test_decoded_rows_are_the_picture(dtype, channels, tile_log2, monkeypatch):
     image = picture(333, 290, channels, dtype)
     codec = codec_for(image, tile_log2=tile_log2)
     data = codec.encode(image)
-    for module in ("areas", "pictures"):  # a row of tiles at a time
-        monkeypatch.setattr(f"laconic.codecs.{module}.CHUNK_VALUES", 1)
+    for module in ("picture_decoder", "picture_encoder"):  # a row of tiles at a time
+        monkeypatch.setattr(f"laconic.codecs.pictures.{module}.CHUNK_VALUES", 1)
     opened = codec.open_area(data)
     assert (opened.shape, opened.dtype) == (image.samples.shape, dtype)
     parts = [part.copy() for part in opened.rows()]
