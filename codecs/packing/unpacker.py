@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
-from typing import Any, BinaryIO, Final, Protocol, TypeVar
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.packing.layout import Tile, group_bounds, tiles_of
 from laconic.codecs.packing.segment_reader import Found, Reading, SegmentReader, that_seeks
+from laconic.codecs.threads import Map
 from laconic.entropy import BitstreamError, CorruptStreamError, TruncatedError
 from laconic.entropy.container import (
     CodecNumber,
@@ -32,14 +33,6 @@ from laconic.entropy.planes import Span, TileDecoder, read_together
 
 _MAX_TILES = 1 << 22
 MOST_TOGETHER: Final = 16  # tiles that are decoded side by side; more are no faster
-_T = TypeVar("_T")
-_R = TypeVar("_R")
-
-
-class Map(Protocol):
-    """`map`, or that of an executor."""
-
-    def __call__(self, function: Callable[[_T], _R], items: Iterable[_T], /) -> Iterator[_R]: ...
 
 
 def unpack(unpacker: Unpacker) -> Latent:

@@ -20,8 +20,9 @@ from laconic.codecs.models.fixed_point import MARGIN
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import synthesis_path
 from laconic.codecs.packing.layout import Tile
-from laconic.codecs.pictures.rendering import Map, Rectangle, in_strips, with_margin
+from laconic.codecs.pictures.rendering import Rectangle, in_strips, with_margin
 from laconic.codecs.steps import step_of_code
+from laconic.codecs.threads import Map
 from laconic.codecs.transform.picture_rows import LatentPart, samples_of_coefficients
 
 if TYPE_CHECKING:

@@ -7,8 +7,6 @@ bit for bit, and pixels do not depend on the number of threads.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,8 +16,9 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.codecs.media import Image, Samples
 from laconic.codecs.packing.layout import CHUNK_VALUES, Tile
-from laconic.codecs.packing.unpacker import MOST_TOGETHER, Map, Unpacker
+from laconic.codecs.packing.unpacker import MOST_TOGETHER, Unpacker
 from laconic.codecs.pictures.rendering import LinearRenderer, Rectangle, Renderer
+from laconic.codecs.threads import Map, threaded_map
 from laconic.codecs.transform.picture_rows import LatentPart
 
 SYNTHESES: Final = ("linear", "neural", "auto")  # or the path of a network, *.safetensors
@@ -96,7 +95,7 @@ class PicturePart:
         return self._blocks(None)
 
     def _blocks(self, out: Samples | None) -> Iterator[Samples]:
-        with _pool(self.threads) as run:
+        with threaded_map(self.threads) as run:
             renderer = renderer_of(self.synthesis, self.unpacker)
             yield from _Canvas(self.unpacker, self.area, renderer, run, self.threads, out).blocks()
         if self.shape[:2] == self.unpacker.header.shape:
@@ -267,13 +266,3 @@ def renderer_of(synthesis: str, unpacker: Unpacker) -> Renderer:
             return LinearRenderer(model)
         raise
     return NeuralRenderer(model, network, unpacker.num_channels)
-
-
-@contextmanager
-def _pool(threads: int) -> Iterator[Map]:
-    """A `map` over so many threads."""
-    if threads == 1:
-        yield map
-        return
-    with ThreadPoolExecutor(threads) as executor:
-        yield executor.map

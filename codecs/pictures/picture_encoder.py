@@ -7,10 +7,8 @@ places around them are taken along; so bytes hang neither on how a picture is cu
 from __future__ import annotations
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +19,8 @@ from laconic.codecs.models.fixed_point import MARGIN
 from laconic.codecs.packing.layout import CHUNK_VALUES, Tile
 from laconic.codecs.packing.packer import PackedTile, Packer
 from laconic.codecs.plan import Plan, integers_of_tile
+from laconic.codecs.threads import threaded_map
 from laconic.codecs.transform.picture_rows import UNTILED, PictureRows, coefficients_of_rows, integers_of_rows
-
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
 class RowSource(Protocol):
@@ -70,8 +66,9 @@ def _encode(chunks: Iterable[Chunk], plan: Plan, metadata: Mapping[str, bytes], 
             lambda some, values: packer.pack_tiles([numbers[i] for i in some], values, [cuts[i] for i in some]),
         )
 
-    packed = _in_threads(work, chunks, plan.threads)
-    return packer.join([tile for tiles in packed for tile in tiles], dict(metadata)).data
+    with threaded_map(plan.threads) as run:
+        packed = [tile for tiles in run(work, chunks) for tile in tiles]
+    return packer.join(packed, dict(metadata)).data
 
 
 class _ChunkEncoder(threading.local):
@@ -135,18 +132,3 @@ def _chunks_of_source(source: RowSource, plan: Plan) -> Iterator[Chunk]:
         rows: NDArray[Any] = np.concatenate(more) if len(more) > 1 else more[0]
         kept, first, end = rows, start, stop
         yield PictureRows(rows, first, source.height), (top, bottom)
-
-
-def _in_threads(work: Callable[[_T], _R], items: Iterable[_T], threads: int) -> Iterator[_R]:
-    """Results in order; no more items are taken ahead than there are threads."""
-    if threads == 1:
-        yield from map(work, items)
-        return
-    with ThreadPoolExecutor(threads) as executor:
-        waiting: deque[Future[_R]] = deque()
-        for item in items:
-            waiting.append(executor.submit(work, item))
-            if len(waiting) > threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from laconic.codecs.media import Samples
 from laconic.codecs.models.fixed_point import MARGIN
 from laconic.codecs.models.model import Model
 from laconic.codecs.packing.layout import Tile
+from laconic.codecs.threads import Map
 from laconic.codecs.transform.picture_rows import LatentPart, synthesize_part
-
-Map = Callable[..., Any]
 
 
 @dataclass(frozen=True)

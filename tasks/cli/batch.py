@@ -10,20 +10,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import typer
 
 from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.codecs.notes import collect_notes
+from laconic.codecs.threads import default_threads, threaded_map
 from laconic.entropy.errors import BitstreamError
 from laconic.tasks.cli.folded_notes import FoldedNotes
 from laconic.tasks.cli.jobs import Found, Job, Source
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-_MAX_DEFAULT_THREADS = 8  # each holds a whole picture several times over
 _SECONDS_WITHOUT_BAR = 1.0
 _NUM_NAMED = 5
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -92,21 +89,17 @@ class Screen:
 
 def run(jobs: Sequence[Job], work: Callable[[Job], Outcome], screen: Screen, threads: int | None) -> int:
     """Do all jobs and show them in their order; returns the number that failed."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(threads or _default_threads()) as pool, progress(len(jobs)) as advance:
-        futures = [pool.submit(attempt, job, work) for job in jobs]
-        try:
-            return sum(_show_all(jobs, futures, screen, advance))
-        except KeyboardInterrupt:
-            raise typer.Exit(_INTERRUPTED) from None
-        finally:  # after Ctrl-C or a closed pipe, what has not begun is dropped and files in work are finished
-            pool.shutdown(cancel_futures=True)
+    # After Ctrl-C or a closed pipe, what has not begun is dropped and what threads have in hand is finished.
+    try:
+        with threaded_map(threads or default_threads(), ahead=len(jobs)) as run_each, progress(len(jobs)) as advance:
+            return sum(_show_all(jobs, run_each(lambda job: attempt(job, work), jobs), screen, advance))
+    except KeyboardInterrupt:
+        raise typer.Exit(_INTERRUPTED) from None
 
 
 def threads_within(threads: int | None, num_jobs: int) -> int:
     """Threads for each job where there are more of them than jobs."""
-    return max(1, (threads or _default_threads()) // num_jobs)
+    return max(1, (threads or default_threads()) // num_jobs)
 
 
 def finish(found: Found, num_failed: int, screen: Screen) -> None:
@@ -240,15 +233,9 @@ def _open_bar(stack: ExitStack, total: int) -> Callable[[int], None]:
 
 
 def _show_all(
-    jobs: Sequence[Job], futures: Sequence[Future[Outcome]], screen: Screen, advance: Callable[[int], None]
+    jobs: Sequence[Job], outcomes: Iterator[Outcome], screen: Screen, advance: Callable[[int], None]
 ) -> Iterator[bool]:
-    for done, (job, future) in enumerate(zip(jobs, futures, strict=True), 1):
-        outcome = future.result()
+    for done, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True), 1):
         screen.show(job, outcome)
         advance(done)
         yield outcome.failed
-
-
-def _default_threads() -> int:
-    num_cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return min(num_cores, _MAX_DEFAULT_THREADS)

@@ -16,20 +16,19 @@ import json
 import os
 import shutil
 import tarfile
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from io import BufferedWriter
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.models.zoo import load_model, load_model_of
+from laconic.codecs.threads import default_threads, threaded_map
 from laconic.codecs.whole_files import atomic_write
 from laconic.entropy import BitstreamError
 from laconic.tasks.datasets.class_folders import ClassFolder, Sample, list_class_folder
@@ -38,11 +37,7 @@ from laconic.tasks.datasets.pack_index import COLUMNS, FORMAT, INDEX_NAME, VERSI
 
 _PARTS_NAME = ".parts"
 _TAR_BLOCK = 512
-_MAX_DEFAULT_THREADS = 8
 _SAMPLES_AHEAD = 4  # for each thread
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 def pack(
@@ -70,7 +65,7 @@ def pack(
             return index
     (output / _PARTS_NAME).mkdir(parents=True, exist_ok=True)
     works = [_ShardWork(output, name, samples, plan) for name, samples in _shards_of(listing, options)]
-    _run(works, listing, options, num_threads or _num_cores(), on_sample)
+    _run(works, listing, options, num_threads or default_threads(), on_sample)
     records = [work.read_record() for work in works]
     fields = _index_of(listing, options, plan, [record for record in records if record is not None])
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items())
@@ -183,10 +178,8 @@ def _run(
     done = sum(len(work.samples) for work in works) - sum(len(work.samples) for work in todo)
     entries = ((number, sample) for work in todo for number, sample in work.samples)
     fingerprint = _fingerprint_in(works)
-    with ThreadPoolExecutor(num_threads) as pool:
-        results = _map_ahead(
-            pool, lambda entry: _encoded(entry, listing, options), entries, num_threads * _SAMPLES_AHEAD
-        )
+    with threaded_map(num_threads, ahead=num_threads * _SAMPLES_AHEAD) as run:
+        results = run(lambda entry: _encoded(entry, listing, options), entries)
         for shard in todo:
             with shard as work:
                 for packed in islice(results, len(work.samples)):
@@ -236,21 +229,6 @@ def _sample_of(number: int, sample: Sample, listing: ClassFolder, options: PackO
         fingerprint=latent.fingerprint.hex(),
         sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
     )
-
-
-def _map_ahead(pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
-    """Results in order, with only so many calls begun before they are asked for: memory stays bounded."""
-    waiting: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 def _shards_of(listing: ClassFolder, options: PackOptions) -> Iterator[tuple[str, list[tuple[int, Sample]]]]:
@@ -329,8 +307,3 @@ def _size_of(path: Path) -> int:
 def _has_size(path: Path, num_bytes: int) -> bool:
     """Whether a shard is there whole; one of 0 bytes holds no good sample and is no file."""
     return (path.stat().st_size if path.is_file() else 0) == num_bytes
-
-
-def _num_cores() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, _MAX_DEFAULT_THREADS)
