@@ -1,4 +1,4 @@
-"""The optimiser of codec training: AdamW, and Muon for the matrices of hidden convolutions.
+"""The optimiser of all trainings: AdamW, and Muon for the matrices of hidden convolutions.
 
 Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/) gives every direction of a matrix the same step.
 For the neural synthesis it needs half the steps of AdamW for the same loss.
@@ -20,13 +20,21 @@ _MOMENTUM: Final = 0.95
 
 
 class Optimizers:
-    """One step for all groups of a learner; those with "muon" true are matrices, or kernels that count as such."""
+    """One step for all groups of a learner; those with "muon" true are matrices, or kernels that count as such.
+    `betas` and `weight_decay` of AdamW."""
 
-    def __init__(self, groups: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        groups: Sequence[Mapping[str, Any]],
+        *,
+        betas: tuple[float, float] = _BETAS,
+        weight_decay: float = 0.0,
+    ) -> None:
         plain = [{"params": g["params"], "lr": g["lr"]} for g in groups if not g.get("muon")]
         kernels = [(p, float(g["lr"])) for g in groups if g.get("muon") for p in g["params"]]
         self._parameters = [p for g in groups for p in g["params"]]
-        self._all: dict[str, torch.optim.Optimizer] = {"adam": torch.optim.AdamW(plain, betas=_BETAS, weight_decay=0.0)}
+        adam = torch.optim.AdamW(plain, betas=betas, weight_decay=weight_decay)
+        self._all: dict[str, torch.optim.Optimizer] = {"adam": adam}
         # The same memory as matrices.
         self._matrices = [(p, p.detach().view(len(p), -1)) for p, _ in kernels]
         if kernels:

@@ -11,8 +11,6 @@ from torch import Tensor
 from laconic.codecs.errors import WeightsError
 from laconic.codecs.whole_files import atomic_write
 
-LAST_NAME = "last.safetensors"
-
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a checkpoint, whole or not at all."""

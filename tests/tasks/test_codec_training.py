@@ -27,10 +27,11 @@ from laconic.codecs.learning.transform_learner import TransformLearner, Transfor
 from laconic.codecs.models import zoo  # noqa: E402
 from laconic.codecs.models.neural_synthesis import SynthesisConfig, load_synthesis  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
-from laconic.tasks.training.codec_training import RunOptions, learning_rate_at, train_codec  # noqa: E402
+from laconic.tasks.training.codec_training import RunOptions, train_codec  # noqa: E402
 from laconic.tasks.training.crops import CropPool, find_pictures, planes_of, read_pictures  # noqa: E402
 from laconic.tasks.training.optimizers import Optimizers  # noqa: E402
 from laconic.tasks.training.recipes import RECIPES  # noqa: E402
+from laconic.tasks.training.runs import learning_rate_at  # noqa: E402
 from laconic.tasks.training.tensor_files import load_tensors, save_tensors  # noqa: E402
 
 RGB = Path(zoo.__file__).parent / "rgb.safetensors"
@@ -157,7 +158,7 @@ def test_result_is_the_running_mean(finished: Path) -> None:
 def test_finished_run_is_not_trained_again(finished: Path) -> None:
     before = (finished / "last.safetensors").stat().st_mtime_ns
     history = train(Stopping(transform(), 0), finished, replace(OPTIONS, steps=5))
-    assert history.step == 5
+    assert history.done == 5
     assert (finished / "last.safetensors").stat().st_mtime_ns == before
 
 
@@ -178,6 +179,12 @@ def test_damaged_options_are_a_sentence(text: str, tmp_path: Path) -> None:
 def test_damaged_checkpoint_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "last.safetensors").write_bytes(b"no checkpoint")
     with pytest.raises(WeightsError, match="no checkpoint of a run"):
+        train(transform(), tmp_path)
+
+
+def test_checkpoint_of_another_module_is_a_sentence(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "last.safetensors", {"weights.a": torch.zeros(2)}, {"progress": '{"done": 1}'})
+    with pytest.raises(WeightsError, match=r"no checkpoint of this run: .*; remove the run, or train again"):
         train(transform(), tmp_path)
 
 
@@ -212,7 +219,7 @@ def test_options_outside_their_range_are_errors(field: str) -> None:
 
 
 def test_learning_rate_rises_and_falls_to_zero() -> None:
-    rates = [learning_rate_at(i / 200) for i in range(201)]
+    rates = [learning_rate_at(i / 200, 0.02) for i in range(201)]
     assert max(rates) == rates[4] == 1
     assert 0 < rates[0] < rates[2] < rates[4] > rates[100] > rates[200] == pytest.approx(0)
 
@@ -463,7 +470,7 @@ def after_two_steps_of_both() -> dict[str, torch.Tensor]:
             sample = learner.sample(pool.batch(step, 2), generator)
             torch.autograd.backward(learner.loss(sample, step / 2)[0] / 2)
         torch.nn.utils.clip_grad_norm_(learner.module.parameters(), 1.0)
-        optimizers.step(learning_rate_at(step / 2))
+        optimizers.step(learning_rate_at(step / 2, 0.02))
     return {name: p.detach() for name, p in learner.module.named_parameters()}
 
 

@@ -1,0 +1,71 @@
+"""Processes that share one training run, as `torchrun` starts them; without it, there is one.
+
+Every process works on its share of each batch, gradients are averaged, and all hold the same weights at all times. The
+first process alone writes files and reports.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Processes:
+    """`rank` of this one among `world`."""
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def share(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
+        """This process's part of a batch, as large as that of any other: some items twice where they do not divide."""
+        padded = np.resize(items, -(-len(items) // self.world) * self.world)
+        return padded[self.rank :: self.world]
+
+    def average_gradients(self, module: nn.Module) -> None:
+        """Of trained parameters, over all processes."""
+        self._average([p.grad for p in module.parameters() if p.requires_grad and p.grad is not None])
+
+    def average_buffers(self, module: nn.Module) -> None:
+        """Running statistics, of which each process has those of its share."""
+        self._average([buffer for buffer in module.buffers() if buffer.is_floating_point()])
+
+    def total(self, values: Tensor) -> Tensor:
+        """Summed over all processes."""
+        if self.world > 1:
+            values = values.clone()
+            torch.distributed.all_reduce(values)
+        return values
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.world > 1:
+            torch.distributed.barrier()
+
+    @torch.no_grad()
+    def _average(self, tensors: list[Tensor]) -> None:
+        """In place, in one message for all."""
+        if self.world == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        torch.distributed.all_reduce(flat)
+        for tensor, part in zip(tensors, torch.split(flat, [t.numel() for t in tensors]), strict=True):
+            tensor.copy_(part.reshape(tensor.shape) / self.world)
+
+
+def join_processes() -> Processes:
+    """This process among those that `torchrun` started; waits for the others."""
+    if "WORLD_SIZE" not in os.environ:
+        return Processes()
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("gloo")
+    return Processes(torch.distributed.get_rank(), torch.distributed.get_world_size())

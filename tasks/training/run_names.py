@@ -1,0 +1,10 @@
+"""The names of a run's files, for those who read them without torch; `runs` says what is in them."""
+
+from typing import Final
+
+OPTIONS_NAME: Final = "options.json"
+LAST_NAME: Final = "last.safetensors"
+CURVE_NAME: Final = "curve.jsonl"
+BEST_NAME: Final = "best.safetensors"
+RESULT_NAME: Final = "result.json"
+WEIGHTS_NAME: Final = "result.safetensors"
