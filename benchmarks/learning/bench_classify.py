@@ -22,8 +22,9 @@ import common
 from laconic.tasks.datasets import archive
 from laconic.tasks.datasets.pack_index import PackOptions, is_pack
 from laconic.tasks.heads import head_training
-from laconic.tasks.heads.comparison import RESULT_NAME, comparison_table
+from laconic.tasks.heads.comparison import comparison_table
 from laconic.tasks.heads.inputs import Arm, TrainOptions
+from laconic.tasks.training.run_names import RESULT_NAME
 
 ARMS: tuple[tuple[Arm, int], ...] = (("latents", 12), ("patches", 12), ("latents", 48), ("small", 12))
 PACKAGES = ("laconic", "numpy", "pillow", "torch")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping
@@ -67,7 +68,8 @@ def classify(
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves to RUN/tensorboard.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Learn the classes; best epoch by validation, the test split once at the end. The same command resumes."""
+    """Learn the classes; best epoch by validation, the test split once at the end. The same command resumes. Under
+    torchrun, all processes share the work."""
     with batch.sentences():
         need_torch("training")
         from laconic.tasks.datasets.pack_index import is_pack
@@ -92,7 +94,7 @@ def classify(
         shown = None if quiet else _show_epoch
         result = train_run(data, run, chosen, num_workers=workers, with_tensorboard=tensorboard, on_epoch=shown)
     low, high = result["test_interval_95"]
-    if not quiet:
+    if not quiet and os.environ.get("RANK", "0") == "0":  # one process of those that torchrun started
         typer.echo(
             f"{run}: {result['input']}: test accuracy {result['test_accuracy']:.1%} ({low:.1%} to {high:.1%} at 95 %, "
             f"{result['test_items']} samples)"

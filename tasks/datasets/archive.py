@@ -1,6 +1,6 @@
 """Class folders -> tar shards of .lcn files with labels and an index: `pack`.
 
-    OUT/train-00000.tar   00000000.lcn 00000000.cls 00000001.lcn ...   (webdataset reads it)
+    OUT/train-00000.tar   00000000.lcn 00000000.cls 00000001.lcn ...   (webdataset reads it; other targets: see `targets`)
     OUT/index.json        classes, where every sample is, statistics of the latents, what was skipped
 
 Samples belong to shards by their place in the sorted list, tar headers are constant, and every file gets its name only
@@ -11,20 +11,15 @@ those of an uninterrupted run. What a finished shard holds stands in OUT/.parts 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
 import shutil
-import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from io import BufferedWriter
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.models.zoo import load_model, load_model_of
@@ -34,9 +29,9 @@ from laconic.entropy import BitstreamError
 from laconic.tasks.datasets.class_folders import ClassFolder, Sample, list_class_folder
 from laconic.tasks.datasets.framing import read_signal
 from laconic.tasks.datasets.pack_index import COLUMNS, FORMAT, INDEX_NAME, VERSION, PackIndex, PackOptions, read_index
+from laconic.tasks.datasets.shard_writer import PARTS_NAME, PackedSample, ShardWriter, has_size
+from laconic.tasks.datasets.targets import decode_target
 
-_PARTS_NAME = ".parts"
-_TAR_BLOCK = 512
 _SAMPLES_AHEAD = 4  # for each thread
 
 
@@ -60,114 +55,22 @@ def pack(
         index = read_index(output)
         if index.plan != plan:
             raise CodecError(f"{output} holds another pack; allowed is a new folder: remove it or name another")
-        if all(_has_size(output / shard.name, shard.num_bytes) for shard in index.shards):
-            shutil.rmtree(output / _PARTS_NAME, ignore_errors=True)
+        if all(has_size(output / shard.name, shard.num_bytes) for shard in index.shards):
+            shutil.rmtree(output / PARTS_NAME, ignore_errors=True)
             return index
-    (output / _PARTS_NAME).mkdir(parents=True, exist_ok=True)
-    works = [_ShardWork(output, name, samples, plan) for name, samples in _shards_of(listing, options)]
+    (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
+    works = [ShardWriter(output, name, samples, plan) for name, samples in _shards_of(listing, options)]
     _run(works, listing, options, num_threads or default_threads(), on_sample)
     records = [work.read_record() for work in works]
     fields = _index_of(listing, options, plan, [record for record in records if record is not None])
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items())
     atomic_write(output / INDEX_NAME, f"{{\n{lines}\n}}\n".encode(), force=True)
-    shutil.rmtree(output / _PARTS_NAME)
+    shutil.rmtree(output / PARTS_NAME)
     return read_index(output)
 
 
-@dataclass(frozen=True)
-class _Packed:
-    """One encoded sample, or why there is none."""
-
-    number: int
-    sample: Sample
-    data: bytes = b""
-    heads: tuple[int, ...] = ()
-    grid: tuple[int, int] = (0, 0)
-    fingerprint: str = ""
-    sums: NDArray[np.float64] | None = None  # (2, d): of the values and their squares
-    error: str = ""
-
-
-class _ShardWork:
-    """Writes one shard: samples are added in order, `finish` gives the file its name and then leaves its record."""
-
-    def __init__(self, output: Path, name: str, samples: Sequence[tuple[int, Sample]], plan: str) -> None:
-        self.samples, self._plan = samples, plan
-        self._path = output / name
-        self._part = output / _PARTS_NAME / f"{name}.part"
-        self._record_path = output / _PARTS_NAME / f"{name}.json"
-        self._file: BufferedWriter | None = None
-        self._tar: tarfile.TarFile | None = None
-        self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS if name != "shard"}
-        self._skipped: list[tuple[str, str]] = []
-        self._sums: Any = 0.0
-        self._num_places = 0
-        self._grids: set[tuple[int, int]] = set()
-        self._fingerprints: set[str] = set()
-
-    def read_record(self) -> dict[str, Any] | None:
-        """What is in the finished shard; None where it is not finished."""
-        try:
-            record: dict[str, Any] = json.loads(self._record_path.read_bytes())
-        except (OSError, ValueError):
-            return None
-        return record if record["plan"] == self._plan and _has_size(self._path, record["num_bytes"]) else None
-
-    def add(self, packed: _Packed) -> None:
-        """Append a sample, or list it as skipped."""
-        if packed.error:
-            self._skipped.append((packed.sample.source, packed.error))
-            return
-        if self._tar is None:
-            self._file = self._part.open("wb")
-            self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
-        key = f"{packed.number:08d}"
-        offset = self._tar.offset + _TAR_BLOCK
-        for suffix, data in (("lcn", packed.data), ("cls", str(packed.sample.label).encode())):
-            header = tarfile.TarInfo(f"{key}.{suffix}")  # constant time, owner and rights
-            header.size = len(data)
-            self._tar.addfile(header, io.BytesIO(data))
-        entry = (offset, len(packed.data), packed.sample.label, key, packed.sample.source, packed.heads)
-        for name, value in zip(self._columns, entry, strict=True):
-            self._columns[name].append(value)
-        self._sums = self._sums + packed.sums
-        self._num_places += packed.grid[0] * packed.grid[1]
-        self._grids.add(packed.grid)
-        self._fingerprints.add(packed.fingerprint)
-
-    def __enter__(self) -> _ShardWork:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    def finish(self) -> None:
-        num_bytes = 0
-        if self._tar is not None and self._file is not None:
-            self._tar.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            num_bytes = self._file.tell()
-            self._file.close()
-            self._part.replace(self._path)
-        record = {
-            "plan": self._plan,
-            "name": self._path.name,
-            "split": self.samples[0][1].split,
-            "num_bytes": num_bytes,
-            "columns": self._columns,
-            "skipped": self._skipped,
-            "sums": np.asarray(self._sums).tolist(),
-            "num_places": self._num_places,
-            "grids": sorted(self._grids),
-            "fingerprints": sorted(self._fingerprints),
-        }
-        atomic_write(self._record_path, json.dumps(record).encode(), force=True)
-
-
 def _run(
-    works: Sequence[_ShardWork],
+    works: Sequence[ShardWriter],
     listing: ClassFolder,
     options: PackOptions,
     num_threads: int,
@@ -196,14 +99,14 @@ def _run(
                 work.finish()
 
 
-def _encoded(entry: tuple[int, Sample], listing: ClassFolder, options: PackOptions) -> _Packed:
+def _encoded(entry: tuple[int, Sample], listing: ClassFolder, options: PackOptions) -> PackedSample:
     """A sample as the shard holds it. Whatever is raised for one file is the reason why it is skipped, never the end of
     the pack: decoders of many formats stand behind this call, and each fails in its own way."""
     number, sample = entry
     try:
         return _sample_of(number, sample, listing, options)
     except Exception as err:
-        return _Packed(number, sample, error=_reason(err))
+        return PackedSample(number, sample, error=_reason(err))
 
 
 def _reason(err: Exception) -> str:
@@ -214,16 +117,20 @@ def _reason(err: Exception) -> str:
     return f"{type(err).__name__}: {text}" if text else type(err).__name__
 
 
-def _sample_of(number: int, sample: Sample, listing: ClassFolder, options: PackOptions) -> _Packed:
+def _sample_of(number: int, sample: Sample, listing: ClassFolder, options: PackOptions) -> PackedSample:
     codec = options.codec(listing.kind)
     signal = read_signal(listing.root / sample.source, listing.kind, options.framing, model=options.model)
     latent = codec.analyze(signal)
     packed = codec.pack_with_heads(latent)
+    targets = {suffix: (listing.root / path).read_bytes() for suffix, path in sample.targets}
+    for suffix, data in targets.items():
+        decode_target(suffix, data)  # what cannot be read in training is found now
     values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
-    return _Packed(
+    return PackedSample(
         number=number,
         sample=sample,
         data=packed.data,
+        targets=targets,
         heads=tuple(packed.head_bytes(end) for end in load_model_of(latent.fingerprint, options.model).group_ends),
         grid=(latent.values.shape[1], latent.values.shape[2]),
         fingerprint=latent.fingerprint.hex(),
@@ -267,9 +174,21 @@ def _index_of(
         "statistics": _statistics(filled),
         "shards": [{name: record[name] for name in ("name", "split", "num_bytes")} for record in filled],
         "samples": columns,
+        **_target_columns([targets for record in filled for targets in record["targets"]]),
         "skipped": sorted(skipped),
         "plan": plan,
     }
+
+
+def _target_columns(samples: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, Any]:
+    """Where the targets beside the label are, by suffix; nothing where there are none."""
+    suffixes = sorted({suffix for targets in samples for suffix in targets})
+    entries = {suffix: [targets.get(suffix, (-1, 0)) for targets in samples] for suffix in suffixes}
+    columns = {
+        suffix: {"offset": [offset for offset, _ in entry], "length": [length for _, length in entry]}
+        for suffix, entry in entries.items()
+    }
+    return {"targets": columns} if columns else {}
 
 
 def _statistics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -286,12 +205,16 @@ def _statistics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def _digest_of_plan(listing: ClassFolder, options: PackOptions) -> str:
     """Names the work: files with splits and sizes, options, model. Where it differs, nothing of an earlier call is used."""
     fingerprint = load_model(options.model).fingerprint.hex() if options.model else None
-    sizes = [(s.source, s.split, s.label, _size_of(listing.root / s.source)) for s in listing.samples]
+    root = listing.root
+    sizes = [
+        (s.source, s.split, s.label, _size_of(root / s.source), *((*t, _size_of(root / t[1])) for t in s.targets))
+        for s in listing.samples
+    ]
     work = [FORMAT, VERSION, listing.classes, sizes, {**asdict(options), "model": fingerprint}]
     return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
 
 
-def _fingerprint_in(works: Sequence[_ShardWork]) -> str:
+def _fingerprint_in(works: Sequence[ShardWriter]) -> str:
     records = (work.read_record() for work in works)
     return next((name for record in records if record for name in record["fingerprints"]), "")
 
@@ -302,8 +225,3 @@ def _size_of(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
-
-
-def _has_size(path: Path, num_bytes: int) -> bool:
-    """Whether a shard is there whole; one of 0 bytes holds no good sample and is no file."""
-    return (path.stat().st_size if path.is_file() else 0) == num_bytes

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from laconic.codecs.files import picture_extensions
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
 from laconic.tasks.datasets.framing import Framing, Kind, read_signal, signal_array, tensor_of
 from laconic.tasks.datasets.splits import SPLITS, WHOLE, Place, class_places, folders_in, is_hidden
+from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, check_suffix, decode_target, no_target
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,11 +30,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sample:
-    """One file: `source` is its path below the folder with forward slashes, `label` an index into the classes."""
+    """One file: `source` is its path below the folder with forward slashes, `label` an index into the classes or
+    `NO_LABEL`, `targets` the paths of more target files below the folder, each with its suffix (see `targets`). Raises
+    `CodecError` for a suffix that is none, or twice."""
 
     source: str
     split: str
     label: int
+    targets: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        suffixes = [check_suffix(suffix) for suffix, _ in self.targets]
+        if len(set(suffixes)) < len(suffixes):
+            raise CodecError(f"{self.source} has targets {', '.join(suffixes)}; allowed is one of each suffix")
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,9 @@ class ClassFolder:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Samples of each class in each split, by their names."""
-        found = Counter((sample.split, self.classes[sample.label]) for sample in self.samples)
+        found = Counter(
+            (sample.split, self.classes[sample.label]) for sample in self.samples if sample.label != NO_LABEL
+        )
         splits = sorted({split for split, _ in found}, key=(*SPLITS, WHOLE).index)
         return {
             split: {name: found[split, name] for name in self.classes if (split, name) in found} for split in splits
@@ -142,9 +153,22 @@ class SignalDataset:
         return len(self.samples)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        return self.tensor(index), self.samples[index].label
+
+    def tensor(self, index: int) -> Tensor:
+        """The signal of an item."""
+        source = self.folder.root / self.samples[index].source
+        return tensor_of(signal_array(read_signal(source, self.folder.kind, self.framing)))
+
+    def target(self, index: int, suffix: str) -> Any:
+        """The value of one of an item's targets, see `targets.decode_target`. Raises `CodecError`, `OSError`."""
         sample = self.samples[index]
-        signal = read_signal(self.folder.root / sample.source, self.folder.kind, self.framing)
-        return tensor_of(signal_array(signal)), sample.label
+        if suffix == LABEL_SUFFIX and sample.label != NO_LABEL:
+            return sample.label
+        paths = dict(sample.targets)
+        if suffix not in paths:
+            raise no_target(suffix, sample.source, [*paths, *([LABEL_SUFFIX] if sample.label != NO_LABEL else [])])
+        return decode_target(suffix, (self.folder.root / paths[suffix]).read_bytes())
 
 
 def _files_below(root: Path, place: str) -> Iterator[str]:

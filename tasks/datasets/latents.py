@@ -7,8 +7,9 @@ forked and read from threads.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.models.zoo import load_model, load_model_of, shipped_models
 from laconic.tasks.datasets.framing import tensor_of
 from laconic.tasks.datasets.pack_index import PackIndex, read_index
+from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, decode_target, no_target
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +35,8 @@ _LEAST_SCALE = 1e-6  # in signal units, where all are 0
 class LatentDataset:
     """The first `channels` channels of every sample of a packed folder (`laconic pack`), or of one split of it.
 
-    Items are (float32 tensor (channels, h, w), label); a sound has h = 1. `scaling` by the statistics in the index, those
+    Items are (float32 tensor (channels, h, w), label), or, with other `targets` than the label, the values of these target
+    files in place of it; a sound has h = 1. `scaling` by the statistics in the index, those
     of the training split: "common" gives every channel mean 0, and all together deviation 1 by one factor, which keeps
     what is large large, as in the signal (networks learned more from it); "channel" gives each channel deviation 1;
     "none" leaves signal units. `model` is the path of the model where it is not shipped. Raises `CodecError` for a bad
@@ -48,8 +51,9 @@ class LatentDataset:
         split: str | None = None,
         model: str | None = None,
         scaling: Scaling = "common",
+        targets: Sequence[str] = (LABEL_SUFFIX,),
     ) -> None:
-        self.folder, self.channels = Path(folder), channels
+        self.folder, self.channels, self.targets = Path(folder), channels, tuple(targets)
         self.index = read_index(folder)
         self._model = _model_path(self.index, model)
         if not 1 <= channels <= len(self.index.mean):
@@ -65,7 +69,7 @@ class LatentDataset:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """(n,): the class of every item."""
+        """(n,): the class of every item, -1 for none."""
         return self.index.label[self._rows]
 
     @property
@@ -80,18 +84,22 @@ class LatentDataset:
 
     @property
     def bytes_per_item(self) -> list[int]:
-        """What reading each item takes from disk."""
-        return [int(count) for count in self._heads]
+        """What reading each item takes from disk, with its targets."""
+        columns = [self.index.targets[suffix].length for suffix in self.targets if suffix in self.index.targets]
+        return [int(count) for count in sum((column[self._rows] for column in columns), start=self._heads)]
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        array, label = self.array(index)
-        return tensor_of(array), label
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        return (self.tensor(index), *(self.target(index, suffix) for suffix in self.targets))
+
+    def tensor(self, index: int) -> Tensor:
+        """The latent of an item, (channels, h, w) float32."""
+        return tensor_of(self.array(index)[0])
 
     def array(self, index: int) -> tuple[NDArray[np.float32], int]:
-        """The item as a numpy array, for those without torch."""
+        """The item as a numpy array, for those without torch, and its label."""
         values = self.latent(index).dequantize()
         scale, shift = self.normalization
         values *= scale
@@ -101,11 +109,29 @@ class LatentDataset:
     def latent(self, index: int) -> Latent:
         """The integers of an item."""
         row = self._rows[index]
+        head = self._read(row, int(self.index.offset[row]), int(self._heads[index]))
+        return Lcn(model=self._model).unpack(head, channels=self.channels)
+
+    def target(self, index: int, suffix: str) -> Any:
+        """The value of one of an item's target files: "cls", "txt", ...; see `targets.decode_target`.
+
+        Raises `CodecError` where the item has no such target, or it is damaged.
+        """
+        row = self._rows[index]
+        if suffix == LABEL_SUFFIX and self.index.label[row] != NO_LABEL:
+            return int(self.index.label[row])
+        column = self.index.targets.get(suffix)
+        if column is None or column.offset[row] < 0:
+            raise no_target(suffix, self.index.source[row], self.index.targets_of(int(row)))
+        return decode_target(suffix, self._read(row, int(column.offset[row]), int(column.length[row])))
+
+    def _read(self, row: np.int64, offset: int, num_bytes: int) -> bytes:
+        """Part of the shard that a sample is in."""
         shard = self.index.shards[self.index.shard[row]]
         with (self.folder / shard.name).open("rb", buffering=0) as file:
-            file.seek(int(self.index.offset[row]))
-            head = file.read(int(self._heads[index]))
-        return Lcn(model=self._model).unpack(head, channels=self.channels)
+            file.seek(offset)
+            data: bytes = file.read(num_bytes)
+        return data
 
 
 def normalization_of(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 from laconic.codecs.lcn import Lcn
 from laconic.tasks.datasets.framing import Framing, Kind
+from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL
 
 FORMAT = "laconic-pack"
 VERSION = 1
@@ -65,8 +66,17 @@ class Shard:
 
 
 @dataclass(frozen=True, eq=False)
+class TargetColumn:
+    """Where the target files of one suffix are: (n,) offsets in the shards, -1 where a sample has none, and lengths."""
+
+    offset: NDArray[np.int64]
+    length: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class PackIndex:
-    """What index.json says. The columns have one entry for each sample.
+    """What index.json says. The columns have one entry for each sample. `label` is -1 for samples without a class; other
+    target files than the label are in `targets`, by suffix.
 
     `heads` (n, groups): bytes from the start of a file that hold the first `group_ends` channels. `mean`, `std`: of each
     channel of the `statistics_split`, in signal units. `grid`: (rows, columns) of the latents, None where they differ.
@@ -90,11 +100,17 @@ class PackIndex:
     heads: NDArray[np.int64]
     key: tuple[str, ...]
     source: tuple[str, ...]
+    targets: Mapping[str, TargetColumn]
     skipped: tuple[tuple[str, str], ...]
     plan: str
 
     def __len__(self) -> int:
         return len(self.label)
+
+    def targets_of(self, row: int) -> list[str]:
+        """Suffixes of the target files that a sample has."""
+        label = [LABEL_SUFFIX] if self.label[row] != NO_LABEL else []
+        return label + [suffix for suffix, column in self.targets.items() if column.offset[row] >= 0]
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -130,11 +146,12 @@ def _parsed(fields: Mapping[str, Any]) -> PackIndex:
         raise ValueError("a shard is named by a path")
     numbers = {name: np.array(columns[name], np.int64) for name in ("shard", "offset", "length", "label", "heads")}
     ends = np.array([shard.num_bytes for shard in shards])
-    if numbers["label"].min() < 0 or numbers["label"].max() >= len(fields["classes"]):
+    if numbers["label"].min() < NO_LABEL or numbers["label"].max() >= len(fields["classes"]):
         raise ValueError("a label has no class")
     if numbers["shard"].min() < 0 or numbers["shard"].max() >= len(shards):
         raise ValueError("a sample is in no shard")
-    if numbers["offset"].min() < 0 or np.any(numbers["offset"] + numbers["length"] > ends[numbers["shard"]]):
+    room = ends[numbers["shard"]]
+    if numbers["offset"].min() < 0 or np.any(numbers["offset"] + numbers["length"] > room):
         raise ValueError("a sample is outside of its shard")
     if numbers["heads"].shape != (*numbers["label"].shape, len(fields["model"]["group_ends"])):
         raise ValueError("the heads do not fit the channel groups")
@@ -153,6 +170,16 @@ def _parsed(fields: Mapping[str, Any]) -> PackIndex:
         **numbers,
         key=tuple(columns["key"]),
         source=tuple(columns["source"]),
+        targets={suffix: _target_column(column, room) for suffix, column in fields.get("targets", {}).items()},
         skipped=tuple((str(source), str(why)) for source, why in fields["skipped"]),
         plan=str(fields["plan"]),
     )
+
+
+def _target_column(fields: Mapping[str, Any], room: NDArray[np.int64]) -> TargetColumn:
+    offset, length = np.array(fields["offset"], np.int64), np.array(fields["length"], np.int64)
+    if offset.shape != room.shape or length.shape != room.shape:
+        raise ValueError("a target has no entry for each sample")
+    if offset.min() < -1 or length.min() < 0 or np.any(offset + length > room):
+        raise ValueError("a target is outside of its shard")
+    return TargetColumn(offset, length)

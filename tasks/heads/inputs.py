@@ -1,4 +1,4 @@
-"""What a classifier learns from: latents of a packed folder, or pixels or samples of a plain one, for comparison.
+"""What a network learns from: latents of a packed folder, or pixels or samples of a plain one, for comparison.
 
 All arms see the same items in the same parts (training, validation, test) and as many tokens of the same body; they
 differ in where the numbers of a token come from.
@@ -7,8 +7,8 @@ differ in where the numbers of a token come from.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -43,9 +43,7 @@ class TrainOptions:
     `arm`: "latents" of a packed folder; of a plain folder "small" pictures in as many tokens of as few numbers, or full
     pictures in big "patches". `channels`, `scaling`: of the latents, see `LatentDataset`. `size`, `sample_rate_hz`,
     `seconds`, `splits`: as in packing, for plain folders. `val_fraction` of the training split is held out by the seed
-    where there is no "val" split. `max_shift`: random shift in tokens, `mixup`: the parameter of its Beta distribution,
-    0 for none; the same for all arms (flips are left out: a flipped picture has other latents than flipped latents).
-    Raises `CodecError` for values outside.
+    where there is no "val" split. What belongs to one task is said in that. Raises `CodecError` for values outside.
     """
 
     arm: Arm = "latents"
@@ -56,10 +54,7 @@ class TrainOptions:
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    label_smoothing: float = 0.1
     warmup_fraction: float = 0.1
-    mixup: float = 0.2
-    max_shift: int = 2
     width: int = 44
     val_fraction: float = 0.1
     size: int | None = None
@@ -75,10 +70,10 @@ class TrainOptions:
         for name in ("channels", "epochs", "batch_size", "width", "num_threads"):
             if getattr(self, name) < 1:
                 raise CodecError(f"{name} is {getattr(self, name)}; allowed is 1 and more")
-        for name in ("seed", "mixup", "max_shift", "weight_decay"):
+        for name in ("seed", "weight_decay"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise CodecError(f"{name} is {getattr(self, name)}; allowed is 0 and more")
-        for name in ("label_smoothing", "warmup_fraction", "val_fraction"):
+        for name in ("warmup_fraction", "val_fraction"):
             if not 0 <= getattr(self, name) < 1:
                 raise CodecError(f"{name} is {getattr(self, name)}; allowed is 0 to below 1")
         _ = self.framing
@@ -88,7 +83,7 @@ class TrainOptions:
         return Framing(self.size, self.sample_rate_hz, self.seconds)
 
 
-class LabelledDataset(Protocol):
+class SampleDataset(Protocol):
     """What the loop needs of a dataset: `LatentDataset` and `SignalDataset` have it."""
 
     @property
@@ -96,31 +91,40 @@ class LabelledDataset(Protocol):
     @property
     def bytes_per_item(self) -> list[int]: ...
     def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> tuple[Tensor, int]: ...
+    def tensor(self, index: int) -> Tensor: ...
+    def target(self, index: int, suffix: str) -> Any: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some items of a dataset: those that a split, or what is held out of one, consists of."""
+    """Some items of a dataset: those that a split, or what is held out of one, consists of. Each is a tensor and the
+    target files that are read of it, decoded, by suffix."""
 
-    dataset: LabelledDataset
+    dataset: SampleDataset
     items: NDArray[np.int64]
+    targets: tuple[str, ...]
 
     @property
     def num_bytes(self) -> int:
         """What one pass reads from disk."""
         return sum(np.array(self.dataset.bytes_per_item, np.int64)[self.items].tolist())
 
+    def every(self, count: int, first: int) -> Part:
+        """Every `count`th item."""
+        return replace(self, items=self.items[first::count])
+
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.dataset[int(self.items[index])]
+    def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Any]]:
+        item = int(self.items[index])
+        return self.dataset.tensor(item), {suffix: self.dataset.target(item, suffix) for suffix in self.targets}
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Training, validation and test items, the head that fits them, and `recipe`: how `Predictor` makes such items."""
+    """Training, validation and test items, the head that fits them and their classes, and `recipe`: how such items are
+    made of files."""
 
     train: Part
     val: Part
@@ -130,17 +134,18 @@ class Data:
     recipe: Mapping[str, Any]
 
 
-def load_data(folder: Path | str, options: TrainOptions) -> Data:
-    """The items of a packed folder (latents) or a plain class folder (pixel arms), split by names or by the seed.
+def load_data(folder: Path | str, options: TrainOptions, targets: Sequence[str] = ("cls",)) -> Data:
+    """The items, with these targets, of a packed folder (latents) or a plain class folder (pixel arms), split by names or
+    by the seed.
 
     Raises `CodecError` where the folder does not fit the arm.
     """
     if options.arm == "latents":
-        return _latent_data(folder, options)
+        return _latent_data(folder, options, tuple(targets))
     if is_pack(folder):
         raise CodecError(f"{folder} holds latents, arm is {options.arm!r}; allowed is arm 'latents' or a plain folder")
     splits = None if options.splits is None else parse_splits(options.splits)
-    return _signal_data(list_class_folder(folder, splits), options)
+    return _signal_data(list_class_folder(folder, splits), options, tuple(targets))
 
 
 def input_name(data: Data, options: TrainOptions) -> str:
@@ -155,12 +160,14 @@ def input_name(data: Data, options: TrainOptions) -> str:
     return f"samples at {data.recipe['framing']['sample_rate_hz']} Hz in patches of {columns}"
 
 
-def _latent_data(folder: Path | str, options: TrainOptions) -> Data:
+def _latent_data(folder: Path | str, options: TrainOptions, targets: tuple[str, ...]) -> Data:
     if not is_pack(folder):
         raise CodecError(
             f"{folder} is not packed, arm is 'latents'; pack it first (`laconic pack`) or name another arm"
         )
-    dataset = LatentDataset(folder, channels=options.channels, model=options.model, scaling=options.scaling)
+    dataset = LatentDataset(
+        folder, channels=options.channels, model=options.model, scaling=options.scaling, targets=targets
+    )
     index = dataset.index
     _ = dataset.shape  # or a sentence why there are no batches
     splits = np.array([index.shards[i].split for i in index.shard])
@@ -173,11 +180,11 @@ def _latent_data(folder: Path | str, options: TrainOptions) -> Data:
         "scale": dataset.normalization[0].ravel().tolist(),
         "shift": dataset.normalization[1].ravel().tolist(),
     }
-    head = HeadConfig(options.channels, len(index.classes), (1, 1), options.width)
-    return Data(*_parts(dataset, splits, options), index.classes, head, recipe)
+    head = HeadConfig(options.channels, max(len(index.classes), 1), (1, 1), options.width)
+    return Data(*_parts(dataset, splits, options, targets), index.classes, head, recipe)
 
 
-def _signal_data(folder: ClassFolder, options: TrainOptions) -> Data:
+def _signal_data(folder: ClassFolder, options: TrainOptions, targets: tuple[str, ...]) -> Data:
     patch = _PATCH[folder.kind] if options.arm == "patches" else _SMALL_PATCH[folder.kind]
     framing = _framing_of(folder, options, patch)
     if folder.kind == "sound" and (framing.seconds is None or framing.sample_rate_hz is None):
@@ -186,7 +193,7 @@ def _signal_data(folder: ClassFolder, options: TrainOptions) -> Data:
     splits = np.array([sample.split for sample in folder.samples])
     recipe = {"arm": options.arm, "kind": folder.kind, "framing": asdict(framing)}
     head = HeadConfig(3 if folder.kind == "image" else 1, len(folder.classes), patch, options.width)
-    return Data(*_parts(dataset, splits, options), folder.classes, head, recipe)
+    return Data(*_parts(dataset, splits, options, targets), folder.classes, head, recipe)
 
 
 def _framing_of(folder: ClassFolder, options: TrainOptions, patch: tuple[int, int]) -> Framing:
@@ -198,7 +205,9 @@ def _framing_of(folder: ClassFolder, options: TrainOptions, patch: tuple[int, in
     return Framing(sample_rate_hz=rate and max(rate // reduction, 1), seconds=options.seconds)
 
 
-def _parts(dataset: LabelledDataset, splits: NDArray[Any], options: TrainOptions) -> tuple[Part, Part, Part]:
+def _parts(
+    dataset: SampleDataset, splits: NDArray[Any], options: TrainOptions, targets: tuple[str, ...]
+) -> tuple[Part, Part, Part]:
     """Training, validation and test items; what has no split of its own is held out of the training items."""
     labels, kinds = dataset.labels, splits.astype("<U5")
     kinds[kinds == WHOLE] = "train"
@@ -206,7 +215,7 @@ def _parts(dataset: LabelledDataset, splits: NDArray[Any], options: TrainOptions
         rest = np.flatnonzero(kinds == "train")
         if name not in kinds:
             kinds[rest[hold_out(labels[rest], fraction, options.seed if name == "val" else 0)]] = name
-    parts = {name: Part(dataset, np.flatnonzero(kinds == name)) for name in ("train", "val", "test")}
+    parts = {name: Part(dataset, np.flatnonzero(kinds == name), targets) for name in ("train", "val", "test")}
     if empty := [name for name, part in parts.items() if not len(part)]:
         raise CodecError(f"there are no {' and no '.join(empty)} items; each class needs more samples, or add a split")
     return parts["train"], parts["val"], parts["test"]

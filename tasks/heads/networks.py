@@ -18,21 +18,22 @@ from laconic.codecs.errors import CodecError
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """`channels` of the input, `patch` (rows, columns) of one token, `width` of the stem; 44 makes 1.1 M parameters.
+    """`channels` of the input, `outputs` of the last layer, `patch` (rows, columns) of one token, `width` of the stem; 44
+    makes 1.1 M parameters.
 
     Raises `CodecError` for values outside.
     """
 
     channels: int
-    classes: int
+    outputs: int
     patch: tuple[int, int] = (1, 1)
     width: int = 44
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patch", tuple(self.patch))  # JSON has lists
-        if self.channels < 1 or self.classes < 1 or not 1 <= self.width <= 4096:
+        if self.channels < 1 or self.outputs < 1 or not 1 <= self.width <= 4096:
             raise CodecError(
-                f"channels, classes, width are {self.channels}, {self.classes}, {self.width}; allowed are 1 and more, "
+                f"channels, outputs, width are {self.channels}, {self.outputs}, {self.width}; allowed are 1 and more, "
                 "and a width to 4096"
             )
         if len(self.patch) != 2 or min(self.patch) < 1:
@@ -40,7 +41,8 @@ class HeadConfig:
 
 
 class Classifier(nn.Module):
-    """(b, channels, h, w) -> (b, classes) scores, for any h and w of at least one patch; sound has h = 1."""
+    """(b, channels, h, w) -> (b, outputs) scores, or other numbers of the whole, for any h and w of at least one patch; a
+    sound has h = 1."""
 
     def __init__(self, config: HeadConfig) -> None:
         super().__init__()
@@ -52,7 +54,7 @@ class Classifier(nn.Module):
         self.body = nn.Sequential(
             ResidualBlock(w, 2 * w, stride=2), ResidualBlock(2 * w, 4 * w, stride=2), ResidualBlock(4 * w, 4 * w)
         )
-        self.score = nn.Linear(4 * w, config.classes)
+        self.score = nn.Linear(4 * w, config.outputs)
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.body(self.stem(x.contiguous(memory_format=torch.channels_last)))

@@ -18,7 +18,7 @@ from laconic.codecs.media import Audio, Image
 from laconic.entropy.container import MAGIC
 from laconic.tasks.datasets.framing import Framing, framed, read_signal, signal_array
 from laconic.tasks.datasets.pack_index import PackOptions
-from laconic.tasks.heads.checkpoint import load_best
+from laconic.tasks.heads.checkpoint import load_classifier
 from laconic.tasks.heads.networks import Classifier
 
 
@@ -34,7 +34,7 @@ class Predictor:
     @classmethod
     def load(cls, run: Path | str, *, model: str | None = None) -> Predictor:
         """Read a run. `model`: path of the codec's model where it is not shipped. Raises `WeightsError`."""
-        network, card = load_best(run)
+        network, card = load_classifier(run)
         try:
             recipe, classes = dict(card["recipe"]), tuple(card["classes"])
             _ = recipe["arm"], recipe["kind"]

@@ -1,5 +1,6 @@
 """Training, with torch: what all trainings share, and that of codec parts.
 
-In reading order: `tensor_files` (checkpoints), `summaries` (curves for TensorBoard), `optimizers`, `crops` (batches of
-training crops), `recipes` (what can be learned of a codec), `codec_training` (the loop).
+In reading order: `runs` (folder, schedule, checkpoint and curve of every run), `run_names`, `processes` (those that share a
+run), `tensor_files`, `summaries` (curves for TensorBoard), `optimizers`, `crops` (batches of training crops), `recipes`
+(what can be learned of a codec), `codec_training` (the loop).
 """

@@ -4,7 +4,7 @@
     RUN/last.safetensors        all that the next step or epoch needs (`TrainingState`)
     RUN/curve.jsonl             a row of numbers for each of these checkpoints
     RUN/best.safetensors        networks on latents: the weights of the best epoch
-    RUN/result.json             networks on latents: what the finished run found
+    RUN/result.json, plot.svg   networks on latents: what the finished run found
     RUN/result.safetensors      parts of codecs: what was trained, with its card
 
 The first process alone writes; see `processes`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import signal
@@ -21,9 +22,11 @@ from PIL import Image as PillowImage
 from laconic.codecs.errors import CodecError
 from laconic.codecs.lcn import Lcn
 from laconic.tasks.datasets import archive, pack_index
-from laconic.tasks.datasets.class_folders import list_class_folder
+from laconic.tasks.datasets.class_folders import ClassFolder, Sample, SignalDataset, list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal, resampled
+from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_index import PackOptions
+from laconic.tasks.datasets.targets import NO_LABEL
 
 OPTIONS = PackOptions(size=48, shard_samples=5)
 
@@ -324,3 +327,160 @@ def test_pack_of_sounds_that_need_different_models_says_what_to_do(tmp_path: Pat
         soundfile.write(tmp_path / "in" / "a" / f"{rate}.wav", np.zeros(4000), rate)
     with pytest.raises(CodecError, match="one sample rate"):
         archive.pack(tmp_path / "in", tmp_path / "out")
+
+
+# --- targets
+
+
+def target_bytes() -> dict[str, bytes]:
+    """One of each kind that is decoded, one that is not."""
+    array, mask = io.BytesIO(), io.BytesIO()
+    np.save(array, np.arange(6, dtype=np.float32).reshape(2, 3))
+    picture = PillowImage.new("P", (5, 4), 3)  # a mask: numbers of classes, with a palette to look at
+    picture.putpalette([255, 0, 0] * 256)
+    picture.save(mask, format="PNG")
+    values = {"npy": array.getvalue(), "mask.png": mask.getvalue(), "txt": "Grüße\n".encode()}
+    return values | {"json": b'{"box": [1, 2.5]}', "bin": b"\x00\x01"}
+
+
+@pytest.fixture(scope="module")
+def listing(tmp_path_factory: pytest.TempPathFactory) -> ClassFolder:
+    """Six pictures without splits, five kinds of targets beside all but the last, which has a label alone."""
+    root = make_pictures(tmp_path_factory.mktemp("targets") / "in", 2, splits=("",))
+    listing = list_class_folder(root)
+    samples = []
+    for sample in listing.samples[:-1]:
+        paths = {suffix: str(Path(sample.source).with_suffix(f".{suffix}")) for suffix in target_bytes()}
+        for suffix, path in paths.items():
+            (root / path).write_bytes(target_bytes()[suffix])
+        samples.append(replace(sample, targets=tuple(paths.items())))
+    samples[0] = replace(samples[0], label=NO_LABEL)
+    return replace(listing, samples=(*samples, listing.samples[-1]))
+
+
+@pytest.fixture(scope="module")
+def with_targets(listing: ClassFolder) -> Path:
+    output = listing.root.parent / "out"
+    archive.pack(listing, output, replace(OPTIONS, shard_samples=4), num_threads=2)
+    return output
+
+
+def test_index_says_where_each_target_is(with_targets: Path) -> None:
+    index = pack_index.read_index(with_targets)
+    assert sorted(index.targets) == sorted(target_bytes())
+    for suffix, column in index.targets.items():
+        assert (column.offset[-1], column.length[-1]) == (-1, 0)
+        for row in range(5):
+            shard = (with_targets / index.shards[index.shard[row]].name).read_bytes()
+            assert shard[column.offset[row] :][: column.length[row]] == target_bytes()[suffix]
+    assert index.targets_of(1) == ["cls", *sorted(target_bytes())]
+    assert index.targets_of(5) == ["cls"]
+    assert index.label.tolist() == [NO_LABEL, 0, 1, 1, 2, 2]
+    with tarfile.open(with_targets / "all-00000.tar") as tar:
+        names = tar.getnames()
+    assert names[:7] == ["00000000.lcn", *(f"00000000.{s}" for s in target_bytes()), "00000001.lcn"]
+    assert "00000001.cls" in names and "00000000.cls" not in names
+
+
+def test_dataset_gives_targets_by_name(with_targets: Path) -> None:
+    pytest.importorskip("torch", exc_type=ImportError)
+    dataset = LatentDataset(with_targets, channels=3, targets=("txt", "cls"))
+    x, text, label = dataset[1]
+    assert (tuple(x.shape), text, label) == ((3, 6, 6), "Grüße\n", 0)
+    assert dataset.bytes_per_item[1] == LatentDataset(with_targets, channels=3).bytes_per_item[1] + 8
+    assert dataset.target(2, "json") == {"box": [1, 2.5]}
+    assert dataset.target(2, "bin") == b"\x00\x01"
+    assert np.array_equal(dataset.target(2, "npy"), np.arange(6).reshape(2, 3))
+    mask = dataset.target(3, "mask.png")
+    assert (mask.shape, mask.dtype, set(mask.ravel())) == ((4, 5), np.uint8, {3})
+    for item, suffix, found in ((5, "txt", "cls"), (0, "cls", "bin, json"), (1, "wav", "cls, bin")):
+        with pytest.raises(CodecError, match=f"has no target '{suffix}'; it has {found}"):
+            dataset.target(item, suffix)
+    assert dataset.labels.tolist() == [NO_LABEL, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_targets_are_read_by_webdataset(with_targets: Path) -> None:
+    webdataset = pytest.importorskip("webdataset", exc_type=ImportError)
+    pattern = str(with_targets / "all-{00000..00001}.tar")
+    samples = list(webdataset.WebDataset(pattern, shardshuffle=False, empty_check=False))
+    assert len(samples) == 6
+    assert {suffix: samples[1][suffix] for suffix in target_bytes()} == target_bytes()
+    decoded = next(iter(webdataset.WebDataset(pattern, shardshuffle=False, empty_check=False).decode()))
+    assert (decoded["txt"], decoded["json"]) == ("Grüße\n", {"box": [1, 2.5]})
+    gc.collect()
+
+
+def test_pack_with_targets_is_finished_by_the_same_call(
+    listing: ClassFolder, with_targets: Path, tmp_path: Path
+) -> None:
+    options = replace(OPTIONS, shard_samples=4)
+
+    def stop(done: int) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        archive.pack(listing, tmp_path / "out", options, on_sample=stop)
+    archive.pack(listing, tmp_path / "out", options)
+    assert files_of(tmp_path / "out") == files_of(with_targets)
+    fewer = replace(listing.samples[1], targets=listing.samples[1].targets[1:])
+    with pytest.raises(CodecError, match="holds another pack"):
+        archive.pack(
+            replace(listing, samples=(listing.samples[0], fewer, *listing.samples[2:])), tmp_path / "out", options
+        )
+
+
+def test_pack_of_a_class_folder_has_no_columns_of_targets(packed: Path) -> None:
+    assert "targets" not in json.loads((packed / pack_index.INDEX_NAME).read_bytes())
+    assert pack_index.read_index(packed).targets_of(0) == ["cls"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data"), [("json", b"{"), ("npy", b"no array"), ("png", b"no picture"), ("txt", b"\xff"), ("txt", None)]
+)
+def test_sample_with_a_bad_target_is_skipped(tmp_path: Path, suffix: str, data: bytes | None) -> None:
+    root = make_pictures(tmp_path / "in", 1, splits=("",))
+    if data is not None:
+        (root / f"target.{suffix}").write_bytes(data)
+    listing = list_class_folder(root)
+    first = replace(listing.samples[0], targets=((suffix, f"target.{suffix}"),))
+    index = archive.pack(replace(listing, samples=(first, *listing.samples[1:])), tmp_path / "out", OPTIONS)
+    ((source, why),) = index.skipped
+    assert source == "blue/0.png"
+    assert f"the target {suffix} cannot be read" in why if data is not None else why == "No such file or directory"
+
+
+@pytest.mark.parametrize("suffix", ["", "TXT", "a/b", ".txt", "txt.", "lcn", "cls", "x.lcn"])
+def test_suffixes_that_cannot_stand_in_a_shard_are_errors(suffix: str) -> None:
+    with pytest.raises(CodecError, match="the suffix of a target is"):
+        Sample("a/0.png", "train", 0, ((suffix, "a/0.x"),))
+    with pytest.raises(CodecError, match="allowed is one of each suffix"):
+        Sample("a/0.png", "train", 0, (("txt", "a"), ("txt", "b")))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"offset": [0], "length": [1]},
+        {"offset": [0] * 6, "length": [10**9] * 6},
+        {"offset": [-2] * 6, "length": [0] * 6},
+    ],
+)
+def test_index_with_targets_elsewhere_is_damaged(with_targets: Path, tmp_path: Path, column: dict[str, Any]) -> None:
+    fields = json.loads((with_targets / pack_index.INDEX_NAME).read_bytes())
+    (tmp_path / pack_index.INDEX_NAME).write_text(json.dumps({**fields, "targets": {"txt": column}}))
+    with pytest.raises(CodecError, match="no index of a pack: a target"):
+        pack_index.read_index(tmp_path)
+
+
+def test_signals_of_a_folder_give_their_targets_too(tmp_path: Path) -> None:
+    pytest.importorskip("torch", exc_type=ImportError)
+    root = make_pictures(tmp_path, 1, splits=("",))
+    (root / "t.txt").write_text("hat")
+    listing = list_class_folder(root)
+    samples = (replace(listing.samples[0], targets=(("txt", "t.txt"),)), replace(listing.samples[1], label=NO_LABEL))
+    dataset = SignalDataset(listing, samples, Framing(size=16))
+    assert (dataset.target(0, "txt"), dataset.target(0, "cls"), dataset.tensor(0).shape) == ("hat", 0, (3, 16, 16))
+    with pytest.raises(CodecError, match="has no target 'cls'; it has none"):
+        dataset.target(1, "cls")

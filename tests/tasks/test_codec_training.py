@@ -218,10 +218,16 @@ def test_options_outside_their_range_are_errors(field: str) -> None:
         replace(OPTIONS, **{field: 0})
 
 
-def test_learning_rate_rises_and_falls_to_zero() -> None:
-    rates = [learning_rate_at(i / 200, 0.02) for i in range(201)]
-    assert max(rates) == rates[4] == 1
-    assert 0 < rates[0] < rates[2] < rates[4] > rates[100] > rates[200] == pytest.approx(0)
+@pytest.mark.parametrize("warm_up", [0.02, 0.1])
+def test_learning_rate_rises_and_falls_to_zero(warm_up: float) -> None:
+    rates = [learning_rate_at(i / 200, warm_up) for i in range(201)]
+    peak = round(200 * warm_up)
+    assert max(rates) == rates[peak] == 1
+    assert 0 < rates[0] < rates[peak // 2] < rates[peak] > rates[100] > rates[199] > rates[200] == pytest.approx(0)
+
+
+def test_learning_rate_without_warm_up_begins_at_the_peak() -> None:
+    assert learning_rate_at(0.0, 0.0) == 1
 
 
 @NEEDS_MUON

@@ -28,15 +28,22 @@ from laconic.tasks.datasets import archive  # noqa: E402
 from laconic.tasks.datasets.class_folders import hold_out  # noqa: E402
 from laconic.tasks.datasets.framing import read_signal  # noqa: E402
 from laconic.tasks.datasets.pack_index import PackOptions  # noqa: E402
+from laconic.tasks.heads import head_training  # noqa: E402
+from laconic.tasks.heads.augmentation import shifted  # noqa: E402
+from laconic.tasks.heads.classification import Classification  # noqa: E402
 from laconic.tasks.heads.comparison import comparison_table, read_result, wilson_interval  # noqa: E402
-from laconic.tasks.heads.head_training import learning_rate_at, shifted, train  # noqa: E402
 from laconic.tasks.heads.inputs import TrainOptions, load_data  # noqa: E402
 from laconic.tasks.heads.networks import Classifier, HeadConfig, new_classifier, num_parameters  # noqa: E402
 from laconic.tasks.heads.predictor import Predictor  # noqa: E402
 from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
 
-SMALL = TrainOptions(epochs=4, batch_size=8, width=8, max_shift=1, size=64, learning_rate=5e-3)
+SMALL = TrainOptions(epochs=4, batch_size=8, width=8, size=64, learning_rate=5e-3)
+TASK = Classification(max_shift=1)
 TIMES = ("loading_seconds", "compute_seconds")
+
+
+def train(folder: Path, run: Path, options: TrainOptions, **more: Any) -> dict[str, Any]:
+    return head_training.train(folder, run, options, task=TASK, **more)
 
 
 @pytest.fixture(scope="module")
@@ -142,16 +149,17 @@ def test_killed_run_ends_the_same(packed: Path, finished: Path, tmp_path: Path) 
     run = tmp_path / "run"
     code = (
         "import os, signal, sys\n"
-        "from laconic.tasks.heads import head_training\n"
+        "from laconic.tasks.heads import classification, head_training\n"
         "from laconic.tasks.heads.inputs import TrainOptions\n"
-        "calls, step = [], head_training.shifted\n"
+        "calls, step = [], classification.shifted\n"
         "def dying(*arguments):\n"
         "    calls.append(1)\n"
         "    if len(calls) == 8: os.kill(os.getpid(), signal.SIGKILL)\n"  # in the second epoch of five steps each
         "    return step(*arguments)\n"
-        "head_training.shifted = dying\n"
-        "options = TrainOptions(epochs=4, batch_size=8, width=8, max_shift=1, size=64, learning_rate=5e-3)\n"
-        "head_training.train(*sys.argv[1:], options)"
+        "classification.shifted = dying\n"
+        "options = TrainOptions(epochs=4, batch_size=8, width=8, size=64, learning_rate=5e-3)\n"
+        "task = classification.Classification(max_shift=1)\n"
+        "head_training.train(*sys.argv[1:], options, task=task)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(packed), str(run)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
@@ -167,7 +175,7 @@ def test_finished_run_is_not_trained_again(packed: Path, finished: Path) -> None
 
 
 def test_run_of_other_options_is_refused(packed: Path, finished: Path) -> None:
-    with pytest.raises(CodecError, match=r"other options \(epochs, seed\)"):
+    with pytest.raises(CodecError, match="is a run with other epochs, seed; name another folder, or remove it"):
         train(packed, finished, replace(SMALL, epochs=9, seed=3))
 
 
@@ -245,19 +253,13 @@ def test_shifted_moves_whole_tokens_and_fills_with_zeros() -> None:
     assert shifted(row, (1, 1), 2, np.random.default_rng(1)).shape == row.shape
 
 
-def test_learning_rate_rises_and_falls_to_zero() -> None:
-    rates = [learning_rate_at(i / 100, TrainOptions()) for i in range(101)]
-    assert rates[10] == pytest.approx(2e-3) == pytest.approx(max(rates)) and rates[100] == pytest.approx(0)
-    assert 0 < rates[0] < rates[5] < rates[10] > rates[50] > rates[99]
-
-
 def test_wilson_interval_of_extremes_stays_in_range() -> None:
     assert wilson_interval(0, 20)[0] == pytest.approx(0, abs=1e-12)
     assert wilson_interval(20, 20)[1] == pytest.approx(1)
 
 
 def test_classifier_has_a_million_parameters_and_takes_sound() -> None:
-    network = new_classifier(HeadConfig(channels=12, classes=10), 0).eval()
+    network = new_classifier(HeadConfig(channels=12, outputs=10), 0).eval()
     assert 1.0e6 < num_parameters(network) < 1.2e6
     for shape in ((2, 12, 32, 32), (2, 12, 1, 862), (2, 12, 1, 1)):
         assert network(torch.zeros(shape)).shape == (2, 10)
@@ -269,10 +271,16 @@ def test_tensorboard_curves_are_written(packed: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
 
 
-@pytest.mark.parametrize("field", [{"arm": "big"}, {"epochs": 0}, {"mixup": -1.0}, {"val_fraction": 1.0}, {"size": 0}])
+@pytest.mark.parametrize("field", [{"arm": "big"}, {"epochs": 0}, {"val_fraction": 1.0}, {"size": 0}])
 def test_options_outside_their_range_are_errors(field: dict[str, Any]) -> None:
     with pytest.raises(CodecError, match="allowed"):
         TrainOptions(**field)
+
+
+@pytest.mark.parametrize("field", [{"mixup": -1.0}, {"max_shift": -1}, {"label_smoothing": 1.0}])
+def test_task_options_outside_their_range_are_errors(field: dict[str, Any]) -> None:
+    with pytest.raises(CodecError, match="allowed"):
+        Classification(**field)
 
 
 def test_command_line_packs_trains_compares_and_predicts(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,242 @@
+"""Tasks of a network: one that is defined here is trained by the same loop, on targets that a shard carries, by one process
+and by two."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", exc_type=ImportError)
+
+from PIL import Image as PillowImage  # noqa: E402
+
+from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
+from laconic.tasks.datasets import archive  # noqa: E402
+from laconic.tasks.datasets.class_folders import ClassFolder, Sample  # noqa: E402
+from laconic.tasks.datasets.pack_index import PackOptions  # noqa: E402
+from laconic.tasks.datasets.targets import NO_LABEL  # noqa: E402
+from laconic.tasks.heads.classification import Classification  # noqa: E402
+from laconic.tasks.heads.comparison import comparison_table, read_result  # noqa: E402
+from laconic.tasks.heads.head_training import EpochBatches, train  # noqa: E402
+from laconic.tasks.heads.inputs import Data, TrainOptions  # noqa: E402
+from laconic.tasks.heads.learning_task import LearningTask, best_epoch  # noqa: E402
+from laconic.tasks.heads.networks import HeadConfig, new_classifier  # noqa: E402
+from laconic.tasks.heads.predictor import Predictor  # noqa: E402
+from laconic.tasks.training.processes import Processes  # noqa: E402
+from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
+
+OPTIONS = TrainOptions(epochs=3, batch_size=8, channels=3, learning_rate=3e-2, weight_decay=0.0)
+
+
+@dataclass(frozen=True)
+class Brightness:
+    """How bright is it? A number in a JSON file, by a linear map of the mean latent: no statistics of batches."""
+
+    scale: float = 1.0
+
+    name: ClassVar[str] = "brightness"
+    targets: ClassVar[tuple[str, ...]] = ("json",)
+    score_name: ClassVar[str] = "error"
+    unit: ClassVar[str] = ""
+    higher_is_better: ClassVar[bool] = False
+
+    def target(self, values: Mapping[str, Any]) -> Any:
+        return torch.tensor([self.scale * values["json"]["brightness"]])
+
+    def network(self, data: Data, seed: int) -> Any:
+        torch.manual_seed(seed)
+        return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 1))
+
+    def card(self, data: Data) -> dict[str, Any]:
+        return {"scale": self.scale}
+
+    def loss(self, network: Any, x: Any, targets: Any, random: np.random.Generator) -> Any:
+        return (network(x) - targets).square().mean()
+
+    def counts(self, outputs: Any, targets: Any) -> Any:
+        return torch.stack([(outputs - targets).square().sum(), torch.tensor(float(len(outputs)))]).double()
+
+    def scores(self, totals: Any) -> dict[str, float]:
+        mean = float(totals[0] / totals[1])
+        return {"loss": mean, "error": mean**0.5}
+
+    def interval(self, totals: Any) -> None:
+        return None
+
+    def plot(self, totals: Any, data: Data) -> str:
+        return f"<svg><title>{len(data.test)} pictures</title></svg>"
+
+
+TASK: LearningTask = Brightness()
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Grey pictures without classes, their brightness beside each of them."""
+    root = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(2)
+    samples = []
+    for split, count in (("train", 32), ("val", 8), ("test", 9)):
+        for i in range(count):
+            source, level = f"{split}{i}.png", float(random.uniform(0.2, 0.8))
+            pixels = random.normal(255 * level, 4, (16, 16, 3)).clip(0, 255).astype(np.uint8)
+            PillowImage.fromarray(pixels).save(root / source)
+            (root / f"{split}{i}.json").write_text(json.dumps({"brightness": level}))
+            samples.append(Sample(source, split, NO_LABEL, (("json", f"{split}{i}.json"),)))
+    listing = ClassFolder(root, "image", (), tuple(samples), ())
+    archive.pack(listing, root / "packed", PackOptions(quality=90))
+    return root / "packed"
+
+
+@pytest.fixture(scope="module")
+def finished(packed: Path) -> Path:
+    train(packed, packed.parent / "run", replace(OPTIONS, epochs=40), task=TASK)
+    return packed.parent / "run"
+
+
+def test_a_task_of_numbers_is_learned(finished: Path) -> None:
+    result = read_result(finished)
+    assert (result["task"], result["score_name"], result["unit"]) == ("brightness", "error", "")
+    assert [result[f"{name}_items"] for name in ("train", "val", "test")] == [32, 8, 9]
+    assert result["test_error"] < 0.02 < 0.1 < result["history"][0]["val_error"]
+    assert result["test_error"] == pytest.approx(result["test_loss"] ** 0.5)
+    errors = [row["val_error"] for row in result["history"]]
+    assert result["best_epoch"] == int(np.argmin(errors))  # the lower, the better
+    assert (finished / "plot.svg").read_text() == "<svg><title>9 pictures</title></svg>"
+    assert len((finished / "curve.jsonl").read_text().splitlines()) == 40
+
+
+def test_comparison_shows_numbers_as_they_are(finished: Path) -> None:
+    result = read_result(finished)
+    lines = comparison_table([result, {**result, "options": {**result["options"], "seed": 1}}]).splitlines()
+    assert lines[0].startswith("| input | test error | 95 % interval |")
+    assert lines[2].startswith(f"| 3 latent channels | {result['test_error']:.4g} ± 0 |  | 2 | 40 |")
+    with pytest.raises(CodecError, match="the runs are of the tasks brightness, classification; allowed is one task"):
+        comparison_table([result, {**result, "task": "classification"}])
+
+
+def test_options_of_the_task_belong_to_the_run(finished: Path, packed: Path) -> None:
+    with pytest.raises(CodecError, match="is a run with other task; name another folder"):
+        train(packed, finished, replace(OPTIONS, epochs=40), task=Brightness(scale=2.0))
+
+
+def test_predictor_refuses_a_run_of_another_task(finished: Path) -> None:
+    with pytest.raises(WeightsError, match="is of task 'brightness'; allowed is 'classification'"):
+        Predictor.load(finished)
+
+
+def test_task_without_its_target_is_a_sentence(packed: Path, tmp_path: Path) -> None:
+    with pytest.raises(CodecError, match=r"train\d+.png has no target 'cls'; it has json"):
+        train(packed, tmp_path / "run", OPTIONS, task=Classification())
+
+
+def test_best_epoch_is_the_first_of_the_best_with_a_finite_loss() -> None:
+    rows = [{"val_accuracy": a, "val_loss": loss} for a, loss in ((1.0, np.nan), (0.5, 2.0), (0.5, 1.0), (0.5, 1.0))]
+    assert best_epoch(rows, Classification()) == 2
+    assert best_epoch(rows[:1], Classification()) is None
+
+
+def test_plot_of_classification_counts_each_pair() -> None:
+    task = Classification()
+    outputs = torch.eye(3)[[0, 0, 2, 1]]
+    totals = task.counts(outputs, torch.tensor([0, 1, 2, 1])) + task.counts(outputs[:1], torch.tensor([0]))
+    assert totals[1:].reshape(3, 3).tolist() == [[2, 0, 0], [1, 1, 0], [0, 0, 1]]
+    assert task.scores(totals) == {"loss": pytest.approx(float(totals[0]) / 5), "correct": 4, "accuracy": 0.8}
+    data = Data(None, None, None, ("a<b", "c", "d"), None, {})  # type: ignore[arg-type]
+    drawing = task.plot(totals, data)
+    assert drawing.count("<rect") == 9 and "a&lt;b" in drawing
+    assert drawing.count('fill="rgb(95,95,255)"') == 2  # whole rows: of the first class and of the third
+
+
+def test_a_lone_sample_of_one_place_is_learned_from() -> None:
+    network = new_classifier(HeadConfig(channels=3, outputs=2, width=4), 0).train()
+    for count in (1, 2):
+        x, targets = torch.ones(count, 3, 1, 1), torch.ones(count, dtype=torch.long)
+        loss = Classification().loss(network, x, targets, np.random.default_rng(0))
+        assert torch.isfinite(loss)
+
+
+# --- processes
+
+
+def test_shares_of_a_batch_are_alike_and_hold_all_of_it() -> None:
+    items = np.arange(7)
+    shares = [Processes(rank, 3).share(items) for rank in range(3)]
+    assert [len(share) for share in shares] == [3, 3, 3]
+    assert set(np.concatenate(shares)) == set(items)
+    assert Processes().share(items).tolist() == items.tolist()
+    assert [Processes(rank, 4).share(items[:1]).tolist() for rank in range(4)] == [[0]] * 4
+
+
+def test_processes_see_the_same_batches_together() -> None:
+    options = TrainOptions(batch_size=6, seed=3)
+    whole = list(EpochBatches(12, options, Processes()))
+    parts = [list(EpochBatches(12, options, Processes(rank, 2))) for rank in range(2)]
+    assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
+
+
+def launch(tmp_path: Path, *arguments: object) -> list[str]:
+    """What two processes print."""
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, *launcher, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.splitlines()
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from test_learning_task import OPTIONS, TASK
+from laconic.tasks.heads.head_training import train
+result = train(sys.argv[2], sys.argv[3], OPTIONS, task=TASK, on_epoch=lambda row: print("row", flush=True))
+print("loss", result["history"][-1]["train_loss"], result["test_error"], flush=True)
+"""
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no processes")
+def test_two_processes_give_the_run_of_one(packed: Path, tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    lines = launch(tmp_path, tmp_path / "script.py", Path(__file__).parent, packed, tmp_path / "two")
+    assert lines.count("row") == OPTIONS.epochs  # by one of them
+    assert len({line for line in lines if line.startswith("loss")}) == 1  # both know the numbers of all
+    train(packed, tmp_path / "one", OPTIONS, task=TASK)
+    one, two = (read_result(tmp_path / name) for name in ("one", "two"))
+    assert (one["num_processes"], two["num_processes"]) == (1, 2)
+    for name in ("test_error", "test_loss", "val_error"):
+        assert two[name] == pytest.approx(one[name], rel=1e-4)
+    assert [row["train_loss"] for row in two["history"]] == pytest.approx(
+        [row["train_loss"] for row in one["history"]], rel=1e-4
+    )
+    for name in ("last.safetensors", "best.safetensors"):
+        tensors, others = (load_tensors(tmp_path / run / name)[0] for run in ("one", "two"))
+        for key in tensors:
+            torch.testing.assert_close(others[key], tensors[key], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no processes")
+def test_two_processes_of_the_command_share_one_run(tmp_path: Path) -> None:
+    random = np.random.default_rng(5)
+    for name, level in (("dark", 60), ("light", 190)):
+        for i in range(15):
+            (tmp_path / "in" / name).mkdir(parents=True, exist_ok=True)
+            pixels = random.normal(level, 20, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+            PillowImage.fromarray(pixels).save(tmp_path / "in" / name / f"{i}.png")
+    command = ("-m", "laconic.tasks.cli", "train", "classify", tmp_path / "in", "-o", tmp_path / "run")
+    options = ("--arm", "small", "--size", 32, "--epochs", 2, "--batch-size", 7)
+    lines = launch(tmp_path, *command, *options)
+    assert [line.split(" ")[0] for line in lines] == ["train", "train", f"{tmp_path / 'run'}:"]
+    result = read_result(tmp_path / "run")
+    assert (result["num_processes"], result["train_items"], result["test_items"]) == (2, 22, 6)
+    assert result["test_correct"] == round(6 * result["test_accuracy"])
+    assert Predictor.load(tmp_path / "run").scores(tmp_path / "in/dark/0.png").keys() == {"dark", "light"}
