@@ -10,6 +10,7 @@ from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.model import Model
 
 Kind = Literal["image", "sound", "cube"]
+MediaKind = Literal["image", "sound"]  # what people look at or listen to
 
 
 @dataclass(frozen=True)

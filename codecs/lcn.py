@@ -43,7 +43,7 @@ class Lcn:
     log2 of the tile side in latent places. None for these: what suits the kind of signal. `profile`: "small" codes by
     contexts, "fast" by static tables, in larger files. `effort`: 0 rounds each coefficient by itself, 1 weighs distortion
     against bits, 2 does so twice. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each; more decode faster; None
-    spends up to 1 %. `threads` work on one picture; its bytes do not hang on them. `synthesis` of decoding, never in the
+    spends up to 1 %. `threads` work on one picture; its bytes do not depend on them. `synthesis` of decoding, never in the
     file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture and slower; "auto" is
     neural where it can be had; or the path of a network of your own. Raises `CodecError` for values outside.
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 
 NUM_STEP_CODES: Final = 256
+CODES_PER_OCTAVE: Final = 16
 MIN_QUALITY: Final = 1
 MAX_QUALITY: Final = 100
 # 2**(i / 16) rounded to float32.
@@ -25,6 +26,10 @@ _MANTISSAS: Final = tuple(
     ).split()
 )
 _LOG2_OF_FIRST_STEP: Final = -12
+CODE_OF_UNIT_STEP: Final = -CODES_PER_OCTAVE * _LOG2_OF_FIRST_STEP
+# Scales of channels have codes too: their difference from a step's, over this, is the row of a model's reconstruction rule.
+CODES_PER_SCALE: Final = 2
+CODE_OF_UNIT_SCALE: Final = CODE_OF_UNIT_STEP + 4 * CODES_PER_OCTAVE
 _MIDDLE_QUALITY: Final = 50
 _MIDDLE_CODE: Final = 154
 _MIDDLE_SOUND_CODE: Final = 184
@@ -33,7 +38,7 @@ _REFERENCE_LEVEL: Final = 186  # of a root mean square of a tenth of full scale
 
 def step_of_code(step_code: int) -> np.float32:
     """Quantiser step in signal units (full scale = 1)."""
-    octave, phase = divmod(step_code, 16)
+    octave, phase = divmod(step_code, CODES_PER_OCTAVE)
     return np.float32(_MANTISSAS[phase] * 2.0 ** (octave + _LOG2_OF_FIRST_STEP))
 
 

@@ -29,23 +29,26 @@ STEPS_PER_BAND: Final = 8
 NUM_LEVELS: Final = 96
 NUM_LEANS: Final = 4
 NUM_NEIGHBOURS: Final = 6
+_NUM_LEANING: Final = 4  # neighbours that have a lean weight, the first ones
 MAX_PASS_CHANNELS: Final = 64
 MAX_CHANNELS: Final = 65535
 MAX_FEATURES: Final = 8
 MAX_NEIGHBOUR_SUM: Final = 516
 MAX_LEAN_SUM: Final = 255
+MAX_MAGNITUDE: Final = 127  # a neighbour counts for no more
 
-
-CONTEXT_ARRAYS: Final = (
-    "static_index",
-    "base",
-    "neighbour_weights",
-    "lean_weights",
-    "feature_weights",
-    "own_weights",
-    "ring_weights",
-    "table_map",
-)
+# The arrays of a context model in the order of its digest: type and axes.
+_ARRAYS: Final[Mapping[str, tuple[type[np.integer[Any]], tuple[str, ...]]]] = {
+    "static_index": (np.uint8, ("bands", "channels")),
+    "base": (np.uint16, ("bands", "channels")),
+    "neighbour_weights": (np.uint8, ("channels", "neighbours")),
+    "lean_weights": (np.int8, ("channels", "leaning")),
+    "feature_weights": (np.uint16, ("channels", "features")),
+    "own_weights": (np.uint8, ("passes", "features", "channels")),
+    "ring_weights": (np.uint8, ("passes", "features", "channels")),
+    "table_map": (np.uint8, ("leans", "levels")),
+}
+CONTEXT_ARRAYS: Final = tuple(_ARRAYS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,21 +94,14 @@ class ContextModel:
             raise ValueError(f"{self.num_predicted} predicted channels; allowed is 0 to {self.num_channels}")
 
     def _check_arrays(self) -> None:
-        d, passes = self.num_channels, len(self.pass_ends)
         features = self.feature_weights.shape[-1] if self.feature_weights.ndim else 0
         if features > MAX_FEATURES:
             raise ValueError(f"{features} features; allowed is 0 to {MAX_FEATURES}")
-        for name, shape, dtype in (
-            ("static_index", (NUM_STEP_BANDS, d), np.uint8),
-            ("base", (NUM_STEP_BANDS, d), np.uint16),
-            ("neighbour_weights", (d, NUM_NEIGHBOURS), np.uint8),
-            ("lean_weights", (d, 4), np.int8),
-            ("feature_weights", (d, features), np.uint16),
-            ("own_weights", (passes, features, d), np.uint8),
-            ("ring_weights", (passes, features, d), np.uint8),
-            ("table_map", (NUM_LEANS, NUM_LEVELS), np.uint8),
-        ):
-            array = getattr(self, name)
+        sizes = {"bands": NUM_STEP_BANDS, "channels": self.num_channels, "passes": len(self.pass_ends)}
+        sizes |= {"neighbours": NUM_NEIGHBOURS, "leaning": _NUM_LEANING, "features": features}
+        sizes |= {"leans": NUM_LEANS, "levels": NUM_LEVELS}
+        for name, (dtype, axes) in _ARRAYS.items():
+            array, shape = getattr(self, name), tuple(sizes[axis] for axis in axes)
             if array.shape != shape or array.dtype != dtype:
                 raise ValueError(f"{name} is {array.dtype} {array.shape}; needed is {np.dtype(dtype)} {shape}")
         for name, axis_sum, most in (

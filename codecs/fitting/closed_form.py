@@ -24,9 +24,9 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.form import form_of, num_colors
 from laconic.codecs.media import Audio, Image, Signal
 from laconic.codecs.models.fixed_point import fixed_leaves
-from laconic.codecs.models.model import CODES_PER_SCALE, NUM_SCALES, Model
+from laconic.codecs.models.model import NUM_SCALES, Model
 from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree
-from laconic.codecs.steps import step_of_code
+from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODES_PER_OCTAVE, CODES_PER_SCALE, step_of_code
 from laconic.codecs.transform import wavelet
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, optimize
 from laconic.codecs.transform.signals import packets_of
@@ -36,10 +36,6 @@ from laconic.entropy.fitting.context_fitting import fit_weights
 from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand, fit_tables
 
 PASS_CHANNELS = 8  # about as many in each pass
-_CODES_PER_OCTAVE = 16
-_SMALLEST_SCALE_LOG2 = -4  # scale / step of the first row of `shrink`
-_CODE_OF_UNIT_STEP = 12 * _CODES_PER_OCTAVE  # step code of step 1 (quantizer.py)
-_CODE_BIAS = _CODE_OF_UNIT_STEP - _SMALLEST_SCALE_LOG2 * _CODES_PER_OCTAVE
 _PRIOR_SYMBOLS = 30.0
 _MAX_SAMPLES = 40_000_000
 _SHRINK_SAMPLES = 4_000_000  # of each step
@@ -358,10 +354,8 @@ def _scale_codes(coefficients: Sequence[NDArray[np.float32]]) -> NDArray[np.int1
     d = len(coefficients[0])
     sums = sum(np.abs(c).reshape(d, -1).sum(1, dtype=np.float64) for c in coefficients)
     means = sums / max(sum(c[0].size for c in coefficients), 1)
-    codes: NDArray[np.int16] = np.round(_CODES_PER_OCTAVE * np.log2(np.maximum(means, 1e-9)) + _CODE_BIAS).astype(
-        np.int16
-    )
-    return codes
+    codes = np.round(CODES_PER_OCTAVE * np.log2(np.maximum(means, 1e-9)) + CODE_OF_UNIT_SCALE)
+    return np.asarray(codes, np.int16)
 
 
 def _centre(band: int) -> int:

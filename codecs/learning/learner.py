@@ -41,7 +41,7 @@ class Learner(Protocol):
 
     @property
     def module(self) -> nn.Module:
-        """All that is trained; in buffers, what else a step hangs on."""
+        """All that is trained; in buffers, what else a step depends on."""
         ...
 
     @property

@@ -43,7 +43,7 @@ class SynthesisOptions:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SynthesisSample:
     """Crops of coefficients (b, d, h, w), the same as decoded, the step of each channel (b, d), the error of the linear
     synthesis of each crop (b,), and what the loss is measured by (b,)."""
 
@@ -66,7 +66,7 @@ class SynthesisLearner:
         self.module.register_buffer("typical_error", self._typical, persistent=False)
 
     @torch.no_grad()
-    def sample(self, crops: Tensor, generator: torch.Generator) -> Sample:
+    def sample(self, crops: Tensor, generator: torch.Generator) -> SynthesisSample:
         """Crops (b, d, crop, crop) as files would give them back."""
         options, count = self.options, len(crops)
         codes = torch.randint(options.first_code, options.last_code + 1, (count,), generator=generator)
@@ -77,9 +77,9 @@ class SynthesisLearner:
         decoded, steps = self.decoded(crops, codes, torch.where(is_cut, picks, options.config.num_channels))
         linear = (decoded - crops).square().mean((1, 2, 3))
         typical = 0.5 * linear + 0.5 * self._typical_error(crops, linear, codes, is_cut)
-        return Sample(crops, decoded, steps, linear, typical)
+        return SynthesisSample(crops, decoded, steps, linear, typical)
 
-    def loss(self, sample: Sample, done: float) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, sample: SynthesisSample, done: float) -> tuple[Tensor, dict[str, float]]:
         """Squared error over that of the linear synthesis, and the gain over it to log."""
         with torch.autocast(sample.decoded.device.type, torch.bfloat16):
             repaired = self.module(sample.decoded, sample.steps)

@@ -23,11 +23,8 @@ from torch.nn import functional
 from laconic.codecs.errors import WeightsError
 from laconic.codecs.learning import tensor_wavelet
 from laconic.codecs.models.packet_tree import Tree
+from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODE_OF_UNIT_STEP, CODES_PER_OCTAVE, CODES_PER_SCALE
 
-CODE_OF_UNIT_STEP: Final = 192  # quantizer.py: sixteen codes an octave, the first 2**-12
-_CODES_PER_OCTAVE: Final = 16
-_SCALE_CODE_BIAS: Final = 256  # fitting.py: that of scale 1
-_CODES_PER_SHRINK_ROW: Final = 2  # model.py
 _PRICE: Final = 0.13  # squared steps a bit; rate_distortion.py has 0.125
 # Of the guessed scale in steps, fitted to the encoder's integers on bsds500/val.
 _SCALE_SHARE, _LEAST_SCALE, _OWN_SHARE = 0.75, 0.02, 0.45
@@ -54,7 +51,7 @@ class EncoderModel:
 
     @cached_property
     def scales(self) -> Tensor:
-        return torch.exp2((self.scale_codes.double() - _SCALE_CODE_BIAS) / _CODES_PER_OCTAVE).float()
+        return torch.exp2((self.scale_codes.double() - CODE_OF_UNIT_SCALE) / CODES_PER_OCTAVE).float()
 
     @cached_property
     def leaf_of_channel(self) -> Tensor:
@@ -116,7 +113,7 @@ class EncoderModel:
 
     def points(self, integers: Tensor, step_codes: Tensor) -> Tensor:
         """Integers -> reconstruction points in steps, as `Latent.dequantize` has them."""
-        rows = torch.div(self.scale_codes[None] - step_codes[:, None], _CODES_PER_SHRINK_ROW, rounding_mode="floor")
+        rows = torch.div(self.scale_codes[None] - step_codes[:, None], CODES_PER_SCALE, rounding_mode="floor")
         shrink = self.shrink[rows.clamp(0, len(self.shrink) - 1)][:, :, :, None, None]
         magnitudes = integers.abs()
         taken = torch.where(
@@ -127,7 +124,7 @@ class EncoderModel:
 
 def steps_of_codes(step_codes: Tensor) -> Tensor:
     """Quantiser steps in signal units, as `quantizer.step_of_code` to float32's precision."""
-    return torch.exp2((step_codes.double() - CODE_OF_UNIT_STEP) / _CODES_PER_OCTAVE).float()
+    return torch.exp2((step_codes.double() - CODE_OF_UNIT_STEP) / CODES_PER_OCTAVE).float()
 
 
 def load_encoder_model(path: Path | str) -> EncoderModel:

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor
 
+from laconic.codecs.models.packet_tree import HIGH_GAIN, LIFTING, LOW_GAIN
+
 if TYPE_CHECKING:
     from laconic.codecs.models.packet_tree import Tree
-
-# Of `native/wavelet.hpp`: the lifting of Daubechies and Sweldens 1998, table 7.
-_LIFTING = (-1.586134342059924, -0.052980118572961, 0.882911075530934, 0.443506852043971)
-_LOW_GAIN, _HIGH_GAIN = 1.149604398860241, -0.869864451624781
 
 Border = Literal["symmetric", "periodic"]  # what stands beyond the ends: a mirror image, or the other end
 
@@ -48,18 +46,18 @@ def synthesize(packets: Tensor, tree: Tree, num_planes: int, border: Border = "s
 
 
 def _split(signal: Tensor, axis: int, border: Border) -> tuple[Tensor, Tensor]:
-    a, b, c, d = _LIFTING
+    a, b, c, d = LIFTING
     even, odd = torch.unflatten(signal, axis, (-1, 2)).unbind(axis)
     odd = odd + a * _with_next(even, axis, border)
     even = even + b * _with_previous(odd, axis, border)
     odd = odd + c * _with_next(even, axis, border)
     even = even + d * _with_previous(odd, axis, border)
-    return even * _LOW_GAIN, odd * _HIGH_GAIN
+    return even * LOW_GAIN, odd * HIGH_GAIN
 
 
 def _merge(low: Tensor, high: Tensor, axis: int, border: Border) -> Tensor:
-    a, b, c, d = _LIFTING
-    even, odd = low / _LOW_GAIN, high / _HIGH_GAIN
+    a, b, c, d = LIFTING
+    even, odd = low / LOW_GAIN, high / HIGH_GAIN
     even = even - d * _with_previous(odd, axis, border)
     odd = odd - c * _with_next(even, axis, border)
     even = even - b * _with_previous(odd, axis, border)

@@ -44,7 +44,7 @@ class TransformOptions:
 
 
 @dataclass(frozen=True)
-class Sample:
+class TransformSample:
     """Crops of packets (b, d, h, w), their step codes (b,), noise of a step like the packets, a number of channels."""
 
     packets: Tensor
@@ -95,15 +95,15 @@ class TransformLearner:
         self.cutting = latent_cutting(encoder.packets_of, crop=options.crop, factor=encoder.tree.factor)
         self.module = _Trained(encoder)
 
-    def sample(self, crops: Tensor, generator: torch.Generator) -> Sample:
+    def sample(self, crops: Tensor, generator: torch.Generator) -> TransformSample:
         """Crops of packets (b, d, crop, crop), each at a random step."""
         options = self.options
         codes = torch.randint(options.first_code, options.last_code + 1, (len(crops),), generator=generator)
         noise = torch.rand(crops.shape, generator=generator) - 0.5
         prefix = options.prefixes[int(torch.randint(len(options.prefixes), (1,), generator=generator))]
-        return Sample(crops, codes, noise, prefix)
+        return TransformSample(crops, codes, noise, prefix)
 
-    def loss(self, sample: Sample, done: float) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, sample: TransformSample, done: float) -> tuple[Tensor, dict[str, float]]:
         """Rate and distortion over the rate."""
         options, packets = self.options, sample.packets
         with torch.set_grad_enabled(done >= _RATE_ALONE):

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
-from laconic.codecs.models.packet_tree import Path, Tree
+from laconic.codecs.models.packet_tree import HIGH_GAIN, LIFTING, LOW_GAIN, Path, Tree
 
 if TYPE_CHECKING:
     from laconic.codecs.models.model import Model
@@ -30,10 +30,8 @@ _LARGEST_SAMPLE: Final = 127.5
 _MAX_BITS: Final = 14
 _MAX_DEPTH: Final = 4
 _MAX_PLANES: Final = 4
-# Of `wavelet.hpp`.
-_A, _B, _C, _D = -1.586134342059924, -0.052980118572961, 0.882911075530934, 0.443506852043971
-_LOW_GAIN, _HIGH_GAIN = 1.149604398860241, -0.869864451624781
-_LOW_SCALE: Final = 2 / _LOW_GAIN**2  # of a split band's low values to its samples
+_A, _B, _C, _D = LIFTING
+_LOW_SCALE: Final = 2 / LOW_GAIN**2  # of a split band's low values to its samples
 
 Ints16 = NDArray[np.int16]
 
@@ -110,7 +108,7 @@ def _gain(path: Path) -> float:
     gain = _LOW_SCALE ** (len(path) - 1)
     for band in path:
         for is_high in (band & 1, band >> 1):
-            gain *= 2 * _HIGH_GAIN if is_high else _LOW_GAIN
+            gain *= 2 * HIGH_GAIN if is_high else LOW_GAIN
     return gain
 
 

@@ -22,11 +22,11 @@ from laconic.codecs import _native
 from laconic.codecs.errors import CodecError, WeightsError
 from laconic.codecs.models.fixed_point import FixedLeaf, native_map
 from laconic.codecs.models.packet_tree import Tree
+from laconic.codecs.steps import CODES_PER_SCALE
 from laconic.entropy import BitstreamError, ContextModel
 
 FINGERPRINT_BYTES = 4
 NUM_SCALES = 96  # eighths of an octave of scale / step, the first at 2**-4
-CODES_PER_SCALE = 2
 _MAX_SHRINK = 16
 _DIMENSIONS = {"image": (2,), "sound": (1,), "cube": (1, 2)}
 

@@ -39,7 +39,7 @@ class SynthesisConfig:
 
     @property
     def halo(self) -> int:
-        """Places around a block that its coefficients hang on."""
+        """Places around a block that its coefficients depend on."""
         return 2 * self.num_blocks
 
 

@@ -12,8 +12,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, product
+from typing import Final
 
 Path = tuple[int, ...]
+# Of `native/wavelet.hpp`: the lifting of Daubechies and Sweldens 1998, table 7.
+LIFTING: Final = (-1.586134342059924, -0.052980118572961, 0.882911075530934, 0.443506852043971)
+LOW_GAIN: Final = 1.149604398860241
+HIGH_GAIN: Final = -0.869864451624781
 
 
 @dataclass(frozen=True)

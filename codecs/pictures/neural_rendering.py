@@ -1,4 +1,4 @@
-"""Neural synthesis of pictures of any size, in blocks of the latent that hang on nothing but their surroundings.
+"""Neural synthesis of pictures of any size, in blocks of the latent that depend on nothing but their surroundings.
 
 Blocks lie on a grid from the picture's corner and are repaired whole, each with the halo that the network sees, so an
 area is cut from what the whole picture gives, and memory is that of a row of blocks.

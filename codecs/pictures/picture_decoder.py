@@ -137,7 +137,7 @@ class _Canvas:
                 yield block[: ready - done]
                 block = block[ready - done :]
                 done = ready
-                # Only now: rows from `done` on hang on what was rendered above them.
+                # Only now: rows from `done` on depend on what was rendered above them.
                 keep = max(self._renderer.first_needed(self._renderer.ready(bottom)), window_top)
                 window, window_top = window[:, keep - window_top :].copy(), keep
 

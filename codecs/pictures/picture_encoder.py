@@ -1,7 +1,7 @@
 """Pictures of any size -> .lcn files, some rows of tiles at a time, of what is in memory or as it is read.
 
 The transform runs over the whole picture. What is made of some rows is the same whatever the rows are, because `MARGIN`
-places around them are taken along; so bytes hang neither on how a picture is cut nor on the number of threads.
+places around them are taken along; so bytes depend neither on how a picture is cut nor on the number of threads.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Renderer(Protocol):
     """How a synthesis goes through a picture from the top down."""
 
     def needed(self, places: Tile, grid: tuple[int, int]) -> Tile:
-        """The places whose integers these `places` hang on, in a latent of sides `grid`."""
+        """The places whose integers these `places` depend on, in a latent of sides `grid`."""
         ...
 
     def ready(self, bottom: int) -> int:
@@ -36,11 +36,11 @@ class Renderer(Protocol):
         ...
 
     def first_needed(self, ready: int) -> int:
-        """The first row of integers that rows of places from `ready`, a result of the method `ready`, on hang on."""
+        """The first row of integers that rows of places from `ready`, a result of the method `ready`, on depend on."""
         ...
 
     def render(self, part: LatentPart, out: Rectangle, run: Map, threads: int) -> None:
-        """Make the colours of a rectangle, of a part of the latent that has all it hangs on. Rectangles come from the top
+        """Make the colours of a rectangle, of a part of the latent that has all it depends on. Rectangles come from the top
         down."""
         ...
 
@@ -72,7 +72,7 @@ class LinearRenderer:
 def in_strips(
     work: Callable[[Rectangle, slice], None], out: Rectangle, side: int, rows: tuple[int, int], run: Map, threads: int
 ) -> None:
-    """Do `work` on strips of a rectangle, each with those of the `rows` (first, number) of places that it hangs on."""
+    """Do `work` on strips of a rectangle, each with those of the `rows` (first, number) of places that it depends on."""
     first, number = rows
     height = len(out.samples)
     rows_each = max(MARGIN * side, -(-height // threads))

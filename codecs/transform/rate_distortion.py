@@ -6,7 +6,7 @@ Each coefficient becomes the nearest integer or the one below, whichever has the
     (|coefficient| / step - reconstruction)^2 + PRICE * bits
 
 For profile small they are chosen one after the other, with the bits, by the model's own tables, of the symbol in its
-context and of those whose contexts it is part of. For profile fast, whose tables hang on the channel only, the choice is
+context and of those whose contexts it is part of. For profile fast, whose tables depend on the channel only, the choice is
 a matter of thresholds, and what is below 2 may become 0. At high rates the slope of a uniform quantiser is
 2 ln 2 / 12 = 0.1155 squared steps a bit; Kodak's is flat from there to 0.15.
 """
@@ -22,13 +22,12 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.steps import step_of_code
 from laconic.entropy import ContextModel, _native
 from laconic.entropy.container import Profile
-from laconic.entropy.contexts import prediction_residuals
+from laconic.entropy.contexts import MAX_MAGNITUDE, prediction_residuals
+from laconic.entropy.rans import COST_UNIT_BITS
 
 DEFAULT_EFFORT: Final = 1
 MAX_EFFORT: Final = 2
 PRICE: Final = 0.125
-_COST_UNIT_BITS: Final = 2.0**-16
-_MAX_CONTEXT_MAGNITUDE: Final = 127  # larger ones count as this in contexts
 
 Floats = NDArray[np.float32]
 
@@ -47,7 +46,7 @@ def optimize(values: NDArray[Any], coefficients: Floats, step_code: int, model: 
     kept = symbols[:fixed].copy()
     for c, plane in enumerate(kept):
         residuals = prediction_residuals(plane.astype(np.int32))
-        symbols[c] = residuals.clip(-_MAX_CONTEXT_MAGNITUDE, _MAX_CONTEXT_MAGNITUDE)
+        symbols[c] = residuals.clip(-MAX_MAGNITUDE, MAX_MAGNITUDE)
     _native.optimize_contexts(
         contexts.native,
         contexts.tables.native,
@@ -98,7 +97,7 @@ def static_thresholds(
     values = np.array([0, 1, 2, 0, -1, -2], np.int32)
     costs = np.empty((len(tables), len(values)), np.uint32)
     _native.symbol_costs(tables.native, tables.costs, values, costs)
-    bits = (costs[:, :3].astype(np.float64) + costs[:, 3:]) * (_COST_UNIT_BITS / 2)
+    bits = (costs[:, :3].astype(np.float64) + costs[:, 3:]) * (COST_UNIT_BITS / 2)
     more_bits = np.diff(bits)[contexts.at_step(step_code).static_index[: len(shrink)]]
     n = np.array([1.0, 2.0])
     points = np.pad(n - shrink[:, :2], ((0, 0), (1, 0)))

@@ -44,7 +44,6 @@ _FACTOR = 8  # pixels a side of a latent place
 _MIDDLE = 128  # what stands for 0 in WebP
 _ANY_STEP = 128  # the contexts have one step only
 _PASS_CHANNELS = 6
-_PREFIX = "contexts."  # of their arrays in the weights file
 
 Latent = NDArray[np.int8]  # (d, h / 8, w / 8), from -127 to 127
 
@@ -96,11 +95,13 @@ def add_contexts(weights: str, pictures: Sequence[Image]) -> None:
     """
     from safetensors.numpy import save_file
 
+    from laconic.codecs.walloc.walloc_network import CONTEXTS_PREFIX
+
     module = _loaded(weights).module
     latents = [latent_of(module, picture).astype(np.int32) for picture in pictures]
     arrays, metadata = _arrays_and_metadata(weights)
     contexts = fitted_contexts(latents)
-    added = {_PREFIX + name: array for name, array in contexts.to_arrays().items()}
+    added = {CONTEXTS_PREFIX + name: array for name, array in contexts.to_arrays().items()}
     structure = {"pass_ends": contexts.pass_ends, "num_predicted": contexts.num_predicted}
     save_file({**arrays, **added}, weights, {**metadata, "contexts": json.dumps(structure)})
     _loaded.cache_clear()
@@ -221,14 +222,16 @@ class _Loaded:
 
 @lru_cache(maxsize=2)
 def _loaded(path: str) -> _Loaded:
-    from laconic.codecs.walloc.walloc_network import load_walloc
+    from laconic.codecs.walloc.walloc_network import CONTEXTS_PREFIX, load_walloc
 
     module = load_walloc(path)
     arrays, metadata = _arrays_and_metadata(path)
     sha = hashlib.sha256(metadata["config"].encode())
     for name in sorted(arrays):
         sha.update(name.encode() + np.ascontiguousarray(arrays[name]).tobytes())
-    own = {name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)}
+    own = {
+        name.removeprefix(CONTEXTS_PREFIX): array for name, array in arrays.items() if name.startswith(CONTEXTS_PREFIX)
+    }
     try:
         contexts = ContextModel.from_arrays(own, **json.loads(metadata["contexts"])) if own else None
     except (LookupError, ValueError, TypeError) as err:

@@ -30,6 +30,7 @@ from laconic.entropy.bottleneck import NoiseBottleneck, NormalCompander
 _DEPTH = 3
 _TREE = full_tree(2, _DEPTH)
 FACTOR = _TREE.factor  # pixels a side that one latent place stands for
+CONTEXTS_PREFIX = "contexts."  # of arrays in the weights file that `walloc_codec` reads
 _NUM_PLANES = 3
 _NUM_PACKETS = _NUM_PLANES * FACTOR**2
 _MAX_SCORES = 1 << 24  # of attention, at once: 64 MiB of float32
@@ -38,7 +39,6 @@ _MAX_SCORES = 1 << 24  # of attention, at once: 64 MiB of float32
 _CALM = 8.0
 _CROP = 256  # pixels a side, as published
 _MAX_VALIDATED = 4  # pictures; each takes seconds
-_OTHERS = "contexts."  # arrays in the same file that `walloc_codec` reads
 _FORMAT = "laconic.walloc.1"
 
 
@@ -303,7 +303,7 @@ def load_walloc(path: Path | str) -> Walloc:
     try:
         with safe_open(str(path), "pt") as file:
             config = _config_of(file.metadata() or {}, path)
-            names = [name for name in file.keys() if not name.startswith(_OTHERS)]  # noqa: SIM118 (not a mapping)
+            names = [name for name in file.keys() if not name.startswith(CONTEXTS_PREFIX)]  # noqa: SIM118 (not a mapping)
             weights = {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as err:
         raise WeightsError(f"{path} cannot be read as safetensors: {err}; name a file that save_walloc wrote") from err

@@ -14,9 +14,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.entropy.contexts import MAX_LEAN_SUM, MAX_NEIGHBOUR_SUM, NUM_STEP_BANDS
+from laconic.entropy.contexts import MAX_LEAN_SUM, MAX_MAGNITUDE, MAX_NEIGHBOUR_SUM, NUM_STEP_BANDS
 from laconic.entropy.fitting.context_rules import (
-    MAX_MAGNITUDE,
     NEIGHBOURS,
     UNIT_LEVEL,
     ContextWeights,

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.entropy.contexts import prediction_residuals
+from laconic.entropy.contexts import MAX_MAGNITUDE, prediction_residuals
 
-MAX_MAGNITUDE = 127  # a neighbour counts for no more
 LEVELS_PER_OCTAVE = 8
 UNIT_LEVEL = 256  # A of a Laplace scale of one step
 # Rows up and columns left of the six neighbours: left, upper, upper left, upper right, two left, two up.

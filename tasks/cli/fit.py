@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _SUFFIX = ".safetensors"
 
 
-class Kind(StrEnum):
+class FitKind(StrEnum):
     """What a model is fitted to."""
 
     picture = "picture"
@@ -49,8 +49,8 @@ class Blocks(StrEnum):
     dense = "dense"
 
 
-_DEFAULT_TREES = {Kind.picture: TreeKind.dyadic, Kind.sound: TreeKind.full, Kind.cube: TreeKind.dyadic}
-_DEFAULT_DEPTHS = {Kind.picture: 3, Kind.sound: 8, Kind.cube: 2}
+_DEFAULT_TREES = {FitKind.picture: TreeKind.dyadic, FitKind.sound: TreeKind.full, FitKind.cube: TreeKind.dyadic}
+_DEFAULT_DEPTHS = {FitKind.picture: 3, FitKind.sound: 8, FitKind.cube: 2}
 
 
 def fit(
@@ -58,8 +58,8 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file, *.safetensors.")],
     rgb: Annotated[bool, typer.Option("--rgb/--grey", help="The colours to fit to; pictures are converted.")] = True,
     kind: Annotated[
-        Kind, typer.Option("--kind", help="What to fit to: pictures, sounds, or cubes (.npy).")
-    ] = Kind.picture,
+        FitKind, typer.Option("--kind", help="What to fit to: pictures, sounds, or cubes (.npy).")
+    ] = FitKind.picture,
     sound_channels: Annotated[
         int, typer.Option("--sound-channels", min=1, help="1: every channel is a sound; else files with so many only.")
     ] = 1,
@@ -91,7 +91,7 @@ def fit(
     paths = [s.path for s in jobs.find_sources(folders, lambda: _extensions(kind)).sources if s.path is not None]
     order = np.random.default_rng(seed).permutation(len(paths))
     signals = _Signals(
-        [paths[i] for i in order[:limit]], kind, sound_channels if kind is Kind.sound else 3 if rgb else 1, seed
+        [paths[i] for i in order[:limit]], kind, sound_channels if kind is FitKind.sound else 3 if rgb else 1, seed
     )
     fit_options = FitChoice(tree, depth, blocks, passes, groups, projection).options(kind)
     try:
@@ -119,7 +119,7 @@ class _Signals:
     """Readable signals of these files, one at a time; the others are reported and left out."""
 
     paths: Sequence[Path]
-    kind: Kind
+    kind: FitKind
     num_planes: int
     seed: int
     num_read: int = field(default=0, init=False)
@@ -141,9 +141,9 @@ class _Signals:
     def _signals_of(self, path: Path, number: int) -> Iterable[Signal]:
         from laconic.codecs.fitting.training_signals import training_cubes, training_images, training_sounds
 
-        if self.kind is Kind.sound:
+        if self.kind is FitKind.sound:
             return training_sounds([path], num_channels=self.num_planes)
-        if self.kind is Kind.cube:
+        if self.kind is FitKind.cube:
             return training_cubes([path])
         return training_images([path], num_planes=self.num_planes, seed=self.seed + number)
 
@@ -159,7 +159,7 @@ class FitChoice:
     groups: str | None
     projection: Path | None
 
-    def options(self, kind: Kind) -> FitOptions:
+    def options(self, kind: FitKind) -> FitOptions:
         """Raises `typer.BadParameter` for numbers that cannot be meant."""
         from laconic.codecs.fitting.closed_form import FitOptions
 
@@ -171,12 +171,12 @@ class FitChoice:
             projection=None if self.projection is None else _matrices(self.projection),
         )
 
-    def _tree(self, kind: Kind) -> Tree | None:
+    def _tree(self, kind: FitKind) -> Tree | None:
         from laconic.codecs.models import packet_tree
 
         if self.tree is None and self.depth is None:
             return None
-        is_sound = kind is Kind.sound
+        is_sound = kind is FitKind.sound
         make = (
             packet_tree.full_tree if (self.tree or _DEFAULT_TREES[kind]) is TreeKind.full else packet_tree.dyadic_tree
         )
@@ -199,11 +199,13 @@ def _matrices(path: Path) -> tuple[NDArray[np.float32], ...]:
     return tuple(arrays[name].astype("float32") for name in names)
 
 
-def _extensions(kind: Kind) -> frozenset[str]:
+def _extensions(kind: FitKind) -> frozenset[str]:
     from laconic.codecs.files import picture_extensions
     from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
 
-    return {Kind.picture: picture_extensions(), Kind.sound: SOUND_EXTENSIONS, Kind.cube: frozenset([".npy"])}[kind]
+    return {FitKind.picture: picture_extensions(), FitKind.sound: SOUND_EXTENSIONS, FitKind.cube: frozenset([".npy"])}[
+        kind
+    ]
 
 
 def _ends(option: str, text: str | None) -> tuple[int, ...] | None:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from laconic.entropy.container import Limits
+
 Inputs = Annotated[list[str], typer.Argument(help="Files or folders (searched in depth); - is standard input.")]
 Output = Annotated[
     str | None,
@@ -37,5 +39,5 @@ Splits = Annotated[
         "classes. If not given, by their names in any case: train(ing), val(id(ation)), dev, test(ing), eval.",
     ),
 ]
-DEFAULT_MAX_PIXELS = 1 << 29  # as laconic.entropy.Limits
+DEFAULT_MAX_PIXELS = Limits.max_pixels
 MaxPixels = Annotated[int, typer.Option("--max-pixels", min=1, help="Refuse pictures that claim more.")]

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.files import picture_extensions
+from laconic.codecs.form import MediaKind
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
-from laconic.tasks.datasets.framing import Framing, Kind, read_signal, signal_array, tensor_of
+from laconic.tasks.datasets.framing import Framing, read_signal, signal_array, tensor_of
 from laconic.tasks.datasets.splits import SPLITS, WHOLE, Place, class_places, folders_in, is_hidden
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, check_suffix, decode_target, no_target
 
@@ -51,7 +52,7 @@ class ClassFolder:
     folders, `notes` say what else was left out."""
 
     root: Path
-    kind: Kind
+    kind: MediaKind
     classes: tuple[str, ...]
     samples: tuple[Sample, ...]
     skipped: tuple[tuple[str, str], ...]
@@ -178,7 +179,7 @@ def _files_below(root: Path, place: str) -> Iterator[str]:
         yield from ((below / name).as_posix() for name in sorted(names) if not is_hidden(name))
 
 
-def _kind_of(root: Path, sources: Sequence[str]) -> Kind:
+def _kind_of(root: Path, sources: Sequence[str]) -> MediaKind:
     suffixes = {_suffix(source) for source in sources}
     has_pictures, has_sounds = bool(suffixes & file_extensions("image")), bool(suffixes & file_extensions("sound"))
     if has_pictures and has_sounds:
@@ -196,6 +197,6 @@ def _suffix(source: str) -> str:
     return os.path.splitext(source)[1].lower()
 
 
-def file_extensions(kind: Kind) -> frozenset[str]:
+def file_extensions(kind: MediaKind) -> frozenset[str]:
     """Of the files that are taken as samples, with their dots, in lower case."""
     return picture_extensions() if kind == "image" else SOUND_EXTENSIONS

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError, need_torch
 from laconic.codecs.files import read_image, read_sound
+from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio, Image
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Kind = Literal["image", "sound"]
 _MAX_SIDE = 1 << 14
 _MAX_SOUND_SAMPLES = 1 << 28
 
@@ -43,7 +43,7 @@ class Framing:
             raise CodecError(f"seconds is {self.seconds}; allowed is above 0 to 86400")
 
 
-def read_signal(path: Path | str, kind: Kind, framing: Framing, *, model: str | None = None) -> Image | Audio:
+def read_signal(path: Path | str, kind: MediaKind, framing: Framing, *, model: str | None = None) -> Image | Audio:
     """A file as RGB picture or mono sound of the wanted size; alpha, ICC and EXIF are dropped, turned pictures upright.
 
     Raises `OSError`, `BitstreamError` or `CodecError`.

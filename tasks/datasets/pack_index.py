@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
+from laconic.codecs.form import MediaKind
 from laconic.codecs.lcn import Lcn
-from laconic.tasks.datasets.framing import Framing, Kind
+from laconic.tasks.datasets.framing import Framing
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL
 
 FORMAT = "laconic-pack"
@@ -47,7 +48,7 @@ class PackOptions:
     def framing(self) -> Framing:
         return Framing(self.size, self.sample_rate_hz, self.seconds)
 
-    def codec(self, kind: Kind) -> Lcn:
+    def codec(self, kind: MediaKind) -> Lcn:
         """The encoder. Sounds go by channel groups as pictures do, so that few channels are the head of a file."""
         if kind == "image":
             return Lcn(quality=self.quality, model=self.model)
@@ -82,7 +83,7 @@ class PackIndex:
     channel of the `statistics_split`, in signal units. `grid`: (rows, columns) of the latents, None where they differ.
     """
 
-    kind: Kind
+    kind: MediaKind
     classes: tuple[str, ...]
     options: PackOptions
     model_name: str

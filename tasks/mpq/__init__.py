@@ -17,7 +17,7 @@ A task of your own is any value with the members of `Task`.
 from laconic.tasks.mpq.catalog import make_tasks
 from laconic.tasks.mpq.evaluation import evaluate
 from laconic.tasks.mpq.operating_points import OperatingPoint, operating_points
-from laconic.tasks.mpq.protocol import Judgement, Sample, Task
+from laconic.tasks.mpq.protocol import Judgement, Task, TaskSample
 from laconic.tasks.mpq.report import write_report
 from laconic.tasks.mpq.rows import Row, StaleRowsError
 from laconic.tasks.mpq.summary import Summary, TaskSummary, summarize
@@ -26,7 +26,7 @@ __all__ = [
     "Judgement",
     "OperatingPoint",
     "Row",
-    "Sample",
+    "TaskSample",
     "StaleRowsError",
     "Summary",
     "Task",

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
+from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio, Image
 from laconic.tasks.datasets.class_folders import list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal
 from laconic.tasks.datasets.splits import folders_in, split_of_name
-from laconic.tasks.mpq.protocol import Judgement, Kind, Sample
+from laconic.tasks.mpq.protocol import Judgement, TaskSample
 
 if TYPE_CHECKING:
     from laconic.tasks.heads.predictor import Predictor
@@ -32,7 +33,7 @@ class Head:
 
     run: Path
     folder: Path
-    kind: Kind
+    kind: MediaKind
 
     score_name: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
@@ -48,10 +49,10 @@ class Head:
     def keys(self) -> Sequence[str]:
         return [sample.source for sample in list_class_folder(self.folder, splits={}).samples]
 
-    def sample(self, key: str) -> Sample[Any]:
-        return Sample(key, read_signal(self.folder / key, self.kind, Framing()), key.split("/")[0])
+    def sample(self, key: str) -> TaskSample[Any]:
+        return TaskSample(key, read_signal(self.folder / key, self.kind, Framing()), key.split("/")[0])
 
-    def judge(self, sample: Sample[Any], decoded: Image | Audio) -> Judgement:
+    def judge(self, sample: TaskSample[Any], decoded: Image | Audio) -> Judgement:
         best = next(iter(_predictor(self.run).scores(decoded)))
         return Judgement((float(best == sample.label), 1.0), best)
 

@@ -11,10 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Image
 from laconic.tasks.mpq.litert import run_model
 from laconic.tasks.mpq.pictures import read_rgb, resized
-from laconic.tasks.mpq.protocol import Judgement, Kind, Sample
+from laconic.tasks.mpq.protocol import Judgement, TaskSample
 
 _MODEL = "imagenet_tflite/mobilenet_v2_1.0_224_quant.tflite"
 _LABELS = "imagenet_tflite/imagenet_labels.txt"
@@ -31,7 +32,7 @@ class ImageNet:
     models: Path
 
     name: ClassVar[str] = "imagenet"
-    kind: ClassVar[Kind] = "image"
+    kind: ClassVar[MediaKind] = "image"
     score_name: ClassVar[str] = "top-1 accuracy"
     higher_is_better: ClassVar[bool] = True
     title: ClassVar[str] = "ImageNet photographs (JPEG files), MobileNet V2 1.0 224 (8-bit)"
@@ -39,10 +40,10 @@ class ImageNet:
     def keys(self) -> Sequence[str]:
         return list(self._truth())
 
-    def sample(self, key: str) -> Sample[Image]:
-        return Sample(key, read_rgb(self.data / _FOLDER / key), self._truth()[key])
+    def sample(self, key: str) -> TaskSample[Image]:
+        return TaskSample(key, read_rgb(self.data / _FOLDER / key), self._truth()[key])
 
-    def judge(self, sample: Sample[Image], decoded: Image) -> Judgement:
+    def judge(self, sample: TaskSample[Image], decoded: Image) -> Judgement:
         side = round(_CENTRE * min(decoded.width, decoded.height))
         left, top = (decoded.width - side) // 2, (decoded.height - side) // 2
         square = Image(decoded.samples[top : top + side, left : left + side])

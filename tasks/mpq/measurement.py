@@ -15,7 +15,7 @@ from laconic.tasks.measures.picture_distortion import ms_ssim, psnr
 from laconic.tasks.measures.rate import bits_per_pixel, kilobits_per_second
 from laconic.tasks.measures.sound_distortion import log_mel_distance, snr_db
 from laconic.tasks.mpq.operating_points import OperatingPoint
-from laconic.tasks.mpq.protocol import Sample, Task
+from laconic.tasks.mpq.protocol import Task, TaskSample
 from laconic.tasks.mpq.rows import UNCOMPRESSED, Row
 
 RATE_UNITS = {"image": "bits per pixel", "sound": "kbit/s"}
@@ -30,7 +30,7 @@ def measure(task: Task[Any], key: str, points: Sequence[OperatingPoint], *, with
     return rows + [_coded(task, sample, point) for point in points]
 
 
-def _anchor(task: Task[Any], sample: Sample[Any]) -> Row:
+def _anchor(task: Task[Any], sample: TaskSample[Any]) -> Row:
     signal = sample.signal
     num_bytes = signal.samples.size * (signal.samples.itemsize if isinstance(signal, Image) else _PCM_BYTES)
     judgement = task.judge(sample, signal)
@@ -38,7 +38,7 @@ def _anchor(task: Task[Any], sample: Sample[Any]) -> Row:
     return Row(task.name, UNCOMPRESSED, sample.key, num_bytes, rate, judgement.counts, judgement.answer)
 
 
-def _coded(task: Task[Any], sample: Sample[Any], point: OperatingPoint) -> Row:
+def _coded(task: Task[Any], sample: TaskSample[Any], point: OperatingPoint) -> Row:
     decoder = copy.deepcopy(point.codec)  # made before encoding, so that nothing passes but the bytes
     try:
         data, decoded = _round_trip(point.codec, decoder, sample.signal)

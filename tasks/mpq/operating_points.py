@@ -10,9 +10,9 @@ from typing import Any
 
 from laconic.codecs.codec import Codec
 from laconic.codecs.errors import CodecError
+from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio, Image
 from laconic.codecs.registry import available_codecs, codec_class, make_codec
-from laconic.tasks.mpq.protocol import Kind
 
 # Options that move a codec along its curve; the others make another curve.
 _RATE_OPTIONS = ("quality", "rate", "compression_level", "step_code")
@@ -37,7 +37,7 @@ class OperatingPoint:
     spec: str
     curve: str
     codec: Codec[Any]
-    kinds: frozenset[Kind]
+    kinds: frozenset[MediaKind]
 
     @property
     def key(self) -> str:
@@ -63,7 +63,7 @@ def operating_points(specs: Sequence[str], qualities: Sequence[int] = ()) -> lis
 
 def _points_of(spec: str, qualities: Sequence[int]) -> Iterator[OperatingPoint]:
     if spec in _GROUPS:
-        kinds: frozenset[Kind] = frozenset(["image" if spec == "images" else "sound"])
+        kinds: frozenset[MediaKind] = frozenset(["image" if spec == "images" else "sound"])
         ours = _with_qualities("lcn", qualities) or _OURS[spec]
         for point in _expanded(ours):
             yield OperatingPoint(point.spec, point.curve, point.codec, kinds)
@@ -94,16 +94,16 @@ def _expanded(spec: str) -> Iterator[OperatingPoint]:
         yield OperatingPoint(one, f"{name}:{curve}" if curve else name, codec, _kinds_of(codec))
 
 
-def _kinds_of(codec: Codec[Any]) -> frozenset[Kind]:
+def _kinds_of(codec: Codec[Any]) -> frozenset[MediaKind]:
     """By the type that `encode` declares; a codec that declares none we can read is offered everything."""
-    every: frozenset[Kind] = frozenset(["image", "sound"])
+    every: frozenset[MediaKind] = frozenset(["image", "sound"])
     try:
         annotation = typing.get_type_hints(type(codec).encode).get("signal")
     except (NameError, TypeError):  # a name of a TYPE_CHECKING block
         return every
     types = set(_alternatives(annotation))
     kinds = [kind for kind, cls in (("image", Image), ("sound", Audio)) if cls in types]
-    return frozenset(typing.cast("list[Kind]", kinds)) or every
+    return frozenset(typing.cast("list[MediaKind]", kinds)) or every
 
 
 def _alternatives(annotation: Any) -> Iterable[Any]:

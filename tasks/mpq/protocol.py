@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
+from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio, Image
 
 S = TypeVar("S", Image, Audio)
-Kind = Literal["image", "sound"]
 
 
 @dataclass(frozen=True)
-class Sample(Generic[S]):
+class TaskSample(Generic[S]):
     """A signal with its true answer; `key` names it within the task. `label` is what the task makes of it."""
 
     key: str
@@ -47,7 +47,7 @@ class Task(Protocol[S]):
         """Model, data and number of samples in one line, for reports."""
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> MediaKind:
         """The type of the signals: `Image` or `Audio`."""
 
     @property
@@ -60,10 +60,10 @@ class Task(Protocol[S]):
     def keys(self) -> Sequence[str]:
         """The samples, always in the same order."""
 
-    def sample(self, key: str) -> Sample[S]:
+    def sample(self, key: str) -> TaskSample[S]:
         """Load one."""
 
-    def judge(self, sample: Sample[S], decoded: S) -> Judgement:
+    def judge(self, sample: TaskSample[S], decoded: S) -> Judgement:
         """Run the model on a signal decoded from a file of `sample.signal`, or on that signal itself."""
 
     def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:

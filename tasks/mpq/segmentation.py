@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from laconic.codecs.files import read_image
+from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Image
 from laconic.tasks.mpq.litert import run_model
 from laconic.tasks.mpq.pictures import read_rgb, resized
-from laconic.tasks.mpq.protocol import Judgement, Kind, Sample
+from laconic.tasks.mpq.protocol import Judgement, TaskSample
 
 _STREETS = "segmentation_tflite/deeplab_mobilenet_edgetpu_slim_cityscapes_quant.tflite"
 _OBJECTS = "segmentation_tflite/deeplabv3_mnv2_pascal_quant.tflite"
@@ -41,7 +42,7 @@ class Streets:
     models: Path
 
     name: ClassVar[str] = "segmentation"
-    kind: ClassVar[Kind] = "image"
+    kind: ClassVar[MediaKind] = "image"
     score_name: ClassVar[str] = "mean IoU"
     higher_is_better: ClassVar[bool] = True
     title: ClassVar[str] = "CamVid street scenes (PNG files), DeepLab v3 EdgeTPU-slim (8-bit, Cityscapes), true masks"
@@ -49,11 +50,11 @@ class Streets:
     def keys(self) -> Sequence[str]:
         return sorted(path.stem for path in (self.data / _CAMVID / "images").glob("*.png"))
 
-    def sample(self, key: str) -> Sample[Image]:
+    def sample(self, key: str) -> TaskSample[Image]:
         mask = np.asarray(read_image(self.data / _CAMVID / "masks" / f"{key}.png"))
-        return Sample(key, read_rgb(self.data / _CAMVID / "images" / f"{key}.png"), mask)
+        return TaskSample(key, read_rgb(self.data / _CAMVID / "images" / f"{key}.png"), mask)
 
-    def judge(self, sample: Sample[Image], decoded: Image) -> Judgement:
+    def judge(self, sample: TaskSample[Image], decoded: Image) -> Judgement:
         classes = np.array(_CAMVID_OF_CITYSCAPES, np.uint8)[segment(self.models / _STREETS, decoded)]
         size = (decoded.width, decoded.height)
         found = np.asarray(PillowImage.fromarray(classes).resize(size, PillowImage.Resampling.NEAREST))
@@ -75,7 +76,7 @@ class MaskAgreement:
     models: Path
 
     name: ClassVar[str] = "mask-agreement"
-    kind: ClassVar[Kind] = "image"
+    kind: ClassVar[MediaKind] = "image"
     score_name: ClassVar[str] = "mean IoU with the original's mask"
     higher_is_better: ClassVar[bool] = True
     title: ClassVar[str] = "Kodak and ImageNet photographs, DeepLab v3 MobileNet V2 (8-bit, Pascal VOC), no true masks"
@@ -88,11 +89,11 @@ class MaskAgreement:
             if path.suffix.lower() in _EXTENSIONS
         ]
 
-    def sample(self, key: str) -> Sample[Image]:
+    def sample(self, key: str) -> TaskSample[Image]:
         image = read_rgb(self.data / key)
-        return Sample(key, image, segment(self.models / _OBJECTS, image))
+        return TaskSample(key, image, segment(self.models / _OBJECTS, image))
 
-    def judge(self, sample: Sample[Image], decoded: Image) -> Judgement:
+    def judge(self, sample: TaskSample[Image], decoded: Image) -> Judgement:
         found = segment(self.models / _OBJECTS, decoded)
         counts = overlap_counts(sample.label, found, _NUM_OBJECT_CLASSES)
         return Judgement(counts, f"{counts[0] / counts[1]:.4f} of the pixels")

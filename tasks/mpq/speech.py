@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 
 from laconic.codecs.errors import MissingDependencyError
 from laconic.codecs.files import read_sound
+from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio
-from laconic.tasks.mpq.protocol import Judgement, Kind, Sample
+from laconic.tasks.mpq.protocol import Judgement, TaskSample
 from laconic.tasks.mpq.sounds import mono_at
 
 _FOLDER = "an4"
@@ -39,7 +40,7 @@ class Speech:
     data: Path
 
     name: ClassVar[str] = "speech"
-    kind: ClassVar[Kind] = "sound"
+    kind: ClassVar[MediaKind] = "sound"
     score_name: ClassVar[str] = "word error rate"
     higher_is_better: ClassVar[bool] = False
     title: ClassVar[str] = "AN4 utterances (16 kHz), PocketSphinx, AN4's dictionary and a bigram of its training texts"
@@ -47,11 +48,11 @@ class Speech:
     def keys(self) -> Sequence[str]:
         return list(_transcripts(self.data / _FOLDER / "test"))
 
-    def sample(self, key: str) -> Sample[Audio]:
+    def sample(self, key: str) -> TaskSample[Audio]:
         folder = self.data / _FOLDER / "test"
-        return Sample(key, read_sound(folder / key), _transcripts(folder)[key])
+        return TaskSample(key, read_sound(folder / key), _transcripts(folder)[key])
 
-    def judge(self, sample: Sample[Audio], decoded: Audio) -> Judgement:
+    def judge(self, sample: TaskSample[Audio], decoded: Audio) -> Judgement:
         heard = _recognized(self.data / _FOLDER, mono_at(decoded, _SAMPLE_RATE_HZ))
         said = sample.label.split()
         return Judgement((float(edit_distance(said, heard.split())), float(len(said))), heard)

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.files import read_sound
+from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio
 from laconic.tasks.mpq.litert import run_model
-from laconic.tasks.mpq.protocol import Judgement, Kind, Sample
+from laconic.tasks.mpq.protocol import Judgement, TaskSample
 from laconic.tasks.mpq.sounds import mono_at
 
 _MODEL = "yamnet/yamnet.tflite"
@@ -45,7 +46,7 @@ class Tagging:
     models: Path
 
     name: ClassVar[str] = "tagging"
-    kind: ClassVar[Kind] = "sound"
+    kind: ClassVar[MediaKind] = "sound"
     score_name: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
     title: ClassVar[str] = "ESC-10 sounds (Ogg Vorbis files, 44.1 kHz), YAMNet, best of the ten classes"
@@ -53,10 +54,10 @@ class Tagging:
     def keys(self) -> Sequence[str]:
         return sorted(f"{path.parent.name}/{path.name}" for path in (self.data / _FOLDER).glob("*/*.ogg"))
 
-    def sample(self, key: str) -> Sample[Audio]:
-        return Sample(key, read_sound(self.data / _FOLDER / key), key.split("/")[0])
+    def sample(self, key: str) -> TaskSample[Audio]:
+        return TaskSample(key, read_sound(self.data / _FOLDER / key), key.split("/")[0])
 
-    def judge(self, sample: Sample[Audio], decoded: Audio) -> Judgement:
+    def judge(self, sample: TaskSample[Audio], decoded: Audio) -> Judgement:
         scores = self._scores(mono_at(decoded, _SAMPLE_RATE_HZ))
         positions = self._positions()
         best = max(positions, key=lambda name: max(scores[index] for index in positions[name]))

@@ -18,7 +18,7 @@ import pytest
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.media import Audio, Image
-from laconic.tasks.mpq import Judgement, OperatingPoint, Sample, StaleRowsError, evaluate, summarize
+from laconic.tasks.mpq import Judgement, OperatingPoint, StaleRowsError, TaskSample, evaluate, summarize
 from laconic.tasks.mpq.rows import UNCOMPRESSED
 
 NUM_SAMPLES = 20
@@ -38,12 +38,12 @@ class FirstSample:
     def keys(self) -> Sequence[str]:
         return [f"s{number:02}" for number in range(NUM_SAMPLES)]
 
-    def sample(self, key: str) -> Sample[Image]:
+    def sample(self, key: str) -> TaskSample[Image]:
         rng = np.random.default_rng(self.seed * 100 + int(key[1:]))
         image = Image(rng.integers(0, 256, (6, 5, 3), np.uint8))
-        return Sample(key, image, int(image.samples[0, 0, 0]) // 8)
+        return TaskSample(key, image, int(image.samples[0, 0, 0]) // 8)
 
-    def judge(self, sample: Sample[Image], decoded: Image) -> Judgement:
+    def judge(self, sample: TaskSample[Image], decoded: Image) -> Judgement:
         found = int(decoded.samples[0, 0, 0]) // 8
         return Judgement((float(found == sample.label), 1.0), str(found))
 
@@ -253,10 +253,10 @@ class Beeps(FirstSample):
     def keys(self) -> Sequence[str]:
         return ["a", "b"]
 
-    def sample(self, key: str) -> Sample[Any]:
-        return Sample(key, Audio(np.zeros((1, 800), np.float32), 8000), 0)
+    def sample(self, key: str) -> TaskSample[Any]:
+        return TaskSample(key, Audio(np.zeros((1, 800), np.float32), 8000), 0)
 
-    def judge(self, sample: Sample[Any], decoded: Any) -> Judgement:
+    def judge(self, sample: TaskSample[Any], decoded: Any) -> Judgement:
         return Judgement((1.0, 1.0), "")
 
 
@@ -267,7 +267,7 @@ from pathlib import Path
 from typing import ClassVar
 import numpy as np
 from laconic.codecs.media import Image
-from laconic.tasks.mpq import Judgement, Sample, evaluate, operating_points
+from laconic.tasks.mpq import Judgement, TaskSample, evaluate, operating_points
 
 @dataclass(frozen=True)
 class Slow:
@@ -285,7 +285,7 @@ class Slow:
     def sample(self, key):
         (self.folder / f"{os.getpid()}.pid").touch()
         rng = np.random.default_rng(int(key))
-        return Sample(key, Image(rng.integers(0, 256, (9, 8, 3), np.uint8)), 0)
+        return TaskSample(key, Image(rng.integers(0, 256, (9, 8, 3), np.uint8)), 0)
 
     def judge(self, sample, decoded):
         time.sleep(self.seconds)
