@@ -23,6 +23,7 @@ from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_r
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS, is_sound, sound_bytes, sound_of_file
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Cube, Image, Signal
+from laconic.codecs.registry import HEAD_BYTES, decoder_class
 from laconic.codecs.steps import NUM_STEP_CODES
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
 from laconic.codecs.whole_files import atomic_write
@@ -91,6 +92,11 @@ def decode(
     left out without notice: `Lcn.decode_area` tells what it is. `synthesis` is that of `Lcn`. Raises
     `BitstreamError` or `CodecError`.
     """
+    decoder = decoder_class(_first_bytes(data))
+    if decoder is not Lcn:
+        if (region, scale, channels) != (None, 1, None):
+            raise CodecError(f"codec {decoder().name!r} decodes whole files; leave region, scale and channels out")
+        return _picture_of(decoder().decode(data if isinstance(data, bytes) else data.read()))
     image, _ = Lcn(model=model, threads=threads, synthesis=synthesis).decode_area(
         data, region=region, scale=scale, channels=channels, limits=limits, allow_partial=allow_partial
     )
@@ -127,7 +133,8 @@ def read_sound(source: str | os.PathLike[str] | BinaryIO, *, model: str | None =
         raise TruncatedError("the file is empty; a sound is needed")
     if not head.startswith(MAGIC):
         return sound_of_file(file)
-    signal = Lcn(model=model).decode(file.read())
+    decoder = decoder_class(head)
+    signal = (Lcn(model=model) if decoder is Lcn else decoder()).decode(file.read())
     if not isinstance(signal, Audio):
         raise UnsupportedSignalError(f"the file holds a signal of kind {type(signal).__name__}; needed is a sound")
     return signal
@@ -235,6 +242,24 @@ def _npy_bytes(array: NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()
+
+
+def _first_bytes(data: bytes | BinaryIO) -> bytes:
+    """As many as tell which codec decodes a file, which stays where it is; none of a pipe that shows nothing beforehand."""
+    if isinstance(data, io.BufferedReader):
+        return data.peek(HEAD_BYTES)
+    if isinstance(data, bytes) or not data.seekable():
+        return data[:HEAD_BYTES] if isinstance(data, bytes) else b""
+    position = data.tell()
+    head = data.read(HEAD_BYTES)
+    data.seek(position)
+    return head
+
+
+def _picture_of(signal: object) -> Image:
+    if not isinstance(signal, Image):
+        raise UnsupportedSignalError(f"the file holds a signal of kind {type(signal).__name__}; allowed is a picture")
+    return signal
 
 
 def _signal_of(picture: Any) -> Signal:

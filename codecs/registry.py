@@ -2,6 +2,9 @@
 
 Packages add their own by an entry point of the group "laconic.codecs": name = "module:Class", Class a frozen dataclass
 that passes `laconic.codecs.checks`. Names of built-in codecs cannot be taken over.
+
+A codec whose files are .lcn files with a codec number of their own (SPEC.md, section 6) says so by an entry point of the
+group "laconic.decoders": number = "module:Class". `decoder_class` finds it by the first bytes of a file.
 """
 
 from __future__ import annotations
@@ -13,11 +16,16 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, cast
 
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnknownCodecError
+from laconic.entropy.container import CODEC_NUMBER_AT, MAGIC, VERSION, CodecNumber
+from laconic.entropy.errors import UnsupportedVersionError
 
 if TYPE_CHECKING:
     from laconic.codecs.codec import Codec
 
 GROUP = "laconic.codecs"
+DECODERS_GROUP = "laconic.decoders"
+HEAD_BYTES = CODEC_NUMBER_AT + 1  # of a file tell who decodes it
+_NAME_OF_NUMBER: dict[int, str] = dict.fromkeys(map(int, CodecNumber), "lcn")
 _BUILT_IN = {
     "avif": "laconic.codecs.external.avif:Avif",
     "compressai": "laconic.codecs.external.compressai:CompressAI",
@@ -45,7 +53,31 @@ def codec_class(name: str) -> type[Codec[Any]]:
     found = _entry_points()
     if name not in found:
         raise UnknownCodecError(f"codec {name!r} is unknown; known are {', '.join(sorted(found))}")
-    entry = found[name]
+    return _class_of(found[name])
+
+
+def decoder_class(head: bytes) -> type[Codec[Any]]:
+    """The dataclass of the codec that decodes an .lcn file of which these are the first `HEAD_BYTES`, or more.
+
+    What is no .lcn file of this version is left to `Lcn` to refuse. Raises `UnsupportedVersionError` for a codec number
+    that nobody has, and as `codec_class`.
+    """
+    is_ours = len(head) >= HEAD_BYTES and head.startswith(MAGIC + bytes([VERSION]))
+    number = head[CODEC_NUMBER_AT] & 15 if is_ours else CodecNumber.IMAGE
+    if number in _NAME_OF_NUMBER:
+        name = _NAME_OF_NUMBER[number]
+        return _class_of(EntryPoint(name, _BUILT_IN[name], GROUP))  # without a search of what is installed
+    for entry in entry_points(group=DECODERS_GROUP):
+        if entry.name == str(number):
+            return _class_of(entry)
+    raise UnsupportedVersionError(
+        f"the file has codec number {number}, which no codec here decodes: update laconic, or install the package that "
+        "the file was made with"
+    )
+
+
+def _class_of(entry: EntryPoint) -> type[Codec[Any]]:
+    name = entry.name
     try:
         loaded = entry.load()
     except MissingDependencyError:

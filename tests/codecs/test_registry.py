@@ -1,18 +1,24 @@
 """Names to codecs: parsing, the errors of each mistake, plugins, and that nothing is imported too early."""
 
 import dataclasses
+import io
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
 from types import SimpleNamespace
 from typing import ClassVar, Literal
 
+import numpy as np
 import pytest
 
-from laconic.codecs import registry
-from laconic.codecs.errors import CodecError, MissingDependencyError, UnknownCodecError
+from laconic.codecs import decode, files, registry
+from laconic.codecs.errors import CodecError, MissingDependencyError, UnknownCodecError, UnsupportedSignalError
 from laconic.codecs.external import Avif, Jpeg, Jpeg2000, WebP
-from laconic.codecs.registry import available_codecs, codec_class, make_codec
+from laconic.codecs.lcn import Lcn
+from laconic.codecs.media import Image
+from laconic.codecs.registry import available_codecs, codec_class, decoder_class, make_codec
+from laconic.entropy import BitstreamError, UnsupportedVersionError
+from laconic.entropy.container import MAGIC
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,3 +178,62 @@ def test_registry_imports_no_codec_library_by_itself():
         "assert not new & {'PIL', 'numpy', 'torch'}, new"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Flat:
+    """A codec whose files are .lcn files of number 9: one grey, as a picture of 2x3."""
+
+    name: ClassVar[str] = "flat"
+
+    def encode(self, signal):
+        return flat_file(9, int(signal.samples.mean()))
+
+    def decode(self, data):
+        return Image(np.full((2, 3, 1), data[-1], np.uint8))
+
+
+def flat_file(number, grey):
+    return MAGIC + bytes([1, 0, 0x20 | number, grey])
+
+
+@pytest.fixture
+def flat(monkeypatch):
+    """An installed package that decodes files of number 9."""
+    sys.modules["laconic_test_flat"] = SimpleNamespace(Flat=Flat)
+    entry = EntryPoint("9", "laconic_test_flat:Flat", registry.DECODERS_GROUP)
+    monkeypatch.setattr(registry, "entry_points", lambda group: [entry] if group == registry.DECODERS_GROUP else [])
+    yield
+    del sys.modules["laconic_test_flat"]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_files_of_our_numbers_are_decoded_by_our_codec(number):
+    assert decoder_class(flat_file(number, 0)) is Lcn
+
+
+@pytest.mark.parametrize("head", [b"", MAGIC, b"\x89PNG\r\n\x1a\n", MAGIC + bytes([2, 0, 9])])
+def test_what_is_no_file_of_this_version_is_left_to_our_codec_to_refuse(head):
+    assert decoder_class(head) is Lcn
+    with pytest.raises(BitstreamError):
+        decode(head)
+
+
+def test_a_codec_of_its_own_number_decodes_its_files(flat, tmp_path):
+    data = flat_file(9, 77)
+    (tmp_path / "x.lcn").write_bytes(data)
+    expected = np.full((2, 3, 1), 77, np.uint8)
+    assert decoder_class(data) is Flat
+    with (tmp_path / "x.lcn").open("rb") as file:
+        for source in (data, io.BytesIO(data), file):
+            assert np.array_equal(decode(source).samples, expected)
+    assert np.array_equal(files.read_image(tmp_path / "x.lcn").samples, expected)
+    with pytest.raises(CodecError, match="codec 'flat' decodes whole files"):
+        decode(data, scale=2)
+    with pytest.raises(UnsupportedSignalError, match="needed is a sound"):
+        files.read_sound(tmp_path / "x.lcn")
+
+
+def test_a_number_that_nobody_decodes_is_named(flat):
+    with pytest.raises(UnsupportedVersionError, match="codec number 11, which no codec here decodes"):
+        decode(flat_file(11, 0))
