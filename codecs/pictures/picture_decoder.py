@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -97,129 +98,157 @@ class PicturePart:
     def _blocks(self, out: Samples | None) -> Iterator[Samples]:
         with threaded_map(self.threads) as run:
             renderer = renderer_of(self.synthesis, self.unpacker)
-            yield from _Canvas(self.unpacker, self.area, renderer, run, self.threads, out).blocks()
+            yield from _Canvas(self, renderer, run).blocks(out)
         if self.shape[:2] == self.unpacker.header.shape:
             self.unpacker.expect_end()
 
 
+@dataclass(frozen=True, eq=False)
+class _Window:
+    """Rows of the latent from `top` on that are decoded and needed still: `values` (channels, rows, columns)."""
+
+    values: NDArray[Any]
+    top: int
+
+    @property
+    def bottom(self) -> int:
+        return self.top + int(self.values.shape[1])
+
+    def from_row(self, row: int) -> _Window:
+        top = max(row, self.top)
+        return _Window(self.values[:, top - self.top :].copy(), top)
+
+
+class _Sheet:
+    """Rows of an area's picture from the top down: begun, then taken. They are those of `out`, else arrays of their own."""
+
+    def __init__(self, part: PicturePart, out: Samples | None) -> None:
+        self._shape, self._dtype, self._top = part.shape, part.dtype, part.area.y
+        self._out = out
+        self.first = part.area.y  # of the rows that are begun and not taken
+        self.begun: Samples = np.empty((0, *self._shape[1:]), self._dtype)
+
+    def begin(self, stop: int) -> None:
+        """The rows above `stop` are there to be filled."""
+        before = self.begun
+        if self._out is not None:
+            self.begun = self._out[self.first - self._top : max(stop, self.first) - self._top]
+        elif stop > self.first + len(before):
+            self.begun = np.empty((stop - self.first, *self._shape[1:]), self._dtype)
+            self.begun[: len(before)] = before
+
+    def take(self, stop: int) -> Samples:
+        """The rows above `stop`, which are full."""
+        taken, self.begun = self.begun[: stop - self.first], self.begun[stop - self.first :]
+        self.first = stop
+        return taken
+
+
+@dataclass(frozen=True, eq=False)
 class _Canvas:
     """Decodes tiles from the top down and synthesises rows as soon as the margin below them is there."""
 
-    def __init__(
-        self, unpacker: Unpacker, area: Area, renderer: Renderer, run: Map, threads: int, out: Samples | None
-    ) -> None:
-        self._unpacker, self._area, self._renderer, self._out = unpacker, area, renderer, out
-        self._run, self._threads = run, threads
-        self._side = unpacker.model.tree.factor >> area.scale_log2
-        height, width = unpacker.grid
-        side = self._side
-        # Places with their margin.
+    part: PicturePart
+    renderer: Renderer
+    run: Map
+
+    @property
+    def _side(self) -> int:
+        """Of a place, in pixels of the area."""
+        return self.part.unpacker.model.tree.factor >> self.part.area.scale_log2
+
+    @cached_property
+    def _places(self) -> Tile:
+        """Those of the area with their margin."""
+        area, side = self.part.area, self._side
         inside = Tile(
             area.y // side, area.x // side, -(-(area.y + area.height) // side), -(-(area.x + area.width) // side)
         )
-        self._places = renderer.needed(inside, (height, width))
+        return self.renderer.needed(inside, self.part.unpacker.grid)
 
-    def blocks(self) -> Iterator[Samples]:
-        places, area, side = self._places, self._area, self._side
-        window = np.zeros((1, 0, places.right - places.left), np.int16)  # rows of the latent that are needed still
-        window_top, done = places.top, area.y
-        block = self._block(done, done)
+    def blocks(self, out: Samples | None) -> Iterator[Samples]:
+        """Rows of the area, some at a time, in `out` where it is given."""
+        places, side, end = self._places, self._side, self.part.area.y + self.part.area.height
+        sheet = _Sheet(self.part, out)
+        window = _Window(np.zeros((1, 0, places.right - places.left), np.int16), places.top)
         for tiles in self._chunks():
-            bottom = min(self._unpacker.tiles[tiles[-1]].bottom, places.bottom)
-            window = self._grown(window, tiles, window_top + window.shape[1], bottom)
-            end = area.y + area.height
-            ready = end if bottom == places.bottom else min(self._renderer.ready(bottom) * side, end)
-            block = self._block(done, max(done, min(bottom * side, end)), block)
-            if self._unpacker.has_alpha:
-                self._add_alpha(block, done, tiles)
-            if ready > done:
-                self._synthesize(window, window_top, block[: ready - done], done)
-                yield block[: ready - done]
-                block = block[ready - done :]
-                done = ready
-                # Only now: rows from `done` on depend on what was rendered above them.
-                keep = max(self._renderer.first_needed(self._renderer.ready(bottom)), window_top)
-                window, window_top = window[:, keep - window_top :].copy(), keep
+            window = self._grown(window, tiles)
+            sheet.begin(min(window.bottom * side, end))
+            if self.part.unpacker.has_alpha:
+                self._add_alpha(sheet, tiles)
+            rendered = self.renderer.ready(window.bottom)
+            ready = end if window.bottom == places.bottom else min(rendered * side, end)
+            if ready > sheet.first:
+                self._synthesize(window, sheet, ready)
+                yield sheet.take(ready)
+                # Only now: rows from `ready` on depend on what was rendered above them.
+                window = window.from_row(self.renderer.first_needed(rendered))
 
     def _chunks(self) -> Iterator[list[int]]:
         """Numbers of the tiles that are needed, some rows of tiles at a time."""
-        places = self._places
+        places, unpacker = self._places, self.part.unpacker
         by_row: dict[int, list[int]] = {}
-        for number, tile in enumerate(self._unpacker.tiles):
-            if (
-                tile.top < places.bottom
-                and tile.bottom > places.top
-                and tile.left < places.right
-                and tile.right > places.left
-            ):
+        for number, tile in enumerate(unpacker.tiles):
+            inner = tile.within(places)
+            if inner.top < inner.bottom and inner.left < inner.right:
                 by_row.setdefault(tile.top, []).append(number)
         chunk: list[int] = []
         size = 0
         for row in by_row.values():
-            tile = self._unpacker.tiles[row[0]]
-            more = (tile.bottom - tile.top) * (places.right - places.left) * self._unpacker.num_channels
-            if chunk and size + more > CHUNK_VALUES * self._threads:
+            tile = unpacker.tiles[row[0]]
+            more = (tile.bottom - tile.top) * (places.right - places.left) * unpacker.num_channels
+            if chunk and size + more > CHUNK_VALUES * self.part.threads:
                 yield chunk
                 chunk, size = [], 0
             chunk, size = chunk + row, size + more
         yield chunk
 
-    def _grown(self, window: NDArray[Any], tiles: list[int], top: int, bottom: int) -> NDArray[Any]:
-        """The window with rows `top` to `bottom` - 1 of the latent below."""
-        unpacker, places, before = self._unpacker, self._places, window.shape[1]
+    def _grown(self, window: _Window, tiles: list[int]) -> _Window:
+        """The window with the rows of these tiles, which lie below it."""
+        unpacker, places, before = self.part.unpacker, self._places, window.values.shape[1]
         bounds = [unpacker.tiles[number] for number in tiles]
+        rows = Tile(window.bottom, places.left, min(bounds[-1].bottom, places.bottom), places.right)
         if before == 0 and bounds == [places]:
-            (only,) = unpacker.values(tiles, run=self._run, dtype=np.int16)
-            return only.values[: max(only.num_used, 1)]
-        out = np.zeros((unpacker.capacity, before + bottom - top, window.shape[2]), window.dtype)
-        out[: len(window), :before] = window
-        rows = Tile(top, places.left, bottom, places.right)
+            (only,) = unpacker.values(tiles, run=self.run, dtype=np.int16)
+            return _Window(only.values[: max(only.num_used, 1)], window.top)
+        shape = (unpacker.capacity, rows.bottom - window.top, window.values.shape[2])
+        out = np.zeros(shape, window.values.dtype)
+        out[: len(window.values), :before] = window.values
+        used = len(window.values)
         inner = [tile.within(rows) for tile in bounds]
-        targets = [tile.moved(before - top, -places.left) for tile in inner]
+        targets = [tile.moved(-window.top, -places.left) for tile in inner]
         views = [t.cut(out) if i == tile else None for tile, i, t in zip(bounds, inner, targets, strict=True)]
-        used = len(window)
         # As many batches for every thread.
-        rounds = -(-len(tiles) // (MOST_TOGETHER * self._threads))
-        together = -(-len(tiles) // (rounds * self._threads))
-        decoded = unpacker.values(tiles, run=self._run, dtype=out.dtype.type, outs=views, together=together)
-        for tile, part, target, found in zip(bounds, inner, targets, decoded, strict=True):
+        rounds = -(-len(tiles) // (MOST_TOGETHER * self.part.threads))
+        together = -(-len(tiles) // (rounds * self.part.threads))
+        decoded = unpacker.values(tiles, run=self.run, dtype=out.dtype.type, outs=views, together=together)
+        for tile, cut, target, found in zip(bounds, inner, targets, decoded, strict=True):
             used = max(used, found.num_used)
             out = out.astype(np.result_type(out, found.values), copy=False)
-            cut = part.moved(-tile.top, -tile.left).cut(found.values)
-            if not np.may_share_memory(cut, out):
-                target.cut(out)[: found.num_used] = cut[: found.num_used]
-        return out[:used]
+            values = cut.moved(-tile.top, -tile.left).cut(found.values)
+            if not np.may_share_memory(values, out):
+                target.cut(out)[: found.num_used] = values[: found.num_used]
+        return _Window(out[:used], window.top)
 
-    def _block(self, first: int, last: int, begun: Samples | None = None) -> Samples:
-        """Rows `first` to `last` - 1 of the area's picture, with those that were begun before."""
-        area = self._area
-        if self._out is not None:
-            return self._out[first - area.y : last - area.y]
-        model, dtype = self._unpacker.model, self._unpacker.form.sample_type
-        block = np.empty((last - first, area.width, model.num_planes + self._unpacker.has_alpha), dtype)
-        if begun is not None:
-            block[: len(begun)] = begun
-        return block
+    def _synthesize(self, window: _Window, sheet: _Sheet, stop: int) -> None:
+        """Colours of the rows above `stop`."""
+        area, header = self.part.area, self.part.unpacker.header
+        corner = (window.top, self._places.left)
+        values = np.ascontiguousarray(window.values)
+        latent = LatentPart(values, corner, header.shape, header.step_code, self.part.dtype)
+        out = Rectangle(sheet.begun[: stop - sheet.first], sheet.first, area.x, area.scale_log2)
+        self.renderer.render(latent, out, self.run, self.part.threads)
 
-    def _synthesize(self, window: NDArray[Any], window_top: int, block: Samples, first: int) -> None:
-        area, header = self._area, self._unpacker.header
-        corner = (window_top, self._places.left)
-        part = LatentPart(np.ascontiguousarray(window), corner, header.shape, header.step_code, block.dtype)
-        out = Rectangle(block, first, area.x, area.scale_log2)
-        self._renderer.render(part, out, self._run, self._threads)
-
-    def _add_alpha(self, block: Samples, first: int, tiles: list[int]) -> None:
-        area, scale = self._area, 1 << self._area.scale_log2
-        for number, plane in zip(tiles, self._unpacker.alpha(tiles, run=self._run), strict=True):
-            tile = self._unpacker.pixels_of(number)
+    def _add_alpha(self, sheet: _Sheet, tiles: list[int]) -> None:
+        area, unpacker, scale = self.part.area, self.part.unpacker, 1 << self.part.area.scale_log2
+        rows = Tile(sheet.first, area.x, sheet.first + len(sheet.begun), area.x + area.width)
+        for number, plane in zip(tiles, unpacker.alpha(tiles, run=self.run), strict=True):
+            tile = unpacker.pixels_of(number)
             small = _reduced(plane, scale)
             top, left = tile.top // scale, tile.left // scale
-            upper, lower = max(top, first), min(top + small.shape[0], first + len(block))
-            begin, end = max(left, area.x), min(left + small.shape[1], area.x + area.width)
-            if upper < lower and begin < end:
-                block[upper - first : lower - first, begin - area.x : end - area.x, -1] = small[
-                    upper - top : lower - top, begin - left : end - left
-                ]
+            inner = Tile(top, left, top + small.shape[0], left + small.shape[1]).within(rows)
+            if inner.top < inner.bottom and inner.left < inner.right:
+                inner.moved(-rows.top, -rows.left).cut(sheet.begun[:, :, -1])[...] = inner.moved(-top, -left).cut(small)
 
 
 def _reduced(plane: NDArray[Any], scale: int) -> NDArray[Any]:
