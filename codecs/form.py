@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, assert_never
 
 from laconic.codecs.errors import UnsupportedSignalError
+from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.model import Model
 
@@ -21,6 +22,7 @@ class Form:
     size: tuple[int, ...]
     sample_type: str
     sample_rate: int
+    levels: Levels = UNLEVELLED
 
 
 def form_of(signal: Signal) -> Form:
@@ -47,12 +49,12 @@ def has_alpha(image: Image) -> bool:
 
 def grid_of(form: Form, model: Model) -> tuple[int, int]:
     """Sides of the latent grid."""
-    factor = model.tree.factor
+    tree = model.tree
     if form.kind == "image":
-        return -(-form.size[0] // factor), -(-form.size[1] // factor)
-    if model.tree.dimensions == 1:
-        return form.size[0] // model.num_planes, -(-form.size[1] // factor)
-    return -(-form.size[1] // factor), -(-form.size[2] // factor)
+        return tree.places_of(form.size[0]), tree.places_of(form.size[1])
+    if tree.dimensions == 1:
+        return form.size[0] // model.num_planes, tree.places_of(form.size[1])
+    return tree.places_of(form.size[1]), tree.places_of(form.size[2])
 
 
 def misfit(form: Form, model: Model) -> str | None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
+from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.steps import step_of_code
 
 
@@ -19,7 +20,8 @@ class Latent:
 
     `size`: (height, width) of a picture, (channels, samples) of a sound, all sides of a cube; `sample_type` is what its
     samples are ("uint8", ...). `fingerprint` names the model, `unit` is its unit of steps, `shrink` its (d, 3)
-    reconstruction rule at this step. `sample_rate` in Hz is that of a sound, 0 of others. `alpha` is the lossless alpha
+    reconstruction rule at this step. `sample_rate` in Hz is that of a sound, 0 of others. `levels` of a sound or cube: its
+    integers are in steps of these. `alpha` is the lossless alpha
     plane, (height, width), or None. `damage` says what could not be read, where that was allowed; the integers there are 0.
     """
 
@@ -31,6 +33,7 @@ class Latent:
     sample_type: str = "uint8"
     unit: float = 1.0
     sample_rate: int = 0
+    levels: Levels = UNLEVELLED
     alpha: NDArray[Any] | None = None
     metadata: Mapping[str, bytes] = field(default_factory=dict)
     damage: tuple[str, ...] = ()
@@ -41,16 +44,24 @@ class Latent:
 
     @property
     def step(self) -> float:
-        """Quantiser step in signal units."""
+        """Quantiser step, of a sound or cube in units of its level."""
         return float(step_of_code(self.step_code)) * self.unit
 
-    def dequantize(self) -> NDArray[np.float32]:
-        """(d, h, w) float32 in signal units (full scale = 1), so that latents of different quality mix in one batch."""
+    def points(self) -> NDArray[np.float32]:
+        """(d, h, w) float32, what the integers stand for, of a sound or cube in units of its level."""
         d = self.num_channels
         out = np.empty(self.values.shape, np.float32)
         values = np.ascontiguousarray(self.values).reshape(d, -1)
         _native.dequantize(values, out.reshape(d, -1), self.step, np.ascontiguousarray(self.shrink))
         return out
+
+    def dequantize(self) -> NDArray[np.float32]:
+        """(d, h, w) float32 in signal units (full scale = 1), so that latents of different quality and level mix in one
+        batch. Where channels that are coded together, or planes of a cube, have levels of their own, in those of the
+        loudest."""
+        if self.levels == UNLEVELLED:
+            return self.points()
+        return self.points() * self.levels.gains(self.values.shape[1] if self.sample_rate else 1)[:, None]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Latent):
@@ -62,6 +73,7 @@ class Latent:
             np.array_equal(self.values, other.values)
             and (self.step_code, self.fingerprint, self.size, self.sample_type, self.sample_rate)
             == (other.step_code, other.fingerprint, other.size, other.sample_type, other.sample_rate)
+            and self.levels == other.levels
             and dict(self.metadata) == dict(other.metadata)
             and same_alpha
         )

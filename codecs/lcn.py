@@ -12,6 +12,7 @@ from typing import BinaryIO, Literal
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Form, check_form_fits, form_of, grid_of, num_colors
 from laconic.codecs.latent import Latent
+from laconic.codecs.levels import levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import load_model, load_model_of
@@ -35,7 +36,7 @@ _PICTURE_MODELS = {1: "grey", 3: "rgb"}
 
 @dataclass(frozen=True, repr=False)
 class Lcn:
-    """`quality` 1..100 sets the quantiser step, that of a sound relative to its level; one model serves every quality.
+    """`quality` 1..100 sets the quantiser step, of sounds and cubes in units of their level; a model serves every quality.
 
     `model`: a shipped name or a path; None takes the shipped model for the signal. `step_code` 0..255 overrides
     `quality` (SPEC.md, section 8). `grouping`: "channels" stores the model's channel groups so that a reader of few
@@ -95,7 +96,8 @@ class Lcn:
         plan = self.plan_of(signal)
         if isinstance(signal, Image):
             return encode_image(fill_transparent(signal), plan)
-        return pack(latent_of(signal, integers_of(coefficients_of(signal, plan.model), plan), plan), plan).data
+        coefficients = coefficients_of(signal, plan.model, plan.form.levels)
+        return pack(latent_of(signal, integers_of(coefficients, plan), plan), plan).data
 
     def encode_rows(
         self, rows: RowSource, *, num_colors: int, sample_type: str, metadata: Mapping[str, bytes] | None = None
@@ -173,7 +175,7 @@ class Lcn:
         first = self.plan_of(signal, step_codes[0])
         if isinstance(signal, Image):
             signal = fill_transparent(signal)
-        coefficients = coefficients_of(signal, first.model)
+        coefficients = coefficients_of(signal, first.model, first.form.levels)
         plans = [replace(first, step_code=code) for code in step_codes]
         return [latent_of(signal, integers_of(coefficients, plan), plan) for plan in plans]
 
@@ -183,6 +185,7 @@ class Lcn:
         model = load_model(self.model or default_model(signal))
         form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
+        form = replace(form, levels=levels_of(signal, model.offsets))
         return self._plan(form, model, self._step_code_for(signal) if step_code is None else step_code)
 
     def _plan(self, form: Form, model: Model, step_code: int) -> Plan:
@@ -196,7 +199,7 @@ class Lcn:
     def pack_with_heads(self, latent: Latent) -> PackedFile:
         """As `pack`, with the number of bytes that a reader of few channels needs."""
         model = self._model_of(latent)
-        form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate)
+        form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate, latent.levels)
         check_form_fits(form, model.num_planes, model)
         plan = self._plan(form, model, latent.step_code)
         check_latent(latent, plan)
@@ -229,7 +232,7 @@ class Lcn:
 
     def _step_code_for(self, signal: Signal) -> int:
         if self.step_code is None and isinstance(signal, Audio):
-            return step_code_of_sound_quality(self.quality, signal.samples)
+            return step_code_of_sound_quality(self.quality)
         return self._step_code
 
     def _model_of(self, latent: Latent) -> Model:

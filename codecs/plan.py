@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from laconic.codecs.form import Form
 from laconic.codecs.models.model import Model
 from laconic.codecs.packing.layout import Layout, Tile, tiles_of
-from laconic.codecs.transform.quantizer import Quantizer, integer_type, quantize
+from laconic.codecs.transform.quantizer import Quantizer, check_step, integer_type, quantize
 from laconic.codecs.transform.rate_distortion import optimize, thresholds_for
 from laconic.entropy.container import Profile
 
@@ -53,7 +53,8 @@ class Plan:
 
 
 def integers_of(coefficients: NDArray[np.float32], plan: Plan) -> NDArray[np.int32]:
-    """Integers of all coefficients of a signal, (d, h, w) both."""
+    """Integers of all coefficients of a signal, (d, h, w) both. Raises `CodecError` where they would be too large."""
+    check_step(coefficients, plan.step_code, plan.model)
     out = np.empty(coefficients.shape, np.int32)
     for tile in plan.tiles:
         cut = np.ascontiguousarray(tile.cut(coefficients))

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
 
@@ -18,7 +17,7 @@ CODES_PER_OCTAVE: Final = 16
 MIN_QUALITY: Final = 1
 MAX_QUALITY: Final = 100
 # 2**(i / 16) rounded to float32.
-_MANTISSAS: Final = tuple(
+MANTISSAS: Final = tuple(
     float.fromhex(h)
     for h in (
         "0x1.000000p+0 0x1.0b5586p+0 0x1.172b84p+0 0x1.2387a6p+0 0x1.306fe0p+0 0x1.3dea64p+0 0x1.4bfdaep+0 0x1.5ab07ep+0 "
@@ -33,13 +32,12 @@ CODE_OF_UNIT_SCALE: Final = CODE_OF_UNIT_STEP + 4 * CODES_PER_OCTAVE
 _MIDDLE_QUALITY: Final = 50
 _MIDDLE_CODE: Final = 154
 _MIDDLE_SOUND_CODE: Final = 184
-_REFERENCE_LEVEL: Final = 186  # of a root mean square of a tenth of full scale
 
 
 def step_of_code(step_code: int) -> np.float32:
     """Quantiser step in signal units (full scale = 1)."""
     octave, phase = divmod(step_code, CODES_PER_OCTAVE)
-    return np.float32(_MANTISSAS[phase] * 2.0 ** (octave + _LOG2_OF_FIRST_STEP))
+    return np.float32(MANTISSAS[phase] * 2.0 ** (octave + _LOG2_OF_FIRST_STEP))
 
 
 def step_code_of_quality(quality: int) -> int:
@@ -51,18 +49,9 @@ def step_code_of_quality(quality: int) -> int:
     return _ladder(quality, _MIDDLE_CODE, up=14, down=7)
 
 
-def step_code_of_sound_quality(quality: int, samples: NDArray[np.float32]) -> int:
-    """Step code of a sound's quality: relative to its level, so that soft sounds keep their detail.
-
-    The level is the mean square of the samples in 16-bit units, taken in integers. Raises `CodecError` as above.
-    """
-    code = _ladder(quality, _MIDDLE_SOUND_CODE, up=18, down=11)
-    integers = np.rint(np.clip(samples, -8, 8) * np.float32(32768)).astype(np.int64)
-    mean_square = int((integers * integers).sum()) // max(integers.size, 1)
-    if mean_square == 0:
-        return code
-    level = int(mean_square**8).bit_length() - 1  # floor(8 log2(mean square)) = floor(16 log2(root mean square))
-    return min(max(code + level - _REFERENCE_LEVEL, 0), NUM_STEP_CODES - 1)
+def step_code_of_sound_quality(quality: int) -> int:
+    """Step code of a sound's quality, which counts from its level (`levels`). Raises `CodecError` as above."""
+    return _ladder(quality, _MIDDLE_SOUND_CODE, up=18, down=11)
 
 
 def _ladder(quality: int, middle: int, *, up: int, down: int) -> int:

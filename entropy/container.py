@@ -9,8 +9,9 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
+from itertools import accumulate, pairwise
 from math import prod
 from typing import BinaryIO
 
@@ -42,6 +43,8 @@ class CodecNumber(IntEnum):
 
 
 SAMPLE_TYPES = ("uint8", "uint16", "int16", "float32")  # of cubes, by their number in the header
+MAX_LEVELS = 1 << 16
+MAX_LEVEL_CODE = 4096
 
 
 class Flag(IntFlag):
@@ -90,6 +93,7 @@ class Header:
     `shape`: (height, width) of a picture, (channels, samples) of a sound, all sides of a cube. The colour planes are not
     stored: the model knows them. `stored_channels` is None when all channels of the model are there. `tile_log2`: log2
     of the tile side in latent places, None for one tile. `sample_rate` in Hz, of a sound; `sample_type` of a cube.
+    `level_codes` of a sound or cube: one for all channels or planes, or one for each; `offset_codes` of a cube's planes.
     """
 
     codec: CodecNumber
@@ -104,6 +108,8 @@ class Header:
     index: tuple[int, ...] | None = None
     sample_rate: int = 0
     sample_type: str = "uint8"
+    level_codes: tuple[int, ...] = (0,)
+    offset_codes: tuple[int, ...] = ()
 
     @property
     def has_alpha(self) -> bool:
@@ -230,8 +236,25 @@ def _write_shape(header: Header) -> bytes:
         return varint(header.shape[1]) + varint(header.shape[0])
     sides = b"".join(varint(n) for n in header.shape)
     if header.codec is CodecNumber.SOUND:
-        return sides + varint(header.sample_rate)
-    return bytes([SAMPLE_TYPES.index(header.sample_type), len(header.shape)]) + sides
+        return sides + varint(header.sample_rate) + _write_levels(header.level_codes)
+    offsets = b"".join(_signed_varint(n) for n in header.offset_codes)
+    what = bytes([SAMPLE_TYPES.index(header.sample_type), len(header.shape)])
+    return what + sides + _write_levels(header.level_codes) + offsets
+
+
+def _write_levels(codes: Sequence[int]) -> bytes:
+    """The first with a bit that says whether others follow; those as differences."""
+    first = varint(_zigzag(codes[0]) << 1 | (len(codes) > 1))
+    return first + b"".join(_signed_varint(code - before) for before, code in pairwise(codes))
+
+
+def _zigzag(value: int) -> int:
+    """0, -1, 1, -2, ... as 0, 1, 2, 3, ..."""
+    return -2 * value - 1 if value < 0 else 2 * value
+
+
+def _signed_varint(value: int) -> bytes:
+    return varint(_zigzag(value))
 
 
 def read_header(source: Source, limits: Limits | None = None) -> Header:
@@ -267,37 +290,60 @@ def _read_fixed(source: Source) -> tuple[bytes, Header]:
         raise UnsupportedVersionError(
             f"the file has profile {kind >> 4}; known are 1 (fast) and 2 (small): encode it again, or update laconic"
         )
-    codec = CodecNumber(kind & 15)
-    shape, sample_rate, sample_type = _read_shape(source, codec)
-    tile = source.read(1, "the tile size") if flags & Flag.TILED else b""
     header = Header(
-        codec=codec,
+        codec=CodecNumber(kind & 15),
         profile=Profile(kind >> 4),
         fingerprint=fingerprint,
         step_code=step_code,
-        shape=shape,
+        shape=(),
         flags=Flag(flags),
-        tile_log2=tile[0] if tile else None,
-        sample_rate=sample_rate,
-        sample_type=sample_type,
     )
+    header = _with_shape(source, header)
+    tile = source.read(1, "the tile size") if flags & Flag.TILED else b""
+    header = replace(header, tile_log2=tile[0] if tile else None)
     return head + version + fixed + _write_shape(header) + tile, header
 
 
-def _read_shape(source: Source, codec: CodecNumber) -> tuple[tuple[int, ...], int, str]:
-    """Sides, sample rate, sample type."""
-    if codec is CodecNumber.IMAGE:
+def _with_shape(source: Source, header: Header) -> Header:
+    if header.codec is CodecNumber.IMAGE:
         width, height = source.varint("the width"), source.varint("the height")
-        return (height, width), 0, "uint8"
-    if codec is CodecNumber.SOUND:
-        shape = (source.varint("the channels"), source.varint("the length"))
-        return shape, source.varint("the sample rate"), "float32"
-    sample_type, num_sides = source.read(2, "the sample type")
-    if sample_type >= len(SAMPLE_TYPES) or num_sides not in (2, 3):
+        return replace(header, shape=(height, width))
+    if header.codec is CodecNumber.SOUND:
+        channels, length = source.varint("the channels"), source.varint("the length")
+        rate = source.varint("the sample rate")
+        levels = _read_levels(source, channels)
+        return replace(header, shape=(channels, length), sample_rate=rate, sample_type="float32", level_codes=levels)
+    type_number, num_sides = source.read(2, "the sample type")
+    if type_number >= len(SAMPLE_TYPES) or num_sides not in (2, 3):
         raise CorruptStreamError(
-            f"the cube has sample type {sample_type} and {num_sides} sides; allowed are types 0 to 3 and 2 or 3 sides"
+            f"the cube has sample type {type_number} and {num_sides} sides; allowed are types 0 to 3 and 2 or 3 sides"
         )
-    return tuple(source.varint("a side") for _ in range(num_sides)), 0, SAMPLE_TYPES[sample_type]
+    shape = tuple(source.varint("a side") for _ in range(num_sides))
+    levels = _read_levels(source, shape[0])
+    if shape[0] > MAX_LEVELS:
+        raise CorruptStreamError(f"the cube has {shape[0]} planes; allowed are {MAX_LEVELS}")
+    offsets = tuple(_read_signed(source, "an offset") for _ in range(shape[0]))
+    sample_type = SAMPLE_TYPES[type_number]
+    return replace(header, shape=shape, sample_type=sample_type, level_codes=levels, offset_codes=offsets)
+
+
+def _read_levels(source: Source, num_planes: int) -> tuple[int, ...]:
+    number = source.varint("the level")
+    codes = [_unzigzag(number >> 1)]
+    if number & 1:
+        if not 2 <= num_planes <= MAX_LEVELS:
+            raise CorruptStreamError(f"the file has levels of {num_planes} channels; allowed are 2 to {MAX_LEVELS}")
+        codes += (_read_signed(source, "a level") for _ in range(num_planes - 1))
+        codes = list(accumulate(codes))
+    return tuple(codes)
+
+
+def _read_signed(source: Source, what: str) -> int:
+    return _unzigzag(source.varint(what))
+
+
+def _unzigzag(value: int) -> int:
+    return -(value + 1 >> 1) if value & 1 else value >> 1
 
 
 def _check_header(header: Header, limits: Limits) -> None:
@@ -311,6 +357,11 @@ def _check_header(header: Header, limits: Limits) -> None:
         raise CorruptStreamError(f"the tile side is 2^{header.tile_log2}; allowed is 2^3 to 2^16")
     if header.codec is CodecNumber.SOUND and not 1 <= header.sample_rate < 1 << 31:
         raise CorruptStreamError(f"the sample rate is {header.sample_rate} Hz; allowed is 1 to 2147483647")
+    if any(abs(code) > MAX_LEVEL_CODE for code in header.level_codes):
+        raise CorruptStreamError(
+            f"the level codes run from {min(header.level_codes)} to {max(header.level_codes)}; "
+            f"allowed is -{MAX_LEVEL_CODE} to {MAX_LEVEL_CODE}"
+        )
     if prod(header.shape) > limits.max_pixels:
         raise LimitError(
             f"the signal has {size} samples, over the limit of {limits.max_pixels}; raise max_pixels to decode it"
@@ -398,12 +449,7 @@ def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -
         index = tuple(sizes)
     names = ((SectionNumber.ICC, "icc"), (SectionNumber.EXIF, "exif"))
     metadata = {name: _inflated(found[number], limits) for number, name in names if number in found}
-    return Header(
-        **{k: v for k, v in vars(header).items() if k not in ("stored_channels", "index", "metadata")},
-        stored_channels=channels,
-        index=index,
-        metadata=metadata,
-    )
+    return replace(header, stored_channels=channels, index=index, metadata=metadata)
 
 
 def write_segment(segment: Segment, number: int, *, with_channels: bool) -> bytes:

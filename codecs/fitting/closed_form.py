@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,8 @@ from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import form_of, num_colors
-from laconic.codecs.media import Audio, Image, Signal
+from laconic.codecs.levels import OFFSETS_PER_UNIT, levels_of
+from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.fixed_point import fixed_leaves
 from laconic.codecs.models.model import NUM_SCALES, Model
 from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree
@@ -76,8 +76,9 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
     kept = _kept(signals)
     kind, num_planes = form_of(kept[0]).kind, _num_planes(kept[0])
     tree = options.tree or _default_tree(kept[0])
-    offsets, unit = _normalisation(kept, kind, num_planes)
-    packets = [packets_of(signal, tree, num_planes, offsets) / np.float32(unit) for signal in kept]
+    offsets = _middles(kept, num_planes)
+    unit = _SOUND_UNIT if kind == "sound" else 1.0
+    packets = [packets_of(signal, tree, levels_of(signal, offsets), offsets) / np.float32(unit) for signal in kept]
     num_channels = num_planes * tree.num_bands**tree.depth
     for what, chosen in (("pass_ends", options.pass_ends), ("group_ends", options.group_ends)):
         if chosen and chosen[-1] != num_channels:
@@ -233,16 +234,11 @@ def _default_tree(signal: Signal) -> Tree:
     return dyadic_tree(2, 2) if signal.samples.ndim == 3 else full_tree(1, 5)
 
 
-def _normalisation(signals: Sequence[Signal], kind: str, num_planes: int) -> tuple[NDArray[np.float32], float]:
-    """Offsets of the planes and the unit of steps. A cube's unit is near four times its deviation, as a picture's is."""
-    if kind == "image":
-        return np.zeros(num_planes, np.float32), 1.0
-    if kind == "sound":
-        return np.zeros(num_planes, np.float32), _SOUND_UNIT
-    planes = np.concatenate([s.samples.reshape(num_planes, -1).astype(np.float64) for s in signals], axis=1)
-    offsets = planes.mean(1).astype(np.float32)
-    deviation = float(np.sqrt(planes.var(1).mean()))
-    return offsets, float(2.0 ** round(math.log2(4 * deviation))) if deviation > 0 else 1.0
+def _middles(signals: Sequence[Signal], num_planes: int) -> NDArray[np.float32]:
+    """Where planes of cubes have their middle, in units of their level; 0 of other signals."""
+    middles = np.zeros(num_planes, np.float32)
+    codes = [levels_of(signal, middles).offset_codes for signal in signals if isinstance(signal, Cube)]
+    return (np.median(codes, axis=0) / OFFSETS_PER_UNIT).astype(np.float32) if codes else middles
 
 
 def _block_sizes(tree: Tree, num_planes: int, blocks: str) -> tuple[int, ...]:

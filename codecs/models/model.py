@@ -41,7 +41,8 @@ class Model:
     channel + 1 of each group of a file. `rounding`: what is added to |y| / step before rounding down. `scale_codes`:
     (d,) int16, scale of each channel's values, in the unit of channel codes. `shrink`: (96, 3) float32, by scale and
     |q| = 1, 2, 3 or more, what reconstruction takes off |q|.
-    `offsets`: (planes,) float32, taken off the signal. `unit`: steps are in this unit, a power of two. Raises
+    `offsets`: (planes,) float32, the middles of a cube's planes in units of their level (`levels`), 0 of other signals.
+    `unit`: steps are in this unit, a power of two. Raises
     `WeightsError` where the parts do not fit together.
     """
 

@@ -52,6 +52,15 @@ class Tree:
         return 1 << self.depth
 
     @property
+    def margin(self) -> int:
+        """Samples that are put before a one-dimensional signal, and at least as many after it, to smooth its ends."""
+        return self.factor // 8 if self.dimensions == 1 else 0
+
+    def places_of(self, length: int) -> int:
+        """Latent places along a side of so many samples."""
+        return padded_length(length + 2 * self.margin, self.depth) >> self.depth if length else 0
+
+    @property
     def leaves(self) -> tuple[Path, ...]:
         """Paths of the leaves in channel order."""
         order = _by_frequency if self.dimensions == 1 else tuple

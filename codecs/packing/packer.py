@@ -105,6 +105,8 @@ class Packer:
             index=index_of([len(s) for s in segments]),
             sample_rate=self._plan.form.sample_rate,
             sample_type=self._plan.form.sample_type,
+            level_codes=self._plan.form.levels.codes,
+            offset_codes=self._plan.form.levels.offset_codes,
         )
         head = write_header(header)
         return PackedFile(b"".join([head, *segments]), self._bounds, self._stops(len(head), order, segments))
@@ -146,6 +148,8 @@ def check_latent(latent: Latent, plan: Plan) -> None:
     most = plan.model.num_channels
     if not 1 <= latent.num_channels <= most or latent.values.shape[1:] != plan.grid:
         raise CodecError(f"the latent has shape {latent.values.shape}; needed are 1 to {most} channels of {plan.grid}")
+    if not latent.levels.fit(plan.form.size[0], has_offsets=plan.model.kind == "cube"):
+        raise CodecError(f"the latent has {latent.levels}, which a {plan.model.kind} of size {latent.size} cannot have")
     if latent.alpha is not None and latent.alpha.shape != latent.size:
         raise CodecError(f"alpha has shape {latent.alpha.shape}, the picture {latent.size}; they must agree")
     if not 0 <= latent.step_code < NUM_STEP_CODES:

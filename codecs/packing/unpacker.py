@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
-from laconic.codecs.form import Form, grid_of, misfit
+from laconic.codecs.form import Form, Kind, grid_of, misfit
 from laconic.codecs.latent import Latent
+from laconic.codecs.levels import Levels
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.packing.layout import Tile, group_bounds, tiles_of
 from laconic.codecs.packing.segment_reader import Found, Reading, SegmentReader, that_seeks
@@ -57,6 +58,7 @@ def unpack(unpacker: Unpacker) -> Latent:
         sample_type=unpacker.form.sample_type,
         unit=unpacker.model.unit,
         sample_rate=header.sample_rate,
+        levels=unpacker.form.levels,
         alpha=alpha,
         metadata=header.metadata,
         damage=unpacker.damage,
@@ -250,6 +252,6 @@ def _whole(found: Found) -> Segment:
 def _form_of(header: Header) -> Form:
     if header.codec is CodecNumber.IMAGE:
         return Form("image", header.shape, "uint16" if header.bit_depth == 16 else "uint8", 0)
-    return Form(
-        "sound" if header.codec is CodecNumber.SOUND else "cube", header.shape, header.sample_type, header.sample_rate
-    )
+    kind: Kind = "sound" if header.codec is CodecNumber.SOUND else "cube"
+    levels = Levels(header.level_codes, header.offset_codes)
+    return Form(kind, header.shape, header.sample_type, header.sample_rate, levels)

@@ -1,6 +1,7 @@
 """Signals <-> coefficients <-> integers.
 
-In reading order: `wavelet` (packets), `projection` (packets <-> coefficients), `quantizer` (coefficients -> integers),
-`rate_distortion` (which integers are worth their bits), `picture_rows` (pictures, some rows at a time), `signals` (whole
-signals of every kind), `transparency` (what alpha hides).
+In reading order: `wavelet` (packets), `extrapolation` (how lines go on past their ends), `projection` (packets <->
+coefficients), `quantizer` (coefficients -> integers), `rate_distortion` (which integers are worth their bits),
+`picture_rows` (pictures, some rows at a time), `signals` (whole signals of every kind), `transparency` (what alpha
+hides).
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
+from laconic.codecs.errors import CodecError
 from laconic.codecs.models.fixed_point import largest_coefficient
 from laconic.codecs.models.model import Model
 from laconic.codecs.steps import step_of_code
 
 Floats = NDArray[np.float32]
+_LARGEST_INTEGER = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,17 @@ def quantize(coefficients: Floats, quantizer: Quantizer, model: Model, out: NDAr
         np.ascontiguousarray(quantizer.thresholds[:d]),
     )
     return out
+
+
+def check_step(coefficients: Floats, step_code: int, model: Model) -> None:
+    """Raises `CodecError` where the integers of coefficients would not be held at this step."""
+    largest = max(float(coefficients.max(initial=0)), -float(coefficients.min(initial=0)))
+    excess = largest * inverse_step(step_code, model) / _LARGEST_INTEGER
+    if excess > 1:
+        least = min(step_code + math.ceil(16 * math.log2(excess)), 255)
+        raise CodecError(
+            f"step code {step_code} is too small for this signal, whose integers need 32 bits: choose {least} or more"
+        )
 
 
 def inverse_step(step_code: int, model: Model) -> float:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from laconic.codecs.form import form_of, grid_of, has_alpha
 from laconic.codecs.latent import Latent
+from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Tree
@@ -31,26 +32,26 @@ from laconic.codecs.transform.projection import project, unproject
 Floats = NDArray[np.float32]
 
 
-def coefficients_of(signal: Signal, model: Model) -> Floats:
-    """(d, h, w) latent coefficients in signal units, alpha left out, of a signal that fits the model."""
+def coefficients_of(signal: Signal, model: Model, levels: Levels = UNLEVELLED) -> Floats:
+    """(d, h, w) latent coefficients in units of these levels, alpha left out, of a signal that fits the model."""
     if isinstance(signal, Image):
         rows = PictureRows(signal.samples, 0, signal.height)
         out = np.empty((model.num_channels, *grid_of(form_of(signal), model)), np.float32)
         coefficients_of_rows(rows, (0, out.shape[1]), model, [out])
         return out
-    return project(packets_of(signal, model.tree, model.num_planes, model.offsets), model)
+    return project(packets_of(signal, model.tree, levels, model.offsets), model)
 
 
-def packets_of(signal: Signal, tree: Tree, num_planes: int, offsets: Floats | None = None) -> Floats:
-    """Wavelet packets before any projection: (d, h, w), for one-dimensional signals (d, rows, t)."""
+def packets_of(signal: Signal, tree: Tree, levels: Levels, middles: Floats) -> Floats:
+    """Wavelet packets before any projection: (d, h, w), for one-dimensional signals (d, rows, t), d that of a model whose
+    planes have these `middles`."""
+    num_planes = len(middles)
     if isinstance(signal, Image):
         return packets_of_picture(signal.samples, tree, num_planes)
-    samples = signal.samples.astype(np.float32)
-    rows = len(samples) // num_planes
-    if offsets is not None:
-        samples -= np.tile(offsets, rows).reshape(-1, *(1,) * (samples.ndim - 1))
-    if samples.shape[1] == 0:
+    rows = len(signal.samples) // num_planes
+    if signal.samples.shape[1] == 0:
         return np.empty((num_planes * tree.num_bands**tree.depth, rows, 0), np.float32)
+    samples = levels.normalize(signal.samples, middles)
     packets = wavelet.analyze(samples, tree)
     if tree.dimensions == 2:
         return packets
@@ -74,6 +75,7 @@ def latent_of(signal: Signal, values: NDArray[np.int32], plan: Plan) -> Latent:
         sample_type=form.sample_type,
         unit=model.unit,
         sample_rate=form.sample_rate,
+        levels=form.levels,
         alpha=alpha,
         metadata=metadata,
     )
@@ -92,18 +94,14 @@ def signal_of(latent: Latent, model: Model) -> Signal:
     if latent.size[1] == 0:
         samples = np.zeros(latent.size, np.float32)
     else:
-        packets = unproject(latent.dequantize(), model)
-        samples = _planes_of(packets, latent, model)
-        samples += np.tile(model.offsets, latent.values.shape[1] if model.tree.dimensions == 1 else 1).reshape(
-            -1, *(1,) * (samples.ndim - 1)
-        )
+        samples = latent.levels.restore(_planes_of(unproject(latent.points(), model), latent, model), model.offsets)
     if model.kind == "sound":
         return Audio(samples, latent.sample_rate)
     return Cube(_as_type(samples, latent.sample_type))
 
 
 def _planes_of(packets: Floats, latent: Latent, model: Model) -> Floats:
-    """(channels, ...) samples of a sound or cube, before offsets."""
+    """(channels, ...) samples of a sound or cube, in units of their level."""
     num_planes = latent.size[0]
     if model.tree.dimensions == 1:
         rows = packets.shape[1]

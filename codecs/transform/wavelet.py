@@ -1,6 +1,7 @@
 """Wavelet packets: CDF 9/7, any tree (`packet_tree`), one or two dimensions, any size, perfect reconstruction.
 
-Borders are extended by whole-sample symmetry, so no coefficient is wasted and there is no seam.
+The filters see borders by whole-sample symmetry, so no coefficient is wasted. In one dimension, where that kink would be
+heard, the signal goes on smoothly over both ends before (`extrapolation`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,18 @@ from numpy.typing import NDArray
 
 from laconic.codecs import _native
 from laconic.codecs.models.packet_tree import Path, Tree, padded_length
+from laconic.codecs.transform.extrapolation import extrapolate
 
 Floats = NDArray[np.float32]
 
 
 def extend(signal: Floats, tree: Tree) -> Floats:
-    """Extend the last axes of (c, h, w) or (c, t) to multiples of 2**depth by whole-sample symmetry."""
+    """Extend the last axes of (c, h, w) or (c, t) to the places of the tree: by whole-sample symmetry, lines smoothly."""
+    if tree.dimensions == 1:
+        length = signal.shape[1]
+        after = tree.places_of(length) * tree.factor - tree.margin - length
+        before = extrapolate(signal[:, ::-1], tree.margin)[:, ::-1]
+        return np.concatenate([before, signal, extrapolate(signal, after)], axis=1, dtype=np.float32)
     for axis in range(-tree.dimensions, 0):
         length = signal.shape[axis]
         phase = np.arange(padded_length(length, tree.depth)) % max(2 * length - 2, 1)
@@ -24,14 +31,14 @@ def extend(signal: Floats, tree: Tree) -> Floats:
 
 
 def analyze(signal: Floats, tree: Tree) -> Floats:
-    """(c, h, w) or (c, t) of any size from 1 up -> (d, h', w') or (d, t'), h' = ceil(h / 2**depth)."""
+    """(c, h, w) or (c, t) of any size from 1 up -> (d, h', w') or (d, t'), as many places as `Tree.places_of` says."""
     return analyze_extended(extend(signal, tree), tree)
 
 
 def synthesize(latent: Floats, tree: Tree, num_planes: int, size: tuple[int, ...]) -> Floats:
     """The inverse of `analyze`; `size` is (h, w) or (t,)."""
     planes = synthesize_extended(latent, tree, num_planes)
-    return planes[(slice(None), *(slice(0, n) for n in size))]
+    return planes[(slice(None), *(slice(tree.margin, tree.margin + n) for n in size))]
 
 
 def analyze_extended(planes: Floats, tree: Tree) -> Floats:

@@ -63,8 +63,10 @@ def _form(header: Header) -> dict[str, object]:
         size = {"width": width, "height": height}
         return {"kind": kind, **size, "bit_depth": header.bit_depth, "alpha": header.has_alpha}
     if header.codec is CodecNumber.SOUND:
-        return {"kind": kind, "shape": list(header.shape), "sample_rate_hz": header.sample_rate}
-    return {"kind": kind, "shape": list(header.shape), "sample_type": header.sample_type}
+        fields: dict[str, object] = {"sample_rate_hz": header.sample_rate}
+    else:
+        fields = {"sample_type": header.sample_type}
+    return {"kind": kind, "shape": list(header.shape), **fields, "level_codes": list(header.level_codes)}
 
 
 def _entry_of(fingerprint: bytes, model: str | None) -> ModelEntry | None:
@@ -96,12 +98,14 @@ def _model_fields(header: Header, entry: ModelEntry | None) -> dict[str, object]
 
 
 def _num_tiles(header: Header, config: Mapping[str, Any]) -> int:
-    """Tiles of the latent grid: 2**depth samples a side to a place; in one dimension, a row for each set of planes."""
+    """Tiles of the latent grid; in one dimension, a row for each set of planes."""
+    from laconic.codecs.models.packet_tree import Tree
+
     if header.tile_log2 is None:
         return 1
-    side, factor = 1 << header.tile_log2, 1 << config["depth"]
-    sides = [-(-n // factor) for n in header.shape[-config["dimensions"] :]]
-    if config["dimensions"] == 1:
+    side, tree = 1 << header.tile_log2, Tree(config["dimensions"], config["depth"], frozenset())
+    sides = [tree.places_of(n) for n in header.shape[-tree.dimensions :]]
+    if tree.dimensions == 1:
         sides.append(header.shape[0] // config["num_planes"])
     return prod(-(-n // side) for n in sides)
 

@@ -37,7 +37,7 @@ CODECS = {
 def test_integers_of_the_plan_are_those_of_the_file(codec: Lcn, signal: Signal) -> None:
     plan = codec.plan_of(signal)
     expected = codec.unpack(codec.encode(signal)).values
-    assert np.array_equal(integers_of(coefficients_of(signal, plan.model), plan), expected)
+    assert np.array_equal(integers_of(coefficients_of(signal, plan.model, plan.form.levels), plan), expected)
     assert np.array_equal(codec.analyze(signal).values, expected)
 
 
@@ -54,7 +54,9 @@ def test_cubes_have_the_same_plan(cube_model: Path) -> None:
     codec = Lcn(model=str(cube_model), tile_log2=3)
     plan = codec.plan_of(cube)
     assert (plan.grid, plan.form.kind, len(plan.tiles)) == ((8, 13), "cube", 2)
-    assert np.array_equal(integers_of(coefficients_of(cube, plan.model), plan), codec.analyze(cube).values)
+    assert np.array_equal(
+        integers_of(coefficients_of(cube, plan.model, plan.form.levels), plan), codec.analyze(cube).values
+    )
 
 
 def test_nothing_is_left_to_choose() -> None:

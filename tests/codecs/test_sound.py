@@ -104,6 +104,35 @@ def test_speech_of_a_file_round_trips_through_every_door() -> None:
         assert np.abs(samples - np.clip(decoded.samples[0], -1, 1)).max() <= 1 / 32768
 
 
+@pytest.mark.parametrize("length", [48_000, 48_127, 48_128])
+@pytest.mark.parametrize("frequency_hz", [220, 440, 997, 3000, 5000])
+def test_ends_are_as_good_as_the_middle(frequency_hz: int, length: int) -> None:
+    tone = 0.5 * np.sin(2 * np.pi * frequency_hz * np.arange(length) / 48_000 + 0.3)
+    sound = Audio(tone[None].astype(np.float32), 48_000)
+    decoded = Lcn(quality=50).decode(Lcn(quality=50).encode(sound))
+    assert isinstance(decoded, Audio)
+    errors = np.abs(decoded.samples - sound.samples)[0]
+    assert max(errors[0], errors[-1]) < 0.05
+    overall = np.sqrt((errors**2).mean())
+    for end in (errors[:64], errors[-64:]):
+        assert np.sqrt((end**2).mean()) < 0.015 + overall
+
+
+def test_pieces_that_are_joined_do_not_jump() -> None:
+    sound = read_sound(SPEECH)
+    rate = sound.sample_rate
+    errors = []
+    for start in range(0, sound.samples.shape[1] - rate // 2, rate // 2):
+        piece = Audio(np.ascontiguousarray(sound.samples[:, start : start + rate // 2]), rate)
+        decoded = Lcn(quality=60).decode(Lcn(quality=60).encode(piece))
+        assert isinstance(decoded, Audio)
+        errors.append((decoded.samples - piece.samples)[0] / piece.samples.std())
+    powers = np.square(errors).mean(axis=0)
+    assert len(errors) >= 8
+    assert powers[:16].mean() < 1.5 * powers.mean()
+    assert powers[-16:].mean() < 1.5 * powers.mean()
+
+
 def test_picture_functions_refuse_sounds_by_name() -> None:
     data = encode(noise(1, 1000))
     with pytest.raises(UnsupportedSignalError, match="of kind sound; allowed is a picture"):

@@ -8,7 +8,8 @@ import pywt
 
 from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree, padded_length
 from laconic.codecs.transform import wavelet
-from laconic.codecs.transform.wavelet import analyze, extend, synthesize
+from laconic.codecs.transform.extrapolation import extrapolate
+from laconic.codecs.transform.wavelet import analyze, analyze_extended, extend, synthesize
 
 BANDS_2D = ("aa", "da", "ad", "dd")  # low, vertical high, horizontal high, both, as pywt.dwtn names them
 
@@ -56,7 +57,7 @@ def oracle_leaf(signal: np.ndarray, path: tuple[int, ...], dimensions: int) -> n
 @pytest.mark.parametrize("length", [2, 4, 6, 10, 16, 34, 256])
 def test_one_level_of_a_line_is_that_of_pywavelets(length: int) -> None:
     signal = noise((3, length))
-    found = analyze(signal, full_tree(1, 1)).reshape(2, 3, length // 2)
+    found = analyze_extended(signal, full_tree(1, 1)).reshape(2, 3, length // 2)
     assert np.abs(found - np.stack(oracle_split(signal, 1))).max() < 1e-5
 
 
@@ -70,7 +71,7 @@ def test_one_level_of_a_plane_is_that_of_pywavelets(shape: tuple[int, int]) -> N
 @pytest.mark.parametrize("tree", [full_tree(1, 4), full_tree(1, 5)])
 def test_every_packet_of_a_line_is_that_of_pywavelets(tree: Tree) -> None:
     signal = noise((1, 8 * tree.factor))
-    found = analyze(signal, tree)
+    found = analyze_extended(signal, tree)
     for channel, path in zip(found, tree.leaves, strict=True):
         assert np.abs(channel - oracle_leaf(signal, path, 1)).max() < 1e-5
 
@@ -125,7 +126,7 @@ def test_channels_and_grid_are_as_many_as_promised(dimensions: int) -> None:
     for tree in trees(dimensions):
         latent = analyze(noise((3, *size)), tree)
         assert latent.dtype == np.float32
-        assert latent.shape == (3 * 2 ** (dimensions * tree.depth), *(-(-n // tree.factor) for n in size))
+        assert latent.shape == (3 * 2 ** (dimensions * tree.depth), *(tree.places_of(n) for n in size))
         assert sum(3 * tree.channels_of(path) for path in tree.leaves) == len(latent) == sum(tree.block_sizes(3))
 
 
@@ -162,10 +163,41 @@ def test_constant_signal_is_all_in_the_low_pass(dimensions: int) -> None:
 
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 8, 9, 17])
 def test_extension_is_whole_sample_symmetric(length: int) -> None:
-    signal = np.arange(length, dtype=np.float32)[None]
+    column = np.arange(length, dtype=np.float32)[None, :, None].repeat(8, axis=2)
     padded = padded_length(length, 3)
-    expected = np.pad(signal, ((0, 0), (0, padded - length)), mode="reflect" if length > 1 else "edge")
-    assert np.array_equal(extend(signal, dyadic_tree(1, 3)), expected)
+    expected = np.pad(column, ((0, 0), (0, padded - length), (0, 0)), mode="reflect" if length > 1 else "edge")
+    assert np.array_equal(extend(column, dyadic_tree(2, 3)), expected)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 100, 1999, 2000])
+def test_extension_of_a_line_begins_a_margin_before_it(length: int) -> None:
+    signal, tree = noise((2, length)), full_tree(1, 8)
+    extended = extend(signal, tree)
+    assert extended.shape == (2, tree.places_of(length) * 256)
+    assert extended.shape[1] >= length + 2 * tree.margin > extended.shape[1] - 256
+    assert np.array_equal(extended[:, 32 : 32 + length], signal)
+    assert np.abs(extended).max() < 2 * np.abs(signal).max()
+
+
+def test_places_of_a_line_have_room_for_both_margins() -> None:
+    tree = full_tree(1, 8)
+    assert [tree.places_of(n) for n in (0, 1, 192, 193, 448, 449)] == [0, 1, 1, 2, 2, 3]
+    assert [dyadic_tree(2, 3).places_of(n) for n in (1, 8, 9)] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("frequency", [0.0, 0.003, 0.06, 0.3])
+def test_line_goes_on_as_it_was(frequency: float) -> None:
+    wave = np.cos(2 * np.pi * frequency * np.arange(1500) + 0.3)
+    lines = np.stack([wave[:1000], 3 * wave[:1000]]).astype(np.float32)
+    found = extrapolate(lines, 300)
+    assert np.abs(found[0] - wave[1000:1300]).max() < 0.02
+    assert np.abs(found[1] - 3 * wave[1000:1300]).max() < 0.06
+
+
+def test_prediction_never_grows() -> None:
+    growing = (1.01 ** np.arange(900) * np.sin(np.arange(900)))[None].astype(np.float32)
+    assert np.abs(extrapolate(growing, 4000)).max() <= np.abs(growing).max()
+    assert not extrapolate(np.zeros((3, 50), np.float32), 20).any()
 
 
 @pytest.mark.parametrize(

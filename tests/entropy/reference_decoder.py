@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import struct
 import sys
 import zlib
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SECTIONS, JOINED, WHOLE, TILE_MAJOR, TILED, ALPHA, DEEP = (1 << bit for bit in range(7))
+KINDS = {1: "image", 2: "sound", 3: "cube"}  # by codec number
 FAST, SMALL = 1, 2  # profiles
 MAX_PIXELS, MAX_SECTION_BYTES, MAX_UNPACKED_BYTES = 1 << 29, 1 << 26, 1 << 24
 
@@ -220,7 +222,9 @@ class Model:
     """What the integers need of a model: arrays as lists along their first axes, the last axis as tuples."""
 
     fingerprint: bytes
+    kind: str
     num_planes: int
+    dimensions: int
     depth: int
     group_ends: list[int]
     pass_ends: list[int]
@@ -260,7 +264,6 @@ def read_model(path: Path) -> Model:
     text = header.pop("__metadata__")
     raw = {name: body[slice(*entry["data_offsets"])] for name, entry in header.items()}
     config = json.loads(text["config"])
-    _check(config["kind"] == "image", UnsupportedError, f"a model of kind {config['kind']}")
     tables, digest = read_tables(raw["tables"])
     static_tables, static_digest = read_tables(raw["static_tables"])
     fingerprint = _fingerprint(config, raw, digest + static_digest)
@@ -273,7 +276,9 @@ def read_model(path: Path) -> Model:
         weights[name] = [rows[k * num_features : (k + 1) * num_features] for k in range(num_passes)]
     return Model(
         fingerprint=fingerprint,
+        kind=config["kind"],
         num_planes=config["num_planes"],
+        dimensions=config["dimensions"],
         depth=config["depth"],
         group_ends=config["group_ends"],
         pass_ends=config["pass_ends"],
@@ -314,15 +319,33 @@ def _fingerprint(config: dict[str, object], raw: dict[str, bytes], table_digests
 
 @dataclass(frozen=True)
 class Header:
-    """The fields of a file's first bytes."""
+    """The fields of a file's first bytes. `shape` is (height, width) of a picture, else as in the file."""
 
+    kind: str
     flags: int
     profile: int
     fingerprint: bytes
     step_code: int
-    width: int
-    height: int
+    shape: tuple[int, ...]
+    sample_rate: int
+    sample_type: int
+    level_codes: list[int]
+    offset_codes: list[int]
     tile_log2: int | None
+
+    def grid(self, model: Model) -> tuple[int, int]:
+        """gh and gw of the latent, of a signal that the model takes."""
+        fits = self.kind == model.kind
+        if fits and self.kind == "sound":
+            fits = self.shape[0] % model.num_planes == 0
+        elif fits and self.kind == "cube":
+            fits = self.shape[0] == model.num_planes and len(self.shape) == model.dimensions + 1
+        _check(fits, CorruptError, "the model is for other signals")
+        scale = 1 << model.depth
+        if model.dimensions == 2:
+            return -(-self.shape[-2] // scale), -(-self.shape[-1] // scale)
+        length = self.shape[1]
+        return self.shape[0] // model.num_planes, -(-(length + 2 * (scale // 8)) // scale) if length else 0
 
     @property
     def max_sample(self) -> int:
@@ -335,23 +358,66 @@ def read_header(reader: Reader) -> Header:
     version, flags, codec = reader.take(3)
     _check(version == 1, UnsupportedError, f"version {version}")
     _check(flags < 128, UnsupportedError, f"flags {flags:#x}")
-    _check(codec % 16 == 1, UnsupportedError, f"codec {codec % 16}")
+    _check(codec % 16 in KINDS, UnsupportedError, f"codec {codec % 16}")
     _check(codec // 16 in (FAST, SMALL), UnsupportedError, f"profile {codec // 16}")
+    fingerprint, step_code, kind = reader.take(4), reader.unsigned(1), KINDS[codec % 16]
+    shape, sample_rate, sample_type = _read_shape(reader, kind)
+    level_codes = [0] if kind == "image" else _read_levels(reader, shape[0])
+    _check(kind != "cube" or shape[0] <= 65536, CorruptError, f"{shape[0]} planes")
     header = Header(
+        kind=kind,
         flags=flags,
         profile=codec // 16,
-        fingerprint=reader.take(4),
-        step_code=reader.unsigned(1),
-        width=reader.varint(),
-        height=reader.varint(),
+        fingerprint=fingerprint,
+        step_code=step_code,
+        shape=shape,
+        sample_rate=sample_rate,
+        sample_type=sample_type,
+        level_codes=level_codes,
+        offset_codes=[signed_varint(reader) for _ in range(shape[0])] if kind == "cube" else [],
         tile_log2=reader.unsigned(1) if flags & TILED else None,
     )
     crc = crc32c(reader.data[: reader.position]) & 0xFFFF
     _check(reader.unsigned(2) == crc, ChecksumError, "the header's checksum is wrong")
-    _check(header.width >= 1 and header.height >= 1, CorruptError, "the picture has no pixels")
+    _check(0 not in (shape[:1] if kind == "sound" else shape), CorruptError, "the signal has no samples")
+    _check(kind == "image" or not flags & ALPHA, CorruptError, "alpha of what is no picture")
+    _check(kind != "sound" or 1 <= sample_rate < 1 << 31, CorruptError, f"{sample_rate} Hz")
+    _check(all(abs(code) <= 4096 for code in level_codes), CorruptError, f"level codes {level_codes}")
     _check(header.tile_log2 is None or 3 <= header.tile_log2 <= 16, CorruptError, f"tile_log2 {header.tile_log2}")
-    _check(header.width * header.height <= MAX_PIXELS, LimitError, "too many pixels")
+    _check(math.prod(shape) <= MAX_PIXELS, LimitError, "too many samples")
     return header
+
+
+def _read_shape(reader: Reader, kind: str) -> tuple[tuple[int, ...], int, int]:
+    """The shape, the sample rate of a sound, the sample type of a cube."""
+    if kind == "image":
+        width, height = reader.varint(), reader.varint()
+        return (height, width), 0, 0
+    if kind == "sound":
+        return (reader.varint(), reader.varint()), reader.varint(), 0
+    sample_type, num_sides = reader.take(2)
+    _check(sample_type < 4 and num_sides in (2, 3), CorruptError, f"type {sample_type}, {num_sides} sides")
+    return tuple(reader.varint() for _ in range(num_sides)), 0, sample_type
+
+
+def signed_varint(reader: Reader) -> int:
+    """A number of either sign (section 6)."""
+    return _signed(reader.varint())
+
+
+def _signed(number: int) -> int:
+    return -(number + 1) // 2 if number & 1 else number // 2
+
+
+def _read_levels(reader: Reader, num_planes: int) -> list[int]:
+    """The level codes of section 6.2."""
+    number = reader.varint()
+    codes = [_signed(number // 2)]
+    if number & 1:
+        _check(2 <= num_planes <= 65536, CorruptError, f"levels of {num_planes} channels")
+        for _ in range(num_planes - 1):
+            codes.append(codes[-1] + signed_varint(reader))
+    return codes
 
 
 def read_sections(reader: Reader) -> dict[int, bytes]:
@@ -678,10 +744,10 @@ def _decode_segments(
 ) -> tuple[list[list[list[int]]], list[list[int]] | None, list[int]]:
     """The values, the alpha plane and the size of every segment in bytes."""
     scale = 1 << model.depth
-    gh, gw = -(-header.height // scale), -(-header.width // scale)
+    gh, gw = header.grid(model)
     ends = [] if header.flags & WHOLE else [end for end in model.group_ends if end < num_stored]
     groups = [range(begin, end) for begin, end in zip([0, *ends], [*ends, num_stored], strict=True)]
-    tiles = cut(gh, gw, max(gh, gw) if header.tile_log2 is None else 1 << header.tile_log2)
+    tiles = cut(gh, gw, max(gh, gw, 1) if header.tile_log2 is None else 1 << header.tile_log2)
     for tile in tiles:
         tile.symbols = [[0] * (tile.h * tile.w)] * num_stored  # planes are replaced, never changed
     rules = Rules(model, header.step_code, header.profile)
@@ -713,10 +779,11 @@ def _decode_segments(
     if not header.flags & ALPHA:
         return values, None, sizes
 
-    alpha = [[0] * header.width for _ in range(header.height)]
+    height, width = header.shape
+    alpha = [[0] * width for _ in range(height)]
     for tile in tiles:
         top, left = tile.top * scale, tile.left * scale
-        h, w = min(tile.h * scale, header.height - top), min(tile.w * scale, header.width - left)
+        h, w = min(tile.h * scale, height - top), min(tile.w * scale, width - left)
         _paste(alpha, decode_alpha(model, next_segment(False), h, w, header.max_sample), top, left, w)
     return values, alpha, sizes
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from laconic.entropy import _native
 from laconic.entropy.container import (
     MAGIC,
+    MAX_LEVEL_CODE,
     VERSION,
     CodecNumber,
     Flag,
@@ -53,6 +54,19 @@ FULL = dataclasses.replace(
     metadata={"icc": ICC, "exif": b"Exif\0\0"},
     index=(5, 700, 0, 1 << 40),
 )
+SOUND = Header(
+    CodecNumber.SOUND, b"abcd", 100, (4, 9000), sample_rate=44_100, sample_type="float32", level_codes=(5, -90, 7, 7)
+)
+CUBE = Header(
+    CodecNumber.CUBE,
+    b"abcd",
+    100,
+    (3, 20, 30),
+    sample_type="int16",
+    level_codes=(-4096,),
+    offset_codes=(0, -(1 << 40), 77),
+)
+each_kind = pytest.mark.parametrize("header", [PLAIN, FULL, SOUND, CUBE], ids=["plain", "full", "sound", "cube"])
 
 
 def read(data: bytes, limits: Limits | None = None) -> Header:
@@ -79,7 +93,7 @@ def without_sections_flag(header: Header) -> Header:
     return dataclasses.replace(header, flags=header.flags & ~(Flag.SECTIONS | Flag.TILED))
 
 
-@pytest.mark.parametrize("header", [PLAIN, FULL], ids=["plain", "full"])
+@each_kind
 @pytest.mark.parametrize("opened", [bytes, io.BytesIO], ids=["bytes", "file"])
 def test_header_round_trip(header: Header, opened: type) -> None:
     source = Source(opened(write_header(header) + b"rest"))
@@ -109,7 +123,54 @@ def test_plain_header_is_that_of_the_specification() -> None:
     assert write_header(PLAIN) == sealed(expected)
 
 
-@pytest.mark.parametrize("header", [PLAIN, FULL], ids=["plain", "full"])
+def test_header_of_a_sound_is_that_of_the_specification() -> None:
+    levels = bytes([4 * 5 + 1]) + varint(2 * 95 - 1) + varint(2 * 97) + b"\0"
+    expected = b"\x8bLCN" + bytes([1, 0, 0x22]) + b"abcd" + bytes([100, 4]) + varint(9000) + varint(44_100)
+    assert write_header(SOUND) == sealed(expected + levels)
+
+
+def test_header_of_a_cube_is_that_of_the_specification() -> None:
+    sides = bytes([2, 3, 3, 20, 30])
+    levels = varint(2 * (2 * 4096 - 1)) + b"\0" + varint((2 << 40) - 1) + varint(2 * 77)
+    assert write_header(CUBE) == sealed(b"\x8bLCN" + bytes([1, 0, 0x23]) + b"abcd" + bytes([100]) + sides + levels)
+
+
+@SETTINGS
+@given(
+    codes=st.lists(st.integers(-MAX_LEVEL_CODE, MAX_LEVEL_CODE), min_size=2, max_size=9),
+    offsets=st.lists(st.integers(-(1 << 61), 1 << 61), min_size=9, max_size=9),
+    is_unequal=st.booleans(),
+)
+def test_levels_and_offsets_of_any_size_come_back(codes: list[int], offsets: list[int], is_unequal: bool) -> None:
+    planes = len(codes)
+    levels = tuple(codes) if is_unequal else (codes[0],)
+    sound = dataclasses.replace(SOUND, shape=(planes, 100), level_codes=levels)
+    cube = dataclasses.replace(CUBE, shape=(planes, 5, 6), level_codes=levels, offset_codes=tuple(offsets[:planes]))
+    assert read(write_header(sound)) == sound
+    assert read(write_header(cube)) == cube
+
+
+def sound_head(levels: bytes, channels: int = 4) -> bytes:
+    return sealed(MAGIC + bytes([1, 0, 0x22]) + b"abcd\x64" + varint(channels) + varint(100) + varint(8000) + levels)
+
+
+def test_levels_out_of_range_are_refused() -> None:
+    assert read(sound_head(varint(4 * MAX_LEVEL_CODE))).level_codes == (MAX_LEVEL_CODE,)
+    with pytest.raises(CorruptStreamError, match="level codes run from 4097 to 4097"):
+        read(sound_head(varint(4 * MAX_LEVEL_CODE + 4)))
+    with pytest.raises(CorruptStreamError, match="levels of 1 channels"):
+        read(sound_head(b"\1", channels=1))
+    with pytest.raises(CorruptStreamError, match="levels of 65537 channels"):
+        read(sound_head(b"\1" + bytes(65_536), channels=65_537))
+
+
+def test_a_cube_of_more_planes_than_any_model_has_is_refused_before_its_offsets() -> None:
+    sides = bytes([2, 2]) + varint(1 << 40) + b"\1"
+    with pytest.raises(CorruptStreamError, match="1099511627776 planes; allowed are 65536"):
+        read(sealed(MAGIC + bytes([1, 0, 0x23]) + b"abcd\x64" + sides + b"\0"))
+
+
+@each_kind
 def test_cut_header_is_truncated_at_every_byte(header: Header) -> None:
     data = write_header(header)
     for length in range(len(data)):
@@ -117,7 +178,7 @@ def test_cut_header_is_truncated_at_every_byte(header: Header) -> None:
             read(data[:length])
 
 
-@pytest.mark.parametrize("header", [PLAIN, FULL], ids=["plain", "full"])
+@each_kind
 def test_every_flipped_bit_of_a_header_is_refused(header: Header) -> None:
     data = write_header(header) + bytes(100)
     for position in range(8 * (len(data) - 100)):

@@ -4,7 +4,7 @@ Golden files say what version 1 of the format and the shipped models are, and wh
 So this script is run on purpose, never by a test; it adds the files that are missing and refuses to replace one without
 `--force`, which is right only when the format or a shipped model changes. `tests/test_golden.py` reads what it wrote.
 
-Pictures and arrays are computed in integers (no library's random numbers, no libm), or cut from `tests/data`.
+Signals and arrays are computed in integers (no library's random numbers, no libm), or cut from `tests/data`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from laconic.codecs.fitting.closed_form import FitOptions, fit
 from laconic.codecs.latent import Latent
 from laconic.codecs.lcn import Lcn
-from laconic.codecs.media import Image
+from laconic.codecs.media import Audio, Cube, Image, Signal
+from laconic.codecs.models.packet_tree import dyadic_tree, full_tree
 from laconic.entropy.packets import decode_array, encode_array
 from laconic.entropy.tables import Table, TableSet, frequencies_of_counts
 
 FOLDER = Path(__file__).parent / "v1"
 PACKET_FOLDER = Path(__file__).parent / "packets"
+MODEL_FOLDER = Path(__file__).parent / "models"  # of cubes, for which there are no shipped ones
 TABLES = "tables.bin"
 INDEX = "golden.json"
 _DATA = Path(__file__).parents[1] / "data"
@@ -38,10 +41,10 @@ _PEAK = {8: 255, 16: 65535}
 
 @dataclass(frozen=True)
 class Case:
-    """One golden file: a picture, the options of the codec, and how many channels are kept (None: all)."""
+    """One golden file: a signal, the options of the codec, and how many channels are kept (None: all)."""
 
     name: str
-    picture: Callable[[], Image]
+    signal: Callable[[], Signal]
     options: Mapping[str, Any] = field(default_factory=dict)
     channels: int | None = None
     is_kept = True
@@ -49,7 +52,7 @@ class Case:
 
     @property
     def codec(self) -> Lcn:
-        return Lcn(**self.options)
+        return Lcn(**{k: str(MODEL_FOLDER / v) if k == "model" else v for k, v in self.options.items()})
 
     @property
     def expression(self) -> str:
@@ -60,7 +63,7 @@ class Case:
     def encode(self) -> bytes:
         """The file's bytes."""
         codec = self.codec
-        latent = codec.analyze(self.picture())
+        latent = codec.analyze(self.signal())
         if self.channels is not None:
             kept = slice(0, self.channels)
             latent = dataclasses.replace(latent, values=latent.values[kept], shrink=latent.shrink[kept])
@@ -124,9 +127,39 @@ def see_through(h: int, w: int) -> Image:
     return Image(np.concatenate([flat(h, w, (200, 90, 30)).samples, alpha], axis=2))
 
 
+def sound(channels: int, length: int, gains: Sequence[float] | None = None, rate: int = 44_100) -> Audio:
+    """Triangles that are like each other in all channels, with noise that comes and goes."""
+    t = np.arange(length, dtype=np.int64)
+    rows = []
+    for c in range(channels):
+        waves = sum(np.abs((t * f + 900 * c) % 8192 - 4096) - 2048 for f in (40, 97, 301 + 55 * c))
+        noise_values = (_hashed((length,), seed=40 + c) % np.uint64(2001)).astype(np.int64) - 1000
+        rows.append((waves + noise_values * (t // 700 % 3)) / 32768)
+    scaled = np.array(rows).reshape(channels, length) * np.array(gains or (1,) * channels)[:, None]
+    return Audio(scaled.astype(np.float32), rate)
+
+
+def cube(shape: tuple[int, ...], dtype: type, scale: float = 1, shift: float = 0) -> Cube:
+    """Slopes with noise, other ones in each plane, 0 to 160 in units of `scale`."""
+    indices = np.indices(shape)
+    slope = sum(indices[axis] * (indices[0] * axis + 3) for axis in range(1, len(shape))) % 240
+    values = np.abs(slope - 120) + (_hashed(shape, seed=70) % np.uint64(41)).astype(np.int64)
+    return Cube((values * scale + shift).astype(dtype))
+
+
+def unequal_cube(shape: tuple[int, ...]) -> Cube:
+    """Planes of other units, the last of one value."""
+    samples = cube(shape, np.float32).samples
+    samples[0] = samples[0] * np.float32(2.0**-9) - 3
+    samples[-1] = np.float32(0.1)
+    return Cube(samples)
+
+
 _METADATA = {"icc": b"not a real profile, but it stays as it is " * 9, "exif": b"Exif\x00\x00" + bytes(range(40))}
 _FAST = {"profile": "fast"}
 _WHOLE = {"grouping": "whole"}
+_PLANES = {"model": "planes.safetensors"}
+_LINES = {"model": "lines.safetensors"}
 _BY_TILE = {"progression": "tile"}
 
 CASES = (
@@ -181,6 +214,32 @@ CASES = (
     # Sections
     Case("rgb_metadata", lambda: photo(16, 24, metadata=_METADATA)),
     Case("grey_metadata_tiled", lambda: photo(90, 70, grey=True, metadata=_METADATA), {"quality": 20, "tile_log2": 3}),
+    # Sounds
+    Case("sound_empty", lambda: sound(1, 0)),
+    Case("sound_1_sample", lambda: sound(2, 1), {"quality": 90}),
+    Case("sound_silence", lambda: sound(2, 3000, (0, 0))),
+    Case("sound_speech", lambda: sound(1, 5001, rate=16_000)),
+    Case("sound_speech_fast_q80", lambda: sound(1, 2500, rate=8000), {"quality": 80, **_FAST}),
+    Case("sound_stereo", lambda: sound(2, 6000)),
+    Case("sound_mono_q100", lambda: sound(1, 1500), {"quality": 100}),
+    Case("sound_tiled", lambda: sound(1, 40_000), {"quality": 20}),
+    Case("sound_effort_0_step120", lambda: sound(2, 1100), {"step_code": 120, "effort": 0}),
+    Case("sound_quiet", lambda: sound(1, 4000, (2.0**-14,))),
+    Case("sound_loud", lambda: sound(2, 4000, (3e9, 2e9))),
+    Case("sound_unequal", lambda: sound(2, 4000, (1, 2.0**-9))),
+    Case("sound_6_channels", lambda: sound(6, 3000, (1, 1, 0.5, 0.01, 0, 0.9))),
+    Case("sound_20_channels_by_group", lambda: sound(1, 4000), {"grouping": "channels", "progression": "group"}, 20),
+    # Cubes
+    Case("cube_uint8", lambda: cube((3, 21, 18), np.uint8), _PLANES),
+    Case("cube_uint16_q90", lambda: cube((3, 16, 30), np.uint16, 200), {"quality": 90, **_PLANES}),
+    Case("cube_int16", lambda: cube((3, 33, 12), np.int16, 99, -20_000), _PLANES),
+    Case("cube_float32", lambda: cube((3, 20, 20), np.float32, 2.0**-20), _PLANES),
+    Case("cube_unequal", lambda: unequal_cube((3, 20, 24)), _PLANES),
+    Case("cube_zeros", lambda: cube((3, 9, 9), np.float32, 0), _PLANES),
+    Case("cube_tiled_fast", lambda: cube((3, 40, 70), np.uint8), {"tile_log2": 3, **_FAST, **_PLANES}),
+    Case("cube_lines", lambda: cube((2, 700), np.int16, 30, 500), _LINES),
+    Case("cube_lines_of_one_value", lambda: cube((2, 100), np.float32, 0, 0.3), _LINES),
+    Case("cube_lines_unequal_q95", lambda: unequal_cube((2, 500)), {"quality": 95, **_LINES}),
 )
 
 
@@ -304,8 +363,10 @@ def record(case: Case, data: bytes) -> dict[str, Any]:
         "latent_shape": list(latent.values.shape),
         "latent_sha256": digest(latent.values.astype(np.int32)),
         "alpha_sha256": digest(latent.alpha),
-        "pixels_shape": [*latent.size, case.picture().samples.shape[2]],
-        "pixels_sha256": digest(case.codec.synthesize(latent).samples),
+        "size": list(latent.size),
+        "sample_rate": latent.sample_rate,
+        "levels": [list(latent.levels.codes), list(latent.levels.offset_codes)],
+        "samples_sha256": digest(case.codec.synthesize(latent).samples),
     }
 
 
@@ -359,11 +420,22 @@ def write_tables(*, force: bool) -> list[str]:
     return [] if path.read_bytes() == data else [TABLES]
 
 
+def write_models() -> None:
+    """Write the models of cubes where they are missing; another machine may fit other ones."""
+    MODEL_FOLDER.mkdir(exist_ok=True)
+    fits = {"planes": ((3, 64, 64), dyadic_tree(2, 2)), "lines": ((2, 4096), full_tree(1, 3))}
+    for name, (shape, tree) in fits.items():
+        path = MODEL_FOLDER / f"{name}.safetensors"
+        if not path.exists():
+            fit([cube(shape, np.float32)], name, FitOptions(tree=tree)).save(path)
+
+
 def main() -> None:
     """Write the files of all cases, print what there is."""
     if sys.argv[1:] not in ([], ["--force"]):
         sys.exit(f"unknown arguments {sys.argv[1:]}; allowed is --force")
     force = sys.argv[1:] == ["--force"]
+    write_models()
     refused = write(FOLDER, CASES, record, force=force)
     refused += write(PACKET_FOLDER, PACKET_CASES, record_packet, force=force) + write_tables(force=force)
     for folder, suffix in ((FOLDER, Case.file_suffix), (PACKET_FOLDER, PacketCase.file_suffix)):

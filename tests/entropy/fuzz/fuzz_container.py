@@ -42,6 +42,7 @@ from laconic.codecs.packing.segment_reader import Reading
 from laconic.codecs.packing.unpacker import Unpacker
 from laconic.entropy import BitstreamError, Limits, _native, container, contexts, lossless, planes, rans, simd
 from laconic.entropy.container import (
+    MAX_LEVEL_CODE,
     SAMPLE_TYPES,
     CodecNumber,
     Flag,
@@ -125,6 +126,7 @@ def built(data: bytes) -> bytes:
     shape = tuple(1 + choices.byte(48) for _ in range(2 + (codec is CodecNumber.CUBE and choices.byte(2))))
     flags = Flag(choices.byte() & sum(Flag) & ~(Flag.SECTIONS | Flag.TILED))
     tile, stored, metadata = choices.byte(8), choices.byte(), choices.byte(4)
+    num_levels = shape[0] if choices.byte(2) else 1
     header = Header(
         codec=codec,
         profile=Profile(1 + choices.byte(2)),
@@ -139,6 +141,8 @@ def built(data: bytes) -> bytes:
         },
         sample_rate=1 + choices.byte(),
         sample_type=SAMPLE_TYPES[choices.byte(len(SAMPLE_TYPES))],
+        level_codes=tuple(32 * choices.byte() - MAX_LEVEL_CODE for _ in range(num_levels)),
+        offset_codes=tuple((choices.byte() - 128) << choices.byte(50) for _ in range(shape[0])),
     )
     segments = []
     for number in itertools.count():
@@ -279,6 +283,7 @@ def seeds() -> dict[str, bytes]:
 
     icc = Image(picture(20, 20, 3).samples, {"icc": bytes(range(64)) * 2, "exif": b"Exif\0\0MM"})
     sound = Audio(np.sin(np.arange(3000, dtype=np.float32) / 20)[None] / 2, 16000)
+    unequal = Audio(np.stack([sound.samples[0], sound.samples[0] / 500]), 48000)
     few = Lcn(60).unpack(Lcn(60).encode(picture(24, 24, 3)))
     files = {
         "joined": Lcn(30).encode(picture(24, 32, 3)),
@@ -297,6 +302,7 @@ def seeds() -> dict[str, bytes]:
         "fast joined": Lcn(35, profile="fast").encode(picture(18, 26, 3)),
         "fast tiles": Lcn(30, tile_log2=3, profile="fast").encode(picture(70, 80, 3)),
         "fast sound": Lcn(20, profile="fast").encode(sound),
+        "unequal sound": Lcn(20).encode(unequal),
     }
     assert few.damage == ()
     inputs = {f"{name} {mode}": bytes([mode]) + data for name, data in files.items() for mode in (0, SKIP_CHECKS)}
@@ -310,6 +316,16 @@ def seeds() -> dict[str, bytes]:
     inputs["twice"] = bytes([SKIP_CHECKS]) + files["joined"] * 2
     inputs["section"] = bytes([SKIP_CHECKS]) + _with_sections(files["joined"], 200)
     inputs["section twice"] = bytes([SKIP_CHECKS]) + _with_sections(files["joined"], 200, 200)
+    levels = {"none": (0,), "too high": (MAX_LEVEL_CODE + 1,), "each": (0, 7, -900)}
+    for name, codes in levels.items():
+        for shape in ((3, 9, 9), (1, 40)):
+            cube = Header(
+                CodecNumber.CUBE, b"abcd", 100, shape, level_codes=codes, offset_codes=(-5, 1 << 40, 7)[: shape[0]]
+            )
+            inputs[f"cube {shape} levels {name}"] = bytes([SKIP_CHECKS]) + write_header(cube) + bytes(9)
+    inputs["planes"] = bytes([SKIP_CHECKS]) + write_header(
+        Header(CodecNumber.CUBE, b"abcd", 9, (1 << 30, 2), offset_codes=())
+    )
     lanes, no_channels = bytearray(files["joined"]), bytearray(files["two tiles"])
     lanes[16] |= 7  # head of the first segment
     no_channels[19] = 0  # a header with a tile size, two bytes of head

@@ -1,0 +1,180 @@
+"""Levels: how loud a sound or a cube is. Samples are coded in units of their level, so that a quality means the same for a
+whisper and a shout, for counts and millivolts (SPEC.md, sections 6.2 and 8).
+
+A level is the root mean square of what is no silence, in sixteenths of an octave. It decides bytes, so it is found in
+integers and exact operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.media import Audio, Cube, Image, Signal
+from laconic.codecs.steps import CODES_PER_OCTAVE, MANTISSAS
+from laconic.entropy.container import MAX_LEVEL_CODE, MAX_LEVELS
+
+OFFSETS_PER_UNIT: Final = 16
+_SOUND_BIAS: Final = 54  # level 0 is a root mean square near a tenth
+_CUBE_BIAS: Final = 32  # and of cubes a quarter, near that of pictures
+_SHARED_CODES: Final = 53  # 20 dB
+_BLOCK: Final = 4096  # samples
+_SILENCE: Final = 1e6  # 60 dB
+_PRECISION_BITS: Final = 16
+_CONSTANT_BITS: Final = 20
+_CHUNK: Final = 1 << 20
+_LARGEST: Final = np.finfo(np.float32).max
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """`codes`: one for all channels of a sound or planes of a cube, or one for each. `offset_codes`: of a cube's planes, in
+    sixteenths of the octave below their level, over what the model has as the middle of such planes."""
+
+    codes: tuple[int, ...] = (0,)
+    offset_codes: tuple[int, ...] = ()
+
+    def fit(self, num_planes: int, *, has_offsets: bool) -> bool:
+        """Whether a file of so many channels or planes can say them."""
+        in_range = all(abs(code) <= MAX_LEVEL_CODE for code in self.codes)
+        most = num_planes if num_planes <= MAX_LEVELS else 1
+        return in_range and len(self.codes) in (1, most) and len(self.offset_codes) == num_planes * has_offsets
+
+    def normalize(self, samples: NDArray[Any], middles: Floats) -> Floats:
+        """Samples (planes, ...) in units of their level, about 0. `middles`: those of a model for cubes."""
+        octaves, mantissas, offsets = self._columns(samples, middles)
+        normalized: Floats = (np.ldexp(samples.astype(np.float32), -octaves) - offsets) / mantissas
+        return normalized
+
+    def restore(self, normalized: Floats, middles: Floats) -> Floats:
+        """The inverse of `normalize`, finite."""
+        octaves, mantissas, offsets = self._columns(normalized, middles)
+        with np.errstate(over="ignore"):
+            samples: Floats = np.ldexp(normalized * mantissas + offsets, octaves)
+        return samples.clip(-_LARGEST, _LARGEST)
+
+    def gains(self, num_rows: int) -> Floats:
+        """What values in units of the level are to be multiplied by, one for all or for each of so many rows of channels:
+        the largest of its levels."""
+        largest = np.array(self.codes).reshape(1 if len(self.codes) == 1 else num_rows, -1).max(axis=1)
+        octaves, mantissas = _parts(largest)
+        with np.errstate(over="ignore"):
+            gains: Floats = np.ldexp(mantissas, octaves)
+        return gains.clip(max=_LARGEST)
+
+    def _columns(self, samples: NDArray[Any], middles: Floats) -> tuple[NDArray[np.int32], Floats, Floats]:
+        """Octave, mantissa, offset of each plane, to be used with samples."""
+        octaves, mantissas = _parts(np.array(self.codes))
+        offsets = np.zeros(1, np.float32)
+        if self.offset_codes:
+            codes = np.array(self.offset_codes, np.float64)
+            offsets = (codes / OFFSETS_PER_UNIT + middles).astype(np.float32)
+        column = (-1, *(1,) * (samples.ndim - 1))
+        return octaves.reshape(column), mantissas.reshape(column), offsets.reshape(column)
+
+
+UNLEVELLED: Final = Levels()
+
+
+def _parts(codes: NDArray[Any]) -> tuple[NDArray[np.int32], Floats]:
+    octaves, phases = np.divmod(codes, CODES_PER_OCTAVE)
+    return octaves.astype(np.int32), np.array(MANTISSAS, np.float32)[phases]
+
+
+def levels_of(signal: Signal, middles: Floats) -> Levels:
+    """The levels at which an encoder codes a signal; pictures have none.
+
+    Channels share one within 20 dB of the loudest; others have their own, as planes of one value do. `middles`: those of
+    the model, for cubes.
+    """
+    match signal:
+        case Image():
+            return Levels()
+        case Audio():
+            return Levels(_level_codes(signal.samples, _SOUND_BIAS))
+        case Cube():
+            return _levels_of_cube(signal, middles)
+
+
+def _levels_of_cube(cube: Cube, middles: Floats) -> Levels:
+    planes = cube.samples.reshape(len(cube.samples), -1)
+    means = planes.mean(axis=1, dtype=np.float64)
+    codes = list(_level_codes(planes.astype(np.float32) - means.astype(np.float32)[:, None], _CUBE_BIAS))
+    is_constant = planes.min(axis=1) == planes.max(axis=1)
+    if is_constant.any():
+        codes = codes * (len(planes) // len(codes))
+        for plane in np.flatnonzero(is_constant):
+            codes[plane] = _code_of_constant(float(means[plane]))
+    octaves = np.floor_divide(codes, CODES_PER_OCTAVE)
+    units = np.ldexp(means, -octaves) - middles
+    offsets = np.rint(units * OFFSETS_PER_UNIT).astype(np.int64)
+    offsets[means == 0 & is_constant] = 0
+    return Levels(_joined(codes), tuple(offsets.tolist()))
+
+
+def _joined(codes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(codes) if len(set(codes)) > 1 else (codes[0],)
+
+
+def _code_of_constant(value: float) -> int:
+    """A level that is fine enough for the offset to be the value; the least, at which all is 0, for 0."""
+    if value == 0:
+        return -MAX_LEVEL_CODE
+    return CODES_PER_OCTAVE * (int(np.frexp(value)[1]) - _CONSTANT_BITS)
+
+
+def _level_codes(planes: Floats, bias: int) -> tuple[int, ...]:
+    """One code for all planes (c, t), or where some are more than 20 dB below the loudest, one for each."""
+    codes = [_loudness(planes[i : i + 1]) for i in range(len(planes))]
+    known = [code for code in codes if code is not None]
+    if not known:
+        return (0,)
+    near = [code is not None and code >= max(known) - _SHARED_CODES for code in codes]
+    shared = max(known) if sum(near) == 1 else _loudness(planes[near])
+    assert shared is not None
+    if len(planes) > MAX_LEVELS:
+        return (shared + bias,)
+    return _joined(
+        [bias + (shared if code is None or is_near else code) for code, is_near in zip(codes, near, strict=True)]
+    )
+
+
+def _loudness(planes: Floats) -> int | None:
+    """16 log2 of the root mean square of planes (c, t), rounded down; None if all are 0.
+
+    It is that of the loudest blocks, up to one that is 60 dB below those before it: silence does not count, however long
+    it is. In integers of 16 bits, the largest sample being one.
+    """
+    peak = float(np.abs(planes).max(initial=0))
+    if peak == 0:
+        return None
+    exponent = int(np.frexp(peak)[1]) - _PRECISION_BITS
+    sums, counts = _block_energies(planes, exponent)
+    loudest_first = np.argsort(-sums / counts, kind="stable")
+    sums, counts = sums[loudest_first], counts[loudest_first]
+    totals, lengths = sums.cumsum(), counts.cumsum()
+    is_silent = (sums / counts)[1:] * _SILENCE < (totals / lengths)[:-1]
+    last = int(is_silent.argmax()) if is_silent.any() else len(sums) - 1
+    total, count = int(totals[last]), int(lengths[last])
+    power, unit = total**8, count**8  # 16 log2 sqrt(x) = log2 x^8
+    log2 = power.bit_length() - unit.bit_length()
+    log2 -= power << max(-log2, 0) < unit << max(log2, 0)
+    return log2 + CODES_PER_OCTAVE * exponent
+
+
+def _block_energies(planes: Floats, exponent: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Sum of squares, in units of 4^exponent, and number of samples of every block of every plane."""
+    sums, counts = [], []
+    for plane in planes:
+        for at in range(0, len(plane), _CHUNK):
+            integers = np.rint(np.ldexp(plane[at : at + _CHUNK], -exponent)).astype(np.int64)
+            starts = np.arange(0, len(integers), _BLOCK)
+            sums.append(np.add.reduceat(integers * integers, starts))
+            counts.append(np.diff(np.append(starts, len(integers))))
+    return np.concatenate(sums), np.concatenate(counts)
