@@ -18,7 +18,15 @@ from PIL import Image as PillowImage
 
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Kind
-from laconic.codecs.formats.picture_files import check_pixels, pillow_bytes, read_pillow
+from laconic.codecs.formats.foreign_files import refuse_foreign
+from laconic.codecs.formats.picture_files import (
+    check_frame,
+    check_pixels,
+    keeps_orientation,
+    note_lost_metadata,
+    pillow_bytes,
+    read_pillow,
+)
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_rows
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS, is_sound, sound_bytes, sound_of_file
 from laconic.codecs.lcn import Lcn
@@ -103,10 +111,13 @@ def decode(
     return image
 
 
-def read_signal(source: BinaryIO, *, kind: Kind | None = None, limits: Limits | None = None) -> Signal:
+def read_signal(
+    source: BinaryIO, *, kind: Kind | None = None, limits: Limits | None = None, frame: int | None = None
+) -> Signal:
     """What a file that can seek holds: a picture, a sound, or, where `kind` is "cube", a cube (.npy).
 
-    `kind` None lets the content decide, where .npy is a picture. Raises as `read_image` and `read_sound`.
+    `kind` None lets the content decide, where .npy is a picture. `limits` and `frame` are for pictures. Raises as
+    `read_image` and `read_sound`.
     """
     source.seek(0)
     head = source.read(_SOUND_HEAD_BYTES)
@@ -115,7 +126,7 @@ def read_signal(source: BinaryIO, *, kind: Kind | None = None, limits: Limits | 
         return Cube(_read_npy(source, allowed=_CUBE_TYPES))
     if kind == "sound" or (kind is None and is_sound(head)):
         return read_sound(source)
-    return read_image(source, limits=limits)
+    return read_image(source, limits=limits, frame=frame)
 
 
 def read_sound(source: str | os.PathLike[str] | BinaryIO, *, model: str | None = None) -> Audio:
@@ -131,6 +142,7 @@ def read_sound(source: str | os.PathLike[str] | BinaryIO, *, model: str | None =
     file.seek(0)
     if not head:
         raise TruncatedError("the file is empty; a sound is needed")
+    refuse_foreign(head)
     if not head.startswith(MAGIC):
         return sound_of_file(file)
     decoder = decoder_class(head)
@@ -152,31 +164,38 @@ def signal_bytes(signal: Signal, extension: str) -> bytes:
 
 
 def read_image(
-    source: str | os.PathLike[str] | BinaryIO, *, model: str | None = None, limits: Limits | None = None
+    source: str | os.PathLike[str] | BinaryIO,
+    *,
+    model: str | None = None,
+    limits: Limits | None = None,
+    frame: int | None = None,
 ) -> Image:
-    """The (first) picture of a file, in any format that Pillow or `open_rows` reads, .npy or .lcn; the content tells which.
+    """The picture of a file, in any format that Pillow or `open_rows` reads, .npy or .lcn; the content tells which.
 
-    A binary file is read from its start. `model` is for .lcn files made with one that is not shipped. Raises `OSError`,
-    `BitstreamError` for bytes that are no picture, `CodecError` for pictures that `Image` does not hold.
+    A binary file is read from its start. `model` is for .lcn files made with one that is not shipped. `frame` counts
+    frames or pages from 0; None takes the first, and notes where there are more. Raises `OSError`, `BitstreamError` for
+    bytes that are no picture, `CodecError` for pictures that `Image` does not hold; what is dropped of a file is said by
+    `DroppedWarning`.
     """
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as opened:
-            return read_image(opened, model=model, limits=limits)
+            return read_image(opened, model=model, limits=limits, frame=frame)
     file = source if source.seekable() else io.BytesIO(source.read())
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     file.seek(0)
     if not head:
         raise TruncatedError("the file is empty; a picture is needed")
-    if head.startswith(MAGIC):
-        return decode(file, model=model, limits=limits)
-    if head.startswith(_NPY_MAGIC):
+    if head.startswith((MAGIC, _NPY_MAGIC)):
+        check_frame(frame, 1)
+        if head.startswith(MAGIC):
+            return decode(file, model=model, limits=limits)
         return Image.from_array(_read_npy(file, allowed=_IMAGE_TYPES, limits=limits or Limits()))
-    if rows := open_rows(file):
+    if rows := open_rows(file, frame=frame):
         check_pixels(rows.height, rows.width, limits)
         return Image(rows.read_rows(rows.height), rows.metadata)
     file.seek(0)
-    return read_pillow(file, head, limits)
+    return read_pillow(file, head, limits=limits, frame=frame)
 
 
 def write_image(image: Image, target: str | os.PathLike[str] | BinaryIO, file_format: str | None = None) -> None:
@@ -199,7 +218,8 @@ def file_bytes(image: Image, extension: str) -> bytes:
     if file_format == "LCN":
         return encode(image)
     if file_format == "NPY":
-        return _npy_bytes(np.asarray(image))
+        note_lost_metadata(image.metadata, file_format)
+        return _npy_bytes(np.asarray(image.upright()))
     is_deep_color = image.bit_depth == 16 and image.mode != "L"  # not for Pillow
     if file_format in ("PAM", "PPM") or (file_format == "TIFF" and is_deep_color):
         return _bytes_by_rows(image, "." + extension.lower().lstrip("."))
@@ -232,6 +252,7 @@ def signal_extensions() -> frozenset[str]:
 
 def _bytes_by_rows(image: Image, extension: str) -> bytes:
     buffer = io.BytesIO()
+    image = image if keeps_orientation(format_of(extension)) else image.upright()
     samples = image.samples
     with create_rows(buffer, extension, shape=samples.shape, dtype=samples.dtype, metadata=image.metadata) as writer:
         writer.write_rows(samples)

@@ -10,22 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import UnsupportedSignalError
+from laconic.codecs.formats.orientation import upright
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-_DIRECT_MODES = ("L", "LA", "RGB", "RGBA")
-_CONVERTED_MODES = {"1": "L", "YCbCr": "RGB", "HSV": "RGB", "RGBX": "RGB", "La": "LA", "RGBa": "RGBA"}
-_KEYED_MODES = {"1": "LA", "L": "LA", "RGB": "RGBA", "P": "RGBA"}  # with a transparent colour in `info`
-# Raw modes with 16 bits per channel; "BGR;16" is 5 + 6 + 5 bits.
-_DEEP_RAW_MODES = (";16B", ";16L", ";16N")
-_EXIF_PREFIX = b"Exif\x00\x00"
-# TIFF 6.0 and supplements: tags that lay out the pixels of one file, or hold its XMP (700) and ICC (34675) blocks.
-_LAYOUT_TAGS = frozenset(
-    [*range(254, 260), 262, 266, 273, *range(277, 280), 284, 317, *range(320, 326), 330, 338, 339, 347, 700, 34675]
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,45 +87,40 @@ class Image:
         return cls(np.ascontiguousarray(array[:, :, None] if array.ndim == 2 else array))
 
     @classmethod
-    def from_pillow(cls, picture: PillowImage.Image) -> Image:
-        """From a Pillow image; palettes and transparent colours are resolved, ICC and EXIF are kept.
+    def from_pillow(cls, picture: PillowImage.Image, *, exif: bytes | None = None) -> Image:
+        """From a Pillow image; palettes and transparent colours are resolved, CMYK is converted, ICC and EXIF are kept.
 
-        Raises `UnsupportedSignalError` for modes that need a decision of the user (CMYK, LAB, I, F) and for 16-bit
-        colour files, which Pillow would silently cut to 8 bits.
+        The orientation of EXIF or XMP is kept where the pixels are those of a file. `exif` replaces the picture's own.
+        Raises `UnsupportedSignalError` for modes that need a decision of the user (LAB, I, F) and for 16-bit colour
+        files, which Pillow would silently cut to 8 bits; says what is dropped by `DroppedWarning`.
         """
-        mode = picture.mode
-        # Pillow forgets the file's raw mode ("RGB;16B") once the pixels are loaded, so this comes first.
-        if mode in _DIRECT_MODES and _is_deep_file(picture):
-            raise UnsupportedSignalError(
-                "16-bit colour would be read with 8 bits only; allowed are 8-bit colour files and 16-bit grey: "
-                "convert the file, or pass a uint16 array (.npy)"
-            )
-        metadata = _pillow_metadata(picture)
-        if mode.startswith("I;16") or (mode == "I" and picture.format == "PPM"):  # 16-bit grey, as Pillow opens PGM
-            return cls(np.asarray(picture).astype(np.uint16)[:, :, None], metadata)
-        target = _target_mode(picture)
-        if target is None:
-            raise UnsupportedSignalError(
-                f"pixel mode {mode} is not supported; allowed are L, LA, RGB, RGBA, 1, P and 16-bit grey: "
-                "convert it to RGB with its colour profile first"
-            )
-        array = np.array(picture if target == mode else picture.convert(target))  # a copy, as Pillow's is read-only
-        return cls(array[:, :, None] if array.ndim == 2 else array, metadata)
+        from laconic.codecs.formats.pillow_pixels import read_pixels
+
+        return cls(*read_pixels(picture, exif=exif))
 
     def to_pillow(self) -> PillowImage.Image:
         """As a Pillow image with ICC and EXIF in its `info`. Raises `UnsupportedSignalError` for 16-bit colour."""
         from PIL import Image as PillowImage
 
+        from laconic.codecs.formats.pillow_pixels import mark_stored
+
         array = np.asarray(self)
         if self.bit_depth == 16 and self.mode != "L":
             raise UnsupportedSignalError(
-                f"16-bit {self.mode} cannot be held by Pillow; allowed are 8-bit and 16-bit grey: use a .npy file"
+                f"16-bit {self.mode} cannot be held by Pillow; allowed are 8-bit and 16-bit grey: "
+                "write it as .png, .tif or .npy"
             )
         picture = PillowImage.fromarray(array)
         for key, name in (("icc", "icc_profile"), ("exif", "exif")):
             if key in self.metadata:
                 picture.info[name] = self.metadata[key]
+        mark_stored(picture)
         return picture
+
+    def upright(self) -> Image:
+        """The picture as it is to be shown: turned as its EXIF block says, which then says that it is upright."""
+        samples, metadata = upright(self.samples, self.metadata)
+        return Image(samples.copy(), metadata)
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,54 +184,3 @@ class Cube:
 
 
 Signal = Image | Audio | Cube
-
-
-def _target_mode(picture: PillowImage.Image) -> str | None:
-    """The mode of `Image` that holds this picture without loss; None if there is none."""
-    mode = picture.mode
-    if "transparency" in picture.info and mode in _KEYED_MODES:
-        return _KEYED_MODES[mode]
-    if mode in ("P", "PA"):
-        return "RGB" if mode == "P" else "RGBA"
-    return mode if mode in _DIRECT_MODES else _CONVERTED_MODES.get(mode)
-
-
-def _is_deep_file(picture: PillowImage.Image) -> bool:
-    """Whether a file not yet loaded holds more than 8 bits per channel, as far as its tiles say (not in JPEG 2000)."""
-    for codec, _, _, args in getattr(picture, "tile", ()):
-        raw_mode, *others = args if isinstance(args, tuple) and args else (args,)
-        if str(raw_mode).endswith(_DEEP_RAW_MODES) or codec == "SGI16":
-            return True
-        if codec.startswith("ppm") and others and others[0] > 255:  # the largest value
-            return True
-    return False
-
-
-def _pillow_metadata(picture: PillowImage.Image) -> dict[str, bytes]:
-    metadata = {}
-    if icc := picture.info.get("icc_profile"):
-        metadata["icc"] = bytes(icc)
-    if exif := bytes(picture.info.get("exif") or _exif_from_tags(picture)):
-        metadata["exif"] = exif if exif.startswith(_EXIF_PREFIX) else _EXIF_PREFIX + exif  # WebP's comes without
-    return metadata
-
-
-def exif_block(tags: PillowImage.Exif) -> bytes:
-    """An EXIF block of the tags of a TIFF directory, from which those about file layout are taken out; maybe empty."""
-    for tag in _LAYOUT_TAGS:
-        tags.pop(tag, None)
-    tags.bigtiff = False  # as EXIF is, whatever file the tags are from
-    return tags.tobytes() if tags else b""
-
-
-def _exif_from_tags(picture: PillowImage.Image) -> bytes:
-    """An EXIF block of the tags that Pillow found elsewhere (TIFF directory, XMP)."""
-    from PIL import Image as PillowImage
-
-    tags = picture.getexif()
-    if _LAYOUT_TAGS.issuperset(tags):
-        return b""
-    tags.bigtiff = False  # Pillow writes no EXIF block that it can read of the tags of a BigTIFF file
-    kept = PillowImage.Exif()
-    kept.load(tags.tobytes())
-    return exif_block(kept)

@@ -1,8 +1,9 @@
 """The Pillow plugin: `import laconic.codecs.pillow` makes `Image.open("x.lcn")` and `picture.save("x.lcn")` work.
 
 Opening reads the header only. `save` takes `quality`, `bits_per_pixel`, `max_bytes` and `model` as
-`laconic.codecs.encode` does, and `icc_profile` and `exif`, which default to those in the picture's `info`. Files of
-models that are not shipped need `laconic.codecs.decode(data, model=...)`.
+`laconic.codecs.encode` does, and `icc_profile` and `exif`, which default to those in the picture's `info`; of a picture
+that Pillow has made of another, without the orientation, since Pillow keeps it where it turns pixels. Files of models
+that are not shipped need `laconic.codecs.decode(data, model=...)`.
 """
 
 from __future__ import annotations
@@ -79,11 +80,11 @@ def _mode_of(header: Header) -> str:
 
 def _save(picture: PillowImage.Image, file: IO[bytes], filename: str | bytes) -> None:
     options = dict(picture.encoderinfo)
-    image = Image.from_pillow(picture)
+    exif = _metadata_bytes(options["exif"]) if "exif" in options else None
+    image = Image.from_pillow(picture, exif=exif)
     metadata = dict(image.metadata)
-    for name, option in _METADATA.items():
-        if option in options:
-            metadata[name] = _metadata_bytes(options[option])
+    if "icc_profile" in options:
+        metadata["icc"] = bytes(options["icc_profile"] or b"")
     kept = {name: value for name, value in metadata.items() if value}
     given = {name: options[name] for name in _OPTIONS if name in options}
     file.write(encode(Image(image.samples, kept), **given))

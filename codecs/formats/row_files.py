@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
+from laconic.codecs.formats.picture_files import check_frame, note_frames, note_lost_metadata
 from laconic.codecs.formats.stored_blocks import Cut, blocks, check_sizes
-from laconic.codecs.formats.tiff_files import TIFF_MAGICS, cut_of_tiff, start_tiff
+from laconic.codecs.formats.tiff_files import TIFF_MAGICS, cut_of_tiff, num_pages, start_tiff
 from laconic.codecs.media import Samples
 from laconic.entropy.errors import CorruptStreamError
 
@@ -112,8 +113,10 @@ class RowWriter:
             self.close()
 
 
-def open_rows(source: str | os.PathLike[str] | BinaryIO) -> RowReader | None:
+def open_rows(source: str | os.PathLike[str] | BinaryIO, *, frame: int | None = None) -> RowReader | None:
     """A reader of a picture file's rows; None for all that `read_image` has to judge as a whole.
+
+    `frame` counts the pages of a TIFF file from 0; None takes the first, and notes where there are more.
 
     Read are binary PPM, PGM and PAM with a maximum of 255 or 65535, and the first picture of TIFF files, in strips or
     tiles, with 8 or 16 bits, grey or RGB, with or without alpha; not compressed, or by deflate, LZW or PackBits. A
@@ -121,9 +124,9 @@ def open_rows(source: str | os.PathLike[str] | BinaryIO) -> RowReader | None:
     are shorter than they claim, `UnsupportedSignalError` for other kinds of PAM, which nothing else here reads.
     """
     if not isinstance(source, str | os.PathLike):
-        return _reader_of(source)
+        return _reader_of(source, frame)
     with ExitStack() as opened:
-        reader = _reader_of(opened.enter_context(Path(source).open("rb")))
+        reader = _reader_of(opened.enter_context(Path(source).open("rb")), frame)
         if reader is not None:
             reader._opened = opened.pop_all()
         return reader
@@ -140,7 +143,8 @@ def create_rows(
     """Start a picture of `shape` (h, w, c) and `dtype` (uint8, uint16) in an empty binary file; write its rows next.
 
     `extension` is one of `ROW_EXTENSIONS`; the first three hold c = 1 or 3. TIFF files (uncompressed) have to seek;
-    they keep the ICC profile and the orientation, the others no metadata. Raises `UnsupportedSignalError`, `OSError`.
+    they keep the ICC profile and the orientation, the others no metadata: give them upright rows. Raises
+    `UnsupportedSignalError`, `OSError`.
     """
     extension, kind = extension.lower(), np.dtype(dtype)
     if kind not in (np.uint8, np.uint16) or min(shape) < 1 or shape[2] > 4:
@@ -162,28 +166,34 @@ def create_rows(
         head = f"P{5 if c == 1 else 6}\n{w} {h}\n{max_value}\n"
     else:
         raise UnsupportedSignalError(f"{extension} holds no alpha, the picture has {c} channels; write .pam or .tif")
+    note_lost_metadata(metadata or {}, extension.lstrip("."))
     file.write(head.encode())
     return RowWriter(file, shape, kind.newbyteorder(">"))
 
 
-def _reader_of(file: BinaryIO) -> RowReader | None:
+def _reader_of(file: BinaryIO, frame: int | None) -> RowReader | None:
     num_bytes = file.seek(0, io.SEEK_END)
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     file.seek(0)
     metadata: dict[str, bytes] = {}
-    cut = None
+    cut, count = None, 1
     if match := _PNM_HEAD.match(head):
         kind, width, height, max_value = map(int, match.groups())
         cut = _stored(match.end(), (height, width, 1 if kind == 5 else 3), max_value)
     elif head.startswith(b"P7\n"):
         cut = _pam_cut(head)
     elif head.startswith(TIFF_MAGICS):
-        cut, metadata = cut_of_tiff(file)
+        count = num_pages(file)
+        check_frame(frame, count)
+        cut, metadata = cut_of_tiff(file, frame or 0)
         file.seek(0)
     if cut is None:
         return None
+    check_frame(frame, count)
     check_sizes(cut, num_bytes)
+    if frame is None:
+        note_frames(count, "pages")
     return RowReader(file, cut, metadata)
 
 

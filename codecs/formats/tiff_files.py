@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import logging
 import math
+import struct
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image as PillowImage
 
 from laconic.codecs.errors import MissingDependencyError
+from laconic.codecs.formats.orientation import (
+    EXIF_PREFIX,
+    UPRIGHT,
+    is_only_orientation,
+    orientation_of,
+    with_orientation,
+)
+from laconic.codecs.formats.pillow_pixels import LAYOUT_TAGS, exif_block
 from laconic.codecs.formats.stored_blocks import DEFLATE, LZW, MAX_EXPANSIONS, OLD_DEFLATE, PACKBITS, Cut
-from laconic.codecs.media import exif_block
+from laconic.codecs.notes import collect_notes, note
 
 TIFF_MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 # Photometric interpretation, samples per pixel, extra samples (2: alpha that is not multiplied in).
@@ -21,23 +29,54 @@ _CHANNELS = ((1, 1, ()), (1, 2, (2,)), (2, 3, ()), (2, 4, ()), (2, 4, (2,)))
 _MAX_WHOLE_BYTES = 1 << 26  # of a segment that is expanded at once: below the size that Pillow warns of
 _STRIP_BYTES = 1 << 18  # of the files written
 _MAX_CLASSIC_BYTES = (1 << 32) - (1 << 24)  # offsets have 32 bits; the rest is for tags
+_PLAIN_TAGS = {274, 282, 283, 296}  # orientation, which is read anyway, and resolution
+_MAX_OFFSET = (1 << 63) - 1  # that a file can seek to
 _QUIET = logging.NullHandler()
 
 
-def cut_of_tiff(file: BinaryIO) -> tuple[Cut | None, dict[str, bytes]]:
-    """Layout and metadata of the first picture; None for what is not read here. Raises `OSError`.
+def cut_of_tiff(file: BinaryIO, number: int) -> tuple[Cut | None, dict[str, bytes]]:
+    """Layout and metadata of the page of this number, from 0; None for what is not read here. Raises `OSError`.
 
     Nothing is checked against the length of the file.
     """
-    try:
-        with _tifffile().TiffFile(file) as tiff:
-            page = tiff.pages.first
-            cut = _cut_of_page(page, tiff.byteorder)
-            return cut, ({} if cut is None else _tiff_metadata(file, page, tiff))
-    except Exception as err:  # damaged tags raise nearly anything; Pillow has the last word
-        if isinstance(err, MissingDependencyError) or (isinstance(err, OSError) and err.errno is not None):
-            raise
-        return None, {}
+    file.seek(0)
+    with collect_notes() as notes:  # given on where no exception is caught
+        try:
+            with _tifffile().TiffFile(file) as tiff:
+                page = tiff.pages[number]
+                cut = _cut_of_page(page, tiff.byteorder)
+                metadata = {} if cut is None else _tiff_metadata(file, page, tiff)
+        except Exception as err:  # damaged tags raise nearly anything; Pillow has the last word
+            if isinstance(err, MissingDependencyError) or (isinstance(err, OSError) and err.errno is not None):
+                raise
+            return None, {}
+    for sentence in notes:
+        note(sentence)
+    return cut, metadata
+
+
+def num_pages(file: BinaryIO) -> int:
+    """Directories that follow each other in a TIFF file, each counted once; those that cannot be read are none."""
+    file.seek(0)
+    start = file.read(16)
+    order, is_big = ("<" if start.startswith(b"II") else ">"), start[2:4] in (b"+\x00", b"\x00+")
+    offset_type, count_type, tag_bytes = ("Q", "Q", 20) if is_big else ("I", "H", 12)
+    offset_size, count_size = struct.calcsize("=" + offset_type), struct.calcsize("=" + count_type)
+    seen: set[int] = set()
+    place = 8 if is_big else 4  # of the offset of the next directory
+    while True:
+        file.seek(place)
+        if len(field := file.read(offset_size)) < offset_size:
+            break
+        (at,) = struct.unpack(order + offset_type, field)
+        file.seek(min(at, _MAX_OFFSET))
+        if at in seen or len(field := file.read(count_size)) < count_size or at == 0:
+            break
+        seen.add(at)
+        place = at + count_size + tag_bytes * struct.unpack(order + count_type, field)[0]
+        if place > _MAX_OFFSET:
+            break
+    return max(len(seen), 1)
 
 
 def _cut_of_page(page: Any, byte_order: str) -> Cut | None:
@@ -88,12 +127,17 @@ def _tiff_metadata(file: BinaryIO, page: Any, tiff: Any) -> dict[str, bytes]:
     metadata = {}
     if icc := page.tags.valueof(34675):
         metadata["icc"] = bytes(icc)
-    tags = PillowImage.Exif()
+    tags, exif = PillowImage.Exif(), b""
     tags.endian, tags.bigtiff = tiff.byteorder, tiff.is_bigtiff
-    with suppress(Exception):  # damaged tags cost the EXIF block, not the picture
+    try:
         tags.load_from_fp(file, page.offset)
-        if exif := exif_block(tags):
-            metadata["exif"] = exif
+        exif = exif_block(tags)
+    except Exception:  # damaged tags, and BigTIFF with the highest byte first, cost the EXIF block, not the picture
+        if {tag.code for tag in page.tags} - LAYOUT_TAGS - _PLAIN_TAGS:
+            note("its EXIF block cannot be read and was left out")
+    orientation = page.tags.valueof(274) or orientation_of(b"", page.tags.valueof(700) or b"")
+    if exif := with_orientation(exif, orientation if orientation in range(1, 9) else UPRIGHT):
+        metadata["exif"] = exif
     return metadata
 
 
@@ -103,7 +147,10 @@ def start_tiff(
     """All of a TIFF file but the samples, which belong where the file then stands."""
     _, w, c = shape
     is_big = math.prod(shape) * dtype.itemsize > _MAX_CLASSIC_BYTES
-    tags: list[tuple[int, int, int, int | bytes, bool]] = [(274, 3, 1, _orientation(metadata.get("exif", b"")), True)]
+    exif = metadata.get("exif", b"")
+    if exif.removeprefix(EXIF_PREFIX) and not is_only_orientation(exif):
+        note("the EXIF block, but for the orientation, cannot be kept in this kind of tif; png keeps it")
+    tags: list[tuple[int, int, int, int | bytes, bool]] = [(274, 3, 1, orientation_of(exif), True)]
     if icc := metadata.get("icc"):
         tags.append((34675, 7, len(icc), icc, True))
     with _tifffile().TiffWriter(file, bigtiff=is_big, byteorder="<") as tiff:
@@ -120,17 +167,6 @@ def start_tiff(
             returnoffset=True,
         )
     file.seek(offset)
-
-
-def _orientation(exif: bytes) -> int:
-    """1 to 8, as in EXIF; 1, upright, where there is none."""
-    tags = PillowImage.Exif()
-    try:
-        tags.load(exif)
-        value = tags.get(274, 1)
-    except Exception:  # what cannot be read turns no picture
-        return 1
-    return value if value in range(1, 9) else 1
 
 
 def _tifffile() -> Any:

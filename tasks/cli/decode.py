@@ -93,9 +93,9 @@ def decode(  # a command line has as many parameters as options
                     allow_partial=allow_partial,
                 )
                 with batch.open_target(job, force=force) as target:
-                    streams.write_picture(part, target, extension or default)
+                    size = streams.write_picture(part, target, extension or default)
                 shown = {"region": rectangle, "scale": scale, "bytes_read": part.num_bytes_read}
-                return _outcome(job, _size_of_picture(part), shown, part.damage)
+                return _outcome(job, _size_of_picture(part, size), shown, part.damage)
             if rectangle is not None or scale is not Scale.full:
                 raise CodecError("it is no picture; --region and --scale are for pictures: leave them out")
             if synthesis not in ("linear", "auto"):
@@ -125,9 +125,10 @@ def _outcome(
     )
 
 
-def _size_of_picture(part: PicturePart) -> tuple[str, dict[str, object]]:
-    """Size in words and as fields."""
-    height, width, num_channels = part.shape
+def _size_of_picture(part: PicturePart, size: tuple[int, int]) -> tuple[str, dict[str, object]]:
+    """Size (height, width) of what was written, in words and as fields."""
+    height, width = size
+    num_channels = part.shape[2]
     mode, bit_depth = _MODES[num_channels - 1], 8 * part.dtype.itemsize
     fields: dict[str, object] = {"width": width, "height": height, "mode": mode, "bit_depth": bit_depth}
     return f"{width}x{height}, {bit_depth}-bit {mode}", fields

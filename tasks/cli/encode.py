@@ -44,6 +44,7 @@ def encode(  # a command line has as many parameters as options
     effort: Annotated[
         int, typer.Option(min=0, max=2, help="0: plain rounding. 1: weighs distortion against bits. 2: does so twice.")
     ] = 1,
+    frame: options.Frame = None,
     max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
     threads: options.AllThreads = None,
     force: options.Force = False,
@@ -76,9 +77,9 @@ def encode(  # a command line has as many parameters as options
                 raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
             if bpp is None and max_bytes is None:
                 codec = Lcn(quality or 50, model, profile=profile.value, effort=effort, threads=threads_each)
-                data, form = streams.encode_file(file, codec, kind=kind, limits=limits)
+                data, form = streams.encode_file(file, codec, kind=kind, limits=limits, frame=frame)
             else:
-                signal = files.read_signal(file, kind=kind, limits=limits)
+                signal = files.read_signal(file, kind=kind, limits=limits, frame=frame)
                 form = form_of(signal)
                 data = files.encode(
                     signal,

@@ -39,5 +39,9 @@ Splits = Annotated[
         "classes. If not given, by their names in any case: train(ing), val(id(ation)), dev, test(ing), eval.",
     ),
 ]
+Frame = Annotated[
+    int | None,
+    typer.Option("--frame", min=0, help="Of files with several frames or pages: which, counted from 0."),
+]
 DEFAULT_MAX_PIXELS = Limits.max_pixels
 MaxPixels = Annotated[int, typer.Option("--max-pixels", min=1, help="Refuse pictures that claim more.")]

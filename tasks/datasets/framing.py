@@ -58,13 +58,11 @@ def framed(signal: Image | Audio, framing: Framing) -> Image | Audio:
 
 def _framed_picture(image: Image, size: int | None) -> Image:
     from PIL import Image as PillowImage
-    from PIL import ImageOps
 
     if image.bit_depth == 16:
         eight_bits = ((image.samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
         image = Image(eight_bits, image.metadata)
-    picture = image.to_pillow()
-    upright = ImageOps.exif_transpose(picture).convert("RGB")
+    upright = image.upright().to_pillow().convert("RGB")
     if size is not None:
         side = min(upright.size)
         left, top = (upright.width - side) / 2, (upright.height - side) / 2

@@ -7,8 +7,11 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from PIL import ImageOps
 
-from laconic.codecs.errors import UnsupportedSignalError
+from laconic.codecs.errors import DroppedWarning, UnsupportedSignalError
+from laconic.codecs.files import read_image
+from laconic.codecs.formats.orientation import orientation_of
 from laconic.codecs.media import Image
 
 ICC = bytes(range(256)) * 2
@@ -19,6 +22,27 @@ def exif_block() -> bytes:
     exif = PillowImage.Exif()
     exif[ORIENTATION] = 6
     return exif.tobytes()
+
+
+def with_exif(picture: PillowImage.Image, orientation: int) -> PillowImage.Image:
+    turned = picture.copy()
+    turned.getexif()[ORIENTATION] = orientation
+    return turned
+
+
+def indexed_tga(palette: list[tuple[int, int, int, int]], rows: list[list[int]]) -> io.BytesIO:
+    """Colour map of 32 bits, an index of 8 bits; stored from the top."""
+    head = struct.pack("<BBBHHBHHHHBB", 0, 1, 1, 0, len(palette), 32, 0, 0, len(rows[0]), len(rows), 8, 0x28)
+    colors = b"".join(bytes([b, g, r, a]) for r, g, b, a in palette)
+    return io.BytesIO(head + colors + b"".join(map(bytes, rows)))
+
+
+def indexed_dds(palette: list[tuple[int, int, int, int]], rows: list[list[int]]) -> io.BytesIO:
+    """PALETTEINDEXED8 (flag 0x20): 256 colours of RGBA, an index of 8 bits."""
+    size = struct.pack("<7I", 124, 0x100F, len(rows), len(rows[0]), 0, 0, 0) + bytes(44)
+    pixels = struct.pack("<8I", 32, 0x20, 0, 8, 0, 0, 0, 0) + bytes(20)
+    colors = b"".join(map(bytes, palette)).ljust(1024, b"\0")
+    return io.BytesIO(b"DDS " + size + pixels + colors + b"".join(map(bytes, rows)))
 
 
 def through_file(picture: PillowImage.Image, file_format: str, **options: object) -> Image:
@@ -161,10 +185,93 @@ def test_from_pillow_premultiplied_alpha_is_undone(mode, target):
     assert abs(int(image.samples[0, 0, 0]) - 100) <= 1
 
 
-@pytest.mark.parametrize("mode", ["CMYK", "LAB", "I", "F"])
+@pytest.mark.parametrize("mode", ["LAB", "I", "F"])
 def test_from_pillow_undecided_modes_are_refused(mode):
-    with pytest.raises(UnsupportedSignalError, match=f"pixel mode {mode} "):
+    with pytest.raises(
+        UnsupportedSignalError, match=f"pixel mode {mode} is not supported; .*: (it holds|convert it to)"
+    ):
         Image.from_pillow(PillowImage.new(mode, (2, 2)))
+
+
+def test_from_pillow_cmyk_is_converted_and_its_profile_dropped():
+    picture = PillowImage.new("CMYK", (2, 2), (0, 255, 255, 0))
+    picture.info["icc_profile"] = b"no profile"
+    with pytest.warns(DroppedWarning, match="CMYK was converted to RGB without a colour profile"):
+        image = Image.from_pillow(picture)
+    assert image.samples[0, 0].tolist() == [255, 0, 0]
+    assert "icc" not in image.metadata
+
+
+@pytest.mark.parametrize("file_format", ["TGA", "DDS", None])
+def test_from_pillow_palette_with_alpha_becomes_rgba(file_format):
+    ramp = np.zeros((8, 8, 4), np.uint8)
+    ramp[..., 0], ramp[..., 3] = 200, np.repeat([255, 128], 4)
+    picture = PillowImage.fromarray(ramp).quantize(16)
+    if file_format == "TGA":
+        image = Image.from_pillow(PillowImage.open(indexed_tga([(200, 0, 0, 255), (0, 9, 0, 128)], [[0, 1]])))
+        assert image.samples.tolist() == [[[200, 0, 0, 255], [0, 9, 0, 128]]]
+    elif file_format == "DDS":
+        image = Image.from_pillow(PillowImage.open(indexed_dds([(200, 0, 0, 255), (0, 9, 0, 128)], [[0, 1]])))
+        assert image.samples.tolist() == [[[200, 0, 0, 255], [0, 9, 0, 128]]]
+    else:
+        assert np.array_equal(Image.from_pillow(picture).samples, np.asarray(picture.convert("RGBA")))
+        assert set(np.unique(Image.from_pillow(picture).samples[..., 3])) == {255, 128}
+
+
+def test_from_pillow_16_bit_grey_with_a_transparent_value_becomes_grey_and_alpha():
+    array = np.array([[7, 65535, 258]], np.uint16)
+    picture = PillowImage.fromarray(array)
+    image = through_file(picture, "PNG", transparency=258)
+    assert image.samples.tolist() == [[[7, 65535], [65535, 65535], [258, 0]]]
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize(
+    ("mode", "compression"), [("P", "tiff_lzw"), ("1", "group4"), ("RGB", "jpeg"), ("L", "tiff_lzw"), ("RGB", "raw")]
+)
+def test_from_pillow_turned_tiff_has_no_orientation_left(mode, compression, orientation):
+    upright = PillowImage.new("RGB", (48, 32), "black")
+    upright.paste("white", (0, 0, 48, 8))  # a bar on top
+    upright.paste("white", (0, 0, 8, 32))
+    stored = ImageOps.exif_transpose(with_exif(upright, {1: 1, 6: 8, 8: 6}.get(orientation, orientation)))
+    file = io.BytesIO()
+    stored.convert(mode).save(file, "TIFF", compression=compression, tiffinfo={ORIENTATION: orientation})
+    shown = Image.from_pillow(PillowImage.open(file)).upright()
+    assert np.abs(shown.samples[..., :1].astype(int) - np.asarray(upright)[..., :1]).mean() < 3
+    assert np.abs(read_image(file).upright().samples[..., :1].astype(int) - np.asarray(upright)[..., :1]).mean() < 3
+
+
+def test_from_pillow_xmp_counts_where_exif_says_nothing():
+    xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    exif = PillowImage.Exif()
+    exif[0x010F] = "a camera"
+    picture = PillowImage.new("RGB", (16, 8))
+    found = through_file(picture, "JPEG", xmp=xmp, exif=exif.tobytes()).metadata["exif"]
+    tags = PillowImage.Exif()
+    tags.load(found)
+    assert dict(tags) == {ORIENTATION: 6, 0x010F: "a camera"}
+    assert orientation_of(through_file(picture, "JPEG", xmp=xmp).metadata["exif"]) == 6
+    exif[ORIENTATION] = 3
+    assert orientation_of(through_file(picture, "JPEG", xmp=xmp, exif=exif.tobytes()).metadata["exif"]) == 3
+
+
+def test_from_pillow_of_a_turned_picture_has_no_stale_orientation():
+    file = io.BytesIO()
+    PillowImage.new("RGB", (5, 2)).save(file, "PNG", exif=exif_block())
+    opened = PillowImage.open(file)
+    with pytest.warns(DroppedWarning, match="orientation 6 was left out"):
+        image = Image.from_pillow(opened.transpose(PillowImage.Transpose.ROTATE_270))
+    assert orientation_of(image.metadata["exif"]) == 1
+    assert orientation_of(Image.from_pillow(ImageOps.exif_transpose(opened)).metadata.get("exif", b"")) == 1
+    assert orientation_of(Image.from_pillow(opened).metadata["exif"]) == 6
+
+
+@pytest.mark.parametrize("info", [{"exif": b"Exif\0\0rubbish"}, {"Raw profile type exif": "\nexif\n 12\n45zz\n"}])
+def test_from_pillow_damaged_exif_is_dropped(info):
+    picture = PillowImage.new("RGB", (5, 2))
+    picture.info |= info
+    with pytest.warns(DroppedWarning, match="EXIF block is damaged"):
+        assert dict(Image.from_pillow(picture).metadata) == {}
 
 
 def test_from_pillow_16_bit_grey_png_is_kept():
@@ -220,12 +327,15 @@ def test_from_pillow_5_6_5_bit_bmp_is_read():
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_from_pillow_keeps_icc_and_exif(file_format):
     picture = PillowImage.new("RGB", (16, 16))
-    image = through_file(picture, file_format, icc_profile=ICC, exif=exif_block())
+    exif = PillowImage.Exif()
+    exif[ORIENTATION], exif[0x010F] = 6, "a camera"
+    image = through_file(picture, file_format, icc_profile=ICC, exif=exif.tobytes())
     assert image.metadata["icc"] == ICC
     assert image.metadata["exif"].startswith(b"Exif\0\0")
     exif = PillowImage.Exif()
     exif.load(image.metadata["exif"])
-    assert dict(exif) == {ORIENTATION: 6}
+    kept = {ORIENTATION: 6, 0x010F: "a camera"}
+    assert dict(exif) == kept if file_format != "TIFF" else exif[0x010F] == "a camera"  # Pillow has turned TIFF
 
 
 def test_from_pillow_does_not_turn_pixels():

@@ -10,9 +10,11 @@ import pytest
 import tifffile
 from PIL import Image as PillowImage
 
-from laconic.codecs import CodecError, UnsupportedSignalError
+from laconic.codecs import CodecError, DroppedWarning, UnsupportedSignalError
 from laconic.codecs.files import read_image
+from laconic.codecs.formats.orientation import orientation_of
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_rows
+from laconic.codecs.formats.tiff_files import num_pages
 from laconic.entropy import BitstreamError, CorruptStreamError, TruncatedError
 
 CHANNELS = (1, 2, 3, 4)
@@ -178,6 +180,7 @@ def test_written_tiff_keeps_profile_and_orientation():
     assert open_rows(file).metadata == read_image(file).metadata
 
 
+@pytest.mark.filterwarnings("ignore::laconic.codecs.DroppedWarning")
 @pytest.mark.parametrize("exif", [b"", b"Exif\x00\x00", b"Exif\x00\x00II*\x00\xff\xff\xff\xff", b"nonsense"])
 def test_exif_that_cannot_be_read_is_upright(exif):
     with PillowImage.open(written(samples(), ".tif", metadata={"exif": exif})) as picture:
@@ -216,7 +219,7 @@ def test_planar_tiff(dtype, compression, layout):
 @pytest.mark.parametrize("byte_order", ["<", ">"])
 def test_big_tiff(byte_order):
     array = samples(dtype=np.uint16)
-    assert_reads(tiff(array, bigtiff=True, byteorder=byte_order, rowsperstrip=5), array)
+    assert_reads(tiff(array, bigtiff=True, byteorder=byte_order, rowsperstrip=5, metadata=None, software=False), array)
 
 
 def test_strips_of_one_row():
@@ -224,12 +227,40 @@ def test_strips_of_one_row():
     assert_reads(tiff(array, rowsperstrip=1), array)
 
 
-def test_first_picture_of_several():
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_pages_of_a_tiff_file(bigtiff, byteorder):
+    file, pages = io.BytesIO(), [samples(9, 9), samples(5, 5), samples(7, 3)]
+    with tifffile.TiffWriter(file, bigtiff=bigtiff, byteorder=byteorder) as writer:
+        for page in pages:
+            writer.write(page, metadata=None, software=False)
+    for number, page in enumerate(pages):
+        with open_rows(file, frame=number) as reader:
+            assert np.array_equal(reader.read_rows(reader.height), page)
+    with pytest.warns(DroppedWarning, match=r"the first of 3 pages was taken; --frame \(frame=\) 1 to 2 takes another"):
+        assert_reads(file, pages[0])
+    with pytest.raises(CodecError, match="frame is 3, the file has 3; allowed is 0 to 2"):
+        open_rows(file, frame=3)
+
+
+def test_pages_that_form_a_ring_are_counted_once():
     file = io.BytesIO()
     with tifffile.TiffWriter(file) as writer:
-        writer.write(samples(9, 9))
-        writer.write(samples(5, 5))
-    assert_reads(file, samples(9, 9))
+        for _ in range(2):
+            writer.write(samples(5, 5), metadata=None, software=False)
+    data = bytearray(file.getvalue())
+    first = int.from_bytes(data[4:8], "little")
+    after = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
+    second = int.from_bytes(data[after : after + 4], "little")
+    last = second + 2 + 12 * int.from_bytes(data[second : second + 2], "little")
+    data[last : last + 4] = data[4:8]
+    assert num_pages(io.BytesIO(data)) == 2
+
+
+def test_xmp_turns_a_tiff_file_that_has_no_orientation():
+    xmp = b'<rdf:Description tiff:Orientation="6"/>'
+    file = tiff(samples(), metadata=None, software=False, extratags=[(700, 1, len(xmp), xmp, True)])
+    assert orientation_of(open_rows(file).metadata["exif"]) == 6
 
 
 def test_metadata_are_those_of_the_whole_picture():
@@ -347,6 +378,7 @@ def test_deflate_stream_that_ends_early():
         reader.read_rows(4)
 
 
+@pytest.mark.filterwarnings("ignore::laconic.codecs.DroppedWarning")
 def test_flipped_bits_raise_documented_errors_only():
     rng = np.random.default_rng(0)
     files = [

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image as PillowImage
+from PIL import ImageOps
 
-from laconic.codecs import Image, Lcn, UnsupportedSignalError
+from laconic.codecs import DroppedWarning, Image, Lcn, UnsupportedSignalError
 from laconic.codecs import open as open_image
 from laconic.codecs.files import file_bytes, read_image, write_image
+from laconic.codecs.formats.orientation import orientation_of
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS
 from laconic.codecs.streams import encode_file, write_picture
 from laconic.entropy import LimitError, Limits, TruncatedError
@@ -143,6 +145,51 @@ def test_written_rows_are_the_picture(dtype, channels, extension, monkeypatch):
     assert np.array_equal(read_image(target).samples, CODEC.decode_area(data, **part)[0].samples)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("extension", [".ppm", ".pam", ".npy", ".bmp", ".tga", ".jp2", ".gif"])
+def test_what_has_no_orientation_gets_upright_pixels(extension, orientation):
+    image = picture(1 if extension == ".gif" else 3, height=40, width=24)
+    exif = PillowImage.Exif()
+    exif[0x0112] = orientation
+    data = CODEC.encode(Image(image.samples, {"exif": exif.tobytes()}))
+    stored = CODEC.decode(data).to_pillow()
+    for part, box in (({}, (0, 0, 24, 40)), ({"region": (3, 5, 11, 20)}, (3, 5, 14, 25))):
+        target = io.BytesIO()
+        size = write_picture(CODEC.open_area(data, **part), target, extension)
+        cut = stored.crop(box)
+        cut.getexif()[0x0112] = orientation
+        expected = np.asarray(ImageOps.exif_transpose(cut))
+        found = read_image(target)
+        assert size == expected.shape[:2]
+        assert np.array_equal(found.samples[:, :, : image.samples.shape[2]].squeeze(), expected)
+        assert orientation_of(found.metadata.get("exif", b"")) == 1
+
+
+@pytest.mark.parametrize("extension", [".png", ".tif", ".jpg", ".webp", ".avif"])
+def test_what_has_an_orientation_keeps_it_and_the_stored_pixels(extension):
+    exif = PillowImage.Exif()
+    exif[0x0112] = 6
+    data, target = CODEC.encode(Image(picture(height=40, width=24).samples, {"exif": exif.tobytes()})), io.BytesIO()
+    assert write_picture(CODEC.open_area(data), target, extension) == (40, 24)
+    with PillowImage.open(target) as found:
+        upright = ImageOps.exif_transpose(found)
+        assert upright.size == (40, 24)
+    expected = CODEC.decode(data).upright().samples.astype(int)
+    assert np.abs(np.asarray(upright).astype(int) - expected).mean() < 4
+
+
+def test_frames_of_a_file():
+    file, frames = io.BytesIO(), [picture(height=30, width=20 + n).to_pillow() for n in range(3)]
+    frames[0].save(file, "TIFF", save_all=True, append_images=frames[1:])
+    for number, frame in enumerate(frames):
+        data, form = encode_file(file, CODEC, frame=number)
+        assert form.size == (30, 20 + number)
+        assert data == CODEC.encode(Image.from_pillow(frame))
+    with pytest.warns(DroppedWarning, match="the first of 3 pages") as found:
+        encode_file(file, CODEC)
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize("extension", [".png", ".npy", ".webp"])
 def test_other_formats_are_written_as_a_whole(extension):
     data, target = CODEC.encode(picture()), io.BytesIO()
@@ -164,7 +211,10 @@ def test_a_large_or_deep_tiff_file_keeps_its_profile_and_orientation(monkeypatch
     files = []
     for image in (picture(dtype=np.uint16), picture()):
         data, target = CODEC.encode(with_metadata(image)), io.BytesIO()
-        write_picture(CODEC.open_area(data), target, ".tif")
+        with pytest.warns(
+            DroppedWarning, match="EXIF block, but for the orientation, cannot be kept in this kind of tif"
+        ):
+            write_picture(CODEC.open_area(data), target, ".tif")
         files.append(target)
         monkeypatch.setattr("laconic.codecs.streams._MAX_WHOLE_BYTES", 1000)
     for file in files:
