@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from laconic.tasks.cli import batch, options
+from laconic.tasks.cli.folded_notes import FoldedNotes
 
 if TYPE_CHECKING:
     from laconic.tasks.datasets.class_folders import ClassFolder
@@ -91,8 +92,13 @@ def _show(
         )
     num_bytes = int(index.length.sum())
     counts = {"samples": len(index), "classes": len(index.classes), "shards": len(index.shards), "bytes": num_bytes}
+    folded = FoldedNotes()
+    lines = [line for source, what in index.notes for line in folded.first_lines(source, [what])]
+    for line in () if quiet else (*lines, *folded.last_lines()):
+        typer.echo(f"laconic: {line}", err=True)
     if as_json:
-        typer.echo(json.dumps({"output": str(output), **counts, "skipped": len(index.skipped), "splits": samples}))
+        numbers = {"skipped": len(index.skipped), "notes": len({source for source, _ in index.notes})}
+        typer.echo(json.dumps({"output": str(output), **counts, **numbers, "splits": samples}))
     elif not quiet:
         typer.echo(
             f"{output}: {len(index)} samples of {len(index.classes)} classes ({', '.join(index.splits)}) in "

@@ -23,6 +23,7 @@ import numpy as np
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.models.zoo import load_model, load_model_of
+from laconic.codecs.notes import collect_notes
 from laconic.codecs.threads import default_threads, threaded_map
 from laconic.codecs.whole_files import atomic_write
 from laconic.entropy import BitstreamError
@@ -119,7 +120,8 @@ def _reason(err: Exception) -> str:
 
 def _sample_of(number: int, sample: Sample, listing: ClassFolder, options: PackOptions) -> PackedSample:
     codec = options.codec(listing.kind)
-    signal = read_signal(listing.root / sample.source, listing.kind, options.framing, model=options.model)
+    with collect_notes() as notes:
+        signal = read_signal(listing.root / sample.source, listing.kind, options.framing, model=options.model)
     latent = codec.analyze(signal)
     packed = codec.pack_with_heads(latent)
     targets = {suffix: (listing.root / path).read_bytes() for suffix, path in sample.targets}
@@ -135,6 +137,7 @@ def _sample_of(number: int, sample: Sample, listing: ClassFolder, options: PackO
         grid=(latent.values.shape[1], latent.values.shape[2]),
         fingerprint=latent.fingerprint.hex(),
         sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
+        notes=tuple(notes),
     )
 
 
@@ -176,6 +179,7 @@ def _index_of(
         "samples": columns,
         **_target_columns([targets for record in filled for targets in record["targets"]]),
         "skipped": sorted(skipped),
+        "notes": sorted(tuple(entry) for record in records for entry in record.get("notes", ())),
         "plan": plan,
     }
 

@@ -81,6 +81,7 @@ class PackIndex:
 
     `heads` (n, groups): bytes from the start of a file that hold the first `group_ends` channels. `mean`, `std`: of each
     channel of the `statistics_split`, in signal units. `grid`: (rows, columns) of the latents, None where they differ.
+    `skipped`: files that are not in the pack, and why; `notes`: files that are, and what of them was dropped.
     """
 
     kind: MediaKind
@@ -103,6 +104,7 @@ class PackIndex:
     source: tuple[str, ...]
     targets: Mapping[str, TargetColumn]
     skipped: tuple[tuple[str, str], ...]
+    notes: tuple[tuple[str, str], ...]
     plan: str
 
     def __len__(self) -> int:
@@ -173,6 +175,7 @@ def _parsed(fields: Mapping[str, Any]) -> PackIndex:
         source=tuple(columns["source"]),
         targets={suffix: _target_column(column, room) for suffix, column in fields.get("targets", {}).items()},
         skipped=tuple((str(source), str(why)) for source, why in fields["skipped"]),
+        notes=tuple((str(source), str(what)) for source, what in fields.get("notes", ())),
         plan=str(fields["plan"]),
     )
 

@@ -37,6 +37,7 @@ class PackedSample:
     fingerprint: str = ""
     sums: NDArray[np.float64] | None = None  # (2, d): of the values and their squares
     error: str = ""
+    notes: tuple[str, ...] = ()  # what was dropped of the file
 
 
 class ShardWriter:
@@ -53,6 +54,7 @@ class ShardWriter:
         self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS if name != "shard"}
         self._targets: list[dict[str, tuple[int, int]]] = []  # offset and length
         self._skipped: list[tuple[str, str]] = []
+        self._notes: list[tuple[str, str]] = []
         self._sums: Any = 0.0
         self._num_places = 0
         self._grids: set[tuple[int, int]] = set()
@@ -82,6 +84,7 @@ class ShardWriter:
         entry = (offsets["lcn"], len(packed.data), packed.sample.label, key, packed.sample.source, packed.heads)
         for name, value in zip(self._columns, entry, strict=True):
             self._columns[name].append(value)
+        self._notes += [(packed.sample.source, note) for note in packed.notes]
         self._sums = self._sums + packed.sums
         self._num_places += packed.grid[0] * packed.grid[1]
         self._grids.add(packed.grid)
@@ -120,6 +123,7 @@ class ShardWriter:
             "columns": self._columns,
             "targets": self._targets,
             "skipped": self._skipped,
+            "notes": self._notes,
             "sums": np.asarray(self._sums).tolist(),
             "num_places": self._num_places,
             "grids": sorted(self._grids),
