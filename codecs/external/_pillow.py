@@ -86,6 +86,10 @@ def read_image(data: bytes, file_format: str) -> Image:
     stream = io.BytesIO(data)
     try:
         with PillowImage.open(stream, formats=[file_format]) as picture:
+            if picture.mode == "CMYK":  # a codec gives back what it was given, and converts no colours
+                raise UnsupportedSignalError(
+                    f"the {file_format} file is in CMYK; allowed are grey and RGB: read it with laconic.codecs.open"
+                )
             return Image.from_pillow(picture)
     except (CodecError, BitstreamError):
         raise

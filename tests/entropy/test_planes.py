@@ -103,7 +103,9 @@ def reference_values(segments: list[Segment], shape: tuple[int, int], profile: P
     rules = REFERENCE.Rules(
         REFERENCE.Model(
             fingerprint=b"",
+            kind="image",
             num_planes=3,
+            dimensions=2,
             depth=1,
             group_ends=list(BOUNDS[1:]),
             pass_ends=list(MODEL.pass_ends),

@@ -229,7 +229,7 @@ def test_one_bad_file_does_not_stop_the_others(folder, tmp_path):
     assert len(names_below(tmp_path / "out")) == 5
     sentences = result.stderr.splitlines()
     assert sentences[0].startswith(f"laconic: {folder / 'c.png'}: the file starts with b'no pictu'")
-    assert sentences[1].startswith(f"laconic: {folder / 'cut.png'}: the picture is damaged")
+    assert sentences[1].startswith(f"laconic: {folder / 'cut.png'}: the PNG file is damaged: ")
     assert sentences[2].startswith(f"laconic: {folder / 'empty.png'}: the file is empty")
     assert sentences[3] == f"laconic: {tmp_path / 'none.png'}: No such file or directory"
     assert sentences[4].startswith("laconic: 5 of 9 files done")
