@@ -21,8 +21,9 @@ demo: $(VENV)/installed
 	test -e $(VENV)/developer || $(INSTALL) '.[torch]'
 	$(BIN)/python tasks/examples/demo_learning.py
 
+# On every core, up to four: each of the processes holds torch in memory and computes with one thread.
 test: $(VENV)/developer lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/developer
 	$(BIN)/ruff check .
