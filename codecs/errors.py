@@ -1,5 +1,7 @@
 """What can go wrong between signals and bytes, beside bad bytes (`laconic.entropy.BitstreamError`)."""
 
+from laconic.entropy.errors import BitstreamError
+
 
 class CodecError(ValueError):
     """Base of the errors that codecs raise on purpose."""
@@ -27,6 +29,19 @@ class DroppedWarning(UserWarning):
 
 class MissingDependencyError(ImportError):
     """An optional package is absent or broken; the message names the install command."""
+
+
+def sentence_of(err: Exception) -> str:
+    """An error as one line. One that is raised on purpose, or by the system, is its message; any other is a fault of ours
+    and named by its type, with what to do."""
+    if isinstance(err, MemoryError):
+        return "there is not enough memory for it"
+    text = " ".join((err.strerror if isinstance(err, OSError) and err.strerror else str(err)).split())
+    if isinstance(err, CodecError | BitstreamError | MissingDependencyError | OSError) and text:
+        return text
+    return (
+        f"{type(err).__name__}{': ' * bool(text)}{text} (laconic did not expect this; please report it with the file)"
+    )
 
 
 def need_torch(purpose: str, *, extra: str = "torch", instead: str = "") -> None:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import typer
 
-from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of
 from laconic.codecs.notes import collect_notes
 from laconic.codecs.threads import default_threads, threaded_map
 from laconic.entropy.errors import BitstreamError
@@ -24,7 +24,6 @@ from laconic.tasks.cli.jobs import Found, Job, Source
 _SECONDS_WITHOUT_BAR = 1.0
 _NUM_NAMED = 5
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
-_EXPECTED_ERRORS = (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -139,24 +138,19 @@ def check_model(name: str | None) -> None:
 
 
 def attempt(job: Job, work: Callable[[Job], Outcome]) -> Outcome:
-    """The outcome of a job, with what is expected to go wrong as a sentence. A closed pipe passes: nobody listens."""
+    """The outcome of a job, with whatever goes wrong as a sentence: decoders of many formats stand behind `work`, and one
+    file never ends a batch. A closed pipe passes: nobody listens."""
     with collect_notes() as dropped:
         try:
+            if job.refusal:
+                raise CodecError(job.refusal)
             outcome = work(job)
         except BrokenPipeError:
             raise
-        except _EXPECTED_ERRORS as err:
+        except Exception as err:
             sentence = sentence_of(err)
             return Outcome("", {"error": sentence}, notes=(sentence,), failed=True)
     return replace(outcome, dropped=tuple(dropped))
-
-
-def sentence_of(err: Exception) -> str:
-    """An error as one line without its type."""
-    if isinstance(err, MemoryError):
-        return "there is not enough memory for it"
-    text = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
-    return " ".join(text.split())
 
 
 def read_bytes(source: Source) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laconic.codecs.errors import CodecError
+from laconic.codecs.errors import CodecError, sentence_of
 from laconic.tasks.cli import batch, jobs, options
 from laconic.tasks.cli.batch import Outcome, Screen
 from laconic.tasks.cli.jobs import Job
@@ -210,6 +210,6 @@ def _check_name(output: str) -> None:
     try:
         found = format_of(suffix)
     except CodecError as err:
-        raise typer.BadParameter(batch.sentence_of(err)) from err
+        raise typer.BadParameter(sentence_of(err)) from err
     if found == "LCN":
         raise typer.BadParameter(f"{output} is the format that is decoded; allowed are .png, .tif, .npy, ...")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of
 from laconic.entropy.errors import BitstreamError
 from laconic.tasks.cli import batch, options
 
@@ -55,14 +55,14 @@ def evaluate(
             chosen = make_tasks(" ".join(tasks).replace(",", " ").split(), data, models or data / "models")
             found = operating_points(" ".join(codecs).split(), _qualities(points))
         except CodecError as err:
-            raise typer.BadParameter(batch.sentence_of(err)) from err
+            raise typer.BadParameter(sentence_of(err)) from err
         output.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             rows = run(chosen, found, output / "rows.jsonl", limit=limit, num_workers=workers, advance=_bar(stack))
         summaries = [summarize(task, found, rows) for task in chosen]
         write_report(summaries, output)
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError) as err:
-        typer.echo(f"laconic: {batch.sentence_of(err)}", err=True)
+        typer.echo(f"laconic: {sentence_of(err)}", err=True)
         raise typer.Exit(1) from err
     if not quiet:
         for summary in summaries:

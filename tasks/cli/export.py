@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laconic.codecs.errors import CodecError, MissingDependencyError, need_torch
+from laconic.codecs.errors import CodecError, MissingDependencyError, need_torch, sentence_of
 from laconic.tasks.cli import batch, options
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ def export(
             raise typer.BadParameter(f"--output {target} exists; pass --force to overwrite it")
         made = _write(entry, part, target, force)
     except (CodecError, MissingDependencyError) as err:
-        raise batch.failure(batch.sentence_of(err)) from err
+        raise batch.failure(sentence_of(err)) from err
     except OSError as err:
-        raise batch.failure(f"{output} cannot be written: {batch.sentence_of(err)}") from err
+        raise batch.failure(f"{output} cannot be written: {sentence_of(err)}") from err
     if not quiet:
         typer.echo(f"{target}: {made} of model {entry.name} ({entry.fingerprint.hex()})")
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from laconic.codecs.errors import sentence_of
 from laconic.tasks.cli import batch, jobs, options
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def fit(
     try:
         model = fit_model(signals, name or output.stem, fit_options)
     except ValueError as err:
-        raise batch.failure(f"{' '.join(folders)}: {batch.sentence_of(err)}") from err
+        raise batch.failure(f"{' '.join(folders)}: {sentence_of(err)}") from err
     command = shlex.join(["laconic", *sys.argv[1:]])
     card = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value, "command": command}
     with tempfile.TemporaryDirectory() as folder:
@@ -107,7 +108,7 @@ def fit(
         output.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(output, data, force=force)
     except OSError as err:
-        raise batch.failure(f"{output} cannot be written: {batch.sentence_of(err)}") from err
+        raise batch.failure(f"{output} cannot be written: {sentence_of(err)}") from err
     if not quiet:
         typer.echo(f"{output}: model {model.name} ({model.fingerprint.hex()}) of {signals.num_read} files")
     if signals.num_failed:
@@ -131,7 +132,7 @@ class _Signals:
                 try:
                     signals = list(self._signals_of(path, i))
                 except Exception as err:  # hostile bytes make Pillow's parsers raise nearly anything
-                    typer.echo(f"laconic: {path}: left out: {batch.sentence_of(err)}", err=True)
+                    typer.echo(f"laconic: {path}: left out: {sentence_of(err)}", err=True)
                     self.num_failed += 1
                     continue
                 self.num_read += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -26,10 +26,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Job:
-    """One input and where its result goes; `target` None: standard output, or nowhere for verbs that only look."""
+    """One input and where its result goes; `target` None: standard output, or nowhere for verbs that only look.
+
+    `refusal`: why it cannot be done beside the other jobs; "" where it can.
+    """
 
     source: Source
     target: Path | None = None
+    refusal: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,10 @@ def find_sources(inputs: Sequence[str], extensions: Callable[[], Collection[str]
 
 
 def plan(found: Found, output: str | None, naming: Naming) -> list[Job]:
-    """A job for each source. Raises `typer.BadParameter` where a result would overwrite another or an input."""
+    """A job for each source; those whose result would overwrite another or an input are refused, all others stand.
+
+    Raises `typer.BadParameter` for an `output` that these sources cannot have.
+    """
     sources = found.sources
     if output == STANDARD or (output is None and sources[0].path is None and len(sources) == 1):
         if len(sources) > 1 or found.has_folder:
@@ -110,19 +117,23 @@ def _target(source: Source, output: str | None, naming: Naming) -> Path:
     return source.path.with_suffix(suffix)
 
 
-def _checked(jobs: list[Job]) -> list[Job]:
-    makers: dict[str, str] = {}
-    inputs = {os.path.realpath(job.source.path): job.source.name for job in jobs if job.source.path is not None}
-    for job in jobs:
-        target = os.path.realpath(job.target or "")
-        if target in makers:
-            raise typer.BadParameter(
-                f"{makers[target]} and {job.source.name} would both become {job.target}; rename one or do them apart"
-            )
-        if target in inputs:
-            raise typer.BadParameter(f"{job.target} is an input, so it cannot be an output; name another --output")
-        makers[target] = job.source.name
-    return jobs
+def _checked(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, those refused that would overwrite an input or the result of another."""
+    inputs = {os.path.realpath(job.source.path) for job in jobs if job.source.path is not None}
+    targets = [os.path.realpath(job.target or "") for job in jobs]
+    makers: dict[str, list[str]] = {}
+    for job, target in zip(jobs, targets, strict=True):
+        makers.setdefault(target, []).append(job.source.name)
+    pairs = zip(jobs, targets, strict=True)
+    return [replace(job, refusal=_refusal(job, makers[target], target in inputs)) for job, target in pairs]
+
+
+def _refusal(job: Job, makers: Sequence[str], is_input: bool) -> str:
+    if is_input:
+        return f"{job.target} is an input, so it cannot be an output; name another --output"
+    if len(makers) > 1:
+        return f"{' and '.join(makers)} would become one file, {job.target}; rename one or do them apart"
+    return ""
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

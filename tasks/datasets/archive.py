@@ -21,12 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from laconic.codecs.errors import CodecError
+from laconic.codecs.errors import CodecError, sentence_of
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.notes import collect_notes
 from laconic.codecs.threads import default_threads, threaded_map
 from laconic.codecs.whole_files import atomic_write
-from laconic.entropy import BitstreamError
 from laconic.tasks.datasets.class_folders import ClassFolder, Sample, list_class_folder
 from laconic.tasks.datasets.framing import read_signal
 from laconic.tasks.datasets.pack_index import COLUMNS, FORMAT, INDEX_NAME, VERSION, PackIndex, PackOptions, read_index
@@ -88,16 +87,22 @@ def _run(
             with shard as work:
                 for packed in islice(results, len(work.samples)):
                     fingerprint = fingerprint or packed.fingerprint
-                    if packed.fingerprint not in ("", fingerprint):
-                        raise CodecError(
-                            f"{packed.sample.source} needs another model than the samples before it; allowed is one "
-                            "model in a pack: name it, or set one sample rate"
-                        )
-                    work.add(packed)
+                    work.add(_of_model(packed, fingerprint))
                     done += 1
                     if on_sample is not None:
                         on_sample(done)
                 work.finish()
+
+
+def _of_model(packed: PackedSample, fingerprint: str) -> PackedSample:
+    """The sample, or why it is skipped: a pack has one model, which the first good sample decides."""
+    if packed.fingerprint in ("", fingerprint):
+        return packed
+    reason = (
+        "it needs another model than the first sample of the pack, as sounds of other sample rates do; allowed is one "
+        "model: name it (--model), or set one rate (--sample-rate)"
+    )
+    return PackedSample(packed.number, packed.sample, error=reason)
 
 
 def _encoded(entry: tuple[int, Sample], listing: ClassFolder, options: PackOptions) -> PackedSample:
@@ -107,15 +112,7 @@ def _encoded(entry: tuple[int, Sample], listing: ClassFolder, options: PackOptio
     try:
         return _sample_of(number, sample, listing, options)
     except Exception as err:
-        return PackedSample(number, sample, error=_reason(err))
-
-
-def _reason(err: Exception) -> str:
-    """One line; errors that are not made for users are named by their type."""
-    text = " ".join((err.strerror if isinstance(err, OSError) and err.strerror else str(err)).split())
-    if isinstance(err, CodecError | BitstreamError | OSError) and text:
-        return text
-    return f"{type(err).__name__}: {text}" if text else type(err).__name__
+        return PackedSample(number, sample, error=sentence_of(err))
 
 
 def _sample_of(number: int, sample: Sample, listing: ClassFolder, options: PackOptions) -> PackedSample:

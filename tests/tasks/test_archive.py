@@ -19,7 +19,7 @@ import pytest
 import soundfile
 from PIL import Image as PillowImage
 
-from laconic.codecs.errors import CodecError
+from laconic.codecs.errors import CodecError, sentence_of
 from laconic.codecs.lcn import Lcn
 from laconic.tasks.datasets import archive, pack_index
 from laconic.tasks.datasets.class_folders import ClassFolder, Sample, SignalDataset, list_class_folder
@@ -174,8 +174,7 @@ def test_pack_skips_a_file_whatever_its_decoder_raises(
 
     monkeypatch.setattr(archive, "read_signal", read)
     index = archive.pack(root, tmp_path / "out", OPTIONS)
-    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    assert index.skipped == (("green/1.png", reason),)
+    assert index.skipped == (("green/1.png", sentence_of(error)),)
     assert len(index) == 5
     assert pack_index.read_index(tmp_path / "out").source == index.source
 
@@ -321,12 +320,25 @@ def test_pack_of_sounds_puts_few_channels_first(tmp_path: Path) -> None:
     assert data[: index.length[1]] == options.codec("sound").encode(expected)
 
 
-def test_pack_of_sounds_that_need_different_models_says_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_pack_skips_sounds_that_need_another_model(num_threads: int, tmp_path: Path) -> None:
     (tmp_path / "in" / "a").mkdir(parents=True)
-    for rate in (8_000, 44_100):
-        soundfile.write(tmp_path / "in" / "a" / f"{rate}.wav", np.zeros(4000), rate)
-    with pytest.raises(CodecError, match="one sample rate"):
-        archive.pack(tmp_path / "in", tmp_path / "out")
+    for number, rate in enumerate((8_000, 44_100, 8_000, 48_000, 8_000)):
+        soundfile.write(tmp_path / "in" / "a" / f"{number}.wav", np.zeros(4000), rate)
+    index = archive.pack(tmp_path / "in", tmp_path / "out", PackOptions(shard_samples=2), num_threads=num_threads)
+    assert index.source == ("a/0.wav", "a/2.wav", "a/4.wav")
+    assert [source for source, _ in index.skipped] == ["a/1.wav", "a/3.wav"]
+    assert all("set one rate (--sample-rate)" in why for _, why in index.skipped)
+    whole = archive.pack(tmp_path / "in", tmp_path / "whole", PackOptions(sample_rate_hz=16_000))
+    assert (len(whole), whole.skipped) == (5, ())
+
+
+def test_pack_takes_files_that_differ_in_their_extension_only(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    for extension in ("wav", "flac"):
+        soundfile.write(tmp_path / "in" / "a" / f"x.{extension}", np.zeros(4000), 8_000)
+    index = archive.pack(tmp_path / "in", tmp_path / "out")
+    assert (index.source, index.skipped) == (("a/x.flac", "a/x.wav"), ())
 
 
 # --- targets
