@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Final, Literal, assert_never
 
+from laconic.codecs.arguments import optional_choice
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import Audio, Cube, Image, Signal
@@ -12,6 +13,14 @@ from laconic.codecs.models.model import Model
 
 Kind = Literal["image", "sound", "cube"]
 MediaKind = Literal["image", "sound"]  # what people look at or listen to
+
+
+_KINDS: Final[tuple[Kind, ...]] = ("image", "sound", "cube")
+
+
+def optional_kind(kind: object) -> Kind | None:
+    """The kind that a caller named, or None. Raises `CodecError`."""
+    return optional_choice("kind", kind, _KINDS)
 
 
 @dataclass(frozen=True)

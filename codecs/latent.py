@@ -10,8 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
+from laconic.codecs.arguments import (
+    as_bytes,
+    choice,
+    one_of_types,
+    positive_number,
+    settle,
+    shown,
+    whole_number,
+    whole_numbers,
+)
+from laconic.codecs.errors import CodecError
 from laconic.codecs.levels import UNLEVELLED, Levels
-from laconic.codecs.steps import step_of_code
+from laconic.codecs.media import metadata_of
+from laconic.codecs.steps import check_step_code, step_of_code
+from laconic.entropy.container import SAMPLE_TYPES
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +36,7 @@ class Latent:
     reconstruction rule at this step. `sample_rate` in Hz is that of a sound, 0 of others. `levels` of a sound or cube: its
     integers are in steps of these. `alpha` is the lossless alpha
     plane, (height, width), or None. `damage` says what could not be read, where that was allowed; the integers there are 0.
+    Raises `CodecError` for other types and shapes.
     """
 
     values: NDArray[np.int32]
@@ -37,6 +51,25 @@ class Latent:
     alpha: NDArray[Any] | None = None
     metadata: Mapping[str, bytes] = field(default_factory=dict)
     damage: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        settle(
+            self,
+            values=_array("values", self.values, np.int32, 3),
+            step_code=check_step_code(self.step_code),
+            fingerprint=as_bytes("fingerprint", self.fingerprint),
+            shrink=_array("shrink", self.shrink, np.float32, 2),
+            size=whole_numbers("size", self.size),
+            sample_type=choice("sample_type", self.sample_type, SAMPLE_TYPES),
+            unit=positive_number("unit", self.unit),
+            sample_rate=whole_number("sample_rate", self.sample_rate, 0),
+            levels=one_of_types("levels", self.levels, Levels, "a Levels"),
+            metadata=metadata_of(self.metadata),
+        )
+        if self.shrink.shape != (len(self.values), 3):
+            raise CodecError(f"shrink has shape {self.shrink.shape}; needed is ({len(self.values)}, 3)")
+        if self.alpha is not None:
+            one_of_types("alpha", self.alpha, np.ndarray, "an array or None")
 
     @property
     def num_channels(self) -> int:
@@ -77,3 +110,9 @@ class Latent:
             and dict(self.metadata) == dict(other.metadata)
             and same_alpha
         )
+
+
+def _array(name: str, array: NDArray[Any], dtype: type[np.generic], num_axes: int) -> NDArray[Any]:
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != num_axes:
+        raise CodecError(f"{name} is {shown(array)}; needed is an array of {dtype.__name__} with {num_axes} axes")
+    return array

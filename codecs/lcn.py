@@ -6,9 +6,22 @@ The encoder is linear and shallow; the file holds the latent itself, so a traine
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import BinaryIO, Literal
 
+from laconic.codecs.arguments import (
+    Bytes,
+    PathLike,
+    as_text,
+    bytes_or_file,
+    choice,
+    one_of_types,
+    opened,
+    read_bytes,
+    settle,
+    whole_number,
+    whole_numbers,
+)
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Form, check_form_fits, form_of, grid_of, num_colors
 from laconic.codecs.latent import Latent
@@ -23,7 +36,7 @@ from laconic.codecs.packing.unpacker import Unpacker, unpack
 from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, area_of, check_synthesis
 from laconic.codecs.pictures.picture_encoder import RowSource, encode_image, encode_rows
 from laconic.codecs.plan import Plan, integers_of
-from laconic.codecs.steps import NUM_STEP_CODES, step_code_of_quality, step_code_of_sound_quality
+from laconic.codecs.steps import check_quality, check_step_code, step_code_of_quality, step_code_of_sound_quality
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, MAX_EFFORT
 from laconic.codecs.transform.signals import coefficients_of, latent_of, signal_of
 from laconic.codecs.transform.transparency import fill_transparent
@@ -32,6 +45,7 @@ from laconic.entropy import Limits
 _SPEECH_MAX_RATE_HZ = 24_000
 _MAX_THREADS = 256
 _PICTURE_MODELS = {1: "grey", 3: "rgb"}
+_SIGNALS = "an Image, Audio or Cube: laconic.codecs.encode makes them of arrays"
 
 
 @dataclass(frozen=True, repr=False)
@@ -73,15 +87,16 @@ class Lcn:
         return f"Lcn({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in chosen)})"
 
     def __post_init__(self) -> None:
-        step_code_of_quality(self.quality)
-        if self.step_code is not None and not 0 <= self.step_code < NUM_STEP_CODES:
-            raise CodecError(f"step_code is {self.step_code}; allowed is 0 to {NUM_STEP_CODES - 1}")
-        if self.effort not in range(MAX_EFFORT + 1):
-            raise CodecError(f"effort is {self.effort!r}; allowed is 0 to {MAX_EFFORT}")
-        check_synthesis(self.synthesis)
-        if not 1 <= self.threads <= _MAX_THREADS:
-            raise CodecError(f"threads is {self.threads}; allowed is 1 to {_MAX_THREADS}")
-        _ = self._layout
+        settle(
+            self,
+            quality=check_quality(self.quality),
+            model=None if self.model is None else as_text("model", self.model),
+            step_code=None if self.step_code is None else check_step_code(self.step_code),
+            effort=whole_number("effort", self.effort, 0, MAX_EFFORT),
+            threads=whole_number("threads", self.threads, 1, _MAX_THREADS),
+            synthesis=check_synthesis(self.synthesis),
+        )
+        settle(self, **asdict(self._layout))
 
     @property
     def name(self) -> str:
@@ -105,16 +120,17 @@ class Lcn:
         """The .lcn file of a picture without alpha that is read from the top, as `encode` makes it of the whole; memory is
         that of some rows and of the file. `num_colors` 1 or 3, `sample_type` "uint8" or "uint16".
         """
-        if num_colors not in _PICTURE_MODELS:
-            raise UnsupportedSignalError(f"num_colors is {num_colors}; allowed are 1 and 3")
+        num_colors = choice("num_colors", num_colors, tuple(_PICTURE_MODELS))
+        sample_type = choice("sample_type", sample_type, ("uint8", "uint16"))
         form = Form("image", (rows.height, rows.width), sample_type, 0)
         model = load_model(self.model or _PICTURE_MODELS[num_colors])
         check_form_fits(form, num_colors, model)
         return encode_rows(rows, self._plan(form, model, self._step_code), metadata or {})
 
-    def decode(self, data: bytes) -> Signal:
-        """The signal, by `synthesis` if it is a picture. Raises `BitstreamError` or `UnknownModelError`."""
-        unpacker = Unpacker(data, Reading(), model=self.model)
+    def decode(self, data: Bytes | PathLike) -> Signal:
+        """The signal, by `synthesis` if it is a picture; of bytes, or the path of a file. Raises `BitstreamError`,
+        `UnknownModelError` or `OSError`."""
+        unpacker = Unpacker(read_bytes("data", data), Reading(), model=self.model)
         if unpacker.model.kind == "image":
             size = (unpacker.header.shape[0], unpacker.header.shape[1])
             return PicturePart(unpacker, area_of(size), self.threads, self.synthesis).image()
@@ -122,7 +138,7 @@ class Lcn:
 
     def decode_area(
         self,
-        data: bytes | BinaryIO,
+        data: Bytes | PathLike | BinaryIO,
         *,
         region: tuple[int, int, int, int] | None = None,
         scale: int = 1,
@@ -137,15 +153,16 @@ class Lcn:
         Of an open file, only what the area needs is read. Raises `CodecError` for an area outside the picture or another
         kind of signal, and what `unpack` raises.
         """
-        part = self.open_area(
-            data, region=region, scale=scale, channels=channels, limits=limits, allow_partial=allow_partial
-        )
-        image = part.image()
+        with opened("data", data) as source:
+            part = self.open_area(
+                source, region=region, scale=scale, channels=channels, limits=limits, allow_partial=allow_partial
+            )
+            image = part.image()
         return image, part.damage
 
     def open_area(
         self,
-        data: bytes | BinaryIO,
+        data: Bytes | PathLike | BinaryIO,
         *,
         region: tuple[int, int, int, int] | None = None,
         scale: int = 1,
@@ -154,11 +171,10 @@ class Lcn:
         allow_partial: bool = False,
     ) -> PicturePart:
         """As `decode_area`, but only the head of the file is read; its rows can be had some at a time, in the memory of
-        some rows. `data` has to stay open."""
-        if scale not in SCALES:
-            raise CodecError(f"the scale is 1/{scale}; allowed are {', '.join(f'1/{n}' for n in SCALES)}")
+        some rows. A file has to stay open; of a path, all bytes are read."""
+        scale = choice("scale", scale, SCALES)
         reading = Reading(channels, limits, allow_partial, scale.bit_length() - 1)
-        unpacker = Unpacker(data, reading, model=self.model)
+        unpacker = Unpacker(bytes_or_file("data", data), reading, model=self.model)
         if unpacker.model.kind != "image":
             raise UnsupportedSignalError(
                 f"the file holds a signal of kind {unpacker.model.kind}; allowed is a picture: use Lcn().decode"
@@ -172,21 +188,26 @@ class Lcn:
 
     def analyze_steps(self, signal: Signal, step_codes: Sequence[int]) -> list[Latent]:
         """Latents at several steps for the price of one transform."""
-        first = self.plan_of(signal, step_codes[0])
+        codes = [check_step_code(code) for code in whole_numbers("step_codes", step_codes)]
+        if not codes:
+            raise CodecError("step_codes is empty; allowed is at least one step code")
+        first = self.plan_of(signal, codes[0])
         if isinstance(signal, Image):
             signal = fill_transparent(signal)
         coefficients = coefficients_of(signal, first.model, first.form.levels)
-        plans = [replace(first, step_code=code) for code in step_codes]
+        plans = [replace(first, step_code=code) for code in codes]
         return [latent_of(signal, integers_of(coefficients, plan), plan) for plan in plans]
 
     def plan_of(self, signal: Signal, step_code: int | None = None) -> Plan:
         """How a signal is encoded, at the codec's own step or another. Raises `UnsupportedSignalError` where the model does
         not fit it."""
+        one_of_types("the signal", signal, (Image, Audio, Cube), _SIGNALS)
         model = load_model(self.model or default_model(signal))
         form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
         form = replace(form, levels=levels_of(signal, model.offsets))
-        return self._plan(form, model, self._step_code_for(signal) if step_code is None else step_code)
+        code = self._step_code_for(signal) if step_code is None else check_step_code(step_code)
+        return self._plan(form, model, code)
 
     def _plan(self, form: Form, model: Model, step_code: int) -> Plan:
         grid = grid_of(form, model)
@@ -207,7 +228,7 @@ class Lcn:
 
     def unpack(
         self,
-        data: bytes | BinaryIO,
+        data: Bytes | PathLike | BinaryIO,
         *,
         channels: int | None = None,
         limits: Limits | None = None,
@@ -216,11 +237,12 @@ class Lcn:
         """The latent of an .lcn file, exactly.
 
         With `channels`, the first of them only, without alpha, reading no further than their groups: the head of the
-        file is enough (`pack_with_heads`). `data` may be an open binary file. With `allow_partial`, damaged or missing
-        segments become zeros and are listed in `damage`. Raises `BitstreamError`, `UnknownModelError`, or `CodecError`
-        for more channels than stored.
+        file is enough (`pack_with_heads`). `data`: bytes, a path or an open binary file. With `allow_partial`, damaged
+        or missing segments become zeros and are listed in `damage`. Raises `BitstreamError`,
+        `UnknownModelError`, `OSError`, or `CodecError` for more channels than stored.
         """
-        return unpack(Unpacker(data, Reading(channels, limits, allow_partial), model=self.model))
+        with opened("data", data) as source:
+            return unpack(Unpacker(source, Reading(channels, limits, allow_partial), model=self.model))
 
     def synthesize(self, latent: Latent) -> Signal:
         """The signal by linear synthesis; missing channels count as 0."""
@@ -236,6 +258,7 @@ class Lcn:
         return self._step_code
 
     def _model_of(self, latent: Latent) -> Model:
+        one_of_types("the latent", latent, Latent, "a Latent: analyze and unpack give them")
         return load_model_of(latent.fingerprint, self.model)
 
 

@@ -1,21 +1,27 @@
-"""Signal values: arrays of samples with what a file of them should keep."""
+"""Signal values: arrays of samples with what a file of them should keep.
+
+The classes themselves are strict; `from_array` takes what other libraries give.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.errors import UnsupportedSignalError
+from laconic.codecs.arguments import as_bytes, one_of_types, settle, shown
+from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.formats.orientation import upright
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
+_MOST_SHORT_CHANNELS = 32  # sounds of more have at least as many samples, or their axes are in the other order
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
@@ -39,7 +45,9 @@ class Image:
         if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or 0 in array.shape:
             raise UnsupportedSignalError(
                 f"image has shape {array.shape}; allowed is (height, width, 1 to 4 channels), none of them empty"
+                + _picture_advice(array.shape)
             )
+        settle(self, metadata=metadata_of(self.metadata))
 
     @property
     def height(self) -> int:
@@ -75,15 +83,23 @@ class Image:
 
     @classmethod
     def from_array(cls, array: Any) -> Image:
-        """From a numpy array (h, w) or (h, w, c), or a torch tensor (c, h, w); uint8 or uint16."""
-        if any(base.__module__.split(".")[0] == "torch" for base in type(array).__mro__):  # without importing it
+        """From a numpy array (h, w) or (h, w, c), or a torch tensor (h, w) or (c, h, w); uint8 or uint16.
+
+        Raises `UnsupportedSignalError`; for axes in another order it says which they seem to be.
+        """
+        if _is_tensor(array):
             if str(array.dtype) not in ("torch.uint8", "torch.uint16"):  # some of the others numpy does not know
                 raise UnsupportedSignalError(
                     f"image samples are {array.dtype}; allowed are uint8 and uint16: convert them first"
                 )
+            if array.ndim == 3 and array.shape[0] > 4 >= array.shape[2] >= 1:
+                raise UnsupportedSignalError(
+                    f"the tensor has shape {tuple(array.shape)}; allowed is (1 to 4 channels, height, width): its "
+                    "channels seem to be last, pass tensor.permute(2, 0, 1)"
+                )
             array = array.detach().cpu().numpy()
             array = np.moveaxis(array, 0, -1) if array.ndim == 3 else array
-        array = np.asarray(array)
+        array = _plain_array("the picture", array)
         return cls(np.ascontiguousarray(array[:, :, None] if array.ndim == 2 else array))
 
     @classmethod
@@ -127,7 +143,8 @@ class Image:
 class Audio:
     """Sound: `samples` (channels, t) float32, full scale -1 to 1, `sample_rate` in Hz. t may be 0.
 
-    Raises `UnsupportedSignalError` for any other shape, sample type or a rate outside 1 Hz to 2**31 - 1 Hz.
+    A float that is a whole number is taken as rate. Raises `UnsupportedSignalError` for any other shape, sample type or a
+    rate outside 1 Hz to 2**31 - 1 Hz; `from_array` takes integers, (t,) and tensors.
     """
 
     samples: NDArray[np.float32]
@@ -137,11 +154,33 @@ class Audio:
         array = self.samples
         if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim != 2 or not len(array):
             seen = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
-            raise UnsupportedSignalError(f"sound samples are {seen}; allowed is float32 (channels, t), channels >= 1")
-        if not 1 <= self.sample_rate < 1 << 31:
-            raise UnsupportedSignalError(f"the sample rate is {self.sample_rate} Hz; allowed is 1 to 2147483647")
+            raise UnsupportedSignalError(
+                f"sound samples are {seen}; allowed is float32 (channels, t), channels >= 1: Audio.from_array converts "
+                "other types"
+            )
+        if len(array) > _MOST_SHORT_CHANNELS and len(array) > array.shape[1] > 0:
+            raise _transposed(array.shape)
+        settle(self, sample_rate=_rate_of(self.sample_rate))
         if not np.isfinite(array).all():
             raise UnsupportedSignalError("sound samples hold NaN or infinity; allowed are finite numbers: repair them")
+
+    @classmethod
+    def from_array(cls, array: Any, sample_rate: float) -> Audio:
+        """From a numpy array or torch tensor (t,) or (channels, t) of samples.
+
+        Floats (16 to 64 bits) have full scale -1 to 1; int16, int32 and uint8 the full scale of WAV files, whose uint8
+        has its middle at 128. (t, channels), as soundfile and scipy give it, is refused with more than `channels` samples,
+        as it cannot be told for sure: pass `array.T`. Raises `UnsupportedSignalError`.
+
+        >>> Audio.from_array(np.array([0, 16384], np.int16), 8000).samples.tolist()
+        [[0.0, 0.5]]
+        """
+        if _is_tensor(array):
+            array = (array.detach().cpu().float() if array.is_floating_point() else array.detach().cpu()).numpy()
+        array = _plain_array("the sound", array)
+        if array.ndim == 2 and array.shape[0] > max(array.shape[1], 2) and array.shape[1] > 0:
+            raise _transposed(array.shape)
+        return cls(np.ascontiguousarray(np.atleast_2d(_float_samples(array))), sample_rate)  # type: ignore[arg-type]
 
     @property
     def num_channels(self) -> int:
@@ -184,3 +223,67 @@ class Cube:
 
 
 Signal = Image | Audio | Cube
+
+
+def metadata_of(metadata: Mapping[str, bytes]) -> dict[str, bytes]:
+    """A picture's metadata as a dictionary of bytes. Raises `CodecError` for names other than "icc" and "exif"."""
+    one_of_types("metadata", metadata, Mapping, 'a mapping of "icc" and "exif" to bytes')
+    if unknown := [name for name in metadata if name not in ("icc", "exif")]:
+        raise CodecError(f"metadata has the name {shown(unknown[0])}; allowed are 'icc' and 'exif'")
+    return {name: as_bytes(f"metadata {name}", value) for name, value in metadata.items()}
+
+
+def _is_tensor(array: object) -> bool:
+    """Whether it is of torch, without importing it."""
+    return any(base.__module__.split(".")[0] == "torch" for base in type(array).__mro__)
+
+
+def _plain_array(name: str, array: object) -> NDArray[Any]:
+    """What numpy makes of it, if that is an array of numbers."""
+    try:
+        plain = np.asarray(array)
+    except Exception as err:  # lists of unequal length, objects with an __array__ of their own
+        raise UnsupportedSignalError(f"{name} is {shown(array)}, which is no array: {err}") from err
+    if plain.dtype.kind not in "biuf" or plain.ndim == 0:
+        raise UnsupportedSignalError(f"{name} is {shown(array)}; allowed are arrays, tensors and laconic's own signals")
+    return plain
+
+
+def _picture_advice(shape: tuple[int, ...]) -> str:
+    """What to do where axes seem to be in another order."""
+    if len(shape) == 3 and 1 <= shape[0] <= 4 and shape[2] > 4:
+        return ": its channels seem to be first, pass numpy.moveaxis(array, 0, -1)"
+    if len(shape) == 4:
+        return ": it seems to be a batch, pass one picture at a time"
+    return ": pass array[:, :, None]" if len(shape) == 2 else ""
+
+
+def _transposed(shape: tuple[int, ...]) -> UnsupportedSignalError:
+    return UnsupportedSignalError(
+        f"the sound has shape {shape}; allowed is (channels, t): its channels seem to be last, pass array.T"
+    )
+
+
+def _rate_of(sample_rate: Any) -> int:
+    """The rate as an int, of a float where that is a whole number."""
+    is_number = isinstance(sample_rate, Real) and not isinstance(sample_rate, bool)
+    if not is_number or not 1 <= sample_rate < 1 << 31 or sample_rate != int(sample_rate):
+        raise UnsupportedSignalError(
+            f"the sample rate is {shown(sample_rate)} Hz; allowed is a whole number from 1 to 2147483647"
+        )
+    return int(sample_rate)
+
+
+def _float_samples(array: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples of any allowed type with full scale -1 to 1."""
+    kind = array.dtype.newbyteorder("=")
+    if kind not in (np.uint8, np.int16, np.int32) and kind.kind != "f":
+        raise UnsupportedSignalError(
+            f"sound samples are {array.dtype}; allowed are floats, int16, int32 and uint8: convert them first"
+        )
+    if kind.kind == "f":
+        with np.errstate(over="ignore"):  # infinite then, which is refused
+            return array.astype(np.float32)
+    if kind == np.uint8:
+        array = array.astype(np.int16) - 128
+    return (array * 2.0 ** (1 - 8 * kind.itemsize)).astype(np.float32)

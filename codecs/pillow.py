@@ -1,9 +1,9 @@
 """The Pillow plugin: `import laconic.codecs.pillow` makes `Image.open("x.lcn")` and `picture.save("x.lcn")` work.
 
-Opening reads the header only. `save` takes `quality`, `bits_per_pixel`, `max_bytes` and `model` as
-`laconic.codecs.encode` does, and `icc_profile` and `exif`, which default to those in the picture's `info`; of a picture
-that Pillow has made of another, without the orientation, since Pillow keeps it where it turns pixels. Files of models
-that are not shipped need `laconic.codecs.decode(data, model=...)`.
+Opening reads the header only, `verify` checks the whole file. `save` takes `quality`, `bits_per_pixel`, `max_bytes`,
+`model`, `profile` and `effort` as `laconic.codecs.encode` does, and `icc_profile` and `exif`, which default to those in
+the picture's `info`; of a picture that Pillow has made of another, without the orientation, since Pillow keeps it where it
+turns pixels. Files of models that are not shipped need `laconic.codecs.decode(data, model=...)`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from PIL import ImageFile
 
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.files import decode, encode
+from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
 from laconic.codecs.models.zoo import load_model_of
 from laconic.entropy import BitstreamError, LimitError, UnsupportedVersionError
@@ -60,6 +61,22 @@ class LcnImageFile(ImageFile.ImageFile):
                 self.fp.close()
             self.fp = io.BytesIO(np.asarray(image).astype(image.samples.dtype.newbyteorder("<")).tobytes())
         return super().load()
+
+    def verify(self) -> None:
+        """Check the whole file by its checksums, and by decoding its integers, but no pixels.
+
+        Raises as `load`. As with Pillow's own formats, it is for a picture that was just opened, which has to be opened
+        again to be used.
+        """
+        if self.fp is None or not self.tile:
+            raise RuntimeError("verify must be called directly after open")
+        try:
+            self.fp.seek(0)
+            Lcn().unpack(self.fp.read())
+        except BitstreamError as err:
+            raise OSError(f"damaged .lcn file: {err}") from err
+        finally:
+            super().verify()
 
     def load_seek(self, pos: int) -> None:
         """Nothing to skip: the pixels start at once."""

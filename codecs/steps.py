@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from laconic.codecs.errors import CodecError
+from laconic.codecs.arguments import whole_number
 
 NUM_STEP_CODES: Final = 256
 CODES_PER_OCTAVE: Final = 16
@@ -40,6 +40,16 @@ def step_of_code(step_code: int) -> np.float32:
     return np.float32(MANTISSAS[phase] * 2.0 ** (octave + _LOG2_OF_FIRST_STEP))
 
 
+def check_quality(quality: int) -> int:
+    """The quality as an int. Raises `CodecError` outside 1 to 100."""
+    return whole_number("quality", quality, MIN_QUALITY, MAX_QUALITY)
+
+
+def check_step_code(step_code: int) -> int:
+    """The step code as an int. Raises `CodecError` outside 0 to 255."""
+    return whole_number("step_code", step_code, 0, NUM_STEP_CODES - 1)
+
+
 def step_code_of_quality(quality: int) -> int:
     """Step code of a picture's or cube's quality, 1 (smallest files) to 100; 50 is near 0.5 bits a pixel, 100 at least
     48 dB.
@@ -56,8 +66,7 @@ def step_code_of_sound_quality(quality: int) -> int:
 
 def _ladder(quality: int, middle: int, *, up: int, down: int) -> int:
     """Tenths of a code for each quality above and below the middle."""
-    if isinstance(quality, bool) or not isinstance(quality, int) or not MIN_QUALITY <= quality <= MAX_QUALITY:
-        raise CodecError(f"quality is {quality!r}; allowed is a whole number from {MIN_QUALITY} to {MAX_QUALITY}")
+    quality = check_quality(quality)
     if quality >= _MIDDLE_QUALITY:
         return middle - up * (quality - _MIDDLE_QUALITY) // 10
     return middle + down * (_MIDDLE_QUALITY - quality) // 10

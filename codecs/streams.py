@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from typing import BinaryIO
 
 import numpy as np
 
+from laconic.codecs.arguments import Bytes, PathLike, one_of_types, opened
 from laconic.codecs.files import file_bytes, format_of, read_signal
-from laconic.codecs.form import Form, Kind, form_of
+from laconic.codecs.form import Form, Kind, form_of, optional_kind
 from laconic.codecs.formats.orientation import UPRIGHT, is_transposed, orientation_of
 from laconic.codecs.formats.picture_files import check_pixels, keeps_orientation
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_rows
@@ -21,7 +23,7 @@ _MAX_WHOLE_BYTES = 1 << 30  # of samples that are in memory at once for the sake
 
 
 def encode_file(
-    source: BinaryIO,
+    source: Bytes | PathLike | BinaryIO,
     codec: Lcn,
     *,
     kind: Kind | None = None,
@@ -33,6 +35,17 @@ def encode_file(
     Of pictures without alpha that `open_rows` reads, some rows are in memory at a time. `limits` and `frame` are for
     pictures. Raises what both raise.
     """
+    one_of_types("codec", codec, Lcn, "an Lcn")
+    kind = optional_kind(kind)
+    if limits is not None:
+        one_of_types("limits", limits, Limits, "a Limits or None")
+    with opened("source", source) as data:
+        return _encoded(io.BytesIO(data) if isinstance(data, bytes) else data, codec, kind, limits, frame)
+
+
+def _encoded(
+    source: BinaryIO, codec: Lcn, kind: Kind | None, limits: Limits | None, frame: int | None
+) -> tuple[bytes, Form]:
     with collect_notes() as notes:
         rows = open_rows(source, frame=frame) if kind in (None, "image") else None
     if rows is None or rows.num_channels not in (1, 3):
@@ -53,6 +66,7 @@ def write_picture(part: PicturePart, target: BinaryIO, extension: str) -> tuple[
     turned, since the format does not say how to: these are in memory, as with other formats. Raises `BitstreamError`,
     `CodecError`, `OSError`.
     """
+    one_of_types("part", part, PicturePart, "a PicturePart: Lcn.open_area gives one")
     height, width, _ = part.shape
     orientation = UPRIGHT if keeps_orientation(format_of(extension)) else orientation_of(part.metadata.get("exif", b""))
     if orientation != UPRIGHT or not _goes_by_rows(part, extension.lower()):

@@ -1,4 +1,5 @@
-"""What can be wrong with bytes: one family of errors, so that a reader of foreign files catches one type."""
+"""What can be wrong with bytes: one family of errors, so that a reader of foreign files catches one type; and with what a
+caller passes."""
 
 
 class BitstreamError(ValueError):
@@ -23,3 +24,7 @@ class CorruptStreamError(BitstreamError):
 
 class LimitError(BitstreamError):
     """The file claims more than the caller allows to be allocated."""
+
+
+class ArgumentError(ValueError, TypeError):
+    """An argument of a type or value that is not allowed; the message says which are."""

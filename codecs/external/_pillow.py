@@ -1,4 +1,4 @@
-"""What the codecs built on Pillow share: option checks, writing with metadata, reading one named format safely."""
+"""What the codecs built on Pillow share: checks of pictures, writing with metadata, reading one named format safely."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError, features
 
+from laconic.codecs.arguments import one_of_types
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError
 from laconic.codecs.media import Image
 from laconic.entropy.errors import BitstreamError, CorruptStreamError, LimitError, TruncatedError
@@ -19,26 +20,10 @@ _WRITE_ERRORS = (OSError, ValueError, TypeError, SyntaxError, RuntimeError, Over
 _TRUNCATION_SIGNS = ("truncat", "expected to read", "not enough data")
 
 
-def check_integer(option: str, value: object, lowest: int, highest: int) -> None:
-    """Raise `CodecError` unless value is an int (no bool) in [lowest, highest]."""
-    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
-        raise CodecError(f"{option} is {value!r}; allowed are integers from {lowest} to {highest}")
-
-
-def check_flag(option: str, value: object) -> None:
-    """Raise `CodecError` unless value is True or False."""
-    if not isinstance(value, bool):
-        raise CodecError(f"{option} is {value!r}; allowed are True and False")
-
-
-def check_choice(option: str, value: object, allowed: tuple[str | None, ...]) -> None:
-    """Raise `CodecError` unless value is one of allowed."""
-    if value not in allowed:
-        raise CodecError(f"{option} is {value!r}; allowed are {', '.join(map(repr, allowed))}")
-
-
 def check_kind(image: Image, file_format: str, allowed: tuple[str, ...]) -> None:
-    """Raise `UnsupportedSignalError` unless the picture's kind ("8-bit RGB") is one of allowed."""
+    """Raise `UnsupportedSignalError` unless the picture's kind ("8-bit RGB") is one of allowed, `CodecError` unless it
+    is an `Image`."""
+    one_of_types("the signal", image, Image, "an Image: Image.from_array makes one of an array")
     kind = f"{image.bit_depth}-bit {image.mode}"
     if kind not in allowed:
         raise UnsupportedSignalError(

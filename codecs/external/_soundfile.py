@@ -1,4 +1,4 @@
-"""What the codecs built on soundfile (libsndfile) share: option checks, writing, and reading one named format safely.
+"""What the codecs built on soundfile (libsndfile) share: checks of sounds, writing, and reading one named format safely.
 
 libsndfile compensates the delay of MP3, Opus and Vorbis and keeps the exact length, by the LAME tag and the last
 granule position: measured at every rate and setting in tests/codecs/test_sound_codecs.py, so nothing is shifted here.
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import one_of_types, real_number, shown
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError
 from laconic.codecs.media import Audio
 from laconic.entropy.errors import BitstreamError, CorruptStreamError, LimitError, TruncatedError
@@ -24,22 +25,18 @@ _MAX_VALUES = 1 << 29  # 2 GiB of samples: a small file can claim any length, an
 _MAX_PEAK = 16.0
 
 
-def check_level(option: str, value: object, *, below_one: bool = False) -> None:
-    """Raise `CodecError` unless value is a number (no bool) from 0 to 1, or below 1."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= 1 or (below_one and value == 1):  # type: ignore[operator]
-        allowed = "from 0 to below 1" if below_one else "from 0 to 1"
-        raise CodecError(f"{option} is {value!r}; allowed are numbers {allowed}, small to large compression")
-
-
-def check_choice(option: str, value: object, allowed: tuple[object, ...]) -> None:
-    """Raise `CodecError` unless value is one of allowed, and of its type (16.0 is not 16)."""
-    if not any(value == one and type(value) is type(one) for one in allowed):
-        raise CodecError(f"{option} is {value!r}; allowed are {', '.join(map(repr, allowed))}")
+def compression_level(name: str, value: object, *, below_one: bool = False) -> float:
+    """A level from 0 to 1, or below 1, small to large compression. Raises `CodecError`."""
+    level = real_number(name, value, lowest=0, highest=1)
+    if below_one and level == 1:
+        raise CodecError(f"{name} is {shown(value)}; allowed is a finite number from 0 to below 1")
+    return level
 
 
 def check_sound(audio: Audio, file_format: str, *, max_channels: int, allows_empty: bool = False) -> None:
-    """Raise `UnsupportedSignalError` for too many channels, no samples, or values far beyond full scale."""
+    """Raise `UnsupportedSignalError` for too many channels, no samples, or values far beyond full scale, and
+    `CodecError` unless it is an `Audio`."""
+    one_of_types("the signal", audio, Audio, "an Audio: Audio.from_array makes one of an array")
     if audio.num_channels > max_channels:
         raise UnsupportedSignalError(
             f"the sound has {audio.num_channels} channels; {file_format} allows 1 to {max_channels} here: "

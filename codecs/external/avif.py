@@ -5,18 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from laconic.codecs.external._pillow import (
-    check_alpha_is_used,
-    check_choice,
-    check_integer,
-    check_kind,
-    read_image,
-    write_image,
-)
+from laconic.codecs.arguments import Bytes, PathLike, choice, optional_choice, read_bytes, settle, whole_number
+from laconic.codecs.external._pillow import check_alpha_is_used, check_kind, read_image, write_image
 from laconic.codecs.media import Image
 
 _SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
-_TUNES = (None, "psnr", "ssim", "iq")
+_TUNES = ("psnr", "ssim", "iq")
 
 
 @dataclass(frozen=True)
@@ -38,10 +32,13 @@ class Avif:
     name: ClassVar[str] = "avif"
 
     def __post_init__(self) -> None:
-        check_integer("AVIF quality", self.quality, 0, 100)
-        check_integer("AVIF speed", self.speed, 0, 10)
-        check_choice("AVIF subsampling", self.subsampling, _SUBSAMPLINGS)
-        check_choice("AVIF tune", self.tune, _TUNES)
+        settle(
+            self,
+            quality=whole_number("AVIF quality", self.quality, 0, 100),
+            speed=whole_number("AVIF speed", self.speed, 0, 10),
+            subsampling=choice("AVIF subsampling", self.subsampling, _SUBSAMPLINGS),
+            tune=optional_choice("AVIF tune", self.tune, _TUNES),
+        )
 
     def encode(self, signal: Image) -> bytes:
         check_kind(signal, "AVIF", ("8-bit L", "8-bit RGB", "8-bit RGBA"))
@@ -58,7 +55,8 @@ class Avif:
             options["advanced"] = {"tune": self.tune}
         return write_image(signal, "AVIF", options)
 
-    def decode(self, data: bytes) -> Image:
+    def decode(self, data: Bytes | PathLike) -> Image:
+        data = read_bytes("data", data)
         image = read_image(data, "AVIF")
         if image.mode == "RGB" and _is_monochrome(data):  # older Pillows (11.3, 12.0) give grey files as RGB
             return Image(image.samples[:, :, :1].copy(), image.metadata)

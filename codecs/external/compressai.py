@@ -18,8 +18,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from laconic.codecs.arguments import Bytes, PathLike, as_text, choice, read_bytes, settle, whole_number
 from laconic.codecs.errors import MissingDependencyError, WeightsError
-from laconic.codecs.external._pillow import check_choice, check_integer, check_kind
+from laconic.codecs.external._pillow import check_kind
 from laconic.codecs.media import Image
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError, TruncatedError
 
@@ -50,8 +51,12 @@ class CompressAI:
     name: ClassVar[str] = "compressai"
 
     def __post_init__(self) -> None:
-        check_choice("CompressAI model", self.model, _MODELS)
-        check_integer("CompressAI quality", self.quality, 1, 8)
+        settle(
+            self,
+            checkpoint=None if self.checkpoint is None else as_text("CompressAI checkpoint", self.checkpoint),
+            model=choice("CompressAI model", self.model, _MODELS),
+            quality=whole_number("CompressAI quality", self.quality, 1, 8),
+        )
 
     def encode(self, signal: Image) -> bytes:
         check_kind(signal, "CompressAI", ("8-bit RGB",))
@@ -70,7 +75,8 @@ class CompressAI:
         content = b"".join(parts)
         return content + _LENGTH.pack(zlib.crc32(content))
 
-    def decode(self, data: bytes) -> Image:
+    def decode(self, data: Bytes | PathLike) -> Image:
+        data = read_bytes("data", data)
         height, width, shape, strings = self._parse(data)
         import torch
 

@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.external._soundfile import check_choice, check_sound, read_sound, to_audio, write_sound
+from laconic.codecs.arguments import Bytes, PathLike, choice, read_bytes, settle
+from laconic.codecs.external._soundfile import check_sound, read_sound, to_audio, write_sound
 from laconic.codecs.media import Audio
 from laconic.entropy.errors import ChecksumError, CorruptStreamError, TruncatedError
 
@@ -33,7 +34,10 @@ class Flac:
     name: ClassVar[str] = "flac"
 
     def __post_init__(self) -> None:
-        check_choice("FLAC bits", self.bits, (16, 24))
+        settle(
+            self,
+            bits=choice("FLAC bits", self.bits, (16, 24)),
+        )
 
     def encode(self, signal: Audio) -> bytes:
         check_sound(signal, "FLAC", max_channels=8)
@@ -41,7 +45,8 @@ class Flac:
         integers = np.clip(np.rint(signal.samples.T.astype(np.float64) * scale), -scale, scale - 1).astype(np.int32)
         return write_sound(integers << (32 - self.bits), signal.sample_rate, ("FLAC", f"PCM_{self.bits}"))
 
-    def decode(self, data: bytes) -> Audio:
+    def decode(self, data: Bytes | PathLike) -> Audio:
+        data = read_bytes("data", data)
         if not _MAGIC.startswith(data[:4]):
             raise CorruptStreamError(f"the {len(data)} bytes are not a FLAC file")
         if len(data) < _MD5.stop:

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from PIL import ImageFile
 
+from laconic.codecs.arguments import Bytes, PathLike, choice, flag, read_bytes, settle, whole_number
 from laconic.codecs.errors import UnsupportedSignalError
-from laconic.codecs.external._pillow import check_choice, check_flag, check_integer, check_kind, read_image, write_image
+from laconic.codecs.external._pillow import check_kind, read_image, write_image
 from laconic.codecs.media import Image
 
 _SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
@@ -32,10 +33,13 @@ class Jpeg:
     name: ClassVar[str] = "jpeg"
 
     def __post_init__(self) -> None:
-        check_integer("JPEG quality", self.quality, 1, 100)
-        check_flag("JPEG optimize", self.optimize)
-        check_flag("JPEG progressive", self.progressive)
-        check_choice("JPEG subsampling", self.subsampling, _SUBSAMPLINGS)
+        settle(
+            self,
+            quality=whole_number("JPEG quality", self.quality, 1, 100),
+            optimize=flag("JPEG optimize", self.optimize),
+            progressive=flag("JPEG progressive", self.progressive),
+            subsampling=choice("JPEG subsampling", self.subsampling, _SUBSAMPLINGS),
+        )
 
     def encode(self, signal: Image) -> bytes:
         check_kind(signal, "JPEG", ("8-bit L", "8-bit RGB"))
@@ -54,7 +58,8 @@ class Jpeg:
                 raise
             return _write_with_large_buffer(signal, options)
 
-    def decode(self, data: bytes) -> Image:
+    def decode(self, data: Bytes | PathLike) -> Image:
+        data = read_bytes("data", data)
         return read_image(data, "JPEG")
 
 

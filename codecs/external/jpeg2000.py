@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from laconic.codecs.errors import CodecError, UnsupportedSignalError
-from laconic.codecs.external._pillow import check_flag, check_kind, read_image, write_image
+from laconic.codecs.arguments import Bytes, PathLike, flag, read_bytes, real_number, settle
+from laconic.codecs.errors import UnsupportedSignalError
+from laconic.codecs.external._pillow import check_kind, read_image, write_image
 from laconic.codecs.media import Image
 from laconic.entropy.errors import TruncatedError
 
@@ -33,11 +33,12 @@ class Jpeg2000:
     name: ClassVar[str] = "jpeg2000"
 
     def __post_init__(self) -> None:
-        is_number = isinstance(self.rate, int | float) and not isinstance(self.rate, bool)
-        if not is_number or not math.isfinite(self.rate) or self.rate < 1:
-            raise CodecError(f"JPEG 2000 rate is {self.rate!r}; allowed are compression ratios of at least 1")
-        check_flag("JPEG 2000 mct", self.mct)
-        check_flag("JPEG 2000 irreversible", self.irreversible)
+        settle(
+            self,
+            rate=real_number("JPEG 2000 rate", self.rate, lowest=1),
+            mct=flag("JPEG 2000 mct", self.mct),
+            irreversible=flag("JPEG 2000 irreversible", self.irreversible),
+        )
 
     def encode(self, signal: Image) -> bytes:
         check_kind(signal, "JPEG 2000", ("8-bit L", "8-bit LA", "8-bit RGB", "8-bit RGBA", "16-bit L"))
@@ -49,7 +50,8 @@ class Jpeg2000:
         }
         return write_image(signal, "JPEG2000", options)
 
-    def decode(self, data: bytes) -> Image:
+    def decode(self, data: Bytes | PathLike) -> Image:
+        data = read_bytes("data", data)
         _check_codestream(data)
         return read_image(data, "JPEG2000")
 

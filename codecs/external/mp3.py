@@ -6,11 +6,11 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
+from laconic.codecs.arguments import Bytes, PathLike, choice, read_bytes, settle
 from laconic.codecs.external._soundfile import (
-    check_choice,
-    check_level,
     check_rate,
     check_sound,
+    compression_level,
     read_sound,
     to_audio,
     write_sound,
@@ -44,8 +44,11 @@ class Mp3:
     name: ClassVar[str] = "mp3"
 
     def __post_init__(self) -> None:
-        check_level("MP3 compression_level", self.compression_level, below_one=True)
-        check_choice("MP3 bitrate_mode", self.bitrate_mode, _MODES)
+        settle(
+            self,
+            compression_level=compression_level("MP3 compression_level", self.compression_level, below_one=True),
+            bitrate_mode=choice("MP3 bitrate_mode", self.bitrate_mode, _MODES),
+        )
 
     def encode(self, signal: Audio) -> bytes:
         check_sound(signal, "MP3", max_channels=2)
@@ -58,8 +61,9 @@ class Mp3:
             bitrate_mode=self.bitrate_mode,
         )
 
-    def decode(self, data: bytes) -> Audio:
+    def decode(self, data: Bytes | PathLike) -> Audio:
         """Return the signal, of damaged frames what mpg123 makes of them (it tells on stderr). Raises as `Codec`."""
+        data = read_bytes("data", data)
         _check_length(data)
         return to_audio(*read_sound(data, _FORMAT))
 

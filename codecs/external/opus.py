@@ -11,9 +11,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import Bytes, PathLike, read_bytes, settle
 from laconic.codecs.errors import MissingDependencyError, UnsupportedSignalError
 from laconic.codecs.external._ogg import Page, read_pages, write_pages
-from laconic.codecs.external._soundfile import check_level, check_sound, read_sound, to_audio, write_sound
+from laconic.codecs.external._soundfile import check_sound, compression_level, read_sound, to_audio, write_sound
 from laconic.codecs.media import Audio
 from laconic.entropy.errors import CorruptStreamError
 
@@ -43,7 +44,10 @@ class Opus:
     name: ClassVar[str] = "opus"
 
     def __post_init__(self) -> None:
-        check_level("Opus compression_level", self.compression_level)
+        settle(
+            self,
+            compression_level=compression_level("Opus compression_level", self.compression_level),
+        )
 
     def encode(self, signal: Audio) -> bytes:
         """Return the file. Raises as `Codec`, and `MissingDependencyError` where scipy is needed and absent."""
@@ -59,8 +63,9 @@ class Opus:
         body = head.body[:_RATE_OFFSET] + struct.pack("<I", signal.sample_rate) + head.body[_RATE_OFFSET + 4 :]
         return write_pages([dataclasses.replace(head, body=body), _without_padding(tags), *others])
 
-    def decode(self, data: bytes) -> Audio:
+    def decode(self, data: Bytes | PathLike) -> Audio:
         """Return the signal, of a head without a rate or one over 48 kHz with 48 kHz. Raises as `Codec` and `encode`."""
+        data = read_bytes("data", data)
         head = read_pages(data)[0].body
         if not head.startswith(b"OpusHead") or len(head) < _HEAD_BYTES:
             raise CorruptStreamError(f"the {len(data)} bytes are not an Opus file: they hold another Ogg stream")

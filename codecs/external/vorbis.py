@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from laconic.codecs.arguments import Bytes, PathLike, read_bytes, settle
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.external._ogg import read_pages, write_pages
-from laconic.codecs.external._soundfile import check_level, check_sound, read_sound, to_audio, write_sound
+from laconic.codecs.external._soundfile import check_sound, compression_level, read_sound, to_audio, write_sound
 from laconic.codecs.media import Audio
 from laconic.entropy.errors import CorruptStreamError
 
@@ -29,7 +30,10 @@ class Vorbis:
     name: ClassVar[str] = "vorbis"
 
     def __post_init__(self) -> None:
-        check_level("Vorbis compression_level", self.compression_level)
+        settle(
+            self,
+            compression_level=compression_level("Vorbis compression_level", self.compression_level),
+        )
 
     def encode(self, signal: Audio) -> bytes:
         check_sound(signal, "Vorbis", max_channels=2, allows_empty=True)
@@ -42,7 +46,8 @@ class Vorbis:
             read_pages(write_sound(signal.samples.T, signal.sample_rate, _FORMAT, compression_level=level))
         )
 
-    def decode(self, data: bytes) -> Audio:
+    def decode(self, data: Bytes | PathLike) -> Audio:
+        data = read_bytes("data", data)
         pages = read_pages(data)
         if not pages[0].body.startswith(b"\x01vorbis"):
             raise CorruptStreamError(f"the {len(data)} bytes are not a Vorbis file: they hold another Ogg stream")

@@ -5,14 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from laconic.codecs.external._pillow import (
-    check_alpha_is_used,
-    check_flag,
-    check_integer,
-    check_kind,
-    read_image,
-    write_image,
-)
+from laconic.codecs.arguments import Bytes, PathLike, flag, read_bytes, settle, whole_number
+from laconic.codecs.external._pillow import check_alpha_is_used, check_kind, read_image, write_image
 from laconic.codecs.media import Image
 
 
@@ -31,9 +25,12 @@ class WebP:
     name: ClassVar[str] = "webp"
 
     def __post_init__(self) -> None:
-        check_integer("WebP quality", self.quality, 0, 100)
-        check_integer("WebP method", self.method, 0, 6)
-        check_flag("WebP lossless", self.lossless)
+        settle(
+            self,
+            quality=whole_number("WebP quality", self.quality, 0, 100),
+            method=whole_number("WebP method", self.method, 0, 6),
+            lossless=flag("WebP lossless", self.lossless),
+        )
 
     def encode(self, signal: Image) -> bytes:
         check_kind(signal, "WebP", ("8-bit RGB", "8-bit RGBA"))
@@ -46,5 +43,6 @@ class WebP:
         }
         return write_image(signal, "WEBP", options)
 
-    def decode(self, data: bytes) -> Image:
+    def decode(self, data: Bytes | PathLike) -> Image:
+        data = read_bytes("data", data)
         return read_image(data, "WEBP")

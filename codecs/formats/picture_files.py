@@ -9,6 +9,7 @@ from typing import BinaryIO
 from PIL import Image as PillowImage
 from PIL import ImageFile, UnidentifiedImageError, features
 
+from laconic.codecs.arguments import shown, whole_number
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError
 from laconic.codecs.formats.deep_avif import avif_depth, read_deep_avif
 from laconic.codecs.formats.foreign_files import picture_format, refuse_foreign
@@ -109,9 +110,13 @@ def note_frames(count: int, noun: str) -> None:
 
 def check_frame(frame: int | None, count: int) -> None:
     """Raise `CodecError` unless the file has that frame."""
-    if frame is not None and not 0 <= frame < count:
+    if frame is None:
+        return
+    try:
+        whole_number("frame", frame, 0, count - 1)
+    except CodecError:
         allowed = "0" if count == 1 else f"0 to {count - 1}"
-        raise CodecError(f"frame is {frame}, the file has {count}; allowed is {allowed}")
+        raise CodecError(f"frame is {shown(frame)}, the file has {count}; allowed is {allowed}") from None
 
 
 def read_pillow(file: BinaryIO, head: bytes, *, limits: Limits | None = None, frame: int | None = None) -> Image:

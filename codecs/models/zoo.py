@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from laconic.codecs.arguments import as_text
 from laconic.codecs.errors import UnknownModelError, WeightsError
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def _read_card(path: Path) -> dict[str, str]:
     return card
 
 
-def load_model(name: str) -> Model:
+def load_model(name: str | os.PathLike[str]) -> Model:
     """A shipped model by name, or a model file by path (anything with a slash or ending in .safetensors).
 
     Raises `UnknownModelError` for a name that is not shipped, `WeightsError` for a bad file.
@@ -65,8 +67,9 @@ def load_model(name: str) -> Model:
     return _load(str(model_path(name)))
 
 
-def model_path(name: str) -> Path:
+def model_path(name: str | os.PathLike[str]) -> Path:
     """The file that `load_model` loads; one that is named by its path need not be there. Raises `UnknownModelError`."""
+    name = as_text("model", name)
     if name.endswith(".safetensors") or "/" in name or "\\" in name:
         return Path(name).resolve()
     for entry in shipped_models():

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
-from laconic.codecs.errors import CodecError
+from laconic.codecs.arguments import choice, optional_choice, settle, whole_number
 from laconic.codecs.models.model import Model
 from laconic.entropy.container import Profile
 from laconic.entropy.rans import LANES
@@ -34,16 +34,14 @@ class Layout:
     lanes: int | None = None
 
     def __post_init__(self) -> None:
-        if self.grouping not in (None, "channels", "whole"):
-            raise CodecError(f"grouping is {self.grouping!r}; allowed are 'channels', 'whole' and None")
-        if self.progression not in (None, "group", "tile"):
-            raise CodecError(f"progression is {self.progression!r}; allowed are 'group', 'tile' and None")
-        if self.tile_log2 is not None and not 3 <= self.tile_log2 <= 16:
-            raise CodecError(f"tile_log2 is {self.tile_log2}; allowed is None or 3 to 16")
-        if self.profile not in _PROFILES:
-            raise CodecError(f"profile is {self.profile!r}; allowed are 'fast' and 'small'")
-        if self.lanes is not None and self.lanes not in LANES:
-            raise CodecError(f"lanes is {self.lanes!r}; allowed are None, {', '.join(map(str, LANES))}")
+        settle(
+            self,
+            grouping=optional_choice("grouping", self.grouping, ("channels", "whole")),
+            progression=optional_choice("progression", self.progression, ("group", "tile")),
+            tile_log2=None if self.tile_log2 is None else whole_number("tile_log2", self.tile_log2, 3, 16),
+            profile=choice("profile", self.profile, tuple(_PROFILES)),
+            lanes=optional_choice("lanes", self.lanes, LANES),
+        )
 
     @property
     def file_profile(self) -> Profile:

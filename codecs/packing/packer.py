@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import whole_number
 from laconic.codecs.errors import CodecError
 from laconic.codecs.latent import Latent
 from laconic.codecs.packing.layout import group_bounds
 from laconic.codecs.plan import Plan
-from laconic.codecs.steps import NUM_STEP_CODES
 from laconic.entropy import Limits
 from laconic.entropy.container import CodecNumber, Flag, Header, index_of, segment_order, write_header, write_segment
 from laconic.entropy.lossless import encode_plane
@@ -42,7 +42,11 @@ class PackedFile:
     stops: tuple[int, ...]
 
     def head_bytes(self, channels: int) -> int:
-        """Bytes from the start that hold the first `channels`, 1 to those of the file, without alpha."""
+        """Bytes from the start that hold the first `channels`, 1 to those of the file, without alpha.
+
+        Raises `CodecError` for another number.
+        """
+        channels = whole_number("channels", channels, 1, self.bounds[-1])
         return next(stop for end, stop in zip(self.bounds[1:], self.stops, strict=True) if end >= channels)
 
 
@@ -152,8 +156,6 @@ def check_latent(latent: Latent, plan: Plan) -> None:
         raise CodecError(f"the latent has {latent.levels}, which a {plan.model.kind} of size {latent.size} cannot have")
     if latent.alpha is not None and latent.alpha.shape != latent.size:
         raise CodecError(f"alpha has shape {latent.alpha.shape}, the picture {latent.size}; they must agree")
-    if not 0 <= latent.step_code < NUM_STEP_CODES:
-        raise CodecError(f"step_code is {latent.step_code}; allowed is 0 to {NUM_STEP_CODES - 1}")
 
 
 def _is_small(encoder: TileEncoder, bounds: tuple[int, ...]) -> bool:

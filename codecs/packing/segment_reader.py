@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import BinaryIO
 
+from laconic.codecs.arguments import flag, one_of_types, settle, whole_number
 from laconic.entropy import BitstreamError, CorruptStreamError, Limits, TruncatedError
 from laconic.entropy.container import Flag, Header, Segment, Source, read_segment
 
@@ -22,6 +23,14 @@ class Reading:
     limits: Limits | None = None
     allow_partial: bool = False
     scale_log2: int = 0
+
+    def __post_init__(self) -> None:
+        settle(
+            self,
+            channels=None if self.channels is None else whole_number("channels", self.channels, 1),
+            limits=None if self.limits is None else one_of_types("limits", self.limits, Limits, "a Limits or None"),
+            allow_partial=flag("allow_partial", self.allow_partial),
+        )
 
     @property
     def may_be_head(self) -> bool:

@@ -89,7 +89,7 @@ class Unpacker:
         if stored > found.num_channels:
             raise CorruptStreamError(f"the file stores {stored} channels; its model has {found.num_channels}")
         channels = reading.channels
-        if channels is not None and not 1 <= channels <= stored:
+        if channels is not None and channels > stored:
             raise CodecError(f"channels is {channels}; allowed is 1 to the {stored} that the file stores")
         self.num_channels = stored if channels is None else channels
         if reading.scale_log2:

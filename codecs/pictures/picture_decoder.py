@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import as_text, whole_numbers
 from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.codecs.media import Image, Samples
 from laconic.codecs.packing.layout import CHUNK_VALUES, Tile
@@ -43,7 +44,7 @@ def area_of(size: tuple[int, int], region: tuple[int, int, int, int] | None = No
     that is not inside.
     """
     height, width = size
-    x, y, w, h = region or (0, 0, width, height)
+    x, y, w, h = (0, 0, width, height) if region is None else whole_numbers("region (x, y, width, height)", region, 4)
     if not (0 <= x < width and 0 <= y < height and 1 <= w <= width - x and 1 <= h <= height - y):
         raise CodecError(
             f"the region is {w}x{h} at ({x}, {y}); allowed is one of at least 1x1 inside the picture of {width}x{height}"
@@ -273,12 +274,14 @@ def _window_sums(values: NDArray[np.int64], scale: int, axis: int) -> NDArray[np
     return up_to(half) - up_to(-half) + up_to(half + 1) - up_to(1 - half)
 
 
-def check_synthesis(synthesis: str) -> None:
-    """Raises `CodecError` for what `renderer_of` does not know."""
+def check_synthesis(synthesis: str) -> str:
+    """The same, a path as a string. Raises `CodecError` for what `renderer_of` does not know."""
+    synthesis = as_text("synthesis", synthesis)
     if synthesis not in SYNTHESES and not synthesis.endswith(".safetensors"):
         raise CodecError(
             f"synthesis is {synthesis!r}; allowed are {', '.join(SYNTHESES)} and the path of a .safetensors"
         )
+    return synthesis
 
 
 def renderer_of(synthesis: str, unpacker: Unpacker) -> Renderer:

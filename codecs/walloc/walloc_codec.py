@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import Bytes, PathLike, as_text, choice, read_bytes, settle
 from laconic.codecs.errors import UnsupportedSignalError, WeightsError
 from laconic.codecs.external import WebP
-from laconic.codecs.external._pillow import check_choice, check_kind
+from laconic.codecs.external._pillow import check_kind
 from laconic.codecs.media import Image
 from laconic.entropy.container import Limits, Profile, Segment
 from laconic.entropy.contexts import ContextModel
@@ -63,10 +64,13 @@ class WallocCodec:
     name: ClassVar[str] = "walloc"
 
     def __post_init__(self) -> None:
-        check_choice("WaLLoC store", self.store, _STORES)
+        settle(
+            self,
+            weights=as_text("WaLLoC weights", self.weights),
+            store=choice("WaLLoC store", self.store, _STORES),
+        )
 
     def encode(self, signal: Image) -> bytes:
-        check_kind(signal, "WaLLoC", ("8-bit RGB",))
         loaded = _loaded(self.weights)
         latent = latent_of(loaded.module, signal)
         payload = _to_webp(latent) if self.store == "webp" else _to_segment(latent, loaded.needed_contexts())
@@ -74,7 +78,8 @@ class WallocCodec:
         content = _HEADER.pack(_MAGIC, *fields) + payload
         return content + _CHECKSUM.pack(zlib.crc32(content))
 
-    def decode(self, data: bytes) -> Image:
+    def decode(self, data: Bytes | PathLike) -> Image:
+        data = read_bytes("data", data)
         store, fingerprint, height, width = _parsed_header(data)
         loaded = _loaded(self.weights)
         if fingerprint != loaded.fingerprint:
@@ -117,7 +122,8 @@ def fitted_contexts(latents: Sequence[NDArray[np.int32]]) -> ContextModel:
 
 
 def latent_of(module: Walloc, picture: Image) -> Latent:
-    """The rounded latent of an 8-bit RGB picture of any size."""
+    """The rounded latent of an 8-bit RGB picture of any size. Raises `UnsupportedSignalError` for another."""
+    check_kind(picture, "WaLLoC", ("8-bit RGB",))
     import torch
 
     from laconic.codecs.walloc.walloc_network import extended

@@ -257,14 +257,14 @@ def test_jpeg2000_without_header_box_raises():
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: Jpeg(quality=0), "JPEG quality is 0; allowed are integers from 1 to 100"),
+        (lambda: Jpeg(quality=0), "JPEG quality is 0; allowed is a whole number from 1 to 100"),
         (lambda: Jpeg(quality=75.0), "JPEG quality is 75.0"),
         (lambda: Jpeg(quality=True), "JPEG quality is True"),
         (lambda: Jpeg(optimize=1), "JPEG optimize is 1; allowed are True and False"),
         (lambda: Jpeg(progressive=None), "JPEG progressive is None"),
         (lambda: Jpeg(subsampling="4:1:1"), "JPEG subsampling is '4:1:1'; allowed are '4:4:4', '4:2:2', '4:2:0'"),
         (lambda: WebP(quality=101), "WebP quality is 101"),
-        (lambda: WebP(method=7), "WebP method is 7; allowed are integers from 0 to 6"),
+        (lambda: WebP(method=7), "WebP method is 7; allowed is a whole number from 0 to 6"),
         (lambda: WebP(lossless="yes"), "WebP lossless is 'yes'"),
         (lambda: Jpeg2000(rate=0.5), "JPEG 2000 rate is 0.5"),
         (lambda: Jpeg2000(rate=float("nan")), "JPEG 2000 rate is nan"),

@@ -19,6 +19,7 @@ from PIL import WebPImagePlugin
 
 import laconic.codecs
 from laconic.codecs import (
+    Audio,
     CodecError,
     DroppedWarning,
     Image,
@@ -27,7 +28,6 @@ from laconic.codecs import (
     UnsupportedSignalError,
     decode,
     encode,
-    files,
 )
 from laconic.codecs.files import (
     file_bytes,
@@ -447,13 +447,14 @@ def test_bits_per_pixel_is_honoured(image, rate):
 
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf")])
 def test_bad_rate_is_refused(image, rate):
-    with pytest.raises(CodecError, match="allowed is a number above 0"):
+    with pytest.raises(CodecError, match=r"allowed is a finite number (above|from) 0"):
         encode(image, bits_per_pixel=rate)
 
 
 def test_two_targets_are_refused(image):
-    with pytest.raises(CodecError, match="allowed is one of them"):
-        encode(image, bits_per_pixel=1, max_bytes=1000)
+    for targets in ({"bits_per_pixel": 1, "max_bytes": 1000}, {"bits_per_pixel": 1, "quality": 50}):
+        with pytest.raises(CodecError, match="exclude each other; give one of them"):
+            encode(image, **targets)
 
 
 def test_atomic_write_makes_the_file(tmp_path):
@@ -497,7 +498,7 @@ def test_atomic_write_without_hard_links(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(files.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
     atomic_write(tmp_path / "x", b"abc")
     with pytest.raises(FileExistsError):
         atomic_write(tmp_path / "x", b"def")
@@ -522,3 +523,58 @@ def test_killed_writer_leaves_a_whole_file_or_none(tmp_path):
         if (tmp_path / "x").exists():
             data = (tmp_path / "x").read_bytes()
             assert data in (b"a" * (1 << 22), b"b" * (1 << 22))
+
+
+SOUND = np.sin(np.arange(4000) / 9).astype(np.float32) / 4
+
+
+@pytest.mark.parametrize(
+    "pair", [(SOUND, 8000), (8000, SOUND), (SOUND[None], 8000.0), (SOUND.astype(float), np.int64(8000))]
+)
+def test_encode_takes_the_pairs_of_other_libraries(pair):
+    assert encode(pair) == encode(Audio(SOUND[None], 8000))
+
+
+@pytest.mark.parametrize("pair", [(SOUND,), (SOUND, None), (SOUND, SOUND), (8000, 8000), (), (SOUND, 8000, 1)])
+def test_encode_refuses_other_tuples(pair):
+    with pytest.raises(CodecError, match=r"allowed is|samples, rate"):
+        encode(pair)
+
+
+def test_encode_of_a_pair_with_channels_last_says_so():
+    with pytest.raises(UnsupportedSignalError, match=r"pass array\.T"):
+        encode((np.zeros((4000, 2)), 8000))
+
+
+def test_bytes_of_any_kind_and_paths_are_read(image, tmp_path):
+    small = Image(image.samples[:40, :48].copy())
+    data = encode(small)
+    (tmp_path / "x.lcn").write_bytes(data)
+    for source in (
+        bytearray(data),
+        memoryview(data),
+        np.frombuffer(data, np.uint8),
+        tmp_path / "x.lcn",
+        str(tmp_path / "x.lcn"),
+    ):
+        assert decode(source) == decode(data)
+        assert Lcn().decode(source) == decode(data)
+        assert Lcn().unpack(source) == Lcn().unpack(data)
+        assert Lcn().decode_area(source, region=(1, 2, 3, 4))[0] == decode(data, region=[1, 2, np.int64(3), 4])
+        assert Lcn().open_area(source, scale=np.int64(2)).image() == decode(data, scale=2)
+        assert read_image(source) == decode(data)
+        assert read_signal(source) == decode(data)
+    png = file_bytes(small, "png")
+    assert read_image(memoryview(png)) == read_image(bytearray(png)) == small
+
+
+def test_a_file_that_is_open_as_text_is_refused(tmp_path):
+    (tmp_path / "x.lcn").write_text("text")
+    with (tmp_path / "x.lcn").open() as file, pytest.raises(CodecError, match="open it as bytes"):
+        decode(file)
+
+
+@pytest.mark.parametrize("region", [(), (1, 2, 3), (0, 0, 1.0, 1), "abcd", 5, (0, 0, None, 1), (0, 0, True, 1)])
+def test_regions_are_four_whole_numbers(image, region):
+    with pytest.raises(CodecError, match=r"region \(x, y, width, height\) is .*; allowed are 4 whole numbers"):
+        decode(encode(Image(image.samples[:9, :9].copy())), region=region)

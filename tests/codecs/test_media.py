@@ -9,10 +9,10 @@ import pytest
 from PIL import Image as PillowImage
 from PIL import ImageOps
 
-from laconic.codecs.errors import DroppedWarning, UnsupportedSignalError
+from laconic.codecs.errors import CodecError, DroppedWarning, UnsupportedSignalError
 from laconic.codecs.files import read_image
 from laconic.codecs.formats.orientation import orientation_of
-from laconic.codecs.media import Image
+from laconic.codecs.media import Audio, Image
 
 ICC = bytes(range(256)) * 2
 ORIENTATION = 0x0112
@@ -360,3 +360,81 @@ def test_to_pillow_16_bit_grey_round_trip():
 def test_to_pillow_16_bit_colour_is_refused():
     with pytest.raises(UnsupportedSignalError, match="16-bit RGB"):
         Image.from_array(np.zeros((2, 2, 3), np.uint16)).to_pillow()
+
+
+@pytest.mark.parametrize(
+    ("shape", "advice"),
+    [
+        ((3, 48, 64), r"channels seem to be first, pass numpy.moveaxis\(array, 0, -1\)"),
+        ((5, 48, 64, 3), "seems to be a batch"),
+        ((48, 64), r"pass array\[:, :, None\]"),
+    ],
+)
+def test_image_of_other_axes_says_which(shape, advice):
+    with pytest.raises(UnsupportedSignalError, match=advice):
+        Image(np.zeros(shape, np.uint8))
+
+
+def test_tensor_with_channels_last_says_so():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(UnsupportedSignalError, match=r"tensor.permute\(2, 0, 1\)"):
+        Image.from_array(torch.zeros((48, 64, 3), dtype=torch.uint8))
+
+
+def test_image_metadata_is_of_known_names_and_bytes():
+    samples = np.zeros((2, 2, 3), np.uint8)
+    assert Image(samples, {"icc": bytearray(b"abc")}).metadata == {"icc": b"abc"}
+    for wrong in ({"xmp": b""}, {"icc": "abc"}, {"icc": None}, None, [b"icc"]):
+        with pytest.raises(CodecError, match="metadata"):
+            Image(samples, wrong)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"),
+    [
+        (np.int16, 8192),
+        (np.int32, 1 << 29),
+        (np.uint8, 160),
+        (np.float64, 0.25),
+        (np.float32, 0.25),
+        (np.float16, 0.25),
+    ],
+)
+def test_sounds_of_other_types_have_the_same_full_scale(dtype, value):
+    expected = Audio(np.full((1, 9), 0.25, np.float32), 8000)
+    assert Audio.from_array(np.full(9, value, dtype), 8000) == expected
+    assert Audio.from_array(np.full((1, 9), value, dtype).astype(np.dtype(dtype).newbyteorder(">")), 8000) == expected
+
+
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "int16"])
+def test_tensors_of_sounds_are_channels_first(dtype):
+    torch = pytest.importorskip("torch")
+    tensor = torch.zeros((2, 400), dtype=getattr(torch, dtype))
+    assert Audio.from_array(tensor, 8000) == Audio(np.zeros((2, 400), np.float32), 8000)
+    with pytest.raises(UnsupportedSignalError, match=r"channels seem to be last, pass array\.T"):
+        Audio.from_array(tensor.T, 8000)
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float64])
+def test_audio_itself_takes_float32_and_names_what_converts(dtype):
+    with pytest.raises(UnsupportedSignalError, match=r"allowed is float32 .*: Audio.from_array converts other types"):
+        Audio(np.zeros((1, 9), dtype), 8000)
+
+
+def test_audio_of_transposed_samples_says_so():
+    with pytest.raises(UnsupportedSignalError, match=r"pass array\.T"):
+        Audio(np.zeros((400, 2), np.float32), 8000)
+    assert Audio(np.zeros((2, 1), np.float32), 8000).num_channels == 2
+
+
+@pytest.mark.parametrize("rate", [44100, 44100.0, np.int32(44100), np.float64(44100)])
+def test_a_rate_is_any_whole_number(rate):
+    sound = Audio(np.zeros((1, 4), np.float32), rate)
+    assert sound.sample_rate == 44100
+    assert type(sound.sample_rate) is int
+
+
+@pytest.mark.parametrize("rate", [44100.5, 0, -1, 1 << 31, float("nan"), float("inf"), "44100", None, True, [44100]])
+def test_other_rates_are_refused(rate):
+    with pytest.raises(UnsupportedSignalError, match=r"the sample rate is .* allowed is a whole number from 1 to"):
+        Audio(np.zeros((1, 4), np.float32), rate)

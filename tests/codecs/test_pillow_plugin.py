@@ -155,3 +155,30 @@ def test_file_objects_stay_open_and_paths_close(data, tmp_path):
     opened = PillowImage.open(tmp_path / "x.lcn")
     opened.load()  # an open file left behind would be a ResourceWarning, which is an error here
     assert opened.copy().size == (192, 128)
+
+
+def test_verify_passes_a_whole_file_without_making_pixels(data, monkeypatch):
+    monkeypatch.setattr(laconic.codecs.pillow, "decode", None)
+    assert PillowImage.open(io.BytesIO(data)).verify() is None
+
+
+@pytest.mark.parametrize("position", [60, -400, -1])
+def test_verify_finds_a_changed_byte(data, position):
+    damaged = bytearray(data)
+    damaged[position] ^= 1
+    with pytest.raises(OSError, match=r"damaged \.lcn file"):
+        PillowImage.open(io.BytesIO(damaged)).verify()
+
+
+def test_verify_closes_the_file_also_of_a_damaged_one(data, tmp_path):
+    (tmp_path / "x.lcn").write_bytes(data[:-20])
+    opened = PillowImage.open(tmp_path / "x.lcn")
+    with pytest.raises(OSError, match=r"damaged \.lcn file"):
+        opened.verify()
+    with pytest.raises(RuntimeError, match="directly after open"):
+        opened.verify()
+
+
+def test_save_refuses_two_targets(image, tmp_path):
+    with pytest.raises(ValueError, match="exclude each other"):
+        image.to_pillow().save(tmp_path / "x.lcn", quality=50, bits_per_pixel=1)

@@ -363,10 +363,10 @@ def test_payload_leaves_out_what_is_not_sound():
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: Mp3(1.0), "MP3 compression_level is 1.0; allowed are numbers from 0 to below 1"),
+        (lambda: Mp3(1.0), "MP3 compression_level is 1.0; allowed is a finite number from 0 to below 1"),
         (lambda: Mp3(-0.1), "MP3 compression_level is -0.1"),
         (lambda: Mp3(bitrate_mode="constant"), "MP3 bitrate_mode is 'constant'; allowed are 'variable', 'average'"),
-        (lambda: Opus(1.1), "Opus compression_level is 1.1; allowed are numbers from 0 to 1"),
+        (lambda: Opus(1.1), "Opus compression_level is 1.1; allowed is a finite number from 0 to 1"),
         (lambda: Opus(float("nan")), "Opus compression_level is nan"),
         (lambda: Opus("0.5"), "Opus compression_level is '0.5'"),
         (lambda: Vorbis(True), "Vorbis compression_level is True"),
