@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,11 +25,23 @@ def test_every_piece_of_python_is_checked() -> None:
     assert len(PIECES) == len(CHECKS)
 
 
+def test_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 120
+
+
 @pytest.mark.parametrize(("code", "check"), list(zip(PIECES, CHECKS, strict=False)), ids=["files", "coder"])
 def test_python_of_the_readme_runs(code: str, check: str, tmp_path: Path) -> None:
-    code = code.replace('"tests/data/', f'"{ROOT}/tests/data/') + check
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    shutil.copy(ROOT / "tests" / "data" / "kodim23_crop.png", tmp_path / "photo.png")
+    done = subprocess.run(
+        [sys.executable, "-c", code + check], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
+
+
+def test_files_and_folders_that_it_names_exist() -> None:
+    named = re.findall(r"(?<=[`(])(?:entropy|codecs|tasks|tests|benchmarks)/[^`) ]*", README)
+    assert len(named) >= 8
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def commands() -> list[list[str]]:

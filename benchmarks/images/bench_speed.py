@@ -16,7 +16,7 @@ Parts, and the rows each makes:
 
 "kodak": the 24 pictures, each on its own, times added up. "mosaic": the same pictures in one of 28 million pixels. All
 tasks of a part alternate (turns.py). Not timed: reading pictures, models, the first call. Rows of parts that are left out
-stay in the file; the rows "target", which the README shows, are made of all. About 10 minutes.
+stay in the file; the rows "target", which benchmarks/README.md shows, are made of all. About 10 minutes.
 """
 
 from __future__ import annotations

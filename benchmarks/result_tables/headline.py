@@ -1,0 +1,94 @@
+"""The README's one table: six promises, ours beside JPEG, WebP and AVIF."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+import common
+
+from result_tables.cell_text import percent, speed
+from result_tables.learning_tables import newest_loading
+from result_tables.picture_tables import NEAR_BPP
+
+PEERS = ("jpeg", "webp", "avif")
+MINUS = "\N{MINUS SIGN}"
+
+
+def headline_table(
+    learning: Sequence[common.Row],
+    quality: Sequence[common.Row],
+    rd: Sequence[common.Row],
+    speeds: Sequence[common.Row],
+) -> str:
+    """From the rows of learning, machine quality, rate and distortion, and speed."""
+    lines = [
+        "| | laconic | JPEG | WebP | AVIF |",
+        "|---|--:|--:|--:|--:|",
+        _loading_line(learning),
+        _learning_line(learning),
+        _loss_line("points of top-1 accuracy lost, ImageNet photographs", "imagenet", quality),
+        _loss_line("points of mean IoU lost, CamVid", "segmentation", quality),
+        _bytes_line(rd),
+        _speed_line(speeds),
+    ]
+    return "\n".join([*lines, "", _caption(learning, rd, speeds), ""])
+
+
+def _line(text: str, *cells: str) -> str:
+    return f"| {text} | {' | '.join(cells)} |"
+
+
+def _loading_line(rows: Sequence[common.Row]) -> str:
+    found = {row["reader"]: row for row in newest_loading(rows)}
+    ours, jpeg = found["lcn, 12 channels"], found["jpeg of that size, Pillow"]
+    text = f"pictures/s into a training loop, {ours['size']} pixels wide, one core"
+    return _line(text, *(f"{row['samples_per_second']:,.0f}" for row in (ours, jpeg)), "", "")
+
+
+def _learning_line(rows: Sequence[common.Row]) -> str:
+    runs = [row for row in rows if row["type"] == "classify" and row["dataset"] == "clothing10"]
+    cells = []
+    for name in ("12 latent channels", "pixels 256x256 in 8x8 patches"):
+        found = [row for row in runs if row["input"] == name]
+        correct, items = sum(row["test_correct"] for row in found), sum(row["test_items"] for row in found)
+        low, high = (statistics.mean(row["test_interval_95"][side] for row in found) for side in (0, 1))
+        cells.append(f"{100 * correct / items:.0f} % [{100 * low:.0f}, {100 * high:.0f}]")
+    return _line("accuracy of one network on clothing10: 12 latent channels, pixels", *cells, "", "")
+
+
+def _loss_line(text: str, task: str, rows: Sequence[common.Row]) -> str:
+    cells = []
+    for curve in ("lcn", *PEERS):
+        found = [row for row in rows if (row["task"], row["curve"]) == (task, curve)]
+        near = min(found, key=lambda row: abs(math.log(row["rate"] / NEAR_BPP)))
+        lost, most, least = (-100 * value for value in (near["difference"], *near["difference_interval"]))
+        cells.append(f"{lost:.0f} [{least:.0f}, {most:.0f}] at {near['rate']:.2f} bpp")
+    return _line(text, *cells)
+
+
+def _bytes_line(rows: Sequence[common.Row]) -> str:
+    rates = {row["anchor"]: row for row in rows if row["type"] == "bd" and row["test"] == "laconic linear"}
+    return _line(
+        "bytes of ours at equal PSNR, Kodak", "", *(percent(rates[peer]["bd_rate_psnr_db_percent"]) for peer in PEERS)
+    )
+
+
+def _speed_line(rows: Sequence[common.Row]) -> str:
+    cells = []
+    for label in ("laconic small", "JPEG quality 75", "WebP", "AVIF"):
+        row = next(row for row in rows if row["kind"] == "codec" and (row["data"], row["label"]) == ("kodak", label))
+        cells.append(" / ".join(speed(row[f"{verb}_mpix_s"]["median"]) for verb in ("encode", "decode")))
+    return _line("encode / decode, MPix/s, one core", *cells)
+
+
+def _caption(learning: Sequence[common.Row], rd: Sequence[common.Row], speeds: Sequence[common.Row]) -> str:
+    loading, trained = newest_loading(learning)[0], next(row for row in learning if row["type"] == "classify")
+    sources = {"loading": loading, "learning": trained, "bytes": rd[0], "speed": speeds[0]}
+    when = ", ".join(f"{name} {row['date'][:10]} ({row['commit']})" for name, row in sources.items())
+    machines = sorted({row["machine"]["cpu"] for row in sources.values()})
+    return (
+        "Brackets: 95 % intervals over test items (of the network's accuracy: means over seeds). JPEG is loaded at that "
+        f"size through Pillow. Measured on {' and '.join(machines)}: {when}."
+    )

@@ -1,0 +1,40 @@
+"""Tables of speed: codecs of pictures, the neural synthesis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import common
+
+from result_tables.cell_text import speed_and_range, target_lines
+
+
+def speed_table(rows: Sequence[common.Row]) -> str:
+    """What was asked for beside what was measured, then codecs by speed, rate and PSNR on both sets of pictures."""
+    lines = ["| speed of `laconic` | asked | Kodak | mosaic |", "|---|--:|--:|--:|", *target_lines(rows)]
+    lines += ["", "| pictures | codec | setting | bpp | PSNR dB | encode | decode |", "|---|---|---|--:|--:|--:|--:|"]
+    for row in (row for row in rows if row["kind"] == "codec"):
+        speeds = " | ".join(speed_and_range(row[f"{verb}_mpix_s"]) for verb in ("encode", "decode"))
+        sizes = f"{row['bpp']:.3f} | {row['psnr_db']:.2f}"
+        lines.append(f"| {row['data']} | {row['label']} | `{row['codec']}` | {sizes} | {speeds} |")
+    first = rows[0]
+    caption = (
+        "Kodak: 24 pictures, each on its own; mosaic: one picture of them all. Speeds in MPix/s, medians and their range "
+        f"over the runs, on one core of {first['machine']['cpu']} but for the rows of 2 threads; {first['date'][:10]}, "
+        f"commit {', '.join(dict.fromkeys(row['commit'] for row in rows))}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def neural_table(rows: Sequence[common.Row]) -> str:
+    """What was asked of the neural synthesis beside what was measured."""
+    lines = ["| decoding | asked | Kodak | mosaic |", "|---|--:|--:|--:|", *target_lines(rows)]
+    first = rows[0]
+    decode = next(row for row in rows if row["kind"] == "decode")
+    caption = (
+        f"Kodak: pictures each on its own; mosaic: one picture of them all. Bytes in memory to an array, quality "
+        f"{decode['quality']}, float32, medians of {decode['runs']} runs of processes held to so many cores of "
+        f"{first['machine']['cpu']}. Memory is the peak of a process with torch in it. {first['date'][:10]}, commit "
+        f"{first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
