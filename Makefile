@@ -14,7 +14,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-walloc bench-rd bench-projections bench-speed bench-audio bench-entropy readme clean
+.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-walloc bench-rd bench-projections bench-speed bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -45,6 +45,10 @@ fuzz-coverage: $(VENV)/developer
 # The committed inputs, anew from seeds and from what `make fuzz` found.
 fuzz-corpus: $(VENV)/developer
 	$(BIN)/python tests/entropy/fuzz/fuzz.py corpus
+
+# Every file of a folder, through the command and as Pillow or soundfile reads it; hours for all of $(DATA).
+compare: $(VENV)/developer
+	$(BIN)/python tests/compare_folder.py $(DATA)
 
 # A hundred million random symbols of every type through the coder; minutes.
 soak: $(VENV)/developer
