@@ -101,7 +101,8 @@ def compare_file(path: Path, folder: Path, run: Callable[..., Run] = laconic) ->
     """A file through the commands, which write into a folder; `run` runs one."""
     ours = folder / "x.lcn"
     encoded = run("encode", path, "--quality", QUALITY, "--output", ours, "--force", "--threads", 1)
-    peer = read_peer(path)
+    with _written_past_python():
+        peer = read_peer(path)
     if encoded.fault:
         return Result(path, Outcome.CRASH, f"encode: {encoded.fault}")
     if encoded.code:

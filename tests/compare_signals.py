@@ -197,6 +197,8 @@ def _words(value: Any) -> str:
         value = value.decode("latin-1")
     if isinstance(value, tuple) and len(value) == 1:
         value = value[0]
+    if isinstance(value, float) and value.is_integer():  # writers choose the type of a number
+        value = int(value)
     return str(value).rstrip("\0 ")
 
 
