@@ -15,7 +15,7 @@ from laconic.codecs.formats.deep_avif import avif_depth, read_deep_avif
 from laconic.codecs.formats.foreign_files import picture_format, refuse_foreign
 from laconic.codecs.formats.orientation import is_only_orientation, orientation_of, with_orientation
 from laconic.codecs.formats.pillow_limits import pillow_limit, silence_libtiff
-from laconic.codecs.formats.pillow_pixels import read_metadata, read_pixels
+from laconic.codecs.formats.pillow_pixels import keep_texts, read_metadata, read_pixels
 from laconic.codecs.formats.png_files import bare_png, is_deep_color_png, png_bytes, read_deep_png
 from laconic.codecs.media import Image
 from laconic.codecs.notes import collect_notes, note
@@ -85,7 +85,11 @@ def _tries(metadata: Mapping[str, bytes]) -> Iterator[dict[str, bytes]]:
 def _saved(image: Image, file_format: str, metadata: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     names = (("icc_profile", "icc"), ("exif", "exif"))
-    given = {option: metadata[name] for option, name in names if name in metadata}
+    given: dict[str, object] = {option: metadata[name] for option, name in names if name in metadata}
+    if file_format == "TIFF" and "exif" in metadata:  # of which Pillow makes a directory
+        given["exif"] = tags = PillowImage.Exif()
+        tags.load(metadata["exif"])
+        keep_texts(tags)
     picture = image.to_pillow()
     picture.info.clear()
     picture.save(buffer, file_format, **_SAVE_OPTIONS.get(file_format, {}), **given)

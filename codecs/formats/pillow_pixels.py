@@ -6,8 +6,8 @@ import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import ExifTags, ImageCms, ImageFile
 from PIL import Image as PillowImage
-from PIL import ImageCms, ImageFile
 
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.formats.orientation import (
@@ -36,6 +36,7 @@ _DEEP_RAW_MODES = (";16B", ";16L", ";16N")
 LAYOUT_TAGS = frozenset(
     [*range(254, 260), 262, 266, 273, *range(277, 280), 284, 317, *range(320, 326), 330, 338, 339, 347, 700, 34675]
 )
+_DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)  # beside the first
 _STORED = "_laconic_is_stored"  # an attribute that Pillow does not hand on to what it makes of a picture
 
 
@@ -75,7 +76,18 @@ def exif_block(tags: PillowImage.Exif) -> bytes:
     for tag in LAYOUT_TAGS:
         tags.pop(tag, None)
     tags.bigtiff = False  # as EXIF is, whatever file the tags are from
+    keep_texts(tags)
     return tags.tobytes() if tags else b""
+
+
+def keep_texts(tags: PillowImage.Exif) -> None:
+    """Make texts bytes as they are in a file, which Pillow reads as Latin-1; it would write what is not ASCII as
+    "?". Those of tags that it does not know get the type of bytes.
+    """
+    for directory in (tags, *(tags.get_ifd(tag) for tag in _DIRECTORIES if tag in tags)):
+        for tag, value in list(directory.items()):
+            if isinstance(value, str) and not value.isascii():
+                directory[tag] = value.encode("latin-1" if max(value) < "\u0100" else "utf-8")
 
 
 def _samples(picture: PillowImage.Image) -> Samples:
@@ -175,6 +187,7 @@ def _block_of_tags(picture: PillowImage.Image) -> bytes:
     if LAYOUT_TAGS.issuperset(tags):
         return b""
     tags.bigtiff = False  # Pillow writes no EXIF block that it can read of the tags of a BigTIFF file
+    keep_texts(tags)
     kept = PillowImage.Exif()
     kept.load(tags.tobytes())
     return exif_block(kept)

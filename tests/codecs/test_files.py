@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ExifTags, WebPImagePlugin
 from PIL import Image as PillowImage
-from PIL import WebPImagePlugin
 
 import laconic.codecs
 from laconic.codecs import (
@@ -578,3 +578,22 @@ def test_a_file_that_is_open_as_text_is_refused(tmp_path):
 def test_regions_are_four_whole_numbers(image, region):
     with pytest.raises(CodecError, match=r"region \(x, y, width, height\) is .*; allowed are 4 whole numbers"):
         decode(encode(Image(image.samples[:9, :9].copy())), region=region)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "jpeg"}])
+@pytest.mark.parametrize("extension", ["png", "tif", "jpg"])
+def test_texts_that_are_not_ascii_are_kept(extension, options, image):
+    made = "Café ®".encode("latin-1")
+    file = in_memory(image.to_pillow(), "TIFF", tiffinfo={270: made, 305: b"plain"}, **options)
+    with PillowImage.open(io.BytesIO(file_bytes(read_image(file), extension))) as picture:
+        found = picture.getexif()
+    assert (found[270].encode("latin-1"), found[305]) == (made, "plain")
+
+
+def test_a_text_of_the_exif_directory_is_kept(image):
+    exif = PillowImage.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[0xA433] = "Zeiß".encode("latin-1")
+    kept = Image(image.samples, {"exif": exif.tobytes()})
+    for extension in ("tif", "png"):
+        found = read_image(io.BytesIO(file_bytes(read_image(io.BytesIO(file_bytes(kept, "tif"))), extension)))
+        assert found.to_pillow().getexif().get_ifd(ExifTags.IFD.Exif)[0xA433] == "Zeiß".encode("latin-1")
