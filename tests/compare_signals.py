@@ -97,8 +97,9 @@ def read_picture(path: Path) -> Picture:
 
 
 def read_sound(path: Path) -> Sound:
-    """By soundfile, in blocks, as the number of samples need not be known."""
+    """By soundfile, in blocks, as the number of samples need not be known; without seeking, which fails at such an end."""
     with soundfile.SoundFile(path) as file:
+        file.seekable = lambda: False
         blocks = [np.zeros((0, file.channels))]
         while len(block := file.read(_BLOCK_SAMPLES, always_2d=True)):
             blocks.append(block)
