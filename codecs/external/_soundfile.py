@@ -7,14 +7,14 @@ granule position: measured at every rate and setting in tests/codecs/test_sound_
 from __future__ import annotations
 
 import io
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.arguments import one_of_types, real_number, shown
-from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError
+from laconic.codecs.errors import CodecError, UnsupportedSignalError
+from laconic.codecs.formats.libsndfile import InputFile, claimed_frames, load_soundfile, open_forward, read_forward
 from laconic.codecs.media import Audio
 from laconic.entropy.errors import BitstreamError, CorruptStreamError, LimitError, TruncatedError
 
@@ -74,7 +74,7 @@ def write_sound(
 
     Raises `UnsupportedSignalError` where the library refuses.
     """
-    soundfile = _soundfile()
+    soundfile = load_soundfile()
     name, subtype = file_format
     buffer = io.BytesIO()
     mode = None if bitrate_mode is None else bitrate_mode.upper()
@@ -96,21 +96,20 @@ def read_sound(data: bytes, file_format: tuple[str, str], dtype: str = "float32"
 
     A "" for the subtype allows any. Raises `TruncatedError`, `LimitError` or `CorruptStreamError`.
     """
-    soundfile = _soundfile()
+    soundfile = load_soundfile()
     name, subtype = file_format
     if len(data) == 0:
         raise TruncatedError(f"the data is empty; a {subtype or name} file is needed")
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
+        with open_forward(InputFile(io.BytesIO(data), may_be_mpeg=name == "MP3")) as file:
             if file.format != name or file.subtype != (subtype or file.subtype):
                 raise CorruptStreamError(f"the {len(data)} bytes are not a {subtype or name} file")
-            if file.frames * file.channels > _MAX_VALUES:
+            if (claimed_frames(file) or 0) * file.channels > _MAX_VALUES:
                 raise LimitError(
                     f"the file claims {file.channels} channels of {file.frames} samples; allowed are {_MAX_VALUES} "
                     "in all: split it"
                 )
-            # At once, because soundfile seeks after each read, which costs MP3 the frames around the place.
-            return file.read(dtype=dtype, always_2d=True), int(file.samplerate)
+            return read_forward(file, dtype, max_values=_MAX_VALUES), int(file.samplerate)
     except BitstreamError:
         raise
     except soundfile.LibsndfileError as err:
@@ -127,14 +126,3 @@ def to_audio(frames: NDArray[Any], sample_rate: int) -> Audio:
         return Audio(np.ascontiguousarray(frames.T), sample_rate)
     except UnsupportedSignalError as err:
         raise CorruptStreamError(f"the file is damaged: its {err}") from err
-
-
-def _soundfile() -> ModuleType:
-    try:
-        import soundfile
-    except (ImportError, OSError) as err:  # OSError: without its library
-        raise MissingDependencyError(
-            f"soundfile cannot be imported ({err}); reinstall it: pip install --force-reinstall 'soundfile>=0.13'"
-        ) from err
-    module: ModuleType = soundfile
-    return module

@@ -62,7 +62,7 @@ class Mp3:
         )
 
     def decode(self, data: Bytes | PathLike) -> Audio:
-        """Return the signal, of damaged frames what mpg123 makes of them (it tells on stderr). Raises as `Codec`."""
+        """Return the signal, of damaged frames what mpg123 makes of them. Raises as `Codec`."""
         data = read_bytes("data", data)
         _check_length(data)
         return to_audio(*read_sound(data, _FORMAT))

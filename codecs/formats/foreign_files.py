@@ -1,4 +1,4 @@
-"""Files by their first bytes: formats of pictures whose file may be damaged, and what is no picture and no sound at all."""
+"""Files by their first bytes: formats of pictures whose file may be damaged, and what is not read here at all."""
 
 from __future__ import annotations
 
@@ -22,10 +22,28 @@ _PICTURES = (
 )
 _VIDEO = "take frames of it first, as with ffmpeg -i FILE frame%05d.png"
 _CONVERT = "convert it to PNG, TIFF or JPEG first"
-# Brands are those of ISO base media files (mp4ra.org); M4A and M4B are sounds.
+_SPOKEN_WITH_VOWEL = r"[AEIO]|M[P4]|FLV|SVG"
+_SOUND = "convert it to WAV or FLAC first, as with ffmpeg -i FILE sound.wav"
+# Brands are those of ISO base media files (mp4ra.org).
 _OTHERS = (
+    (rb"....ftypM4[ABP]", "M4A sound (AAC or Apple Lossless)", _SOUND),
+    (rb"\xff[\xf0\xf1\xf8\xf9]|ADIF|\x56[\xe0-\xff]", "AAC sound", _SOUND),  # ADTS, ADIF and LOAS
+    (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "WMA sound or WMV video (ASF)", _SOUND),
+    (rb"#!AMR", "AMR sound", _SOUND),
+    (rb"#!SILK|\x02#!SILK", "SILK sound", _SOUND),
+    (rb"\x0b\x77", "AC-3 sound", _SOUND),
+    (rb"\x7f\xfe\x80\x01|\xfe\x7f\x01\x80", "DTS sound", _SOUND),
+    (rb"MAC ", "Monkey's Audio sound", _SOUND),
+    (rb"wvpk", "WavPack sound", _SOUND),
+    (rb"TTA[12]", "True Audio sound", _SOUND),
+    (rb"MPCK|MP\+", "Musepack sound", _SOUND),
+    (rb"DSD |FRM8........DSD ", "DSD sound", _SOUND),
+    (rb"tBaK|OFR |ajkg", "TAK, OptimFROG or Shorten sound", _SOUND),
+    (rb"RIFF....QLCM", "QCP sound", _SOUND),
+    (rb"\.ra\xfd|\.RMF", "RealAudio or RealVideo file", _SOUND),
+    (rb"MThd|RIFF....RMID", "MIDI file, which holds notes and no sound,", "render it to WAV first"),
     (rb"....ftyp(hei[cfmsx]|hev[cmsx]|mif1|msf1)", "HEIC picture", _CONVERT),
-    (rb"....ftyp(?!M4[AB]|avi[fs])", "MP4 or QuickTime video", _VIDEO),
+    (rb"....ftyp(?!avi[fs])", "MP4 or QuickTime video", _VIDEO),
     (rb"....(moov|mdat|wide|free|skip|pnot)", "QuickTime video", _VIDEO),
     (rb"RIFF....AVI ", "AVI video", _VIDEO),
     (rb"\x1a\x45\xdf\xa3", "Matroska or WebM video", _VIDEO),
@@ -48,4 +66,5 @@ def refuse_foreign(head: bytes) -> None:
     """Raise `UnsupportedSignalError` for a file that is known to be read by nothing here."""
     for start, name, advice in _OTHERS:
         if re.match(start, head, re.DOTALL):
-            raise UnsupportedSignalError(f"the file is a {name}, which cannot be read here; {advice}")
+            article = "an" if re.match(_SPOKEN_WITH_VOWEL, name) else "a"
+            raise UnsupportedSignalError(f"the file is {article} {name}, which cannot be read here; {advice}")

@@ -3,40 +3,119 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError
+from laconic.codecs.formats.libsndfile import (
+    InputFile,
+    blocks_forward,
+    claimed_frames,
+    joined,
+    load_soundfile,
+    open_forward,
+)
+from laconic.codecs.formats.sound_parts import is_mpeg, sound_parts
 from laconic.codecs.media import Audio
+from laconic.codecs.notes import note
+from laconic.entropy.errors import BitstreamError
 
 # libsndfile's names for what we write: lossless only, since a decoded sound should not lose twice.
 _WRITTEN = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16")}
 WRITTEN_EXTENSIONS = frozenset(_WRITTEN)
 _MAX_FLAC_CHANNELS = 8
-_SOUND_MAGICS = (b"fLaC", b"OggS", b"ID3", b".snd", b"caff", b"riff")
-SOUND_EXTENSIONS = frozenset([".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"])
+_MAX_VALUES = 1 << 31  # 8 GiB of samples: a small file can claim any length, and FLAC hold any length of silence
+_FORM_TYPES = (b"WAVE", b"AIFF", b"AIFC", b"8SVX", b"16SV")
+_SOUND_MAGICS = (
+    b"fLaC",
+    b"OggS",
+    b"ID3",
+    b".snd",
+    b"dns.",
+    b"caff",
+    b"riff",
+    b"Creative Voice File",
+    b"NIST_1A",
+    b" paf",
+    b"fap ",
+    b"PVF1",
+    b"2BIT",
+    b"\x64\xa3",
+    b"ALawSoundFile**",
+)
+_COMMON_NAMES = "wav wave bwf rf64 w64 flac ogg oga opus mp3 mp2 mpga aif aiff aifc au snd caf"
+_RARE_NAMES = "voc sph nist paf pvf avr svx sf ircam wve"
+SOUND_EXTENSIONS = frozenset(f".{name}" for name in f"{_COMMON_NAMES} {_RARE_NAMES}".split())
 
 
 def is_sound(head: bytes) -> bool:
     """Whether a file with these first 16 bytes is a sound."""
-    if head[:4] in (b"RIFF", b"FORM", b"RF64"):
-        return head[8:12] in (b"WAVE", b"AIFF", b"AIFC")
-    # An MPEG frame starts with eleven bits set, then a version and a layer that are not reserved.
-    is_mpeg = len(head) > 1 and head[0] == 0xFF and head[1] >= 0xE0 and head[1] & 0x18 != 0x08 and head[1] & 0x06 != 0
-    return is_mpeg or head.startswith(_SOUND_MAGICS)
+    if head[:4] in (b"RIFF", b"RIFX", b"FORM", b"RF64"):
+        return head[8:12] in _FORM_TYPES
+    return is_mpeg(head) or head.startswith(tuple(magic[:16] for magic in _SOUND_MAGICS))
 
 
 def sound_of_file(source: BinaryIO) -> Audio:
-    """The sound of an open file in any format that libsndfile reads. Raises `CodecError`."""
-    soundfile = _soundfile()
+    """The sound of an open file in any format that libsndfile reads, streams that are chained in it joined.
+
+    Raises `CodecError`, `LimitError`, `OSError`; notes what of the file was left out.
+    """
+    first, *others = sound_parts(source)
+    frames, rate = _read(first)
+    kept = [frames]
+    for part in others:
+        with suppress(CodecError):
+            more, its_rate = _read(part)
+            if (its_rate, more.shape[1]) == (rate, frames.shape[1]):
+                kept.append(more)
+    if num_left := 1 + len(others) - len(kept):
+        note(
+            f"{num_left} of {1 + len(others)} chained streams left out: they cannot be read, or have another sample rate "
+            f"or other channels than {rate} Hz and {frames.shape[1]}; split the file to have them"
+        )
+    return Audio(np.ascontiguousarray(np.concatenate(kept).T), rate)
+
+
+def _read(part: InputFile) -> tuple[NDArray[np.float32], int]:
+    """(t, c) samples and their rate."""
     try:
-        samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
-    except soundfile.SoundFileError as err:
+        with open_forward(part) as opened:
+            (frames, lack), rate = _frames(opened, part), int(opened.samplerate)
+    except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError):
+        raise
+    except Exception as err:  # soundfile's own checks of what a damaged header gives raise other types than its errors
         raise CodecError(
             f"it is no sound that can be read: {_reason(err)}; allowed are WAV, FLAC, MP3, Ogg, ..."
         ) from err
-    return Audio(np.ascontiguousarray(samples.T), int(rate))
+    if lack:  # not said above, where all exceptions are caught
+        note(lack)
+    return frames, rate
+
+
+def _frames(opened: Any, part: InputFile) -> tuple[NDArray[np.float32], str]:
+    """(t, c) samples, and what of the file is not among them."""
+    if opened.subtype == "ALAC_32":
+        raise UnsupportedSignalError(
+            "it is 32-bit Apple Lossless, which libsndfile reads wrongly; convert it to WAV or FLAC first"
+        )
+    blocks: list[NDArray[np.float32]] = []
+    try:
+        for block in blocks_forward(opened, "float32", max_values=_MAX_VALUES):
+            blocks.append(block)
+    except load_soundfile().LibsndfileError:
+        if not (blocks and part.is_endless):  # of MPEG sound, what comes before damage was always heard
+            raise
+    frames, claimed = joined(blocks, opened.channels, "float32"), claimed_frames(opened)
+    if claimed is not None and len(frames) < claimed:
+        lack = f"it is cut or damaged: its header tells of {claimed} samples a channel, {len(frames)} were read"
+    elif part.is_endless and (rest := part.rest()):
+        lack = f"{len(rest)} bytes behind its last frame that can be read were left out"
+    else:
+        lack = ""
+    return frames, lack
 
 
 def sound_bytes(audio: Audio, extension: str) -> bytes:
@@ -49,7 +128,7 @@ def sound_bytes(audio: Audio, extension: str) -> bytes:
     container, subtype = _WRITTEN[extension.lower()]
     if container == "FLAC" and audio.num_channels > _MAX_FLAC_CHANNELS:
         raise UnsupportedSignalError(f"FLAC holds 8 channels, the sound has {audio.num_channels}; write a .wav file")
-    soundfile = _soundfile()
+    soundfile = load_soundfile()
     file = io.BytesIO()
     integers = np.clip(np.rint(audio.samples.T * np.float32(32768)), -32768, 32767).astype(np.int16)
     try:
@@ -62,13 +141,3 @@ def sound_bytes(audio: Audio, extension: str) -> bytes:
 def _reason(err: Exception) -> str:
     """libsndfile's sentence without Python's description of the object."""
     return str(getattr(err, "error_string", err)).strip().rstrip(".")
-
-
-def _soundfile() -> Any:
-    try:
-        import soundfile
-    except (ImportError, OSError) as err:  # OSError: the package is there, its library is not
-        raise MissingDependencyError(
-            f"soundfile cannot be imported ({err}); install it: pip install soundfile"
-        ) from err
-    return soundfile
