@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of
 from laconic.entropy.errors import BitstreamError
 from laconic.tasks.cli import batch, options
+
+if TYPE_CHECKING:
+    from laconic.tasks.mpq.summary import TaskSummary
+
+_NUM_NAMED = 5
 
 
 def evaluate(
@@ -49,7 +54,6 @@ def evaluate(
     try:
         from laconic.tasks.mpq import evaluate as run
         from laconic.tasks.mpq import make_tasks, operating_points, summarize, write_report
-        from laconic.tasks.mpq.report import conclusions
 
         try:
             chosen = make_tasks(" ".join(tasks).replace(",", " ").split(), data, models or data / "models")
@@ -64,11 +68,25 @@ def evaluate(
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError) as err:
         typer.echo(f"laconic: {sentence_of(err)}", err=True)
         raise typer.Exit(1) from err
+    _show(summaries, output, quiet=quiet)
+
+
+def _show(summaries: Sequence[TaskSummary], output: Path, *, quiet: bool) -> None:
+    """Conclusions, and what was left out of them, which is failure."""
+    from laconic.tasks.mpq.report import conclusions
+
+    left_out = [(task.name, *entry) for task in summaries for entry in task.left_out]
+    for name, sample, why in left_out[:_NUM_NAMED]:
+        typer.echo(f"laconic: {name}: {sample}: left out: {why}", err=True)
+    if len(left_out) > _NUM_NAMED:
+        typer.echo(f"laconic: and {len(left_out) - _NUM_NAMED} more left out, listed in {output}/rows.jsonl", err=True)
     if not quiet:
         for summary in summaries:
             for sentence in conclusions(summary):
                 typer.echo(f"{summary.name}: {sentence}")
         typer.echo(f"{output / 'report.html'}")
+    if left_out:
+        raise typer.Exit(1)
 
 
 def _qualities(points: str | None) -> list[int]:

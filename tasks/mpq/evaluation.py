@@ -5,13 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from laconic.tasks.mpq.measurement import measure
+from laconic.tasks.mpq.measurement import lost_rows, measure
 from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.protocol import Task, spread
 from laconic.tasks.mpq.rows import UNCOMPRESSED, Row, append_rows, check_same, read_rows
@@ -47,8 +49,9 @@ def evaluate(
 
     Every point sees the same samples, `limit` of each task at most, and so does the uncompressed anchor. The first
     sample of a task is always measured again and compared, so that rows of another codec, model or library version are
-    found: `StaleRowsError`. `advance` is called with the number of samples done and of all. Also raises what loading
-    data or models raises (`OSError`, `MissingDependencyError`).
+    found: `StaleRowsError`. A sample that cannot be loaded, or that ends its process, has rows of its error. `advance` is
+    called with the number of samples done and of all. Also raises what listing samples and loading models raises
+    (`OSError`, `MissingDependencyError`).
     """
     stored = read_rows(path)
     jobs = [job for task in tasks for job in _jobs_of(task, points, limit)]
@@ -100,6 +103,26 @@ def _results(jobs: Sequence[_Job], num_workers: int) -> Iterator[list[Row]]:
     # Each worker is one thread; linear algebra that takes all cores in each of them made a run four times slower.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    waiting = deque(jobs)
+    while waiting:
+        try:
+            for rows in _in_processes(waiting, num_workers):
+                waiting.popleft()
+                yield rows
+        except BrokenProcessPool:  # a process died of one of the jobs in hand, which all count as undone
+            yield _alone(waiting.popleft())
+
+
+def _alone(job: _Job) -> list[Row]:
+    """A job that may have ended a process, in one of its own."""
+    try:
+        (rows,) = _in_processes([job], 1)
+    except BrokenProcessPool:
+        return lost_rows(job.task, job.key, job.codecs, "the process that measured it died, of memory or in a library")
+    return rows
+
+
+def _in_processes(jobs: Iterable[_Job], num_workers: int) -> Iterator[list[Row]]:
     # Forked copies of a process that has run torch or a native pool may hang.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, mp_context=context, initializer=_die_with_parent) as pool:

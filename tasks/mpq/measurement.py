@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from laconic.codecs.codec import Codec
-from laconic.codecs.errors import CodecError
+from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of
 from laconic.codecs.media import Audio, Image
-from laconic.entropy.errors import BitstreamError
 from laconic.tasks.measures.picture_distortion import ms_ssim, psnr
 from laconic.tasks.measures.rate import bits_per_pixel, kilobits_per_second
 from laconic.tasks.measures.sound_distortion import log_mel_distance, snr_db
@@ -24,10 +23,24 @@ _PCM_BYTES = 2  # of a sample of the uncompressed sound: the files that recordin
 
 
 def measure(task: Task[Any], key: str, points: Sequence[OperatingPoint], *, with_anchor: bool) -> list[Row]:
-    """Rows of one sample, which is loaded once: the uncompressed anchor if asked, then each point."""
-    sample = task.sample(key)
+    """Rows of one sample, which is loaded once: the uncompressed anchor if asked, then each point.
+
+    Where it cannot be loaded, rows of that error; only what all samples need ends the evaluation, as a library that lacks.
+    """
+    try:
+        sample = task.sample(key)
+    except MissingDependencyError:
+        raise
+    except Exception as err:  # decoders of many formats, each of which fails in its own way
+        names = [UNCOMPRESSED] * with_anchor + [point.key for point in points]
+        return lost_rows(task, key, names, sentence_of(err))
     rows = [_anchor(task, sample)] if with_anchor else []
     return rows + [_coded(task, sample, point) for point in points]
+
+
+def lost_rows(task: Task[Any], key: str, codecs: Sequence[str], error: str) -> list[Row]:
+    """Rows of a sample that could not be measured."""
+    return [Row(task.name, codec, key, error=error) for codec in codecs]
 
 
 def _anchor(task: Task[Any], sample: TaskSample[Any]) -> Row:
@@ -42,8 +55,10 @@ def _coded(task: Task[Any], sample: TaskSample[Any], point: OperatingPoint) -> R
     decoder = copy.deepcopy(point.codec)  # made before encoding, so that nothing passes but the bytes
     try:
         data, decoded = _round_trip(point.codec, decoder, sample.signal)
-    except (CodecError, BitstreamError) as err:
-        return Row(task.name, point.key, sample.key, error=" ".join(str(err).split()))
+    except MissingDependencyError:
+        raise
+    except Exception as err:  # whatever a codec raises on one sample
+        return Row(task.name, point.key, sample.key, error=sentence_of(err))
     judgement = task.judge(sample, decoded)
     return Row(
         task.name,

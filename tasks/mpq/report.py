@@ -44,6 +44,8 @@ def markdown(tasks: Sequence[TaskSummary]) -> str:
         table = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
         found = "\n".join(f"- {sentence}" for sentence in conclusions(task))
         heading = f"## {task.title}\n\n{task.score_name}, {better(task)}; n = {task.anchor.num_samples}."
+        if task.left_out:
+            heading += f" {len(task.left_out)} samples that cannot be read are left out."
         blocks += [heading, found, table]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

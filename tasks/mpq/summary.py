@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.errors import CodecError
 from laconic.tasks.mpq.evaluation import Rows, points_for
 from laconic.tasks.mpq.intervals import compare
 from laconic.tasks.mpq.measurement import DISTORTIONS, RATE_UNITS
@@ -49,7 +50,10 @@ class Summary:
 
 @dataclass(frozen=True)
 class TaskSummary:
-    """All lines of one task, the uncompressed anchor first, with what a report says about the task."""
+    """All lines of one task, the uncompressed anchor first, with what a report says about the task.
+
+    `left_out`: samples that no line counts, as they could not be loaded or judged uncompressed, and why.
+    """
 
     name: str
     title: str
@@ -58,6 +62,7 @@ class TaskSummary:
     rate_unit: str
     distortions: tuple[str, ...]
     lines: tuple[Summary, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
 
     @property
     def anchor(self) -> Summary:
@@ -74,8 +79,15 @@ class TaskSummary:
 
 
 def summarize(task: Task[Any], points: Sequence[OperatingPoint], rows: Rows, *, seed: int = 0) -> TaskSummary:
-    """Scores, intervals and means of a task from the rows that `evaluate` returned for it."""
-    anchor = [row for row in rows.values() if row.task == task.name and row.codec == UNCOMPRESSED]
+    """Scores, intervals and means of a task from the rows that `evaluate` returned for it.
+
+    Raises `CodecError` where no sample could be loaded.
+    """
+    all_anchors = [row for row in rows.values() if row.task == task.name and row.codec == UNCOMPRESSED]
+    anchor = [row for row in all_anchors if row.error is None]
+    left_out = tuple((row.sample, row.error) for row in all_anchors if row.error is not None)
+    if left_out and not anchor:
+        raise CodecError(f"no sample of {task.name} can be read; the first is {left_out[0][0]}: {left_out[0][1]}")
     names = [(UNCOMPRESSED, UNCOMPRESSED, UNCOMPRESSED)]
     names += [(point.key, point.spec, point.curve) for point in points_for(task, points)]
     seed += zlib.crc32(task.name.encode())
@@ -92,6 +104,7 @@ def summarize(task: Task[Any], points: Sequence[OperatingPoint], rows: Rows, *, 
         RATE_UNITS[task.kind],
         DISTORTIONS[task.kind],
         tuple(lines),
+        left_out,
     )
 
 

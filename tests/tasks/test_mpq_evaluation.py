@@ -194,6 +194,59 @@ def test_codec_that_refuses_a_sample_gets_no_score(tmp_path: Path) -> None:
     assert summary.curves == {}
 
 
+@dataclass(frozen=True)
+class BadSamples(FirstSample):
+    """Some samples cannot be loaded, one ends the process that loads it."""
+
+    bad: tuple[str, ...] = ()
+    deadly: str = ""
+
+    def sample(self, key: str) -> TaskSample[Image]:
+        if key == self.deadly:
+            os._exit(9)
+        if key in self.bad:
+            raise ValueError("array is too big")
+        return super().sample(key)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_samples_that_cannot_be_loaded_are_left_out_and_no_others(tmp_path: Path, workers: int) -> None:
+    task = BadSamples(bad=("s02", "s03"))
+    points = [point(Coarse(64))]
+    rows = evaluate([task], points, tmp_path / "rows.jsonl", num_workers=workers)
+    summary = summarize(task, points, rows)
+    assert [sample for sample, _ in summary.left_out] == ["s02", "s03"]
+    assert all(why.startswith("ValueError: array is too big") for _, why in summary.left_out)
+    good = evaluate([FirstSample()], points, tmp_path / "other.jsonl")
+    assert {key: row for key, row in rows.items() if row.error is None} == {
+        key: row for key, row in good.items() if key[2] not in task.bad
+    }
+    assert summary.lines[1].error is None
+    assert {line.num_samples for line in summary.lines} == {NUM_SAMPLES - 2}
+    with pytest.raises(CodecError, match="no sample of first can be read; the first is s00: ValueError"):
+        everything = BadSamples(bad=tuple(task.keys()))
+        summarize(everything, [], evaluate([everything], [], tmp_path / "none.jsonl"))
+
+
+def test_sample_that_ends_its_process_costs_no_other(tmp_path: Path) -> None:
+    task = BadSamples(deadly="s07")
+    rows = evaluate([task], [point(Coarse(2))], tmp_path / "rows.jsonl", num_workers=2)
+    assert len(rows) == 2 * NUM_SAMPLES
+    assert {key[2] for key, row in rows.items() if row.error is not None} == {"s07"}
+    error = rows["first", UNCOMPRESSED, "s07"].error
+    assert error == "the process that measured it died, of memory or in a library"
+
+
+def test_codec_that_fails_as_nobody_expects_gets_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Coarse, data: bytes) -> Image:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Coarse, "decode", fail)
+    rows = evaluate([FirstSample()], [point(Coarse())], tmp_path / "rows.jsonl", limit=2)
+    error = summarize(FirstSample(), [point(Coarse())], rows).lines[1].error
+    assert error is not None and "2 of 2 samples failed, the first, s00: ZeroDivisionError" in error
+
+
 def test_codecs_of_another_kind_are_left_out(tmp_path: Path) -> None:
     rows = evaluate([FirstSample()], [point(Coarse(), "sound")], tmp_path / "rows.jsonl")
     assert {key[1] for key in rows} == {UNCOMPRESSED}
