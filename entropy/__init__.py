@@ -5,8 +5,8 @@ imported), `rans` (the coder), `simd` (the instruction set it uses). For arrays 
 bytes that describe and check themselves), `compressai` (CompressAI's entropy models, coded by us), `bottleneck` (in
 torch: densities that are learned and then frozen into tables, noise in training). For .lcn files: `contexts` (which
 table codes which symbol), `planes` (integer planes <-> segments), `lossless` (one plane without loss), `container` (the
-file); `fitting/` makes tables and contexts of integers. The core is in `native/`, C++20 without Python, one file for
-each instruction set. Names are loaded on first use, so that reading a file's header does not import numpy.
+file); `fitting/` makes tables and contexts of integers. The core is in `native/`, C++20 without Python, its inner
+loops by instruction set. Names are loaded on first use, so that reading a file's header does not import numpy.
 """
 
 from __future__ import annotations

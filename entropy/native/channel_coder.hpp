@@ -1,7 +1,7 @@
 // Channels with one table each <-> a stream: profile "fast" (SPEC.md, section 4.1).
 //
 // Encoding goes over the planes once: that finds entries, escapes and code lengths, which is all that a stream is made of
-// and that its form hangs on. Channels that are 0 everywhere keep no entries.
+// and that its form depends on. Channels that are 0 everywhere keep no entries.
 #pragma once
 
 #include <algorithm>

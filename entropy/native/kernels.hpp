@@ -142,7 +142,7 @@ inline constexpr std::size_t map_stride = 128;
 inline constexpr unsigned max_neighbour_sum = 516;  // times 127 is below 2^16
 inline constexpr unsigned max_lean_sum = 255;       // times 127 is below 2^15
 
-// What the tables of a front hang on. `before[i]` has the clipped symbols of the front i + 1 earlier, by lane; lanes
+// What the tables of a front depend on. `before[i]` has the clipped symbols of the front i + 1 earlier, by lane; lanes
 // -1 to -2 `num_channels` are the two rows above. The masks are -1 where there is such a neighbour, else 0.
 struct FrontContext {
     alignas(64) std::uint16_t base[front_lanes];

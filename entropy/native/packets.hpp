@@ -8,19 +8,15 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
-#include <memory>
-#include <optional>
 #include <span>
 #include <string>
-#include <thread>
-#include <tuple>
 #include <vector>
 
+#include "job_groups.hpp"
+#include "packet_layout.hpp"
 #include "rans.hpp"
 
 namespace laconic {
@@ -33,73 +29,6 @@ inline constexpr std::size_t bytes_for_lanes[] = {512, 1024, 8192, 131072};
 inline constexpr std::size_t max_folded_per_lane = 16;
 inline constexpr std::uint8_t crc_flag = 8;
 inline constexpr std::size_t large_words = 16384;  // streams expected to have as many get their memory from a pool
-
-// How the tables go over an array: `rows` of equal length, with one table each; or one table for each symbol.
-struct Layout {
-    std::size_t count = 0;
-    const std::uint8_t* rows = nullptr;  // tables of the rows
-    std::size_t num_rows = 0;
-    const std::uint8_t* each = nullptr;
-
-    std::size_t row_length() const noexcept { return num_rows == 0 ? count : count / num_rows; }
-};
-
-// Cuts an array into chunks, and chunks into runs.
-class Cutter {
-public:
-    Cutter(const Layout& layout, std::size_t chunk) : layout_{layout} {
-        const std::size_t row = layout.row_length();
-        unit_ = layout.count;
-        length_ = layout.count;
-        if (layout.count <= chunk) return;
-        if (layout.each != nullptr || row >= chunk) {
-            unit_ = layout.each != nullptr ? layout.count : row;
-            length_ = chunk;
-        } else {
-            length_ = chunk / row * row;
-        }
-    }
-
-    // Every unit, a row or the array, is cut into pieces of `length_`, the last of which may be shorter.
-    std::size_t num_chunks() const noexcept { return layout_.count == 0 ? 1 : (layout_.count / unit_) * per_unit(); }
-
-    struct Bounds {
-        std::size_t begin, end;
-    };
-
-    Bounds chunk(std::size_t number) const noexcept {
-        if (layout_.count == 0) return {0, 0};
-        const std::size_t base = number / per_unit() * unit_;
-        const std::size_t begin = base + number % per_unit() * length_;
-        return {begin, std::min(begin + length_, base + unit_)};
-    }
-
-    // Runs of places begin .. end - 1 of the array; `offset` is where it lies among the values.
-    std::vector<Run> runs(Bounds bounds, std::size_t offset) const {
-        std::vector<Run> runs;
-        if (layout_.each != nullptr) {
-            if (bounds.begin < bounds.end)
-                runs.push_back({offset + bounds.begin, bounds.end - bounds.begin, {0, layout_.each + bounds.begin}});
-            return runs;
-        }
-        const std::size_t row = layout_.row_length();
-        if (row > 0) runs.reserve((bounds.end - bounds.begin) / row + 2);
-        for (std::size_t at = bounds.begin; at < bounds.end;) {
-            const std::size_t number = at / row;
-            const std::size_t end = std::min(bounds.end, (number + 1) * row);
-            runs.push_back({offset + at, end - at, {layout_.rows[number], nullptr}});
-            at = end;
-        }
-        return runs;
-    }
-
-private:
-    std::size_t per_unit() const noexcept { return (unit_ + length_ - 1) / length_; }
-
-    Layout layout_;
-    std::size_t unit_;
-    std::size_t length_;
-};
 
 inline void append_varint(std::vector<std::uint8_t>& bytes, std::uint64_t number) {
     for (; number >= 0x80; number >>= 7) bytes.push_back(static_cast<std::uint8_t>(number | 0x80U));
@@ -313,98 +242,6 @@ inline void write_stream(const EncodeJob& job, std::uint8_t* to) noexcept {
     }
     if (job.form.has_crc)
         for (unsigned byte = 0; byte < 4; ++byte) to[crc_at + byte] = static_cast<std::uint8_t>(crc >> (8 * byte));
-}
-
-// Whether streams can go in lock-step. Kernels for few lanes want one table for all of them.
-template <class Job>
-bool alike(const Job& a, const Job& b, bool same_tables) noexcept {
-    if (a.form.lanes != b.form.lanes || a.form.has_crc != b.form.has_crc || a.parts.main.size() != b.parts.main.size() ||
-        a.parts.folded.size() != b.parts.folded.size())
-        return false;
-    // What one stream has more than another is done alone, so it should be little.
-    const auto near = [](const Run& x, const Run& y) { return std::max(x.count, y.count) - std::min(x.count, y.count) <= 2 * block_size; };
-    if (!std::equal(a.parts.main.begin(), a.parts.main.end(), b.parts.main.begin(), near)) return false;
-    if (!same_tables) return true;
-    return std::equal(a.parts.main.begin(), a.parts.main.end(), b.parts.main.begin(),
-                      [](const Run& x, const Run& y) { return x.tables.shared == y.tables.shared; });
-}
-
-// Runs `work(i)` for i below `count` on several threads. The first error, by number, is thrown.
-template <class Work>
-void in_parallel(std::size_t count, unsigned num_threads, Work work) {
-    if (count == 1) return work(0);
-    std::atomic<std::size_t> next = 0;
-    std::vector<std::exception_ptr> errors(count);
-    const auto run = [&] {
-        for (std::size_t i = next++; i < count; i = next++) {
-            try {
-                work(i);
-            } catch (...) {
-                errors[i] = std::current_exception();
-            }
-        }
-    };
-    std::vector<std::jthread> threads;
-    for (std::size_t i = 1; i < std::min<std::size_t>(num_threads, count); ++i) threads.emplace_back(run);
-    run();
-    threads.clear();
-    for (const std::exception_ptr& error : errors)
-        if (error) std::rethrow_exception(error);
-}
-
-// Runs `work(span of jobs)` over groups of jobs that go in lock-step, on several threads.
-template <class Job, class Work>
-void for_groups(std::vector<Job>& all, const TableSet& tables, unsigned num_threads, Cost cost, Work work) {
-    if (all.size() == 1) {
-        Job* const only[] = {&all[0]};
-        return work(std::span<Job* const>(only));
-    }
-    const auto levels = [&](const Job* job) {
-        const std::vector<Run>& runs = job->parts.main;
-        return runs.empty() || runs[0].tables.each != nullptr ? 0U : tables.permute(runs[0].tables.shared).levels;
-    };
-    struct Place {
-        std::tuple<unsigned, std::size_t, unsigned> order;  // lanes, length, levels: those alike come to stand together
-        Job* job;
-    };
-    std::vector<Place> places;
-    places.reserve(all.size());
-    for (Job& job : all) {
-        const std::vector<Run>& runs = job.parts.main;
-        places.push_back({{job.form.lanes, runs.empty() ? 0 : runs[0].count / (4 * block_size), levels(&job)}, &job});
-    }
-    std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.order < b.order; });
-    std::vector<Job*> jobs;
-    jobs.reserve(all.size());
-    for (const Place& place : places) jobs.push_back(place.job);
-    // The cheapest way to cut the jobs into groups of neighbours that are alike; a deep table slows down all streams of its
-    // group.
-    std::vector<std::uint64_t> total(jobs.size() + 1, 0);
-    std::vector<std::size_t> length(jobs.size() + 1, 1);
-    std::size_t first_alike = 0;
-    for (std::size_t end = 1; end <= jobs.size(); ++end) {
-        const auto [lanes, runs_length, depth] = places[end - 1].order;
-        if (!alike(*jobs[first_alike], *jobs[end - 1], lanes <= 16)) first_alike = end - 1;
-        total[end] = ~std::uint64_t{0};
-        for (std::size_t count = 1; count <= std::min(end - first_alike, max_streams); ++count) {
-            const std::uint64_t price = cost(lanes, count, depth);
-            if (price == 0 || total[end - count] + price >= total[end]) continue;
-            total[end] = total[end - count] + price;
-            length[end] = count;
-        }
-    }
-    std::vector<std::span<Job* const>> groups;
-    for (std::size_t end = jobs.size(); end > 0; end -= length[end]) groups.emplace_back(&jobs[end - length[end]], length[end]);
-    in_parallel(groups.size(), num_threads, [&](std::size_t g) { work(groups[g]); });
-}
-
-// Streams of a thread, kept between calls: their buffers are warm.
-template <class Stream>
-std::span<Stream* const> streams_of_thread(std::size_t count) {
-    thread_local std::vector<std::unique_ptr<Stream>> owned;
-    thread_local std::vector<Stream*> streams;
-    while (owned.size() < count) streams.push_back(owned.emplace_back(std::make_unique<Stream>()).get());
-    return {streams.data(), count};
 }
 
 // The runs at one place of all jobs of a group.

@@ -1,4 +1,4 @@
-"""Levels: what a quality means hangs on the loudness of a sound and the unit of a cube no more."""
+"""Levels: what a quality means depends on the loudness of a sound and the unit of a cube no more."""
 
 import dataclasses
 from pathlib import Path
