@@ -52,28 +52,41 @@ CONTEXT_ARRAYS: Final = tuple(_ARRAYS)
 
 
 @dataclass(frozen=True, eq=False)
-class ContextModel:
-    """Integer tables and rules for the planes of one model, d channels, J features (SPEC.md, section 4.3).
+class ContextWeights:
+    """The numbers of SPEC.md, section 4.3, for d channels, J features, named and shaped as there.
 
-    `tables`: those of profile small, `static_tables` those of profile fast. `pass_ends`: last channel + 1 of each pass,
-    ascending, ending with d, at most 64 channels a pass. `num_predicted`: leading channels coded as prediction
-    residuals. By step band: `static_index` (32, d) uint8, the channel's table; `base` (32, d) uint16, its level where
-    all around is 0. `neighbour_weights` (d, 6) uint8: left, up, up-left, up-right, two left, two up. `lean_weights`
-    (d, 4) int8: the first four of these. `feature_weights` (d, J) uint16. `own_weights`, `ring_weights` (passes, J, d)
-    uint8. `table_map` (4, 96) uint8: table by lean and level. Raises ValueError where they do not fit together.
+    `pass_ends`: last channel + 1 of each pass, ascending, ending with d, at most 64 channels a pass. `num_predicted`:
+    leading channels coded as prediction residuals. `base` (32, d) uint16: by step band, the channel's level where all
+    around is 0. `neighbour_weights` (d, 6) uint8: left, up, up-left, up-right, two left, two up. `lean_weights` (d, 4)
+    int8: the first four of these. `feature_weights` (d, J) uint16. `own_weights`, `ring_weights` (passes, J, d) uint8.
     """
 
-    tables: TableSet
-    static_tables: TableSet
     pass_ends: tuple[int, ...]
     num_predicted: int
-    static_index: NDArray[np.uint8]
     base: NDArray[np.uint16]
     neighbour_weights: NDArray[np.uint8]
     lean_weights: NDArray[np.int8]
     feature_weights: NDArray[np.uint16]
     own_weights: NDArray[np.uint8]
     ring_weights: NDArray[np.uint8]
+
+    @property
+    def num_channels(self) -> int:
+        return self.pass_ends[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class ContextModel(ContextWeights):
+    """Integer tables and rules for the planes of one model.
+
+    `tables`: those of profile small, `static_tables` those of profile fast. `static_index` (32, d) uint8: by step band,
+    the channel's table. `table_map` (4, 96) uint8: table by lean and level. Raises ValueError where they do not fit
+    together.
+    """
+
+    tables: TableSet
+    static_tables: TableSet
+    static_index: NDArray[np.uint8]
     table_map: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
@@ -116,10 +129,6 @@ class ContextModel:
         ):
             if used.max() >= len(tables):
                 raise ValueError(f"{name} names table {used.max()}; there are {len(tables)}")
-
-    @property
-    def num_channels(self) -> int:
-        return self.pass_ends[-1]
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -9,8 +9,9 @@ from laconic.entropy import rans
 from laconic.entropy.container import Segment
 from laconic.entropy.contexts import prediction_residuals, undo_prediction
 from laconic.entropy.errors import ChecksumError
-from laconic.entropy.planes import CRC_BYTES, checksum
+from laconic.entropy.planes import CRC_BYTES
 from laconic.entropy.tables import TableSet
+from laconic.entropy.tile_symbols import checksum
 
 NUM_ROW_CODES = 16
 _TABLES_PER_ROW_CODE = 6

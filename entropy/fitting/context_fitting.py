@@ -14,13 +14,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.entropy.contexts import MAX_LEAN_SUM, MAX_MAGNITUDE, MAX_NEIGHBOUR_SUM, NUM_STEP_BANDS
-from laconic.entropy.fitting.context_rules import (
-    NEIGHBOURS,
-    UNIT_LEVEL,
-    ContextWeights,
-    symbols_of,
-)
+from laconic.entropy.contexts import MAX_LEAN_SUM, MAX_MAGNITUDE, MAX_NEIGHBOUR_SUM, NUM_STEP_BANDS, ContextWeights
+from laconic.entropy.fitting.context_rules import NEIGHBOURS, UNIT_LEVEL, symbols_of
 from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand, scales_of_means
 
 NUM_FEATURES = 3

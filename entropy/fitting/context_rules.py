@@ -5,34 +5,19 @@ What a model file says is what counts, so tables are counted through the integer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.entropy.contexts import MAX_MAGNITUDE, prediction_residuals
+from laconic.entropy.contexts import MAX_MAGNITUDE, ContextWeights, prediction_residuals
 
 LEVELS_PER_OCTAVE = 8
 UNIT_LEVEL = 256  # A of a Laplace scale of one step
 # Rows up and columns left of the six neighbours: left, upper, upper left, upper right, two left, two up.
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
 _MARGIN = ((0, 0), (2, 1), (2, 1))
-
-
-@dataclass(frozen=True, eq=False)
-class ContextWeights:
-    """The numbers of section 4.3 for d channels, named and shaped as there."""
-
-    pass_ends: tuple[int, ...]
-    num_predicted: int
-    base: NDArray[np.uint16]
-    neighbour_weights: NDArray[np.uint8]
-    lean_weights: NDArray[np.int8]
-    feature_weights: NDArray[np.uint16]
-    own_weights: NDArray[np.uint8]
-    ring_weights: NDArray[np.uint8]
 
 
 def symbols_of(values: NDArray[np.int32], num_predicted: int) -> NDArray[np.int32]:

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.entropy import Table, TableSet
-from laconic.entropy.contexts import MAX_MAGNITUDE, NUM_LEANS, NUM_LEVELS, NUM_STEP_BANDS
+from laconic.entropy.contexts import MAX_MAGNITUDE, NUM_LEANS, NUM_LEVELS, NUM_STEP_BANDS, ContextWeights
 from laconic.entropy.fitting.context_rules import (
     LEVELS_PER_OCTAVE,
-    ContextWeights,
     leans_of,
     levels_of_scales,
     scales_of,

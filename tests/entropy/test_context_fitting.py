@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from laconic.entropy import ContextModel, Table, TableSet, rans
-from laconic.entropy.contexts import NUM_LEVELS, prediction_residuals
+from laconic.entropy.contexts import NUM_LEVELS, ContextWeights, prediction_residuals
 from laconic.entropy.fitting.context_fitting import fit_weights
-from laconic.entropy.fitting.context_rules import ContextWeights, leans_of, levels_of_scales, scales_of, symbols_of
+from laconic.entropy.fitting.context_rules import leans_of, levels_of_scales, scales_of, symbols_of
 from laconic.entropy.fitting.table_fitting import FITTED_BANDS, fit_tables
 
 Planes = NDArray[np.int32]

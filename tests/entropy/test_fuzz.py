@@ -62,7 +62,7 @@ def test_mutations_end_in_a_latent_or_a_typed_error(target: ModuleType) -> None:
 def test_inputs_reach_the_parser(target: ModuleType) -> None:
     inputs = [path.read_bytes() for path in INPUTS]
     reached = target.reached_by(lambda: [target.run_input(data) for data in inputs])
-    for module in (target.container, target.planes, target.lossless):
+    for module in (target.container, target.planes, target.tile_symbols, target.lossless):
         path = Path(module.__file__)
         lines = target.lines_of(compile(path.read_text(encoding="utf-8"), str(path), "exec"))
         assert len(lines & reached[str(path)]) >= 0.95 * len(lines), module.__name__

@@ -14,8 +14,9 @@ from laconic.entropy import _native, rans, simd
 from laconic.entropy.container import Profile, Segment
 from laconic.entropy.contexts import CONTEXT_ARRAYS, ContextModel
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError
-from laconic.entropy.planes import CRC_BYTES, Span, TileDecoder, TileEncoder, checksum, read_together
+from laconic.entropy.planes import CRC_BYTES, Span, TileDecoder, TileEncoder, read_together
 from laconic.entropy.tables import TableSet, table_of_counts
+from laconic.entropy.tile_symbols import checksum
 
 STEP = 150
 BOUNDS = (0, 3, 7, 12)

@@ -40,7 +40,18 @@ from laconic.codecs.packing import unpacker
 from laconic.codecs.packing.layout import group_bounds
 from laconic.codecs.packing.segment_reader import Reading
 from laconic.codecs.packing.unpacker import Unpacker
-from laconic.entropy import BitstreamError, Limits, _native, container, contexts, lossless, planes, rans, simd
+from laconic.entropy import (
+    BitstreamError,
+    Limits,
+    _native,
+    container,
+    contexts,
+    lossless,
+    planes,
+    rans,
+    simd,
+    tile_symbols,
+)
 from laconic.entropy.container import (
     MAX_LEVEL_CODE,
     SAMPLE_TYPES,
@@ -58,7 +69,7 @@ SKIP_CHECKS, ALLOW_PARTIAL, FEW_CHANNELS, BUILD, AS_FILE = (1 << bit for bit in 
 LIMITS = Limits(max_pixels=1 << 13, max_metadata_bytes=1 << 12)
 KIND_AT, FINGERPRINT_AT = 6, 7
 MAX_SIZE = 1 << 12
-PARSER = (container, planes, lossless, contexts, rans, unpacker)
+PARSER = (container, planes, tile_symbols, lossless, contexts, rans, unpacker)
 
 
 class Agreeable(int):
@@ -92,11 +103,11 @@ class WithoutChecks:
 @contextmanager
 def checks_skipped() -> Iterator[None]:
     """Checksums agree until the block ends."""
-    container._native = planes._native = WithoutChecks()  # type: ignore[assignment]
+    container._native = tile_symbols._native = WithoutChecks()  # type: ignore[assignment]
     try:
         yield
     finally:
-        container._native = planes._native = _native
+        container._native = tile_symbols._native = _native
 
 
 class Choices:

@@ -1,0 +1,220 @@
+"""The symbols of one tile in the two profiles: what is coded of its planes, and where to that is decoded (SPEC.md, 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.entropy import _native, rans
+from laconic.entropy.container import Profile
+from laconic.entropy.contexts import StepRules, as_planes, prediction_residuals, undo_prediction
+from laconic.entropy.rans import Message
+from laconic.entropy.tables import TableSet
+
+Planes = NDArray[Any]  # int16 or int32
+Group = tuple[int, int]  # of channels: the first, and the last + 1
+
+
+class Symbols(Protocol):
+    """What is coded of one tile."""
+
+    def ideal_bits(self, lo: int, hi: int) -> float: ...
+
+    def last_used(self, lo: int, hi: int) -> int:
+        """Last channel + 1 of those below `hi` that are not 0 everywhere, at least `lo`."""
+
+    def checksum(self, lo: int, hi: int) -> int: ...
+
+    def encode(self, groups: Sequence[Group], checks: Sequence[int], lanes: int) -> bytes:
+        """A stream of groups with their checksums, or none."""
+
+
+def symbols_of(tiles: Sequence[Planes], rules: StepRules, profile: Profile) -> Sequence[Symbols]:
+    if profile is Profile.FAST:
+        return StaticSymbols.of_tiles(tiles, rules)
+    return [ContextSymbols(tile, rules) for tile in tiles]
+
+
+class StaticSymbols:
+    """Profile fast: everything is found in one go over the planes."""
+
+    def __init__(
+        self, planes: Planes, residuals: NDArray[np.int32], tables: TableSet, native: _native.ChannelSymbols
+    ) -> None:
+        self._planes = planes
+        self._residuals = residuals
+        self._tables = tables  # which the native symbols borrow
+        self._native = native
+        self._costs = native.costs()
+
+    @classmethod
+    def of_tiles(cls, tiles: Sequence[Planes], rules: StepRules) -> list[StaticSymbols]:
+        if not tiles:
+            return []
+        tables, indices = rules.model.static_tables, rules.static_index[: len(tiles[0])]
+        residuals = [prediction_residuals(tile[: rules.model.num_predicted]) for tile in tiles]
+        natives = _native.channel_symbols(tables.native, tables.costs, list(tiles), residuals, indices)
+        return [cls(t, r, tables, n) for t, r, n in zip(tiles, residuals, natives, strict=True)]
+
+    def ideal_bits(self, lo: int, hi: int) -> float:
+        return sum(self._costs[lo:hi]) * rans.COST_UNIT_BITS
+
+    def last_used(self, lo: int, hi: int) -> int:
+        return self._native.last_used(lo, hi)
+
+    def checksum(self, lo: int, hi: int) -> int:
+        num_predicted = len(self._residuals)
+        return checksum(self._residuals[lo:hi], self._planes[max(lo, num_predicted) : hi])
+
+    def encode(self, groups: Sequence[Group], checks: Sequence[int], lanes: int) -> bytes:
+        return self._native.encode(list(groups), list(checks[:-1]), lanes, checks[-1] if checks else 0)
+
+
+class ContextSymbols:
+    """Profile small: what a group codes is found when it is asked for."""
+
+    def __init__(self, planes: Planes, rules: StepRules) -> None:
+        self._rules = rules
+        self._symbols = np.empty(planes.shape, np.int32)
+        self._are_used = _native.widen_planes(planes, self._symbols)
+        num_predicted = min(rules.model.num_predicted, len(planes))
+        self._symbols[:num_predicted] = prediction_residuals(planes[:num_predicted])
+        self._messages: dict[Group, Message] = {}  # that are not encoded yet
+
+    def ideal_bits(self, lo: int, hi: int) -> float:
+        message = self._message(lo, hi)
+        return rans.ideal_bits(message.values, self._rules.model.tables, message.indices)
+
+    def last_used(self, lo: int, hi: int) -> int:
+        while hi > lo and not self._are_used[hi - 1]:
+            hi -= 1
+        return hi
+
+    def checksum(self, lo: int, hi: int) -> int:
+        return checksum(self._symbols[lo:hi])
+
+    def encode(self, groups: Sequence[Group], checks: Sequence[int], lanes: int) -> bytes:
+        messages = [self._message(a, b) for a, b in groups]
+        for group in groups:
+            del self._messages[group]
+        for i, mark in enumerate(checks[:-1]):
+            messages[i] = replace(messages[i], mark=mark)
+        tail = checks[-1] if checks else 0
+        return rans.encode_messages(messages, self._rules.model.tables, lanes=lanes, tail=tail)
+
+    def _message(self, lo: int, hi: int) -> Message:
+        if (lo, hi) not in self._messages:
+            values, tables, fronts = self._rules.code(self._symbols, lo, hi)
+            self._messages[lo, hi] = Message(values, tables, fronts=fronts)
+        return self._messages[lo, hi]
+
+
+class DecodedSymbols(Protocol):
+    """Where the symbols of one tile are decoded to."""
+
+    def decode(self, decoder: rans.Decoder, lo: int, hi: int) -> None: ...
+
+    def clear(self, lo: int, hi: int) -> None:
+        """Set channels to 0."""
+
+    def checksum(self, lo: int, hi: int) -> int: ...
+
+    def widen(self) -> None:
+        """Hold int32 from now on."""
+
+    def values(self, num_used: int) -> Planes:
+        """All channels, of which the first `num_used` may not be 0."""
+
+
+class StaticPlanes:
+    """Profile fast: residuals are kept as int32 and the rest as what the values are to be."""
+
+    def __init__(self, planes: Planes, rules: StepRules) -> None:
+        self._rules = rules
+        self._planes = planes
+        self._residuals = np.zeros(planes[: rules.model.num_predicted].shape, np.int32)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._planes.dtype
+
+    def decode(self, decoder: rans.Decoder, lo: int, hi: int) -> None:
+        decode_static([self], [decoder], [(lo, hi)])
+
+    def clear(self, lo: int, hi: int) -> None:
+        self._residuals[lo:hi] = 0
+        self._planes[lo:hi] = 0
+
+    def checksum(self, lo: int, hi: int) -> int:
+        return checksum(self._residuals[lo:hi], self._planes[max(lo, len(self._residuals)) : hi])
+
+    def widen(self) -> None:
+        self._planes = self._planes.astype(np.int32)
+
+    def values(self, num_used: int) -> Planes:
+        predicted = self._residuals[:num_used]
+        if not _native.put_predicted(predicted, self._planes[: len(predicted)]):
+            self.widen()
+            self._planes[: len(predicted)] = predicted
+        return self._planes
+
+
+def decode_static(tiles: Sequence[StaticPlanes], decoders: Sequence[rans.Decoder], groups: Sequence[Group]) -> None:
+    """Decode a group, which may end earlier in some tiles, in all of them; they have one model, step and dtype."""
+    rules, cut, lo = tiles[0]._rules, len(tiles[0]._residuals), groups[0][0]
+    tables, indices = rules.model.static_tables, rules.static_index
+    if lo < cut:
+        residuals = [tile._residuals[lo:hi] for tile, (_, hi) in zip(tiles, groups, strict=True)]
+        rans.decode_channels(decoders, residuals, tables, indices[lo:cut])
+    lo = max(lo, cut)
+    if any(hi > lo for _, hi in groups):
+        planes = [tile._planes[lo : max(lo, hi)] for tile, (_, hi) in zip(tiles, groups, strict=True)]
+        rans.decode_channels(decoders, planes, tables, indices[lo:])
+
+
+class ContextPlanes:
+    """Profile small: the contexts of later channels are found in int32 symbols."""
+
+    def __init__(self, planes: Planes, rules: StepRules) -> None:
+        self._rules = rules
+        self._planes = planes
+        is_apt = planes.dtype == np.int32 and planes.flags.c_contiguous
+        self._symbols = planes if is_apt else np.zeros(planes.shape, np.int32)
+
+    def decode(self, decoder: rans.Decoder, lo: int, hi: int) -> None:
+        decoder.decode_contexts(self._rules, self._symbols, lo, hi)
+
+    def clear(self, lo: int, hi: int) -> None:
+        self._symbols[lo:hi] = 0
+
+    def checksum(self, lo: int, hi: int) -> int:
+        return checksum(self._symbols[lo:hi])
+
+    def widen(self) -> None:
+        self._planes = self._symbols
+
+    def values(self, num_used: int) -> Planes:
+        used = self._symbols[:num_used]
+        undo_prediction(used[: self._rules.model.num_predicted])
+        if self._planes is not self._symbols and not _fits(used, self._planes.dtype):
+            self.widen()
+        if self._planes is not self._symbols:
+            self._planes[:num_used] = used
+        return self._planes
+
+
+def _fits(values: NDArray[np.int32], dtype: np.dtype[Any]) -> bool:
+    limits = np.iinfo(dtype)
+    return values.size == 0 or bool(limits.min <= values.min() and values.max() <= limits.max)
+
+
+def checksum(*symbols: Planes) -> int:
+    """Low 16 bits of the CRC-32C of (h, w) or (d, h, w) symbols, one array after the other, as little-endian int32."""
+    crc = 0
+    for part in symbols:
+        crc = _native.crc32c_planes(as_planes(part), crc)
+    return crc & 0xFFFF
