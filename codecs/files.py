@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from numbers import Real
+from dataclasses import replace
 from typing import Any, BinaryIO, Final, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ from laconic.codecs.arguments import (
 )
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Kind, optional_kind
+from laconic.codecs.formats.bit_depths import BitDepth, depth_read
 from laconic.codecs.formats.foreign_files import refuse_foreign
 from laconic.codecs.formats.npy_files import NPY_MAGIC, npy_bytes, read_npy
 from laconic.codecs.formats.picture_files import (
@@ -40,6 +41,7 @@ from laconic.codecs.formats.picture_files import (
 )
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_rows
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS, is_sound, sound_bytes, sound_of_file
+from laconic.codecs.given_signals import signal_of_value
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.registry import HEAD_BYTES, decoder_class
@@ -67,6 +69,7 @@ def encode(
     profile: Literal["fast", "small"] = "small",
     effort: int = DEFAULT_EFFORT,
     threads: int = 1,
+    bit_depth: int = 0,
 ) -> bytes:
     """A picture as an .lcn file; likewise a sound or cube.
 
@@ -74,13 +77,14 @@ def encode(
     uint16; or an `Audio` or `Cube`; or a sound as the pair that other libraries give, samples and rate in either order,
     where samples are what `Audio.from_array` takes. At most one of `quality` (None: 50), `bits_per_pixel` and `max_bytes`;
     the last two take the best that fits, found by encoding. `model`: a shipped name or a path. `profile`, `effort` and
-    `threads` as in `Lcn`. Raises `CodecError`, also where even the coarsest step needs more bytes.
+    `threads` as in `Lcn`. `bit_depth` 9 to 16 is that of 16-bit arrays and Pillow images; 0 takes what the largest colour
+    needs, and notes it. Raises `CodecError`, also where even the coarsest step needs more bytes.
 
     >>> data = encode(np.zeros((30, 50, 3), np.uint8), max_bytes=200)
     >>> decode(data).mode
     'RGB'
     """
-    signal = _signal_of(picture)
+    signal = signal_of_value(picture, bit_depth)
     targets = {"quality": quality, "bits_per_pixel": bits_per_pixel, "max_bytes": max_bytes}
     given = [name for name, value in targets.items() if value is not None]
     if len(given) > 1:
@@ -137,11 +141,12 @@ def read_signal(
     kind: Kind | None = None,
     limits: Limits | None = None,
     frame: int | None = None,
+    bit_depth: BitDepth = 0,
 ) -> Signal:
     """What a file holds: a picture, a sound, or, where `kind` is "cube", a cube (.npy).
 
-    `kind` None lets the content decide, where .npy is a picture. `limits` and `frame` are for pictures. Raises as
-    `read_image` and `read_sound`.
+    `kind` None lets the content decide, where .npy is a picture. `limits`, `frame` and `bit_depth` are for pictures.
+    Raises as `read_image` and `read_sound`.
     """
     kind = optional_kind(kind)
     with _seekable(source) as file:
@@ -151,7 +156,7 @@ def read_signal(
             return Cube(read_npy(file, allowed=_CUBE_TYPES))
         if kind == "sound" or (kind is None and is_sound(head)):
             return read_sound(file)
-        return read_image(file, limits=limits, frame=frame)
+        return read_image(file, limits=limits, frame=frame, bit_depth=bit_depth)
 
 
 def read_sound(source: Bytes | PathLike | BinaryIO, *, model: str | None = None) -> Audio:
@@ -196,21 +201,25 @@ def read_image(
     model: str | None = None,
     limits: Limits | None = None,
     frame: int | None = None,
+    bit_depth: BitDepth = 0,
 ) -> Image:
     """The picture of a file, in any format that Pillow or `open_rows` reads, .npy or .lcn; the content tells which.
 
     A binary file is read from its start. `model` is for .lcn files made with one that is not shipped. `frame` counts
-    frames or pages from 0; None takes the first, and notes where there are more. Raises `OSError`, `BitstreamError` for
-    bytes that are no picture, `CodecError` for pictures that `Image` does not hold; what is dropped of a file is said by
-    `DroppedWarning`.
+    frames or pages from 0; None takes the first, and notes where there are more. `bit_depth` of 16-bit samples: 9 to 16, 0
+    for what the file says or, with a note, its largest colour needs, or a function to be asked instead of this colour.
+    Raises `OSError`, `BitstreamError` for bytes that are no picture, `CodecError` for pictures that `Image` does not hold;
+    what is dropped of a file is said by `DroppedWarning`.
     """
     if limits is not None:
         one_of_types("limits", limits, Limits, "a Limits or None")
     with _seekable(source) as file:
-        return _read_image(file, model, limits, frame)
+        return _read_image(file, model, limits, frame, bit_depth)
 
 
-def _read_image(file: BinaryIO, model: str | None, limits: Limits | None, frame: int | None) -> Image:
+def _read_image(
+    file: BinaryIO, model: str | None, limits: Limits | None, frame: int | None, bit_depth: BitDepth
+) -> Image:
     head = file.read(_HEAD_BYTES)
     file.seek(0)
     if not head:
@@ -219,12 +228,14 @@ def _read_image(file: BinaryIO, model: str | None, limits: Limits | None, frame:
         check_frame(frame, 1)
         if head.startswith(MAGIC):
             return decode(file, model=model, limits=limits)
-        return Image.from_array(read_npy(file, allowed=_IMAGE_TYPES, limits=limits or Limits()))
+        image = Image.from_array(read_npy(file, allowed=_IMAGE_TYPES, limits=limits or Limits()))
+        return replace(image, bit_depth=depth_read(image.samples, 0, bit_depth))
     if rows := open_rows(file, frame=frame):
         check_pixels(rows.height, rows.width, limits)
-        return Image(rows.read_rows(rows.height), rows.metadata)
+        samples = rows.read_rows(rows.height)
+        return Image(samples, rows.metadata, depth_read(samples, rows.bit_depth, bit_depth))
     file.seek(0)
-    return read_pillow(file, head, limits=limits, frame=frame)
+    return read_pillow(file, head, limits=limits, frame=frame, bit_depth=bit_depth)
 
 
 def write_image(image: Image, target: PathLike | BinaryIO, file_format: str | None = None) -> None:
@@ -253,7 +264,7 @@ def file_bytes(image: Image, extension: str) -> bytes:
     if file_format == "NPY":
         note_lost_metadata(image.metadata, file_format)
         return npy_bytes(np.asarray(image.upright()))
-    is_deep_color = image.bit_depth == 16 and image.mode != "L"  # not for Pillow
+    is_deep_color = image.is_deep and image.mode != "L"  # not for Pillow
     if file_format in ("PAM", "PPM") or (file_format == "TIFF" and is_deep_color):
         return _bytes_by_rows(image, "." + extension.lower().lstrip("."))
     return pillow_bytes(image, file_format)
@@ -287,8 +298,10 @@ def signal_extensions() -> frozenset[str]:
 def _bytes_by_rows(image: Image, extension: str) -> bytes:
     buffer = io.BytesIO()
     image = image if keeps_orientation(format_of(extension)) else image.upright()
-    samples = image.samples
-    with create_rows(buffer, extension, shape=samples.shape, dtype=samples.dtype, metadata=image.metadata) as writer:
+    samples, metadata, bit_depth = image.samples, image.metadata, image.bit_depth
+    with create_rows(
+        buffer, extension, shape=samples.shape, dtype=samples.dtype, metadata=metadata, bit_depth=bit_depth
+    ) as writer:
         writer.write_rows(samples)
     return buffer.getvalue()
 
@@ -309,25 +322,6 @@ def _picture_of(signal: object) -> Image:
     if not isinstance(signal, Image):
         raise UnsupportedSignalError(f"the file holds a signal of kind {type(signal).__name__}; allowed is a picture")
     return signal
-
-
-def _signal_of(picture: Any) -> Signal:
-    if isinstance(picture, Image | Audio | Cube):
-        return picture
-    if isinstance(picture, tuple):
-        return _sound_of_pair(picture)
-    return Image.from_pillow(picture) if isinstance(picture, PillowImage.Image) else Image.from_array(picture)
-
-
-def _sound_of_pair(pair: tuple[Any, ...]) -> Audio:
-    """The sound of (samples, rate), as soundfile, librosa and torchaudio give it, or (rate, samples), as scipy does."""
-    rates: list[Any] = [one for one in pair if isinstance(one, Real)]
-    if len(pair) != 2 or len(rates) != 1:
-        raise CodecError(
-            "a tuple is given; allowed is a sound as (samples, rate), an array and a number: make an array of it"
-        )
-    samples = pair[1] if isinstance(pair[0], Real) else pair[0]
-    return Audio.from_array(samples, rates[0])
 
 
 @contextmanager

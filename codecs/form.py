@@ -25,26 +25,39 @@ def optional_kind(kind: object) -> Kind | None:
 
 @dataclass(frozen=True)
 class Form:
-    """What a file says of a signal beside its integers."""
+    """What a file says of a signal beside its integers. `bit_depth` is that of a picture, 0 for all bits of its samples."""
 
     kind: Kind
     size: tuple[int, ...]
     sample_type: str
     sample_rate: int
     levels: Levels = UNLEVELLED
+    bit_depth: int = 0
+
+    @property
+    def peak(self) -> int:
+        """The largest colour of a picture."""
+        return peak_of(self.sample_type, self.bit_depth)
 
 
 def form_of(signal: Signal) -> Form:
     """Kind, size and sample type of a signal, alpha left out."""
     match signal:
         case Image():
-            return Form("image", (signal.height, signal.width), str(signal.samples.dtype), 0)
+            return Form(
+                "image", (signal.height, signal.width), str(signal.samples.dtype), 0, bit_depth=signal.bit_depth
+            )
         case Audio():
             return Form("sound", signal.samples.shape, "float32", signal.sample_rate)
         case Cube():
             return Form("cube", signal.samples.shape, str(signal.samples.dtype), 0)
         case _:
             assert_never(signal)
+
+
+def peak_of(sample_type: str, bit_depth: int) -> int:
+    """The largest colour of a picture of so many bits; 0 for all bits of the sample type, "uint8" or "uint16"."""
+    return (1 << (bit_depth or (8 if sample_type == "uint8" else 16))) - 1
 
 
 def num_colors(image: Image) -> int:

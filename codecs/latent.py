@@ -34,8 +34,9 @@ class Latent:
     `size`: (height, width) of a picture, (channels, samples) of a sound, all sides of a cube; `sample_type` is what its
     samples are ("uint8", ...). `fingerprint` names the model, `unit` is its unit of steps, `shrink` its (d, 3)
     reconstruction rule at this step. `sample_rate` in Hz is that of a sound, 0 of others. `levels` of a sound or cube: its
-    integers are in steps of these. `alpha` is the lossless alpha
-    plane, (height, width), or None. `damage` says what could not be read, where that was allowed; the integers there are 0.
+    integers are in steps of these. `alpha` is the lossless alpha plane, (height, width), or None. `bit_depth` is that of a
+    picture's colours, 0 for all bits of its samples. `damage` says what could not be read, where that was allowed; the
+    integers there are 0.
     Raises `CodecError` for other types and shapes.
     """
 
@@ -50,6 +51,7 @@ class Latent:
     levels: Levels = UNLEVELLED
     alpha: NDArray[Any] | None = None
     metadata: Mapping[str, bytes] = field(default_factory=dict)
+    bit_depth: int = 0
     damage: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -65,6 +67,7 @@ class Latent:
             sample_rate=whole_number("sample_rate", self.sample_rate, 0),
             levels=one_of_types("levels", self.levels, Levels, "a Levels"),
             metadata=metadata_of(self.metadata),
+            bit_depth=whole_number("bit_depth", self.bit_depth, 0, 16),
         )
         if self.shrink.shape != (len(self.values), 3):
             raise CodecError(f"shrink has shape {self.shrink.shape}; needed is ({len(self.values)}, 3)")
@@ -106,7 +109,7 @@ class Latent:
             np.array_equal(self.values, other.values)
             and (self.step_code, self.fingerprint, self.size, self.sample_type, self.sample_rate)
             == (other.step_code, other.fingerprint, other.size, other.sample_type, other.sample_rate)
-            and self.levels == other.levels
+            and (self.levels, self.bit_depth) == (other.levels, other.bit_depth)
             and dict(self.metadata) == dict(other.metadata)
             and same_alpha
         )

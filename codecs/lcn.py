@@ -24,6 +24,7 @@ from laconic.codecs.arguments import (
 )
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Form, check_form_fits, form_of, grid_of, num_colors
+from laconic.codecs.formats.bit_depths import check_depth
 from laconic.codecs.latent import Latent
 from laconic.codecs.levels import levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal
@@ -115,14 +116,28 @@ class Lcn:
         return pack(latent_of(signal, integers_of(coefficients, plan), plan), plan).data
 
     def encode_rows(
-        self, rows: RowSource, *, num_colors: int, sample_type: str, metadata: Mapping[str, bytes] | None = None
+        self,
+        rows: RowSource,
+        *,
+        num_colors: int,
+        sample_type: str,
+        bit_depth: int = 0,
+        metadata: Mapping[str, bytes] | None = None,
     ) -> bytes:
         """The .lcn file of a picture without alpha that is read from the top, as `encode` makes it of the whole; memory is
-        that of some rows and of the file. `num_colors` 1 or 3, `sample_type` "uint8" or "uint16".
+        that of some rows and of the file. `num_colors` 1 or 3, `sample_type` "uint8" or "uint16"; of the second,
+        `bit_depth` 9 to 16 is needed, since samples are not known beforehand.
         """
         num_colors = choice("num_colors", num_colors, tuple(_PICTURE_MODELS))
         sample_type = choice("sample_type", sample_type, ("uint8", "uint16"))
-        form = Form("image", (rows.height, rows.width), sample_type, 0)
+        bit_depth = whole_number("bit_depth", bit_depth, 0)
+        if sample_type == "uint16" and not bit_depth:
+            raise CodecError(
+                "the bit depth of 16-bit samples that are read by rows is not known; "
+                "give it, 9 to 16 (--bit-depth, bit_depth=)"
+            )
+        check_depth(sample_type, bit_depth or 8)
+        form = Form("image", (rows.height, rows.width), sample_type, 0, bit_depth=bit_depth or 8)
         model = load_model(self.model or _PICTURE_MODELS[num_colors])
         check_form_fits(form, num_colors, model)
         return encode_rows(rows, self._plan(form, model, self._step_code), metadata or {})
@@ -220,7 +235,7 @@ class Lcn:
     def pack_with_heads(self, latent: Latent) -> PackedFile:
         """As `pack`, with the number of bytes that a reader of few channels needs."""
         model = self._model_of(latent)
-        form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate, latent.levels)
+        form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate, latent.levels, latent.bit_depth)
         check_form_fits(form, model.num_planes, model)
         plan = self._plan(form, model, latent.step_code)
         check_latent(latent, plan)

@@ -6,15 +6,16 @@ The classes themselves are strict; `from_array` takes what other libraries give.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import as_bytes, one_of_types, settle, shown
+from laconic.codecs.arguments import as_bytes, one_of_types, settle, shown, whole_number
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
+from laconic.codecs.formats.bit_depths import check_colors, check_depth, depth_of
 from laconic.codecs.formats.orientation import upright
 
 if TYPE_CHECKING:
@@ -29,13 +30,15 @@ _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 class Image:
     """A still picture: `samples` of shape (h, w, c), c = 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha.
 
-    uint8 or uint16 samples over their full range. `metadata` holds bytes to keep beside the picture, by the names
-    "icc" (ICC profile) and "exif" (EXIF block that starts with "Exif", orientation included: pixels are never turned).
-    Raises `UnsupportedSignalError` for any other shape or sample type.
+    uint8 or uint16 samples. `metadata` holds bytes to keep beside the picture, by the names "icc" (ICC profile) and "exif"
+    (EXIF block that starts with "Exif", orientation included: pixels are never turned). `bit_depth`: colours run from 0 to
+    2**bit_depth - 1, 8 of uint8, 9 to 16 of uint16, where 0 becomes what the largest of them needs; alpha runs over the
+    sample type. Raises `UnsupportedSignalError` for any other shape, sample type or depth.
     """
 
     samples: Samples
     metadata: Mapping[str, bytes] = field(default_factory=dict)
+    bit_depth: int = 0
 
     def __post_init__(self) -> None:
         array = self.samples
@@ -47,7 +50,11 @@ class Image:
                 f"image has shape {array.shape}; allowed is (height, width, 1 to 4 channels), none of them empty"
                 + _picture_advice(array.shape)
             )
-        settle(self, metadata=metadata_of(self.metadata))
+        bit_depth = whole_number("bit_depth", self.bit_depth, 0)
+        if bit_depth:
+            check_depth(array.dtype.name, bit_depth)
+            check_colors(array, bit_depth)
+        settle(self, metadata=metadata_of(self.metadata), bit_depth=bit_depth or depth_of(array))
 
     @property
     def height(self) -> int:
@@ -63,9 +70,14 @@ class Image:
         return _MODES[self.samples.shape[2]]
 
     @property
-    def bit_depth(self) -> int:
-        """8 or 16."""
-        return self.samples.dtype.itemsize * 8
+    def peak(self) -> int:
+        """The largest colour that there can be."""
+        return (1 << self.bit_depth) - 1
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether samples have 16 bits."""
+        return self.samples.dtype == np.uint16
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The samples, grey without its channel axis: what `numpy.asarray` of the same Pillow image gives."""
@@ -76,13 +88,13 @@ class Image:
         if not isinstance(other, Image):
             return NotImplemented
         return (
-            self.samples.dtype == other.samples.dtype
+            (self.samples.dtype, self.bit_depth) == (other.samples.dtype, other.bit_depth)
             and np.array_equal(self.samples, other.samples)
             and dict(self.metadata) == dict(other.metadata)
         )
 
     @classmethod
-    def from_array(cls, array: Any) -> Image:
+    def from_array(cls, array: Any, *, bit_depth: int = 0) -> Image:
         """From a numpy array (h, w) or (h, w, c), or a torch tensor (h, w) or (c, h, w); uint8 or uint16.
 
         Raises `UnsupportedSignalError`; for axes in another order it says which they seem to be.
@@ -100,19 +112,23 @@ class Image:
             array = array.detach().cpu().numpy()
             array = np.moveaxis(array, 0, -1) if array.ndim == 3 else array
         array = _plain_array("the picture", array)
-        return cls(np.ascontiguousarray(array[:, :, None] if array.ndim == 2 else array))
+        return cls(np.ascontiguousarray(array[:, :, None] if array.ndim == 2 else array), bit_depth=bit_depth)
 
     @classmethod
-    def from_pillow(cls, picture: PillowImage.Image, *, exif: bytes | None = None) -> Image:
+    def from_pillow(cls, picture: PillowImage.Image, *, exif: bytes | None = None, bit_depth: int = 0) -> Image:
         """From a Pillow image; palettes and transparent colours are resolved, CMYK is converted, ICC and EXIF are kept.
 
-        The orientation of EXIF or XMP is kept where the pixels are those of a file. `exif` replaces the picture's own.
+        The orientation of EXIF or XMP is kept where the pixels are those of a file. `exif` replaces the picture's own,
+        `bit_depth` what the tags of a TIFF file say, of 16-bit pictures.
         Raises `UnsupportedSignalError` for modes that need a decision of the user (LAB, I, F) and for 16-bit colour
         files, which Pillow would silently cut to 8 bits; says what is dropped by `DroppedWarning`.
         """
         from laconic.codecs.formats.pillow_pixels import read_pixels
 
-        return cls(*read_pixels(picture, exif=exif))
+        samples, metadata, tagged = read_pixels(picture, exif=exif)
+        if samples.dtype == np.uint8:
+            return cls(samples, metadata)
+        return cls(samples, metadata, bit_depth or max(tagged, depth_of(samples)))
 
     def to_pillow(self) -> PillowImage.Image:
         """As a Pillow image with ICC and EXIF in its `info`. Raises `UnsupportedSignalError` for 16-bit colour."""
@@ -121,7 +137,7 @@ class Image:
         from laconic.codecs.formats.pillow_pixels import mark_stored
 
         array = np.asarray(self)
-        if self.bit_depth == 16 and self.mode != "L":
+        if self.is_deep and self.mode != "L":
             raise UnsupportedSignalError(
                 f"16-bit {self.mode} cannot be held by Pillow; allowed are 8-bit and 16-bit grey: "
                 "write it as .png, .tif or .npy"
@@ -136,7 +152,7 @@ class Image:
     def upright(self) -> Image:
         """The picture as it is to be shown: turned as its EXIF block says, which then says that it is upright."""
         samples, metadata = upright(self.samples, self.metadata)
-        return Image(samples.copy(), metadata)
+        return replace(self, samples=samples.copy(), metadata=metadata)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,16 +10,19 @@ import numpy as np
 from laconic.codecs.arguments import Bytes, PathLike, one_of_types, opened
 from laconic.codecs.files import file_bytes, format_of, read_signal
 from laconic.codecs.form import Form, Kind, form_of, optional_kind
+from laconic.codecs.formats.bit_depths import FULL_DEPTH, BitDepth, depth_of, note_unused, settled_depth
 from laconic.codecs.formats.orientation import UPRIGHT, is_transposed, orientation_of
 from laconic.codecs.formats.picture_files import check_pixels, keeps_orientation
-from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_rows
+from laconic.codecs.formats.row_files import ROW_EXTENSIONS, RowReader, create_rows, open_rows
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.notes import collect_notes, note
 from laconic.codecs.pictures.picture_decoder import PicturePart
 from laconic.entropy import Limits
 
 _TIFF_EXTENSIONS = (".tif", ".tiff")
-_MAX_WHOLE_BYTES = 1 << 30  # of samples that are in memory at once for the sake of EXIF
+# Of samples that are in memory at once for the sake of EXIF, or read twice for the bit depth.
+_MAX_WHOLE_BYTES = 1 << 30
+_LOOKED_BYTES = 1 << 20  # of samples at once
 
 
 def encode_file(
@@ -29,34 +32,64 @@ def encode_file(
     kind: Kind | None = None,
     limits: Limits | None = None,
     frame: int | None = None,
+    bit_depth: BitDepth = 0,
 ) -> tuple[bytes, Form]:
     """What a file that can seek holds, as an .lcn file, and its form: `codec.encode` of `files.read_signal`, to the byte.
 
-    Of pictures without alpha that `open_rows` reads, some rows are in memory at a time. `limits` and `frame` are for
-    pictures. Raises what both raise.
+    Of pictures without alpha that `open_rows` reads, some rows are in memory at a time; those of 16-bit samples are read
+    twice where the bit depth is not given, and have to say it where they are larger than 1 GiB. `limits`, `frame` and
+    `bit_depth` are for pictures. Raises what both raise.
     """
     one_of_types("codec", codec, Lcn, "an Lcn")
     kind = optional_kind(kind)
     if limits is not None:
         one_of_types("limits", limits, Limits, "a Limits or None")
     with opened("source", source) as data:
-        return _encoded(io.BytesIO(data) if isinstance(data, bytes) else data, codec, kind, limits, frame)
+        file = io.BytesIO(data) if isinstance(data, bytes) else data
+        return _encoded(file, codec, kind, limits, frame, bit_depth)
 
 
 def _encoded(
-    source: BinaryIO, codec: Lcn, kind: Kind | None, limits: Limits | None, frame: int | None
+    source: BinaryIO, codec: Lcn, kind: Kind | None, limits: Limits | None, frame: int | None, bit_depth: BitDepth
 ) -> tuple[bytes, Form]:
     with collect_notes() as notes:
         rows = open_rows(source, frame=frame) if kind in (None, "image") else None
     if rows is None or rows.num_channels not in (1, 3):
-        signal = read_signal(source, kind=kind, limits=limits, frame=frame)
+        signal = read_signal(source, kind=kind, limits=limits, frame=frame, bit_depth=bit_depth)
         return codec.encode(signal), form_of(signal)
     for sentence in notes:
         note(sentence)
     check_pixels(rows.height, rows.width, limits)
-    form = Form("image", (rows.height, rows.width), rows.dtype.name, 0)
-    data = codec.encode_rows(rows, num_colors=rows.num_channels, sample_type=form.sample_type, metadata=rows.metadata)
+    depth = _depth_of_rows(source, rows, frame, bit_depth)
+    form = Form("image", (rows.height, rows.width), rows.dtype.name, 0, bit_depth=depth)
+    data = codec.encode_rows(
+        rows, num_colors=rows.num_channels, sample_type=form.sample_type, bit_depth=depth, metadata=rows.metadata
+    )
     return data, form
+
+
+def _depth_of_rows(source: BinaryIO, rows: RowReader, frame: int | None, wanted: BitDepth) -> int:
+    """The bit depth of a picture, as `read_image` finds it; 0 where nothing says it of one too large to look through."""
+    if rows.dtype == np.uint8:
+        note_unused(wanted)
+        return 8
+    if wanted and not callable(wanted):
+        return wanted
+    if rows.height * rows.width * rows.num_channels * rows.dtype.itemsize > _MAX_WHOLE_BYTES:
+        return rows.bit_depth
+    return settled_depth(needed_depth(source, frame), rows.bit_depth, wanted)
+
+
+def needed_depth(source: BinaryIO, frame: int | None) -> int:
+    """Bits that the largest colour needs, of a file that `open_rows` reads."""
+    with collect_notes():
+        rows = open_rows(source, frame=frame)
+    assert rows is not None
+    depth, left = 0, rows.height
+    while left and depth < FULL_DEPTH:
+        count = min(left, max(1, _LOOKED_BYTES // (rows.width * rows.num_channels * rows.dtype.itemsize)))
+        depth, left = max(depth, depth_of(rows.read_rows(count))), left - count
+    return depth
 
 
 def write_picture(part: PicturePart, target: BinaryIO, extension: str) -> tuple[int, int]:
@@ -72,7 +105,9 @@ def write_picture(part: PicturePart, target: BinaryIO, extension: str) -> tuple[
     if orientation != UPRIGHT or not _goes_by_rows(part, extension.lower()):
         target.write(file_bytes(part.image(), extension))
         return (width, height) if is_transposed(orientation) else (height, width)
-    with create_rows(target, extension, shape=part.shape, dtype=part.dtype, metadata=part.metadata) as writer:
+    with create_rows(
+        target, extension, shape=part.shape, dtype=part.dtype, metadata=part.metadata, bit_depth=part.bit_depth
+    ) as writer:
         for rows in part.rows():
             writer.write_rows(rows)
     return height, width

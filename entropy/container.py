@@ -60,6 +60,7 @@ class Flag(IntFlag):
 
 
 _KNOWN_FLAGS = sum(Flag)
+_STORED_DEPTHS = range(9, 16)  # bits of samples of 16 of which fewer are used
 
 
 class SectionNumber(IntEnum):
@@ -67,6 +68,7 @@ class SectionNumber(IntEnum):
 
     CHANNELS = 1
     ICC = 2
+    BIT_DEPTH = 3
     EXIF = 4
     INDEX = 6
 
@@ -94,6 +96,7 @@ class Header:
     stored: the model knows them. `stored_channels` is None when all channels of the model are there. `tile_log2`: log2
     of the tile side in latent places, None for one tile. `sample_rate` in Hz, of a sound; `sample_type` of a cube.
     `level_codes` of a sound or cube: one for all channels or planes, or one for each; `offset_codes` of a cube's planes.
+    `stored_depth`: bits of the colours of a 16-bit picture, 9 to 15, None where all are used.
     """
 
     codec: CodecNumber
@@ -110,6 +113,7 @@ class Header:
     sample_type: str = "uint8"
     level_codes: tuple[int, ...] = (0,)
     offset_codes: tuple[int, ...] = ()
+    stored_depth: int | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -117,7 +121,8 @@ class Header:
 
     @property
     def bit_depth(self) -> int:
-        return 16 if Flag.DEEP in self.flags else 8
+        """Bits of the colours: 8 to 16."""
+        return self.stored_depth or (16 if Flag.DEEP in self.flags else 8)
 
 
 @dataclass(frozen=True)
@@ -372,6 +377,8 @@ def _write_sections(header: Header) -> bytes:
     out = b""
     if header.stored_channels is not None:
         out += _section(SectionNumber.CHANNELS, varint(header.stored_channels))
+    if header.stored_depth is not None:
+        out += _section(SectionNumber.BIT_DEPTH, bytes([header.stored_depth]))
     if header.index is not None:
         out += _section(SectionNumber.INDEX, b"".join(varint(n) for n in header.index))
     for number, name in ((SectionNumber.ICC, "icc"), (SectionNumber.EXIF, "exif")):
@@ -427,7 +434,7 @@ def _read_sections(source: Source, header: Header, limits: Limits) -> Header:
     raw = b"".join((*parts, varint(0)))
     if struct.unpack("<I", source.read(4, "the section checksum"))[0] != _native.crc32c(raw):
         raise ChecksumError("the sections do not match their checksum; copy the file again")
-    if unknown := [n for n in found if n % 2 and n != SectionNumber.CHANNELS]:
+    if unknown := [n for n in found if n % 2 and n not in tuple(SectionNumber)]:
         raise UnsupportedVersionError(f"the file has critical section {unknown[0]}, unknown here: update laconic")
     return _with_sections(header, found, limits)
 
@@ -449,7 +456,16 @@ def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -
         index = tuple(sizes)
     names = ((SectionNumber.ICC, "icc"), (SectionNumber.EXIF, "exif"))
     metadata = {name: _inflated(found[number], limits) for number, name in names if number in found}
-    return replace(header, stored_channels=channels, index=index, metadata=metadata)
+    depth = _stored_depth(header, found[SectionNumber.BIT_DEPTH]) if SectionNumber.BIT_DEPTH in found else None
+    return replace(header, stored_channels=channels, index=index, metadata=metadata, stored_depth=depth)
+
+
+def _stored_depth(header: Header, section: bytes) -> int:
+    if header.codec is not CodecNumber.IMAGE or Flag.DEEP not in header.flags:
+        raise CorruptStreamError("the file has a section of the bit depth, which only pictures of 16 bits have")
+    if len(section) != 1 or section[0] not in _STORED_DEPTHS:
+        raise CorruptStreamError(f"the section of the bit depth is {section[:8]!r}; allowed is one byte, 9 to 15")
+    return section[0]
 
 
 def write_segment(segment: Segment, number: int, *, with_channels: bool) -> bytes:

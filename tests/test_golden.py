@@ -81,6 +81,7 @@ def test_reference_decoder_gives_the_same_integers(case: Any) -> None:
     assert golden.digest(alpha) == record["alpha_sha256"]
     assert (decoded.header.shape, decoded.header.sample_rate) == (tuple(record["size"]), record["sample_rate"])
     assert (decoded.header.level_codes, decoded.header.offset_codes) == tuple(record["levels"])
+    assert decoded.bit_depth == getattr(case.signal(), "bit_depth", 0)
     metadata = {"icc": decoded.icc_profile, "exif": decoded.exif}
     assert {k: v for k, v in metadata.items() if v is not None} == dict(getattr(case.signal(), "metadata", {}))
 

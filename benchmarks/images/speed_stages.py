@@ -67,7 +67,7 @@ class Stages:
 
     def synthesis(self) -> None:
         samples = self.image.samples
-        part = LatentPart(self._whole, (0, 0), samples.shape[:2], self._plan.step_code, samples.dtype)
+        part = LatentPart(self._whole, (0, 0), samples.shape[:2], self._plan.step_code, self.image.peak)
         synthesize_part(part, self._plan.model, np.empty_like(samples), (0, 0))
 
     @cached_property
@@ -99,7 +99,7 @@ class Stages:
 
     @cached_property
     def _rows(self) -> PictureRows:
-        return PictureRows(self.image.samples, 0, self.image.height)
+        return PictureRows(self.image.samples, 0, self.image.height, self.image.peak)
 
     @property
     def _side(self) -> int:

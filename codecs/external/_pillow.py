@@ -24,7 +24,7 @@ def check_kind(image: Image, file_format: str, allowed: tuple[str, ...]) -> None
     """Raise `UnsupportedSignalError` unless the picture's kind ("8-bit RGB") is one of allowed, `CodecError` unless it
     is an `Image`."""
     one_of_types("the signal", image, Image, "an Image: Image.from_array makes one of an array")
-    kind = f"{image.bit_depth}-bit {image.mode}"
+    kind = f"{16 if image.is_deep else 8}-bit {image.mode}"
     if kind not in allowed:
         raise UnsupportedSignalError(
             f"the picture is {kind}, which a {file_format} file cannot give back; "

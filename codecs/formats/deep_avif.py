@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from laconic.codecs.formats.bit_depths import with_full_alpha
 from laconic.codecs.notes import note
 
 if TYPE_CHECKING:
@@ -22,18 +23,11 @@ def avif_depth(head: bytes) -> int:
 
 
 def read_deep_avif(data: bytes, depth: int, frame: int) -> Samples | None:
-    """Samples (h, w, c) of a frame, scaled to 16 bits; None, with a note, where nothing here can read them."""
+    """Samples (h, w, c) of a frame, of so many bits; None, with a note, where nothing here can read them."""
     try:
         from imagecodecs import avif_decode
     except ImportError:
         note(f"its {depth} bits a colour became 8; pip install imagecodecs reads all of them")
         return None
-    return _spread(np.asarray(avif_decode(data, index=frame)), depth)
-
-
-def _spread(samples: Any, depth: int) -> Samples:
-    """Samples of so many bits, (h, w) or (h, w, c), over the full range of 16."""
-    most = (1 << depth) - 1
-    wide = (samples.astype(np.uint32) * 65535 + most // 2) // most
-    found: Samples = (wide[:, :, None] if wide.ndim == 2 else wide).astype(np.uint16)
-    return found
+    samples = np.asarray(avif_decode(data, index=frame)).astype(np.uint16)
+    return with_full_alpha(samples[:, :, None] if samples.ndim == 2 else samples, (1 << depth) - 1)

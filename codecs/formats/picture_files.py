@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
+import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFile, UnidentifiedImageError, features
 
 from laconic.codecs.arguments import shown, whole_number
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError
+from laconic.codecs.formats.bit_depths import FULL_DEPTH, STORED_DEPTHS, BitDepth, depth_read
 from laconic.codecs.formats.deep_avif import avif_depth, read_deep_avif
 from laconic.codecs.formats.foreign_files import picture_format, refuse_foreign
 from laconic.codecs.formats.orientation import is_only_orientation, orientation_of, with_orientation
 from laconic.codecs.formats.pillow_limits import pillow_limit, silence_libtiff
-from laconic.codecs.formats.pillow_pixels import keep_texts, read_metadata, read_pixels
-from laconic.codecs.formats.png_files import bare_png, is_deep_color_png, png_bytes, read_deep_png
-from laconic.codecs.media import Image
+from laconic.codecs.formats.pillow_pixels import MAX_SAMPLE_VALUE, keep_texts, read_metadata, read_pixels
+from laconic.codecs.formats.png_files import bare_png, depth_of_png, is_deep_color_png, png_bytes, read_deep_png
+from laconic.codecs.media import Image, Samples
 from laconic.codecs.notes import collect_notes, note
 from laconic.entropy import BitstreamError, CorruptStreamError, LimitError, Limits
+
+Pixels = tuple[Samples, dict[str, bytes], int]  # (h, w, c), metadata, what is told of the bit depth; 0: nothing
 
 # Pillow's defaults for these lose more than a decoded picture should.
 _SAVE_OPTIONS: dict[str, dict[str, object]] = {
@@ -48,11 +53,11 @@ def note_lost_metadata(metadata: Mapping[str, bytes], file_format: str) -> None:
 
 def pillow_bytes(image: Image, file_format: str) -> bytes:
     """The picture as a complete file of one of Pillow's formats, with its metadata. Raises `CodecError`."""
-    if file_format == "PNG" and image.bit_depth == 16 and image.mode != "L":
+    if file_format == "PNG" and image.is_deep and image.mode != "L":
         return png_bytes(image.samples, image.metadata)
     if not keeps_orientation(file_format):
         note_lost_metadata(image.metadata, file_format)
-        image = Image(image.upright().samples)
+        image = replace(image.upright(), metadata={})
     failure: Exception | None = None
     for metadata in _tries(image.metadata):
         try:
@@ -86,10 +91,13 @@ def _saved(image: Image, file_format: str, metadata: Mapping[str, bytes]) -> byt
     buffer = io.BytesIO()
     names = (("icc_profile", "icc"), ("exif", "exif"))
     given: dict[str, object] = {option: metadata[name] for option, name in names if name in metadata}
-    if file_format == "TIFF" and "exif" in metadata:  # of which Pillow makes a directory
+    is_narrowed = image.bit_depth in STORED_DEPTHS
+    if file_format == "TIFF" and ("exif" in metadata or is_narrowed):  # of which Pillow makes a directory
         given["exif"] = tags = PillowImage.Exif()
-        tags.load(metadata["exif"])
+        tags.load(metadata.get("exif", b""))
         keep_texts(tags)
+        if is_narrowed:
+            tags[MAX_SAMPLE_VALUE] = image.peak
     picture = image.to_pillow()
     picture.info.clear()
     picture.save(buffer, file_format, **_SAVE_OPTIONS.get(file_format, {}), **given)
@@ -123,27 +131,29 @@ def check_frame(frame: int | None, count: int) -> None:
         raise CodecError(f"frame is {shown(frame)}, the file has {count}; allowed is {allowed}") from None
 
 
-def read_pillow(file: BinaryIO, head: bytes, *, limits: Limits | None = None, frame: int | None = None) -> Image:
+def read_pillow(
+    file: BinaryIO, head: bytes, *, limits: Limits | None = None, frame: int | None = None, bit_depth: BitDepth = 0
+) -> Image:
     """A picture of an open file that starts with `head`, the first where `frame` is None.
 
     Raises as `files.read_image`.
     """
     with collect_notes() as notes:  # given on where no exception is caught
         try:
-            image = _read(file, head, limits, frame)
+            samples, metadata, tagged = _read(file, head, limits, frame)
         except CorruptStreamError:
             file.seek(0)
             bare = bare_png(file.read())
             if bare is None:
                 raise
-            image = _read(io.BytesIO(bare), head, limits, frame)
+            samples, metadata, tagged = _read(io.BytesIO(bare), head, limits, frame)
             note("its texts and metadata are damaged and were left out")
     for sentence in notes:
         note(sentence)
-    return image
+    return Image(samples, metadata, depth_read(samples, tagged, bit_depth))
 
 
-def _read(file: BinaryIO, head: bytes, limits: Limits | None, frame: int | None) -> Image:
+def _read(file: BinaryIO, head: bytes, limits: Limits | None, frame: int | None) -> Pixels:
     silence_libtiff()
     try:
         with pillow_limit(None):
@@ -163,31 +173,46 @@ def _read(file: BinaryIO, head: bytes, limits: Limits | None, frame: int | None)
 
 def _read_opened(
     picture: ImageFile.ImageFile, file: BinaryIO, head: bytes, *, limits: Limits | None, frame: int | None
-) -> Image:
+) -> Pixels:
     if frame is not None and frame != picture.tell():
         check_frame(frame, _num_frames(picture))
         with pillow_limit(None):
             picture.seek(frame)
     check_pixels(picture.height, picture.width, limits)
     with pillow_limit((limits or Limits()).max_pixels):  # for what lies inside, as PNG in an ICO file
-        image = _picture_of(picture, file, head, frame or 0)
+        pixels = _pixels_of(picture, file, head, frame or 0)
         if frame is None:
             note_frames(_num_frames(picture), "pages" if picture.format == "TIFF" else "frames")
-    check_pixels(image.height, image.width, limits)
-    return image
+    height, width, _ = pixels[0].shape
+    check_pixels(height, width, limits)
+    return pixels
 
 
-def _picture_of(picture: ImageFile.ImageFile, file: BinaryIO, head: bytes, frame: int) -> Image:
+def _pixels_of(picture: ImageFile.ImageFile, file: BinaryIO, head: bytes, frame: int) -> Pixels:
     """The picture in full depth, or `UnsupportedSignalError`."""
-    if picture.format == "PNG" and is_deep_color_png(head) and not frame:
-        return Image(read_deep_png(picture, file), read_metadata(picture))
-    if picture.format == "JPEG2000" and not picture.mode.startswith("I"):
-        _check_jpeg2000(head)
+    if picture.format == "PNG":
+        is_deep = is_deep_color_png(head) and not frame
+        pixels = (read_deep_png(picture, file), read_metadata(picture), 0) if is_deep else read_pixels(picture)
+        return *pixels[:2], depth_of_png(head, pixels[0])
+    if picture.format == "JPEG2000":
+        return _jpeg2000_pixels(picture, head)
     if picture.format == "AVIF" and (depth := avif_depth(head)) > 8:
         file.seek(0)
         if (samples := read_deep_avif(file.read(), depth, frame)) is not None:
-            return Image(samples, read_metadata(picture))
-    return Image(*read_pixels(picture))
+            return samples, read_metadata(picture), depth
+    return read_pixels(picture)
+
+
+def _jpeg2000_pixels(picture: ImageFile.ImageFile, head: bytes) -> Pixels:
+    """Samples as they are in the file: Pillow shifts grey ones of more than 8 bits up to 16."""
+    if not picture.mode.startswith("I"):
+        _check_jpeg2000(head)
+        return read_pixels(picture)
+    samples, metadata, _ = read_pixels(picture)
+    depth = max(_jpeg2000_depths(head), default=FULL_DEPTH - 1) % 128 + 1
+    if depth not in STORED_DEPTHS:
+        return samples, metadata, 0
+    return np.right_shift(samples, FULL_DEPTH - depth), metadata, depth
 
 
 def _num_frames(picture: ImageFile.ImageFile) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import ExifTags, ImageCms, ImageFile
 from PIL import Image as PillowImage
 
 from laconic.codecs.errors import UnsupportedSignalError
+from laconic.codecs.formats.bit_depths import FULL_DEPTH, STORED_DEPTHS
 from laconic.codecs.formats.orientation import (
     EXIF_PREFIX,
     UPRIGHT,
@@ -34,14 +36,16 @@ _ADVICE = {
 _DEEP_RAW_MODES = (";16B", ";16L", ";16N")
 # TIFF 6.0 and supplements: tags that lay out the pixels of one file, or hold its XMP (700) and ICC (34675) blocks.
 LAYOUT_TAGS = frozenset(
-    [*range(254, 260), 262, 266, 273, *range(277, 280), 284, 317, *range(320, 326), 330, 338, 339, 347, 700, 34675]
+    [*range(254, 260), 262, 266, 273, *range(277, 282), 284, 317, *range(320, 326), 330, 338, 339, 347, 700, 34675]
 )
 _DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)  # beside the first
+BITS_PER_SAMPLE, MAX_SAMPLE_VALUE = 258, 281
 _STORED = "_laconic_is_stored"  # an attribute that Pillow does not hand on to what it makes of a picture
 
 
-def read_pixels(picture: PillowImage.Image, *, exif: bytes | None = None) -> tuple[Samples, dict[str, bytes]]:
-    """Samples (h, w, c) and metadata of a Pillow image, `exif` instead of its own where given.
+def read_pixels(picture: PillowImage.Image, *, exif: bytes | None = None) -> tuple[Samples, dict[str, bytes], int]:
+    """Samples (h, w, c) and metadata of a Pillow image, `exif` instead of its own where given, and the bit depth that the
+    tags of its file say, 9 to 16, 0 where they say nothing.
 
     Says by notes what is dropped. Raises `UnsupportedSignalError` for modes that need a decision of the user and for 16-bit
     colour files, which Pillow would silently cut to 8 bits.
@@ -53,7 +57,7 @@ def read_pixels(picture: PillowImage.Image, *, exif: bytes | None = None) -> tup
             "convert the file to 16-bit PNG or TIFF, or pass a uint16 array (.npy)"
         )
     picture.load()  # from here on the orientation of a TIFF file is that of the pixels, which Pillow may have turned
-    return _samples(picture), read_metadata(picture, exif=exif)
+    return _samples(picture), read_metadata(picture, exif=exif), _tagged_depth(picture)
 
 
 def read_metadata(picture: PillowImage.Image, *, exif: bytes | None = None) -> dict[str, bytes]:
@@ -88,6 +92,23 @@ def keep_texts(tags: PillowImage.Exif) -> None:
         for tag, value in list(directory.items()):
             if isinstance(value, str) and not value.isascii():
                 directory[tag] = value.encode("latin-1" if max(value) < "\u0100" else "utf-8")
+
+
+def _tagged_depth(picture: PillowImage.Image) -> int:
+    if picture.format == "PPM":  # Pillow spreads samples of any maximum over 16 bits
+        return FULL_DEPTH
+    tags = getattr(picture, "tag_v2", {}) if picture.mode.startswith("I;16") else {}
+    return depth_of_tags(tags.get(BITS_PER_SAMPLE), tags.get(MAX_SAMPLE_VALUE))
+
+
+def depth_of_tags(bits: Any, largest: Any) -> int:
+    """The bit depth that values of the TIFF tags 258 and 281 say of 16-bit samples, 9 to 15; 0 where they say nothing.
+
+    281 is the largest colour used (TIFF 6.0, section 8), one for each channel; that of the first one counts.
+    """
+    numbers = [value[0] if isinstance(value, Sequence) and value else value for value in (bits, largest)]
+    depths = [numbers[0], numbers[1].bit_length() if isinstance(numbers[1], int) else None]
+    return next((depth for depth in depths if depth in STORED_DEPTHS), 0)
 
 
 def _samples(picture: PillowImage.Image) -> Samples:

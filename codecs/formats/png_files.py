@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageFile
 
+from laconic.codecs.formats.bit_depths import FULL_DEPTH, STORED_DEPTHS, depth_of
+
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _IHDR = struct.Struct(">IIBBBBB")  # width, height, bit depth, colour type, compression, filter, interlace (11.2.1)
 _COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by number of channels
@@ -30,6 +32,26 @@ _KEPT_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")  # what the pixels 
 def is_deep_color_png(head: bytes) -> bool:
     """Whether a file with these first bytes is PNG with 16 bits a channel that is more than grey."""
     return head.startswith(PNG_MAGIC) and head[24:25] == b"\x10" and head[25:26] in (b"\x02", b"\x04", b"\x06")
+
+
+def depth_of_png(head: bytes, samples: NDArray[Any]) -> int:
+    """The bit depth that the sBIT chunk of a file with these first bytes says of its 16-bit samples, 0 where it has none.
+
+    By the specification (11.3.2.4) samples are spread over all 16 bits; only where none exceeds the range of so many bits
+    were they stored as they are.
+    """
+    at, tagged = len(PNG_MAGIC), 0
+    while at + 8 <= len(head) and (kind := head[at + 4 : at + 8]) != b"IDAT":
+        size = int.from_bytes(head[at : at + 4], "big")
+        if kind == b"sBIT":
+            colors = head[
+                at + 8 : at + 8 + (size if size in (1, 3) else size - 1)
+            ]  # the last of 2 or 4 is that of alpha
+            tagged = max(colors, default=0)
+        at += 12 + size
+    if tagged not in STORED_DEPTHS:
+        return 0
+    return tagged if depth_of(samples) <= tagged else FULL_DEPTH
 
 
 def read_deep_png(picture: ImageFile.ImageFile, file: BinaryIO) -> NDArray[np.uint16]:

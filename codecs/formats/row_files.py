@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
+from laconic.codecs.formats.bit_depths import STORED_DEPTHS, rescaled, with_full_alpha
 from laconic.codecs.formats.picture_files import check_frame, note_frames, note_lost_metadata
 from laconic.codecs.formats.stored_blocks import Cut, blocks, check_sizes
 from laconic.codecs.formats.tiff_files import TIFF_MAGICS, cut_of_tiff, num_pages, start_tiff
@@ -25,20 +26,26 @@ _HEAD_BYTES = 1 << 12
 _PNM_HEAD = re.compile(rb"P([56])" + rb"(?:\s|#[^\r\n]*[\r\n])+(\d{1,9})" * 3 + rb"\s")
 _PAM_HEAD = re.compile(rb"P7\n(.*?\n)??ENDHDR\n", re.DOTALL)
 _PAM_TYPES = ("GRAYSCALE", "GRAYSCALE_ALPHA", "RGB", "RGB_ALPHA")
-_MAX_VALUES: dict[int, np.dtype[Any]] = {255: np.dtype(np.uint8), 65535: np.dtype(">u2")}
+_LARGEST = {1: 255, 2: 65535}  # by bytes of a sample
 ROW_EXTENSIONS = frozenset([".ppm", ".pgm", ".pnm", ".pam", ".tif", ".tiff"])
 
 
 class RowReader:
     """A picture (`height`, `width`, `num_channels`) read from the top; channels and `metadata` as those of `Image`.
 
-    `dtype` is uint8 or uint16. A context manager.
+    `dtype` is uint8 or uint16; `bit_depth` is what the file says of it, 9 to 15, 0 for nothing. A context manager.
     """
 
-    def __init__(self, file: BinaryIO, cut: Cut, metadata: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, file: BinaryIO, cut: Cut, metadata: Mapping[str, bytes], *, bit_depth: int = 0, max_value: int = 0
+    ) -> None:
+        """`max_value`: the largest sample, where the file says it; other samples are spread so that it becomes that of the
+        bit depth, or of alpha."""
         self.height, self.width, self.num_channels = cut.shape
         self.dtype: np.dtype[Any] = cut.dtype.newbyteorder("=")
         self.metadata = metadata
+        self.bit_depth = bit_depth
+        self._max_value = max_value or _LARGEST[cut.dtype.itemsize]
         self._opened = ExitStack()
         self._blocks = blocks(file, cut)
         self._block: Samples = np.empty((0, *cut.shape[1:]), self.dtype)
@@ -65,7 +72,7 @@ class RowReader:
 
     def _next_block(self) -> Samples:
         for block in self._blocks:
-            return block
+            return _spread(block, self._max_value, self.bit_depth)
         raise CorruptStreamError("the rows above are damaged, so that these cannot be read; copy the file again")
 
     def close(self) -> None:
@@ -82,8 +89,11 @@ class RowReader:
 class RowWriter:
     """Takes a picture from the top; made by `create_rows`. A context manager."""
 
-    def __init__(self, file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype[Any], max_alpha: int | None = None
+    ) -> None:
         self._file, self._shape, self._dtype = file, shape, dtype
+        self._max_alpha = max_alpha or _LARGEST[dtype.itemsize]
         self._num_left = shape[0]
 
     def write_rows(self, rows: Samples) -> None:
@@ -94,6 +104,7 @@ class RowWriter:
                 f"the rows are {rows.dtype} {rows.shape}; allowed are {native} "
                 f"(up to {self._num_left}, {self._shape[1]}, {self._shape[2]})"
             )
+        rows = with_full_alpha(rows, self._max_alpha, back=True)
         self._file.write(np.ascontiguousarray(rows, self._dtype).data)
         self._num_left -= len(rows)
 
@@ -118,7 +129,7 @@ def open_rows(source: str | os.PathLike[str] | BinaryIO, *, frame: int | None = 
 
     `frame` counts the pages of a TIFF file from 0; None takes the first, and notes where there are more.
 
-    Read are binary PPM, PGM and PAM with a maximum of 255 or 65535, and the first picture of TIFF files, in strips or
+    Read are binary PPM and PGM with a maximum of 255 and more, PAM, and the first picture of TIFF files, in strips or
     tiles, with 8 or 16 bits, grey or RGB, with or without alpha; not compressed, or by deflate, LZW or PackBits. A
     binary file has to seek and stay open; it is read from its start. Raises `OSError`, `BitstreamError` for files that
     are shorter than they claim, `UnsupportedSignalError` for other kinds of PAM, which nothing else here reads.
@@ -139,12 +150,13 @@ def create_rows(
     shape: tuple[int, int, int],
     dtype: DTypeLike,
     metadata: Mapping[str, bytes] | None = None,
+    bit_depth: int = 0,
 ) -> RowWriter:
     """Start a picture of `shape` (h, w, c) and `dtype` (uint8, uint16) in an empty binary file; write its rows next.
 
     `extension` is one of `ROW_EXTENSIONS`; the first three hold c = 1 or 3. TIFF files (uncompressed) have to seek;
-    they keep the ICC profile and the orientation, the others no metadata: give them upright rows. Raises
-    `UnsupportedSignalError`, `OSError`.
+    they keep the ICC profile and the orientation, the others no metadata: give them upright rows. All say a `bit_depth`
+    below 16 of 16-bit samples. Raises `UnsupportedSignalError`, `OSError`.
     """
     extension, kind = extension.lower(), np.dtype(dtype)
     if kind not in (np.uint8, np.uint16) or min(shape) < 1 or shape[2] > 4:
@@ -156,10 +168,10 @@ def create_rows(
             f"{extension!r} cannot be written row by row; allowed are {', '.join(sorted(ROW_EXTENSIONS))}"
         )
     if extension in (".tif", ".tiff"):
-        start_tiff(file, shape, kind, metadata or {})
+        start_tiff(file, shape, kind, metadata or {}, bit_depth)
         return RowWriter(file, shape, kind.newbyteorder("<"))
     h, w, c = shape
-    max_value = 256**kind.itemsize - 1
+    max_value = (1 << bit_depth) - 1 if bit_depth in STORED_DEPTHS else _LARGEST[kind.itemsize]
     if extension == ".pam":
         head = f"P7\nWIDTH {w}\nHEIGHT {h}\nDEPTH {c}\nMAXVAL {max_value}\nTUPLTYPE {_PAM_TYPES[c - 1]}\nENDHDR\n"
     elif c in (1, 3):
@@ -168,7 +180,7 @@ def create_rows(
         raise UnsupportedSignalError(f"{extension} holds no alpha, the picture has {c} channels; write .pam or .tif")
     note_lost_metadata(metadata or {}, extension.lstrip("."))
     file.write(head.encode())
-    return RowWriter(file, shape, kind.newbyteorder(">"))
+    return RowWriter(file, shape, kind.newbyteorder(">"), max_value)
 
 
 def _reader_of(file: BinaryIO, frame: int | None) -> RowReader | None:
@@ -177,16 +189,17 @@ def _reader_of(file: BinaryIO, frame: int | None) -> RowReader | None:
     head = file.read(_HEAD_BYTES)
     file.seek(0)
     metadata: dict[str, bytes] = {}
-    cut, count = None, 1
+    cut, count, max_value, depth = None, 1, 0, 0
     if match := _PNM_HEAD.match(head):
         kind, width, height, max_value = map(int, match.groups())
-        cut = _stored(match.end(), (height, width, 1 if kind == 5 else 3), max_value)
+        if max_value >= _LARGEST[1]:  # Pillow spreads the others over 8 bits
+            cut = _stored(match.end(), (height, width, 1 if kind == 5 else 3), max_value)
     elif head.startswith(b"P7\n"):
-        cut = _pam_cut(head)
+        cut, max_value = _pam_cut(head)
     elif head.startswith(TIFF_MAGICS):
         count = num_pages(file)
         check_frame(frame, count)
-        cut, metadata = cut_of_tiff(file, frame or 0)
+        cut, metadata, depth = cut_of_tiff(file, frame or 0)
         file.seek(0)
     if cut is None:
         return None
@@ -194,18 +207,35 @@ def _reader_of(file: BinaryIO, frame: int | None) -> RowReader | None:
     check_sizes(cut, num_bytes)
     if frame is None:
         note_frames(count, "pages")
-    return RowReader(file, cut, metadata)
+    if max_value.bit_length() in STORED_DEPTHS:
+        depth = max_value.bit_length()
+    return RowReader(file, cut, metadata, bit_depth=depth if cut.dtype.itemsize == 2 else 0, max_value=max_value)
+
+
+def _spread(samples: Samples, max_value: int, bit_depth: int) -> Samples:
+    """Samples of a file of this maximum, so that it becomes the largest colour of so many bits and the largest alpha."""
+    most = _LARGEST[samples.itemsize]
+    peak = (1 << bit_depth) - 1 if bit_depth else most
+    if max_value == most:
+        return samples
+    if samples.max() > max_value:
+        raise CorruptStreamError(f"a sample is {samples.max()}, above the largest that the file allows, {max_value}")
+    if max_value == peak:
+        return with_full_alpha(samples, max_value)
+    spread = rescaled(samples, max_value, peak)
+    return with_full_alpha(spread, peak)
 
 
 def _stored(offset: int, shape: tuple[int, int, int], max_value: int) -> Cut | None:
-    dtype = _MAX_VALUES.get(max_value)
-    if dtype is None or min(shape) < 1:
+    if not 1 <= max_value <= _LARGEST[2] or min(shape) < 1:
         return None
+    dtype = np.dtype(np.uint8 if max_value <= _LARGEST[1] else ">u2")
     h, w, c = shape
     return Cut(shape, dtype, h, w, (offset,), (h * w * c * dtype.itemsize,))
 
 
-def _pam_cut(head: bytes) -> Cut:
+def _pam_cut(head: bytes) -> tuple[Cut, int]:
+    """How a PAM file is cut, and its largest sample."""
     match = _PAM_HEAD.match(head)
     lines = (match[1] or b"").decode("ascii", "replace").splitlines() if match else []
     fields = {words[0]: words[1] for line in lines if len(words := line.split()) == 2}
@@ -216,6 +246,6 @@ def _pam_cut(head: bytes) -> Cut:
             cut = _stored(match.end(), shape, int(fields["MAXVAL"]))
     if cut is None:
         raise UnsupportedSignalError(
-            f"the PAM file starts with {head[:99]!r}; allowed are {', '.join(_PAM_TYPES)} with MAXVAL 255 or 65535"
+            f"the PAM file starts with {head[:99]!r}; allowed are {', '.join(_PAM_TYPES)} with MAXVAL 1 to 65535"
         )
-    return cut
+    return cut, int(fields["MAXVAL"])

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from laconic.codecs.errors import MissingDependencyError
+from laconic.codecs.formats.bit_depths import FULL_DEPTH, STORED_DEPTHS
 from laconic.codecs.formats.orientation import (
     EXIF_PREFIX,
     UPRIGHT,
@@ -19,7 +20,7 @@ from laconic.codecs.formats.orientation import (
     orientation_of,
     with_orientation,
 )
-from laconic.codecs.formats.pillow_pixels import LAYOUT_TAGS, exif_block
+from laconic.codecs.formats.pillow_pixels import LAYOUT_TAGS, MAX_SAMPLE_VALUE, depth_of_tags, exif_block
 from laconic.codecs.formats.stored_blocks import DEFLATE, LZW, MAX_EXPANSIONS, OLD_DEFLATE, PACKBITS, Cut
 from laconic.codecs.notes import collect_notes, note
 
@@ -34,8 +35,9 @@ _MAX_OFFSET = (1 << 63) - 1  # that a file can seek to
 _QUIET = logging.NullHandler()
 
 
-def cut_of_tiff(file: BinaryIO, number: int) -> tuple[Cut | None, dict[str, bytes]]:
-    """Layout and metadata of the page of this number, from 0; None for what is not read here. Raises `OSError`.
+def cut_of_tiff(file: BinaryIO, number: int) -> tuple[Cut | None, dict[str, bytes], int]:
+    """Layout, metadata and tagged bit depth (0: none) of the page of this number, from 0; None for what is not read here.
+    Raises `OSError`.
 
     Nothing is checked against the length of the file.
     """
@@ -46,13 +48,14 @@ def cut_of_tiff(file: BinaryIO, number: int) -> tuple[Cut | None, dict[str, byte
                 page = tiff.pages[number]
                 cut = _cut_of_page(page, tiff.byteorder)
                 metadata = {} if cut is None else _tiff_metadata(file, page, tiff)
+                depth = depth_of_tags(None, page.tags.valueof(MAX_SAMPLE_VALUE))
         except Exception as err:  # damaged tags raise nearly anything; Pillow has the last word
             if isinstance(err, MissingDependencyError) or (isinstance(err, OSError) and err.errno is not None):
                 raise
-            return None, {}
+            return None, {}, 0
     for sentence in notes:
         note(sentence)
-    return cut, metadata
+    return cut, metadata, depth
 
 
 def num_pages(file: BinaryIO) -> int:
@@ -142,7 +145,7 @@ def _tiff_metadata(file: BinaryIO, page: Any, tiff: Any) -> dict[str, bytes]:
 
 
 def start_tiff(
-    file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype[Any], metadata: Mapping[str, bytes]
+    file: BinaryIO, shape: tuple[int, int, int], dtype: np.dtype[Any], metadata: Mapping[str, bytes], bit_depth: int
 ) -> None:
     """All of a TIFF file but the samples, which belong where the file then stands."""
     _, w, c = shape
@@ -150,7 +153,10 @@ def start_tiff(
     exif = metadata.get("exif", b"")
     if exif.removeprefix(EXIF_PREFIX) and not is_only_orientation(exif):
         note("the EXIF block, but for the orientation, cannot be kept in this kind of tif; png keeps it")
-    tags: list[tuple[int, int, int, int | bytes, bool]] = [(274, 3, 1, orientation_of(exif), True)]
+    tags: list[tuple[int, int, int, int | bytes | tuple[int, ...], bool]] = [(274, 3, 1, orientation_of(exif), True)]
+    if bit_depth in STORED_DEPTHS:
+        largest = [(1 << bit_depth) - 1] * (c - (c in (2, 4))) + [(1 << FULL_DEPTH) - 1] * (c in (2, 4))
+        tags.append((MAX_SAMPLE_VALUE, 3, c, largest[0] if c == 1 else tuple(largest), True))
     if icc := metadata.get("icc"):
         tags.append((34675, 7, len(icc), icc, True))
     with _tifffile().TiffWriter(file, bigtiff=is_big, byteorder="<") as tiff:

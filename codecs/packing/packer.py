@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from laconic.codecs.arguments import whole_number
 from laconic.codecs.errors import CodecError
+from laconic.codecs.formats.bit_depths import DEPTHS
 from laconic.codecs.latent import Latent
 from laconic.codecs.packing.layout import group_bounds
 from laconic.codecs.plan import Plan
@@ -111,9 +112,16 @@ class Packer:
             sample_type=self._plan.form.sample_type,
             level_codes=self._plan.form.levels.codes,
             offset_codes=self._plan.form.levels.offset_codes,
+            stored_depth=self._stored_depth,
         )
         head = write_header(header)
         return PackedFile(b"".join([head, *segments]), self._bounds, self._stops(len(head), order, segments))
+
+    @property
+    def _stored_depth(self) -> int | None:
+        """What the file says of the bit depth: nothing where it is that of the samples."""
+        form = self._plan.form
+        return form.bit_depth if form.sample_type == "uint16" and 0 < form.bit_depth < 16 else None
 
     def _stops(self, start: int, order: Sequence[tuple[int, int]], segments: Sequence[bytes]) -> tuple[int, ...]:
         """Where the last segment of the groups up to each one ends, in a file whose segments begin at `start`."""
@@ -154,6 +162,8 @@ def check_latent(latent: Latent, plan: Plan) -> None:
         raise CodecError(f"the latent has shape {latent.values.shape}; needed are 1 to {most} channels of {plan.grid}")
     if not latent.levels.fit(plan.form.size[0], has_offsets=plan.model.kind == "cube"):
         raise CodecError(f"the latent has {latent.levels}, which a {plan.model.kind} of size {latent.size} cannot have")
+    if latent.bit_depth not in (0, *DEPTHS.get(latent.sample_type, ())):
+        raise CodecError(f"the latent has {latent.bit_depth} bits a colour in {latent.sample_type} samples")
     if latent.alpha is not None and latent.alpha.shape != latent.size:
         raise CodecError(f"alpha has shape {latent.alpha.shape}, the picture {latent.size}; they must agree")
 

@@ -61,6 +61,7 @@ def unpack(unpacker: Unpacker) -> Latent:
         levels=unpacker.form.levels,
         alpha=alpha,
         metadata=header.metadata,
+        bit_depth=unpacker.form.bit_depth,
         damage=unpacker.damage,
     )
 
@@ -251,7 +252,8 @@ def _whole(found: Found) -> Segment:
 
 def _form_of(header: Header) -> Form:
     if header.codec is CodecNumber.IMAGE:
-        return Form("image", header.shape, "uint16" if header.bit_depth == 16 else "uint8", 0)
+        sample_type = "uint16" if Flag.DEEP in header.flags else "uint8"
+        return Form("image", header.shape, sample_type, 0, bit_depth=header.bit_depth)
     kind: Kind = "sound" if header.codec is CodecNumber.SOUND else "cube"
     levels = Levels(header.level_codes, header.offset_codes)
     return Form(kind, header.shape, header.sample_type, header.sample_rate, levels)

@@ -69,7 +69,7 @@ class NeuralRenderer:
             ready = bottom if end >= last else max((end - MARGIN) * side, done)
             if ready > done:
                 strip = replace(out, samples=out.samples[done - out.y : ready - out.y], y=done)
-                self._synthesize(rows, (top, columns[0]), strip, run, threads)
+                self._synthesize(rows, (top, columns[0]), strip, part.peak, run, threads)
             kept = max(ready // side - MARGIN, top)
             top, rows, done = kept, rows[:, kept - top :].copy(), ready
             if done == bottom:
@@ -83,13 +83,17 @@ class NeuralRenderer:
             return first, rows[:, first - top :]
         return first // BLOCK * BLOCK, np.empty((self._model.num_channels, 0, 0), np.float32)
 
-    def _synthesize(self, rows: Floats, corner: tuple[int, int], out: Rectangle, run: Map, threads: int) -> None:
-        """Pixels of a rectangle, of repaired rows whose first place is `corner`."""
+    def _synthesize(
+        self, rows: Floats, corner: tuple[int, int], out: Rectangle, peak: int, run: Map, threads: int
+    ) -> None:
+        """Pixels of a rectangle, 0 to `peak`, of repaired rows whose first place is `corner`."""
         side = self._model.tree.factor >> out.scale_log2
 
         def work(rectangle: Rectangle, used: slice) -> None:
             first = rectangle.y - (corner[0] + used.start) * side, rectangle.x - corner[1] * side
-            samples_of_coefficients(rows[:, used], self._model, rectangle.samples, first, out.scale_log2)
+            samples_of_coefficients(
+                rows[:, used], self._model, rectangle.samples, first, peak=peak, scale_log2=out.scale_log2
+            )
 
         in_strips(work, out, side, (corner[0], rows.shape[1]), run, threads)
 

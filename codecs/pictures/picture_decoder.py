@@ -72,6 +72,11 @@ class PicturePart:
         return np.dtype(self.unpacker.form.sample_type)
 
     @property
+    def bit_depth(self) -> int:
+        """Of the colours, 8 to 16."""
+        return self.unpacker.header.bit_depth
+
+    @property
     def metadata(self) -> Mapping[str, bytes]:
         return self.unpacker.header.metadata
 
@@ -90,7 +95,7 @@ class PicturePart:
         out: Samples = np.empty(self.shape, self.dtype)
         for _ in self._blocks(out):
             pass
-        return Image(out, self.metadata)
+        return Image(out, self.metadata, self.bit_depth)
 
     def rows(self) -> Iterator[Samples]:
         """Its rows from the top down, some at a time: (n, w, c)."""
@@ -236,7 +241,7 @@ class _Canvas:
         area, header = self.part.area, self.part.unpacker.header
         corner = (window.top, self._places.left)
         values = np.ascontiguousarray(window.values)
-        latent = LatentPart(values, corner, header.shape, header.step_code, self.part.dtype)
+        latent = LatentPart(values, corner, header.shape, header.step_code, self.part.unpacker.form.peak)
         out = Rectangle(sheet.begun[: stop - sheet.first], sheet.first, area.x, area.scale_log2)
         self.renderer.render(latent, out, self.run, self.part.threads)
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.form import has_alpha
+from laconic.codecs.formats.bit_depths import check_colors
 from laconic.codecs.media import Image, Samples
 from laconic.codecs.models.fixed_point import MARGIN
 from laconic.codecs.packing.layout import CHUNK_VALUES, Tile
@@ -44,7 +45,7 @@ def encode_rows(source: RowSource, plan: Plan, metadata: Mapping[str, bytes]) ->
 
 def encode_image(image: Image, plan: Plan) -> bytes:
     """The .lcn file of a picture."""
-    whole = PictureRows(image.samples, 0, image.height)
+    whole = PictureRows(image.samples, 0, image.height, image.peak)
     alpha = image.samples[:, :, -1] if has_alpha(image) else None
     return _encode(((whole, span) for span in _spans(plan)), plan, image.metadata, alpha)
 
@@ -127,8 +128,10 @@ def _chunks_of_source(source: RowSource, plan: Plan) -> Iterator[Chunk]:
     for top, bottom in _spans(plan):
         start, stop = max(top - MARGIN, 0) * factor, min((bottom + MARGIN) * factor, source.height)
         more: list[NDArray[Any]] = [source.read_rows(stop - end)] if stop > end else []
+        for new in more:
+            check_colors(new, plan.form.bit_depth)
         if kept is not None:
             more.insert(0, kept[start - first :])
         rows: NDArray[Any] = np.concatenate(more) if len(more) > 1 else more[0]
         kept, first, end = rows, start, stop
-        yield PictureRows(rows, first, source.height), (top, bottom)
+        yield PictureRows(rows, first, source.height, plan.form.peak), (top, bottom)

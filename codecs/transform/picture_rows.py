@@ -35,11 +35,12 @@ _COARSE_CODE: Final = 144
 
 @dataclass(frozen=True)
 class PictureRows:
-    """Rows `first` and on of a picture of `height` rows: `samples` (rows, w, c)."""
+    """Rows `first` and on of a picture of `height` rows: `samples` (rows, w, c), whose largest colour is `peak`."""
 
     samples: Samples
     first: int
     height: int
+    peak: int
 
 
 def coefficients_of_rows(
@@ -84,13 +85,13 @@ def integers_of_rows(
 @dataclass(frozen=True)
 class LatentPart:
     """Places of a picture's latent: `values` (channels, rows, columns) from place `corner` (row, column) on. `size` is
-    (height, width) of the whole picture."""
+    (height, width) of the whole picture, `peak` its largest colour."""
 
     values: NDArray[Any]
     corner: tuple[int, int]
     size: tuple[int, ...]
     step_code: int
-    sample_type: np.dtype[Any]
+    peak: int
 
 
 def synthesize_part(
@@ -119,30 +120,30 @@ def synthesize_part(
         return
     values = np.ascontiguousarray(part.values[:, top:bottom], np.int32)
     latent = Latent(values, part.step_code, model.fingerprint, shrink[: len(values)], part.size, unit=model.unit)
-    samples_of_coefficients(latent.dequantize(), model, out, (y, x), scale_log2)
+    samples_of_coefficients(latent.dequantize(), model, out, (y, x), peak=part.peak, scale_log2=scale_log2)
 
 
 def samples_of_coefficients(
-    coefficients: Floats, model: Model, out: Samples, corner: tuple[int, int], scale_log2: int = 0
+    coefficients: Floats, model: Model, out: Samples, corner: tuple[int, int], *, peak: int, scale_log2: int = 0
 ) -> None:
-    """Colours of the rectangle `out` (h, w, c) by float synthesis; `corner` is that of its first pixel, from the
-    coefficients' own first. Channels that are missing count as 0."""
+    """Colours of the rectangle `out` (h, w, c), 0 to `peak`, by float synthesis; `corner` is that of its first pixel, from
+    the coefficients' own first. Channels that are missing count as 0."""
     y, x = corner
     packets = unproject(coefficients, model)
     planes = wavelet.synthesize_extended(packets, model.tree, model.num_planes, scale_log2)
     planes = np.ascontiguousarray(planes[:, y : y + out.shape[0], x : x + out.shape[1]])
-    _native.samples_of_planes(planes, out, _peak(str(out.dtype)))
+    _native.samples_of_planes(planes, out, peak)
 
 
 def _is_fixed(samples: Samples, model: Model) -> bool:
     return samples.dtype == np.uint8 and model.fixed_map is not None
 
 
-def packets_of_picture(samples: Samples, tree: Tree, num_planes: int) -> Floats:
-    """Wavelet packets of (h, w, c) samples before any projection: (d, h', w'); alpha is left out."""
+def packets_of_picture(samples: Samples, peak: int, tree: Tree, num_planes: int) -> Floats:
+    """Wavelet packets of (h, w, c) samples, 0 to `peak`, before any projection: (d, h', w'); alpha is left out."""
     height, width = (padded_length(n, tree.depth) for n in samples.shape[:2])
     planes = np.empty((num_planes, height, width), np.float32)
-    _native.planes_of_samples(np.ascontiguousarray(samples), planes, _peak(str(samples.dtype)))
+    _native.planes_of_samples(np.ascontiguousarray(samples), planes, peak)
     return wavelet.analyze_extended(planes, tree)
 
 
@@ -152,7 +153,7 @@ def _float_coefficients(rows: PictureRows, span: tuple[int, int], model: Model) 
     first = max(top - MARGIN, 0)
     last = min(bottom + MARGIN, -(-rows.height // factor))
     cut = rows.samples[first * factor - rows.first : min(last * factor, rows.height) - rows.first]
-    packets = packets_of_picture(cut, model.tree, model.num_planes)
+    packets = packets_of_picture(cut, rows.peak, model.tree, model.num_planes)
     return project(np.ascontiguousarray(packets[:, top - first : bottom - first]), model)
 
 
@@ -160,7 +161,3 @@ def _cuts(planes: Floats, side: int) -> Iterator[Floats]:
     for y in range(0, planes.shape[1], side):
         for x in range(0, planes.shape[2], side):
             yield planes[:, y : y + side, x : x + side]
-
-
-def _peak(sample_type: str) -> float:
-    return 255.0 if sample_type == "uint8" else 65535.0

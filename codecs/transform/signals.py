@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.form import form_of, grid_of, has_alpha
+from laconic.codecs.form import form_of, grid_of, has_alpha, peak_of
 from laconic.codecs.latent import Latent
 from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import Audio, Cube, Image, Signal
@@ -35,7 +35,7 @@ Floats = NDArray[np.float32]
 def coefficients_of(signal: Signal, model: Model, levels: Levels = UNLEVELLED) -> Floats:
     """(d, h, w) latent coefficients in units of these levels, alpha left out, of a signal that fits the model."""
     if isinstance(signal, Image):
-        rows = PictureRows(signal.samples, 0, signal.height)
+        rows = PictureRows(signal.samples, 0, signal.height, signal.peak)
         out = np.empty((model.num_channels, *grid_of(form_of(signal), model)), np.float32)
         coefficients_of_rows(rows, (0, out.shape[1]), model, [out])
         return out
@@ -47,7 +47,7 @@ def packets_of(signal: Signal, tree: Tree, levels: Levels, middles: Floats) -> F
     planes have these `middles`."""
     num_planes = len(middles)
     if isinstance(signal, Image):
-        return packets_of_picture(signal.samples, tree, num_planes)
+        return packets_of_picture(signal.samples, signal.peak, tree, num_planes)
     rows = len(signal.samples) // num_planes
     if signal.samples.shape[1] == 0:
         return np.empty((num_planes * tree.num_bands**tree.depth, rows, 0), np.float32)
@@ -78,6 +78,7 @@ def latent_of(signal: Signal, values: NDArray[np.int32], plan: Plan) -> Latent:
         levels=form.levels,
         alpha=alpha,
         metadata=metadata,
+        bit_depth=form.bit_depth,
     )
 
 
@@ -85,12 +86,13 @@ def signal_of(latent: Latent, model: Model) -> Signal:
     """Linear synthesis; channels that the latent lacks count as 0. Alpha and metadata are put back."""
     if model.kind == "image":
         height, width = latent.size
-        part = LatentPart(latent.values, (0, 0), latent.size, latent.step_code, np.dtype(latent.sample_type))
-        samples = np.empty((height, width, model.num_planes + (latent.alpha is not None)), part.sample_type)
+        peak = peak_of(latent.sample_type, latent.bit_depth)
+        part = LatentPart(latent.values, (0, 0), latent.size, latent.step_code, peak)
+        samples = np.empty((height, width, model.num_planes + (latent.alpha is not None)), latent.sample_type)
         synthesize_part(part, model, samples, (0, 0))
         if latent.alpha is not None:
             samples[:, :, -1] = latent.alpha
-        return Image(samples, latent.metadata)
+        return Image(samples, latent.metadata, peak.bit_length())
     if latent.size[1] == 0:
         samples = np.zeros(latent.size, np.float32)
     else:

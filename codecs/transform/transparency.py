@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,7 @@ def fill_transparent(image: Image) -> Image:
     filled = _push_pull(colors, visible.astype(np.float32))
     samples = image.samples.copy()
     samples[:, :, :-1][~visible] = np.floor(filled[~visible] + np.float32(0.5)).astype(samples.dtype)
-    return Image(samples, image.metadata)
+    return replace(image, samples=samples)
 
 
 def _push_pull(sums: Floats, weights: Floats) -> Floats:

@@ -129,7 +129,7 @@ def _size_of_picture(part: PicturePart, size: tuple[int, int]) -> tuple[str, dic
     """Size (height, width) of what was written, in words and as fields."""
     height, width = size
     num_channels = part.shape[2]
-    mode, bit_depth = _MODES[num_channels - 1], 8 * part.dtype.itemsize
+    mode, bit_depth = _MODES[num_channels - 1], part.bit_depth
     fields: dict[str, object] = {"width": width, "height": height, "mode": mode, "bit_depth": bit_depth}
     return f"{width}x{height}, {bit_depth}-bit {mode}", fields
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from enum import StrEnum
 from math import prod
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from laconic.entropy.container import Limits
 from laconic.tasks.cli import batch, jobs, options
 from laconic.tasks.cli.batch import Outcome, Screen
-from laconic.tasks.cli.jobs import Job
+from laconic.tasks.cli.jobs import Found, Job
 
 if TYPE_CHECKING:
     from laconic.codecs.form import Form
+    from laconic.codecs.formats.bit_depths import BitDepth
 
 _SUFFIX = ".lcn"
 
@@ -45,6 +48,7 @@ def encode(  # a command line has as many parameters as options
         int, typer.Option(min=0, max=2, help="0: plain rounding. 1: weighs distortion against bits. 2: does so twice.")
     ] = 1,
     frame: options.Frame = None,
+    bit_depth: options.BitDepth = None,
     max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
     threads: options.AllThreads = None,
     force: options.Force = False,
@@ -67,19 +71,19 @@ def encode(  # a command line has as many parameters as options
         from laconic.codecs.form import form_of
         from laconic.codecs.lcn import Lcn
         from laconic.codecs.models.zoo import load_model
-        from laconic.entropy import Limits
         from laconic.entropy.container import MAGIC
 
         batch.check_target(job, force=force)
+        depth = series.get(job.source.path and job.source.path.parent, bit_depth or 0)
         kind, limits = load_model(model).kind if model else None, Limits(max_pixels=max_pixels)
         with batch.open_source(job.source) as file:
             if file.read(len(MAGIC)) == MAGIC:
                 raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
             if bpp is None and max_bytes is None:
                 codec = Lcn(quality or 50, model, profile=profile.value, effort=effort, threads=threads_each)
-                data, form = streams.encode_file(file, codec, kind=kind, limits=limits, frame=frame)
+                data, form = streams.encode_file(file, codec, kind=kind, limits=limits, frame=frame, bit_depth=depth)
             else:
-                signal = files.read_signal(file, kind=kind, limits=limits, frame=frame)
+                signal = files.read_signal(file, kind=kind, limits=limits, frame=frame, bit_depth=depth)
                 form = form_of(signal)
                 data = files.encode(
                     signal,
@@ -98,9 +102,23 @@ def encode(  # a command line has as many parameters as options
     batch.check_model(model)
     found = jobs.find_sources(inputs, _extensions)
     planned = jobs.plan(found, output, jobs.Naming(_SUFFIX, _check_name))
+    series = {} if bit_depth else _series(found, Limits(max_pixels=max_pixels), frame)
     threads_each = batch.threads_within(threads, len(planned))
     screen = Screen(as_json=as_json, quiet=quiet, is_data=planned[0].target is None)
     batch.finish(found, batch.run(planned, work, screen, threads), screen)
+
+
+def _series(found: Found, limits: Limits, frame: int | None) -> dict[Path | None, BitDepth]:
+    """Who knows the bit depth of the pictures of a folder, by folder, where there are several files of it."""
+    from laconic.codecs.series_depth import SeriesDepth
+
+    folders: dict[Path, list[Path]] = {}
+    for source in found.sources:
+        if source.path is not None:
+            folders.setdefault(source.path.parent, []).append(source.path)
+    return {
+        folder: SeriesDepth(paths, limits=limits, frame=frame) for folder, paths in folders.items() if len(paths) > 1
+    }
 
 
 def _size(form: Form, data: bytes) -> tuple[str, dict[str, object]]:

@@ -43,5 +43,15 @@ Frame = Annotated[
     int | None,
     typer.Option("--frame", min=0, help="Of files with several frames or pages: which, counted from 0."),
 ]
+BitDepth = Annotated[
+    int | None,
+    typer.Option(
+        "--bit-depth",
+        min=9,
+        max=16,
+        help="Of pictures with 16-bit samples: how many bits are used. If not given, what the file says, else what the "
+        "largest colour in the folder needs, which is said.",
+    ),
+]
 DEFAULT_MAX_PIXELS = Limits.max_pixels
 MaxPixels = Annotated[int, typer.Option("--max-pixels", min=1, help="Refuse pictures that claim more.")]

@@ -33,6 +33,7 @@ def pack(
         int | None, typer.Option("--sample-rate", min=1, help="Sound: resample to so many Hz.")
     ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Sound: cut or fill to this length.")] = None,
+    bit_depth: options.BitDepth = None,
     splits: options.Splits = None,
     model: options.ModelName = None,
     shard_samples: Annotated[int, typer.Option("--shard-samples", min=1, help="Samples of one tar file.")] = 500,
@@ -48,7 +49,7 @@ def pack(
     from laconic.tasks.datasets.splits import parse_splits
 
     with batch.sentences():
-        chosen = PackOptions(quality, model, size, sample_rate, seconds, shard_samples)
+        chosen = PackOptions(quality, model, size, sample_rate, seconds, shard_samples, bit_depth or 0)
         listing = list_class_folder(folder, None if splits is None else parse_splits(splits))
         _announce(listing, quiet=quiet or as_json)
         with batch.progress(len(listing.samples)) as advance:

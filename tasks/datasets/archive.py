@@ -14,7 +14,8 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ import numpy as np
 from laconic.codecs.errors import CodecError, sentence_of
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.notes import collect_notes
+from laconic.codecs.series_depth import SeriesDepth
 from laconic.codecs.threads import default_threads, threaded_map
 from laconic.codecs.whole_files import atomic_write
 from laconic.tasks.datasets.class_folders import ClassFolder, Sample, list_class_folder
@@ -60,7 +62,9 @@ def pack(
             return index
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
     works = [ShardWriter(output, name, samples, plan) for name, samples in _shards_of(listing, options)]
-    _run(works, listing, options, num_threads or default_threads(), on_sample)
+    series = SeriesDepth([listing.root / sample.source for sample in listing.samples])
+    _run(works, partial(_encoded, listing, options, series), num_threads or default_threads(), on_sample)
+    options = replace(options, bit_depth=options.bit_depth or series.found or 0)
     records = [work.read_record() for work in works]
     fields = _index_of(listing, options, plan, [record for record in records if record is not None])
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items())
@@ -71,8 +75,7 @@ def pack(
 
 def _run(
     works: Sequence[ShardWriter],
-    listing: ClassFolder,
-    options: PackOptions,
+    encoded: Callable[[tuple[int, Sample]], PackedSample],
     num_threads: int,
     on_sample: Callable[[int], None] | None,
 ) -> None:
@@ -82,7 +85,7 @@ def _run(
     entries = ((number, sample) for work in todo for number, sample in work.samples)
     fingerprint = _fingerprint_in(works)
     with threaded_map(num_threads, ahead=num_threads * _SAMPLES_AHEAD) as run:
-        results = run(lambda entry: _encoded(entry, listing, options), entries)
+        results = run(encoded, entries)
         for shard in todo:
             with shard as work:
                 for packed in islice(results, len(work.samples)):
@@ -105,20 +108,24 @@ def _of_model(packed: PackedSample, fingerprint: str) -> PackedSample:
     return PackedSample(packed.number, packed.sample, error=reason)
 
 
-def _encoded(entry: tuple[int, Sample], listing: ClassFolder, options: PackOptions) -> PackedSample:
+def _encoded(
+    listing: ClassFolder, options: PackOptions, series: SeriesDepth, entry: tuple[int, Sample]
+) -> PackedSample:
     """A sample as the shard holds it. Whatever is raised for one file is the reason why it is skipped, never the end of
     the pack: decoders of many formats stand behind this call, and each fails in its own way."""
     number, sample = entry
     try:
-        return _sample_of(number, sample, listing, options)
+        return _sample_of(number, sample, listing, options, series)
     except Exception as err:
         return PackedSample(number, sample, error=sentence_of(err))
 
 
-def _sample_of(number: int, sample: Sample, listing: ClassFolder, options: PackOptions) -> PackedSample:
-    codec = options.codec(listing.kind)
+def _sample_of(
+    number: int, sample: Sample, listing: ClassFolder, options: PackOptions, series: SeriesDepth
+) -> PackedSample:
+    codec, source = options.codec(listing.kind), listing.root / sample.source
     with collect_notes() as notes:
-        signal = read_signal(listing.root / sample.source, listing.kind, options.framing, model=options.model)
+        signal = read_signal(source, listing.kind, options.framing, model=options.model, series=series)
     latent = codec.analyze(signal)
     packed = codec.pack_with_heads(latent)
     targets = {suffix: (listing.root / path).read_bytes() for suffix, path in sample.targets}
@@ -211,7 +218,10 @@ def _digest_of_plan(listing: ClassFolder, options: PackOptions) -> str:
         (s.source, s.split, s.label, _size_of(root / s.source), *((*t, _size_of(root / t[1])) for t in s.targets))
         for s in listing.samples
     ]
-    work = [FORMAT, VERSION, listing.classes, sizes, {**asdict(options), "model": fingerprint}]
+    chosen = {**asdict(options), "model": fingerprint}
+    if not options.bit_depth:  # as packs were named that did not know of it
+        del chosen["bit_depth"]
+    work = [FORMAT, VERSION, listing.classes, sizes, chosen]
     return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
 
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError, need_torch
 from laconic.codecs.files import read_image, read_sound
-from laconic.codecs.form import MediaKind
+from laconic.codecs.form import MediaKind, num_colors
+from laconic.codecs.formats.bit_depths import UNUSED, BitDepth, check_depth
 from laconic.codecs.media import Audio, Image
+from laconic.codecs.notes import collect_notes, note
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,29 +28,43 @@ _MAX_SOUND_SAMPLES = 1 << 28
 class Framing:
     """What a signal is cut to, so that signals fit in one batch; None keeps what the file has.
 
-    Pictures: `size` pixels, shorter side resized, centre cropped. Sound: mixed to mono, resampled to `sample_rate_hz`
+    Pictures: `size` pixels, shorter side resized, centre cropped; 8 bits of the `bit_depth` of 16-bit ones, 0 for what each
+    file says or its largest colour needs. Sound: mixed to mono, resampled to `sample_rate_hz`
     and cut or filled with silence to `seconds`. Raises `CodecError` for values outside.
     """
 
     size: int | None = None
     sample_rate_hz: int | None = None
     seconds: float | None = None
+    bit_depth: int = 0
 
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= _MAX_SIDE:
             raise CodecError(f"size is {self.size}; allowed is 1 to {_MAX_SIDE} pixels")
         if self.sample_rate_hz is not None and not 1 <= self.sample_rate_hz <= 768_000:
             raise CodecError(f"sample_rate_hz is {self.sample_rate_hz}; allowed is 1 to 768000")
+        if self.bit_depth:
+            check_depth("uint16", self.bit_depth)
         if self.seconds is not None and not 0 < self.seconds <= 86_400:
             raise CodecError(f"seconds is {self.seconds}; allowed is above 0 to 86400")
 
 
-def read_signal(path: Path | str, kind: MediaKind, framing: Framing, *, model: str | None = None) -> Image | Audio:
+def read_signal(
+    path: Path | str, kind: MediaKind, framing: Framing, *, model: str | None = None, series: BitDepth = 0
+) -> Image | Audio:
     """A file as RGB picture or mono sound of the wanted size; alpha, ICC and EXIF are dropped, turned pictures upright.
 
+    `series`: who is asked for the bit depth where neither framing nor file say it.
     Raises `OSError`, `BitstreamError` or `CodecError`.
     """
-    return framed(read_image(path, model=model) if kind == "image" else read_sound(path, model=model), framing)
+    if kind == "sound":
+        return framed(read_sound(path, model=model), framing)
+    with collect_notes() as notes:
+        image = read_image(path, model=model, bit_depth=framing.bit_depth or series)
+    for sentence in notes:
+        if sentence != UNUSED:  # a framing is for pictures of any depth
+            note(sentence)
+    return framed(image, framing)
 
 
 def framed(signal: Image | Audio, framing: Framing) -> Image | Audio:
@@ -59,9 +75,9 @@ def framed(signal: Image | Audio, framing: Framing) -> Image | Audio:
 def _framed_picture(image: Image, size: int | None) -> Image:
     from PIL import Image as PillowImage
 
-    if image.bit_depth == 16:
-        eight_bits = ((image.samples.astype(np.uint32) + 128) // 257).astype(np.uint8)
-        image = Image(eight_bits, image.metadata)
+    if image.is_deep:
+        colors = image.samples[:, :, : num_colors(image)].astype(np.uint32)
+        image = Image(((colors * 255 + image.peak // 2) // image.peak).astype(np.uint8), image.metadata)
     upright = image.upright().to_pillow().convert("RGB")
     if size is not None:
         side = min(upright.size)

@@ -27,6 +27,8 @@ COLUMNS = ("shard", "offset", "length", "label", "key", "source", "heads")
 @dataclass(frozen=True)
 class PackOptions:
     """How a folder is packed. `model`: a shipped name or a path. `shard_samples`: files of one shard, bad ones included.
+    `bit_depth` of 16-bit pictures, 9 to 16; 0 for what files say, else what the largest colour of all of them needs, which
+    is what an index says then.
 
     Raises `CodecError` for values outside.
     """
@@ -37,6 +39,7 @@ class PackOptions:
     sample_rate_hz: int | None = None
     seconds: float | None = None
     shard_samples: int = 500
+    bit_depth: int = 0
 
     def __post_init__(self) -> None:
         Lcn(quality=self.quality)
@@ -46,7 +49,7 @@ class PackOptions:
 
     @property
     def framing(self) -> Framing:
-        return Framing(self.size, self.sample_rate_hz, self.seconds)
+        return Framing(self.size, self.sample_rate_hz, self.seconds, self.bit_depth)
 
     def codec(self, kind: MediaKind) -> Lcn:
         """The encoder. Sounds go by channel groups as pictures do, so that few channels are the head of a file."""

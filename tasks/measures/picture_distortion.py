@@ -1,7 +1,7 @@
 """How far a decoded picture is from its original: PSNR and MS-SSIM.
 
 Both take `Image` values or arrays. Of an `Image` only the colour channels count: alpha is transparency, not light.
-Arrays are taken whole. The peak is that of the sample type (255 or 65,535).
+Arrays are taken whole. The peak is that of the reference's bit depth, of an array that of its sample type (255 or 65,535).
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _checked_pair(reference: Image | Samples, other: Image | Samples) -> tuple[S
         )
     if x.size == 0:
         raise ValueError(f"the pictures have shape {x.shape}; allowed is at least one sample: pass non-empty arrays")
-    return x, y, int(np.iinfo(x.dtype).max)
+    return x, y, reference.peak if isinstance(reference, Image) else int(np.iinfo(x.dtype).max)
 
 
 def _colour(picture: Image | Samples) -> Samples:

@@ -150,7 +150,7 @@ def test_write_to_a_binary_file_needs_a_format(image):
 
 
 @pytest.mark.parametrize(
-    "array", [np.zeros((3, 4), ">u2"), np.asfortranarray(np.arange(24, dtype=np.uint8).reshape(2, 4, 3))]
+    "array", [np.full((3, 4), 40000, ">u2"), np.asfortranarray(np.arange(24, dtype=np.uint8).reshape(2, 4, 3))]
 )
 def test_npy_of_any_byte_and_axis_order(array):
     assert np.array_equal(np.asarray(read_image(io.BytesIO(npy(array)))), array)

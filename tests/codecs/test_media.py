@@ -65,7 +65,7 @@ def png(width: int, height: int, bit_depth: int, colour_type: int, rows: list[by
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_from_array_keeps_samples(shape, mode, dtype):
-    array = np.arange(np.prod(shape), dtype=dtype).reshape(shape)
+    array = np.arange(np.prod(shape), dtype=dtype).reshape(shape) + np.iinfo(dtype).max // 2
     image = Image.from_array(array)
     assert (image.height, image.width, image.mode) == (2, 3, mode)
     assert image.bit_depth == array.itemsize * 8
@@ -109,7 +109,7 @@ def test_from_array_torch_tensor_is_channels_first():
     assert image.samples.shape == (2, 4, 3)
     assert np.array_equal(image.samples, tensor.permute(1, 2, 0).numpy())
     assert Image.from_array(tensor[0]).mode == "L"
-    assert Image.from_array(tensor.to(torch.uint16)).bit_depth == 16
+    assert Image.from_array(tensor.to(torch.uint16)).is_deep
 
 
 def test_from_array_tensor_subclass_of_another_module_is_channels_first():

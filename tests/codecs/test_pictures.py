@@ -318,8 +318,13 @@ def test_rows_give_the_same_file(dtype, channels, size, threads, monkeypatch):
     image = Image(picture(*size, channels, dtype).samples, {"icc": b"profile", "exif": b"Exif\0\0x"})
     codec = codec_for(image, effort=1, threads=threads)
     source = Rows(image.samples)
+    form = form_of(image)
     data = codec.encode_rows(
-        source, num_colors=channels, sample_type=form_of(image).sample_type, metadata=image.metadata
+        source,
+        num_colors=channels,
+        sample_type=form.sample_type,
+        bit_depth=form.bit_depth,
+        metadata=image.metadata,
     )
     assert data == codec.encode(image) == codec.pack(codec.analyze(image))
     assert source.largest <= 128 + 64  # two rows of tiles and margins

@@ -139,7 +139,7 @@ def test_our_limit_holds():
 
 def test_deep_colour_is_refused_by_name():
     with pytest.raises(UnsupportedSignalError, match=r"use laconic\.codecs\.open"):
-        PillowImage.open(io.BytesIO(encode(np.zeros((9, 9, 3), np.uint16))))
+        PillowImage.open(io.BytesIO(encode(np.full((9, 9, 3), 40000, np.uint16))))
 
 
 def test_unsupported_mode_is_refused(tmp_path):

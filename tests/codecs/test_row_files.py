@@ -289,7 +289,7 @@ OTHERS = {
     "empty": io.BytesIO(),
     "png": io.BytesIO(b"\x89PNG\r\n\x1a\n" + bytes(50)),
     "plain ppm": io.BytesIO(b"P3 1 1 255 1 2 3"),
-    "ppm of 10 bits": io.BytesIO(b"P6 1 1 1023 " + bytes(6)),
+    "ppm of 6 bits": io.BytesIO(b"P6 1 1 63 " + bytes(3)),
     "ppm without rows": io.BytesIO(b"P6 1 0 255 "),
     "cut header": io.BytesIO(b"P6 1 "),
     "cut tiff": io.BytesIO(b"II*\x00\x08"),

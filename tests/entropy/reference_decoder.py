@@ -347,6 +347,15 @@ class Header:
         length = self.shape[1]
         return self.shape[0] // model.num_planes, -(-(length + 2 * (scale // 8)) // scale) if length else 0
 
+    def bit_depth(self, section: bytes | None) -> int:
+        """Of the colours of a picture, by section 3, where the file has it; 0 of other signals."""
+        is_deep_picture = self.kind == "image" and self.flags & DEEP
+        if section is None:
+            return (16 if is_deep_picture else 8) if self.kind == "image" else 0
+        _check(bool(is_deep_picture), CorruptError, "only pictures of 16 bits say their bit depth")
+        _check(len(section) == 1 and 9 <= section[0] <= 15, CorruptError, f"bit depth {section!r}")
+        return section[0]
+
     @property
     def max_sample(self) -> int:
         return 65535 if self.flags & DEEP else 255
@@ -432,8 +441,8 @@ def read_sections(reader: Reader) -> dict[int, bytes]:
     crc = crc32c(reader.data[begin : reader.position])
     _check(reader.unsigned(4) == crc, ChecksumError, "the sections' checksum is wrong")
     for number in sections:
-        _check(number % 2 == 0 or number == 1, UnsupportedError, f"section {number}")
-    return {number: payload for number, payload in sections.items() if number in (1, 2, 4, 6)}
+        _check(number % 2 == 0 or number in (1, 3), UnsupportedError, f"section {number}")
+    return {number: payload for number, payload in sections.items() if number in (1, 2, 3, 4, 6)}
 
 
 def unpack_bytes(payload: bytes) -> bytes:
@@ -709,6 +718,7 @@ class ReferenceLatent:
     values: list[list[list[int]]]
     num_stored: int
     alpha: list[list[int]] | None
+    bit_depth: int
     icc_profile: bytes | None
     exif: bytes | None
 
@@ -726,6 +736,7 @@ def decode(data: bytes, model: Model) -> ReferenceLatent:
     sections = read_sections(reader) if header.flags & SECTIONS else {}
     stored = unpack_varints(sections.get(1, varint(model.num_channels)))
     _check(len(stored) == 1 and 1 <= stored[0] <= model.num_channels, CorruptError, f"stored channels: {stored}")
+    bit_depth = header.bit_depth(sections.get(3))
     values, alpha, sizes = _decode_segments(model, header, stored[0], reader)
     _check(reader.at_end, CorruptError, "bytes after the last segment")
     _check(6 not in sections or unpack_varints(sections[6]) == sizes, CorruptError, "the index is wrong")
@@ -734,6 +745,7 @@ def decode(data: bytes, model: Model) -> ReferenceLatent:
         values,
         stored[0],
         alpha,
+        bit_depth,
         icc_profile=unpack_bytes(sections[2]) if 2 in sections else None,
         exif=unpack_bytes(sections[4]) if 4 in sections else None,
     )

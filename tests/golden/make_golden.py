@@ -102,6 +102,13 @@ def ramp(h: int, w: int, c: int, *, bits: int = 8) -> Image:
     return Image(_samples(values * 257 + values % 7 * (values < 255) if bits == 16 else values, bits))
 
 
+def scanned(image: Image, bits: int) -> Image:
+    """A picture of 16 bits with the colours of fewer, as scanners make them, in the same samples."""
+    samples, c = image.samples.copy(), image.samples.shape[2]
+    samples[:, :, : c - (c in (2, 4))] >>= np.uint16(16 - bits)
+    return Image(samples, bit_depth=bits)
+
+
 def flat(h: int, w: int, level: tuple[int, ...]) -> Image:
     """One colour."""
     return Image(np.broadcast_to(np.array(level, np.uint8), (h, w, len(level))).copy())
@@ -181,6 +188,9 @@ CASES = (
     Case("grey_16bit_21x30", lambda: ramp(21, 30, 1, bits=16), {"quality": 90}),
     Case("rgb_16bit_30x21", lambda: ramp(30, 21, 3, bits=16), {"quality": 75}),
     Case("rgb_alpha_16bit_18x26", lambda: ramp(18, 26, 4, bits=16), {"quality": 60}),
+    Case("grey_12bit_21x30", lambda: scanned(ramp(21, 30, 1, bits=16), 12), {"quality": 90}),
+    Case("rgb_10bit_tiled_70x90", lambda: scanned(ramp(70, 90, 3, bits=16), 10), {"quality": 30, "tile_log2": 3}),
+    Case("rgb_alpha_9bit_18x26", lambda: scanned(ramp(18, 26, 4, bits=16), 9), {"quality": 60}),
     # Qualities and steps
     *(Case(f"rgb_photo_q{q}", lambda: photo(64, 96), {"quality": q}) for q in (5, 25, 50, 75, 95)),
     Case("grey_photo_q60", lambda: photo(64, 96, grey=True), {"quality": 60}),
