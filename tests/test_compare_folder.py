@@ -216,3 +216,11 @@ def test_a_sound_is_no_picture(signals: ModuleType, tmp_path: Path) -> None:
     ramps().save(tmp_path / "a.png")
     sound, picture = (signals.read_peer(tmp_path / name) for name in ("a.wav", "a.png"))
     assert [difference.kind for difference in signals.differences(sound, picture)] == ["signal"]
+
+
+def test_a_sound_is_read_by_its_content(signals: ModuleType, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", sines().T, RATE_HZ)
+    (tmp_path / "a.wav").rename(tmp_path / "a.raw")
+    assert signals.read_peer(tmp_path / "a.raw").rate_hz == RATE_HZ
+    (tmp_path / "b.raw").write_bytes(bytes(10))
+    assert signals.read_peer(tmp_path / "b.raw") is None
