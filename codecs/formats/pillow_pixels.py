@@ -51,11 +51,14 @@ def read_pixels(picture: PillowImage.Image, *, exif: bytes | None = None) -> tup
     colour files, which Pillow would silently cut to 8 bits.
     """
     # Pillow forgets the file's raw mode ("RGB;16B") once the pixels are loaded, so this comes first.
-    if picture.mode in _DIRECT_MODES and _is_deep_file(picture):
+    is_deep = _is_deep_file(picture)
+    if picture.mode in _DIRECT_MODES and is_deep:
         raise UnsupportedSignalError(
             "16-bit colour would be read with 8 bits only; allowed are 8-bit colour and 16-bit grey in this format: "
             "convert the file to 16-bit PNG or TIFF, or pass a uint16 array (.npy)"
         )
+    if picture.mode == "CMYK" and is_deep:
+        note("its 16 bits a colour became 8, as CMYK is converted with no more")
     picture.load()  # from here on the orientation of a TIFF file is that of the pixels, which Pillow may have turned
     return _samples(picture), read_metadata(picture, exif=exif), _tagged_depth(picture)
 

@@ -6,12 +6,14 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from laconic.codecs import DroppedWarning
 from laconic.codecs.files import read_image
 from laconic.codecs.formats.orientation import orientation_of
+from laconic.codecs.notes import collect_notes
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 COLOR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}
@@ -93,6 +95,19 @@ def test_cmyk_and_ycck_jpeg_have_the_same_colours(ink: tuple[int, int, int, int]
         found = read_image(jpeg_of_four(pixels, transform)).samples
     expected = [(255 - part) * (255 - k) / 255 for part in (c, m, y)]
     assert np.abs(found - np.array(expected)).max() < 5
+
+
+def test_16_bit_cmyk_is_read_with_8_bits_and_says_so() -> None:
+    buffer = io.BytesIO()
+    inks = np.full((6, 5, 4), (0, 65535, 32896, 0), np.uint16)
+    tifffile.imwrite(buffer, inks, photometric="separated", extrasamples=(), metadata=None)
+    with collect_notes() as notes:
+        found = read_image(buffer).samples
+    assert notes == [
+        "its 16 bits a colour became 8, as CMYK is converted with no more",
+        "CMYK was converted to RGB without a colour profile, so that colours are approximate",
+    ]
+    assert np.array_equal(found, np.full((6, 5, 3), (255, 0, 127), np.uint8))
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")  # which Pillow says
