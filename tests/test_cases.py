@@ -191,12 +191,44 @@ def check_harmonics(path: Path, folder: Path) -> None:
     assert 20 * np.log10(spectrum[7600 // 2 : 8700 // 2].max() / original.max()) < -65  # lines of 2 Hz
 
 
+def check_number_of_samples_that_the_file_does_not_tell(path: Path, folder: Path) -> None:
+    with soundfile.SoundFile(path) as file:
+        file.seekable = lambda: False  # soundfile would seek at the end, and fail
+        expected = file.read(8000, always_2d=True)
+        assert len(file.read(1)) == 0
+    assert snr_db(expected, sound_of(decoded(path, folder))).min() > SOUND_DB[90]
+
+
+def check_batch(path: Path, folder: Path) -> None:
+    result = laconic("encode", path, "-o", f"{folder}/", "-j", 1)
+    assert sorted(each.stem for each in folder.glob("*.lcn")) == ["a", "b", "b2", "c", "d", "e"]
+    assert "6 of 6 files done" in result.stderr
+    for name in ("a", "b", "c", "d", "e"):
+        decoded_file = decoded(path / f"{name}.wav", folder)
+        assert snr_db(sound_of(path / f"{name}.wav"), sound_of(decoded_file)).min() > SOUND_DB[90]
+
+
+def check_chain(path: Path, folder: Path) -> None:
+    found = sound_of(decoded(path, folder))
+    assert found.shape == (3 * 44_100, 1)
+    assert snr_db(sound_of(path), found[:44_100]).min() > SOUND_DB[90]  # soundfile reads the first second
+    assert np.sqrt(np.mean(found[44_100:] ** 2)) > 0.01
+
+
+def check_big_endian(path: Path, folder: Path) -> None:
+    assert snr_db(sound_of(path), sound_of(decoded(path, folder))).min() > SOUND_DB[90]
+
+
 SOUND_CHECKS: dict[str, Callable[[Path, Path], None]] = {
     "click_minus48dB.wav": check_no_silence,
     "click_kept.wav": check_no_silence,
     "dither_1lsb.wav": check_no_silence,
     "quiet_right.flac": check_quiet_channel,
     "harmonics_220_4400.flac": check_harmonics,
+    "flac_no_total.flac": check_number_of_samples_that_the_file_does_not_tell,
+    "batch": check_batch,
+    "chain.ogg": check_chain,
+    "rifx.wav": check_big_endian,
 }
 
 

@@ -17,8 +17,12 @@ _OTHER_STARTS = (b"fLaC", b"OggS", b"RIFF", b"RIFX", b"RF64", b"FORM", b"riff", 
 
 
 def is_mpeg(head: bytes) -> bool:
-    """Whether a frame of MPEG sound may start so: eleven bits set, then a version and a layer that are not reserved."""
-    return len(head) > 1 and head[0] == 0xFF and head[1] >= 0xE0 and head[1] & 0x18 != 0x08 and head[1] & 0x06 != 0
+    """Whether a frame of MPEG sound may start so: eleven bits set, then a version, a layer, a bit rate and a sample rate
+    that are not reserved (ISO/IEC 11172-3, 2.4.2.3).
+    """
+    if len(head) < 3 or head[0] != 0xFF or head[1] < 0xE0:
+        return False
+    return head[1] & 0x18 != 0x08 and head[1] & 0x06 != 0 and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C
 
 
 def sound_parts(file: BinaryIO) -> list[InputFile]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from laconic.codecs import DroppedWarning
-from laconic.codecs.files import read_image
+from laconic.codecs.files import read_image, read_signal
 from laconic.codecs.formats.orientation import orientation_of
 from laconic.codecs.notes import collect_notes
 
@@ -123,3 +123,11 @@ def test_damaged_exif_of_a_jpeg_file_costs_no_pixels(block: bytes) -> None:
         image = read_image(io.BytesIO(data[:2] + marker + data[2:]))
     assert "exif" not in image.metadata
     assert np.abs(image.samples.astype(int) - [200, 30, 40]).max() < 4
+
+
+def test_a_photo_cd_file_is_no_sound() -> None:
+    head = b"\xff" * 2048 + b"PCD_"
+    data = head.ljust(96 * 2048, b"\0") + b"\x80" * 600_000
+    image = read_image(io.BytesIO(data))
+    assert read_signal(io.BytesIO(data)) == image
+    assert (image.width, image.height) == (768, 512)
