@@ -81,12 +81,16 @@ def sound_of_file(source: BinaryIO) -> Audio:
 
 def _read(part: InputFile) -> tuple[NDArray[np.float32], int]:
     """(t, c) samples and their rate."""
+    name = ""
     try:
         with open_forward(part) as opened:
+            name = opened.format
             (frames, lack), rate = _frames(opened, part), int(opened.samplerate)
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError):
         raise
     except Exception as err:  # soundfile's own checks of what a damaged header gives raise other types than its errors
+        if name:
+            raise CodecError(f"the {name} file is damaged: {_reason(err)}; copy the file again") from err
         raise CodecError(
             f"it is no sound that can be read: {_reason(err)}; allowed are WAV, FLAC, MP3, Ogg, ..."
         ) from err
@@ -140,4 +144,4 @@ def sound_bytes(audio: Audio, extension: str) -> bytes:
 
 def _reason(err: Exception) -> str:
     """libsndfile's sentence without Python's description of the object."""
-    return str(getattr(err, "error_string", err)).strip().rstrip(".")
+    return str(getattr(err, "error_string", err)).removeprefix("Error : ").strip().rstrip(".")
