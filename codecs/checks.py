@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 
 from laconic.codecs.codec import Codec, LatentCodec
 from laconic.codecs.errors import CodecError
-from laconic.codecs.media import Audio, Image, Samples
+from laconic.codecs.media import MODES, Audio, Image, Samples
 from laconic.entropy.errors import BitstreamError
 
 _NUM_RANDOM_CUTS = 8
 _NUM_FLIPS = 48
 _SIZES = ((1, 1), (1, 7), (7, 1), (17, 33), (40, 48))
-_CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
 _SOUND_LENGTHS = (1, 7, 1151, 6001)
 
 
@@ -150,7 +149,7 @@ def sample_images(modes: Iterable[str] = ("L", "RGB"), *, seed: int = 0) -> tupl
     `modes` are "L", "LA", "RGB" and "RGBA". The same seed gives the same pictures.
     """
     rng = np.random.default_rng(seed)
-    return tuple(Image(_sample_array(rng, (*size, _CHANNELS[mode]))) for mode in modes for size in _SIZES)
+    return tuple(Image(_sample_array(rng, (*size, MODES.index(mode) + 1))) for mode in modes for size in _SIZES)
 
 
 def sample_sounds(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 _MOST_SHORT_CHANNELS = 32  # sounds of more have at least as many samples, or their axes are in the other order
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+MODES = ("L", "LA", "RGB", "RGBA")  # of 1 to 4 channels
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class Image:
     @property
     def mode(self) -> str:
         """The channels: "L", "LA", "RGB" or "RGBA"."""
-        return _MODES[self.samples.shape[2]]
+        return MODES[self.samples.shape[2] - 1]
 
     @property
     def peak(self) -> int:

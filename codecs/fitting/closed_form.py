@@ -20,6 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
+from laconic.codecs.fitting.principal_axes import (
+    channels_by_variance,
+    noise_gains,
+    principal_axes,
+    project,
+    trained_axes,
+)
 from laconic.codecs.form import form_of, num_colors
 from laconic.codecs.levels import OFFSETS_PER_UNIT, levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal
@@ -27,7 +34,6 @@ from laconic.codecs.models.fixed_point import fixed_leaves
 from laconic.codecs.models.model import NUM_SCALES, Model
 from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree
 from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODES_PER_OCTAVE, CODES_PER_SCALE, step_of_code
-from laconic.codecs.transform import wavelet
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, optimize
 from laconic.codecs.transform.signals import packets_of
 from laconic.entropy import ContextModel
@@ -41,8 +47,6 @@ _MAX_SAMPLES = 40_000_000
 _SHRINK_SAMPLES = 4_000_000  # of each step
 _SOUND_UNIT = 1 / 32
 _MAX_CUTS = 16
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,13 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
                 f"{what} end with {chosen[-1]}; they must end with the {num_channels} channels of the tree"
             )
     blocks = _block_sizes(tree, num_planes, options.blocks)
-    gains = _noise_gains(tree, num_planes)
+    gains = noise_gains(tree, num_planes)
     if options.projection is None:
-        analysis, synthesis = _principal_axes(packets, gains, blocks, symmetric=kind == "sound" and num_planes == 2)
+        axes = principal_axes(packets, gains, blocks, symmetric=kind == "sound" and num_planes == 2)
     else:
-        analysis, synthesis = _trained(options.projection, blocks)
-    channels = _channels_by_variance(analysis, packets, _group_sizes(tree, num_planes, blocks))
-    coefficients = [_project(analysis, channels, p) for p in packets]
+        axes = trained_axes(options.projection, blocks)
+    channels = channels_by_variance(axes.analysis, packets, _group_sizes(tree, num_planes, blocks))
+    coefficients = [project(axes.analysis, channels, p) for p in packets]
     num_predicted = num_planes if tree.dimensions == 2 and blocks[0] == num_planes else 0
     group_ends = options.group_ends or _group_ends(_group_sizes(tree, num_planes, blocks), options.pass_ends)
     pass_ends = options.pass_ends or _pass_ends(group_ends)
@@ -101,8 +105,8 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
         name=name,
         num_planes=num_planes,
         tree=tree,
-        analysis=analysis,
-        synthesis=synthesis,
+        analysis=axes.analysis,
+        synthesis=axes.synthesis,
         group_ends=group_ends,
         rounding=options.rounding,
         scale_codes=_scale_codes(coefficients),
@@ -112,7 +116,7 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
         ),
         offsets=offsets,
         channels=channels,
-        fixed=fixed_leaves(tree, num_planes, analysis, synthesis) if kind == "image" else (),
+        fixed=fixed_leaves(tree, num_planes, axes.analysis, axes.synthesis) if kind == "image" else (),
         unit=unit,
         kind=kind,
     )
@@ -253,21 +257,6 @@ def _group_sizes(tree: Tree, num_planes: int, blocks: tuple[int, ...]) -> tuple[
     return tree.block_sizes(num_planes) if tree.dimensions == 2 and len(blocks) > 1 else blocks
 
 
-def _channels_by_variance(
-    analysis: tuple[NDArray[np.float32], ...], packets: Sequence[NDArray[np.float32]], sizes: tuple[int, ...]
-) -> NDArray[np.uint16]:
-    """The latent channel of each row of the projection: by falling variance, run by run."""
-    rows = np.arange(sum(sizes), dtype=np.uint16)
-    flat = [_project(analysis, rows, p).reshape(len(rows), -1) for p in packets]
-    energies = sum(np.square(f, dtype=np.float64).sum(1) for f in flat)
-    channels, lo = np.empty_like(rows), 0
-    for size in sizes:
-        order = np.argsort(-energies[lo : lo + size], kind="stable")
-        channels[lo + order] = rows[lo : lo + size]
-        lo += size
-    return channels
-
-
 def _group_ends(blocks: tuple[int, ...], pass_ends: tuple[int, ...] | None) -> tuple[int, ...]:
     """Ends of the blocks, where passes end, thinned to 16 where there are many."""
     ends = [int(e) for e in np.cumsum(blocks) if pass_ends is None or e in pass_ends]
@@ -282,67 +271,6 @@ def _pass_ends(group_ends: tuple[int, ...]) -> tuple[int, ...]:
         num_passes = max(1, round((hi - lo) / PASS_CHANNELS))
         ends += [lo + round((hi - lo) * i / num_passes) for i in range(1, num_passes + 1)]
     return tuple(ends)
-
-
-def _noise_gains(tree: Tree, num_planes: int) -> Floats:
-    """Root of the signal energy that unit noise in each packet channel causes (the norm of its synthesis function)."""
-    d, side = tree.num_bands**tree.depth, 16
-    gains = np.empty(d)
-    for channel in range(d):
-        impulse = np.zeros((d, *(side,) * tree.dimensions), np.float32)
-        impulse[(channel, *(side // 2,) * tree.dimensions)] = 1
-        gains[channel] = np.sqrt((wavelet.synthesize_extended(impulse, tree, 1).astype(np.float64) ** 2).sum())
-    return gains.repeat(num_planes)
-
-
-def _principal_axes(
-    packets: Sequence[NDArray[np.float32]], gains: Floats, blocks: tuple[int, ...], *, symmetric: bool
-) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...]]:
-    """Analysis matrices (axes times gains, largest variance first) and their inverses, one for each block.
-
-    `symmetric`: the two planes of each band count as exchangeable, which makes the axes mid and side.
-    """
-    flat = np.concatenate([p.reshape(len(p), -1) for p in packets], axis=1)
-    analysis, synthesis, lo = [], [], 0
-    for size in blocks:
-        part = slice(lo, lo + size)
-        scaled = gains[part, None] * flat[part]
-        covariance = scaled @ scaled.T / scaled.shape[1]
-        if symmetric:
-            covariance = covariance + covariance[::-1, ::-1]
-        _, axes = np.linalg.eigh(covariance)
-        axes = axes[:, ::-1].T
-        axes *= np.sign(axes[np.arange(size), np.abs(axes).argmax(1)])[:, None]
-        analysis.append(np.ascontiguousarray(axes * gains[part], np.float32))
-        synthesis.append(np.ascontiguousarray((axes / gains[part]).T, np.float32))
-        lo += size
-    return tuple(analysis), tuple(synthesis)
-
-
-def _trained(
-    projection: tuple[NDArray[np.float32], ...], blocks: tuple[int, ...]
-) -> tuple[tuple[NDArray[np.float32], ...], tuple[NDArray[np.float32], ...]]:
-    """Given analysis matrices and their inverses. Raises `CodecError` where they are not the blocks' or have no inverse."""
-    shapes = [m.shape for m in projection]
-    if shapes != [(n, n) for n in blocks]:
-        raise CodecError(f"the projection has matrices of shapes {shapes}; the tree needs sides {list(blocks)}")
-    if not all(np.isfinite(m).all() for m in projection):
-        raise CodecError("a matrix of the projection holds NaN or infinity; train it again")
-    try:
-        inverses = [np.linalg.inv(m.astype(np.float64)) for m in projection]
-    except np.linalg.LinAlgError as err:
-        raise CodecError("a matrix of the projection has no inverse; train it again") from err
-    return tuple(m.astype(np.float32) for m in projection), tuple(m.astype(np.float32) for m in inverses)
-
-
-def _project(
-    analysis: tuple[NDArray[np.float32], ...], channels: NDArray[np.uint16], packets: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    ends = np.cumsum([len(m) for m in analysis])[:-1]
-    out = np.empty_like(packets)
-    parts = [np.tensordot(m, p, 1) for m, p in zip(analysis, np.split(packets, ends), strict=True)]
-    out[channels] = np.concatenate(parts)
-    return out
 
 
 def _scale_codes(coefficients: Sequence[NDArray[np.float32]]) -> NDArray[np.int16]:

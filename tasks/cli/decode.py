@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 _HEAD_BYTES = 16
 _PICTURE_EXTENSION = ".png"  # also where it cannot be told what a file holds
 _EXTENSION_OF_CODEC = {2: ".wav", 3: ".npy"}
-_MODES = ("L", "LA", "RGB", "RGBA")  # of 1 to 4 channels
 
 
 class Scale(StrEnum):
@@ -127,9 +126,10 @@ def _outcome(
 
 def _size_of_picture(part: PicturePart, size: tuple[int, int]) -> tuple[str, dict[str, object]]:
     """Size (height, width) of what was written, in words and as fields."""
+    from laconic.codecs.media import MODES
+
     height, width = size
-    num_channels = part.shape[2]
-    mode, bit_depth = _MODES[num_channels - 1], part.bit_depth
+    mode, bit_depth = MODES[part.shape[2] - 1], part.bit_depth
     fields: dict[str, object] = {"width": width, "height": height, "mode": mode, "bit_depth": bit_depth}
     return f"{width}x{height}, {bit_depth}-bit {mode}", fields
 

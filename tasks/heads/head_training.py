@@ -137,16 +137,32 @@ class _Loop:
 
     def result(self, run: Path) -> tuple[dict[str, Any], str]:
         """What the best weights make of the test split, and the drawing of it."""
-        data, options, task, rows = self._data, self._options, self._task, self.state.progress.rows
+        data, task, rows = self._data, self._task, self.state.progress.rows
         best = best_epoch(rows, task)
         if best is None:
             raise CodecError("the validation loss was never a finite number; try a lower learning rate in a new folder")
         load_weights(self._network, run / BEST_NAME)
         totals = self._totals(data.test)
         parts = {"train": data.train, "val": data.val, "test": data.test}
-        steady = rows[1:] or rows  # the first epoch warms caches
-        interval = task.interval(totals)
+        val_name = f"val_{task.score_name}"
         result = {
+            **self._subject(),
+            **{f"{name}_items": len(part) for name, part in parts.items()},
+            "best_epoch": best,
+            val_name: rows[best][val_name],
+            **_test_scores(task, totals),
+            "seconds_per_epoch": _seconds_per_epoch(rows),
+            "num_workers": self._num_workers,
+            "num_processes": self._processes.world,
+            **{f"{name}_bytes_per_epoch": part.num_bytes for name, part in parts.items()},
+            "history": rows,
+        }
+        return result, task.plot(totals, data)
+
+    def _subject(self) -> dict[str, Any]:
+        """What was learned, from what, by which network."""
+        data, options, task = self._data, self._options, self._task
+        return {
             "task": task.name,
             "score_name": task.score_name,
             "unit": task.unit,
@@ -156,20 +172,19 @@ class _Loop:
             "options": {**asdict(options), "model": None, "task": description_of(task)},
             "classes": data.classes,
             "parameters": num_parameters(self._network),
-            **{f"{name}_items": len(part) for name, part in parts.items()},
-            "best_epoch": best,
-            f"val_{task.score_name}": rows[best][f"val_{task.score_name}"],
-            **{f"test_{name}": value for name, value in task.scores(totals).items()},
-            "test_interval_95": interval and list(interval),
-            "seconds_per_epoch": {
-                name: float(np.median([row[f"{name}_seconds"] for row in steady])) for name in ("loading", "compute")
-            },
-            "num_workers": self._num_workers,
-            "num_processes": self._processes.world,
-            **{f"{name}_bytes_per_epoch": part.num_bytes for name, part in parts.items()},
-            "history": rows,
         }
-        return result, task.plot(totals, data)
+
+
+def _test_scores(task: LearningTask, totals: Tensor) -> dict[str, Any]:
+    interval = task.interval(totals)
+    scores = {f"test_{name}": value for name, value in task.scores(totals).items()}
+    return {**scores, "test_interval_95": interval and list(interval)}
+
+
+def _seconds_per_epoch(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Medians, without the first epoch, which warms caches, where there are more."""
+    steady = rows[1:] or rows
+    return {name: float(np.median([row[f"{name}_seconds"] for row in steady])) for name in ("loading", "compute")}
 
 
 class _Items(Dataset[tuple[Tensor, Any]]):
