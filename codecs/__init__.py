@@ -3,8 +3,8 @@
 At the root stands what everyone needs: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the interfaces), `lcn`
 (our codec, one file that joins the rest), `latent` (the integers), `form` (what a file says of a signal), `steps`
 (quality -> step), `levels` (how loud a sound or a cube is), `plan` (how one signal is encoded, and its integers),
-`files` (media files; the functions most people need), `notes` (what was dropped of a file), `streams` (pictures larger
-than memory), `pillow` (a plugin), `registry` (codecs by name), `checks` (the laws of a codec as a test kit),
+`files` (media files; the functions most people need), `notes` (what was dropped of a file, and hints), `streams` (pictures
+larger than memory), `pillow` (a plugin), `registry` (codecs by name), `checks` (the laws of a codec as a test kit),
 `whole_files` (writing all or nothing), `threads` (the one map over threads), `onnx_export` (with torch: the transform
 for other runtimes).
 

@@ -2,19 +2,24 @@
 
 A caller gets them as warnings of the category `DroppedWarning`; who wants them as a list, by file, collects them. Where
 something is dropped silently the reader cannot know that the signal is not all of the file.
+
+A hint is advice where nothing is dropped. It is no warning, since the result is what was asked for: only who collects
+hints, as the command line does, gets them.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 from laconic.codecs.errors import DroppedWarning
 
 # Of this thread alone, unlike `warnings.catch_warnings`: files are read in threads.
-_collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
+_Sentences = ContextVar[list[str] | None]
+_notes: _Sentences = ContextVar("notes", default=None)
+_hints: _Sentences = ContextVar("hints", default=None)
 
 
 def note(sentence: str) -> None:
@@ -23,19 +28,35 @@ def note(sentence: str) -> None:
     `sentence` names no file and starts in lower case, as messages of errors do. Not to be called where all exceptions
     are caught, since warnings may be errors.
     """
-    notes = _collected.get()
+    notes = _notes.get()
     if notes is None:
         warnings.warn(sentence, DroppedWarning, stacklevel=3)
     elif sentence not in notes:
         notes.append(sentence)
 
 
-@contextmanager
-def collect_notes() -> Iterator[list[str]]:
+def hint(sentence: str) -> None:
+    """Advise something, in a sentence as `note` takes: to the list of the innermost `collect_hints`, else to nobody."""
+    hints = _hints.get()
+    if hints is not None and sentence not in hints:
+        hints.append(sentence)
+
+
+def collect_notes() -> AbstractContextManager[list[str]]:
     """Gives the list to which all notes of this thread go until the block ends, without repetitions."""
-    notes: list[str] = []
-    token = _collected.set(notes)
+    return _collected(_notes)
+
+
+def collect_hints() -> AbstractContextManager[list[str]]:
+    """Gives the list to which all hints of this thread go until the block ends, without repetitions."""
+    return _collected(_hints)
+
+
+@contextmanager
+def _collected(kind: _Sentences) -> Iterator[list[str]]:
+    sentences: list[str] = []
+    token = kind.set(sentences)
     try:
-        yield notes
+        yield sentences
     finally:
-        _collected.reset(token)
+        kind.reset(token)

@@ -16,6 +16,7 @@ from laconic.codecs.formats.picture_files import check_pixels, keeps_orientation
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS, RowReader, create_rows, open_rows
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.notes import collect_notes, note
+from laconic.codecs.pictures.graphics import WatchedRows, hint_for, hint_if_drawn
 from laconic.codecs.pictures.picture_decoder import PicturePart
 from laconic.entropy import Limits
 
@@ -38,7 +39,7 @@ def encode_file(
 
     Of pictures without alpha that `open_rows` reads, some rows are in memory at a time; those of 16-bit samples are read
     twice where the bit depth is not given, and have to say it where they are larger than 1 GiB. `limits`, `frame` and
-    `bit_depth` are for pictures. Raises what both raise.
+    `bit_depth` are for pictures. Gives a hint (`notes`) for drawn pictures. Raises what both raise.
     """
     one_of_types("codec", codec, Lcn, "an Lcn")
     kind = optional_kind(kind)
@@ -56,15 +57,18 @@ def _encoded(
         rows = open_rows(source, frame=frame) if kind in (None, "image") else None
     if rows is None or rows.num_channels not in (1, 3):
         signal = read_signal(source, kind=kind, limits=limits, frame=frame, bit_depth=bit_depth)
+        hint_for(signal)
         return codec.encode(signal), form_of(signal)
     for sentence in notes:
         note(sentence)
     check_pixels(rows.height, rows.width, limits)
     depth = _depth_of_rows(source, rows, frame, bit_depth)
     form = Form("image", (rows.height, rows.width), rows.dtype.name, 0, bit_depth=depth)
+    watched = WatchedRows(rows)
     data = codec.encode_rows(
-        rows, num_colors=rows.num_channels, sample_type=form.sample_type, bit_depth=depth, metadata=rows.metadata
+        watched, num_colors=rows.num_channels, sample_type=form.sample_type, bit_depth=depth, metadata=rows.metadata
     )
+    hint_if_drawn(watched.judged)
     return data, form
 
 

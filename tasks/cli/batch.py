@@ -15,7 +15,7 @@ from typing import BinaryIO
 import typer
 
 from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of
-from laconic.codecs.notes import collect_notes
+from laconic.codecs.notes import collect_hints, collect_notes
 from laconic.codecs.threads import default_threads, threaded_map
 from laconic.entropy.errors import BitstreamError
 from laconic.tasks.cli.folded_notes import FoldedNotes
@@ -30,7 +30,8 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 class Outcome:
     """What came of a job: a line for people, fields for JSON, sentences for standard error.
 
-    `notes` are said of every file; `dropped`, what the result lacks, once for a batch.
+    `notes` are said of every file; `dropped`, what the result lacks, once for a batch; `hints`, what would
+    serve better, in one line at its end.
     """
 
     line: str
@@ -38,6 +39,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     failed: bool = False
     dropped: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,10 @@ class Screen:
             typer.echo(f"laconic: {job.source.name}: {note}", err=True)
         for line in self._folded.first_lines(job.source.name, outcome.dropped):
             self._say(line)
+        self._folded.keep(job.source.name, outcome.hints)
         if self.as_json:
-            notes = {"notes": list(outcome.dropped)} if outcome.dropped else {}
+            said = [*outcome.dropped, *outcome.hints]
+            notes = {"notes": said} if said else {}
             typer.echo(json.dumps({"file": job.source.name, **outcome.fields, **notes}))
         elif outcome.line and not (self.quiet or self.is_data):
             typer.echo(outcome.line)
@@ -140,7 +144,7 @@ def check_model(name: str | None) -> None:
 def attempt(job: Job, work: Callable[[Job], Outcome]) -> Outcome:
     """The outcome of a job, with whatever goes wrong as a sentence: decoders of many formats stand behind `work`, and one
     file never ends a batch. A closed pipe passes: nobody listens."""
-    with collect_notes() as dropped:
+    with collect_notes() as dropped, collect_hints() as hints:
         try:
             if job.refusal:
                 raise CodecError(job.refusal)
@@ -150,7 +154,7 @@ def attempt(job: Job, work: Callable[[Job], Outcome]) -> Outcome:
         except Exception as err:
             sentence = sentence_of(err)
             return Outcome("", {"error": sentence}, notes=(sentence,), failed=True)
-    return replace(outcome, dropped=tuple(dropped))
+    return replace(outcome, dropped=tuple(dropped), hints=tuple(hints))
 
 
 def read_bytes(source: Source) -> bytes:

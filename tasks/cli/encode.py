@@ -71,6 +71,7 @@ def encode(  # a command line has as many parameters as options
         from laconic.codecs.form import form_of
         from laconic.codecs.lcn import Lcn
         from laconic.codecs.models.zoo import load_model
+        from laconic.codecs.pictures.graphics import hint_for
         from laconic.entropy.container import MAGIC
 
         batch.check_target(job, force=force)
@@ -84,6 +85,7 @@ def encode(  # a command line has as many parameters as options
                 data, form = streams.encode_file(file, codec, kind=kind, limits=limits, frame=frame, bit_depth=depth)
             else:
                 signal = files.read_signal(file, kind=kind, limits=limits, frame=frame, bit_depth=depth)
+                hint_for(signal)
                 form = form_of(signal)
                 data = files.encode(
                     signal,

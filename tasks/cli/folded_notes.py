@@ -1,4 +1,4 @@
-"""What was dropped of the files of a batch, each kind of sentence said once, with the number of files."""
+"""What is said of the files of a batch, each kind of sentence once, with the number of files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class FoldedNotes:
     def __init__(self) -> None:
         self._pieces: dict[str, list[str]] = {}  # of each kind: text, number, text, ...; n for numbers that differ
         self._num_more: dict[str, int] = {}
+        self._kept: dict[str, list[str]] = {}  # sentences and the names of their files
 
     def first_lines(self, name: str, sentences: Sequence[str]) -> Iterator[str]:
         """A line for each kind that this file, of this name, is the first of; others are counted."""
@@ -27,8 +28,16 @@ class FoldedNotes:
             self._pieces[kind] = [piece if piece == other else "n" for piece, other in known]
             self._num_more[kind] += 1
 
+    def keep(self, name: str, sentences: Sequence[str]) -> None:
+        """Sentences that are said at the end only, in one line for all files."""
+        for sentence in sentences:
+            self._kept.setdefault(sentence, []).append(name)
+
     def last_lines(self) -> Iterator[str]:
-        """A line for each kind that was counted."""
+        """A line for each kind that was counted, and for each sentence that was kept."""
         for kind, count in self._num_more.items():
             if count:
                 yield f"{count} more file{'s' * (count > 1)}: {''.join(self._pieces[kind])}"
+        for sentence, (first, *others) in self._kept.items():
+            files = f"{1 + len(others)} files, such as {first}" if others else first
+            yield f"{files}: {sentence}"

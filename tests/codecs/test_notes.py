@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from laconic.codecs import DroppedWarning
-from laconic.codecs.notes import collect_notes, note
+from laconic.codecs.notes import collect_hints, collect_notes, hint, note
 
 
 def test_a_note_is_a_warning():
@@ -30,3 +30,12 @@ def test_notes_are_those_of_their_thread():
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(notes_of, "abcdefgh")) == [[name] for name in "abcdefgh"]
+
+
+def test_a_hint_goes_to_who_collects_hints(recwarn):
+    hint("nobody listens")
+    with collect_notes() as notes, collect_hints() as hints:
+        for sentence in ("a", "b", "a"):
+            hint(sentence)
+    assert (notes, hints) == ([], ["a", "b"])
+    assert not recwarn.list

@@ -160,3 +160,23 @@ def test_a_warning_is_given_where_nobody_collects():
     PillowImage.new("L", (9, 9)).save(file, "GIF", save_all=True, append_images=[PillowImage.new("L", (9, 9), 255)])
     with pytest.warns(DroppedWarning, match="the first of 2 frames was taken; --frame .* 1 takes the other"):
         read_image(file)
+
+
+@pytest.mark.parametrize("choice", [(), ("--bpp", 2)])
+@pytest.mark.parametrize("extension", ["png", "ppm", "tif"])
+def test_drawn_pictures_are_told_in_one_line(extension, choice, tmp_path):
+    rng = np.random.default_rng(0)
+    noise = np.clip(rng.normal(128, 20, (64, 64, 3)), 0, 255).astype(np.uint8)
+    for name in "ab":
+        bar_on_top().resize((192, 128), PillowImage.Resampling.NEAREST).rotate(90, expand=True).save(
+            tmp_path / f"{name}.{extension}"
+        )
+    PillowImage.fromarray(noise).save(tmp_path / f"c.{extension}")
+    sentence = "drawn, not photographed: a lossless format (png, webp) or avif would be smaller at the same quality"
+    alone = laconic("encode", tmp_path / f"a.{extension}", "-o", tmp_path / "a.lcn", *choice)
+    assert alone.stderr == f"laconic: {tmp_path}/a.{extension}: {sentence}\n"
+    both = laconic("encode", tmp_path, "-o", tmp_path / "out", "--json", *choice)
+    lines = both.stderr.splitlines()
+    assert lines[0] == f"laconic: 2 files, such as {tmp_path}/a.{extension}: {sentence}"
+    assert [json.loads(line).get("notes") for line in both.stdout.splitlines()] == [[sentence], [sentence], None]
+    assert laconic("encode", tmp_path, "-o", tmp_path / "quiet", "--quiet", *choice).stderr == ""

@@ -22,3 +22,11 @@ def test_a_file_counts_once_for_each_kind():
     folded = FoldedNotes()
     assert list(folded.first_lines("a", ["tag 1 is lost", "tag 2 is lost"])) == ["a: tag 2 is lost"]
     assert list(folded.last_lines()) == []
+
+
+def test_what_is_kept_is_said_at_the_end_in_one_line():
+    folded = FoldedNotes()
+    for name in "abc":
+        folded.keep(name, ["smaller as png"] if name != "b" else [])
+    folded.keep("d", ["larger"])
+    assert list(folded.last_lines()) == ["2 files, such as a: smaller as png", "d: larger"]
