@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -34,6 +34,7 @@ from laconic.codecs.models.fixed_point import fixed_leaves
 from laconic.codecs.models.model import NUM_SCALES, Model
 from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree
 from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODES_PER_OCTAVE, CODES_PER_SCALE, step_of_code
+from laconic.codecs.threads import threaded_map
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, optimize
 from laconic.codecs.transform.signals import packets_of
 from laconic.entropy import ContextModel
@@ -47,6 +48,8 @@ _MAX_SAMPLES = 40_000_000
 _SHRINK_SAMPLES = 4_000_000  # of each step
 _SOUND_UNIT = 1 / 32
 _MAX_CUTS = 16
+_PASSES_SHARE = 0.85  # of the time of contexts
+_CHANNELS_OF_ANY_PASS = 85  # the time of a pass without earlier channels, in that of earlier channels
 
 
 @dataclass(frozen=True)
@@ -70,11 +73,19 @@ class FitOptions:
     projection: tuple[NDArray[np.float32], ...] | None = None
 
 
-def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None) -> Model:
+def fit(
+    signals: Iterable[Signal],
+    name: str,
+    options: FitOptions | None = None,
+    *,
+    threads: int = 1,
+    on_progress: Callable[[float], None] = lambda share: None,
+) -> Model:
     """A model fitted to signals of one kind: all grey pictures, all RGB (alpha is ignored), all sounds with as many
-    channels, or all cubes with as many planes.
+    channels, or all cubes with as many planes. It does not depend on `threads`, each of which takes up to 160 MB.
 
-    Raises `CodecError` for no signals or signals of different kinds.
+    `on_progress` is told the share that is done of the work after reading, up to 1. Raises `CodecError` for no signals or
+    signals of different kinds.
     """
     options = options or FitOptions()
     kept = _kept(signals)
@@ -100,6 +111,7 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
     num_predicted = num_planes if tree.dimensions == 2 and blocks[0] == num_planes else 0
     group_ends = options.group_ends or _group_ends(_group_sizes(tree, num_planes, blocks), options.pass_ends)
     pass_ends = options.pass_ends or _pass_ends(group_ends)
+    contexts_of = partial(_contexts, _Coding(pass_ends, num_predicted, options.rounding), threads)
 
     model = Model(
         name=name,
@@ -111,9 +123,7 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
         rounding=options.rounding,
         scale_codes=_scale_codes(coefficients),
         shrink=np.zeros((NUM_SCALES, 3), np.float32),
-        contexts=_contexts(
-            partial(_Quantised, coefficients, options.rounding), pass_ends, num_predicted, options.rounding
-        ),
+        contexts=contexts_of(partial(_Quantised, coefficients, options.rounding), lambda share: on_progress(share / 2)),
         offsets=offsets,
         channels=channels,
         fixed=fixed_leaves(tree, num_planes, axes.analysis, axes.synthesis) if kind == "image" else (),
@@ -121,17 +131,35 @@ def fit(signals: Iterable[Signal], name: str, options: FitOptions | None = None)
         kind=kind,
     )
     # Again, on the integers that an encoder chooses by these contexts.
-    contexts = _contexts(partial(_Chosen, coefficients, model), pass_ends, num_predicted, options.rounding)
+    contexts = contexts_of(partial(_Chosen, coefficients, model), lambda share: on_progress((1 + share) / 2))
     model = replace(model, contexts=contexts)
-    return replace(model, shrink=_shrink(coefficients, model))
+    model = replace(model, shrink=_shrink(coefficients, model))
+    on_progress(1.0)
+    return model
+
+
+@dataclass(frozen=True)
+class _Coding:
+    """How channels are coded, as `fit_weights` takes it."""
+
+    pass_ends: tuple[int, ...]
+    num_predicted: int
+    rounding: float
 
 
 def _contexts(
-    values_of_band: ValuesOfBand, pass_ends: tuple[int, ...], num_predicted: int, rounding: float
+    coding: _Coding, threads: int, values_of_band: ValuesOfBand, on_progress: Callable[[float], None]
 ) -> ContextModel:
-    """Weights and tables for integers: see `fit_weights` and `fit_tables`."""
-    weights = fit_weights(values_of_band, pass_ends=pass_ends, num_predicted=num_predicted, rounding=rounding)
-    return ContextModel(**vars(weights), **vars(fit_tables(values_of_band, weights, rounding)))
+    """Weights and tables for integers: see `fit_weights` and `fit_tables`. `on_progress` is told the share that is done."""
+    # A pass takes longer the more channels it looks at, and tables less than all passes.
+    starts = np.array((0, *coding.pass_ends[:-1]))
+    shares = _PASSES_SHARE * np.cumsum(starts + _CHANNELS_OF_ANY_PASS) / np.sum(starts + _CHANNELS_OF_ANY_PASS)
+    share_at = dict(zip(coding.pass_ends, shares.tolist(), strict=True))
+    with threaded_map(threads) as run:
+        weights = fit_weights(
+            values_of_band, **vars(coding), map_passes=run, on_pass=lambda end: on_progress(share_at[end])
+        )
+    return ContextModel(**vars(weights), **vars(fit_tables(values_of_band, weights, coding.rounding)))
 
 
 def _shrink(coefficients: Sequence[NDArray[np.float32]], model: Model) -> NDArray[np.float32]:

@@ -7,22 +7,20 @@ weights of its features first, then, those being integers, everything else, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.entropy.contexts import MAX_LEAN_SUM, MAX_MAGNITUDE, MAX_NEIGHBOUR_SUM, NUM_STEP_BANDS, ContextWeights
-from laconic.entropy.fitting.context_rules import NEIGHBOURS, UNIT_LEVEL, symbols_of
-from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand, scales_of_means
+from laconic.entropy.fitting.context_rules import NEIGHBOURS, UNIT_LEVEL
+from laconic.entropy.fitting.sampled_places import Places, sampled_places
+from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand
 
 NUM_FEATURES = 3
-_PLACES = 4096  # of each band
-_SAMPLE_BYTES = 200_000_000
-_MIN_SIGNALS = 24
-_QUIET_CHANCE = 0.3  # of a place without activity, relative to the mean one
 _MAX_REACH = 512  # earlier channels that a pass may look at
 _ROWS = 2688  # places in one step of descent
 _RATE = 0.2
@@ -36,6 +34,14 @@ Floats = NDArray[np.float32]
 _Float = TypeVar("_Float", np.float32, np.float64)
 
 
+class PassMap(Protocol):
+    """`map`, or one over threads."""
+
+    def __call__(
+        self, function: Callable[[tuple[int, int]], _PassWeights], items: Iterable[tuple[int, int]], /
+    ) -> Iterator[_PassWeights]: ...
+
+
 def fit_weights(
     values_of_band: ValuesOfBand,
     *,
@@ -43,26 +49,32 @@ def fit_weights(
     num_predicted: int,
     rounding: float,
     num_features: int = NUM_FEATURES,
+    map_passes: PassMap = map,
+    on_pass: Callable[[int], None] | None = None,
 ) -> ContextWeights:
     """Weights for signals of `pass_ends[-1]` channels quantised with `rounding`; the same for the same signals.
 
-    `values_of_band(b)`: integers of all signals, (d, h, w) each, at step code 8 b + 4.
+    `values_of_band(b)`: integers of all signals, (d, h, w) each, at step code 8 b + 4. `map_passes` may fit passes side by
+    side, with up to 160 MB for each; `on_pass` is told the end of each that is done, in order.
     """
     d, passes = pass_ends[-1], len(pass_ends)
-    places = _sampled(values_of_band, d, num_predicted, rounding)
+    places = sampled_places(values_of_band, d, num_predicted, rounding)
     base = np.empty((len(FITTED_BANDS), d))
     neighbour_weights = np.zeros((d, len(NEIGHBOURS)), np.uint8)
     lean_weights = np.zeros((d, 4), np.int8)
     feature_weights = np.zeros((d, num_features), np.uint16)
     own_weights, ring_weights = np.zeros((2, passes, num_features, d), np.uint8)
-    for k, (lo, hi) in enumerate(pairwise((0, *pass_ends))):
-        seen = slice(max(0, lo - _MAX_REACH), lo)
-        fitted = _fit_pass(places, slice(lo, hi), seen, rounding, num_features)
+    bounds = list(pairwise((0, *pass_ends)))
+    all_fitted = map_passes(lambda own: _fit_pass(places, *own, rounding, num_features), bounds)
+    for k, ((lo, hi), fitted) in enumerate(zip(bounds, all_fitted, strict=True)):
+        seen = _seen_by(lo)
         base[:, lo:hi] = fitted.base
         neighbour_weights[lo:hi] = fitted.neighbour_weights
         lean_weights[lo:hi] = fitted.lean_weights
         feature_weights[lo:hi] = fitted.feature_weights
         own_weights[k, :, seen], ring_weights[k, :, seen] = fitted.own_weights, fitted.ring_weights
+        if on_pass is not None:
+            on_pass(hi)
     return ContextWeights(
         pass_ends=pass_ends,
         num_predicted=num_predicted,
@@ -75,81 +87,9 @@ def fit_weights(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Places:
-    """Sampled places, all magnitudes at most 127.
-
-    `symbols` (n, bands, d) int8, `neighbours` (6, n, bands, d) int8, `rings` (n, bands, d) uint16, `weights` (n, bands):
-    how many places one stands for, relative to others; and `scales` (bands, d), of all symbols as a Laplace density's.
-    """
-
-    symbols: NDArray[np.int8]
-    neighbours: NDArray[np.int8]
-    rings: NDArray[np.uint16]
-    weights: Floats
-    scales: NDArray[np.float64]
-
-
-def _sampled(values_of_band: ValuesOfBand, d: int, num_predicted: int, rounding: float) -> _Places:
-    bands = len(FITTED_BANDS)
-    areas = [v.shape[1] * v.shape[2] for v in values_of_band(FITTED_BANDS[0])]
-    num_places = min(_PLACES, sum(areas), max(_SAMPLE_BYTES // (10 * d * bands), 1))
-    symbols = np.empty((num_places, bands, d), np.int8)
-    neighbours = np.empty((len(NEIGHBOURS), num_places, bands, d), np.int8)
-    rings = np.empty((num_places, bands, d), np.uint16)
-    weights = np.empty((num_places, bands), np.float32)
-    scales = np.empty((bands, d))
-    for number, band in enumerate(FITTED_BANDS):
-        rng = np.random.default_rng(band)
-        values = values_of_band(band)
-        picked = rng.permutation(len(values))
-        enough = int(np.searchsorted(np.cumsum([areas[i] for i in picked]), num_places)) + 1
-        signals, sums = [], np.zeros(d)
-        for i in picked[: max(enough, _MIN_SIGNALS)]:
-            signal = symbols_of(values[i], num_predicted)
-            sums += np.abs(signal.reshape(d, -1)).sum(1, dtype=np.float64)
-            signals.append(np.clip(signal, -MAX_MAGNITUDE, MAX_MAGNITUDE).astype(np.int8))
-        seen = sum(signal[0].size for signal in signals)
-        scales[number] = scales_of_means((sums + 0.01) / (seen + 10), rounding)
-        chosen, stands_for = _chosen(signals, num_places, rng)
-        order, lo, start = rng.permutation(num_places), 0, 0
-        for planes in signals:
-            hi = int(np.searchsorted(chosen, start + planes[0].size))
-            at = np.divmod(chosen[lo:hi] - start, planes.shape[2])
-            part = order[lo:hi]
-            symbols[part, number] = _at(planes, *at, 0, 0)
-            for j, (up, left) in enumerate(NEIGHBOURS):
-                neighbours[j, part, number] = _at(planes, *at, up, left)
-            around = [(up, left) for up in (-1, 0, 1) for left in (-1, 0, 1) if up or left]
-            rings[part, number] = sum(np.abs(_at(planes, *at, *shift).astype(np.int16)) for shift in around)
-            weights[part, number] = stands_for[lo:hi]
-            lo, start = hi, start + planes[0].size
-    return _Places(symbols, neighbours, rings, weights, scales)
-
-
-def _chosen(
-    signals: list[NDArray[np.int8]], num_places: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], Floats]:
-    """Ascending numbers of places, those with much to code more often than quiet ones, and what each stands for."""
-    activity = np.concatenate([np.zeros(0), *((signal != 0).sum(0).reshape(-1) for signal in signals)])
-    chance = np.sqrt(activity) + _QUIET_CHANCE * np.sqrt(activity).mean() + 1e-6 if activity.size else activity
-    bounds = np.cumsum(chance)
-    if not num_places:
-        return np.zeros(0, np.int64), np.zeros(0, np.float32)
-    at = (np.arange(num_places) + rng.random()) * (bounds[-1] / num_places)
-    chosen = np.minimum(np.searchsorted(bounds, at), activity.size - 1)
-    weights = 1 / chance[chosen]
-    return chosen, (weights / weights.mean()).astype(np.float32)
-
-
-def _at(
-    planes: NDArray[np.int8], rows: NDArray[np.int64], columns: NDArray[np.int64], up: int, left: int
-) -> NDArray[np.int8]:
-    """(places, d) of (d, h, w), so far up and left of the places; 0 outside."""
-    h, w = planes.shape[1:]
-    y, x = rows - up, columns - left
-    inside = (y >= 0) & (y < h) & (x >= 0) & (x < w)
-    return np.asarray((planes[:, np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)] * inside).T)
+def _seen_by(lo: int) -> slice:
+    """The earlier channels that a pass from channel `lo` on looks at."""
+    return slice(max(0, lo - _MAX_REACH), lo)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,8 +104,9 @@ class _PassWeights:
     ring_weights: NDArray[np.uint8]
 
 
-def _fit_pass(places: _Places, own: slice, seen: slice, rounding: float, num_features: int) -> _PassWeights:
-    """Weights of the channels `own`, which look at the earlier channels `seen`."""
+def _fit_pass(places: Places, lo: int, hi: int, rounding: float, num_features: int) -> _PassWeights:
+    """Weights of the channels lo..hi-1."""
+    own, seen = slice(lo, hi), _seen_by(lo)
     symbols = np.ascontiguousarray(places.symbols[..., own])
     neighbours = np.ascontiguousarray(places.neighbours[..., own])
     magnitudes = np.abs(neighbours).astype(np.float32)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from laconic.codecs.errors import sentence_of
+from laconic.codecs.threads import default_threads
 from laconic.tasks.cli import batch, jobs, options
+from laconic.tasks.cli.progress_lines import ProgressLines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from laconic.codecs.models.packet_tree import Tree
 
 _SUFFIX = ".safetensors"
+_BAR_STEPS = 1000
 
 
 class FitKind(StrEnum):
@@ -76,10 +80,14 @@ def fit(
     groups: Annotated[str | None, typer.Option("--groups", help="Ends of the channel groups, likewise.")] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Take so many pictures at most.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the order of the pictures and of their shifts.")] = 0,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", "-j", min=1, help="Cores to use; if not given, all up to 8. The model is the same."),
+    ] = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fit a model to your own signals, on one core; use it with --model, and keep it: its files need it."""
+    """Fit a model to your own signals, without a graphics card; use it with --model, and keep it: its files need it."""
     if output.suffix != _SUFFIX:
         raise typer.BadParameter(f"--output {output} is no name of a model file; allowed is *{_SUFFIX}")
     if output.exists() and not force:
@@ -96,7 +104,14 @@ def fit(
     )
     fit_options = FitChoice(tree, depth, blocks, passes, groups, projection).options(kind)
     try:
-        model = fit_model(signals, name or output.stem, fit_options)
+        with _progress(quiet=quiet) as shown:
+            model = fit_model(
+                signals,
+                name or output.stem,
+                fit_options,
+                threads=threads or default_threads(),
+                on_progress=shown,
+            )
     except ValueError as err:
         raise batch.failure(f"{' '.join(folders)}: {sentence_of(err)}") from err
     command = shlex.join(["laconic", *sys.argv[1:]])
@@ -113,6 +128,18 @@ def fit(
         typer.echo(f"{output}: model {model.name} ({model.fingerprint.hex()}) of {signals.num_read} files")
     if signals.num_failed:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _progress(*, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Gives a function that shows the share of the work that is done: by a bar at a terminal, else by lines."""
+    if sys.stderr.isatty():
+        with batch.progress(_BAR_STEPS) as advance:
+            yield lambda share: advance(round(_BAR_STEPS * share))
+    elif quiet:
+        yield lambda share: None
+    else:
+        yield ProgressLines("fit").update
 
 
 @dataclass

@@ -71,6 +71,15 @@ def test_fit_is_reproducible() -> None:
     assert fit(pictures(), "another name", GREY_OPTIONS).fingerprint == fitted().fingerprint
 
 
+def test_fit_tells_its_progress_and_does_not_depend_on_threads() -> None:
+    shares: list[float] = []
+    model = fit(pictures(), "mine", GREY_OPTIONS, threads=3, on_progress=shares.append)
+    assert model.fingerprint == fitted().fingerprint
+    assert len(shares) == 2 * len(model.contexts.pass_ends) + 1
+    assert shares == sorted(set(shares))
+    assert 0 < shares[0] < 0.5 < shares[-2] < shares[-1] == 1
+
+
 def test_other_pictures_give_another_fingerprint() -> None:
     assert fit(pictures()[:1], "mine", GREY_OPTIONS).fingerprint != fitted().fingerprint
 
