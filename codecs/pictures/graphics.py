@@ -71,7 +71,7 @@ class WatchedRows:
         self._source = source
         self._wanted = _numbers(source.height)
         self._next = 0
-        self._kept: list[Samples] = []
+        self._kept: list[NDArray[Any]] = []
 
     def read_rows(self, count: int) -> Samples:
         """The next rows, (count, w, c)."""
@@ -82,10 +82,9 @@ class WatchedRows:
         return rows
 
     @property
-    def judged(self) -> Samples:
+    def judged(self) -> NDArray[Any]:
         """(some, w, c) of the rows read so far, at least one read."""
-        judged: Samples = np.concatenate(self._kept)
-        return judged
+        return np.concatenate(self._kept)
 
 
 def _numbers(height: int) -> NDArray[np.intp]:
