@@ -68,7 +68,7 @@ def _encoded(
     data = codec.encode_rows(
         watched, num_colors=rows.num_channels, sample_type=form.sample_type, bit_depth=depth, metadata=rows.metadata
     )
-    hint_if_drawn(watched.judged)
+    hint_if_drawn(watched.judged, depth or rows.dtype.itemsize * 8)
     return data, form
 
 

@@ -34,12 +34,12 @@ _FEW_COLOURS: Final = 16  # as masks have, whose steps are small where they are 
 def hint_for(signal: Signal) -> None:
     """Give the hint for a picture that looks drawn; other signals have none."""
     if isinstance(signal, Image):
-        hint_if_drawn(rows_to_judge(signal.samples))
+        hint_if_drawn(rows_to_judge(signal.samples), signal.bit_depth)
 
 
-def hint_if_drawn(rows: Samples) -> None:
+def hint_if_drawn(rows: Samples, bit_depth: int) -> None:
     """Give the hint where what `rows_to_judge` or `WatchedRows` took of a picture looks drawn."""
-    if is_drawn(rows):
+    if is_drawn(rows, bit_depth):
         hint("drawn, not photographed: a lossless format (png, webp) or avif would be smaller at the same quality")
 
 
@@ -48,8 +48,8 @@ def rows_to_judge(samples: Samples) -> Samples:
     return samples[_numbers(len(samples))]
 
 
-def is_drawn(rows: Samples) -> bool:
-    """Whether rows (some, w, c) of a picture, uint8 or uint16, look drawn; not where they are too few to tell."""
+def is_drawn(rows: Samples, bit_depth: int) -> bool:
+    """Whether rows (some, w, c) of a picture of this bit depth look drawn; not where they are too few to tell."""
     same = rows[:, :-1] == rows[:, 1:]
     equal = same[..., 0]
     for c in range(1, rows.shape[2]):
@@ -58,7 +58,7 @@ def is_drawn(rows: Samples) -> bool:
     if equal.size < _MIN_PAIRS or not _MIN_EQUAL * equal.size <= num_equal < equal.size:
         return False
     share = num_equal / equal.size
-    if _share_of_small_steps(rows, equal) <= _MAX_SMALL_STEPS * share:
+    if _share_of_small_steps(rows, equal, _SMALL_STEP * ((1 << bit_depth) - 1) // 255) <= _MAX_SMALL_STEPS * share:
         return True
     return share >= _FLAT and _num_colours(rows) <= _FEW_COLOURS
 
@@ -93,15 +93,14 @@ def _numbers(height: int) -> NDArray[np.intp]:
     return (2 * np.arange(count) + 1) * height // (2 * count)
 
 
-def _share_of_small_steps(rows: Samples, equal: NDArray[np.bool_]) -> float:
-    """Of neighbours that differ, some at even distances, those that do by little in every channel; (some, w - 1) `equal`
-    says which do not."""
+def _share_of_small_steps(rows: Samples, equal: NDArray[np.bool_], most: int) -> float:
+    """Of neighbours that differ, some at even distances, those that do by `most` or less in every channel; (some, w - 1)
+    `equal` says which do not."""
     steps = np.flatnonzero(~equal)
     steps = steps[:: -(-len(steps) // _NUM_STEPS)]
     at = steps + steps // equal.shape[1]  # a row has a pixel more than it has pairs
     pixels = rows.reshape(-1, rows.shape[2])
     changes = np.abs(pixels[at + 1].astype(np.int32) - pixels[at])
-    most = _SMALL_STEP * np.iinfo(rows.dtype).max // 255
     return np.count_nonzero((changes <= most).all(axis=1)) / len(changes)
 
 

@@ -72,9 +72,11 @@ def empty() -> PillowImage.Image:
     return PillowImage.new("RGB", SIZE, (9, 9, 9))
 
 
-def judged(picture: PillowImage.Image, *, bits: int = 8) -> bool:
+def judged(picture: PillowImage.Image, *, bit_depth: int = 8) -> bool:
     samples = Image.from_pillow(picture).samples
-    return is_drawn(rows_to_judge(samples if bits == 8 else samples.astype(np.uint16) * 257))
+    if bit_depth > 8:
+        samples = (samples.astype(np.uint32) * ((1 << bit_depth) - 1) // 255).astype(np.uint16)
+    return is_drawn(rows_to_judge(samples), bit_depth)
 
 
 @pytest.mark.parametrize("make", [flat, text, pixel_art, mask])
@@ -90,8 +92,9 @@ def test_others_are_not(make, mode):
 
 
 @pytest.mark.parametrize("make", [flat, text, pixel_art, mask, photograph, cut_out, noise, ramp])
-def test_depth_does_not_matter(make):
-    assert judged(make(), bits=16) == judged(make())
+@pytest.mark.parametrize("bit_depth", [12, 16])
+def test_depth_does_not_matter(make, bit_depth):
+    assert judged(make(), bit_depth=bit_depth) == judged(make())
 
 
 @pytest.mark.parametrize("height", [1, 2, 9, 10, 11, 240])
