@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -92,6 +92,16 @@ def one_of_types(name: str, value: object, kinds: type[T] | tuple[type[T], ...],
     return value
 
 
+def each_of(name: str, value: Iterable[T]) -> Iterator[T]:
+    """An iterator over several values; a single one, or a text, is none."""
+    try:
+        if not isinstance(value, str | bytes):
+            return iter(value)
+    except TypeError:
+        pass
+    raise CodecError(f"{name} is {shown(value)}; allowed are several, such as a list")
+
+
 def is_path(value: object) -> bool:
     """Whether `value` is meant as a path: a string or `os.PathLike`."""
     return isinstance(value, str | os.PathLike)
@@ -105,9 +115,14 @@ def as_path(name: str, value: object) -> Path:
     return Path(text)
 
 
+def as_name(name: str, value: object) -> str:
+    """A string."""
+    return one_of_types(name, value, str, "a string")
+
+
 def as_text(name: str, value: object) -> str:
     """A string, or a path as one: the name of a model, say."""
-    return str(as_path(name, value)) if isinstance(value, os.PathLike) else one_of_types(name, value, str, "a string")
+    return str(as_path(name, value)) if isinstance(value, os.PathLike) else as_name(name, value)
 
 
 def as_bytes(name: str, value: object) -> bytes:
@@ -132,6 +147,13 @@ def as_file(name: str, value: object) -> BinaryIO:
         raise CodecError(f'{name} is a file that is open as text; open it as bytes: open(path, "rb")')
     if not callable(getattr(value, "read", None)):
         raise CodecError(f"{name} is {shown(value)}; allowed is a path or a file that is open for reading bytes")
+    return value  # type: ignore[return-value]
+
+
+def file_for_writing(name: str, value: object) -> BinaryIO:
+    """A file that is open for writing bytes."""
+    if isinstance(value, io.TextIOBase) or not callable(getattr(value, "write", None)):
+        raise CodecError(f"{name} is {shown(value)}; allowed is a file that is open for writing bytes")
     return value  # type: ignore[return-value]
 
 

@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import choice, each_of, whole_number
 from laconic.codecs.codec import Codec, LatentCodec
 from laconic.codecs.errors import CodecError
 from laconic.codecs.media import MODES, Audio, Image, Samples
@@ -27,6 +28,7 @@ from laconic.entropy.errors import BitstreamError
 _NUM_RANDOM_CUTS = 8
 _NUM_FLIPS = 48
 _SIZES = ((1, 1), (1, 7), (7, 1), (17, 33), (40, 48))
+_MAX_CHANNELS = 1 << 10
 _SOUND_LENGTHS = (1, 7, 1151, 6001)
 
 
@@ -148,7 +150,8 @@ def sample_images(modes: Iterable[str] = ("L", "RGB"), *, seed: int = 0) -> tupl
 
     `modes` are "L", "LA", "RGB" and "RGBA". The same seed gives the same pictures.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
+    modes = [choice("a mode", mode, MODES) for mode in each_of("modes", modes)]
     return tuple(Image(_sample_array(rng, (*size, MODES.index(mode) + 1))) for mode in modes for size in _SIZES)
 
 
@@ -159,10 +162,12 @@ def sample_sounds(
 
     Not among them: 0 samples, which some formats do not hold. The same seed gives the same sounds.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
+    counts = [whole_number("num_channels", count, 1, _MAX_CHANNELS) for count in each_of("num_channels", num_channels)]
+    rates = [whole_number("a sample rate", rate, 1) for rate in each_of("sample_rates", sample_rates)]
     sounds = []
-    for rate in sample_rates:
-        for channels in num_channels:
+    for rate in rates:
+        for channels in counts:
             sounds += [Audio(_tones(rng, (channels, length), rate), rate) for length in _SOUND_LENGTHS]
             sounds.append(Audio(np.zeros((channels, 2000), np.float32), rate))
     return tuple(sounds)

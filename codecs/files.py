@@ -19,16 +19,16 @@ from laconic.codecs.arguments import (
     Bytes,
     PathLike,
     as_path,
+    file_for_writing,
     is_path,
     one_of_types,
     opened,
     positive_number,
-    shown,
     whole_number,
 )
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Kind, optional_kind
-from laconic.codecs.formats.bit_depths import BitDepth, depth_read
+from laconic.codecs.formats.bit_depths import BitDepth, depth_read, wanted_depth
 from laconic.codecs.formats.foreign_files import refuse_foreign
 from laconic.codecs.formats.npy_files import NPY_MAGIC, npy_bytes, read_npy
 from laconic.codecs.formats.picture_files import (
@@ -214,7 +214,7 @@ def read_image(
     if limits is not None:
         one_of_types("limits", limits, Limits, "a Limits or None")
     with _seekable(source) as file:
-        return _read_image(file, model, limits, frame, bit_depth)
+        return _read_image(file, model, limits, frame, wanted_depth(bit_depth))
 
 
 def _read_image(
@@ -247,12 +247,10 @@ def write_image(image: Image, target: PathLike | BinaryIO, file_format: str | No
     if is_path(target):
         path = as_path("target", target)
         atomic_write(path, file_bytes(image, path.suffix if file_format is None else file_format), force=True)
-    elif not hasattr(target, "write"):
-        raise CodecError(f"target is {shown(target)}; allowed is a path or a file that is open for writing bytes")
     elif file_format is None:
         raise CodecError('a file object has no extension; name the format, as in file_format="png"')
     else:
-        target.write(file_bytes(image, file_format))
+        file_for_writing("target", target).write(file_bytes(image, file_format))
 
 
 def file_bytes(image: Image, extension: str) -> bytes:

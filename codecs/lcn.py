@@ -19,6 +19,7 @@ from laconic.codecs.arguments import (
     opened,
     read_bytes,
     settle,
+    shown,
     whole_number,
     whole_numbers,
 )
@@ -27,7 +28,7 @@ from laconic.codecs.form import Form, check_form_fits, form_of, grid_of, num_col
 from laconic.codecs.formats.bit_depths import check_depth
 from laconic.codecs.latent import Latent
 from laconic.codecs.levels import levels_of
-from laconic.codecs.media import Audio, Cube, Image, Signal
+from laconic.codecs.media import Audio, Cube, Image, Signal, metadata_of
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.layout import Layout
@@ -130,6 +131,10 @@ class Lcn:
         """
         num_colors = choice("num_colors", num_colors, tuple(_PICTURE_MODELS))
         sample_type = choice("sample_type", sample_type, ("uint8", "uint16"))
+        if not callable(getattr(rows, "read_rows", None)):
+            raise CodecError(
+                f"rows are {shown(rows)}; allowed is what open_rows gives, with height, width and read_rows"
+            )
         bit_depth = whole_number("bit_depth", bit_depth, 0)
         if sample_type == "uint16" and not bit_depth:
             raise CodecError(
@@ -140,7 +145,9 @@ class Lcn:
         form = Form("image", (rows.height, rows.width), sample_type, 0, bit_depth=bit_depth or 8)
         model = load_model(self.model or _PICTURE_MODELS[num_colors])
         check_form_fits(form, num_colors, model)
-        return encode_rows(rows, self._plan(form, model, self._step_code), metadata or {})
+        return encode_rows(
+            rows, self._plan(form, model, self._step_code), metadata_of({} if metadata is None else metadata)
+        )
 
     def decode(self, data: Bytes | PathLike) -> Signal:
         """The signal, by `synthesis` if it is a picture; of bytes, or the path of a file. Raises `BitstreamError`,

@@ -123,8 +123,13 @@ class Image:
         Raises `UnsupportedSignalError` for modes that need a decision of the user (LAB, I, F) and for 16-bit colour
         files, which Pillow would silently cut to 8 bits; says what is dropped by `DroppedWarning`.
         """
+        from PIL import Image as PillowImage
+
         from laconic.codecs.formats.pillow_pixels import read_pixels
 
+        one_of_types("the picture", picture, PillowImage.Image, "a Pillow image")
+        exif = None if exif is None else as_bytes("exif", exif)
+        bit_depth = whole_number("bit_depth", bit_depth, 0)
         samples, metadata, tagged = read_pixels(picture, exif=exif)
         if samples.dtype == np.uint8:
             return cls(samples, metadata)

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFile
 
+from laconic.codecs.arguments import as_bytes
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.files import decode, encode
 from laconic.codecs.lcn import Lcn
@@ -101,14 +102,16 @@ def _save(picture: PillowImage.Image, file: IO[bytes], filename: str | bytes) ->
     image = Image.from_pillow(picture, exif=exif)
     metadata = dict(image.metadata)
     if "icc_profile" in options:
-        metadata["icc"] = bytes(options["icc_profile"] or b"")
+        metadata["icc"] = _metadata_bytes(options["icc_profile"])
     kept = {name: value for name, value in metadata.items() if value}
     given = {name: options[name] for name in _OPTIONS if name in options}
     file.write(encode(Image(image.samples, kept), **given))
 
 
 def _metadata_bytes(value: Any) -> bytes:
-    return value.tobytes() if isinstance(value, PillowImage.Exif) else bytes(value or b"")
+    if isinstance(value, PillowImage.Exif):
+        return value.tobytes()
+    return b"" if value is None else as_bytes("icc_profile or exif", value)
 
 
 PillowImage.register_open(_FORMAT, LcnImageFile, lambda prefix: prefix.startswith(MAGIC))

@@ -7,10 +7,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from laconic.codecs.arguments import Bytes, PathLike, one_of_types, opened
+from laconic.codecs.arguments import Bytes, PathLike, file_for_writing, one_of_types, opened
 from laconic.codecs.files import file_bytes, format_of, read_signal
 from laconic.codecs.form import Form, Kind, form_of, optional_kind
-from laconic.codecs.formats.bit_depths import FULL_DEPTH, BitDepth, depth_of, note_unused, settled_depth
+from laconic.codecs.formats.bit_depths import FULL_DEPTH, BitDepth, depth_of, note_unused, settled_depth, wanted_depth
 from laconic.codecs.formats.orientation import UPRIGHT, is_transposed, orientation_of
 from laconic.codecs.formats.picture_files import check_pixels, keeps_orientation
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS, RowReader, create_rows, open_rows
@@ -47,7 +47,7 @@ def encode_file(
         one_of_types("limits", limits, Limits, "a Limits or None")
     with opened("source", source) as data:
         file = io.BytesIO(data) if isinstance(data, bytes) else data
-        return _encoded(file, codec, kind, limits, frame, bit_depth)
+        return _encoded(file, codec, kind, limits, frame, wanted_depth(bit_depth))
 
 
 def _encoded(
@@ -104,6 +104,7 @@ def write_picture(part: PicturePart, target: BinaryIO, extension: str) -> tuple[
     `CodecError`, `OSError`.
     """
     one_of_types("part", part, PicturePart, "a PicturePart: Lcn.open_area gives one")
+    file_for_writing("target", target)
     height, width, _ = part.shape
     orientation = UPRIGHT if keeps_orientation(format_of(extension)) else orientation_of(part.metadata.get("exif", b""))
     if orientation != UPRIGHT or not _goes_by_rows(part, extension.lower()):

@@ -23,6 +23,7 @@ from laconic.entropy.errors import (
     TruncatedError,
     UnsupportedVersionError,
 )
+from laconic.entropy.plain_values import whole_number
 
 MAGIC = b"\x8bLCN"
 VERSION = 1
@@ -75,10 +76,14 @@ class SectionNumber(IntEnum):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a reader is ready to allocate for. Raise them to read larger files."""
+    """What a reader is ready to allocate for. Raise them to read larger files. Raises `ArgumentError` for no numbers."""
 
     max_pixels: int = 1 << 29
     max_metadata_bytes: int = 1 << 24
+
+    def __post_init__(self) -> None:
+        for name in ("max_pixels", "max_metadata_bytes"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 0))
 
 
 class Profile(IntEnum):

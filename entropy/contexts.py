@@ -22,7 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.entropy import _native
-from laconic.entropy.tables import TableSet
+from laconic.entropy.errors import ArgumentError
+from laconic.entropy.plain_values import shown, whole_number
+from laconic.entropy.tables import TableSet, native_of
 
 NUM_STEP_BANDS: Final = 32
 STEPS_PER_BAND: Final = 8
@@ -94,10 +96,9 @@ class ContextModel(ContextWeights):
         self._check_arrays()
 
     def _check_numbers(self) -> None:
-        if not all(isinstance(number, int) for number in (*self.pass_ends, self.num_predicted)):
-            raise ValueError(
-                f"pass ends {self.pass_ends} and {self.num_predicted} predicted channels are not all integers"
-            )
+        object.__setattr__(self, "num_predicted", whole_number("num_predicted", self.num_predicted, 0))
+        if not isinstance(self.pass_ends, tuple | list) or not all(type(number) is int for number in self.pass_ends):
+            raise ArgumentError(f"pass ends are {shown(self.pass_ends)}; allowed is a tuple of integers")
         sizes = [b - a for a, b in pairwise((0, *self.pass_ends))]
         if not sizes or min(sizes) < 1 or max(sizes) > MAX_PASS_CHANNELS:
             raise ValueError(f"pass ends are {self.pass_ends}; they must ascend by 1 to {MAX_PASS_CHANNELS} channels")
@@ -107,6 +108,11 @@ class ContextModel(ContextWeights):
             raise ValueError(f"{self.num_predicted} predicted channels; allowed is 0 to {self.num_channels}")
 
     def _check_arrays(self) -> None:
+        for name in CONTEXT_ARRAYS:
+            if not isinstance(getattr(self, name), np.ndarray):
+                raise ArgumentError(f"{name} is {shown(getattr(self, name))}; allowed is an array")
+        for tables in (self.tables, self.static_tables):
+            native_of(tables)
         features = self.feature_weights.shape[-1] if self.feature_weights.ndim else 0
         if features > MAX_FEATURES:
             raise ValueError(f"{features} features; allowed is 0 to {MAX_FEATURES}")

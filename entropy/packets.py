@@ -19,15 +19,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from laconic.entropy import _native
-from laconic.entropy.errors import BitstreamError, CorruptStreamError, LimitError
+from laconic.entropy.errors import ArgumentError, BitstreamError, CorruptStreamError, LimitError
+from laconic.entropy.plain_values import plain_bytes, real_number, shown, whole_number
 from laconic.entropy.rans import translated
-from laconic.entropy.tables import TableSet
+from laconic.entropy.tables import TableSet, native_of
 
 CHUNK_SYMBOLS = 1 << 18
 MAX_SYMBOLS = 1 << 29  # unless the caller gives the shape
@@ -78,11 +79,12 @@ def decode_array(
     integers times `step`. Raises `BitstreamError` for bytes that `encode_array` did not write or that were changed, and
     `LimitError` for a packet of more than 2^29 symbols where neither `out` nor `indices` says that many.
     """
+    data = plain_bytes("a packet", data)
     if out is None:
         count = _count(data)
         if count > max(MAX_SYMBOLS, indices.size if isinstance(indices, np.ndarray) else 0):
             raise LimitError(f"a packet claims {count} symbols; at most {MAX_SYMBOLS} are decoded unless out is given")
-        out = np.empty(_shape_of_count(count, indices), dtype)
+        out = _empty(_shape_of_count(count, indices), dtype)
         return _decode([data], out, tables, indices, False, step, threads).reshape(-1)
     return _decode([data], out, tables, indices, False, step, threads)
 
@@ -94,6 +96,8 @@ def encode_batch(
 
     `indices` is what `encode_array` takes for one of them; a packet decodes alone as well.
     """
+    if not getattr(values, "shape", ()):
+        raise ArgumentError(f"values are {shown(values)}; allowed are arrays and tensors of at least one axis")
     if len(values) == 0:
         return []
     return _encode(values, tables, indices, True, step, _MAX_CHUNK, threads)
@@ -113,19 +117,19 @@ def decode_batch(
 
     Raises `BitstreamError` as `decode_array` does; the message names the first broken packet.
     """
-    packets = list(packets)
+    packets = _packets(packets)
     if not packets:
-        return np.empty((0, 0), dtype) if out is None else out
+        return _empty((0, 0), dtype) if out is None else out
     if out is None:
         count = _count(packets[0])
         if count * len(packets) > MAX_SYMBOLS:
             raise LimitError(
                 f"{len(packets)} packets claim {count} symbols each; at most {MAX_SYMBOLS} in all: give out"
             )
-        out = np.empty((len(packets), *_shape_of_count(count, indices)), dtype)
+        out = _empty((len(packets), *_shape_of_count(count, indices)), dtype)
         return _decode(packets, out, tables, indices, True, step, threads).reshape(len(packets), -1)
-    if len(out) != len(packets):
-        raise ValueError(f"out has {len(out)} items for {len(packets)} packets; give one for each")
+    if not getattr(out, "shape", ()) or len(out) != len(packets):
+        raise ValueError(f"out is {shown(out)} for {len(packets)} packets; give one for each")
     return _decode(packets, out, tables, indices, True, step, threads)
 
 
@@ -134,9 +138,9 @@ def _encode(
 ) -> list[bytes]:
     array = values if isinstance(values, np.ndarray) and values.dtype.char != _UINT16 else _array_of_tensor(values)
     try:
-        packets: list[bytes] = _native.encode_packets(tables.native, array, indices, is_batch, step, chunk, threads)
+        packets: list[bytes] = _native.encode_packets(native_of(tables), array, indices, is_batch, step, chunk, threads)
     except (TypeError, ValueError):
-        _explain(array, tables, indices, is_batch, step, threads)
+        _explain(array, tables, indices, is_batch, step, threads, chunk)
         raise
     return packets
 
@@ -146,7 +150,7 @@ def _decode(
 ) -> Any:
     array = out if isinstance(out, np.ndarray) and out.dtype.char != _UINT16 else _array_of_tensor(out)
     try:
-        _native.decode_packets(tables.native, packets, array, indices, is_batch, step, threads)
+        _native.decode_packets(native_of(tables), packets, array, indices, is_batch, step, threads)
     except _native.StreamError as err:
         raise _named(packets, array, tables, indices, step) or translated(err) from err
     except (TypeError, ValueError):
@@ -175,9 +179,20 @@ def _named(
     return None
 
 
+def _packets(packets: object) -> list[bytes]:
+    if not isinstance(packets, Sequence) or isinstance(packets, str | bytes):
+        raise ArgumentError(f"packets are {shown(packets)}; allowed is a list of bytes")
+    return [plain_bytes("a packet", packet) for packet in packets]
+
+
+def _empty(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+    try:
+        return np.empty(shape, dtype)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"dtype is {shown(dtype)}; allowed are {', '.join(_DTYPES)}") from None
+
+
 def _count(packet: bytes) -> int:
-    if not isinstance(packet, bytes):
-        raise TypeError(f"a packet is a {type(packet).__name__}; allowed are bytes: pass bytes(packet)")
     try:
         return _native.packet_count(packet)
     except _native.StreamError as err:
@@ -198,40 +213,50 @@ def _array_of_tensor(values: Any) -> NDArray[Any]:
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(values, torch.Tensor):
         what = values.dtype if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
-        raise TypeError(f"values are {what}; allowed are numpy arrays and torch tensors of {', '.join(_DTYPES)}")
+        raise ArgumentError(f"values are {what}; allowed are numpy arrays and torch tensors of {', '.join(_DTYPES)}")
     values = values.detach()
     if values.dtype == torch.bfloat16:
         return values.view(torch.int16).numpy().view(np.uint16)  # type: ignore[no-any-return]
     array: NDArray[Any] = values.numpy()
     if array.dtype.char == _UINT16:
-        raise TypeError(f"values are {values.dtype}; allowed are {', '.join(_DTYPES)}: convert them first")
+        raise ArgumentError(f"values are {values.dtype}; allowed are {', '.join(_DTYPES)}: convert them first")
     return array
 
 
 def _explain(
-    values: NDArray[Any], tables: TableSet, indices: Tables, is_batch: bool, step: float, threads: int
+    values: NDArray[Any],
+    tables: TableSet,
+    indices: Tables,
+    is_batch: bool,
+    step: float,
+    threads: int,
+    chunk: int = CHUNK_SYMBOLS,
 ) -> None:
     """Raises a clear error for what the native call refused, where that is one of the usual mistakes."""
+    native_of(tables)
     if values.dtype.name not in (*_DTYPES, "uint16") or not values.dtype.isnative:
-        raise TypeError(f"values are {values.dtype.str}; allowed are {', '.join(_DTYPES)}, native: convert them first")
+        raise ArgumentError(
+            f"values are {values.dtype.str}; allowed are {', '.join(_DTYPES)}, native: convert them first"
+        )
     if not values.flags.c_contiguous:
         raise ValueError(f"an array of shape {values.shape} is not C-contiguous; pass numpy.ascontiguousarray(array)")
-    if not _SMALLEST_STEP <= step <= _LARGEST_STEP:
-        raise ValueError(f"a step is {step}; allowed are numbers from {_SMALLEST_STEP} to {_LARGEST_STEP}")
-    if not 1 <= threads <= _MAX_THREADS:
-        raise ValueError(f"the number of threads is {threads}; allowed are 1 to {_MAX_THREADS}")
+    real_number("a step", step, lowest=_SMALLEST_STEP, highest=_LARGEST_STEP)
+    whole_number("the number of threads", threads, 1, _MAX_THREADS)
+    whole_number("chunk_symbols", chunk, 1, _MAX_CHUNK)
     if isinstance(indices, np.ndarray):
         _explain_indices(indices, values.shape[1:] if is_batch else values.shape)
-    elif not isinstance(indices, int):
-        raise TypeError(f"table indices are a {type(indices).__name__}; allowed are an int or a uint8 array")
+    else:
+        if not isinstance(indices, SupportsIndex):
+            raise ArgumentError(f"table indices are a {type(indices).__name__}; allowed are an int or a uint8 array")
+        whole_number("a table index", indices, 0, len(tables) - 1)
     last = int(np.max(indices, initial=0))
-    if last >= len(tables) or np.min(indices, initial=0) < 0:
-        raise ValueError(f"a table index is {indices if isinstance(indices, int) else last}; the set has {len(tables)}")
+    if last >= len(tables):
+        raise ValueError(f"a table index is {last}; the set has {len(tables)}")
 
 
 def _explain_indices(indices: NDArray[Any], shape: tuple[int, ...]) -> None:
     if indices.dtype != np.uint8:
-        raise TypeError(f"table indices are {indices.dtype}; allowed are one number or uint8: convert them first")
+        raise ArgumentError(f"table indices are {indices.dtype}; allowed are one number or uint8: convert them first")
     if not indices.flags.c_contiguous:
         raise ValueError("table indices are not C-contiguous; pass numpy.ascontiguousarray(indices)")
     if indices.shape != shape[: indices.ndim]:

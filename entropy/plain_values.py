@@ -59,7 +59,7 @@ def shown(value: object) -> str:
         text = " ".join(repr(value).split())
     except Exception:  # an int of too many digits, or whatever the value's class does
         text = ""
-    return text if 0 < len(text) <= _MOST_SHOWN else f"a value of type {type(value).__name__}"
+    return text if 0 < len(text) <= _MOST_SHOWN and " at 0x" not in text else f"a value of type {type(value).__name__}"
 
 
 def _integer(value: object) -> int | None:

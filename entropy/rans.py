@@ -21,14 +21,24 @@ from numpy.typing import DTypeLike, NDArray
 
 from laconic.entropy import _native
 from laconic.entropy.contexts import StepRules
-from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError, TruncatedError
-from laconic.entropy.tables import TableSet
+from laconic.entropy.errors import (
+    ArgumentError,
+    BitstreamError,
+    ChecksumError,
+    CorruptStreamError,
+    LimitError,
+    TruncatedError,
+)
+from laconic.entropy.plain_values import plain_bytes, shown, whole_number
+from laconic.entropy.tables import TableSet, native_of
 
 LANES = (4, 8, 16, 32, 64)
 _FLUSH_BYTES_PER_LANE = 3  # of the 4 bytes of a state about one carries information
 COST_UNIT_BITS = 1 / 65536
 _MAX_WORD = 65535
 _MAX_TABLE = 255
+_MAX_COUNT = 1 << 40
+_TYPES = (np.int8, np.int16, np.int32)
 
 Indices = int | NDArray[np.uint8]
 
@@ -53,6 +63,7 @@ def encode(values: NDArray[Any], tables: TableSet, indices: Indices = 0, *, lane
     Raises ValueError or TypeError for an index outside the set, wrong lanes, or another dtype.
     """
     message = Message(values, indices)
+    native_of(tables)
     if lanes is None:
         lanes = lanes_for(ideal_bits(values, tables, indices) / 8)
     return encode_messages([message], tables, lanes=lanes)
@@ -77,17 +88,16 @@ def decode(
 
 def encode_messages(messages: Sequence[Message], tables: TableSet, *, lanes: int, tail: int = 0) -> bytes:
     """Code messages into one stream with shared lanes; `tail` (0..65535) is what `Decoder.finish` returns."""
-    for number in (tail, *(m.mark for m in messages if m.mark is not None)):
-        if not 0 <= number <= _MAX_WORD:
-            raise ValueError(f"a mark or tail is {number}; allowed is 0 to {_MAX_WORD}")
+    if not isinstance(messages, list | tuple) or not all(isinstance(message, Message) for message in messages):
+        raise ArgumentError(f"messages are {shown(messages)}; allowed is a list of Message")
     return _native.encode(
-        tables.native,
-        [_flat(m.values) for m in messages],
+        native_of(tables),
+        [_values(m.values) for m in messages],
         [_index(m.indices) for m in messages],
-        [-1 if m.mark is None else m.mark for m in messages],
-        [m.fronts for m in messages],
-        lanes,
-        tail,
+        [-1 if m.mark is None else whole_number("a mark", m.mark, 0, _MAX_WORD) for m in messages],
+        [_table_numbers("fronts", m.fronts) for m in messages],
+        _lanes(lanes),
+        whole_number("a tail", tail, 0, _MAX_WORD),
     )
 
 
@@ -100,20 +110,25 @@ class Decoder:
 
     def __init__(self, data: bytes, lanes: int) -> None:
         with stream_errors():
-            self.native = _native.Decoder(data, lanes)
+            self.native = _native.Decoder(plain_bytes("data", data), _lanes(lanes))
 
     def decode(
         self, count: int, tables: TableSet, indices: Indices = 0, *, dtype: DTypeLike = np.int32
     ) -> NDArray[Any]:
         """The next `count` values. Raises `CorruptStreamError` where one does not fit `dtype`."""
-        out = np.empty(count, dtype)
+        try:
+            out = np.empty(whole_number("count", count, 0, _MAX_COUNT), dtype)
+        except (TypeError, ValueError) as err:  # numpy's of the type, and our own
+            raise ArgumentError(f"dtype is {shown(dtype)}, count {shown(count)}: {err}") from None
+        except MemoryError as err:
+            raise LimitError(f"count is {count}, for which there is no memory; decode fewer values") from err
         self.decode_into(out, tables, indices)
         return out
 
     def decode_into(self, out: NDArray[Any], tables: TableSet, indices: Indices = 0) -> None:
         """The next `out.size` values into a contiguous int8, int16 or int32 array."""
         with stream_errors():
-            self.native.decode_into(_flat(out), tables.native, _index(indices))
+            self.native.decode_into(_values(out), native_of(tables), _index(indices))
 
     def decode_contexts(self, rules: StepRules, symbols: NDArray[np.int32], first: int, last: int) -> None:
         """Channels first .. last - 1 in profile small, into (d, h, w) symbols that hold all channels before them."""
@@ -153,7 +168,7 @@ def ideal_bits(values: NDArray[Any], tables: TableSet, indices: Indices = 0) -> 
 
     Computed in integers, so an encoder may decide by it and still write the same bytes everywhere.
     """
-    return _native.ideal_cost(tables.native, tables.costs, _flat(values), _index(indices)) * COST_UNIT_BITS
+    return _native.ideal_cost(native_of(tables), tables.costs, _values(values), _index(indices)) * COST_UNIT_BITS
 
 
 def lanes_for(payload_bytes: float, share: float = 0.01) -> int:
@@ -165,12 +180,30 @@ def lanes_for(payload_bytes: float, share: float = 0.01) -> int:
 def _index(indices: Indices) -> int | NDArray[np.uint8]:
     """One table number, or one uint8 for each value as a flat array."""
     if isinstance(indices, np.ndarray):
-        if indices.dtype != np.uint8:
-            raise TypeError(f"table indices are {indices.dtype}; allowed are one number or uint8: convert them first")
-        return _flat(indices)
-    if not 0 <= indices <= _MAX_TABLE:
-        raise ValueError(f"a table index is {indices}; allowed is 0 to {_MAX_TABLE}")
-    return int(indices)
+        return _table_numbers("table indices", indices)
+    return whole_number("a table index", indices, 0, _MAX_TABLE)
+
+
+def _table_numbers(name: str, numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if not isinstance(numbers, np.ndarray) or numbers.dtype != np.uint8:
+        raise ArgumentError(f"{name} are {shown(numbers)}; allowed are uint8, or for indices one number: convert them")
+    return _flat(numbers)
+
+
+def _values(array: NDArray[Any]) -> NDArray[Any]:
+    """Values as the native core takes them, flat."""
+    if not isinstance(array, np.ndarray) or array.dtype not in _TYPES:
+        raise ArgumentError(
+            f"values are {shown(array)}; allowed are arrays of int8, int16 and int32: convert them first"
+        )
+    return _flat(array)
+
+
+def _lanes(lanes: int) -> int:
+    number = whole_number("lanes", lanes, LANES[0], LANES[-1])
+    if number not in LANES:
+        raise ArgumentError(f"lanes is {number}; allowed are {', '.join(map(str, LANES))}")
+    return number
 
 
 def _flat(array: NDArray[Any]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ The fastest that the machine has is used; the environment variable LACONIC_SIMD,
 from __future__ import annotations
 
 from laconic.entropy import _native
+from laconic.entropy.plain_values import shown
 
 
 def available() -> tuple[str, ...]:
@@ -24,5 +25,5 @@ def current() -> str:
 
 def use(level: str) -> None:
     """Use `level` from now on, in all threads. Raises ValueError where this machine does not have it."""
-    if not _native.use_simd(level):
-        raise ValueError(f"the SIMD level is {level!r}; this machine has {', '.join(available())}")
+    if not isinstance(level, str) or not _native.use_simd(level):
+        raise ValueError(f"the SIMD level is {shown(level)}; this machine has {', '.join(available())}")

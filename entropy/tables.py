@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from laconic.entropy import _native
-from laconic.entropy.errors import ChecksumError, CorruptStreamError, TruncatedError
+from laconic.entropy.errors import ArgumentError, ChecksumError, CorruptStreamError, TruncatedError
+from laconic.entropy.plain_values import plain_bytes, real_number, shown, whole_number
 
 PROBABILITY_SUM = 1 << 16
 MAX_TABLES = 256
@@ -27,6 +28,7 @@ TABLE_SIZES = (16, 32, 64, 128, 256)
 _SIZE_TOLERANCE = 0.0005  # a smaller table is taken when it costs at most this much more (ENTROPY design, point 8)
 _ESCAPE_BITS = 16.0
 _DIGEST_BYTES = 32
+_INT64 = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,14 @@ class TableSet:
     @cached_property
     def native(self) -> _native.TableSet:
         """The prepared tables of the native coder."""
+        if not isinstance(self.tables, tuple) or not all(isinstance(table, Table) for table in self.tables):
+            raise ArgumentError(f"tables are {shown(self.tables)}; allowed is a tuple of Table")
         for number, table in enumerate(self.tables):
-            if abs(table.first) > 1 << 30:
-                raise ValueError(f"table {number} starts at {table.first}; allowed is -2^30 to 2^30")
+            first = whole_number(f"the first value of table {number}", table.first, -_INT64, _INT64)
+            if abs(first) > 1 << 30:
+                raise ValueError(f"table {number} starts at {first}; allowed is -2^30 to 2^30")
+            if _whole_numbers(f"frequencies of table {number}", table.frequencies).ndim != 1:
+                raise ArgumentError(f"frequencies of table {number} are {shown(table.frequencies)}; allowed is a tuple")
         firsts = np.array([t.first for t in self.tables], np.int32)
         sizes = np.array([len(t.frequencies) for t in self.tables], np.int32)
         flat = [f for t in self.tables for f in t.frequencies]
@@ -82,6 +89,7 @@ class TableSet:
     @classmethod
     def from_bytes(cls, data: bytes) -> TableSet:
         """Read what `to_bytes` wrote. Raises `BitstreamError` unless the bytes are whole, unchanged and valid."""
+        data = plain_bytes("data", data)
         if len(data) < _DIGEST_BYTES + 2:
             raise TruncatedError(f"a table set has {len(data)} bytes; at least {_DIGEST_BYTES + 2} are needed")
         body, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
@@ -130,7 +138,7 @@ def frequencies_of_counts(counts: ArrayLike) -> NDArray[np.int64]:
 
 
 def _checked_weights(counts: ArrayLike) -> NDArray[np.float64]:
-    weights = np.asarray(counts, np.float64)
+    weights = _numbers("counts", counts)
     if weights.ndim != 1 or not 2 <= weights.size <= 256 or not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(f"counts of shape {weights.shape} cannot make a table; allowed are 2 to 256 counts >= 0")
     return weights
@@ -141,7 +149,7 @@ def table_of_counts(values: ArrayLike, counts: ArrayLike) -> Table:
 
     `values` are distinct integers, `counts` their weights. Values outside the run are escaped at 16 bits more.
     """
-    v, n = np.asarray(values, np.int64), np.asarray(counts, np.float64)
+    v, n = _distribution(values, counts)
     candidates = [_table_of_size(v, n, size) for size in TABLE_SIZES]
     cheapest = min(cost for _, cost in candidates)
     return next(table for table, cost in candidates if cost <= cheapest * (1 + _SIZE_TOLERANCE) + 1e-9)
@@ -190,7 +198,8 @@ def table_of_probabilities(values: ArrayLike, probabilities: ArrayLike, *, toler
     Search takes one step for each doubling of the size, so that among the best tables of at most 16, 32, 64, 128 and 256
     entries the smallest within `tolerance` (a fraction of the code length) of the shortest is taken.
     """
-    v, p = np.asarray(values, np.int64), np.asarray(probabilities, np.float64)
+    v, p = _distribution(values, probabilities)
+    tolerance = real_number("tolerance", tolerance, lowest=0)
     best: list[tuple[float, Table]] = []
     for limit in TABLE_SIZES:
         reach = min(int(np.abs(v).max(initial=1)), limit // 2 - 1)
@@ -212,6 +221,41 @@ def _table_of_reach(values: NDArray[np.int64], probabilities: NDArray[np.float64
     frequencies = cheapest_frequencies(weights)
     cost = float(-(weights * np.log2(frequencies / PROBABILITY_SUM)).sum() + _ESCAPE_BITS * weights[-1])
     return cost, Table(-reach, tuple(int(f) for f in frequencies))
+
+
+def _distribution(values: ArrayLike, weights: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Values and their weights as arrays. Raises `ArgumentError` unless they are integers and as many numbers >= 0."""
+    v, w = _whole_numbers("values", values), _numbers("weights", weights)
+    if v.ndim != 1 or v.shape != w.shape or not v.size or not np.isfinite(w).all() or (w < 0).any():
+        raise ArgumentError(
+            f"values of shape {v.shape} have weights of shape {w.shape}; allowed is one finite number >= 0 for each"
+        )
+    return v, w
+
+
+def _whole_numbers(name: str, values: ArrayLike) -> NDArray[np.int64]:
+    array = np.asarray(values) if isinstance(values, np.ndarray | Sequence | int) else None
+    if array is None or (array.dtype.kind not in "iu" and array.size):
+        found = "" if array is None else f" of {array.dtype}"
+        raise ArgumentError(f"{name} are {shown(values)}{found}; allowed are whole numbers")
+    return array.astype(np.int64)
+
+
+def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "biuf":
+            return array.astype(np.float64)
+    except ValueError:  # lists of unequal length
+        pass
+    raise ArgumentError(f"{name} are {shown(values)}; allowed are numbers")
+
+
+def native_of(tables: TableSet) -> _native.TableSet:
+    """The native tables of what a caller passed as tables. Raises `ArgumentError`."""
+    if not isinstance(tables, TableSet):
+        raise ArgumentError(f"tables are {shown(tables)}; allowed is a TableSet")
+    return tables.native
 
 
 def _table_of_size(values: NDArray[np.int64], counts: NDArray[np.float64], size: int) -> tuple[Table, float]:
@@ -237,7 +281,9 @@ def tables_of_cdfs(cdfs: Sequence[ArrayLike] | NDArray[Any], sizes: ArrayLike, o
     escape, where a value costs 16 bits beside it: for Gaussians +0.2 % at a standard deviation of 32, +1.5 % at 52,
     +6 % at 66, +21 % at 108, +37 % at 256. Raises ValueError, naming the table.
     """
-    numbers, firsts = np.asarray(sizes), np.asarray(offsets)
+    numbers, firsts = _whole_numbers("sizes", sizes), _whole_numbers("offsets", offsets)
+    if not isinstance(cdfs, Sequence | np.ndarray) or isinstance(cdfs, str | bytes) or np.ndim(firsts) == 0:
+        raise ArgumentError(f"cdfs are {shown(cdfs)}; allowed is a sequence of them, and of sizes and offsets")
     if not len(cdfs) == numbers.size == firsts.size:
         raise ValueError(f"{len(cdfs)} cdfs have {numbers.size} sizes and {firsts.size} offsets; allowed is one each")
     if not 1 <= len(cdfs) <= MAX_TABLES:
@@ -247,7 +293,7 @@ def tables_of_cdfs(cdfs: Sequence[ArrayLike] | NDArray[Any], sizes: ArrayLike, o
 
 
 def _table_of_cdf(name: str, cdf: ArrayLike, size: int, offset: int) -> Table:
-    whole = np.asarray(cdf)
+    whole = _whole_numbers(name, cdf)
     if whole.dtype.kind not in "iu" or whole.ndim != 1 or not 2 <= size <= whole.size:
         raise ValueError(f"{name} has {size} of {whole.shape} numbers of {whole.dtype}; allowed are 2 or more integers")
     bounds = whole[:size].astype(np.int64)

@@ -19,6 +19,7 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import as_name, choice, each_of, one_of_types, real_number, settle, whole_numbers
 from laconic.codecs.errors import CodecError
 from laconic.codecs.fitting.principal_axes import (
     channels_by_variance,
@@ -72,6 +73,19 @@ class FitOptions:
     rounding: float = 0.375
     projection: tuple[NDArray[np.float32], ...] | None = None
 
+    def __post_init__(self) -> None:
+        if self.tree is not None:
+            one_of_types("tree", self.tree, Tree, "a Tree or None")
+        settle(
+            self,
+            blocks=choice("blocks", self.blocks, ("leaf", "resolution", "dense")),
+            pass_ends=None if self.pass_ends is None else whole_numbers("pass_ends", self.pass_ends),
+            group_ends=None if self.group_ends is None else whole_numbers("group_ends", self.group_ends),
+            rounding=real_number("rounding", self.rounding, lowest=2**-16, highest=0.5),
+        )
+        for matrix in each_of("projection", () if self.projection is None else self.projection):
+            one_of_types("a matrix of the projection", matrix, np.ndarray, "an array of float32")
+
 
 def fit(
     signals: Iterable[Signal],
@@ -87,7 +101,8 @@ def fit(
     `on_progress` is told the share that is done of the work after reading, up to 1. Raises `CodecError` for no signals or
     signals of different kinds.
     """
-    options = options or FitOptions()
+    name = as_name("name", name)
+    options = FitOptions() if options is None else one_of_types("options", options, FitOptions, "a FitOptions or None")
     kept = _kept(signals)
     kind, num_planes = form_of(kept[0]).kind, _num_planes(kept[0])
     tree = options.tree or _default_tree(kept[0])
@@ -239,7 +254,8 @@ def _kept(signals: Iterable[Signal]) -> list[Signal]:
     """As many signals as the fit has room for, all of one kind."""
     kept: list[Signal] = []
     total = 0
-    for signal in signals:
+    for signal in each_of("signals", signals):
+        one_of_types("a signal", signal, (Image, Audio, Cube), "an Image, Audio or Cube")
         kept.append(signal)
         if (form_of(signal).kind, _num_planes(signal)) != (form_of(kept[0]).kind, _num_planes(kept[0])):
             raise CodecError(

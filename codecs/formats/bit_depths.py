@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from laconic.codecs.arguments import shown, whole_number
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.notes import note
 
@@ -25,12 +26,17 @@ UNUSED: Final = "its samples have 8 bits; --bit-depth (bit_depth=) is for sample
 BitDepth = int | Callable[[], int]
 
 
+def wanted_depth(bit_depth: BitDepth) -> BitDepth:
+    """What a caller wants, its number as an int. Raises `CodecError` for no number and nobody to ask."""
+    return bit_depth if callable(bit_depth) else whole_number("bit_depth", bit_depth, 0)
+
+
 def check_depth(sample_type: str, bit_depth: int) -> None:
     """Raise `UnsupportedSignalError` for a depth that samples of this type, "uint8" or "uint16", cannot have."""
     allowed = DEPTHS[sample_type]
     if bit_depth not in allowed:
         between = f"{allowed[0]} to {allowed[-1]}" if len(allowed) > 1 else str(allowed[0])
-        raise UnsupportedSignalError(f"bit_depth is {bit_depth!r}; allowed for {sample_type} samples is {between}")
+        raise UnsupportedSignalError(f"bit_depth is {shown(bit_depth)}; allowed for {sample_type} samples is {between}")
 
 
 def check_colors(samples: Samples, bit_depth: int) -> None:

@@ -7,18 +7,27 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from laconic.codecs.arguments import (
+    as_file,
+    as_path,
+    file_for_writing,
+    is_path,
+    one_of_types,
+    shown,
+    whole_number,
+    whole_numbers,
+)
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
-from laconic.codecs.formats.bit_depths import STORED_DEPTHS, rescaled, with_full_alpha
+from laconic.codecs.formats.bit_depths import FULL_DEPTH, STORED_DEPTHS, rescaled, with_full_alpha
 from laconic.codecs.formats.picture_files import check_frame, note_frames, note_lost_metadata
 from laconic.codecs.formats.stored_blocks import Cut, blocks, check_sizes
 from laconic.codecs.formats.tiff_files import TIFF_MAGICS, cut_of_tiff, num_pages, start_tiff
-from laconic.codecs.media import Samples
+from laconic.codecs.media import Samples, metadata_of
 from laconic.entropy.errors import CorruptStreamError
 
 _HEAD_BYTES = 1 << 12
@@ -134,10 +143,10 @@ def open_rows(source: str | os.PathLike[str] | BinaryIO, *, frame: int | None = 
     binary file has to seek and stay open; it is read from its start. Raises `OSError`, `BitstreamError` for files that
     are shorter than they claim, `UnsupportedSignalError` for other kinds of PAM, which nothing else here reads.
     """
-    if not isinstance(source, str | os.PathLike):
-        return _reader_of(source, frame)
+    if not is_path(source):
+        return _reader_of(as_file("source", source), frame)
     with ExitStack() as opened:
-        reader = _reader_of(opened.enter_context(Path(source).open("rb")), frame)
+        reader = _reader_of(opened.enter_context(as_path("source", source).open("rb")), frame)
         if reader is not None:
             reader._opened = opened.pop_all()
         return reader
@@ -158,7 +167,12 @@ def create_rows(
     they keep the ICC profile and the orientation, the others no metadata: give them upright rows. All say a `bit_depth`
     below 16 of 16-bit samples. Raises `UnsupportedSignalError`, `OSError`.
     """
-    extension, kind = extension.lower(), np.dtype(dtype)
+    extension = one_of_types("extension", extension, str, 'a string such as ".ppm"').lower()
+    metadata = metadata_of({} if metadata is None else metadata)
+    kind, sides = _sample_type(dtype), whole_numbers("shape (h, w, c)", shape, 3)
+    shape = (sides[0], sides[1], sides[2])
+    file_for_writing("file", file)
+    bit_depth = whole_number("bit_depth", bit_depth, 0, FULL_DEPTH)
     if kind not in (np.uint8, np.uint16) or min(shape) < 1 or shape[2] > 4:
         raise UnsupportedSignalError(
             f"the picture is {kind} {shape}; allowed are uint8 and uint16 (height, width, 1 to 4 channels)"
@@ -168,7 +182,7 @@ def create_rows(
             f"{extension!r} cannot be written row by row; allowed are {', '.join(sorted(ROW_EXTENSIONS))}"
         )
     if extension in (".tif", ".tiff"):
-        start_tiff(file, shape, kind, metadata or {}, bit_depth)
+        start_tiff(file, shape, kind, metadata, bit_depth)
         return RowWriter(file, shape, kind.newbyteorder("<"))
     h, w, c = shape
     max_value = (1 << bit_depth) - 1 if bit_depth in STORED_DEPTHS else _LARGEST[kind.itemsize]
@@ -178,9 +192,16 @@ def create_rows(
         head = f"P{5 if c == 1 else 6}\n{w} {h}\n{max_value}\n"
     else:
         raise UnsupportedSignalError(f"{extension} holds no alpha, the picture has {c} channels; write .pam or .tif")
-    note_lost_metadata(metadata or {}, extension.lstrip("."))
+    note_lost_metadata(metadata, extension.lstrip("."))
     file.write(head.encode())
     return RowWriter(file, shape, kind.newbyteorder(">"), max_value)
+
+
+def _sample_type(dtype: DTypeLike) -> np.dtype[Any]:
+    try:
+        return np.dtype(dtype)
+    except (TypeError, ValueError):
+        raise CodecError(f"dtype is {shown(dtype)}; allowed are uint8 and uint16") from None
 
 
 def _reader_of(file: BinaryIO, frame: int | None) -> RowReader | None:

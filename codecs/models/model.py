@@ -6,6 +6,7 @@ fingerprint, 4 bytes of a SHA-256 over all that decides bytes or pixels, stands 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
+from laconic.codecs.arguments import as_path
 from laconic.codecs.errors import CodecError, WeightsError
 from laconic.codecs.models.fixed_point import FixedLeaf, native_map
 from laconic.codecs.models.packet_tree import Tree
@@ -145,7 +147,8 @@ class Model:
         return _shrink_at(self, step_code)[:num_channels]
 
     def save(self, path: Path | str) -> None:
-        """Write a safetensors file."""
+        """Write a safetensors file. Raises `OSError`."""
+        path = as_path("path", path)
         from safetensors.numpy import save_file
 
         arrays: dict[str, NDArray[np.generic]] = {
@@ -162,6 +165,8 @@ class Model:
         if self.fixed:
             arrays["fixed_bits"] = np.array([(f.analysis_bits, f.synthesis_bits) for f in self.fixed], np.uint8)
         metadata = {"config": json.dumps(_config(self), sort_keys=True), "fingerprint": self.fingerprint.hex()}
+        if not path.parent.is_dir():  # safetensors has an error of its own for it
+            raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
         save_file(arrays, path, metadata={**self.card, **metadata, "name": self.name})
 
     @classmethod
@@ -169,6 +174,7 @@ class Model:
         """Read what `save` wrote. Raises `WeightsError` for a damaged or unfitting file."""
         from safetensors import SafetensorError, safe_open
 
+        path = as_path("path", path)
         try:
             with safe_open(path, framework="np") as file:
                 metadata = dict(file.metadata() or {})

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from itertools import groupby, product
 from typing import Final
 
+from laconic.codecs.arguments import choice, settle, whole_number
+from laconic.codecs.errors import CodecError
+
 Path = tuple[int, ...]
+_MAX_DEPTH: Final = 12
 # Of `native/wavelet.hpp`: the lifting of Daubechies and Sweldens 1998, table 7.
 LIFTING: Final = (-1.586134342059924, -0.052980118572961, 0.882911075530934, 0.443506852043971)
 LOW_GAIN: Final = 1.149604398860241
@@ -26,7 +30,7 @@ class Tree:
     """Which bands are split again: `splits` are the paths of inner nodes, `()` the signal itself.
 
     A path lists band numbers from the root: 0 low, 1 high in one dimension; 0 low, 1 vertical high, 2 horizontal high,
-    3 both in two. Raises ValueError unless the paths form a tree no deeper than `depth`.
+    3 both in two. Raises `CodecError` unless the paths form a tree no deeper than `depth`.
     """
 
     dimensions: int
@@ -34,12 +38,12 @@ class Tree:
     splits: frozenset[Path]
 
     def __post_init__(self) -> None:
-        if self.dimensions not in (1, 2) or not 1 <= self.depth <= 12:
-            raise ValueError(f"{self.dimensions} dimensions at depth {self.depth}; allowed are 1 or 2 at 1 to 12")
+        dimensions, depth = _checked(self.dimensions, self.depth)
+        settle(self, dimensions=dimensions, depth=depth)
         for path in self.splits:
             inside = all(0 <= band < self.num_bands for band in path) and len(path) < self.depth
             if not inside or (path and path[:-1] not in self.splits):
-                raise ValueError(f"node {path} is no inner node of a tree of depth {self.depth}")
+                raise CodecError(f"node {path} is no inner node of a tree of depth {self.depth}")
 
     @property
     def num_bands(self) -> int:
@@ -95,6 +99,7 @@ def _by_frequency(path: Path) -> Path:
 
 def full_tree(dimensions: int, depth: int) -> Tree:
     """Every band is split at every level: uniform bands."""
+    dimensions, depth = _checked(dimensions, depth)
     bands = range(1 << dimensions)
     paths = (path for level in range(depth) for path in product(bands, repeat=level))
     return Tree(dimensions, depth, frozenset(paths))
@@ -102,7 +107,12 @@ def full_tree(dimensions: int, depth: int) -> Tree:
 
 def dyadic_tree(dimensions: int, depth: int) -> Tree:
     """Only the low band is split again: the usual wavelet transform."""
+    dimensions, depth = _checked(dimensions, depth)
     return Tree(dimensions, depth, frozenset((0,) * level for level in range(depth)))
+
+
+def _checked(dimensions: int, depth: int) -> tuple[int, int]:
+    return choice("dimensions", dimensions, (1, 2)), whole_number("depth", depth, 1, _MAX_DEPTH)
 
 
 def padded_length(length: int, depth: int) -> int:

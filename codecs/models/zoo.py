@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from laconic.codecs.arguments import as_text
+from laconic.codecs.arguments import as_bytes, as_path, as_text
 from laconic.codecs.errors import UnknownModelError, WeightsError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def shipped_models() -> tuple[ModelEntry, ...]:
 
 def read_entry(path: Path | str) -> ModelEntry:
     """Read the text metadata of a model file. Raises `WeightsError`."""
-    path = Path(path)
+    path = as_path("path", path)
     try:
         card = _read_card(path)
         return ModelEntry(card["name"], bytes.fromhex(card["fingerprint"]), path, card)
@@ -84,6 +84,7 @@ def load_model_of(fingerprint: bytes, given: str | None) -> Model:
 
     Raises `UnknownModelError` when none has it.
     """
+    fingerprint = as_bytes("fingerprint", fingerprint)
     if given is not None:
         model = load_model(given)
         if model.fingerprint == fingerprint:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import shown
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import Form, Kind, grid_of, misfit
 from laconic.codecs.latent import Latent
@@ -91,7 +92,7 @@ class Unpacker:
             raise CorruptStreamError(f"the file stores {stored} channels; its model has {found.num_channels}")
         channels = reading.channels
         if channels is not None and channels > stored:
-            raise CodecError(f"channels is {channels}; allowed is 1 to the {stored} that the file stores")
+            raise CodecError(f"channels is {shown(channels)}; allowed is 1 to the {stored} that the file stores")
         self.num_channels = stored if channels is None else channels
         if reading.scale_log2:
             self.num_channels = min(self.num_channels, found.channels_at(reading.scale_log2))

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from laconic.codecs.arguments import as_path, one_of_types, whole_number
 from laconic.codecs.errors import CodecError, sentence_of
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.notes import collect_notes
@@ -34,6 +35,7 @@ from laconic.tasks.datasets.pack_index import COLUMNS, FORMAT, INDEX_NAME, VERSI
 from laconic.tasks.datasets.shard_writer import PARTS_NAME, PackedSample, ShardWriter, has_size
 from laconic.tasks.datasets.targets import decode_target
 
+_MAX_THREADS = 256
 _SAMPLES_AHEAD = 4  # for each thread
 
 
@@ -50,8 +52,14 @@ def pack(
 
     Raises `CodecError` for folders that cannot be packed and an `output` that holds something else, `OSError`.
     """
-    options = options or PackOptions()
-    listing, output = folder if isinstance(folder, ClassFolder) else list_class_folder(folder), Path(output)
+    options = (
+        PackOptions() if options is None else one_of_types("options", options, PackOptions, "a PackOptions or None")
+    )
+    num_threads = (
+        default_threads() if num_threads is None else whole_number("num_threads", num_threads, 1, _MAX_THREADS)
+    )
+    output = as_path("output", output)
+    listing = folder if isinstance(folder, ClassFolder) else list_class_folder(folder)
     plan = _digest_of_plan(listing, options)
     if (output / INDEX_NAME).exists():
         index = read_index(output)
@@ -63,7 +71,7 @@ def pack(
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
     works = [ShardWriter(output, name, samples, plan) for name, samples in _shards_of(listing, options)]
     series = SeriesDepth([listing.root / sample.source for sample in listing.samples])
-    _run(works, partial(_encoded, listing, options, series), num_threads or default_threads(), on_sample)
+    _run(works, partial(_encoded, listing, options, series), num_threads, on_sample)
     options = replace(options, bit_depth=options.bit_depth or series.found or 0)
     records = [work.read_record() for work in works]
     fields = _index_of(listing, options, plan, [record for record in records if record is not None])

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import as_path, one_of_types
 from laconic.codecs.errors import CodecError
 from laconic.codecs.files import picture_extensions
 from laconic.codecs.form import MediaKind
@@ -78,7 +79,9 @@ def list_class_folder(root: Path | str, splits: Mapping[str, str] | None = None)
     are ignored. Raises `CodecError` for a folder without classes or with both pictures and sounds, `SplitsError` where
     names do not tell splits from classes.
     """
-    root = Path(root)
+    root = as_path("folder", root)
+    if splits is not None:
+        one_of_types("splits", splits, Mapping, "a mapping of folders to splits")
     if not root.is_dir():
         raise CodecError(f"{root} is no folder; allowed is a folder of class folders")
     files = {top: list(_files_below(root, top)) for top in folders_in(root)}

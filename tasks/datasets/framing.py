@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import choice, one_of_types, positive_number, settle, whole_number
 from laconic.codecs.errors import CodecError, need_torch
 from laconic.codecs.files import read_image, read_sound
 from laconic.codecs.form import MediaKind, num_colors
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _MAX_SIDE = 1 << 14
+_MAX_RATE_HZ = 768_000
+_MAX_SECONDS = 86_400
+_KINDS: tuple[MediaKind, ...] = ("image", "sound")
 _MAX_SOUND_SAMPLES = 1 << 28
 
 
@@ -39,14 +43,15 @@ class Framing:
     bit_depth: int = 0
 
     def __post_init__(self) -> None:
-        if self.size is not None and not 1 <= self.size <= _MAX_SIDE:
-            raise CodecError(f"size is {self.size}; allowed is 1 to {_MAX_SIDE} pixels")
-        if self.sample_rate_hz is not None and not 1 <= self.sample_rate_hz <= 768_000:
-            raise CodecError(f"sample_rate_hz is {self.sample_rate_hz}; allowed is 1 to 768000")
+        if self.size is not None:
+            settle(self, size=whole_number("size", self.size, 1, _MAX_SIDE))
+        if self.sample_rate_hz is not None:
+            settle(self, sample_rate_hz=whole_number("sample_rate_hz", self.sample_rate_hz, 1, _MAX_RATE_HZ))
+        if self.seconds is not None:
+            settle(self, seconds=positive_number("seconds", self.seconds, highest=_MAX_SECONDS))
+        settle(self, bit_depth=whole_number("bit_depth", self.bit_depth, 0))
         if self.bit_depth:
             check_depth("uint16", self.bit_depth)
-        if self.seconds is not None and not 0 < self.seconds <= 86_400:
-            raise CodecError(f"seconds is {self.seconds}; allowed is above 0 to 86400")
 
 
 def read_signal(
@@ -57,6 +62,8 @@ def read_signal(
     `series`: who is asked for the bit depth where neither framing nor file say it.
     Raises `OSError`, `BitstreamError` or `CodecError`.
     """
+    kind = choice("kind", kind, _KINDS)
+    one_of_types("framing", framing, Framing, "a Framing")
     if kind == "sound":
         return framed(read_sound(path, model=model), framing)
     with collect_notes() as notes:
@@ -69,6 +76,8 @@ def read_signal(
 
 def framed(signal: Image | Audio, framing: Framing) -> Image | Audio:
     """A signal in memory as `read_signal` gives that of a file. Raises `CodecError`."""
+    one_of_types("the signal", signal, (Image, Audio), "an Image or Audio")
+    one_of_types("framing", framing, Framing, "a Framing")
     return _framed_sound(signal, framing) if isinstance(signal, Audio) else _framed_picture(signal, framing.size)
 
 

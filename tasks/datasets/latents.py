@@ -14,6 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import (
+    as_name,
+    as_path,
+    choice,
+    each_of,
+    shown,
+    whole_number,
+    whole_numbers,
+)
 from laconic.codecs.errors import CodecError
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.models.zoo import load_model, load_model_of, shipped_models
@@ -27,6 +36,7 @@ if TYPE_CHECKING:
     from laconic.codecs.latent import Latent
 
 Scaling = Literal["common", "channel", "none"]
+_SCALINGS: tuple[Scaling, ...] = ("common", "channel", "none")
 # Of the largest channel's deviation: channels that are nearly always 0 are not blown up to unit variance.
 _LEAST_DEVIATION = 1e-3
 _LEAST_SCALE = 1e-6  # in signal units, where all are 0
@@ -53,11 +63,11 @@ class LatentDataset:
         scaling: Scaling = "common",
         targets: Sequence[str] = (LABEL_SUFFIX,),
     ) -> None:
-        self.folder, self.channels, self.targets = Path(folder), channels, tuple(targets)
+        self.folder = as_path("folder", folder)
+        self.targets = tuple(as_name("a target", suffix) for suffix in each_of("targets", targets))
         self.index = read_index(folder)
         self._model = _model_path(self.index, model)
-        if not 1 <= channels <= len(self.index.mean):
-            raise CodecError(f"channels is {channels}; allowed is 1 to the {len(self.index.mean)} of the pack")
+        self.channels = channels = whole_number("channels", channels, 1, len(self.index.mean))
         self._rows = _rows_of(self.index, split)
         self.normalization = normalization_of(self.index, channels, scaling)
         group = next(i for i, end in enumerate(self.index.group_ends) if end >= channels)
@@ -100,6 +110,7 @@ class LatentDataset:
 
     def array(self, index: int) -> tuple[NDArray[np.float32], int]:
         """The item as a numpy array, for those without torch, and its label."""
+        index = self._checked(index)
         values = self.latent(index).dequantize()
         scale, shift = self.normalization
         values *= scale
@@ -108,6 +119,7 @@ class LatentDataset:
 
     def latent(self, index: int) -> Latent:
         """The integers of an item."""
+        index = self._checked(index)
         row = self._rows[index]
         head = self._read(row, int(self.index.offset[row]), int(self._heads[index]))
         return Lcn(model=self._model).unpack(head, channels=self.channels)
@@ -117,13 +129,22 @@ class LatentDataset:
 
         Raises `CodecError` where the item has no such target, or it is damaged.
         """
-        row = self._rows[index]
+        row, suffix = self._rows[self._checked(index)], as_name("suffix", suffix)
         if suffix == LABEL_SUFFIX and self.index.label[row] != NO_LABEL:
             return int(self.index.label[row])
         column = self.index.targets.get(suffix)
         if column is None or column.offset[row] < 0:
             raise no_target(suffix, self.index.source[row], self.index.targets_of(int(row)))
         return decode_target(suffix, self._read(row, int(column.offset[row]), int(column.length[row])))
+
+    def _checked(self, index: int) -> int:
+        """The number of an item, which counts from the end where it is negative. Raises `IndexError`, so that loops end."""
+        number, count = whole_numbers("index", [index])[0], len(self)
+        if not -count <= number < count:
+            raise IndexError(
+                f"index is {shown(index)}; allowed is {-count} to {count - 1}, as the dataset has {count} items"
+            )
+        return number
 
     def _read(self, row: np.int64, offset: int, num_bytes: int) -> bytes:
         """Part of the shard that a sample is in."""
@@ -138,8 +159,7 @@ def normalization_of(
     index: PackIndex, channels: int, scaling: Scaling
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(channels, 1, 1) each: factors and summands for values in signal units. Raises `CodecError` for the scaling."""
-    if scaling not in ("common", "channel", "none"):
-        raise CodecError(f"scaling is {scaling!r}; allowed are 'common', 'channel' and 'none'")
+    scaling = choice("scaling", scaling, _SCALINGS)
     deviation, mean = index.std[:channels], index.mean[:channels]
     if scaling == "none":
         deviation, mean = np.ones_like(deviation), np.zeros_like(mean)
@@ -153,9 +173,8 @@ def normalization_of(
 def _rows_of(index: PackIndex, split: str | None) -> NDArray[np.int64]:
     if split is None:
         return np.arange(len(index))
+    choice("split", split, index.splits)
     shards = [i for i, shard in enumerate(index.shards) if shard.split == split]
-    if not shards:
-        raise CodecError(f"split is {split!r}; allowed are {', '.join(map(repr, index.splits))} and None for all")
     return np.flatnonzero(np.isin(index.shard, shards))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import as_path, settle, whole_number
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.lcn import Lcn
@@ -42,10 +43,9 @@ class PackOptions:
     bit_depth: int = 0
 
     def __post_init__(self) -> None:
-        Lcn(quality=self.quality)
-        _ = self.framing
-        if not 1 <= self.shard_samples <= 10**6:
-            raise CodecError(f"shard_samples is {self.shard_samples}; allowed is 1 to 1000000")
+        codec = Lcn(quality=self.quality, model=self.model)
+        settle(self, quality=codec.quality, model=codec.model, **vars(self.framing))
+        settle(self, shard_samples=whole_number("shard_samples", self.shard_samples, 1, 10**6))
 
     @property
     def framing(self) -> Framing:
@@ -125,12 +125,12 @@ class PackIndex:
 
 def is_pack(folder: Path | str) -> bool:
     """Whether a folder holds a finished pack."""
-    return (Path(folder) / INDEX_NAME).is_file()
+    return (as_path("folder", folder) / INDEX_NAME).is_file()
 
 
 def read_index(folder: Path | str) -> PackIndex:
     """The index of a packed folder. Raises `CodecError` for one that is missing or damaged."""
-    path = Path(folder) / INDEX_NAME
+    path = as_path("folder", folder) / INDEX_NAME
     try:
         fields = json.loads(path.read_bytes())
         if (fields["format"], fields["version"]) != (FORMAT, VERSION):

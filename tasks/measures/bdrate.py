@@ -11,9 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import NDArray
+
+from laconic.codecs.arguments import shown
 
 Curve = Sequence[tuple[float, float]]
 
@@ -43,8 +46,11 @@ def quality_interval(anchor: Curve, test: Curve, *, low: float = 0.0, high: floa
     interpolated; a curve that starts above `low` or ends below `high` counts with its first or last point.
     Raises like `bd_rate`.
     """
-    if not 0 <= low < high:
-        raise ValueError(f"rate limits are {low} to {high}; allowed is 0 <= low < high: swap or correct them")
+    limits: tuple[object, object] = low, high
+    if not all(isinstance(limit, Real) for limit in limits) or not 0 <= low < high:
+        raise ValueError(
+            f"rate limits are {shown(low)} to {shown(high)}; allowed is 0 <= low < high: swap or correct them"
+        )
     curves = [_LogRate.through(curve) for curve in (anchor, test)]
     start = max(curve.quality_at(low) for curve in curves)
     stop = min(curve.quality_at(high) for curve in curves)
@@ -66,7 +72,10 @@ class _LogRate:
 
     @classmethod
     def through(cls, curve: Curve) -> _LogRate:
-        points = np.array(sorted(curve), dtype=np.float64)
+        try:
+            points = np.array(sorted(map(tuple, curve)), dtype=np.float64)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"the curve is {shown(curve)}; allowed are (rate, quality) points, all numbers") from None
         if points.ndim != 2 or points.shape[0] < 2 or points.shape[1] != 2:
             raise ValueError(
                 f"the curve has shape {points.shape}; allowed are 2 and more (rate, quality) points: "

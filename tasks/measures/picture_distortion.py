@@ -11,6 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import one_of_types
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.media import Image, Samples
 
@@ -82,7 +83,7 @@ def _checked_pair(reference: Image | Samples, other: Image | Samples) -> tuple[S
 
 def _colour(picture: Image | Samples) -> Samples:
     if not isinstance(picture, Image):
-        return picture
+        return one_of_types("the picture", picture, np.ndarray, "an Image or an array")
     return picture.samples[:, :, : 1 if picture.mode.startswith("L") else 3]
 
 

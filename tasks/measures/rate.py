@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from laconic.codecs.arguments import Bytes, positive_number, shown, whole_number, whole_numbers
+from laconic.codecs.errors import CodecError
+
+_MOST_BYTES = 1 << 62
+
 
 def bits_per_pixel(data: bytes | int, shape: Sequence[int]) -> float:
     """Bits of the file per pixel of an image of `shape` (h, w) or (h, w, c); a pixel is one position, not one sample.
@@ -16,12 +21,16 @@ def bits_per_pixel(data: bytes | int, shape: Sequence[int]) -> float:
     >>> bits_per_pixel(b"abc", (4, 3, 3))
     2.0
     """
-    if len(shape) not in (2, 3) or min(shape) < 1:
+    try:
+        sides = whole_numbers("shape", shape)
+    except CodecError:
+        sides = ()
+    if len(sides) not in (2, 3) or min(sides) < 1:
         raise ValueError(
-            f"shape {tuple(shape)} is not that of an image; allowed is (height, width) or (height, width, channels), "
+            f"shape {shown(shape)} is not that of an image; allowed is (height, width) or (height, width, channels), "
             "each at least 1: pass the samples' shape"
         )
-    return 8 * _num_bytes(data) / (shape[0] * shape[1])
+    return 8 * _num_bytes(data) / (sides[0] * sides[1])
 
 
 def kilobits_per_second(data: bytes | int, duration_seconds: float) -> float:
@@ -30,11 +39,13 @@ def kilobits_per_second(data: bytes | int, duration_seconds: float) -> float:
     >>> kilobits_per_second(16_000, 4.0)
     32.0
     """
-    if not duration_seconds > 0:
+    try:
+        seconds = positive_number("duration", duration_seconds)
+    except CodecError:
         raise ValueError(
-            f"duration is {duration_seconds} s; allowed is above 0: pass the number of samples over the sample rate"
-        )
-    return 8 * _num_bytes(data) / 1000 / duration_seconds
+            f"duration is {shown(duration_seconds)} s; allowed is above 0: pass the number of samples over the sample rate"
+        ) from None
+    return 8 * _num_bytes(data) / 1000 / seconds
 
 
 def compression_ratio(data: bytes | int, raw_bytes: int) -> float:
@@ -46,11 +57,15 @@ def compression_ratio(data: bytes | int, raw_bytes: int) -> float:
     num_bytes = _num_bytes(data)
     if num_bytes == 0:
         raise ValueError("the file has 0 bytes; a ratio needs at least 1: check that encoding succeeded")
-    return raw_bytes / num_bytes
+    return whole_number("raw_bytes", raw_bytes, 0, _MOST_BYTES) / num_bytes
 
 
 def _num_bytes(data: bytes | int) -> int:
-    num_bytes = data if isinstance(data, int) else len(data)
-    if num_bytes < 0:
-        raise ValueError(f"the file has {num_bytes} bytes; allowed is 0 and more: pass the bytes or their number")
-    return num_bytes
+    if isinstance(data, Bytes):
+        return len(data)
+    try:
+        return whole_number("data", data, 0, _MOST_BYTES)
+    except CodecError:
+        raise ValueError(
+            f"the file has {shown(data)} bytes; allowed is 0 and more: pass the bytes or their number"
+        ) from None

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import shown, whole_number
+from laconic.codecs.errors import CodecError
 from laconic.codecs.media import Audio
 
 Sound = Audio | NDArray[Any]
@@ -20,6 +22,7 @@ Sound = Audio | NDArray[Any]
 # The usual front end of recognisers (Kaldi, Whisper, ...): windows of 25 ms every 10 ms, 80 bands.
 _WINDOW_SECONDS, _HOP_SECONDS = 0.025, 0.010
 _NUM_MELS = 80
+_MAX_RATE_HZ = (1 << 31) - 1
 _RANGE_DB = 80.0
 _BLOCK_FRAMES = 512  # spectra held at a time
 
@@ -70,8 +73,13 @@ def log_mel_distance(reference: Sound, other: Sound, sample_rate: int) -> float:
     Raises `ValueError` where the shapes differ, there are no samples, or the rate is below 200 Hz.
     """
     x, y = _checked_pair(reference, other)
-    if sample_rate < 200:
-        raise ValueError(f"the sample rate is {sample_rate} Hz; allowed is 200 and more, for frames of 2 samples each")
+    try:
+        sample_rate = whole_number("sample_rate", sample_rate, 200, _MAX_RATE_HZ)
+    except CodecError:
+        raise ValueError(
+            f"the sample rate is {shown(sample_rate)} Hz; allowed is a whole number of 200 and more, for frames of 2 "
+            "samples each"
+        ) from None
     mel_x, mel_y = _mel_power(x, sample_rate), _mel_power(y, sample_rate)
     peak = float(mel_x.max()) or float(mel_y.max())
     if peak == 0:
@@ -82,9 +90,7 @@ def log_mel_distance(reference: Sound, other: Sound, sample_rate: int) -> float:
 
 
 def _checked_pair(reference: Sound, other: Sound) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    x, y = (
-        np.asarray(sound.samples if isinstance(sound, Audio) else sound, np.float64) for sound in (reference, other)
-    )
+    x, y = (_samples(sound) for sound in (reference, other))
     if x.ndim not in (1, 2) or x.size == 0:
         raise ValueError(f"the sound has shape {x.shape}; allowed is (channels, t) or (t,), with samples: leave it out")
     if x.shape != y.shape:
@@ -93,6 +99,13 @@ def _checked_pair(reference: Sound, other: Sound) -> tuple[NDArray[np.float64], 
             "same length and channels"
         )
     return np.atleast_2d(x), np.atleast_2d(y)
+
+
+def _samples(sound: Sound) -> NDArray[np.float64]:
+    array = np.asarray(sound.samples if isinstance(sound, Audio) else sound)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"the sound is {shown(sound)}; allowed are an Audio and arrays of numbers")
+    return array.astype(np.float64)
 
 
 def _energy(x: NDArray[np.float64]) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from laconic.codecs.arguments import as_name, each_of, whole_numbers
 from laconic.codecs.codec import Codec
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
@@ -55,7 +56,9 @@ def operating_points(specs: Sequence[str], qualities: Sequence[int] = ()) -> lis
     >>> [point.spec for point in operating_points(["jpeg:quality=10|25,subsampling=4:4:4"])]
     ['jpeg:quality=10,subsampling=4:4:4', 'jpeg:quality=25,subsampling=4:4:4']
     """
-    points = [point for spec in specs for point in _points_of(spec, qualities)]
+    texts = [as_name("a codec", spec) for spec in each_of("codecs", specs)]
+    qualities = whole_numbers("qualities", qualities)
+    points = [point for text in texts for point in _points_of(text, qualities)]
     if not points:
         raise CodecError(f"no codec is named; known are {', '.join(available_codecs())}, images and sounds")
     return list({(point.key, point.kinds): point for point in points}.values())

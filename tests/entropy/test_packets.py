@@ -139,7 +139,7 @@ def test_float_that_is_no_integer_is_refused_with_its_place(value: float) -> Non
         (lambda: encode_array(np.zeros(3, np.uint16), BANK), TypeError, "uint16"),
         (lambda: encode_array([1, 2], BANK), TypeError, "list"),
         (lambda: encode_array(np.zeros((4, 4), np.int8)[:, ::2], BANK), ValueError, "C-contiguous"),
-        (lambda: encode_array(np.zeros(3, np.int8), BANK, 3), ValueError, "index is 3; the set has 3"),
+        (lambda: encode_array(np.zeros(3, np.int8), BANK, 3), ValueError, "index is 3; allowed is a whole number"),
         (lambda: encode_array(np.zeros(3, np.int8), BANK, -1), ValueError, "index is -1"),
         (lambda: encode_array(np.zeros(3, np.int8), BANK, np.zeros(2, np.uint8)), ValueError, "do not lead"),
         (lambda: encode_array(np.zeros(3, np.int8), BANK, np.zeros(3, np.int32)), TypeError, "int32"),
@@ -148,7 +148,7 @@ def test_float_that_is_no_integer_is_refused_with_its_place(value: float) -> Non
         (lambda: encode_array(np.zeros(3, np.float32), BANK, step=1e39), ValueError, "step is 1e\\+39"),
         (lambda: encode_array(np.zeros(3, np.int8), BANK, threads=0), ValueError, "threads is 0"),
         (lambda: encode_array(np.zeros(3, np.int8), BANK, chunk_symbols=0), ValueError, "chunk"),
-        (lambda: decode_array(bytearray(b"123"), BANK), TypeError, "bytearray"),  # type: ignore[arg-type]
+        (lambda: decode_array("123", BANK), TypeError, "'123'; allowed are bytes, bytearray"),  # type: ignore[arg-type]
     ],
 )
 def test_wrong_call_is_named(call: Any, error: type[Exception], message: str) -> None:
@@ -169,3 +169,10 @@ def test_truncation_at_every_byte_is_an_error() -> None:
     for length in range(len(packet)):
         with pytest.raises(BitstreamError):
             decode_array(packet[:length], BANK, 1)
+
+
+def test_packets_of_any_kind_of_bytes_are_decoded() -> None:
+    packet = encode_array(np.array([1, -1, 0], np.int8), BANK)
+    for kind in (bytearray, memoryview):
+        assert decode_array(kind(packet), BANK).tolist() == [1, -1, 0]  # type: ignore[arg-type]
+        assert decode_batch([kind(packet)], BANK).tolist() == [[1, -1, 0]]  # type: ignore[list-item]
