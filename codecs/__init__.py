@@ -1,12 +1,12 @@
 """Signals <-> latents <-> bytes.
 
 At the root stands what everyone needs: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the interfaces), `lcn`
-(our codec, one file that joins the rest), `latent` (the integers), `form` (what a file says of a signal), `steps`
-(quality -> step), `levels` (how loud a sound or a cube is), `plan` (how one signal is encoded, and its integers),
-`files` (media files; the functions most people need), `notes` (what was dropped of a file, and hints), `streams` (pictures
-larger than memory), `pillow` (a plugin), `registry` (codecs by name), `checks` (the laws of a codec as a test kit),
-`whole_files` (writing all or nothing), `threads` (the one map over threads), `onnx_export` (with torch: the transform
-for other runtimes).
+(our codec, one file that joins the rest), `latent` (the integers), `sound_metadata` (tags and what else a file keeps of
+a sound), `form` (what a file says of a signal), `steps` (quality -> step), `levels` (how loud a sound or a cube is),
+`plan` (how one signal is encoded, and its integers), `files` (media files; the functions most people need), `notes`
+(what was dropped of a file, and hints), `streams` (pictures larger than memory), `pillow` (a plugin), `registry`
+(codecs by name), `checks` (the laws of a codec as a test kit), `whole_files` (writing all or nothing), `threads` (the
+one map over threads), `onnx_export` (with torch: the transform for other runtimes).
 
 The folders, in reading order: `models` (what is learned, and where it is found), `transform` (signal <-> integers),
 `packing` (latent <-> .lcn file), `pictures` (by rows, in part, with threads), `formats` (media files of other formats),
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from laconic.codecs.lcn import Lcn
     from laconic.codecs.media import Audio, Cube, Image
     from laconic.codecs.models.model import Model
+    from laconic.codecs.sound_metadata import SoundMetadata
 
 _LAZY = {
     "Audio": "media:Audio",
@@ -51,6 +52,7 @@ _LAZY = {
     "LatentCodec": "codec:LatentCodec",
     "Model": "models.model:Model",
     "Lcn": "lcn:Lcn",
+    "SoundMetadata": "sound_metadata:SoundMetadata",
     "decode": "files:decode",
     "encode": "files:encode",
     "fit": "fitting.closed_form:fit",
@@ -71,6 +73,7 @@ __all__ = [
     "MissingDependencyError",
     "Model",
     "Lcn",
+    "SoundMetadata",
     "UnknownCodecError",
     "UnknownModelError",
     "UnsupportedSignalError",

@@ -23,6 +23,7 @@ from laconic.codecs.arguments import (
 from laconic.codecs.errors import CodecError
 from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import metadata_of
+from laconic.codecs.sound_metadata import SECTION_NAME
 from laconic.codecs.steps import check_step_code, step_of_code
 from laconic.entropy.container import SAMPLE_TYPES
 
@@ -34,9 +35,9 @@ class Latent:
     `size`: (height, width) of a picture, (channels, samples) of a sound, all sides of a cube; `sample_type` is what its
     samples are ("uint8", ...). `fingerprint` names the model, `unit` is its unit of steps, `shrink` its (d, 3)
     reconstruction rule at this step. `sample_rate` in Hz is that of a sound, 0 of others. `levels` of a sound or cube: its
-    integers are in steps of these. `alpha` is the lossless alpha plane, (height, width), or None. `bit_depth` is that of a
-    picture's colours, 0 for all bits of its samples. `damage` says what could not be read, where that was allowed; the
-    integers there are 0.
+    integers are in steps of these. `alpha` is the lossless alpha plane, (height, width), or None. `metadata` are the bytes
+    of a picture's "icc" and "exif", of a sound's "sound" (`SoundMetadata.to_bytes`). `bit_depth` is that of a picture's colours, 0 for all
+    bits of its samples. `damage` says what could not be read, where that was allowed; the integers there are 0.
     Raises `CodecError` for other types and shapes.
     """
 
@@ -66,7 +67,7 @@ class Latent:
             unit=positive_number("unit", self.unit),
             sample_rate=whole_number("sample_rate", self.sample_rate, 0),
             levels=one_of_types("levels", self.levels, Levels, "a Levels"),
-            metadata=metadata_of(self.metadata),
+            metadata=metadata_of(self.metadata, ("icc", "exif", SECTION_NAME)),
             bit_depth=whole_number("bit_depth", self.bit_depth, 0, 16),
         )
         if self.shrink.shape != (len(self.values), 3):

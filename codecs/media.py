@@ -5,7 +5,7 @@ The classes themselves are strict; `from_array` takes what other libraries give.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from laconic.codecs.arguments import as_bytes, one_of_types, settle, shown, whol
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.formats.bit_depths import check_colors, check_depth, depth_of
 from laconic.codecs.formats.orientation import upright
+from laconic.codecs.sound_metadata import SoundMetadata
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -162,7 +163,8 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Audio:
-    """Sound: `samples` (channels, t) float32, full scale -1 to 1, `sample_rate` in Hz. t may be 0.
+    """Sound: `samples` (channels, t) float32, full scale -1 to 1, `sample_rate` in Hz. t may be 0. `metadata` is what a
+    file should keep beside them.
 
     A float that is a whole number is taken as rate. Raises `UnsupportedSignalError` for any other shape, sample type or a
     rate outside 1 Hz to 2**31 - 1 Hz; `from_array` takes integers, (t,) and tensors.
@@ -170,6 +172,7 @@ class Audio:
 
     samples: NDArray[np.float32]
     sample_rate: int
+    metadata: SoundMetadata = field(default_factory=SoundMetadata)
 
     def __post_init__(self) -> None:
         array = self.samples
@@ -182,6 +185,7 @@ class Audio:
         if len(array) > _MOST_SHORT_CHANNELS and len(array) > array.shape[1] > 0:
             raise _transposed(array.shape)
         settle(self, sample_rate=_rate_of(self.sample_rate))
+        one_of_types("metadata", self.metadata, SoundMetadata, "SoundMetadata")
         if not np.isfinite(array).all():
             raise UnsupportedSignalError("sound samples hold NaN or infinity; allowed are finite numbers: repair them")
 
@@ -214,7 +218,8 @@ class Audio:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Audio):
             return NotImplemented
-        return self.sample_rate == other.sample_rate and np.array_equal(self.samples, other.samples)
+        same_form = (self.sample_rate, self.metadata) == (other.sample_rate, other.metadata)
+        return same_form and np.array_equal(self.samples, other.samples)
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,11 +251,12 @@ class Cube:
 Signal = Image | Audio | Cube
 
 
-def metadata_of(metadata: Mapping[str, bytes]) -> dict[str, bytes]:
-    """A picture's metadata as a dictionary of bytes. Raises `CodecError` for names other than "icc" and "exif"."""
-    one_of_types("metadata", metadata, Mapping, 'a mapping of "icc" and "exif" to bytes')
-    if unknown := [name for name in metadata if name not in ("icc", "exif")]:
-        raise CodecError(f"metadata has the name {shown(unknown[0])}; allowed are 'icc' and 'exif'")
+def metadata_of(metadata: Mapping[str, bytes], allowed: Sequence[str] = ("icc", "exif")) -> dict[str, bytes]:
+    """Metadata as a dictionary of bytes, by default those of a picture. Raises `CodecError` for other names."""
+    names = " and ".join(map(repr, allowed))
+    one_of_types("metadata", metadata, Mapping, f"a mapping of {names} to bytes")
+    if unknown := [name for name in metadata if name not in allowed]:
+        raise CodecError(f"metadata has the name {shown(unknown[0])}; allowed are {names}")
     return {name: as_bytes(f"metadata {name}", value) for name, value in metadata.items()}
 
 

@@ -72,6 +72,11 @@ class SectionNumber(IntEnum):
     BIT_DEPTH = 3
     EXIF = 4
     INDEX = 6
+    SOUND = 8
+
+
+# The sections whose bytes stand in `Header.metadata`, in the order of a file.
+_METADATA_SECTIONS = ((SectionNumber.ICC, "icc"), (SectionNumber.EXIF, "exif"), (SectionNumber.SOUND, "sound"))
 
 
 @dataclass(frozen=True)
@@ -386,7 +391,7 @@ def _write_sections(header: Header) -> bytes:
         out += _section(SectionNumber.BIT_DEPTH, bytes([header.stored_depth]))
     if header.index is not None:
         out += _section(SectionNumber.INDEX, b"".join(varint(n) for n in header.index))
-    for number, name in ((SectionNumber.ICC, "icc"), (SectionNumber.EXIF, "exif")):
+    for number, name in _METADATA_SECTIONS:
         if name in header.metadata:
             out += _section(number, _deflated(header.metadata[name]))
     if not out:
@@ -445,6 +450,8 @@ def _read_sections(source: Source, header: Header, limits: Limits) -> Header:
 
 
 def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -> Header:
+    if SectionNumber.SOUND in found and header.codec is not CodecNumber.SOUND:
+        raise CorruptStreamError("the file has the metadata of a sound, and is none; it is damaged")
     channels = index = None
     if SectionNumber.CHANNELS in found:
         section = Source(found[SectionNumber.CHANNELS])
@@ -459,8 +466,7 @@ def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -
         while source.position < len(found[SectionNumber.INDEX]):
             sizes.append(source.varint("the index"))
         index = tuple(sizes)
-    names = ((SectionNumber.ICC, "icc"), (SectionNumber.EXIF, "exif"))
-    metadata = {name: _inflated(found[number], limits) for number, name in names if number in found}
+    metadata = {name: _inflated(found[number], limits) for number, name in _METADATA_SECTIONS if number in found}
     depth = _stored_depth(header, found[SectionNumber.BIT_DEPTH]) if SectionNumber.BIT_DEPTH in found else None
     return replace(header, stored_channels=channels, index=index, metadata=metadata, stored_depth=depth)
 

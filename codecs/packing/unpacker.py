@@ -19,6 +19,7 @@ from laconic.codecs.levels import Levels
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.packing.layout import Tile, group_bounds, tiles_of
 from laconic.codecs.packing.segment_reader import Found, Reading, SegmentReader, that_seeks
+from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
 from laconic.codecs.threads import Map
 from laconic.entropy import BitstreamError, CorruptStreamError, TruncatedError
 from laconic.entropy.container import (
@@ -100,6 +101,8 @@ class Unpacker:
         self._bounds = group_bounds(found, stored, whole=Flag.WHOLE in header.flags)
         self.capacity = next(e for e in self._bounds if e >= self.num_channels)  # channels that decoding fills
         self.form = _form_of(header)
+        if SECTION_NAME in header.metadata:
+            SoundMetadata.from_bytes(header.metadata[SECTION_NAME])  # raises where it is damaged
         if reason := misfit(self.form, found):
             raise CorruptStreamError(f"the file names model {found.name}, which does not fit: {reason}")
         self.grid = grid_of(self.form, found)

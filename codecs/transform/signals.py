@@ -19,6 +19,7 @@ from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.plan import Plan
+from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
 from laconic.codecs.transform import wavelet
 from laconic.codecs.transform.picture_rows import (
     LatentPart,
@@ -66,6 +67,8 @@ def latent_of(signal: Signal, values: NDArray[np.int32], plan: Plan) -> Latent:
     alpha, metadata = None, {}
     if isinstance(signal, Image):
         alpha, metadata = signal.samples[:, :, -1] if has_alpha(signal) else None, dict(signal.metadata)
+    elif isinstance(signal, Audio) and (section := signal.metadata.to_bytes()):
+        metadata = {SECTION_NAME: section}
     return Latent(
         values=values,
         step_code=plan.step_code,
@@ -98,7 +101,9 @@ def signal_of(latent: Latent, model: Model) -> Signal:
     else:
         samples = latent.levels.restore(_planes_of(unproject(latent.points(), model), latent, model), model.offsets)
     if model.kind == "sound":
-        return Audio(samples, latent.sample_rate)
+        section = latent.metadata.get(SECTION_NAME)
+        metadata = SoundMetadata() if section is None else SoundMetadata.from_bytes(section)
+        return Audio(samples, latent.sample_rate, metadata)
     return Cube(_as_type(samples, latent.sample_type))
 
 

@@ -442,7 +442,7 @@ def read_sections(reader: Reader) -> dict[int, bytes]:
     _check(reader.unsigned(4) == crc, ChecksumError, "the sections' checksum is wrong")
     for number in sections:
         _check(number % 2 == 0 or number in (1, 3), UnsupportedError, f"section {number}")
-    return {number: payload for number, payload in sections.items() if number in (1, 2, 3, 4, 6)}
+    return {number: payload for number, payload in sections.items() if number in (1, 2, 3, 4, 6, 8)}
 
 
 def unpack_bytes(payload: bytes) -> bytes:
@@ -468,6 +468,26 @@ def unpack_varints(payload: bytes) -> list[int]:
     while not reader.at_end:
         numbers.append(reader.varint())
     return numbers
+
+
+def read_sound_metadata(section: bytes) -> tuple[int, int, dict[str, str]]:
+    """Sample format, channel mask and tags of section 6.3."""
+    reader, tags = Reader(section), {}
+    sample_format, mask, size = reader.unsigned(1), reader.varint(), 0
+    _check(sample_format < 4 and mask < 1 << 32, CorruptError, "the sample format or the channel mask is unknown")
+    while not reader.at_end:
+        name = reader.take(reader.varint())
+        text = reader.take(reader.varint())
+        is_name = 1 <= len(name) <= 255 and all(0x20 <= c <= 0x7D and c != 0x3D and not 65 <= c <= 90 for c in name)
+        _check(is_name and 0 not in text, CorruptError, "a tag has another name or text than allowed")
+        _check(name.decode() not in tags, CorruptError, "a tag stands twice")
+        try:
+            tags[name.decode()] = text.decode()
+        except UnicodeDecodeError as err:
+            raise CorruptError("a tag is no UTF-8") from err
+        size += len(name) + len(text)
+    _check(len(tags) <= 1024 and size <= 1 << 20, CorruptError, "there are too many tags")
+    return sample_format, mask, tags
 
 
 # 4. Contexts and prediction
@@ -721,6 +741,7 @@ class ReferenceLatent:
     bit_depth: int
     icc_profile: bytes | None
     exif: bytes | None
+    sound: tuple[int, int, dict[str, str]]
 
 
 def decode_file(data: bytes, model_path: Path) -> ReferenceLatent:
@@ -737,6 +758,7 @@ def decode(data: bytes, model: Model) -> ReferenceLatent:
     stored = unpack_varints(sections.get(1, varint(model.num_channels)))
     _check(len(stored) == 1 and 1 <= stored[0] <= model.num_channels, CorruptError, f"stored channels: {stored}")
     bit_depth = header.bit_depth(sections.get(3))
+    _check(8 not in sections or header.kind == "sound", CorruptError, "the metadata of a sound are those of another")
     values, alpha, sizes = _decode_segments(model, header, stored[0], reader)
     _check(reader.at_end, CorruptError, "bytes after the last segment")
     _check(6 not in sections or unpack_varints(sections[6]) == sizes, CorruptError, "the index is wrong")
@@ -748,6 +770,7 @@ def decode(data: bytes, model: Model) -> ReferenceLatent:
         bit_depth,
         icc_profile=unpack_bytes(sections[2]) if 2 in sections else None,
         exif=unpack_bytes(sections[4]) if 4 in sections else None,
+        sound=read_sound_metadata(unpack_bytes(sections[8])) if 8 in sections else (0, 0, {}),
     )
 
 

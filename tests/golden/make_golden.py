@@ -27,6 +27,7 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.packet_tree import dyadic_tree, full_tree
+from laconic.codecs.sound_metadata import SoundMetadata
 from laconic.entropy.packets import decode_array, encode_array
 from laconic.entropy.tables import Table, TableSet, frequencies_of_counts
 
@@ -134,7 +135,13 @@ def see_through(h: int, w: int) -> Image:
     return Image(np.concatenate([flat(h, w, (200, 90, 30)).samples, alpha], axis=2))
 
 
-def sound(channels: int, length: int, gains: Sequence[float] | None = None, rate: int = 44_100) -> Audio:
+def sound(
+    channels: int,
+    length: int,
+    gains: Sequence[float] | None = None,
+    rate: int = 44_100,
+    metadata: SoundMetadata | None = None,
+) -> Audio:
     """Triangles that are like each other in all channels, with noise that comes and goes."""
     t = np.arange(length, dtype=np.int64)
     rows = []
@@ -143,7 +150,7 @@ def sound(channels: int, length: int, gains: Sequence[float] | None = None, rate
         noise_values = (_hashed((length,), seed=40 + c) % np.uint64(2001)).astype(np.int64) - 1000
         rows.append((waves + noise_values * (t // 700 % 3)) / 32768)
     scaled = np.array(rows).reshape(channels, length) * np.array(gains or (1,) * channels)[:, None]
-    return Audio(scaled.astype(np.float32), rate)
+    return Audio(scaled.astype(np.float32), rate, metadata or SoundMetadata())
 
 
 def cube(shape: tuple[int, ...], dtype: type, scale: float = 1, shift: float = 0) -> Cube:
@@ -163,6 +170,7 @@ def unequal_cube(shape: tuple[int, ...]) -> Cube:
 
 
 _METADATA = {"icc": b"not a real profile, but it stays as it is " * 9, "exif": b"Exif\x00\x00" + bytes(range(40))}
+_TAGS = {"title": "Trägt: 24 bits", "artist": "nobody", "my own": "words " * 40}
 _FAST = {"profile": "fast"}
 _WHOLE = {"grouping": "whole"}
 _PLANES = {"model": "planes.safetensors"}
@@ -239,6 +247,10 @@ CASES = (
     Case("sound_unequal", lambda: sound(2, 4000, (1, 2.0**-9))),
     Case("sound_6_channels", lambda: sound(6, 3000, (1, 1, 0.5, 0.01, 0, 0.9))),
     Case("sound_20_channels_by_group", lambda: sound(1, 4000), {"grouping": "channels", "progression": "group"}, 20),
+    Case("sound_24_bits", lambda: sound(1, 3000, metadata=SoundMetadata("int24"))),
+    Case("sound_5_1_side", lambda: sound(6, 1200, metadata=SoundMetadata("int16", 0x60F))),
+    Case("sound_tags", lambda: sound(2, 1000, metadata=SoundMetadata("float32", 0, _TAGS))),
+    Case("sound_tags_short", lambda: sound(1, 300, metadata=SoundMetadata(None, 4, {"title": "Ω"}))),
     # Cubes
     Case("cube_uint8", lambda: cube((3, 21, 18), np.uint8), _PLANES),
     Case("cube_uint16_q90", lambda: cube((3, 16, 30), np.uint16, 200), {"quality": 90, **_PLANES}),

@@ -40,6 +40,7 @@ from laconic.codecs.packing import unpacker
 from laconic.codecs.packing.layout import group_bounds
 from laconic.codecs.packing.segment_reader import Reading
 from laconic.codecs.packing.unpacker import Unpacker
+from laconic.codecs.sound_metadata import SoundMetadata
 from laconic.entropy import (
     BitstreamError,
     Limits,
@@ -294,6 +295,7 @@ def seeds() -> dict[str, bytes]:
 
     icc = Image(picture(20, 20, 3).samples, {"icc": bytes(range(64)) * 2, "exif": b"Exif\0\0MM"})
     sound = Audio(np.sin(np.arange(3000, dtype=np.float32) / 20)[None] / 2, 16000)
+    said = SoundMetadata("int24", 0x4, {"title": "Any", "my own": "text"})
     unequal = Audio(np.stack([sound.samples[0], sound.samples[0] / 500]), 48000)
     few = Lcn(60).unpack(Lcn(60).encode(picture(24, 24, 3)))
     files = {
@@ -314,6 +316,7 @@ def seeds() -> dict[str, bytes]:
         "fast tiles": Lcn(30, tile_log2=3, profile="fast").encode(picture(70, 80, 3)),
         "fast sound": Lcn(20, profile="fast").encode(sound),
         "unequal sound": Lcn(20).encode(unequal),
+        "sound with metadata": Lcn(20).encode(Audio(sound.samples[:, :500], 8000, said)),
     }
     assert few.damage == ()
     inputs = {f"{name} {mode}": bytes([mode]) + data for name, data in files.items() for mode in (0, SKIP_CHECKS)}
