@@ -40,7 +40,8 @@ from laconic.codecs.formats.picture_files import (
     read_pillow,
 )
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_rows
-from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS, is_sound, sound_bytes, sound_of_file
+from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS, is_sound, sound_of_file
+from laconic.codecs.formats.sound_writer import sound_bytes
 from laconic.codecs.given_signals import signal_of_value
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Cube, Image, Signal
@@ -182,14 +183,17 @@ def _read_sound(file: BinaryIO, model: str | None) -> Audio:
     return signal
 
 
-def signal_bytes(signal: Signal, extension: str) -> bytes:
-    """Any signal as a complete file of the format with this extension. Raises `CodecError`."""
+def signal_bytes(signal: Signal, extension: str, *, sample_format: str | None = None) -> bytes:
+    """Any signal as a complete file of the format with this extension; `sample_format` of a sound as in `sound_bytes`.
+    Raises `CodecError`."""
     extension = one_of_types("extension", extension, str, 'a string such as ".png"')
     one_of_types("the signal", signal, (Image, Audio, Cube), "an Image, Audio or Cube")
+    if isinstance(signal, Audio):
+        return sound_bytes(signal, extension, sample_format=sample_format)
+    if sample_format is not None:
+        raise CodecError(f"sample_format is for sounds, this is {type(signal).__name__}: leave it out")
     if isinstance(signal, Image):
         return file_bytes(signal, extension)
-    if isinstance(signal, Audio):
-        return sound_bytes(signal, extension)
     if extension.lower() != ".npy":
         raise UnsupportedSignalError(f"a cube cannot be written as {extension!r}; allowed is .npy")
     return npy_bytes(signal.samples)

@@ -36,8 +36,9 @@ class Latent:
     samples are ("uint8", ...). `fingerprint` names the model, `unit` is its unit of steps, `shrink` its (d, 3)
     reconstruction rule at this step. `sample_rate` in Hz is that of a sound, 0 of others. `levels` of a sound or cube: its
     integers are in steps of these. `alpha` is the lossless alpha plane, (height, width), or None. `metadata` are the bytes
-    of a picture's "icc" and "exif", of a sound's "sound" (`SoundMetadata.to_bytes`). `bit_depth` is that of a picture's colours, 0 for all
-    bits of its samples. `damage` says what could not be read, where that was allowed; the integers there are 0.
+    of a picture's "icc" and "exif", of a sound's "sound" (`SoundMetadata.to_bytes`). `bit_depth` is that of a picture's
+    colours, 0 for all bits of its samples. `damage` says what could not be read, where that was allowed; the integers there
+    are 0.
     Raises `CodecError` for other types and shapes.
     """
 

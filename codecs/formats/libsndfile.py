@@ -40,12 +40,14 @@ class InputFile:
     """A file as libsndfile is to see it: what Python raises in a callback would be printed, not passed on.
 
     `may_be_mpeg`: then its end is told to be far away, so that libmpg123 takes no length from the size of the first
-    frame, which cuts off what a file of growing frames has more; reading ends where the bytes do.
+    frame, which cuts off what a file of growing frames has more; reading ends where the bytes do. `tags` are then those
+    that were found with the true end, where some stand.
     """
 
     def __init__(self, file: BinaryIO, *, may_be_mpeg: bool = False) -> None:
         self._file, self.may_be_mpeg = file, may_be_mpeg
         self.is_endless = self._is_far = False
+        self.tags: dict[str, str] = {}
         self.failure: OSError | None = None  # of the disk, to be raised behind libsndfile's back
 
     def become_endless(self) -> None:
@@ -91,7 +93,7 @@ def open_forward(source: InputFile) -> Iterator[Any]:
     with drop_c_messages(source.may_be_mpeg):
         if source.may_be_mpeg:
             with soundfile.SoundFile(source) as opened:
-                is_mpeg = opened.format == "MP3"
+                is_mpeg, source.tags = opened.format == "MP3", opened.copy_metadata()
             if is_mpeg:  # the ends of others are searched for, which would take years
                 source.become_endless()
         with soundfile.SoundFile(source) as opened:

@@ -1,8 +1,7 @@
-"""Sounds <-> files through soundfile: WAV, FLAC, MP3, Ogg, Opus and the rest of libsndfile in; WAV and FLAC out."""
+"""Sounds of files through soundfile: WAV, FLAC, MP3, Ogg, Opus and the rest of libsndfile."""
 
 from __future__ import annotations
 
-import io
 from contextlib import suppress
 from typing import Any, BinaryIO
 
@@ -19,14 +18,11 @@ from laconic.codecs.formats.libsndfile import (
     open_forward,
 )
 from laconic.codecs.formats.sound_parts import is_mpeg, sound_parts
+from laconic.codecs.formats.sound_tags import Stored, read_sound_metadata, stored_in
 from laconic.codecs.media import Audio
 from laconic.codecs.notes import note
 from laconic.entropy.errors import BitstreamError
 
-# libsndfile's names for what we write: lossless only, since a decoded sound should not lose twice.
-_WRITTEN = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16")}
-WRITTEN_EXTENSIONS = frozenset(_WRITTEN)
-_MAX_FLAC_CHANNELS = 8
 _MAX_VALUES = 1 << 31  # 8 GiB of samples: a small file can claim any length, and FLAC hold any length of silence
 _FORM_TYPES = (b"WAVE", b"AIFF", b"AIFC", b"8SVX", b"16SV")
 _SOUND_MAGICS = (
@@ -64,28 +60,30 @@ def sound_of_file(source: BinaryIO) -> Audio:
     Raises `CodecError`, `LimitError`, `OSError`; notes what of the file was left out.
     """
     first, *others = sound_parts(source)
-    frames, rate = _read(first)
+    frames, stored = _read(first)
+    rate = stored.sample_rate
     kept = [frames]
     for part in others:
         with suppress(CodecError):
-            more, its_rate = _read(part)
-            if (its_rate, more.shape[1]) == (rate, frames.shape[1]):
+            more, its = _read(part)
+            if (its.sample_rate, more.shape[1]) == (rate, frames.shape[1]):
                 kept.append(more)
     if num_left := 1 + len(others) - len(kept):
         note(
             f"{num_left} of {1 + len(others)} chained streams left out: they cannot be read, or have another sample rate "
             f"or other channels than {rate} Hz and {frames.shape[1]}; split the file to have them"
         )
-    return Audio(np.ascontiguousarray(np.concatenate(kept).T), rate)
+    metadata = read_sound_metadata(first, stored)
+    return Audio(np.ascontiguousarray(np.concatenate(kept).T), rate, metadata)
 
 
-def _read(part: InputFile) -> tuple[NDArray[np.float32], int]:
-    """(t, c) samples and their rate."""
+def _read(part: InputFile) -> tuple[NDArray[np.float32], Stored]:
+    """(t, c) samples, and what else libsndfile says."""
     name = ""
     try:
         with open_forward(part) as opened:
             name = opened.format
-            (frames, lack), rate = _frames(opened, part), int(opened.samplerate)
+            (frames, lack), stored = _frames(opened, part), stored_in(opened, part.tags)
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError):
         raise
     except Exception as err:  # soundfile's own checks of what a damaged header gives raise other types than its errors
@@ -96,7 +94,7 @@ def _read(part: InputFile) -> tuple[NDArray[np.float32], int]:
         ) from err
     if lack:  # not said above, where all exceptions are caught
         note(lack)
-    return frames, rate
+    return frames, stored
 
 
 def _frames(opened: Any, part: InputFile) -> tuple[NDArray[np.float32], str]:
@@ -120,26 +118,6 @@ def _frames(opened: Any, part: InputFile) -> tuple[NDArray[np.float32], str]:
     else:
         lack = ""
     return frames, lack
-
-
-def sound_bytes(audio: Audio, extension: str) -> bytes:
-    """A WAV or FLAC file of 16 bits, by extension; samples beyond full scale are clipped.
-
-    Raises `UnsupportedSignalError` for another extension or more channels than the format holds.
-    """
-    if extension.lower() not in _WRITTEN:
-        raise UnsupportedSignalError(f"a sound cannot be written as {extension!r}; allowed are .wav and .flac")
-    container, subtype = _WRITTEN[extension.lower()]
-    if container == "FLAC" and audio.num_channels > _MAX_FLAC_CHANNELS:
-        raise UnsupportedSignalError(f"FLAC holds 8 channels, the sound has {audio.num_channels}; write a .wav file")
-    soundfile = load_soundfile()
-    file = io.BytesIO()
-    integers = np.clip(np.rint(audio.samples.T * np.float32(32768)), -32768, 32767).astype(np.int16)
-    try:
-        soundfile.write(file, integers, audio.sample_rate, format=container, subtype=subtype)
-    except soundfile.SoundFileError as err:
-        raise CodecError(f"the sound cannot be written as {extension}: {_reason(err)}") from err
-    return file.getvalue()
 
 
 def _reason(err: Exception) -> str:

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 _HEAD_BYTES = 16
 _PICTURE_EXTENSION = ".png"  # also where it cannot be told what a file holds
-_EXTENSION_OF_CODEC = {2: ".wav", 3: ".npy"}
+_SOUND_EXTENSION = ".wav"
+_EXTENSION_OF_CODEC = {2: _SOUND_EXTENSION, 3: ".npy"}
+
+
+class SampleFormat(StrEnum):
+    """Values of --sample-format."""
+
+    int16 = "int16"
+    int24 = "int24"
+    float32 = "float32"
 
 
 class Scale(StrEnum):
@@ -55,6 +64,13 @@ def decode(  # a command line has as many parameters as options
             "auto: neural where it can be had; or the result of `laconic train codec`.",
         ),
     ] = "linear",
+    sample_format: Annotated[
+        SampleFormat | None,
+        typer.Option(
+            help="Of sounds. If not given, that of the encoded file; else int16, or float32 if there are samples beyond "
+            "full scale. FLAC holds no float32."
+        ),
+    ] = None,
     allow_partial: Annotated[
         bool, typer.Option("--allow-partial", help="Decode what is intact of a damaged file; says what is not.")
     ] = False,
@@ -82,6 +98,8 @@ def decode(  # a command line has as many parameters as options
         with batch.open_source(job.source) as file:
             default = _default_extension(file.read(_HEAD_BYTES))
             file.seek(0)
+            if default != _SOUND_EXTENSION and sample_format is not None:
+                raise CodecError("it is no sound; --sample-format is for sounds: leave it out")
             if default == _PICTURE_EXTENSION:
                 part = codec.open_area(
                     file,
@@ -101,7 +119,8 @@ def decode(  # a command line has as many parameters as options
                 raise CodecError("it is no picture; the neural synthesis is for pictures: leave --synthesis out")
             latent = codec.unpack(file, channels=channels, limits=limits, allow_partial=allow_partial)
         signal = codec.synthesize(latent)
-        batch.write_target(job, files.signal_bytes(signal, extension or default), force=force)
+        data = files.signal_bytes(signal, extension or default, sample_format=sample_format)
+        batch.write_target(job, data, force=force)
         return _outcome(job, _size(signal), {}, latent.damage)
 
     batch.check_model(model)
@@ -202,7 +221,7 @@ def _extension(file_format: str | None, output: str | None) -> str | None:
 
 def _check_name(output: str) -> None:
     from laconic.codecs.files import format_of
-    from laconic.codecs.formats.sound_files import WRITTEN_EXTENSIONS
+    from laconic.codecs.formats.sound_writer import WRITTEN_EXTENSIONS
 
     suffix = Path("x" + output).suffix if output.startswith(".") else Path(output).suffix
     if suffix.lower() in WRITTEN_EXTENSIONS:

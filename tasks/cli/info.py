@@ -63,10 +63,24 @@ def _form(header: Header) -> dict[str, object]:
         size = {"width": width, "height": height}
         return {"kind": kind, **size, "bit_depth": header.bit_depth, "alpha": header.has_alpha}
     if header.codec is CodecNumber.SOUND:
-        fields: dict[str, object] = {"sample_rate_hz": header.sample_rate}
+        fields: dict[str, object] = {"sample_rate_hz": header.sample_rate, **_said_of_sound(header)}
     else:
         fields = {"sample_type": header.sample_type}
     return {"kind": kind, "shape": list(header.shape), **fields, "level_codes": list(header.level_codes)}
+
+
+def _said_of_sound(header: Header) -> dict[str, object]:
+    """Sample format, channel mask and tags, as far as the file says them."""
+    from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
+
+    section = header.metadata.get(SECTION_NAME)
+    said = SoundMetadata() if section is None else SoundMetadata.from_bytes(section)
+    fields = {
+        "sample_format": said.sample_format,
+        "channel_mask": f"0x{said.channel_mask:X}" if said.channel_mask else None,
+        "tags": dict(said.tags),
+    }
+    return {name: value for name, value in fields.items() if value}
 
 
 def _entry_of(fingerprint: bytes, model: str | None) -> ModelEntry | None:
@@ -118,6 +132,8 @@ def _sections(header: Header) -> list[str]:
 def _text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={text!r}" for key, text in value.items())  # as Python writes it: without control codes
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "unknown (its model is not at hand; --model)" if value is None else str(value)
