@@ -57,7 +57,7 @@ class Framing:
 def read_signal(
     path: Path | str, kind: MediaKind, framing: Framing, *, model: str | None = None, series: BitDepth = 0
 ) -> Image | Audio:
-    """A file as RGB picture or mono sound of the wanted size; alpha, ICC and EXIF are dropped, turned pictures upright.
+    """A file as RGB picture or mono sound of the wanted size; alpha and metadata are dropped, turned pictures upright.
 
     `series`: who is asked for the bit depth where neither framing nor file say it.
     Raises `OSError`, `BitstreamError` or `CodecError`.

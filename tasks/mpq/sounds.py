@@ -1,14 +1,22 @@
-"""What the tasks on sound share: one channel at the rate of the model."""
+"""What the tasks on sound share: reading, one channel at the rate of the model."""
 
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import MissingDependencyError
+from laconic.codecs.files import read_sound
 from laconic.codecs.media import Audio
+
+
+def read_bare(path: Path) -> Audio:
+    """A sound without metadata, which would count as bytes."""
+    audio = read_sound(path)
+    return Audio(audio.samples, audio.sample_rate)
 
 
 def mono_at(audio: Audio, sample_rate: int) -> NDArray[np.float32]:

@@ -21,11 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import MissingDependencyError
-from laconic.codecs.files import read_sound
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
-from laconic.tasks.mpq.sounds import mono_at
+from laconic.tasks.mpq.sounds import mono_at, read_bare
 
 _FOLDER = "an4"
 _SAMPLE_RATE_HZ = 16_000
@@ -50,7 +49,7 @@ class Speech:
 
     def sample(self, key: str) -> TaskSample[Audio]:
         folder = self.data / _FOLDER / "test"
-        return TaskSample(key, read_sound(folder / key), _transcripts(folder)[key])
+        return TaskSample(key, read_bare(folder / key), _transcripts(folder)[key])
 
     def judge(self, sample: TaskSample[Audio], decoded: Audio) -> Judgement:
         heard = _recognized(self.data / _FOLDER, mono_at(decoded, _SAMPLE_RATE_HZ))

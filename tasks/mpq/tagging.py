@@ -11,12 +11,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.files import read_sound
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio
 from laconic.tasks.mpq.litert import run_model
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
-from laconic.tasks.mpq.sounds import mono_at
+from laconic.tasks.mpq.sounds import mono_at, read_bare
 
 _MODEL = "yamnet/yamnet.tflite"
 _CLASSES = "yamnet/yamnet_class_map.csv"
@@ -55,7 +54,7 @@ class Tagging:
         return sorted(f"{path.parent.name}/{path.name}" for path in (self.data / _FOLDER).glob("*/*.ogg"))
 
     def sample(self, key: str) -> TaskSample[Audio]:
-        return TaskSample(key, read_sound(self.data / _FOLDER / key), key.split("/")[0])
+        return TaskSample(key, read_bare(self.data / _FOLDER / key), key.split("/")[0])
 
     def judge(self, sample: TaskSample[Audio], decoded: Audio) -> Judgement:
         scores = self._scores(mono_at(decoded, _SAMPLE_RATE_HZ))

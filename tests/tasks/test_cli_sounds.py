@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from laconic.codecs import Audio, Image, Lcn, SoundMetadata, encode
 from laconic.codecs.files import read_sound, signal_bytes
 from laconic.tasks.cli import app
+from laconic.tasks.datasets.framing import Framing, read_signal
 
 TIME = np.arange(3000) / 16_000
 LOUD = Audio((1.5 * np.sin(2 * np.pi * 300 * TIME))[None].astype(np.float32), 16_000, SoundMetadata("float32"))
@@ -82,3 +83,9 @@ def test_mask_and_tags_come_back_in_both_formats(tmp_path):
     for suffix in ("wav", "flac"):
         laconic("decode", tmp_path / "x.lcn", "-o", tmp_path / f"y.{suffix}")
         assert read_sound(tmp_path / f"y.{suffix}") == audio
+
+
+def test_packs_drop_what_they_drop_of_pictures(tmp_path):
+    (tmp_path / "x.wav").write_bytes(signal_bytes(LOUD, ".wav"))
+    assert read_sound(tmp_path / "x.wav").metadata == LOUD.metadata
+    assert read_signal(tmp_path / "x.wav", "sound", Framing()).metadata == SoundMetadata()

@@ -11,12 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from laconic.codecs.errors import CodecError, WeightsError
-from laconic.codecs.files import read_image
+from laconic.codecs.files import read_image, signal_bytes
 from laconic.codecs.media import Audio, Image
+from laconic.codecs.sound_metadata import SoundMetadata
 from laconic.tasks.mpq import Task, evaluate, make_tasks, summarize
 from laconic.tasks.mpq.litert import run_model
 from laconic.tasks.mpq.segmentation import mean_iou, overlap_counts, segment
-from laconic.tasks.mpq.sounds import mono_at
+from laconic.tasks.mpq.sounds import mono_at, read_bare
 from laconic.tasks.mpq.speech import bigram_model, edit_distance
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -140,6 +141,12 @@ def test_bigram_probabilities_sum_to_one() -> None:
             for word in (*words, "</s>")
         )
         assert total == pytest.approx(1, abs=1e-3)
+
+
+def test_sounds_are_encoded_without_metadata(tmp_path: Path) -> None:
+    audio = Audio(np.zeros((1, 100), np.float32), 8000, SoundMetadata("int24", 4, {"title": "x"}))
+    (tmp_path / "x.wav").write_bytes(signal_bytes(audio, ".wav"))
+    assert read_bare(tmp_path / "x.wav") == Audio(audio.samples, audio.sample_rate)
 
 
 @needs("scipy")
