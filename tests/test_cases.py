@@ -155,6 +155,18 @@ def check_192_megapixels(path: Path, folder: Path) -> None:
         read_image(path, limits=Limits(max_pixels=191_999_999))
 
 
+def check_12_bits_in_16(path: Path, folder: Path) -> None:
+    expected = np.asarray(PillowImage.open(path)).astype(int)
+    for quality in (50, 90):
+        found = decoded(path, folder, quality=quality)
+        assert item_of("info", folder / "x.lcn")["bit_depth"] == 12
+        samples = np.asarray(PillowImage.open(found))
+        assert samples.max() < 4096
+        assert psnr_db(expected, samples, most=4095) > PICTURE_DB[quality]
+    result = laconic("encode", path, "-o", folder / "x.lcn", "--force")
+    assert "16-bit samples count as 12 bits" in result.stderr
+
+
 PICTURE_CHECKS: dict[str, Callable[[Path, Path], None]] = {
     "orient6_palette.tif": check_bar_on_top,
     "orient6_jpeg_rgb.tif": check_bar_on_top,
@@ -168,6 +180,7 @@ PICTURE_CHECKS: dict[str, Callable[[Path, Path], None]] = {
     "three_pages.tif": check_pages,
     "png_badcrc_ihdr.png": check_damaged_png,
     "mono_16000x12000.png": check_192_megapixels,
+    "grey12in16.png": check_12_bits_in_16,
 }
 
 
