@@ -133,11 +133,12 @@ def check_default_decode_of_16_bit_colour(path: Path, folder: Path) -> None:
 
 def check_pages(path: Path, folder: Path) -> None:
     result = laconic("encode", path, "-o", folder / "x.lcn")
-    assert result.stderr == f"laconic: {path}: the first of 3 pages was taken; --frame (frame=) 1 to 2 takes another\n"
+    said = f"laconic: {path}: the first of 3 pages was taken; --frame (frame=) 1 to 2 takes another"
+    assert said in result.stderr.splitlines()
     for number, means in enumerate(((132.7, 115.8, 124.1), (100.5, 85.6, 91.9), (73.6, 70.2, 75.0))):
         result = laconic("encode", path, "--quality", 90, "--frame", number, "-o", folder / "x.lcn", "--force")
         laconic("decode", folder / "x.lcn", "--force")
-        assert result.stderr == ""
+        assert "pages was taken" not in result.stderr
         assert np.abs(shown(folder / "x.png").mean(axis=(0, 1)) - means).max() < 0.5
 
 
