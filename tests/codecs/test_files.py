@@ -3,12 +3,9 @@
 import errno
 import io
 import os
-import random
-import signal
 import struct
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -506,23 +503,38 @@ def test_atomic_write_without_hard_links(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
-def test_killed_writer_leaves_a_whole_file_or_none(tmp_path):
-    code = (
-        "import sys; from laconic.codecs.whole_files import atomic_write; print('ready', flush=True)\n"
-        "while True:\n"
-        "    for byte in (b'a', b'b'): atomic_write(sys.argv[1], byte * (1 << 22), force=True)"
-    )
-    rng = random.Random(0)
-    for _ in range(5):
-        writer = subprocess.Popen([sys.executable, "-c", code, tmp_path / "x"], stdout=subprocess.PIPE)
-        writer.stdout.readline()
-        time.sleep(rng.uniform(0, 0.1))
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        writer.stdout.close()
-        if (tmp_path / "x").exists():
-            data = (tmp_path / "x").read_bytes()
-            assert data in (b"a" * (1 << 22), b"b" * (1 << 22))
+KILLED = """
+import itertools, os, signal, sys
+from pathlib import Path
+from laconic.codecs.whole_files import atomic_write
+path, before, after = Path(sys.argv[1]), b"a" * (1 << 16), b"b" * (1 << 16)
+
+def write(data, at_event):
+    sys.setprofile(at_event)
+    atomic_write(path, data, force=True)
+    sys.setprofile(None)
+
+events = itertools.count()
+write(before, lambda *_: next(events))
+for kill in range(next(events)):
+    write(before, None)
+    left = itertools.count(kill, -1)
+    child = os.fork()
+    if child == 0:
+        write(after, lambda *_: next(left) or os.kill(os.getpid(), signal.SIGKILL))
+        os._exit(0)
+    os.waitpid(child, 0)
+    data = path.read_bytes()
+    assert data in (before, after), kill
+    print("before" if data == before else "after")
+"""
+
+
+def test_killed_writer_leaves_the_file_before_or_after(tmp_path):
+    """Killed before each call or return of a function in turn."""
+    done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "x"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == {"before", "after"}
 
 
 SOUND = np.sin(np.arange(4000) / 9).astype(np.float32) / 4

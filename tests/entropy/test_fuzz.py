@@ -4,7 +4,8 @@ import dataclasses
 import importlib.util
 import random
 import sys
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +14,7 @@ import pytest
 HERE = Path(__file__).parent / "fuzz"
 INPUTS = sorted((HERE / "corpus" / "container").iterdir())
 NUM_MUTATIONS = 3000
-MAX_SECONDS = 0.5  # ten times what the promise allows, for a busy machine
+MAX_LINES = 40_000  # that any input of these sizes may run, at all instruction sets together
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +44,19 @@ def test_alpha_of_what_is_no_picture_is_refused(target: ModuleType, codec: str) 
     assert isinstance(result, str) and "alpha" in result
 
 
-def test_mutations_end_in_a_latent_or_a_typed_error(target: ModuleType) -> None:
+def test_mutations_end_in_a_latent_or_a_typed_error(target: ModuleType, lines_of: Callable[..., int]) -> None:
     rng = random.Random(42)
     inputs = [path.read_bytes() for path in INPUTS]
     outcomes = {"decoded": 0, "refused": 0}
-    slowest = 0.0
+    most_lines = 0
     for _ in range(NUM_MUTATIONS):
         data = target.mutated(rng, rng.choice(inputs), inputs)
-        start = time.perf_counter()
-        result = target.run_input(data)
-        slowest = max(slowest, time.perf_counter() - start)
-        outcomes["decoded" if result == "decoded" else "refused"] += 1
-    print(outcomes, f"slowest {1000 * slowest:.1f} ms")
+        outcomes["decoded" if target.run_input(data) == "decoded" else "refused"] += 1
+        # The second time, when the models that it needs are loaded.
+        most_lines = max(most_lines, lines_of(partial(target.run_input, data)))
+    print(outcomes, f"at most {most_lines} lines")
     assert min(outcomes.values()) > NUM_MUTATIONS / 100
-    assert slowest < MAX_SECONDS
+    assert 1000 < most_lines < MAX_LINES
 
 
 def test_inputs_reach_the_parser(target: ModuleType) -> None:

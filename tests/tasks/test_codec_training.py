@@ -436,7 +436,7 @@ for recipe in recipes:
 def script(*arguments: object, launcher: tuple[str, ...] = ()) -> list[str]:
     command = [sys.executable, *launcher, *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout.splitlines()
 

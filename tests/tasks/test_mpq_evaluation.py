@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from laconic.tasks.mpq import Judgement, OperatingPoint, StaleRowsError, TaskSam
 from laconic.tasks.mpq.rows import UNCOMPRESSED
 
 NUM_SAMPLES = 20
+HANG_SECONDS = 600  # for what would otherwise never end
 
 
 @dataclass(frozen=True)
@@ -314,7 +314,7 @@ class Beeps(FirstSample):
 
 
 SCRIPT = """
-import os, sys, time
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -323,11 +323,9 @@ from laconic.codecs.media import Image
 from laconic.tasks.mpq import Judgement, TaskSample, evaluate, operating_points
 
 @dataclass(frozen=True)
-class Slow:
-    folder: Path
-    seconds: float
-    name: ClassVar[str] = "slow"
-    title: ClassVar[str] = "slow"
+class Noise:
+    name: ClassVar[str] = "noise"
+    title: ClassVar[str] = "noise"
     kind: ClassVar[str] = "image"
     score_name: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
@@ -336,62 +334,55 @@ class Slow:
         return [str(number) for number in range(30)]
 
     def sample(self, key):
-        (self.folder / f"{os.getpid()}.pid").touch()
         rng = np.random.default_rng(int(key))
         return TaskSample(key, Image(rng.integers(0, 256, (9, 8, 3), np.uint8)), 0)
 
     def judge(self, sample, decoded):
-        time.sleep(self.seconds)
         return Judgement((float(decoded.samples[0, 0, 0] % 2), 1.0), "")
 
     def aggregate(self, totals):
         return totals[..., 0] / totals[..., 1]
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    task = Slow(folder, float(sys.argv[3]))
-    evaluate([task], operating_points(["jpeg:quality=5|90"]), folder / "rows.jsonl", num_workers=int(sys.argv[2]))
+    path, num_workers, stop_after = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+
+    def advance(num_done, num_all):
+        if num_done == stop_after:
+            print("waiting", flush=True)
+            sys.stdin.read()
+
+    points = operating_points(["jpeg:quality=5|90"])
+    evaluate([Noise()], points, path, num_workers=num_workers, advance=advance)
 """
 
 
-def start(folder: Path, *, workers: int, seconds: float) -> subprocess.Popen[bytes]:
-    folder.mkdir(exist_ok=True)
-    script = folder.parent / "script.py"
+def start(path: Path, *, workers: int, stop_after: int = 0) -> subprocess.Popen[bytes]:
+    """Evaluate into `path`; after so many samples the process waits for ever. Its workers hold its output open as well."""
+    script = path.parent / "script.py"
     script.write_text(SCRIPT)
-    return subprocess.Popen([sys.executable, str(script), str(folder), str(workers), str(seconds)])
+    command = [sys.executable, str(script), str(path), str(workers), str(stop_after)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_run_goes_on_where_it_ended(tmp_path: Path, workers: int) -> None:
-    reference, killed = tmp_path / "reference", tmp_path / "killed"
-    assert start(reference, workers=1, seconds=0).wait(60) == 0
-    expected = (reference / "rows.jsonl").read_bytes()
+    reference, killed = tmp_path / "reference.jsonl", tmp_path / "killed.jsonl"
+    with start(reference, workers=1) as process:
+        pass
+    assert process.returncode == 0
+    expected = reference.read_bytes()
 
-    process = start(killed, workers=workers, seconds=0.03)
-    wait_until(lambda: (killed / "rows.jsonl").exists() and (killed / "rows.jsonl").read_bytes().count(b"\n") >= 9)
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
-    kept = (killed / "rows.jsonl").read_bytes()
-    assert 9 <= kept.count(b"\n") < expected.count(b"\n")
+    with start(killed, workers=workers, stop_after=3) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"waiting\n"
+        process.send_signal(signal.SIGKILL)
+        assert process.communicate(timeout=HANG_SECONDS) == (b"", None)  # ends with the last of the workers: no orphans
+    kept = killed.read_bytes()
+    assert kept.count(b"\n") == 9
     assert expected.startswith(kept)
-    wait_until(lambda: not any(is_alive(int(path.stem)) for path in killed.glob("*.pid")))  # no orphans
 
-    (killed / "rows.jsonl").write_bytes(kept + b'{"task": "slow", "cod')
-    assert start(killed, workers=workers, seconds=0).wait(60) == 0
-    assert (killed / "rows.jsonl").read_bytes() == expected
-
-
-def wait_until(condition: Any) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = Path(f"/proc/{pid}/stat")
-    return not (state.exists() and state.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+    killed.write_bytes(kept + b'{"task": "noise", "cod')
+    with start(killed, workers=workers) as process:
+        pass
+    assert process.returncode == 0
+    assert killed.read_bytes() == expected

@@ -138,7 +138,7 @@ def test_browser_draws_charts_and_tables_without_console_messages(tmp_path: Path
         [BROWSER, *options, "--enable-logging=stderr", "--dump-dom", page.as_uri()],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=900,
     )
     assert "CONSOLE" not in done.stderr
     match = re.search(r'data-found="([^"]*)"', done.stdout)
