@@ -14,7 +14,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-walloc bench-rd bench-projections bench-speed bench-audio bench-entropy readme clean
+.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-walloc bench-rd bench-projections bench-speed bench-start bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -113,6 +113,10 @@ bench-projections: $(VENV)/developer
 
 bench-speed: $(VENV)/developer
 	$(BIN)/python benchmarks/images/bench_speed.py --data $(DATA) --plot benchmarks/results/speed_size.png --reason "$(REASON)"
+	$(BIN)/python benchmarks/readme_tables.py
+
+bench-start: $(VENV)/developer
+	$(BIN)/python benchmarks/command_line/bench_start.py --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 
 # Peers in C are taken from $(PEERS)/lib where they have been built (benchmarks/entropy/native_peers.py).

@@ -1,4 +1,4 @@
-"""Tables of speed: codecs of pictures, the neural synthesis."""
+"""Tables of speed: codecs of pictures, the neural synthesis, the start of the command line."""
 
 from __future__ import annotations
 
@@ -36,5 +36,19 @@ def neural_table(rows: Sequence[common.Row]) -> str:
         f"{decode['quality']}, float32, medians of {decode['runs']} runs of processes held to so many cores of "
         f"{first['machine']['cpu']}. Memory is the peak of a process with torch in it. {first['date'][:10]}, commit "
         f"{first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def start_table(rows: Sequence[common.Row]) -> str:
+    """Milliseconds of whole processes, those that do nothing first."""
+    lines = ["| process | median ms | range |", "|---|--:|--:|"]
+    for row in rows:
+        times = row["milliseconds"]
+        lines.append(f"| `{row['command']}` | {times['median']:.0f} | {times['best']:.0f}-{times['worst']:.0f} |")
+    first = rows[0]
+    caption = (
+        f"{first['runs']} runs of each, in turns, held to one core of {first['machine']['cpu']}, Python "
+        f"{first['versions']['python']}; {first['date'][:10]}, commit {first['commit']}."
     )
     return "\n".join([*lines, "", caption, ""])
