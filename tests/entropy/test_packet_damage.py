@@ -281,9 +281,6 @@ PACKET = encode_array(ONE, BANK)
         lambda: encode_batch(np.zeros((2, 3), np.int8), BANK, np.zeros(2, np.uint8)),
         lambda: decode_array(None, BANK),  # type: ignore[arg-type]
         lambda: decode_array("abc", BANK),  # type: ignore[arg-type]
-        lambda: decode_array(memoryview(PACKET), BANK),  # type: ignore[arg-type]
-        lambda: decode_array(np.frombuffer(PACKET, np.uint8), BANK),  # type: ignore[arg-type]
-        lambda: decode_array(bytearray(PACKET), BANK, out=np.empty(3, np.int8)),  # type: ignore[arg-type]
         lambda: decode_array(PACKET, BANK, dtype="no type"),
         lambda: decode_array(PACKET, BANK, dtype=np.float64),
         lambda: decode_array(PACKET, BANK, dtype=object),
