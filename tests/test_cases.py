@@ -4,6 +4,7 @@ What the project's own tests make themselves is the same kinds of files; these a
 """
 
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -222,6 +223,13 @@ def check_batch(path: Path, folder: Path) -> None:
         assert snr_db(sound_of(path / f"{name}.wav"), sound_of(decoded_file)).min() > SOUND_DB[90]
 
 
+def check_peak_above_full_scale(path: Path, folder: Path) -> None:
+    expected, found = sound_of(path), sound_of(decoded(path, folder))
+    assert np.abs(expected).max() == 1.5
+    assert abs(np.abs(found).max() - 1.5) < 0.01
+    assert snr_db(expected, found).min() > SOUND_DB[90]
+
+
 def check_chain(path: Path, folder: Path) -> None:
     found = sound_of(decoded(path, folder))
     assert found.shape == (3 * 44_100, 1)
@@ -233,6 +241,25 @@ def check_big_endian(path: Path, folder: Path) -> None:
     assert snr_db(sound_of(path), sound_of(decoded(path, folder))).min() > SOUND_DB[90]
 
 
+def check_channel_mask(path: Path, folder: Path) -> None:
+    found = decoded(path, folder)
+    levels = snr_db(sound_of(path), sound_of(found))
+    assert len(levels) == 6
+    assert levels.min() > SOUND_DB[80]
+    body = found.read_bytes()
+    at = body.index(b"fmt ") + 8
+    tag, channels = struct.unpack_from("<HH", body, at)
+    (mask,) = struct.unpack_from("<I", body, at + 20)
+    assert (tag, channels, mask) == (0xFFFE, 6, 0x60F)
+
+
+def check_title(path: Path, folder: Path) -> None:
+    found = decoded(path, folder)
+    assert snr_db(sound_of(path), sound_of(found)).min() > SOUND_DB[90]
+    with soundfile.SoundFile(found) as file:
+        assert file.title == "A title"
+
+
 SOUND_CHECKS: dict[str, Callable[[Path, Path], None]] = {
     "click_minus48dB.wav": check_no_silence,
     "click_kept.wav": check_no_silence,
@@ -241,8 +268,11 @@ SOUND_CHECKS: dict[str, Callable[[Path, Path], None]] = {
     "harmonics_220_4400.flac": check_harmonics,
     "flac_no_total.flac": check_number_of_samples_that_the_file_does_not_tell,
     "batch": check_batch,
+    "peak1p5_float.wav": check_peak_above_full_scale,
     "chain.ogg": check_chain,
     "rifx.wav": check_big_endian,
+    "m51side.wav": check_channel_mask,
+    "tag.wav": check_title,
 }
 
 
@@ -254,3 +284,8 @@ def test_picture(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", SOUND_CHECKS)
 def test_sound(name: str, tmp_path: Path) -> None:
     SOUND_CHECKS[name](SOUNDS / name, tmp_path)
+
+
+@pytest.mark.parametrize(("folder", "checks"), [(PICTURES, PICTURE_CHECKS), (SOUNDS, SOUND_CHECKS)])
+def test_every_case_is_tested(folder: Path, checks: dict[str, object]) -> None:
+    assert set(checks) == {path.name for path in folder.iterdir()} - {"README", "README.txt"}
