@@ -109,7 +109,7 @@ def test_splits_have_exact_lengths(packed: Path) -> None:
 def test_bad_arguments_are_sentences(packed: Path, tmp_path: Path) -> None:
     with pytest.raises(CodecError, match=r"split is 'val'; allowed are 'test', 'train'"):
         LatentDataset(packed, split="val")
-    with pytest.raises(CodecError, match=r"channels is 193; allowed is 1 to the 192"):
+    with pytest.raises(CodecError, match=r"channels is 193; allowed is a whole number from 1 to 192"):
         LatentDataset(packed, channels=193)
     with pytest.raises(CodecError, match="scaling is 'half'"):
         LatentDataset(packed, scaling="half")  # type: ignore[arg-type]
