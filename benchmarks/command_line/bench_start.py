@@ -5,12 +5,15 @@
 Rows "start": `laconic --help`, `laconic info` of a small file and `laconic encode` of a small picture, each as installed,
 beside a Python that does nothing and one that only imports numpy, which are the least that such a command can take. The
 processes alternate (turns.py); one of less than a tenth of a second runs twice and the second run counts. Timed: start of
-the process, imports, work, files in the system's cache. Not timed: the first round, which compiles modules. A minute.
+the process, imports, work, files in the system's cache. Not timed: the first round, which compiles modules. Processor time
+is that of the process and stands beside, as it is nearly the same on a busy machine. A minute on an idle one.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -39,13 +42,13 @@ def main() -> None:
     source = common.provenance(options.reason)
     common.write_rows(options.out, [row | source for row in rows])
     for row in rows:
-        print(f"{row['command']:28} {row['milliseconds']}")
+        print(f"{row['command']:28} {row['milliseconds']}, of the processor {row['processor_milliseconds']}")
 
 
 def start_rows(picture: Path, folder: Path, num_rounds: int) -> list[common.Row]:
     target, info = folder / "x.lcn", folder / "info.lcn"
     encode = [str(LACONIC), "encode", str(picture), "--force", "--quiet", "-o"]
-    _run([*encode, str(info)])
+    _run([*encode, str(info)], [])
     commands = {
         "python -c pass": [sys.executable, "-c", "pass"],
         'python -c "import numpy"': [sys.executable, "-c", "import numpy"],
@@ -53,19 +56,26 @@ def start_rows(picture: Path, folder: Path, num_rounds: int) -> list[common.Row]
         "laconic info FILE": [str(LACONIC), "info", str(info)],
         "laconic encode PICTURE": [*encode, str(target)],
     }
-    tasks = {label: [partial(_run, command)] for label, command in commands.items()}
+    used: dict[str, list[float]] = {label: [] for label in commands}
+    tasks = {label: [partial(_run, command, used[label])] for label, command in commands.items()}
     in_turns(tasks, num_rounds=1)
+    for seconds in used.values():
+        seconds.clear()
     found = in_turns(tasks, num_rounds=num_rounds, enough_seconds=ENOUGH_SECONDS)
     return [
         {"kind": "start", "command": label, "runs": spread.num_runs, "milliseconds": spread.times(1000, 1)}
+        | {"processor_milliseconds": round(1000 * statistics.median(used[label]), 1)}
         for label, spread in found.items()
     ]
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], processor_seconds: list[float]) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
+    processor_seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 
 if __name__ == "__main__":

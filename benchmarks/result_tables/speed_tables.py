@@ -42,10 +42,11 @@ def neural_table(rows: Sequence[common.Row]) -> str:
 
 def start_table(rows: Sequence[common.Row]) -> str:
     """Milliseconds of whole processes, those that do nothing first."""
-    lines = ["| process | median ms | range |", "|---|--:|--:|"]
+    lines = ["| process | median ms | range | of the processor |", "|---|--:|--:|--:|"]
     for row in rows:
         times = row["milliseconds"]
-        lines.append(f"| `{row['command']}` | {times['median']:.0f} | {times['best']:.0f}-{times['worst']:.0f} |")
+        span, used = f"{times['best']:.0f}-{times['worst']:.0f}", row["processor_milliseconds"]
+        lines.append(f"| `{row['command']}` | {times['median']:.0f} | {span} | {used:.0f} |")
     first = rows[0]
     caption = (
         f"{first['runs']} runs of each, in turns, held to one core of {first['machine']['cpu']}, Python "
