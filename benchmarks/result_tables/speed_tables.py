@@ -50,6 +50,6 @@ def start_table(rows: Sequence[common.Row]) -> str:
     first = rows[0]
     caption = (
         f"{first['runs']} runs of each, in turns, held to one core of {first['machine']['cpu']}, Python "
-        f"{first['versions']['python']}; {first['date'][:10]}, commit {first['commit']}."
+        f"{first['versions']['python']}; {first['date'][:10]}, commit {first['commit']}. {first['reason']}."
     )
     return "\n".join([*lines, "", caption, ""])

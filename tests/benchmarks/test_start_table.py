@@ -24,4 +24,4 @@ def test_each_process_has_a_row_and_a_line(tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(TABLES), "--readme", str(readme), "--results", str(tmp_path)], check=True)
     lines = readme.read_text(encoding="utf-8").splitlines()
     assert [line.split("`")[1] for line in lines if "`" in line] == commands
-    assert rows[0]["commit"] in lines[-2]
+    assert rows[0]["commit"] in lines[-2] and rows[0]["reason"] in lines[-2]
