@@ -14,7 +14,7 @@ import pickle
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from laconic.codecs.codec import Codec, LatentCodec
 from laconic.codecs.errors import CodecError
 from laconic.codecs.media import MODES, Audio, Image, Samples
 from laconic.entropy.errors import BitstreamError
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 _NUM_RANDOM_CUTS = 8
 _NUM_FLIPS = 48
@@ -36,7 +39,7 @@ class Signal(Protocol):
     """What the laws need of a signal: a dataclass (`Image`, `Audio`) with its samples in an array."""
 
     @property
-    def samples(self) -> NDArray[Any]: ...
+    def samples(self) -> Shaped[NDArray[Any], " ..."]: ...
 
 
 S = TypeVar("S", bound=Signal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,9 @@ from laconic.codecs.sound_metadata import SECTION_NAME
 from laconic.codecs.steps import check_step_code, step_of_code
 from laconic.entropy.container import SAMPLE_TYPES
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, UInt
+
 
 @dataclass(frozen=True, eq=False)
 class Latent:
@@ -42,16 +45,16 @@ class Latent:
     Raises `CodecError` for other types and shapes.
     """
 
-    values: NDArray[np.int32]
+    values: Int[NDArray[np.int32], "d h w"]
     step_code: int
     fingerprint: bytes
-    shrink: NDArray[np.float32]
+    shrink: Float[NDArray[np.float32], "d 3"]
     size: tuple[int, ...]
     sample_type: str = "uint8"
     unit: float = 1.0
     sample_rate: int = 0
     levels: Levels = UNLEVELLED
-    alpha: NDArray[Any] | None = None
+    alpha: UInt[NDArray[Any], "height width"] | None = None
     metadata: Mapping[str, bytes] = field(default_factory=dict)
     bit_depth: int = 0
     damage: tuple[str, ...] = ()
@@ -85,7 +88,7 @@ class Latent:
         """Quantiser step, of a sound or cube in units of its level."""
         return float(step_of_code(self.step_code)) * self.unit
 
-    def points(self) -> NDArray[np.float32]:
+    def points(self) -> Float[NDArray[np.float32], "d h w"]:
         """(d, h, w) float32, what the integers stand for, of a sound or cube in units of its level."""
         d = self.num_channels
         out = np.empty(self.values.shape, np.float32)
@@ -93,7 +96,7 @@ class Latent:
         _native.dequantize(values, out.reshape(d, -1), self.step, np.ascontiguousarray(self.shrink))
         return out
 
-    def dequantize(self) -> NDArray[np.float32]:
+    def dequantize(self) -> Float[NDArray[np.float32], "d h w"]:
         """(d, h, w) float32 in signal units (full scale = 1), so that latents of different quality and level mix in one
         batch. Where channels that are coded together, or planes of a cube, have levels of their own, in those of the
         loudest."""

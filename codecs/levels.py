@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.steps import CODES_PER_OCTAVE, MANTISSAS
 from laconic.entropy.container import MAX_LEVEL_CODE, MAX_LEVELS
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 OFFSETS_PER_UNIT: Final = 16
 _SOUND_BIAS: Final = 54  # level 0 is a root mean square near a tenth
@@ -46,20 +49,24 @@ class Levels:
         most = num_planes if num_planes <= MAX_LEVELS else 1
         return in_range and len(self.codes) in (1, most) and len(self.offset_codes) == num_planes * has_offsets
 
-    def normalize(self, samples: NDArray[Any], middles: Floats) -> Floats:
+    def normalize(
+        self, samples: Num[NDArray[Any], " c *sides"], middles: Float[Floats, " planes"]
+    ) -> Float[Floats, " c *sides"]:
         """Samples (planes, ...) in units of their level, about 0. `middles`: those of a model for cubes."""
         octaves, mantissas, offsets = self._columns(samples, middles)
         normalized: Floats = (np.ldexp(samples.astype(np.float32), -octaves) - offsets) / mantissas
         return normalized
 
-    def restore(self, normalized: Floats, middles: Floats) -> Floats:
+    def restore(
+        self, normalized: Float[Floats, " c *sides"], middles: Float[Floats, " planes"]
+    ) -> Float[Floats, " c *sides"]:
         """The inverse of `normalize`, finite."""
         octaves, mantissas, offsets = self._columns(normalized, middles)
         with np.errstate(over="ignore"):
             samples: Floats = np.ldexp(normalized * mantissas + offsets, octaves)
         return samples.clip(-_LARGEST, _LARGEST)
 
-    def gains(self, num_rows: int) -> Floats:
+    def gains(self, num_rows: int) -> Float[Floats, " rows"]:
         """What values in units of the level are to be multiplied by, one for all or for each of so many rows of channels:
         the largest of its levels."""
         largest = np.array(self.codes).reshape(1 if len(self.codes) == 1 else num_rows, -1).max(axis=1)
@@ -87,7 +94,7 @@ def _parts(codes: NDArray[Any]) -> tuple[NDArray[np.int32], Floats]:
     return octaves.astype(np.int32), np.array(MANTISSAS, np.float32)[phases]
 
 
-def levels_of(signal: Signal, middles: Floats) -> Levels:
+def levels_of(signal: Signal, middles: Float[Floats, " planes"]) -> Levels:
     """The levels at which an encoder codes a signal; pictures have none.
 
     Channels share one within 20 dB of the loudest; others have their own, as planes of one value do. `middles`: those of

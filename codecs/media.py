@@ -20,6 +20,7 @@ from laconic.codecs.formats.orientation import upright
 from laconic.codecs.sound_metadata import SoundMetadata
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Num, Shaped, UInt
     from PIL import Image as PillowImage
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
@@ -37,7 +38,7 @@ class Image:
     sample type. Raises `UnsupportedSignalError` for any other shape, sample type or depth.
     """
 
-    samples: Samples
+    samples: UInt[Samples, "h w c"]
     metadata: Mapping[str, bytes] = field(default_factory=dict)
     bit_depth: int = 0
 
@@ -80,7 +81,7 @@ class Image:
         """Whether samples have 16 bits."""
         return self.samples.dtype == np.uint16
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Shaped[NDArray[Any], "h w *c"]:
         """The samples, grey without its channel axis: what `numpy.asarray` of the same Pillow image gives."""
         array = self.samples[:, :, 0] if self.samples.shape[2] == 1 else self.samples
         return np.array(array, dtype=dtype, copy=copy)
@@ -170,7 +171,7 @@ class Audio:
     rate outside 1 Hz to 2**31 - 1 Hz; `from_array` takes integers, (t,) and tensors.
     """
 
-    samples: NDArray[np.float32]
+    samples: Float[NDArray[np.float32], "c t"]
     sample_rate: int
     metadata: SoundMetadata = field(default_factory=SoundMetadata)
 
@@ -229,7 +230,7 @@ class Cube:
     Raises `UnsupportedSignalError` for any other shape or sample type, or samples that are not finite.
     """
 
-    samples: NDArray[Any]
+    samples: Num[NDArray[Any], " c *sides"]
 
     def __post_init__(self) -> None:
         array = self.samples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from laconic.codecs.packing.layout import Layout, Tile, tiles_of
 from laconic.codecs.transform.quantizer import Quantizer, check_step, integer_type, quantize
 from laconic.codecs.transform.rate_distortion import optimize, thresholds_for
 from laconic.entropy.container import Profile
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,7 @@ class Plan:
         return integer_type(self.model, self.step_code)
 
 
-def integers_of(coefficients: NDArray[np.float32], plan: Plan) -> NDArray[np.int32]:
+def integers_of(coefficients: Float[NDArray[np.float32], "d h w"], plan: Plan) -> Int[NDArray[np.int32], "d h w"]:
     """Integers of all coefficients of a signal, (d, h, w) both. Raises `CodecError` where they would be too large."""
     check_step(coefficients, plan.step_code, plan.model)
     out = np.empty(coefficients.shape, np.int32)
@@ -62,7 +65,9 @@ def integers_of(coefficients: NDArray[np.float32], plan: Plan) -> NDArray[np.int
     return out
 
 
-def integers_of_tile(coefficients: NDArray[np.float32], plan: Plan, out: NDArray[Any]) -> NDArray[Any]:
+def integers_of_tile(
+    coefficients: Float[NDArray[np.float32], "d h w"], plan: Plan, out: Int[NDArray[Any], "d h w"]
+) -> Int[NDArray[Any], "d h w"]:
     """Those of one tile, (d, h, w), in `out`: int32, or int16 where `integer_type` is."""
     quantize(coefficients, plan.quantizer, plan.model, out)
     if plan.optimizes:

@@ -35,6 +35,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 if TYPE_CHECKING:  # the coder is compiled, but networks are also trained where it is not
+    from jaxtyping import Float, Num
+
     from laconic.entropy.tables import Table, TableSet
 
 _WIDTHS = (1, 3, 3, 3, 3, 1)  # of the network of one channel (Ballé et al. 2018, appendix 6.1: K = 5)
@@ -78,7 +80,9 @@ class FactorizedDensity(nn.Module):
             if width_out > 1:
                 self.gates.append(nn.Parameter(torch.zeros(channels, width_out, 1)))
 
-    def forward(self, y: Tensor, offsets: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, y: Float[Tensor, "b d *sides"], offsets: Float[Tensor, " d"] | None = None
+    ) -> tuple[Float[Tensor, "b d *sides"], Float[Tensor, "b d *sides"]]:
         """y, noisy in training and rounded in evaluation, and the likelihoods of that, both of the shape of y.
 
         Rounds to integers, or, with `offsets` (channels,), to integers plus the offset of the channel. With `medians()` as
@@ -94,7 +98,7 @@ class FactorizedDensity(nn.Module):
             quantized = self.bottleneck(y - beside) + beside
         return quantized, self.likelihoods(quantized)
 
-    def likelihoods(self, y: Tensor) -> Tensor:
+    def likelihoods(self, y: Num[Tensor, "b d *sides"]) -> Float[Tensor, "b d *sides"]:
         """Probabilities of the intervals y - 1/2 to y + 1/2, of the shape of y; integers sum to 1 over a channel.
 
         Never 0: at least the smallest normal float, 126 bits in float32. Where latents may lie farther out, `bits` has a
@@ -103,7 +107,7 @@ class FactorizedDensity(nn.Module):
         likelihoods = self._log_likelihoods(y).exp()
         return likelihoods.clamp_min(torch.finfo(likelihoods.dtype).tiny)
 
-    def bits(self, y: Tensor) -> Tensor:
+    def bits(self, y: Num[Tensor, "b d *sides"]) -> Float[Tensor, "b d *sides"]:
         """Code length of each value, -log2 of its likelihood, of the shape of y; finite with a gradient at any distance.
 
         y is rounded or noisy (b, channels, *sides). Raises ValueError for another shape.
@@ -111,12 +115,12 @@ class FactorizedDensity(nn.Module):
         return self._log_likelihoods(y) / -math.log(2)
 
     @torch.no_grad()
-    def medians(self) -> Tensor:
+    def medians(self) -> Float[Tensor, " d"]:
         """The median of each channel, (channels,), by bisection; there is nothing to learn or to keep up to date."""
         return _quantiles(self._exact_layers(), 0.0).to(self.biases[0])
 
     @torch.no_grad()
-    def freeze(self, offsets: Tensor | None = None, *, channels: slice = slice(None)) -> TableSet:
+    def freeze(self, offsets: Float[Tensor, " d"] | None = None, *, channels: slice = slice(None)) -> TableSet:
         """Integer tables, one for each channel in order, with an escape for whatever has no entry.
 
         Table c codes the integers round(y - offsets) of channel c; without `offsets` (channels,), round(y). A table keeps
@@ -172,7 +176,7 @@ class NoiseBottleneck(nn.Module):
     Ballé, Laparra, Simoncelli, "End-to-end optimized image compression", 2017 (arXiv:1611.01704), section 3.1.
     """
 
-    def forward(self, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def forward(self, y: Float[Tensor, "*shape"], generator: torch.Generator | None = None) -> Float[Tensor, "*shape"]:
         """y of the same shape; noise comes from `generator`, or where it is None from torch's own."""
         if not self.training:
             return y.round()
@@ -181,7 +185,7 @@ class NoiseBottleneck(nn.Module):
         return y + (noise - 0.5)
 
 
-def round_straight_through(y: Tensor) -> Tensor:
+def round_straight_through(y: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """y rounded to integers (halves to even), with the gradient of y itself; any shape.
 
     For training with the values that the decoder will get. Source: Theis, Shi, Cunningham, Huszár, "Lossy image
@@ -206,12 +210,12 @@ class NormalCompander:
         if not (0 < self.scale < math.inf and 0 < self.limit < math.inf):
             raise ValueError(f"scale, limit are {self.scale}, {self.limit}; allowed are finite numbers above 0")
 
-    def compand(self, z: Tensor) -> Tensor:
+    def compand(self, z: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """y of the shape of z, from -`limit` to `limit`; not rounded."""
         centred: Tensor = torch.special.ndtr(z / self.scale) - 0.5
         return 2 * self.limit * centred
 
-    def expand(self, y: Tensor) -> Tensor:
+    def expand(self, y: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
         """z of the shape of y, at most 3.72 `scale` from 0: as in WaLLoC, probabilities are kept in 0.0001 to 0.9999."""
         standard: Tensor = torch.special.ndtri((y / (2 * self.limit) + 0.5).clamp(1e-4, 0.9999))
         return self.scale * standard

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from laconic.entropy import _native
 from laconic.entropy.errors import ArgumentError
 from laconic.entropy.plain_values import shown, whole_number
 from laconic.entropy.tables import TableSet, native_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Integer, Shaped, UInt
 
 NUM_STEP_BANDS: Final = 32
 STEPS_PER_BAND: Final = 8
@@ -65,12 +68,12 @@ class ContextWeights:
 
     pass_ends: tuple[int, ...]
     num_predicted: int
-    base: NDArray[np.uint16]
-    neighbour_weights: NDArray[np.uint8]
-    lean_weights: NDArray[np.int8]
-    feature_weights: NDArray[np.uint16]
-    own_weights: NDArray[np.uint8]
-    ring_weights: NDArray[np.uint8]
+    base: UInt[NDArray[np.uint16], "32 d"]
+    neighbour_weights: UInt[NDArray[np.uint8], "d 6"]
+    lean_weights: Int[NDArray[np.int8], "d 4"]
+    feature_weights: UInt[NDArray[np.uint16], "d features"]
+    own_weights: UInt[NDArray[np.uint8], "passes features d"]
+    ring_weights: UInt[NDArray[np.uint8], "passes features d"]
 
     @property
     def num_channels(self) -> int:
@@ -88,8 +91,8 @@ class ContextModel(ContextWeights):
 
     tables: TableSet
     static_tables: TableSet
-    static_index: NDArray[np.uint8]
-    table_map: NDArray[np.uint8]
+    static_index: UInt[NDArray[np.uint8], "32 d"]
+    table_map: UInt[NDArray[np.uint8], "4 96"]
 
     def __post_init__(self) -> None:
         self._check_numbers()
@@ -137,18 +140,18 @@ class ContextModel(ContextWeights):
                 raise ValueError(f"{name} names table {used.max()}; there are {len(tables)}")
 
     @property
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Integer[NDArray[Any], " ..."]]:
         """The arrays by name, in the order of the digest."""
         return {name: getattr(self, name) for name in CONTEXT_ARRAYS}
 
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
+    def to_arrays(self) -> dict[str, Integer[NDArray[Any], " ..."]]:
         """All but the numbers, as arrays to store: `arrays`, and the bytes of both sets of tables."""
         tables = {"tables": self.tables, "static_tables": self.static_tables}
         return {**{name: np.frombuffer(one.to_bytes(), np.uint8) for name, one in tables.items()}, **self.arrays}
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, NDArray[Any]], *, pass_ends: Sequence[int], num_predicted: int
+        cls, arrays: Mapping[str, Shaped[NDArray[Any], " ..."]], *, pass_ends: Sequence[int], num_predicted: int
     ) -> ContextModel:
         """Of what `to_arrays` gave, among others. Raises KeyError, ValueError, `BitstreamError`."""
         return cls(
@@ -197,8 +200,8 @@ class StepRules:
         self.static_index = _between_bands(model.static_index, step_code)
 
     def code(
-        self, symbols: NDArray[np.int32], first: int, last: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.uint8]]:
+        self, symbols: Int[NDArray[np.int32], "d h w"], first: int, last: int
+    ) -> tuple[Int[NDArray[np.int32], " n"], UInt[NDArray[np.uint8], " n"], UInt[NDArray[np.uint8], " fronts"]]:
         """Profile small: what is coded of channels first .. last - 1 of (d, h, w) symbols.
 
         Returns the symbols in coding order, negated where they are coded so, the table of each, and the number of
@@ -212,19 +215,19 @@ def _rules_at(model: ContextModel, step_code: int) -> StepRules:
     return StepRules(model, step_code)
 
 
-def prediction_residuals(planes: NDArray[Any]) -> NDArray[np.int32]:
+def prediction_residuals(planes: Integer[NDArray[Any], "*d h w"]) -> Int[NDArray[np.int32], "*d h w"]:
     """Residuals of the median edge detector over (h, w) or (d, h, w) int16 or int32; wraps modulo 2**32."""
     residuals = np.empty(planes.shape, np.int32)
     _native.prediction_residuals(as_planes(planes), as_planes(residuals))
     return residuals
 
 
-def undo_prediction(residuals: NDArray[np.int32]) -> None:
+def undo_prediction(residuals: Int[NDArray[np.int32], "*d h w"]) -> None:
     """Turn the residuals of contiguous (h, w) or (d, h, w) planes into their values, in place."""
     _native.undo_prediction(residuals if residuals.ndim == 3 else residuals[None])
 
 
-def as_planes(array: NDArray[Any]) -> NDArray[Any]:
+def as_planes(array: Integer[NDArray[Any], "*d h w"]) -> Int[NDArray[Any], "_ h w"]:
     """(h, w) or (d, h, w) as (d, h, w), int16 or int32, with rows in one piece: the same memory where that goes."""
     if array.dtype not in (np.int16, np.int32):
         array = array.astype(np.int32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,12 +15,15 @@ from laconic.entropy.planes import CRC_BYTES
 from laconic.entropy.tables import TableSet
 from laconic.entropy.tile_symbols import checksum
 
+if TYPE_CHECKING:
+    from jaxtyping import Int
+
 NUM_ROW_CODES = 16
 _TABLES_PER_ROW_CODE = 6
 _ROW_CODE_TABLE = 40
 
 
-def encode_plane(plane: NDArray[np.int32], tables: TableSet) -> Segment:
+def encode_plane(plane: Int[NDArray[np.int32], "h w"], tables: TableSet) -> Segment:
     """Code an (h, w) plane of int32."""
     residuals = prediction_residuals(np.ascontiguousarray(plane, np.int32))
     codes = _row_codes(residuals)
@@ -32,7 +37,7 @@ def encode_plane(plane: NDArray[np.int32], tables: TableSet) -> Segment:
     return Segment(rans.encode_messages(messages, tables, lanes=lanes, tail=tail), lanes, has_crc)
 
 
-def decode_plane(segment: Segment, height: int, width: int, tables: TableSet) -> NDArray[np.int32]:
+def decode_plane(segment: Segment, height: int, width: int, tables: TableSet) -> Int[NDArray[np.int32], "height width"]:
     """The (height, width) plane. Raises `BitstreamError`."""
     decoder = rans.Decoder(segment.payload, segment.lanes)
     steps = decoder.decode(height, tables, min(_ROW_CODE_TABLE, len(tables) - 1))

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -29,6 +29,9 @@ from laconic.entropy.errors import ArgumentError, BitstreamError, CorruptStreamE
 from laconic.entropy.plain_values import plain_bytes, real_number, shown, whole_number
 from laconic.entropy.rans import translated
 from laconic.entropy.tables import TableSet, native_of
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt
 
 CHUNK_SYMBOLS = 1 << 18
 MAX_SYMBOLS = 1 << 29  # unless the caller gives the shape
@@ -45,7 +48,7 @@ Tables = int | NDArray[np.uint8]
 def encode_array(
     values: Any,
     tables: TableSet,
-    indices: Tables = 0,
+    indices: int | UInt[NDArray[np.uint8], " ..."] = 0,
     *,
     step: float = 1.0,
     threads: int = 1,
@@ -66,7 +69,7 @@ def encode_array(
 def decode_array(
     data: bytes,
     tables: TableSet,
-    indices: Tables = 0,
+    indices: int | UInt[NDArray[np.uint8], " ..."] = 0,
     *,
     dtype: DTypeLike = np.int32,
     out: Any = None,
@@ -90,7 +93,12 @@ def decode_array(
 
 
 def encode_batch(
-    values: Any, tables: TableSet, indices: Tables = 0, *, step: float = 1.0, threads: int = 1
+    values: Any,
+    tables: TableSet,
+    indices: int | UInt[NDArray[np.uint8], " ..."] = 0,
+    *,
+    step: float = 1.0,
+    threads: int = 1,
 ) -> list[bytes]:
     """Code many small arrays of one shape, (b, ...), as one packet each; they go through the coder side by side.
 
@@ -106,7 +114,7 @@ def encode_batch(
 def decode_batch(
     packets: Sequence[bytes],
     tables: TableSet,
-    indices: Tables = 0,
+    indices: int | UInt[NDArray[np.uint8], " ..."] = 0,
     *,
     dtype: DTypeLike = np.int32,
     out: Any = None,

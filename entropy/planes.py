@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -27,6 +28,9 @@ from laconic.entropy.tile_symbols import (
     decode_static,
     symbols_of,
 )
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
 _LANES_SHARES = {Profile.FAST: 0.03, Profile.SMALL: 0.01}
 CRC_BYTES = 4096  # payloads expected to reach this carry a CRC-32C
@@ -50,13 +54,15 @@ class TileEncoder:
     three times as much.
     """
 
-    def __init__(self, values: Planes, rules: StepRules, profile: Profile, lanes: int | None = None) -> None:
+    def __init__(
+        self, values: Int[Planes, "d h w"], rules: StepRules, profile: Profile, lanes: int | None = None
+    ) -> None:
         self._lanes, self._share = lanes, _LANES_SHARES[profile]
         self._symbols = symbols_of([as_planes(values)], rules, profile)[0]
 
     @classmethod
     def of_tiles(
-        cls, tiles: Sequence[Planes], rules: StepRules, profile: Profile, lanes: int | None = None
+        cls, tiles: Sequence[Int[Planes, "d _ _"]], rules: StepRules, profile: Profile, lanes: int | None = None
     ) -> list[TileEncoder]:
         """One for each of some tiles with the same number of channels, sooner than one by one where they are large."""
         encoders = []
@@ -101,7 +107,7 @@ class TileDecoder:
         profile: Profile,
         *,
         dtype: DTypeLike = np.int32,
-        out: Planes | None = None,
+        out: Int[Planes, "d h w"] | None = None,
     ) -> None:
         self.is_intact = True  # set by the caller: later groups cannot be decoded without the earlier ones
         self._wanted = wanted
@@ -147,7 +153,7 @@ class TileDecoder:
         if found != expected:
             raise ChecksumError(f"channels {group[0]} to {group[1] - 1} of a tile do not match their checksum")
 
-    def values(self) -> Planes:
+    def values(self) -> Int[Planes, "d h w"]:
         """(wanted, h, w) decoded values, prediction undone: `out`, or int32 where they do not fit. Call once, at last."""
         return self._symbols.values(self.num_used)[: self._wanted]
 

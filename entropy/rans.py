@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -31,6 +31,9 @@ from laconic.entropy.errors import (
 )
 from laconic.entropy.plain_values import plain_bytes, shown, whole_number
 from laconic.entropy.tables import TableSet, native_of
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, UInt
 
 LANES = (4, 8, 16, 32, 64)
 _FLUSH_BYTES_PER_LANE = 3  # of the 4 bytes of a state about one carries information
@@ -51,13 +54,19 @@ class Message:
     (uint8), where there are any, cuts the values into messages of so many values each, at most 64.
     """
 
-    values: NDArray[Any]
-    indices: Indices
+    values: Int[NDArray[Any], "*shape"]
+    indices: int | UInt[NDArray[np.uint8], "*shape"]
     mark: int | None = None
-    fronts: NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    fronts: UInt[NDArray[np.uint8], " fronts"] = field(default_factory=lambda: np.empty(0, np.uint8))
 
 
-def encode(values: NDArray[Any], tables: TableSet, indices: Indices = 0, *, lanes: int | None = None) -> bytes:
+def encode(
+    values: Int[NDArray[Any], "*shape"],
+    tables: TableSet,
+    indices: int | UInt[NDArray[np.uint8], "*shape"] = 0,
+    *,
+    lanes: int | None = None,
+) -> bytes:
     """Code one array. Shape is not kept; `indices` is a table number or a uint8 array with one for each value.
 
     Raises ValueError or TypeError for an index outside the set, wrong lanes, or another dtype.
@@ -73,11 +82,11 @@ def decode(
     data: bytes,
     count: int,
     tables: TableSet,
-    indices: Indices = 0,
+    indices: int | UInt[NDArray[np.uint8], " ..."] = 0,
     *,
     lanes: int = 4,
     dtype: DTypeLike = np.int32,
-) -> NDArray[Any]:
+) -> Int[NDArray[Any], " count"]:
     """The `count` values that `encode` was given. Raises `BitstreamError` for any bytes that it did not write."""
     decoder = Decoder(data, lanes)
     values = decoder.decode(count, tables, indices, dtype=dtype)
@@ -113,8 +122,13 @@ class Decoder:
             self.native = _native.Decoder(plain_bytes("data", data), _lanes(lanes))
 
     def decode(
-        self, count: int, tables: TableSet, indices: Indices = 0, *, dtype: DTypeLike = np.int32
-    ) -> NDArray[Any]:
+        self,
+        count: int,
+        tables: TableSet,
+        indices: int | UInt[NDArray[np.uint8], " ..."] = 0,
+        *,
+        dtype: DTypeLike = np.int32,
+    ) -> Int[NDArray[Any], " count"]:
         """The next `count` values. Raises `CorruptStreamError` where one does not fit `dtype`."""
         try:
             out = np.empty(whole_number("count", count, 0, _MAX_COUNT), dtype)
@@ -125,12 +139,16 @@ class Decoder:
         self.decode_into(out, tables, indices)
         return out
 
-    def decode_into(self, out: NDArray[Any], tables: TableSet, indices: Indices = 0) -> None:
+    def decode_into(
+        self, out: Int[NDArray[Any], "*shape"], tables: TableSet, indices: int | UInt[NDArray[np.uint8], " ..."] = 0
+    ) -> None:
         """The next `out.size` values into a contiguous int8, int16 or int32 array."""
         with stream_errors():
             self.native.decode_into(_values(out), native_of(tables), _index(indices))
 
-    def decode_contexts(self, rules: StepRules, symbols: NDArray[np.int32], first: int, last: int) -> None:
+    def decode_contexts(
+        self, rules: StepRules, symbols: Int[NDArray[np.int32], "d h w"], first: int, last: int
+    ) -> None:
         """Channels first .. last - 1 in profile small, into (d, h, w) symbols that hold all channels before them."""
         model = rules.model
         with stream_errors():
@@ -148,7 +166,10 @@ class Decoder:
 
 
 def decode_channels(
-    decoders: Sequence[Decoder], planes: Sequence[NDArray[Any]], tables: TableSet, indices: NDArray[np.uint8]
+    decoders: Sequence[Decoder],
+    planes: Sequence[Int[NDArray[Any], "_ h w"]],
+    tables: TableSet,
+    indices: UInt[NDArray[np.uint8], " d"],
 ) -> None:
     """The next messages of streams into (channels, h, w) planes, channel c with table `indices[c]`.
 
@@ -163,7 +184,9 @@ def decode_channels(
             raise ValueRangeError(str(err)) from err
 
 
-def ideal_bits(values: NDArray[Any], tables: TableSet, indices: Indices = 0) -> float:
+def ideal_bits(
+    values: Int[NDArray[Any], "*shape"], tables: TableSet, indices: int | UInt[NDArray[np.uint8], "*shape"] = 0
+) -> float:
     """Code length of the values under the tables, escapes included, without state loss or flush.
 
     Computed in integers, so an encoder may decide by it and still write the same bytes everywhere.

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,6 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 from laconic.entropy import _native
 from laconic.entropy.errors import ArgumentError, ChecksumError, CorruptStreamError, TruncatedError
 from laconic.entropy.plain_values import plain_bytes, real_number, shown, whole_number
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Integer
 
 PROBABILITY_SUM = 1 << 16
 MAX_TABLES = 256
@@ -120,7 +123,7 @@ def _parse_tables(body: bytes) -> list[Table]:
     return tables
 
 
-def frequencies_of_counts(counts: ArrayLike) -> NDArray[np.int64]:
+def frequencies_of_counts(counts: ArrayLike) -> Int[NDArray[np.int64], " entries"]:
     """Integer frequencies, each at least 1, summing to 2**16, in proportion to `counts` (largest remainder).
 
     Raises ValueError for fewer than 2 or more than 256 counts, or a negative or non-finite one.
@@ -155,7 +158,7 @@ def table_of_counts(values: ArrayLike, counts: ArrayLike) -> Table:
     return next(table for table, cost in candidates if cost <= cheapest * (1 + _SIZE_TOLERANCE) + 1e-9)
 
 
-def cheapest_frequencies(probabilities: ArrayLike) -> NDArray[np.int64]:
+def cheapest_frequencies(probabilities: ArrayLike) -> Int[NDArray[np.int64], " entries"]:
     """Integer frequencies, each at least 1, summing to 2**16, that give the shortest expected code.
 
     What is rarer than one in 2**16 gets 1, the rest shares what is left in proportion, and single slots go where they
@@ -272,7 +275,9 @@ def table_set(tables: Sequence[Table]) -> TableSet:
     return TableSet(tuple(tables))
 
 
-def tables_of_cdfs(cdfs: Sequence[ArrayLike] | NDArray[Any], sizes: ArrayLike, offsets: ArrayLike) -> TableSet:
+def tables_of_cdfs(
+    cdfs: Sequence[ArrayLike] | Integer[NDArray[Any], "tables entries"], sizes: ArrayLike, offsets: ArrayLike
+) -> TableSet:
     """The tables of 1 to 256 cumulative distributions of 16 bits, as learned codecs keep them.
 
     `cdfs[t]` ascends strictly from 0 to 65536 over its first `sizes[t]` numbers (2 or more); what follows is padding.

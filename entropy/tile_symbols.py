@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from laconic.entropy.container import Profile
 from laconic.entropy.contexts import StepRules, as_planes, prediction_residuals, undo_prediction
 from laconic.entropy.rans import Message
 from laconic.entropy.tables import TableSet
+
+if TYPE_CHECKING:
+    from jaxtyping import Int
 
 Planes = NDArray[Any]  # int16 or int32
 Group = tuple[int, int]  # of channels: the first, and the last + 1
@@ -33,7 +36,7 @@ class Symbols(Protocol):
         """A stream of groups with their checksums, or none."""
 
 
-def symbols_of(tiles: Sequence[Planes], rules: StepRules, profile: Profile) -> Sequence[Symbols]:
+def symbols_of(tiles: Sequence[Int[Planes, "d h w"]], rules: StepRules, profile: Profile) -> Sequence[Symbols]:
     if profile is Profile.FAST:
         return StaticSymbols.of_tiles(tiles, rules)
     return [ContextSymbols(tile, rules) for tile in tiles]
@@ -43,7 +46,11 @@ class StaticSymbols:
     """Profile fast: everything is found in one go over the planes."""
 
     def __init__(
-        self, planes: Planes, residuals: NDArray[np.int32], tables: TableSet, native: _native.ChannelSymbols
+        self,
+        planes: Int[Planes, "d h w"],
+        residuals: Int[NDArray[np.int32], "_ h w"],
+        tables: TableSet,
+        native: _native.ChannelSymbols,
     ) -> None:
         self._planes = planes
         self._residuals = residuals
@@ -52,7 +59,7 @@ class StaticSymbols:
         self._costs = native.costs()
 
     @classmethod
-    def of_tiles(cls, tiles: Sequence[Planes], rules: StepRules) -> list[StaticSymbols]:
+    def of_tiles(cls, tiles: Sequence[Int[Planes, "d h w"]], rules: StepRules) -> list[StaticSymbols]:
         if not tiles:
             return []
         tables, indices = rules.model.static_tables, rules.static_index[: len(tiles[0])]
@@ -77,7 +84,7 @@ class StaticSymbols:
 class ContextSymbols:
     """Profile small: what a group codes is found when it is asked for."""
 
-    def __init__(self, planes: Planes, rules: StepRules) -> None:
+    def __init__(self, planes: Int[Planes, "d h w"], rules: StepRules) -> None:
         self._rules = rules
         self._symbols = np.empty(planes.shape, np.int32)
         self._are_used = _native.widen_planes(planes, self._symbols)
@@ -126,14 +133,14 @@ class DecodedSymbols(Protocol):
     def widen(self) -> None:
         """Hold int32 from now on."""
 
-    def values(self, num_used: int) -> Planes:
+    def values(self, num_used: int) -> Int[Planes, "d h w"]:
         """All channels, of which the first `num_used` may not be 0."""
 
 
 class StaticPlanes:
     """Profile fast: residuals are kept as int32 and the rest as what the values are to be."""
 
-    def __init__(self, planes: Planes, rules: StepRules) -> None:
+    def __init__(self, planes: Int[Planes, "d h w"], rules: StepRules) -> None:
         self._rules = rules
         self._planes = planes
         self._residuals = np.zeros(planes[: rules.model.num_predicted].shape, np.int32)
@@ -155,7 +162,7 @@ class StaticPlanes:
     def widen(self) -> None:
         self._planes = self._planes.astype(np.int32)
 
-    def values(self, num_used: int) -> Planes:
+    def values(self, num_used: int) -> Int[Planes, "d h w"]:
         predicted = self._residuals[:num_used]
         if not _native.put_predicted(predicted, self._planes[: len(predicted)]):
             self.widen()
@@ -179,7 +186,7 @@ def decode_static(tiles: Sequence[StaticPlanes], decoders: Sequence[rans.Decoder
 class ContextPlanes:
     """Profile small: the contexts of later channels are found in int32 symbols."""
 
-    def __init__(self, planes: Planes, rules: StepRules) -> None:
+    def __init__(self, planes: Int[Planes, "d h w"], rules: StepRules) -> None:
         self._rules = rules
         self._planes = planes
         is_apt = planes.dtype == np.int32 and planes.flags.c_contiguous
@@ -197,7 +204,7 @@ class ContextPlanes:
     def widen(self) -> None:
         self._planes = self._symbols
 
-    def values(self, num_used: int) -> Planes:
+    def values(self, num_used: int) -> Int[Planes, "d h w"]:
         used = self._symbols[:num_used]
         undo_prediction(used[: self._rules.model.num_predicted])
         if self._planes is not self._symbols and not _fits(used, self._planes.dtype):
@@ -212,7 +219,7 @@ def _fits(values: NDArray[np.int32], dtype: np.dtype[Any]) -> bool:
     return values.size == 0 or bool(limits.min <= values.min() and values.max() <= limits.max)
 
 
-def checksum(*symbols: Planes) -> int:
+def checksum(*symbols: Int[Planes, "*d _ _"]) -> int:
     """Low 16 bits of the CRC-32C of (h, w) or (d, h, w) symbols, one array after the other, as little-endian int32."""
     crc = 0
     for part in symbols:

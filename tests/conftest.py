@@ -1,4 +1,5 @@
-"""What the tests of all layers share: the work of a call, counted, since a clock would measure the machine; C++ runs."""
+"""What the tests of all layers share: the work of a call, counted, since a clock would measure the machine; C++ runs;
+signatures of the package are checked while tests run."""
 
 import fcntl
 import os
@@ -13,11 +14,14 @@ from types import FrameType
 from typing import Any
 
 import pytest
+import shape_checks
 
 ROOT = Path(__file__).parents[1]
 CPP_TESTS = ROOT / "build" / "cpp_tests"  # kept, since compiling takes minutes
 
 Call = Callable[[], object]
+
+shape_checks.install()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,9 @@ from laconic.entropy import ContextModel
 from laconic.entropy.contexts import STEPS_PER_BAND
 from laconic.entropy.fitting.context_fitting import fit_weights
 from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand, fit_tables
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 PASS_CHANNELS = 8  # about as many in each pass
 _PRIOR_SYMBOLS = 30.0
@@ -71,7 +74,7 @@ class FitOptions:
     pass_ends: tuple[int, ...] | None = None
     group_ends: tuple[int, ...] | None = None
     rounding: float = 0.375
-    projection: tuple[NDArray[np.float32], ...] | None = None
+    projection: tuple[Float[NDArray[np.float32], "n n"], ...] | None = None
 
     def __post_init__(self) -> None:
         if self.tree is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +13,19 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.transform import wavelet
 
-Matrices = tuple[NDArray[np.float32], ...]
+if TYPE_CHECKING:
+    from jaxtyping import Float, UInt
 
 
 @dataclass(frozen=True, eq=False)
 class Axes:
     """Analysis matrices and their inverses, one for each block."""
 
-    analysis: Matrices
-    synthesis: Matrices
+    analysis: tuple[Float[NDArray[np.float32], "n n"], ...]
+    synthesis: tuple[Float[NDArray[np.float32], "n n"], ...]
 
 
-def noise_gains(tree: Tree, num_planes: int) -> NDArray[np.float64]:
+def noise_gains(tree: Tree, num_planes: int) -> Float[NDArray[np.float64], " d"]:
     """Root of the signal energy that unit noise in each packet channel causes (the norm of its synthesis function)."""
     d, side = tree.num_bands**tree.depth, 16
     gains = np.empty(d)
@@ -35,7 +37,11 @@ def noise_gains(tree: Tree, num_planes: int) -> NDArray[np.float64]:
 
 
 def principal_axes(
-    packets: Sequence[NDArray[np.float32]], gains: NDArray[np.float64], blocks: tuple[int, ...], *, symmetric: bool
+    packets: Sequence[Float[NDArray[np.float32], "d h w"]],
+    gains: Float[NDArray[np.float64], " d"],
+    blocks: tuple[int, ...],
+    *,
+    symmetric: bool,
 ) -> Axes:
     """Axes times gains, largest variance first, and their inverses, for packets (d, h, w) of all signals.
 
@@ -58,7 +64,7 @@ def principal_axes(
     return Axes(tuple(analysis), tuple(synthesis))
 
 
-def trained_axes(projection: Matrices, blocks: tuple[int, ...]) -> Axes:
+def trained_axes(projection: tuple[Float[NDArray[np.float32], "n n"], ...], blocks: tuple[int, ...]) -> Axes:
     """Given analysis matrices and their inverses. Raises `CodecError` where they are not the blocks' or have no inverse."""
     shapes = [m.shape for m in projection]
     if shapes != [(n, n) for n in blocks]:
@@ -73,8 +79,10 @@ def trained_axes(projection: Matrices, blocks: tuple[int, ...]) -> Axes:
 
 
 def channels_by_variance(
-    analysis: Matrices, packets: Sequence[NDArray[np.float32]], sizes: tuple[int, ...]
-) -> NDArray[np.uint16]:
+    analysis: tuple[Float[NDArray[np.float32], "n n"], ...],
+    packets: Sequence[Float[NDArray[np.float32], "d h w"]],
+    sizes: tuple[int, ...],
+) -> UInt[NDArray[np.uint16], " d"]:
     """The latent channel of each row of the projection: by falling variance, run by run."""
     rows = np.arange(sum(sizes), dtype=np.uint16)
     flat = [project(analysis, rows, p).reshape(len(rows), -1) for p in packets]
@@ -87,7 +95,11 @@ def channels_by_variance(
     return channels
 
 
-def project(analysis: Matrices, channels: NDArray[np.uint16], packets: NDArray[np.float32]) -> NDArray[np.float32]:
+def project(
+    analysis: tuple[Float[NDArray[np.float32], "n n"], ...],
+    channels: UInt[NDArray[np.uint16], " d"],
+    packets: Float[NDArray[np.float32], "d h w"],
+) -> Float[NDArray[np.float32], "d h w"]:
     """The coefficients (d, h, w) of packets, each row of the projection at its latent channel."""
     ends = np.cumsum([len(m) for m in analysis])[:-1]
     out = np.empty_like(packets)

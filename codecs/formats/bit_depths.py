@@ -16,6 +16,8 @@ from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.notes import note
 
 if TYPE_CHECKING:
+    from jaxtyping import UInt
+
     from laconic.codecs.media import Samples
 
 DEPTHS: Final = {"uint8": (8,), "uint16": tuple(range(9, 17))}  # by sample type
@@ -39,7 +41,7 @@ def check_depth(sample_type: str, bit_depth: int) -> None:
         raise UnsupportedSignalError(f"bit_depth is {shown(bit_depth)}; allowed for {sample_type} samples is {between}")
 
 
-def check_colors(samples: Samples, bit_depth: int) -> None:
+def check_colors(samples: UInt[Samples, "h w c"], bit_depth: int) -> None:
     """Raise `UnsupportedSignalError` where a colour of samples (h, w, c) needs more bits."""
     if bit_depth >= 8 * samples.itemsize:
         return
@@ -51,7 +53,7 @@ def check_colors(samples: Samples, bit_depth: int) -> None:
         )
 
 
-def depth_of(samples: Samples) -> int:
+def depth_of(samples: UInt[Samples, "h w c"]) -> int:
     """Bits that the largest colour of samples (h, w, c) needs, as far as their type allows."""
     allowed = DEPTHS[samples.dtype.name]
     return allowed[-1] if len(allowed) == 1 else max(allowed[0], _largest_color(samples).bit_length())
@@ -74,7 +76,7 @@ def settled_depth(least: int, tagged: int, wanted: BitDepth) -> int:
     return depth
 
 
-def depth_read(samples: Samples, tagged: int, wanted: BitDepth) -> int:
+def depth_read(samples: UInt[Samples, "h w c"], tagged: int, wanted: BitDepth) -> int:
     """The depth of a picture that was read, of samples (h, w, c), as `settled_depth`; 8 of 8-bit samples."""
     if samples.itemsize == 1:
         note_unused(wanted)
@@ -96,7 +98,7 @@ def note_unused(wanted: BitDepth) -> None:
         note(UNUSED)
 
 
-def with_full_alpha(samples: Samples, largest: int, *, back: bool = False) -> Samples:
+def with_full_alpha(samples: UInt[Samples, "h w c"], largest: int, *, back: bool = False) -> UInt[Samples, "h w c"]:
     """Samples (h, w, c) whose alpha, 0 to `largest`, runs over all of their type, to the nearest; or `back` from there."""
     most = int(np.iinfo(samples.dtype).max)
     if not has_alpha(samples) or largest == most:
@@ -107,13 +109,13 @@ def with_full_alpha(samples: Samples, largest: int, *, back: bool = False) -> Sa
     return spread
 
 
-def rescaled(samples: Samples, before: int, after: int) -> Samples:
+def rescaled(samples: UInt[Samples, "*shape"], before: int, after: int) -> UInt[Samples, "*shape"]:
     """Samples 0 to `before` as 0 to `after`, both at most 65535, to the nearest."""
     wide = (samples.astype(np.uint32) * np.uint32(after) + np.uint32(before // 2)) // np.uint32(before)
     return wide.astype(np.uint8) if samples.dtype == np.uint8 else wide.astype(np.uint16)
 
 
-def has_alpha(samples: Samples) -> bool:
+def has_alpha(samples: UInt[Samples, "h w c"]) -> bool:
     return samples.shape[2] in (2, 4)
 
 

@@ -10,6 +10,8 @@ from laconic.codecs.formats.bit_depths import with_full_alpha
 from laconic.codecs.notes import note
 
 if TYPE_CHECKING:
+    from jaxtyping import UInt
+
     from laconic.codecs.media import Samples
 
 
@@ -22,7 +24,7 @@ def avif_depth(head: bytes) -> int:
     return max((8 + 2 * bool(box[2] & 0x40) + 2 * (box[2] & 0x60 == 0x60) for box in boxes if len(box) > 2), default=8)
 
 
-def read_deep_avif(data: bytes, depth: int, frame: int) -> Samples | None:
+def read_deep_avif(data: bytes, depth: int, frame: int) -> UInt[Samples, "h w c"] | None:
     """Samples (h, w, c) of a frame, of so many bits; None, with a note, where nothing here can read them."""
     try:
         from imagecodecs import avif_decode

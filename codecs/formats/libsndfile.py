@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import MissingDependencyError
 from laconic.codecs.formats.c_messages import drop_c_messages
 from laconic.entropy.errors import LimitError
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 _BLOCK_VALUES = 1 << 18
 _MPEG_FRAMES = 1152
@@ -108,17 +111,17 @@ def claimed_frames(opened: Any) -> int | None:
     return None if opened.frames >= _UNKNOWN_FRAMES else int(opened.frames)
 
 
-def read_forward(opened: Any, dtype: str, *, max_values: int) -> NDArray[Any]:
+def read_forward(opened: Any, dtype: str, *, max_values: int) -> Num[NDArray[Any], "t c"]:
     """(t, c) frames of an open file up to its end. Raises `soundfile.SoundFileError`, `LimitError` beyond `max_values`."""
     return joined(list(blocks_forward(opened, dtype, max_values=max_values)), opened.channels, dtype)
 
 
-def joined(blocks: Sequence[NDArray[Any]], channels: int, dtype: str) -> NDArray[Any]:
+def joined(blocks: Sequence[Num[NDArray[Any], "t c"]], channels: int, dtype: str) -> Num[NDArray[Any], "t c"]:
     """(t, c) of blocks one behind the other, also of none."""
     return np.concatenate(blocks) if blocks else np.zeros((0, channels), dtype)
 
 
-def blocks_forward(opened: Any, dtype: str, *, max_values: int) -> Iterator[NDArray[Any]]:
+def blocks_forward(opened: Any, dtype: str, *, max_values: int) -> Iterator[Num[NDArray[Any], "t c"]]:
     """The blocks that `read_forward` joins: of MPEG sound no longer than a frame, so that damage costs no more."""
     is_mpeg = opened.format == "MP3"
     num_values, block_frames = 0, _MPEG_FRAMES if is_mpeg else max(1, _BLOCK_VALUES // opened.channels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,22 @@ from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.formats.picture_files import check_pixels
 from laconic.entropy import CorruptStreamError, Limits
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
+
 NPY_MAGIC: Final = b"\x93NUMPY"
 
 
-def npy_bytes(array: NDArray[Any]) -> bytes:
+def npy_bytes(array: Shaped[NDArray[Any], " ..."]) -> bytes:
     """An array of any shape as a file."""
     buffer = io.BytesIO()
     np.save(buffer, array)
     return buffer.getvalue()
 
 
-def read_npy(file: BinaryIO, *, allowed: tuple[type[np.generic], ...], limits: Limits | None = None) -> NDArray[Any]:
+def read_npy(
+    file: BinaryIO, *, allowed: tuple[type[np.generic], ...], limits: Limits | None = None
+) -> Shaped[NDArray[Any], " ..."]:
     """An array of these types in native byte order; its size is checked against the file's before anything is allocated,
     and against the limits of a picture where they are given."""
     try:

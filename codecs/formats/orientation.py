@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from jaxtyping import UInt
+
     from laconic.codecs.media import Samples
 
 EXIF_PREFIX = b"Exif\x00\x00"
@@ -66,7 +68,9 @@ def with_orientation(exif: bytes, orientation: int) -> bytes:
     return EXIF_PREFIX + bytes(tiff)
 
 
-def upright(samples: Samples, metadata: Mapping[str, bytes]) -> tuple[Samples, dict[str, bytes]]:
+def upright(
+    samples: UInt[Samples, "h w c"], metadata: Mapping[str, bytes]
+) -> tuple[UInt[Samples, "_ _ c"], dict[str, bytes]]:
     """Samples (h, w, c) turned as the metadata's EXIF block says, which then says that they are upright."""
     orientation = orientation_of(metadata.get("exif", b""))
     if orientation == UPRIGHT:
@@ -79,7 +83,7 @@ def is_transposed(orientation: int) -> bool:
     return orientation >= 5
 
 
-def turned(samples: Samples, orientation: int) -> Samples:
+def turned(samples: UInt[Samples, "h w c"], orientation: int) -> UInt[Samples, "_ _ c"]:
     """A view of samples (h, w, c) as they are to be shown. `orientation` says where the stored row 0 and column 0 belong:
 
     1 top left, 2 top right, 3 bottom right, 4 bottom left; 5 to 8 likewise, rows being columns: left top, right top, ...

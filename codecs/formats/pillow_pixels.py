@@ -22,6 +22,8 @@ from laconic.codecs.formats.orientation import (
 from laconic.codecs.notes import note
 
 if TYPE_CHECKING:
+    from jaxtyping import UInt
+
     from laconic.codecs.media import Samples
 
 _DIRECT_MODES = ("L", "LA", "RGB", "RGBA")
@@ -43,7 +45,9 @@ BITS_PER_SAMPLE, MAX_SAMPLE_VALUE = 258, 281
 _STORED = "_laconic_is_stored"  # an attribute that Pillow does not hand on to what it makes of a picture
 
 
-def read_pixels(picture: PillowImage.Image, *, exif: bytes | None = None) -> tuple[Samples, dict[str, bytes], int]:
+def read_pixels(
+    picture: PillowImage.Image, *, exif: bytes | None = None
+) -> tuple[UInt[Samples, "h w c"], dict[str, bytes], int]:
     """Samples (h, w, c) and metadata of a Pillow image, `exif` instead of its own where given, and the bit depth that the
     tags of its file say, 9 to 16, 0 where they say nothing.
 

@@ -10,7 +10,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from PIL import Image as PillowImage
 from PIL import ImageFile
 
 from laconic.codecs.formats.bit_depths import FULL_DEPTH, STORED_DEPTHS, depth_of
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt
 
 PNG_MAGIC = b"\x89PNG\r\n\x1a\n"
 _IHDR = struct.Struct(">IIBBBBB")  # width, height, bit depth, colour type, compression, filter, interlace (11.2.1)
@@ -34,7 +37,7 @@ def is_deep_color_png(head: bytes) -> bool:
     return head.startswith(PNG_MAGIC) and head[24:25] == b"\x10" and head[25:26] in (b"\x02", b"\x04", b"\x06")
 
 
-def depth_of_png(head: bytes, samples: NDArray[Any]) -> int:
+def depth_of_png(head: bytes, samples: UInt[NDArray[Any], "h w c"]) -> int:
     """The bit depth that the sBIT chunk of a file with these first bytes says of its 16-bit samples, 0 where it has none.
 
     By the specification (11.3.2.4) samples are spread over all 16 bits; only where none exceeds the range of so many bits
@@ -54,7 +57,7 @@ def depth_of_png(head: bytes, samples: NDArray[Any]) -> int:
     return tagged if depth_of(samples) <= tagged else FULL_DEPTH
 
 
-def read_deep_png(picture: ImageFile.ImageFile, file: BinaryIO) -> NDArray[np.uint16]:
+def read_deep_png(picture: ImageFile.ImageFile, file: BinaryIO) -> UInt[NDArray[np.uint16], "h w c"]:
     """Samples (h, w, c), with alpha where the file has a transparent colour, of a file that Pillow opened and has not read.
 
     Raises what Pillow raises.
@@ -96,7 +99,7 @@ def _read_grey_alpha(file: BinaryIO) -> NDArray[np.uint16]:
     return pairs.astype(np.uint16)
 
 
-def png_bytes(samples: NDArray[Any], metadata: Mapping[str, bytes]) -> bytes:
+def png_bytes(samples: UInt[NDArray[Any], "h w c"], metadata: Mapping[str, bytes]) -> bytes:
     """A PNG file of samples (h, w, c), uint16, with the ICC profile and the EXIF block of the metadata."""
     h, w, c = samples.shape
     chunks = [PNG_MAGIC, _chunk(b"IHDR", _IHDR.pack(w, h, 16, _COLOR_TYPES[c], 0, 0, 0))]

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -29,6 +29,9 @@ from laconic.codecs.formats.stored_blocks import Cut, blocks, check_sizes
 from laconic.codecs.formats.tiff_files import TIFF_MAGICS, cut_of_tiff, num_pages, start_tiff
 from laconic.codecs.media import Samples, metadata_of
 from laconic.entropy.errors import CorruptStreamError
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt
 
 _HEAD_BYTES = 1 << 12
 # A gap between numbers holds white space and comments; exactly one white space ends the header (ppm(5)).
@@ -60,7 +63,7 @@ class RowReader:
         self._block: Samples = np.empty((0, *cut.shape[1:]), self.dtype)
         self._num_left = self.height
 
-    def read_rows(self, count: int) -> Samples:
+    def read_rows(self, count: int) -> UInt[Samples, "count w c"]:
         """The next rows, (count, w, c).
 
         Raises `CodecError` where fewer are left, `BitstreamError` for damaged samples, `OSError`.
@@ -105,7 +108,7 @@ class RowWriter:
         self._max_alpha = max_alpha or _LARGEST[dtype.itemsize]
         self._num_left = shape[0]
 
-    def write_rows(self, rows: Samples) -> None:
+    def write_rows(self, rows: UInt[Samples, "count w c"]) -> None:
         """Rows (any, w, c) of the type that was announced. Raises `CodecError` for others or too many, `OSError`."""
         native = self._dtype.newbyteorder("=")
         if rows.dtype != native or rows.ndim != 3 or rows.shape[1:] != self._shape[1:] or len(rows) > self._num_left:

@@ -12,13 +12,16 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 from PIL import Image as PillowImage
 
 from laconic.codecs.media import Samples
 from laconic.entropy.errors import CorruptStreamError, TruncatedError
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt
 
 STORED, LZW, DEFLATE, OLD_DEFLATE, PACKBITS = 1, 5, 8, 32946, 32773
 # Bytes of samples that a byte can stand for: deflate, 258 in two bits; PackBits, 128 in two bytes; LZW, the longest
@@ -79,7 +82,7 @@ def check_sizes(cut: Cut, num_bytes: int) -> None:
             )
 
 
-def blocks(file: BinaryIO, cut: Cut) -> Iterator[Samples]:
+def blocks(file: BinaryIO, cut: Cut) -> Iterator[UInt[Samples, "rows w c"]]:
     """The rows from the top, (some, w, c) in native byte order."""
     _, w, c = cut.shape
     num_planes, num_bands, num_columns = cut.grid

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.media import Audio
 from laconic.codecs.notes import note
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 WAV_MAGICS = (b"RIFF", b"RIFX", b"RF64")
 _PCM, _IEEE_FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
@@ -95,7 +98,7 @@ def text_of(data: bytes) -> str:
         return data.decode("cp1252", "replace")
 
 
-def wav_bytes(audio: Audio, frames: NDArray[Any], sample_format: str) -> bytes:
+def wav_bytes(audio: Audio, frames: Num[NDArray[Any], "t c"], sample_format: str) -> bytes:
     """A WAV file of these frames, (t, c) int16, int32 of 24 bits, or float32, with the rate and metadata of `audio`.
 
     Raises `UnsupportedSignalError` where the format does not hold them; tags that it has no place for are left out with

@@ -7,13 +7,16 @@ never stored.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from laconic.codecs.learning.tensor_encoder import EncoderModel
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 _PASS_CHANNELS: Final = 9
 _WINDOW: Final = 5
@@ -45,7 +48,7 @@ class ContextRate(nn.Module):
         self.register_buffer("earlier", (number[:, None] > number[None]).float().repeat(1, 2)[:, :, None, None])
         self.register_buffer("scales", encoder.scales)
 
-    def forward(self, noisy: Tensor, steps: Tensor) -> Tensor:
+    def forward(self, noisy: Float[Tensor, "b d h w"], steps: Float[Tensor, " b"]) -> Float[Tensor, "b d h w"]:
         """Bits of each value: of the interval of one step around it."""
         scale = self._scale(noisy.abs().clamp(max=_LARGEST_MAGNITUDE), steps)
         magnitude = noisy.abs()

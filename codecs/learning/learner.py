@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 _MARGIN: Final = 2  # places at the sides of a picture that know its border
 
@@ -54,16 +57,16 @@ class Learner(Protocol):
         """Of the optimiser, each with its peak learning rate as "lr"; with "muon", of kernels for Muon."""
         ...
 
-    def sample(self, crops: Tensor, generator: torch.Generator) -> Any:
+    def sample(self, crops: Float[Tensor, "b c *sides"], generator: torch.Generator) -> Any:
         """What a step needs of crops (b, c, crop, ...), with as many axes as the signals have, without gradients: made
         beside the step before."""
         ...
 
-    def loss(self, sample: Any, done: float) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, sample: Any, done: float) -> tuple[Float[Tensor, ""], dict[str, float]]:
         """Of a sample, with numbers to log; `done`: the share of the run that is over."""
         ...
 
-    def validate(self, signals: Sequence[Tensor], /) -> dict[str, float]:
+    def validate(self, signals: Sequence[Float[Tensor, " c *sides"]], /) -> dict[str, float]:
         """Numbers to log, of signals as `cutting` takes them."""
         ...
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor
@@ -18,6 +18,9 @@ from torch import Tensor
 from laconic.codecs.learning.learner import latent_cutting
 from laconic.codecs.learning.tensor_encoder import EncoderModel, steps_of_codes
 from laconic.codecs.models.neural_synthesis import NeuralSynthesis, SynthesisConfig, save_synthesis
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 _VALIDATED_CODES: Final = (98, 126, 140, 154, 168, 180)
 _MAX_VALIDATED: Final = 6  # pictures
@@ -47,11 +50,11 @@ class SynthesisSample:
     """Crops of coefficients (b, d, h, w), the same as decoded, the step of each channel (b, d), the error of the linear
     synthesis of each crop (b,), and what the loss is measured by (b,)."""
 
-    coefficients: Tensor
-    decoded: Tensor
-    steps: Tensor
-    linear: Tensor
-    typical: Tensor
+    coefficients: Float[Tensor, "b d h w"]
+    decoded: Float[Tensor, "b d h w"]
+    steps: Float[Tensor, "b d"]
+    linear: Float[Tensor, " b"]
+    typical: Float[Tensor, " b"]
 
 
 class SynthesisLearner:
@@ -66,7 +69,7 @@ class SynthesisLearner:
         self.module.register_buffer("typical_error", self._typical, persistent=False)
 
     @torch.no_grad()
-    def sample(self, crops: Tensor, generator: torch.Generator) -> SynthesisSample:
+    def sample(self, crops: Float[Tensor, "b d h w"], generator: torch.Generator) -> SynthesisSample:
         """Crops (b, d, crop, crop) as files would give them back."""
         options, count = self.options, len(crops)
         codes = torch.randint(options.first_code, options.last_code + 1, (count,), generator=generator)
@@ -79,7 +82,7 @@ class SynthesisLearner:
         typical = 0.5 * linear + 0.5 * self._typical_error(crops, linear, codes, is_cut)
         return SynthesisSample(crops, decoded, steps, linear, typical)
 
-    def loss(self, sample: SynthesisSample, done: float) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, sample: SynthesisSample, done: float) -> tuple[Float[Tensor, ""], dict[str, float]]:
         """Squared error over that of the linear synthesis, and the gain over it to log."""
         with torch.autocast(sample.decoded.device.type, torch.bfloat16):
             repaired = self.module(sample.decoded, sample.steps)
@@ -87,7 +90,9 @@ class SynthesisLearner:
         gain_db = -10 * torch.log10(neural.detach().mean() / sample.linear.mean())
         return (neural / sample.typical).mean(), {"gain_db": float(gain_db)}
 
-    def decoded(self, coefficients: Tensor, codes: Tensor, kept: Tensor) -> tuple[Tensor, Tensor]:
+    def decoded(
+        self, coefficients: Float[Tensor, "b d h w"], codes: Int[Tensor, " b"], kept: Int[Tensor, " b"]
+    ) -> tuple[Float[Tensor, "b d h w"], Float[Tensor, "b d"]]:
         """Coefficients as a file gives them back at step codes (b,) with the first `kept` (b,) channels, and the steps
         of each channel (b, d)."""
         steps = steps_of_codes(codes).to(coefficients.device)
@@ -115,7 +120,7 @@ class SynthesisLearner:
         return torch.where(is_cut, linear, self._typical[codes])
 
     @torch.no_grad()
-    def validate(self, pictures: Sequence[Tensor]) -> dict[str, float]:
+    def validate(self, pictures: Sequence[Float[Tensor, "c h w"]]) -> dict[str, float]:
         """Mean gain in PSNR over the linear synthesis, of coefficients, at some steps; and with 12 channels."""
         found: dict[str, list[float]] = {}
         d = self.options.config.num_channels

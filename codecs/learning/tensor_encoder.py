@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ from laconic.codecs.errors import WeightsError
 from laconic.codecs.learning import tensor_wavelet
 from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODE_OF_UNIT_STEP, CODES_PER_OCTAVE, CODES_PER_SCALE
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 _PRICE: Final = 0.13  # squared steps a bit; rate_distortion.py has 0.125
 # Of the guessed scale in steps, fitted to the encoder's integers on bsds500/val.
@@ -40,53 +43,57 @@ class EncoderModel:
 
     num_planes: int
     tree: Tree
-    analysis: tuple[Tensor, ...]
-    synthesis: tuple[Tensor, ...]
-    channels: Tensor
-    scale_codes: Tensor
-    shrink: Tensor
+    analysis: tuple[Float[Tensor, "n n"], ...]
+    synthesis: tuple[Float[Tensor, "n n"], ...]
+    channels: Int[Tensor, " d"]
+    scale_codes: Int[Tensor, " d"]
+    shrink: Float[Tensor, "rows 3"]
     num_predicted: int
     rounding: float
     fingerprint: str
 
     @cached_property
-    def scales(self) -> Tensor:
+    def scales(self) -> Float[Tensor, " d"]:
         return torch.exp2((self.scale_codes.double() - CODE_OF_UNIT_SCALE) / CODES_PER_OCTAVE).float()
 
     @cached_property
-    def leaf_of_channel(self) -> Tensor:
+    def leaf_of_channel(self) -> Int[Tensor, " d"]:
         """(d,) the leaf that each latent channel is of."""
         leaves = torch.repeat_interleave(
             torch.arange(len(self.analysis)), torch.tensor([len(a) for a in self.analysis])
         )
         return torch.empty_like(self.channels).index_copy(0, self.channels, leaves)
 
-    def coefficients(self, planes: Tensor) -> Tensor:
+    def coefficients(self, planes: Float[Tensor, "b c _ _"]) -> Float[Tensor, "b d _ _"]:
         """(b, c, h, w) pictures in [-0.5, 0.5], sides multiples of the grid's factor -> (b, d, h', w')."""
         return self.project(self.packets_of(planes), self.analysis)
 
-    def packets_of(self, planes: Tensor) -> Tensor:
+    def packets_of(self, planes: Float[Tensor, "b c _ _"]) -> Float[Tensor, "b d _ _"]:
         """(b, c, h, w) -> packets (b, d, h', w')."""
         return tensor_wavelet.analyze(planes, self.tree)
 
-    def project(self, packets: Tensor, analysis: tuple[Tensor, ...]) -> Tensor:
+    def project(
+        self, packets: Float[Tensor, "b d h w"], analysis: tuple[Float[Tensor, "n n"], ...]
+    ) -> Float[Tensor, "b d h w"]:
         """Packets (b, d, h, w) -> coefficients in the order of the latent."""
         parts = torch.split(packets, [len(a) for a in analysis], 1)
         rows = torch.cat([functional.conv2d(p, a[:, :, None, None]) for p, a in zip(parts, analysis, strict=True)], 1)
         return torch.empty_like(rows).index_copy(1, self.channels, rows)
 
-    def planes(self, coefficients: Tensor) -> Tensor:
+    def planes(self, coefficients: Float[Tensor, "b d _ _"]) -> Float[Tensor, "b c _ _"]:
         """(b, d, h', w') -> (b, c, h, w), linear synthesis."""
         packets = self.unproject(coefficients, self.synthesis)
         return tensor_wavelet.synthesize(packets, self.tree, self.num_planes)
 
-    def unproject(self, coefficients: Tensor, synthesis: tuple[Tensor, ...]) -> Tensor:
+    def unproject(
+        self, coefficients: Float[Tensor, "b d h w"], synthesis: tuple[Float[Tensor, "n n"], ...]
+    ) -> Float[Tensor, "b d h w"]:
         """Coefficients in the order of the latent -> packets (b, d, h, w)."""
         rows = torch.split(coefficients[:, self.channels], [len(s) for s in synthesis], 1)
         parts = [functional.conv2d(r, s[:, :, None, None]) for r, s in zip(rows, synthesis, strict=True)]
         return torch.cat(parts, 1)
 
-    def integers(self, in_steps: Tensor, step_codes: Tensor) -> Tensor:
+    def integers(self, in_steps: Float[Tensor, "b d h w"], step_codes: Int[Tensor, " b"]) -> Float[Tensor, "b d h w"]:
         """Coefficients over their steps (b, d, h, w) at step codes (b,) -> integers like the encoder's, as floats."""
         magnitudes = in_steps.abs()
         spread = self._spread(magnitudes, step_codes)
@@ -111,7 +118,7 @@ class EncoderModel:
         activity = functional.conv2d(_window_means(capped / scales), mixing)[:, self.leaf_of_channel]
         return _SCALE_SHARE * (_OWN_SHARE * own + (1 - _OWN_SHARE) * activity * scales) + _LEAST_SCALE
 
-    def points(self, integers: Tensor, step_codes: Tensor) -> Tensor:
+    def points(self, integers: Float[Tensor, "b d h w"], step_codes: Int[Tensor, " b"]) -> Float[Tensor, "b d h w"]:
         """Integers -> reconstruction points in steps, as `Latent.dequantize` has them."""
         rows = torch.div(self.scale_codes[None] - step_codes[:, None], CODES_PER_SCALE, rounding_mode="floor")
         shrink = self.shrink[rows.clamp(0, len(self.shrink) - 1)][:, :, :, None, None]
@@ -122,7 +129,7 @@ class EncoderModel:
         return torch.where(magnitudes > 0, torch.copysign(magnitudes - taken, integers), 0.0)
 
 
-def steps_of_codes(step_codes: Tensor) -> Tensor:
+def steps_of_codes(step_codes: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
     """Quantiser steps in signal units, as `quantizer.step_of_code` to float32's precision."""
     return torch.exp2((step_codes.double() - CODE_OF_UNIT_STEP) / CODES_PER_OCTAVE).float()
 

@@ -14,12 +14,14 @@ from torch import Tensor
 from laconic.codecs.models.packet_tree import HIGH_GAIN, LIFTING, LOW_GAIN
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from laconic.codecs.models.packet_tree import Tree
 
 Border = Literal["symmetric", "periodic"]  # what stands beyond the ends: a mirror image, or the other end
 
 
-def analyze(planes: Tensor, tree: Tree, border: Border = "symmetric") -> Tensor:
+def analyze(planes: Float[Tensor, "b c _ _"], tree: Tree, border: Border = "symmetric") -> Float[Tensor, "b d _ _"]:
     """(b, c, h, w) -> packets (b, d, h', w') in the order of `wavelet`; h and w are multiples of 2**depth."""
     leaves: dict[tuple[int, ...], Tensor] = {}
     pending: list[tuple[tuple[int, ...], Tensor]] = [((), planes)]
@@ -34,7 +36,9 @@ def analyze(planes: Tensor, tree: Tree, border: Border = "symmetric") -> Tensor:
     return torch.cat([_regroup(leaves[path], 1 << (tree.depth - len(path))) for path in tree.leaves], 1)
 
 
-def synthesize(packets: Tensor, tree: Tree, num_planes: int, border: Border = "symmetric") -> Tensor:
+def synthesize(
+    packets: Float[Tensor, "b d _ _"], tree: Tree, num_planes: int, border: Border = "symmetric"
+) -> Float[Tensor, "b c _ _"]:
     """The inverse of `analyze`."""
     sizes = [num_planes * tree.channels_of(path) for path in tree.leaves]
     parts = zip(tree.leaves, torch.split(packets, sizes, 1), strict=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ from torch import Tensor, nn
 from laconic.codecs.learning.context_rate import ContextRate
 from laconic.codecs.learning.learner import latent_cutting
 from laconic.codecs.learning.tensor_encoder import EncoderModel, steps_of_codes
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 _LEAST_BITS: Final = 500.0  # of a crop; flat ones count no more than this
 _VALIDATED_CODES: Final = (112, 140, 154, 168)
@@ -47,9 +50,9 @@ class TransformOptions:
 class TransformSample:
     """Crops of packets (b, d, h, w), their step codes (b,), noise of a step like the packets, a number of channels."""
 
-    packets: Tensor
-    codes: Tensor
-    noise: Tensor
+    packets: Float[Tensor, "b d h w"]
+    codes: Int[Tensor, " b"]
+    noise: Float[Tensor, "b d h w"]
     prefix: int
 
 
@@ -68,7 +71,7 @@ class LeafRotations(nn.Module):
         self._parts = torch.split(self.gains, sizes)
         self.turns = nn.ParameterList(nn.Parameter(torch.zeros((n, n), dtype=torch.float64)) for n in sizes[1:])
 
-    def matrices(self) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    def matrices(self) -> tuple[tuple[Float[Tensor, "n n"], ...], tuple[Float[Tensor, "n n"], ...]]:
         """Analysis and its inverse, of each leaf, float32."""
         analysis, synthesis = [self._axes[0]], [torch.linalg.inv(self._axes[0])]
         for axes, gains, turn in zip(self._axes[1:], self._parts[1:], self.turns, strict=True):
@@ -95,7 +98,7 @@ class TransformLearner:
         self.cutting = latent_cutting(encoder.packets_of, crop=options.crop, factor=encoder.tree.factor)
         self.module = _Trained(encoder)
 
-    def sample(self, crops: Tensor, generator: torch.Generator) -> TransformSample:
+    def sample(self, crops: Float[Tensor, "b d h w"], generator: torch.Generator) -> TransformSample:
         """Crops of packets (b, d, crop, crop), each at a random step."""
         options = self.options
         codes = torch.randint(options.first_code, options.last_code + 1, (len(crops),), generator=generator)
@@ -103,7 +106,7 @@ class TransformLearner:
         prefix = options.prefixes[int(torch.randint(len(options.prefixes), (1,), generator=generator))]
         return TransformSample(crops, codes, noise, prefix)
 
-    def loss(self, sample: TransformSample, done: float) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, sample: TransformSample, done: float) -> tuple[Float[Tensor, ""], dict[str, float]]:
         """Rate and distortion over the rate."""
         options, packets = self.options, sample.packets
         with torch.set_grad_enabled(done >= _RATE_ALONE):
@@ -145,7 +148,7 @@ class TransformLearner:
         return (packets * self.module.rotations.gains.float()[:, None, None]).square().sum((1, 2, 3))
 
     @torch.no_grad()
-    def validate(self, pictures: Sequence[Tensor]) -> dict[str, float]:
+    def validate(self, pictures: Sequence[Float[Tensor, "c h w"]]) -> dict[str, float]:
         """Cost in bits per pixel at some steps: rate + distortion / price."""
         found: dict[str, float] = {}
         matrices = self.module.rotations.matrices()

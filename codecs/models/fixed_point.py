@@ -20,6 +20,8 @@ from laconic.codecs import _native
 from laconic.codecs.models.packet_tree import HIGH_GAIN, LIFTING, LOW_GAIN, Path, Tree
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
     from laconic.codecs.models.model import Model
 
 MARGIN: Final = _native.MARGIN  # latent places that a part needs around it
@@ -40,14 +42,17 @@ Ints16 = NDArray[np.int16]
 class FixedLeaf:
     """Square int16 matrices of one leaf: from its packets to its latent channels, 2**-bits a unit, and back."""
 
-    analysis: Ints16
+    analysis: Int[Ints16, "n n"]
     analysis_bits: int
-    synthesis: Ints16
+    synthesis: Int[Ints16, "n n"]
     synthesis_bits: int
 
 
 def fixed_leaves(
-    tree: Tree, num_planes: int, analysis: Sequence[NDArray[np.float32]], synthesis: Sequence[NDArray[np.float32]]
+    tree: Tree,
+    num_planes: int,
+    analysis: Sequence[Float[NDArray[np.float32], "n n"]],
+    synthesis: Sequence[Float[NDArray[np.float32], "n n"]],
 ) -> tuple[FixedLeaf, ...]:
     """Integer matrices of a model whose blocks are the leaves of its tree; none where rows could exceed 16 bits or the
     kernels do not go so far."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from laconic.codecs.models.fixed_point import FixedLeaf, native_map
 from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.steps import CODES_PER_SCALE
 from laconic.entropy import BitstreamError, ContextModel
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, UInt
 
 FINGERPRINT_BYTES = 4
 NUM_SCALES = 96  # eighths of an octave of scale / step, the first at 2**-4
@@ -51,15 +54,15 @@ class Model:
     name: str
     num_planes: int
     tree: Tree
-    analysis: tuple[NDArray[np.float32], ...]
-    synthesis: tuple[NDArray[np.float32], ...]
+    analysis: tuple[Float[NDArray[np.float32], "n n"], ...]
+    synthesis: tuple[Float[NDArray[np.float32], "n n"], ...]
     group_ends: tuple[int, ...]
     rounding: float
-    scale_codes: NDArray[np.int16]
-    shrink: NDArray[np.float32]
+    scale_codes: Int[NDArray[np.int16], " d"]
+    shrink: Float[NDArray[np.float32], "96 3"]
     contexts: ContextModel
-    offsets: NDArray[np.float32]
-    channels: NDArray[np.uint16]
+    offsets: Float[NDArray[np.float32], " planes"]
+    channels: UInt[NDArray[np.uint16], " d"]
     fixed: tuple[FixedLeaf, ...] = ()
     unit: float = 1.0
     kind: Literal["image", "sound", "cube"] = "image"
@@ -142,7 +145,7 @@ class Model:
         sha.update(self.contexts.digest)
         return sha.digest()[:FINGERPRINT_BYTES]
 
-    def shrink_of(self, step_code: int, num_channels: int) -> NDArray[np.float32]:
+    def shrink_of(self, step_code: int, num_channels: int) -> Float[NDArray[np.float32], "num_channels 3"]:
         """(num_channels, 3), not to be written to: what reconstruction takes off |q| = 1, 2, 3 or more at this step."""
         return _shrink_at(self, step_code)[:num_channels]
 

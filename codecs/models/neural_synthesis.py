@@ -10,13 +10,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from laconic.codecs.errors import WeightsError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 _CONDITION_WIDTH: Final = 64
 _LARGEST_SIZE: Final = 4096
@@ -51,7 +54,7 @@ class NeuralSynthesis(nn.Module):
 
     scales: Tensor
 
-    def __init__(self, config: SynthesisConfig, scales: Tensor) -> None:
+    def __init__(self, config: SynthesisConfig, scales: Float[Tensor, " d"]) -> None:
         super().__init__()
         d, width = config.num_channels, config.width
         if scales.shape != (d,):
@@ -68,7 +71,7 @@ class NeuralSynthesis(nn.Module):
         for parameter in (*self.condition[2].parameters(), *self.leave.parameters()):
             nn.init.zeros_(parameter)
 
-    def forward(self, coefficients: Tensor, steps: Tensor) -> Tensor:
+    def forward(self, coefficients: Float[Tensor, "b d h w"], steps: Float[Tensor, "b d"]) -> Float[Tensor, "b d h w"]:
         """(b, d, h, w) in signal units, missing channels 0, and quantiser steps (b, d), infinite for missing channels ->
         (b, d, h, w) float32."""
         per_step = steps.reciprocal()

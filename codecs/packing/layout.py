@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
@@ -11,6 +11,9 @@ from laconic.codecs.arguments import choice, optional_choice, settle, whole_numb
 from laconic.codecs.models.model import Model
 from laconic.entropy.container import Profile
 from laconic.entropy.rans import LANES
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 UNTILED_SIDE = 128  # grids up to this side, in latent places, are one tile
 PICTURE_TILE_LOG2 = 6
@@ -71,7 +74,7 @@ class Tile:
     bottom: int
     right: int
 
-    def cut(self, planes: NDArray[Any]) -> NDArray[Any]:
+    def cut(self, planes: Shaped[NDArray[Any], "*c h w"]) -> Shaped[NDArray[Any], "*c _ _"]:
         return planes[..., self.top : self.bottom, self.left : self.right]
 
     def moved(self, down: int, right: int) -> Tile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from laconic.entropy import Limits
 from laconic.entropy.container import CodecNumber, Flag, Header, index_of, segment_order, write_header, write_segment
 from laconic.entropy.lossless import encode_plane
 from laconic.entropy.planes import CRC_BYTES, Span, TileEncoder
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, UInt
 
 _CODEC_NUMBERS = {"image": CodecNumber.IMAGE, "sound": CodecNumber.SOUND, "cube": CodecNumber.CUBE}
 
@@ -64,7 +67,10 @@ class Packer:
         self._is_tile_major = plan.layout.progression == "tile"
 
     def pack_tiles(
-        self, numbers: Sequence[int], tiles: Sequence[NDArray[Any]], alpha: Sequence[NDArray[Any] | None]
+        self,
+        numbers: Sequence[int],
+        tiles: Sequence[Int[NDArray[Any], "d h w"]],
+        alpha: Sequence[UInt[NDArray[Any], "height width"] | None],
     ) -> list[PackedTile]:
         """`tiles`: (d, h, w) int16 or int32 of the tiles with these numbers; `alpha`: their pixels, (height, width)."""
         encoders = TileEncoder.of_tiles(tiles, self._rules, self._layout.file_profile, self._layout.lanes)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from math import prod
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,9 @@ from laconic.entropy.container import (
 )
 from laconic.entropy.lossless import decode_plane
 from laconic.entropy.planes import Span, TileDecoder, read_together
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, UInt
 
 _MAX_TILES = 1 << 22
 MOST_TOGETHER: Final = 16  # tiles that are decoded side by side; more are no faster
@@ -72,7 +75,7 @@ def unpack(unpacker: Unpacker) -> Latent:
 class DecodedTile:
     """(channels, h, w) values; from channel `num_used` on all are 0."""
 
-    values: NDArray[Any]
+    values: Int[NDArray[Any], "d h w"]
     num_used: int
 
 
@@ -136,7 +139,7 @@ class Unpacker:
         *,
         run: Map = map,
         dtype: type[np.signedinteger[Any]] = np.int32,
-        outs: Sequence[NDArray[Any] | None] | None = None,
+        outs: Sequence[Int[NDArray[Any], "d h w"] | None] | None = None,
         together: int = MOST_TOGETHER,
     ) -> Iterator[DecodedTile]:
         """Values of each of these tiles, of `dtype`, int16 or int32, but for tiles where they do not fit.
@@ -149,7 +152,7 @@ class Unpacker:
         batches = [(tiles[i : i + together], places[i : i + together]) for i in range(0, len(tiles), together)]
         return chain.from_iterable(run(lambda batch: self._decode(*batch, found, dtype), batches))
 
-    def alpha(self, tiles: Sequence[int], *, run: Map = map) -> Iterator[NDArray[Any]]:
+    def alpha(self, tiles: Sequence[int], *, run: Map = map) -> Iterator[UInt[NDArray[Any], "height width"]]:
         """Alpha in the pixels of each of these tiles, opaque where it cannot be read."""
         found = self._segments.fetch([len(self._order) + tile for tile in tiles])
         return run(lambda tile: self._decode_alpha(tile, found), tiles)
@@ -158,7 +161,7 @@ class Unpacker:
         """Bounds of a tile in pixels."""
         return self.tiles[tile].pixels(self.model.tree.factor, self.header.shape)
 
-    def opaque(self) -> NDArray[Any]:
+    def opaque(self) -> UInt[NDArray[Any], "height width"]:
         """An alpha plane that hides nothing."""
         dtype = np.dtype(self.form.sample_type)
         return np.full(self.header.shape, np.iinfo(dtype).max, dtype)

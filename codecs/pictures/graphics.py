@@ -11,7 +11,7 @@ tenth of which is a photograph 0.27, of clean scans of receipts 0.17 to 2, which
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from laconic.codecs.media import Image, Samples, Signal
 from laconic.codecs.notes import hint
 from laconic.codecs.pictures.picture_encoder import RowSource
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt
 
 _NUM_ROWS: Final = 10
 _MIN_PAIRS: Final = 256  # of neighbours, for a judgement
@@ -37,18 +40,18 @@ def hint_for(signal: Signal) -> None:
         hint_if_drawn(rows_to_judge(signal.samples), signal.bit_depth)
 
 
-def hint_if_drawn(rows: Samples, bit_depth: int) -> None:
+def hint_if_drawn(rows: UInt[Samples, "rows w c"], bit_depth: int) -> None:
     """Give the hint where what `rows_to_judge` or `WatchedRows` took of a picture looks drawn."""
     if is_drawn(rows, bit_depth):
         hint("drawn, not photographed: a lossless format (png, webp) or avif would be smaller at the same quality")
 
 
-def rows_to_judge(samples: Samples) -> Samples:
+def rows_to_judge(samples: UInt[Samples, "h w c"]) -> UInt[Samples, "rows w c"]:
     """(some, w, c) of a whole picture."""
     return samples[_numbers(len(samples))]
 
 
-def is_drawn(rows: Samples, bit_depth: int) -> bool:
+def is_drawn(rows: UInt[Samples, "rows w c"], bit_depth: int) -> bool:
     """Whether rows (some, w, c) of a picture of this bit depth look drawn; not where they are too few to tell."""
     same = rows[:, :-1] == rows[:, 1:]
     equal = same[..., 0]
@@ -73,7 +76,7 @@ class WatchedRows:
         self._next = 0
         self._kept: list[NDArray[Any]] = []
 
-    def read_rows(self, count: int) -> Samples:
+    def read_rows(self, count: int) -> UInt[Samples, "count w c"]:
         """The next rows, (count, w, c)."""
         rows = self._source.read_rows(count)
         at = self._wanted - self._next
@@ -82,7 +85,7 @@ class WatchedRows:
         return rows
 
     @property
-    def judged(self) -> NDArray[Any]:
+    def judged(self) -> UInt[NDArray[Any], "rows w c"]:
         """(some, w, c) of the rows read so far, at least one read."""
         return np.concatenate(self._kept)
 

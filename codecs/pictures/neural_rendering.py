@@ -26,6 +26,8 @@ from laconic.codecs.threads import Map
 from laconic.codecs.transform.picture_rows import LatentPart, samples_of_coefficients
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
     from laconic.codecs.models.neural_synthesis import NeuralSynthesis
 
 BLOCK: Final = 128  # places a side
@@ -111,7 +113,9 @@ class NeuralRenderer:
         return out
 
 
-def repair(network: NeuralSynthesis, values: NDArray[Any], model: Model, step_code: int, num_channels: int) -> Floats:
+def repair(
+    network: NeuralSynthesis, values: Int[NDArray[Any], "c h w"], model: Model, step_code: int, num_channels: int
+) -> Float[Floats, "d h w"]:
     """Integers (c, h, w) of the first channels, those of `num_channels` that are not 0 -> coefficients (d, h, w)."""
     import torch
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from laconic.codecs.packing.unpacker import MOST_TOGETHER, Unpacker
 from laconic.codecs.pictures.rendering import LinearRenderer, Rectangle, Renderer
 from laconic.codecs.threads import Map, threaded_map
 from laconic.codecs.transform.picture_rows import LatentPart
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt
 
 SYNTHESES: Final = ("linear", "neural", "auto")  # or the path of a network, *.safetensors
 SCALES: Final = (1, 2, 4, 8)  # a picture may be decoded at one over these
@@ -97,7 +100,7 @@ class PicturePart:
             pass
         return Image(out, self.metadata, self.bit_depth)
 
-    def rows(self) -> Iterator[Samples]:
+    def rows(self) -> Iterator[UInt[Samples, "rows w c"]]:
         """Its rows from the top down, some at a time: (n, w, c)."""
         return self._blocks(None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from laconic.codecs.plan import Plan, integers_of_tile
 from laconic.codecs.threads import threaded_map
 from laconic.codecs.transform.picture_rows import UNTILED, PictureRows, coefficients_of_rows, integers_of_rows
 
+if TYPE_CHECKING:
+    from jaxtyping import UInt
+
 
 class RowSource(Protocol):
     """A picture whose rows come from the top down."""
@@ -30,7 +33,7 @@ class RowSource(Protocol):
     height: int
     width: int
 
-    def read_rows(self, count: int) -> Samples:
+    def read_rows(self, count: int) -> UInt[Samples, "count w c"]:
         """The next rows, (count, w, c)."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from laconic.codecs.media import Samples
 from laconic.codecs.models.fixed_point import MARGIN
@@ -13,12 +13,15 @@ from laconic.codecs.packing.layout import Tile
 from laconic.codecs.threads import Map
 from laconic.codecs.transform.picture_rows import LatentPart, synthesize_part
 
+if TYPE_CHECKING:
+    from jaxtyping import UInt
+
 
 @dataclass(frozen=True)
 class Rectangle:
     """Pixels to make: `samples` (h, w, c), whose first is pixel (`y`, `x`) of the picture at 2**-scale_log2 of its size."""
 
-    samples: Samples
+    samples: UInt[Samples, "h w c"]
     y: int
     x: int
     scale_log2: int

@@ -7,10 +7,13 @@ numpy's, in an order of their own, so that every machine finds the same samples.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 _ORDER: Final = 32
 _SPAN: Final = 1024  # samples that are looked at
@@ -20,7 +23,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 
-def extrapolate(lines: NDArray[Any], count: int) -> Floats:
+def extrapolate(lines: Float[NDArray[Any], "c t"], count: int) -> Float[Floats, "c count"]:
     """The next `count` samples of lines (c, t), t at least 1: (c, count), none larger than the last ones."""
     known = np.ascontiguousarray(lines[:, -_SPAN:], np.float64)
     order = min(_ORDER, known.shape[1] // 3)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from laconic.codecs.transform import wavelet
 from laconic.codecs.transform.projection import project, unproject
 from laconic.codecs.transform.quantizer import Quantizer, inverse_step, quantize
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, UInt
+
 Floats = NDArray[np.float32]
 UNTILED: Final = 1 << 40  # side of a tile that holds everything
 # Fraction bits of the rows of fixed-point synthesis, in levels; the coefficients it starts from have three less. From this
@@ -37,14 +40,14 @@ _COARSE_CODE: Final = 144
 class PictureRows:
     """Rows `first` and on of a picture of `height` rows: `samples` (rows, w, c), whose largest colour is `peak`."""
 
-    samples: Samples
+    samples: UInt[Samples, "rows w c"]
     first: int
     height: int
     peak: int
 
 
 def coefficients_of_rows(
-    rows: PictureRows, span: tuple[int, int], model: Model, tiles: Sequence[Floats], side: int = UNTILED
+    rows: PictureRows, span: tuple[int, int], model: Model, tiles: Sequence[Float[Floats, "d h w"]], side: int = UNTILED
 ) -> None:
     """Coefficients of rows `span` of the latent, as (d, h, w) `tiles` of `side` places, in raster order.
 
@@ -64,7 +67,7 @@ def integers_of_rows(
     span: tuple[int, int],
     model: Model,
     quantizer: Quantizer,
-    tiles: Sequence[NDArray[Any]],
+    tiles: Sequence[Int[NDArray[Any], "d h w"]],
     side: int = UNTILED,
 ) -> None:
     """Integers, as `quantize` makes them of what `coefficients_of_rows` gives; `tiles` are int32, or int16 where
@@ -87,7 +90,7 @@ class LatentPart:
     """Places of a picture's latent: `values` (channels, rows, columns) from place `corner` (row, column) on. `size` is
     (height, width) of the whole picture, `peak` its largest colour."""
 
-    values: NDArray[Any]
+    values: Int[NDArray[Any], "d h w"]
     corner: tuple[int, int]
     size: tuple[int, ...]
     step_code: int
@@ -97,7 +100,7 @@ class LatentPart:
 def synthesize_part(
     part: LatentPart,
     model: Model,
-    out: Samples,
+    out: UInt[Samples, "h w c"],
     corner: tuple[int, int],
     scale_log2: int = 0,
     rows: slice = slice(None),
@@ -124,7 +127,13 @@ def synthesize_part(
 
 
 def samples_of_coefficients(
-    coefficients: Floats, model: Model, out: Samples, corner: tuple[int, int], *, peak: int, scale_log2: int = 0
+    coefficients: Float[Floats, "d _ _"],
+    model: Model,
+    out: UInt[Samples, "h w c"],
+    corner: tuple[int, int],
+    *,
+    peak: int,
+    scale_log2: int = 0,
 ) -> None:
     """Colours of the rectangle `out` (h, w, c), 0 to `peak`, by float synthesis; `corner` is that of its first pixel, from
     the coefficients' own first. Channels that are missing count as 0."""
@@ -139,7 +148,9 @@ def _is_fixed(samples: Samples, model: Model) -> bool:
     return samples.dtype == np.uint8 and model.fixed_map is not None
 
 
-def packets_of_picture(samples: Samples, peak: int, tree: Tree, num_planes: int) -> Floats:
+def packets_of_picture(
+    samples: UInt[Samples, "h w c"], peak: int, tree: Tree, num_planes: int
+) -> Float[Floats, "d _ _"]:
     """Wavelet packets of (h, w, c) samples, 0 to `peak`, before any projection: (d, h', w'); alpha is left out."""
     height, width = (padded_length(n, tree.depth) for n in samples.shape[:2])
     planes = np.empty((num_planes, height, width), np.float32)

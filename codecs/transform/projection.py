@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
 from laconic.codecs.models.model import Model
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 Floats = NDArray[np.float32]
 
 
-def project(packets: Floats, model: Model) -> Floats:
+def project(packets: Float[Floats, " d *sides"], model: Model) -> Float[Floats, " d *sides"]:
     """Packets -> coefficients."""
     stacked, out = np.empty(packets.shape, np.float32), np.empty(packets.shape, np.float32)
     flat_in, flat_out = packets.reshape(len(packets), -1), stacked.reshape(len(packets), -1)
@@ -21,7 +26,7 @@ def project(packets: Floats, model: Model) -> Floats:
     return out
 
 
-def unproject(coefficients: Floats, model: Model) -> Floats:
+def unproject(coefficients: Float[Floats, " _ *sides"], model: Model) -> Float[Floats, " d *sides"]:
     """Coefficients -> packets; channels that are missing count as 0."""
     d, *sides = coefficients.shape
     everything = np.zeros((model.num_channels, *sides), np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.models.fixed_point import largest_coefficient
 from laconic.codecs.models.model import Model
 from laconic.codecs.steps import step_of_code
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 Floats = NDArray[np.float32]
 _LARGEST_INTEGER = 1 << 30
@@ -25,7 +28,7 @@ class Quantizer:
     the second is added to, rounded down."""
 
     step_code: int
-    thresholds: Floats
+    thresholds: Float[Floats, "d 2"]
 
 
 def integer_type(model: Model, step_code: int) -> type[np.signedinteger[Any]]:
@@ -34,7 +37,12 @@ def integer_type(model: Model, step_code: int) -> type[np.signedinteger[Any]]:
     return np.int16 if fits else np.int32
 
 
-def quantize(coefficients: Floats, quantizer: Quantizer, model: Model, out: NDArray[Any] | None = None) -> NDArray[Any]:
+def quantize(
+    coefficients: Float[Floats, "d h w"],
+    quantizer: Quantizer,
+    model: Model,
+    out: Int[NDArray[Any], "d h w"] | None = None,
+) -> Int[NDArray[Any], "d h w"]:
     """Integers of coefficients (d, h, w), int32 or in `out`, int16 or int32."""
     out = np.empty(coefficients.shape, np.int32) if out is None else out
     d = len(coefficients)
@@ -47,7 +55,7 @@ def quantize(coefficients: Floats, quantizer: Quantizer, model: Model, out: NDAr
     return out
 
 
-def check_step(coefficients: Floats, step_code: int, model: Model) -> None:
+def check_step(coefficients: Float[Floats, "d h w"], step_code: int, model: Model) -> None:
     """Raises `CodecError` where the integers of coefficients would not be held at this step."""
     largest = max(float(coefficients.max(initial=0)), -float(coefficients.min(initial=0)))
     excess = largest * inverse_step(step_code, model) / _LARGEST_INTEGER

@@ -13,7 +13,7 @@ a matter of thresholds, and what is below 2 may become 0. At high rates the slop
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from laconic.entropy.container import Profile
 from laconic.entropy.contexts import MAX_MAGNITUDE, prediction_residuals
 from laconic.entropy.rans import COST_UNIT_BITS
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
 DEFAULT_EFFORT: Final = 1
 MAX_EFFORT: Final = 2
 PRICE: Final = 0.125
@@ -32,7 +35,14 @@ PRICE: Final = 0.125
 Floats = NDArray[np.float32]
 
 
-def optimize(values: NDArray[Any], coefficients: Floats, step_code: int, model: Model, *, effort: int) -> None:
+def optimize(
+    values: Int[NDArray[Any], "d h w"],
+    coefficients: Float[Floats, "d h w"],
+    step_code: int,
+    model: Model,
+    *,
+    effort: int,
+) -> None:
     """Better integers of the coefficients of one tile, (d, h, w) both, for files of profile small; in place.
 
     `values`, int32 or int16, are the nearest integers, of predicted channels what the file has. These stay, and so do
@@ -65,7 +75,7 @@ def optimize(values: NDArray[Any], coefficients: Floats, step_code: int, model: 
         values[...] = symbols
 
 
-def thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Floats:
+def thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Float[Floats, "d 2"]:
     """Thresholds (d, 2) of every channel, as `transform.quantize` takes them: of plain rounding for effort 0 and predicted
     channels, else of the cheapest integers for profile fast, and the nearest for `optimize` to begin from."""
     d, fixed = model.num_channels, model.contexts.num_predicted
@@ -82,8 +92,8 @@ def thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) 
 
 
 def static_thresholds(
-    contexts: ContextModel, step_code: int, shrink: Floats, price: float = PRICE
-) -> tuple[Floats, Floats]:
+    contexts: ContextModel, step_code: int, shrink: Float[Floats, "d 3"], price: float = PRICE
+) -> tuple[Float[Floats, " d"], Float[Floats, " d"]]:
     """Where the cheapest integer for profile fast changes: `zero_below` and `rounding`, (d,) both, d that of `shrink`.
 
     The integer of a ratio r, a coefficient in steps, is 0 if |r| < zero_below, else max(1, floor(|r| + rounding)) with

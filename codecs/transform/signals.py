@@ -7,7 +7,7 @@ planes is several, one under the other in the latent.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,13 @@ from laconic.codecs.transform.picture_rows import (
 )
 from laconic.codecs.transform.projection import project, unproject
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
 Floats = NDArray[np.float32]
 
 
-def coefficients_of(signal: Signal, model: Model, levels: Levels = UNLEVELLED) -> Floats:
+def coefficients_of(signal: Signal, model: Model, levels: Levels = UNLEVELLED) -> Float[Floats, "d h w"]:
     """(d, h, w) latent coefficients in units of these levels, alpha left out, of a signal that fits the model."""
     if isinstance(signal, Image):
         rows = PictureRows(signal.samples, 0, signal.height, signal.peak)
@@ -43,7 +46,7 @@ def coefficients_of(signal: Signal, model: Model, levels: Levels = UNLEVELLED) -
     return project(packets_of(signal, model.tree, levels, model.offsets), model)
 
 
-def packets_of(signal: Signal, tree: Tree, levels: Levels, middles: Floats) -> Floats:
+def packets_of(signal: Signal, tree: Tree, levels: Levels, middles: Float[Floats, " planes"]) -> Float[Floats, "d h w"]:
     """Wavelet packets before any projection: (d, h, w), for one-dimensional signals (d, rows, t), d that of a model whose
     planes have these `middles`."""
     num_planes = len(middles)
@@ -61,7 +64,7 @@ def packets_of(signal: Signal, tree: Tree, levels: Levels, middles: Floats) -> F
     return np.ascontiguousarray(bands).reshape(-1, rows, packets.shape[-1])
 
 
-def latent_of(signal: Signal, values: NDArray[np.int32], plan: Plan) -> Latent:
+def latent_of(signal: Signal, values: Int[NDArray[np.int32], "d h w"], plan: Plan) -> Latent:
     """The latent of a signal with these integers, (d, h, w)."""
     form, model = plan.form, plan.model
     alpha, metadata = None, {}

@@ -6,6 +6,8 @@ heard, the signal goes on smoothly over both ends before (`extrapolation`).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,10 +15,13 @@ from laconic.codecs import _native
 from laconic.codecs.models.packet_tree import Path, Tree, padded_length
 from laconic.codecs.transform.extrapolation import extrapolate
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 Floats = NDArray[np.float32]
 
 
-def extend(signal: Floats, tree: Tree) -> Floats:
+def extend(signal: Float[Floats, "c ..."], tree: Tree) -> Float[Floats, "c ..."]:
     """Extend the last axes of (c, h, w) or (c, t) to the places of the tree: by whole-sample symmetry, lines smoothly."""
     if tree.dimensions == 1:
         length = signal.shape[1]
@@ -30,25 +35,29 @@ def extend(signal: Floats, tree: Tree) -> Floats:
     return np.ascontiguousarray(signal, np.float32)
 
 
-def analyze(signal: Floats, tree: Tree) -> Floats:
+def analyze(signal: Float[Floats, "c ..."], tree: Tree) -> Float[Floats, "d ..."]:
     """(c, h, w) or (c, t) of any size from 1 up -> (d, h', w') or (d, t'), as many places as `Tree.places_of` says."""
     return analyze_extended(extend(signal, tree), tree)
 
 
-def synthesize(latent: Floats, tree: Tree, num_planes: int, size: tuple[int, ...]) -> Floats:
+def synthesize(
+    latent: Float[Floats, "d ..."], tree: Tree, num_planes: int, size: tuple[int, ...]
+) -> Float[Floats, "c ..."]:
     """The inverse of `analyze`; `size` is (h, w) or (t,)."""
     planes = synthesize_extended(latent, tree, num_planes)
     return planes[(slice(None), *(slice(tree.margin, tree.margin + n) for n in size))]
 
 
-def analyze_extended(planes: Floats, tree: Tree) -> Floats:
+def analyze_extended(planes: Float[Floats, "c ..."], tree: Tree) -> Float[Floats, "d ..."]:
     """`analyze` for sizes that are multiples of 2**depth."""
     leaves = _split_below(planes, tree, ())
     # The order is named, because concatenation may choose another where a side is 1.
     return np.ascontiguousarray(np.concatenate([_regroup(leaves[path], tree, path) for path in tree.leaves]))
 
 
-def synthesize_extended(latent: Floats, tree: Tree, num_planes: int, scale_log2: int = 0) -> Floats:
+def synthesize_extended(
+    latent: Float[Floats, "d ..."], tree: Tree, num_planes: int, scale_log2: int = 0
+) -> Float[Floats, "c ..."]:
     """(d, h', w') -> (c, 2**depth h', 2**depth w'); (d, t') likewise.
 
     With `scale_log2`, the low band so far down, in the scale of samples: a signal of 2**-scale_log2 the size.

@@ -33,6 +33,8 @@ from laconic.entropy.planes import Span, TileDecoder, TileEncoder
 from laconic.entropy.rans import LANES
 
 if TYPE_CHECKING:
+    from jaxtyping import Int
+
     from laconic.codecs.walloc.walloc_network import Walloc
 
 _STORES = ("webp", "laconic")  # numbers are stored in files
@@ -112,7 +114,7 @@ def add_contexts(weights: str, pictures: Sequence[Image]) -> None:
     _loaded.cache_clear()
 
 
-def fitted_contexts(latents: Sequence[NDArray[np.int32]]) -> ContextModel:
+def fitted_contexts(latents: Sequence[Int[NDArray[np.int32], "d h w"]]) -> ContextModel:
     """A context model for latents (d, h, w) of one kind, which have one step: every step band sees the same integers."""
     d = len(latents[0])
     num_passes = -(-d // _PASS_CHANNELS)
@@ -121,7 +123,7 @@ def fitted_contexts(latents: Sequence[NDArray[np.int32]]) -> ContextModel:
     return ContextModel(**vars(weights), **vars(fit_tables(lambda _: latents, weights, 0.5)))
 
 
-def latent_of(module: Walloc, picture: Image) -> Latent:
+def latent_of(module: Walloc, picture: Image) -> Int[Latent, "d h w"]:
     """The rounded latent of an 8-bit RGB picture of any size. Raises `UnsupportedSignalError` for another."""
     check_kind(picture, "WaLLoC", ("8-bit RGB",))
     import torch

@@ -15,7 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,9 @@ from laconic.codecs.learning.learner import Cutting
 from laconic.codecs.learning.tensor_wavelet import analyze, synthesize
 from laconic.codecs.models.packet_tree import full_tree
 from laconic.entropy.bottleneck import NoiseBottleneck, NormalCompander
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 _DEPTH = 3
 _TREE = full_tree(2, _DEPTH)
@@ -87,16 +90,18 @@ class Walloc(nn.Module):
         self.bottleneck = NoiseBottleneck()
         self.decoder = Decoder(config)
 
-    def forward(self, pictures: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self, pictures: Float[Tensor, "b 3 h w"], generator: torch.Generator | None = None
+    ) -> Float[Tensor, "b 3 h w"]:
         """The pictures as they come back, in training with noise of `generator`."""
         return self.synthesize(self.bottleneck(self.analyze(pictures), generator))
 
-    def analyze(self, pictures: Tensor) -> Tensor:
+    def analyze(self, pictures: Float[Tensor, "b 3 _ _"]) -> Float[Tensor, "b d _ _"]:
         """The latent (b, d, h / 8, w / 8), from -127.499 to 127.499, not rounded."""
         with torch.autocast(pictures.device.type, enabled=False):
             return self.compander.compand(self.projection(packets_of(pictures.float())))
 
-    def synthesize(self, latent: Tensor) -> Tensor:
+    def synthesize(self, latent: Float[Tensor, "b d _ _"]) -> Float[Tensor, "b 3 _ _"]:
         """The pictures (b, 3, h, w) of a latent, noisy or rounded."""
         with torch.autocast(latent.device.type, enabled=False):
             expanded = self.compander.expand(latent.float())
@@ -105,7 +110,7 @@ class Walloc(nn.Module):
             return pictures_of(packets.float()).clamp(-0.5, 0.5)
 
     @torch.no_grad()
-    def start_from(self, pictures: Tensor) -> None:
+    def start_from(self, pictures: Float[Tensor, "n 3 h w"]) -> None:
         """Start as the best linear codec of these pictures (b, 3, h, w): project on the principal axes of their packets.
 
         The decoder starts as the transposed projection: its first channels carry the whitened latent past the residual
@@ -134,14 +139,16 @@ class Decoder(nn.Module):
         self.after = nn.Sequential(*(ResidualLayer(width, groups) for _ in range(config.layers_after)))
         self.leave = nn.Conv2d(width, _NUM_PACKETS, 3, padding=1)
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Float[Tensor, "b d h w"]) -> Float[Tensor, "b 192 h w"]:
         with torch.autocast(latent.device.type, enabled=False):  # and so the sum of all layers stays in float32
             features = self.enter(latent)
         packets: Tensor = self.leave(self.after(self.attention(self.before(features))))
         return packets / _CALM
 
     @torch.no_grad()
-    def start_linear(self, whitening: Tensor, synthesis: Tensor, mean: Tensor) -> None:
+    def start_linear(
+        self, whitening: Float[Tensor, " d"], synthesis: Float[Tensor, "192 d"], mean: Float[Tensor, " 192"]
+    ) -> None:
         """Give out `synthesis` (192, d) times the latent whitened by `whitening` (d,), plus `mean` (192,)."""
         d = len(whitening)
         self.enter.weight.mul_(whitening[:, None, None])
@@ -162,7 +169,7 @@ class ResidualLayer(nn.Module):
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = _starting_at_zero(nn.Conv2d(width, width, 3, padding=1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         inner = self.first(functional.silu(self.first_norm(x)))
         added: Tensor = self.second(functional.silu(self.second_norm(inner)))
         return x + added
@@ -180,7 +187,7 @@ class GlobalAttention(nn.Module):
         self.queries_keys_values = nn.Conv2d(width, 3 * width, 1)
         self.leave = _starting_at_zero(nn.Conv2d(width, width, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         rows = self.queries_keys_values(self.norm(x)).flatten(2).transpose(1, 2).unsqueeze(1)
         queries, keys, values = rows.chunk(3, -1)  # (b, 1, h * w, c) each
         turns = queries.split(max(1, _MAX_SCORES // (len(x) * keys.shape[2])), 2)
@@ -200,7 +207,7 @@ def _bias_of(convolution: nn.Conv2d) -> Tensor:
     return convolution.bias
 
 
-def packets_of(pictures: Tensor) -> Tensor:
+def packets_of(pictures: Float[Tensor, "b 3 _ _"]) -> Float[Tensor, "b 192 _ _"]:
     """(b, 3, h, w) -> (b, 192, h / 8, w / 8). Channel ((plane * 4 + band) * 4 + band) * 4 + band, first level first.
 
     Bands as PyWavelets has them: 0 low, 1 vertical high, 2 horizontal high, 3 both.
@@ -209,7 +216,7 @@ def packets_of(pictures: Tensor) -> Tensor:
     return by_leaf.transpose(1, 2).flatten(1, 2)
 
 
-def pictures_of(packets: Tensor) -> Tensor:
+def pictures_of(packets: Float[Tensor, "b 192 _ _"]) -> Float[Tensor, "b 3 _ _"]:
     """The inverse of `packets_of`."""
     by_plane = torch.unflatten(packets, 1, (_NUM_PLANES, -1))
     return synthesize(by_plane.transpose(1, 2).flatten(1, 2), _TREE, _NUM_PLANES, "periodic")
@@ -226,7 +233,9 @@ class WallocLearner:
 
     batch_size = 8
 
-    def __init__(self, config: WallocConfig, *, start: Tensor | None = None, peak_rate: float = 1e-4) -> None:
+    def __init__(
+        self, config: WallocConfig, *, start: Float[Tensor, "n 3 h w"] | None = None, peak_rate: float = 1e-4
+    ) -> None:
         self.module = Walloc(config)
         self._peak_rate = peak_rate
         if start is not None:
@@ -239,11 +248,15 @@ class WallocLearner:
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": list(self.module.parameters()), "lr": self._peak_rate}]
 
-    def sample(self, crops: Tensor, generator: torch.Generator) -> tuple[Tensor, torch.Generator]:
+    def sample(
+        self, crops: Float[Tensor, "b 3 h w"], generator: torch.Generator
+    ) -> tuple[Float[Tensor, "b 3 h w"], torch.Generator]:
         """Pictures (b, 3, h, w) from -0.5 to 0.5, and where their noise comes from."""
         return crops, generator
 
-    def loss(self, sample: tuple[Tensor, torch.Generator], done: float) -> tuple[Tensor, dict[str, float]]:
+    def loss(
+        self, sample: tuple[Float[Tensor, "b 3 h w"], torch.Generator], done: float
+    ) -> tuple[Float[Tensor, ""], dict[str, float]]:
         """Mean squared error of the pictures, with noise."""
         crops, generator = sample
         with torch.autocast(crops.device.type, torch.bfloat16):
@@ -252,7 +265,7 @@ class WallocLearner:
         return loss, {"psnr_db": -10 * math.log10(max(loss.item(), 1e-12))}
 
     @torch.no_grad()
-    def validate(self, pictures: Sequence[Tensor]) -> dict[str, float]:
+    def validate(self, pictures: Sequence[Float[Tensor, "3 h w"]]) -> dict[str, float]:
         """Means over the first pictures (3, h, w) from -0.5 to 0.5: PSNR with rounded latents and samples, ideal rate.
 
         `bits_per_pixel` is of the latent under the frequencies of each channel in each picture, tables not counted.
@@ -281,7 +294,7 @@ def _in_8_bits(picture: Tensor) -> Tensor:
     return ((picture + 0.5) * 255).round() / 255
 
 
-def extended(pictures: Tensor) -> Tensor:
+def extended(pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c _ _"]:
     """Pictures (b, 3, h, w) with the last column and row repeated up to multiples of 8."""
     height, width = pictures.shape[2:]
     return functional.pad(pictures, (0, -width % FACTOR, 0, -height % FACTOR), mode="replicate")

@@ -6,12 +6,15 @@ What a model file says is what counts, so tables are counted through the integer
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.entropy.contexts import MAX_MAGNITUDE, ContextWeights, prediction_residuals
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Int, Integer, UInt
 
 LEVELS_PER_OCTAVE = 8
 UNIT_LEVEL = 256  # A of a Laplace scale of one step
@@ -20,7 +23,7 @@ NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1), (0, 2), (2, 0))
 _MARGIN = ((0, 0), (2, 1), (2, 1))
 
 
-def symbols_of(values: NDArray[np.int32], num_predicted: int) -> NDArray[np.int32]:
+def symbols_of(values: Int[NDArray[np.int32], "d h w"], num_predicted: int) -> Int[NDArray[np.int32], "d h w"]:
     """(d, h, w) values with the first channels turned into prediction residuals."""
     symbols = values.copy()
     for c in range(num_predicted):
@@ -28,14 +31,14 @@ def symbols_of(values: NDArray[np.int32], num_predicted: int) -> NDArray[np.int3
     return symbols
 
 
-def magnitudes_of(symbols: NDArray[np.int32]) -> NDArray[np.uint8]:
+def magnitudes_of(symbols: Int[NDArray[np.int32], "d h w"]) -> UInt[NDArray[np.uint8], "d h+3 w+3"]:
     """m(symbol), with a margin of two rows above, two columns to the left, and one on the other sides."""
     # abs(-2^31) is itself in int32; read as unsigned it is right.
     magnitudes = np.minimum(np.abs(symbols).view(np.uint32), MAX_MAGNITUDE).astype(np.uint8)
     return np.pad(magnitudes, _MARGIN)
 
 
-def ring_sums(padded: NDArray[np.uint8]) -> NDArray[np.uint16]:
+def ring_sums(padded: UInt[NDArray[np.uint8], "d _ _"]) -> UInt[NDArray[np.uint16], "d h w"]:
     """Sum over the eight neighbours of every place, from what `magnitudes_of` gave."""
     inner = padded[:, 1:, 1:]
     columns = inner[:, :-2].astype(np.uint16) + inner[:, 1:-1] + inner[:, 2:]
@@ -43,12 +46,14 @@ def ring_sums(padded: NDArray[np.uint8]) -> NDArray[np.uint16]:
     return np.asarray(around - inner[:, 1:-1, 1:-1], np.uint16)
 
 
-def levels_of_scales(scales: NDArray[np.integer[Any]]) -> NDArray[np.uint8]:
+def levels_of_scales(scales: Integer[NDArray[np.integer[Any]], "*shape"]) -> UInt[NDArray[np.uint8], "*shape"]:
     """Level of every A, 0 to 65535."""
     return np.asarray(_LEVELS[scales])
 
 
-def scales_of(symbols: NDArray[np.int32], weights: ContextWeights, base: NDArray[np.uint16]) -> NDArray[np.int32]:
+def scales_of(
+    symbols: Int[NDArray[np.int32], "d h w"], weights: ContextWeights, base: UInt[NDArray[np.uint16], " d"]
+) -> Int[NDArray[np.int32], "d h w"]:
     """A of every symbol, (d, h, w), with the base (d,) of the step."""
     padded = magnitudes_of(symbols)
     scales = np.empty(symbols.shape, np.int32)
@@ -60,8 +65,8 @@ def scales_of(symbols: NDArray[np.int32], weights: ContextWeights, base: NDArray
 
 
 def leans_of(
-    symbols: NDArray[np.int32], weights: ContextWeights, scales: NDArray[np.int32]
-) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    symbols: Int[NDArray[np.int32], "d h w"], weights: ContextWeights, scales: Int[NDArray[np.int32], "d h w"]
+) -> tuple[UInt[NDArray[np.uint8], "d h w"], Bool[NDArray[np.bool_], "d h w"]]:
     """Lean of every symbol, and where its negative is coded."""
     padded = np.pad(np.clip(symbols, -MAX_MAGNITUDE, MAX_MAGNITUDE).astype(np.int16), _MARGIN)
     mean = np.zeros(symbols.shape, np.int32)

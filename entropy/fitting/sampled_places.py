@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from laconic.entropy.contexts import MAX_MAGNITUDE
 from laconic.entropy.fitting.context_rules import NEIGHBOURS, symbols_of
 from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand, scales_of_means
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, UInt
 
 _PLACES = 4096  # of each band
 _SAMPLE_BYTES = 200_000_000
@@ -27,11 +31,11 @@ class Places:
     how many places one stands for, relative to others; and `scales` (bands, d), of all symbols as a Laplace density's.
     """
 
-    symbols: NDArray[np.int8]
-    neighbours: NDArray[np.int8]
-    rings: NDArray[np.uint16]
-    weights: Floats
-    scales: NDArray[np.float64]
+    symbols: Int[NDArray[np.int8], "n bands d"]
+    neighbours: Int[NDArray[np.int8], "6 n bands d"]
+    rings: UInt[NDArray[np.uint16], "n bands d"]
+    weights: Float[Floats, "n bands"]
+    scales: Float[NDArray[np.float64], "bands d"]
 
 
 def sampled_places(values_of_band: ValuesOfBand, d: int, num_predicted: int, rounding: float) -> Places:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from laconic.entropy.fitting.context_rules import (
     symbols_of,
 )
 from laconic.entropy.tables import MAX_TABLES, PROBABILITY_SUM, cheapest_frequencies
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, UInt
 
 FITTED_BANDS = range(9, 30)  # step codes 72 to 239, around those of quality 1 to 100
 _LEVELS_PER_BAND = LEVELS_PER_OCTAVE // 2  # a band is half an octave
@@ -42,9 +46,9 @@ class ContextTables:
     """The tables of sections 4.1 and 4.3, named and shaped as there."""
 
     tables: TableSet
-    table_map: NDArray[np.uint8]
+    table_map: UInt[NDArray[np.uint8], "4 96"]
     static_tables: TableSet
-    static_index: NDArray[np.uint8]
+    static_index: UInt[NDArray[np.uint8], "32 d"]
 
 
 def fit_tables(values_of_band: ValuesOfBand, weights: ContextWeights, rounding: float) -> ContextTables:
@@ -69,8 +73,8 @@ def fit_tables(values_of_band: ValuesOfBand, weights: ContextWeights, rounding: 
 
 
 def windows_of(
-    values: Values, band: int, num_predicted: int, num_symbols: int
-) -> Iterator[tuple[NDArray[np.int32], tuple[slice, slice, slice]]]:
+    values: Sequence[Int[NDArray[np.int32], "d h w"]], band: int, num_predicted: int, num_symbols: int
+) -> Iterator[tuple[Int[NDArray[np.int32], "d h _"], tuple[slice, slice, slice]]]:
     """Symbols of signals picked at random, in pieces of columns, and the part of each piece whose neighbours are in it.
 
     Signals are taken until they have `num_symbols` together, and at least 16 if there are.
@@ -91,7 +95,7 @@ def windows_of(
             seen += d * h * (right - left)
 
 
-def laplace_magnitudes(scale: float, rounding: float) -> Floats:
+def laplace_magnitudes(scale: float, rounding: float) -> Float[Floats, " 129"]:
     """P(|q| = 0), P(|q| = 1), ..., P(|q| > 127) of a quantised Laplace density, `scale` in steps."""
     tails = np.exp(-(np.arange(1, _BEYOND + 1) - rounding) / scale)
     return np.concatenate([[1 - tails[0]], tails[:-1] - tails[1:], tails[-1:]])
@@ -102,18 +106,18 @@ def scale_of_level(level: int) -> float:
     return float(2.0 ** ((level + 0.5) / LEVELS_PER_OCTAVE + _SMALLEST_SCALE_LOG2))
 
 
-def laplace_means(scales: Floats, rounding: float) -> Floats:
+def laplace_means(scales: Float[Floats, "*shape"], rounding: float) -> Float[Floats, "*shape"]:
     """E|q| of quantised Laplace densities."""
     return np.asarray(np.exp(-(1 - rounding) / scales) / -np.expm1(-1 / scales))
 
 
-def scales_of_means(means: Floats, rounding: float) -> Floats:
+def scales_of_means(means: Float[Floats, "*shape"], rounding: float) -> Float[Floats, "*shape"]:
     """Laplace scales, in steps, of symbols with these mean magnitudes; from 2^-5 to 2^12."""
     grid = 2.0 ** np.arange(-5, 12, 1 / 64)
     return np.exp(np.interp(np.log(np.maximum(means, 1e-12)), np.log(laplace_means(grid, rounding)), np.log(grid)))
 
 
-def levels_of_means(means: Floats, rounding: float) -> NDArray[np.uint8]:
+def levels_of_means(means: Float[Floats, "*shape"], rounding: float) -> UInt[NDArray[np.uint8], "*shape"]:
     """Levels of the scales that give these mean magnitudes."""
     octaves = np.log2(scales_of_means(means, rounding)) - _SMALLEST_SCALE_LOG2
     return np.asarray(np.clip(np.floor(LEVELS_PER_OCTAVE * octaves), 0, NUM_LEVELS - 1), np.uint8)

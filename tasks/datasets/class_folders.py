@@ -27,6 +27,7 @@ from laconic.tasks.datasets.splits import SPLITS, WHOLE, Place, class_places, fo
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, check_suffix, decode_target, no_target
 
 if TYPE_CHECKING:
+    from jaxtyping import Bool, Float, Int
     from torch import Tensor
 
 
@@ -121,7 +122,9 @@ def _left_out(root: Path, files: Mapping[str, Sequence[str]], found: Set[str]) -
             yield f"{folder}: left out {count} file{'s' if count > 1 else ''} outside of class folders"
 
 
-def hold_out(labels: Sequence[int] | NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
+def hold_out(
+    labels: Sequence[int] | Int[NDArray[np.int64], " n"], fraction: float, seed: int
+) -> Bool[NDArray[np.bool_], " n"]:
     """Mark about this fraction of each class, at least one where it has two, chosen by the seed."""
     labels = np.asarray(labels)
     random = np.random.default_rng((seed, 0x5711))
@@ -145,7 +148,7 @@ class SignalDataset:
     framing: Framing
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> Int[NDArray[np.int64], " n"]:
         return np.array([sample.label for sample in self.samples], np.int64)
 
     @property
@@ -156,10 +159,10 @@ class SignalDataset:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index: int) -> tuple[Float[Tensor, "c h w"], int]:
         return self.tensor(index), self.samples[index].label
 
-    def tensor(self, index: int) -> Tensor:
+    def tensor(self, index: int) -> Float[Tensor, "c h w"]:
         """The signal of an item."""
         source = self.folder.root / self.samples[index].source
         return tensor_of(signal_array(read_signal(source, self.folder.kind, self.framing)))

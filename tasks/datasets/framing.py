@@ -19,6 +19,7 @@ from laconic.codecs.media import Audio, Image
 from laconic.codecs.notes import collect_notes, note
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped
     from torch import Tensor
 
 _MAX_SIDE = 1 << 14
@@ -111,7 +112,9 @@ def _framed_sound(sound: Audio, framing: Framing) -> Audio:
     return Audio(np.ascontiguousarray(samples[None]), rate)
 
 
-def resampled(samples: NDArray[np.float32], rate_hz: int, new_rate_hz: int) -> NDArray[np.float32]:
+def resampled(
+    samples: Float[NDArray[np.float32], " t"], rate_hz: int, new_rate_hz: int
+) -> Float[NDArray[np.float32], " resampled"]:
     """The same sound at another rate: its spectrum cut or extended, after a mirrored copy that joins the ends."""
     if rate_hz == new_rate_hz or not len(samples):
         return samples
@@ -132,7 +135,7 @@ def _smooth(count: int) -> int:
     return power * 3 // 4 if power * 3 // 4 >= count else power
 
 
-def signal_array(signal: Image | Audio) -> NDArray[np.float32]:
+def signal_array(signal: Image | Audio) -> Float[NDArray[np.float32], "c h w"]:
     """(3, h, w) of a picture, (1, 1, t) of a sound, scaled to a deviation near 1 by constants."""
     if isinstance(signal, Audio):
         return signal.samples[None] * np.float32(8)  # speech and everyday sounds have an RMS around 1/8
@@ -142,7 +145,7 @@ def signal_array(signal: Image | Audio) -> NDArray[np.float32]:
     return planes
 
 
-def tensor_of(array: NDArray[Any]) -> Tensor:
+def tensor_of(array: Shaped[NDArray[Any], "*shape"]) -> Shaped[Tensor, "*shape"]:
     """The same memory as a tensor. Raises `MissingDependencyError`."""
     need_torch("training")
     from torch import from_numpy

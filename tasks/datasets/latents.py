@@ -31,6 +31,7 @@ from laconic.tasks.datasets.pack_index import PackIndex, read_index
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, decode_target, no_target
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from torch import Tensor
 
     from laconic.codecs.latent import Latent
@@ -78,7 +79,7 @@ class LatentDataset:
         return self.index.classes
 
     @property
-    def labels(self) -> NDArray[np.int64]:
+    def labels(self) -> Int[NDArray[np.int64], " n"]:
         """(n,): the class of every item, -1 for none."""
         return self.index.label[self._rows]
 
@@ -104,11 +105,11 @@ class LatentDataset:
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         return (self.tensor(index), *(self.target(index, suffix) for suffix in self.targets))
 
-    def tensor(self, index: int) -> Tensor:
+    def tensor(self, index: int) -> Float[Tensor, "channels h w"]:
         """The latent of an item, (channels, h, w) float32."""
         return tensor_of(self.array(index)[0])
 
-    def array(self, index: int) -> tuple[NDArray[np.float32], int]:
+    def array(self, index: int) -> tuple[Float[NDArray[np.float32], "channels h w"], int]:
         """The item as a numpy array, for those without torch, and its label."""
         index = self._checked(index)
         values = self.latent(index).dequantize()
@@ -157,7 +158,7 @@ class LatentDataset:
 
 def normalization_of(
     index: PackIndex, channels: int, scaling: Scaling
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[Float[NDArray[np.float32], "channels 1 1"], Float[NDArray[np.float32], "channels 1 1"]]:
     """(channels, 1, 1) each: factors and summands for values in signal units. Raises `CodecError` for the scaling."""
     scaling = choice("scaling", scaling, _SCALINGS)
     deviation, mean = index.std[:channels], index.mean[:channels]

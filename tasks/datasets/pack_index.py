@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from laconic.codecs.form import MediaKind
 from laconic.codecs.lcn import Lcn
 from laconic.tasks.datasets.framing import Framing
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 FORMAT = "laconic-pack"
 VERSION = 1
@@ -73,8 +76,8 @@ class Shard:
 class TargetColumn:
     """Where the target files of one suffix are: (n,) offsets in the shards, -1 where a sample has none, and lengths."""
 
-    offset: NDArray[np.int64]
-    length: NDArray[np.int64]
+    offset: Int[NDArray[np.int64], " n"]
+    length: Int[NDArray[np.int64], " n"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,15 +97,15 @@ class PackIndex:
     fingerprint: bytes
     group_ends: tuple[int, ...]
     grid: tuple[int, int] | None
-    mean: NDArray[np.float32]
-    std: NDArray[np.float32]
+    mean: Float[NDArray[np.float32], " d"]
+    std: Float[NDArray[np.float32], " d"]
     statistics_split: str
     shards: tuple[Shard, ...]
-    shard: NDArray[np.int64]
-    offset: NDArray[np.int64]
-    length: NDArray[np.int64]
-    label: NDArray[np.int64]
-    heads: NDArray[np.int64]
+    shard: Int[NDArray[np.int64], " n"]
+    offset: Int[NDArray[np.int64], " n"]
+    length: Int[NDArray[np.int64], " n"]
+    label: Int[NDArray[np.int64], " n"]
+    heads: Int[NDArray[np.int64], "n groups"]
     key: tuple[str, ...]
     source: tuple[str, ...]
     targets: Mapping[str, TargetColumn]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedWriter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from laconic.codecs.whole_files import atomic_write
 from laconic.tasks.datasets.class_folders import Sample
 from laconic.tasks.datasets.pack_index import COLUMNS
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 PARTS_NAME = ".parts"
 _TAR_BLOCK = 512
@@ -35,7 +38,7 @@ class PackedSample:
     heads: tuple[int, ...] = ()
     grid: tuple[int, int] = (0, 0)
     fingerprint: str = ""
-    sums: NDArray[np.float64] | None = None  # (2, d): of the values and their squares
+    sums: Float[NDArray[np.float64], "2 d"] | None = None  # (2, d): of the values and their squares
     error: str = ""
     notes: tuple[str, ...] = ()  # what was dropped of the file
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
-def shifted(x: Tensor, patch: tuple[int, int], max_shift: int, random: np.random.Generator) -> Tensor:
+
+def shifted(
+    x: Float[Tensor, "b c h w"], patch: tuple[int, int], max_shift: int, random: np.random.Generator
+) -> Float[Tensor, "b c h w"]:
     """(b, c, h, w), each item moved by up to `max_shift` whole tokens both ways, zeros where nothing comes in."""
     if not max_shift:
         return x

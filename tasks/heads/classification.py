@@ -18,6 +18,8 @@ from laconic.tasks.heads.comparison import wilson_interval
 from laconic.tasks.heads.networks import Classifier, new_classifier
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
     from laconic.tasks.heads.inputs import Data
 
 _CELL, _MARGIN, _LETTER = 24, 12, 7  # pixels; a letter of the class names is about so wide
@@ -57,7 +59,9 @@ class Classification:
     def card(self, data: Data) -> dict[str, Any]:
         return {"head": asdict(data.head), "classes": data.classes}
 
-    def loss(self, network: nn.Module, x: Tensor, targets: Tensor, random: np.random.Generator) -> Tensor:
+    def loss(
+        self, network: nn.Module, x: Float[Tensor, "b c h w"], targets: Int[Tensor, " b"], random: np.random.Generator
+    ) -> Float[Tensor, ""]:
         assert isinstance(network, Classifier)
         if len(x) == 1:  # statistics over one place of one sample are none, and torch refuses them
             x, targets = x.repeat(2, 1, 1, 1), targets.repeat(2)
@@ -70,23 +74,23 @@ class Classification:
     def _entropy(self, scores: Tensor, targets: Tensor) -> Tensor:
         return nn.functional.cross_entropy(scores, targets, label_smoothing=self.label_smoothing)
 
-    def counts(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def counts(self, outputs: Float[Tensor, "b classes"], targets: Int[Tensor, " b"]) -> Float[Tensor, " k"]:
         """The sum of the cross-entropies, then how often each class (rows) was taken for each (columns)."""
         num_classes = outputs.shape[1]
         pairs = torch.bincount(targets * num_classes + outputs.argmax(dim=1), minlength=num_classes**2)
         loss = nn.functional.cross_entropy(outputs, targets, reduction="sum")
         return torch.cat([loss[None].double(), pairs.double()])
 
-    def scores(self, totals: Tensor) -> dict[str, float]:
+    def scores(self, totals: Float[Tensor, " k"]) -> dict[str, float]:
         table = _table(totals)
         correct, count = int(table.trace()), int(table.sum())
         return {"loss": float(totals[0]) / count, "correct": correct, "accuracy": correct / count}
 
-    def interval(self, totals: Tensor) -> tuple[float, float]:
+    def interval(self, totals: Float[Tensor, " k"]) -> tuple[float, float]:
         table = _table(totals)
         return wilson_interval(float(table.trace()), float(table.sum()))
 
-    def plot(self, totals: Tensor, data: Data) -> str:
+    def plot(self, totals: Float[Tensor, " k"], data: Data) -> str:
         """Each class in a row, what it was taken for in columns, the darker the larger the share of the row."""
         table = _table(totals).numpy()
         names = data.classes if len(data.classes) <= _MAX_NAMED else ("",) * len(data.classes)

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -34,6 +34,9 @@ from laconic.tasks.training.optimizers import Optimizers
 from laconic.tasks.training.processes import Processes, join_processes
 from laconic.tasks.training.run_names import BEST_NAME, LAST_NAME, PLOT_NAME, RESULT_NAME
 from laconic.tasks.training.runs import RunLog, TrainingState, claim, learning_rate_at
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 _BETAS = (0.9, 0.99)
 _EVALUATION_BATCH = 64
@@ -237,7 +240,7 @@ class Loading:
     def __len__(self) -> int:
         return len(self._batches)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Any]]:
+    def epoch(self, epoch: int) -> Iterator[tuple[Float[Tensor, "b c h w"], Any]]:
         self._batches.epoch, self.seconds = epoch, 0.0
         start = time.perf_counter()
         for x, targets in self._loader:

@@ -24,6 +24,7 @@ from laconic.tasks.datasets.splits import WHOLE, parse_splits
 from laconic.tasks.heads.networks import HeadConfig
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Int
     from torch import Tensor
 
 Arm = Literal["latents", "small", "patches"]
@@ -87,11 +88,11 @@ class SampleDataset(Protocol):
     """What the loop needs of a dataset: `LatentDataset` and `SignalDataset` have it."""
 
     @property
-    def labels(self) -> NDArray[np.int64]: ...
+    def labels(self) -> Int[NDArray[np.int64], " n"]: ...
     @property
     def bytes_per_item(self) -> list[int]: ...
     def __len__(self) -> int: ...
-    def tensor(self, index: int) -> Tensor: ...
+    def tensor(self, index: int) -> Float[Tensor, "c h w"]: ...
     def target(self, index: int, suffix: str) -> Any: ...
 
 
@@ -101,7 +102,7 @@ class Part:
     target files that are read of it, decoded, by suffix."""
 
     dataset: SampleDataset
-    items: NDArray[np.int64]
+    items: Int[NDArray[np.int64], " n"]
     targets: tuple[str, ...]
 
     @property
@@ -116,7 +117,7 @@ class Part:
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, dict[str, Any]]:
+    def __getitem__(self, index: int) -> tuple[Float[Tensor, "c h w"], dict[str, Any]]:
         item = int(self.items[index])
         return self.dataset.tensor(item), {suffix: self.dataset.target(item, suffix) for suffix in self.targets}
 

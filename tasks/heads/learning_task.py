@@ -14,6 +14,8 @@ import numpy as np
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
+    from jaxtyping import Float
+
     from laconic.tasks.heads.inputs import Data
 
 
@@ -48,19 +50,21 @@ class LearningTask(Protocol):
     def card(self, data: Data) -> dict[str, Any]:
         """As JSON: what is needed, beside how inputs are made, to build and use the network again."""
 
-    def loss(self, network: nn.Module, x: Tensor, targets: Any, random: np.random.Generator) -> Tensor:
+    def loss(
+        self, network: nn.Module, x: Float[Tensor, "b c h w"], targets: Any, random: np.random.Generator
+    ) -> Float[Tensor, ""]:
         """The mean loss of a training batch x (b, channels, h, w), augmented at will from `random`."""
 
-    def counts(self, outputs: Tensor, targets: Any) -> Tensor:
+    def counts(self, outputs: Float[Tensor, "b ..."], targets: Any) -> Float[Tensor, " k"]:
         """(k,) float64 numbers of a batch that may be added over batches: correct items and all, sums of errors."""
 
-    def scores(self, totals: Tensor) -> dict[str, float]:
+    def scores(self, totals: Float[Tensor, " k"]) -> dict[str, float]:
         """Of added counts: "loss", `score_name` and what else belongs into a curve."""
 
-    def interval(self, totals: Tensor) -> tuple[float, float] | None:
+    def interval(self, totals: Float[Tensor, " k"]) -> tuple[float, float] | None:
         """At 95 %, of the score; None where the counts do not tell."""
 
-    def plot(self, totals: Tensor, data: Data) -> str:
+    def plot(self, totals: Float[Tensor, " k"], data: Data) -> str:
         """The answers on the test split as one drawing, an SVG file."""
 
 

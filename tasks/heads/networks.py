@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from laconic.codecs.errors import CodecError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Classifier(nn.Module):
         )
         self.score = nn.Linear(4 * w, config.outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b outputs"]:
         features = self.body(self.stem(x.contiguous(memory_format=torch.channels_last)))
         scores: Tensor = self.score(features.mean(dim=(2, 3)))
         return scores
@@ -77,7 +81,7 @@ class ResidualBlock(nn.Module):
         changes = stride > 1 or c_in != c_out
         self.shortcut = nn.Conv2d(c_in, c_out, 1, stride, bias=False) if changes else nn.Identity()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
         return torch.relu(self.shortcut(x) + self.convolutions(x))
 
 

@@ -7,6 +7,7 @@ Arrays are taken whole. The peak is that of the reference's bit depth, of an arr
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from laconic.codecs.arguments import one_of_types
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.media import Image, Samples
+
+if TYPE_CHECKING:
+    from jaxtyping import UInt
 
 # Wang, Simoncelli, Bovik, "Multi-scale structural similarity for image quality assessment", Asilomar 2003, section 3.2.
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -26,7 +30,7 @@ _MIN_SIDE = (_NUM_TAPS - 1) * 2 ** (len(_WEIGHTS) - 1) + 1
 _BLOCK = 64  # outputs per matrix product; 32 to 128 are about equally fast
 
 
-def psnr(reference: Image | Samples, other: Image | Samples) -> float:
+def psnr(reference: Image | UInt[Samples, "*shape"], other: Image | UInt[Samples, "*shape"]) -> float:
     """Peak signal-to-noise ratio in dB, over all samples; `inf` for equal pictures.
 
     Arrays may have any shape. Raises `ValueError` where shape or sample type differ, `UnsupportedSignalError` where
@@ -43,7 +47,7 @@ def psnr(reference: Image | Samples, other: Image | Samples) -> float:
     return 10 * math.log10(peak * peak * x.size / squared_error)
 
 
-def ms_ssim(reference: Image | Samples, other: Image | Samples) -> float:
+def ms_ssim(reference: Image | UInt[Samples, "h w *c"], other: Image | UInt[Samples, "h w *c"]) -> float:
     """Multi-scale structural similarity, at most 1 (equal pictures): five scales, mean over colour channels.
 
     Arrays are (h, w) or (h, w, c) and at least 161 a side. A scale whose similarity is negative counts as 0. Halving

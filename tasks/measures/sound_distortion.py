@@ -8,7 +8,7 @@ listen get to see: short-time power in bands, on a logarithmic scale, without ph
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from laconic.codecs.arguments import shown, whole_number
 from laconic.codecs.errors import CodecError
 from laconic.codecs.media import Audio
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 Sound = Audio | NDArray[Any]
 
@@ -27,7 +30,7 @@ _RANGE_DB = 80.0
 _BLOCK_FRAMES = 512  # spectra held at a time
 
 
-def snr_db(reference: Sound, other: Sound) -> float:
+def snr_db(reference: Audio | Num[NDArray[Any], "*c t"], other: Audio | Num[NDArray[Any], "*c t"]) -> float:
     """Signal-to-noise ratio: 10 log10(sum of reference**2 / sum of (reference - other)**2), over all channels.
 
     `inf` for equal sounds, `-inf` where only the reference is silent. Raises `ValueError` where the shapes differ or
@@ -40,7 +43,7 @@ def snr_db(reference: Sound, other: Sound) -> float:
     return _ratio_db(_energy(x), _energy(x - y))
 
 
-def si_sdr_db(reference: Sound, other: Sound) -> float:
+def si_sdr_db(reference: Audio | Num[NDArray[Any], "*c t"], other: Audio | Num[NDArray[Any], "*c t"]) -> float:
     """Scale-invariant signal-to-distortion ratio: the SNR of `other` against the best multiple of the reference.
 
     10 log10(|a x|**2 / |a x - y|**2) with a = <x, y> / <x, x>; all channels form one vector, so the scale is common to
@@ -60,7 +63,9 @@ def si_sdr_db(reference: Sound, other: Sound) -> float:
     return _ratio_db(_energy(target), _energy(target - y))
 
 
-def log_mel_distance(reference: Sound, other: Sound, sample_rate: int) -> float:
+def log_mel_distance(
+    reference: Audio | Num[NDArray[Any], "*c t"], other: Audio | Num[NDArray[Any], "*c t"], sample_rate: int
+) -> float:
     """Mean absolute difference in dB of the log-mel spectra, over channels, frames and bands; 0 for equal sounds.
 
     Windows of 25 ms every 10 ms, from the first sample on, the end filled with zeros to a whole window; Hann, taken at

@@ -20,6 +20,8 @@ from laconic.tasks.datasets.splits import folders_in, split_of_name
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, Num
+
     from laconic.tasks.heads.predictor import Predictor
 
 
@@ -56,7 +58,7 @@ class Head:
         best = next(iter(_predictor(self.run).scores(decoded)))
         return Judgement((float(best == sample.label), 1.0), best)
 
-    def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:
+    def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return np.asarray(totals[..., 0] / totals[..., 1])
 
 

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from laconic.codecs.media import Image
 from laconic.tasks.mpq.litert import run_model
 from laconic.tasks.mpq.pictures import read_rgb, resized
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 _MODEL = "imagenet_tflite/mobilenet_v2_1.0_224_quant.tflite"
 _LABELS = "imagenet_tflite/imagenet_labels.txt"
@@ -52,7 +55,7 @@ class ImageNet:
         names = (self.models / _LABELS).read_text().splitlines()
         return Judgement((float(found - 1 == sample.label), 1.0), names[found])
 
-    def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:
+    def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return np.asarray(totals[..., 0] / totals[..., 1])
 
     def _truth(self) -> dict[str, int]:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 Aggregate = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -34,7 +37,9 @@ class Comparison:
     resolved: bool
 
 
-def compare(counts: NDArray[Any], anchor: NDArray[Any], aggregate: Aggregate, *, seed: int) -> Comparison:
+def compare(
+    counts: Num[NDArray[Any], "n k"], anchor: Num[NDArray[Any], "n k"], aggregate: Aggregate, *, seed: int
+) -> Comparison:
     """Compare two (n, k) arrays of counts, row by row of the same samples. The seed decides the resamplings.
 
     Raises `ValueError` for arrays of different or no rows.

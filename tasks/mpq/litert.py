@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import MissingDependencyError, WeightsError
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
-def run_model(path: Path, inputs: NDArray[Any]) -> NDArray[Any]:
+
+def run_model(path: Path, inputs: Shaped[NDArray[Any], " ..."]) -> Shaped[NDArray[Any], " ..."]:
     """First output of the model for its only input, (1, ...), both without the batch axis.
 
     Raises `MissingDependencyError`, `WeightsError` for a file that is no such model, `OSError`.

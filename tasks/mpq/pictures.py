@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,9 @@ from PIL import Image as PillowImage
 from laconic.codecs.files import read_image
 from laconic.codecs.media import Image
 
+if TYPE_CHECKING:
+    from jaxtyping import UInt
+
 
 def read_rgb(path: Path) -> Image:
     """A picture as 8-bit RGB without metadata, which every codec can hold and which would count as bytes."""
@@ -18,6 +22,6 @@ def read_rgb(path: Path) -> Image:
     return image if image.mode == "RGB" else Image.from_pillow(image.to_pillow().convert("RGB"))
 
 
-def resized(image: Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+def resized(image: Image, size: tuple[int, int]) -> UInt[NDArray[np.uint8], "h w 3"]:
     """(h, w, 3) of this size (width, height): bilinear, with the antialiasing of Pillow."""
     return np.asarray(image.to_pillow().resize(size, PillowImage.Resampling.BILINEAR))

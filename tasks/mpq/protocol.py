@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio, Image
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 S = TypeVar("S", Image, Audio)
 
@@ -66,7 +69,7 @@ class Task(Protocol[S]):
     def judge(self, sample: TaskSample[S], decoded: S) -> Judgement:
         """Run the model on a signal decoded from a file of `sample.signal`, or on that signal itself."""
 
-    def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:
+    def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         """(..., k) sums of counts over samples -> (...) scores."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from laconic.codecs.media import Image
 from laconic.tasks.mpq.litert import run_model
 from laconic.tasks.mpq.pictures import read_rgb, resized
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Integer, Num
 
 _STREETS = "segmentation_tflite/deeplab_mobilenet_edgetpu_slim_cityscapes_quant.tflite"
 _OBJECTS = "segmentation_tflite/deeplabv3_mnv2_pascal_quant.tflite"
@@ -61,7 +64,7 @@ class Streets:
         counts = overlap_counts(sample.label, found, _NUM_CAMVID_CLASSES)
         return Judgement(counts, f"{counts[0] / counts[1]:.4f} of the pixels")
 
-    def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:
+    def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return mean_iou(totals)
 
 
@@ -98,17 +101,19 @@ class MaskAgreement:
         counts = overlap_counts(sample.label, found, _NUM_OBJECT_CLASSES)
         return Judgement(counts, f"{counts[0] / counts[1]:.4f} of the pixels")
 
-    def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:
+    def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return mean_iou(totals)
 
 
-def segment(model: Path, image: Image) -> NDArray[np.int64]:
+def segment(model: Path, image: Image) -> Int[NDArray[np.int64], "h w"]:
     """(513, 513) classes of the whole picture, squeezed to a square as these models are evaluated."""
     classes: NDArray[np.int64] = run_model(model, resized(image, (_SIDE, _SIDE)))
     return classes
 
 
-def overlap_counts(truth: NDArray[Any], found: NDArray[Any], num_classes: int) -> tuple[float, ...]:
+def overlap_counts(
+    truth: Integer[NDArray[Any], "*shape"], found: Integer[NDArray[Any], "*shape"], num_classes: int
+) -> tuple[float, ...]:
     """(right pixels, all pixels, intersections, unions), over the pixels whose true class is below `num_classes`."""
     known = truth < num_classes
     truth, found = truth[known].astype(np.int64), found[known].astype(np.int64)
@@ -118,7 +123,7 @@ def overlap_counts(truth: NDArray[Any], found: NDArray[Any], num_classes: int) -
     return (float(hits.sum()), float(truth.size), *map(float, hits), *map(float, unions))
 
 
-def mean_iou(totals: NDArray[Any]) -> NDArray[Any]:
+def mean_iou(totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
     """Mean over the classes that occur in truth or answer of intersection over union."""
     hits, unions = np.split(np.asarray(totals, np.float64)[..., 2:], 2, axis=-1)
     occurs = unions > 0

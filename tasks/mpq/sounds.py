@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from laconic.codecs.errors import MissingDependencyError
 from laconic.codecs.files import read_sound
 from laconic.codecs.media import Audio
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 def read_bare(path: Path) -> Audio:
     """A sound without metadata, which would count as bytes."""
@@ -19,7 +23,7 @@ def read_bare(path: Path) -> Audio:
     return Audio(audio.samples, audio.sample_rate)
 
 
-def mono_at(audio: Audio, sample_rate: int) -> NDArray[np.float32]:
+def mono_at(audio: Audio, sample_rate: int) -> Float[NDArray[np.float32], " t"]:
     """(t,) mean of the channels, resampled by scipy's polyphase filter. Raises `MissingDependencyError`."""
     samples: NDArray[np.float32] = audio.samples.mean(axis=0)
     if audio.sample_rate == sample_rate:

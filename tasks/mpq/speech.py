@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
 from laconic.tasks.mpq.sounds import mono_at, read_bare
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 _FOLDER = "an4"
 _SAMPLE_RATE_HZ = 16_000
@@ -56,7 +59,7 @@ class Speech:
         said = sample.label.split()
         return Judgement((float(edit_distance(said, heard.split())), float(len(said))), heard)
 
-    def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:
+    def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return np.asarray(totals[..., 0] / totals[..., 1])
 
 

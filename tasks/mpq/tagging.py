@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from laconic.codecs.media import Audio
 from laconic.tasks.mpq.litert import run_model
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
 from laconic.tasks.mpq.sounds import mono_at, read_bare
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 _MODEL = "yamnet/yamnet.tflite"
 _CLASSES = "yamnet/yamnet_class_map.csv"
@@ -62,7 +65,7 @@ class Tagging:
         best = max(positions, key=lambda name: max(scores[index] for index in positions[name]))
         return Judgement((float(best == sample.label), 1.0), best)
 
-    def aggregate(self, totals: NDArray[Any]) -> NDArray[Any]:
+    def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return np.asarray(totals[..., 0] / totals[..., 1])
 
     def _scores(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,9 @@ from laconic.tasks.training.optimizers import Optimizers
 from laconic.tasks.training.processes import Processes, join_processes
 from laconic.tasks.training.run_names import LAST_NAME, WEIGHTS_NAME
 from laconic.tasks.training.runs import Progress, RunLog, TrainingState, claim, learning_rate_at
+
+if TYPE_CHECKING:
+    from jaxtyping import Num
 
 _WARM_UP: Final = 0.02  # of the steps
 _MEAN_OF_STEPS: Final = 500  # the running mean of the weights reaches so far back
@@ -59,8 +62,8 @@ class RunOptions:
 
 def train_codec(
     learner: Learner,
-    signals: Sequence[Tensor],
-    validation: Sequence[Tensor],
+    signals: Sequence[Num[Tensor, " c *sides"]],
+    validation: Sequence[Num[Tensor, " c *sides"]],
     run: Path,
     options: RunOptions,
     *,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ from torch import Tensor
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.learning.learner import Cutting
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num, UInt
 
 _MAX_SHIFT = 7
 _LARGEST = {torch.uint8: 255, torch.uint16: 65535}
@@ -30,7 +34,7 @@ def find_pictures(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
-def read_pictures(paths: Sequence[Path], *, reductions: Sequence[float]) -> list[Tensor]:
+def read_pictures(paths: Sequence[Path], *, reductions: Sequence[float]) -> list[UInt[Tensor, "3 h w"]]:
     """(3, h, w) uint8, each picture at each of its reductions."""
     from PIL import Image as PillowImage
 
@@ -45,7 +49,7 @@ def read_pictures(paths: Sequence[Path], *, reductions: Sequence[float]) -> list
     return pictures
 
 
-def planes_of(signal: Tensor) -> Tensor:
+def planes_of(signal: Num[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Samples as float32: unsigned ones in [-0.5, 0.5], int16 in [-0.5, 0.5), floats as they are."""
     if signal.dtype in _LARGEST:
         return signal.float() / _LARGEST[signal.dtype] - 0.5
@@ -60,7 +64,9 @@ class CropPool:
     left out. Raises `CodecError` where none is large enough, and for signals that fit in no batch.
     """
 
-    def __init__(self, signals: Sequence[Tensor], cutting: Cutting, *, seed: int, first_step: int = 0) -> None:
+    def __init__(
+        self, signals: Sequence[Num[Tensor, " c *sides"]], cutting: Cutting, *, seed: int, first_step: int = 0
+    ) -> None:
         self._cutting, self._seed = cutting, seed
         self._num_axes = _num_axes(signals)
         least = cutting.least_side + _MAX_SHIFT
@@ -77,7 +83,7 @@ class CropPool:
     def __len__(self) -> int:
         return len(self._signals)
 
-    def batch(self, step: int, batch_size: int) -> Tensor:
+    def batch(self, step: int, batch_size: int) -> Float[Tensor, "b c *sides"]:
         """(b, c, crop, ...) float32, as many axes as the signals have."""
         renewed = step % len(self._views)
         self._views[renewed] = self._view(renewed, step)

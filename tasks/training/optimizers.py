@@ -7,13 +7,16 @@ For the neural synthesis it needs half the steps of AdamW for the same loss.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor
 
 from laconic.codecs.errors import MissingDependencyError
 from laconic.tasks.training.tensor_files import optimizer_tensors, restore_optimizer
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 _BETAS: Final = (0.9, 0.98)
 _MOMENTUM: Final = 0.95
@@ -58,11 +61,11 @@ class Optimizers:
         """As they are now: restoring a state replaces them."""
         return [group for optimizer in self._all.values() for group in optimizer.param_groups]
 
-    def tensors(self) -> dict[str, Tensor]:
+    def tensors(self) -> dict[str, Shaped[Tensor, " ..."]]:
         """The state, for a checkpoint."""
         return {f"{k}.{name}": t for k, one in self._all.items() for name, t in optimizer_tensors(one).items()}
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+    def restore(self, tensors: Mapping[str, Shaped[Tensor, " ..."]]) -> None:
         """Set the state from a checkpoint's tensors."""
         for kind, optimizer in self._all.items():
             prefix = f"{kind}."

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from jaxtyping import Int, Shaped
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Processes:
     def is_first(self) -> bool:
         return self.rank == 0
 
-    def share(self, items: NDArray[np.int64]) -> NDArray[np.int64]:
+    def share(self, items: Int[NDArray[np.int64], " n"]) -> Int[NDArray[np.int64], " share"]:
         """This process's part of a batch, as large as that of any other: some items twice where they do not divide."""
         padded = np.resize(items, -(-len(items) // self.world) * self.world)
         return padded[self.rank :: self.world]
@@ -39,7 +43,7 @@ class Processes:
         """Running statistics, of which each process has those of its share."""
         self._average([buffer for buffer in module.buffers() if buffer.is_floating_point()])
 
-    def total(self, values: Tensor) -> Tensor:
+    def total(self, values: Shaped[Tensor, "*shape"]) -> Shaped[Tensor, "*shape"]:
         """Summed over all processes."""
         if self.world > 1:
             values = values.clone()

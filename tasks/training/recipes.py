@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from laconic.codecs.errors import CodecError
 
 if TYPE_CHECKING:
+    from jaxtyping import Float, UInt
     from torch import Tensor
 
     from laconic.codecs.learning.learner import Learner
@@ -85,8 +86,8 @@ class Job:
     fingerprint of the one that it starts from, or nothing."""
 
     learner: Learner
-    pictures: Sequence[Tensor]
-    validation: Sequence[Tensor]
+    pictures: Sequence[UInt[Tensor, "3 h w"]]
+    validation: Sequence[Float[Tensor, "3 h w"]]
     folders: tuple[str, ...]
     steps: int
     model: str

@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,9 @@ from laconic.tasks.training.processes import Processes
 from laconic.tasks.training.run_names import CURVE_NAME, LAST_NAME, OPTIONS_NAME
 from laconic.tasks.training.summaries import summary_writer
 from laconic.tasks.training.tensor_files import load_tensors, save_tensors
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 _DIGITS: Final = 5  # of numbers in the curve
 
@@ -71,7 +74,9 @@ class TrainingState:
     """What a run goes on from, in one format: "weights.<name>" of trained parameters and buffers, "mean.<name>" of their
     running means where `mean` has them, the optimiser's tensors, and the progress as text."""
 
-    def __init__(self, module: nn.Module, optimizers: Optimizers, mean: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(
+        self, module: nn.Module, optimizers: Optimizers, mean: Mapping[str, Shaped[Tensor, " ..."]] | None = None
+    ) -> None:
         self.progress = Progress()
         self._module, self._optimizers, self._mean = module, optimizers, mean or {}
 

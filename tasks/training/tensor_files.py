@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,15 +12,18 @@ from torch import Tensor
 from laconic.codecs.errors import WeightsError
 from laconic.codecs.whole_files import atomic_write
 
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
+
+def save_tensors(path: Path, tensors: Mapping[str, Shaped[Tensor, " ..."]], metadata: dict[str, str]) -> None:
     """Write a checkpoint, whole or not at all."""
     from safetensors.torch import save
 
     atomic_write(path, save({k: v.contiguous() for k, v in tensors.items()}, metadata), force=True)
 
 
-def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def load_tensors(path: Path) -> tuple[dict[str, Shaped[Tensor, " ..."]], dict[str, str]]:
     """Tensors and text of a checkpoint. Raises `WeightsError`."""
     from safetensors import SafetensorError, safe_open
 
@@ -30,13 +34,13 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise WeightsError(f"{path} is no checkpoint of a run: {err}; train again") from err
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Shaped[Tensor, " ..."]]:
     """The state as tensors "optimizer.<number>.<name>", for a checkpoint."""
     states = optimizer.state_dict()["state"].items()
     return {f"optimizer.{number}.{name}": value for number, state in states for name, value in state.items()}
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Shaped[Tensor, " ..."]]) -> None:
     """Set the state from what `optimizer_tensors` gave."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
