@@ -25,19 +25,19 @@ Word = TypeVar("Word", bound=str | int)
 T = TypeVar("T")
 
 
-def whole_number(name: str, value: object, lowest: int, highest: int | None = None) -> int:
+def whole_number_argument(name: str, value: object, lowest: int, highest: int | None = None) -> int:
     """An int from `lowest` to `highest` (None: no end), of an integer of any library; no bool, no float."""
     with _as_codec_error():
         return plain_values.whole_number(name, value, lowest, highest)
 
 
-def real_number(name: str, value: object, *, lowest: float, highest: float = math.inf) -> float:
+def real_number_argument(name: str, value: object, *, lowest: float, highest: float = math.inf) -> float:
     """A finite float from `lowest` to `highest`, of a real number of any library; no bool."""
     with _as_codec_error():
         return plain_values.real_number(name, value, lowest=lowest, highest=highest)
 
 
-def positive_number(name: str, value: object, *, highest: float = math.inf) -> float:
+def positive_number_argument(name: str, value: object, *, highest: float = math.inf) -> float:
     """A finite float above 0, up to `highest`."""
     with _as_codec_error():
         number = plain_values.real_number(name, value, lowest=0, highest=highest)
@@ -46,7 +46,7 @@ def positive_number(name: str, value: object, *, highest: float = math.inf) -> f
         return number
 
 
-def whole_numbers(name: str, value: object, count: int | None = None) -> tuple[int, ...]:
+def whole_numbers_argument(name: str, value: object, count: int | None = None) -> tuple[int, ...]:
     """A tuple of ints, so many of them (None: any number), of any sequence of integers."""
     try:
         numbers = tuple(plain_values.whole_number(name, one, -(1 << 63), 1 << 63) for one in value)  # type: ignore[attr-defined]
@@ -57,14 +57,14 @@ def whole_numbers(name: str, value: object, count: int | None = None) -> tuple[i
     return numbers
 
 
-def flag(name: str, value: object) -> bool:
+def flag_argument(name: str, value: object) -> bool:
     """True or False, also numpy's."""
     if not isinstance(value, bool) and type(value).__name__ not in ("bool_", "bool"):
         raise CodecError(f"{name} is {shown(value)}; allowed are True and False")
     return bool(value)
 
 
-def choice(name: str, value: object, allowed: Sequence[Word]) -> Word:
+def choice_argument(name: str, value: object, allowed: Sequence[Word]) -> Word:
     """The one of `allowed` that `value` equals: a word, or a whole number of any library (16.0 is not 16)."""
     for one in allowed:
         if isinstance(value, str) and value == one:
@@ -74,25 +74,25 @@ def choice(name: str, value: object, allowed: Sequence[Word]) -> Word:
     raise CodecError(f"{name} is {shown(value)}; allowed are {', '.join(map(repr, allowed))}")
 
 
-def optional_choice(name: str, value: object, allowed: Sequence[Word]) -> Word | None:
-    """As `choice`, or None."""
+def optional_choice_argument(name: str, value: object, allowed: Sequence[Word]) -> Word | None:
+    """As `choice_argument`, or None."""
     if value is None:
         return None
     try:
-        return choice(name, value, allowed)
+        return choice_argument(name, value, allowed)
     except CodecError:
         words = ", ".join(map(repr, (None, *allowed)))
         raise CodecError(f"{name} is {shown(value)}; allowed are {words}") from None
 
 
-def one_of_types(name: str, value: object, kinds: type[T] | tuple[type[T], ...], allowed: str) -> T:
+def typed_argument(name: str, value: object, kinds: type[T] | tuple[type[T], ...], allowed: str) -> T:
     """`value`, which is of one of these types; `allowed` names them."""
     if not isinstance(value, kinds):
         raise CodecError(f"{name} is {shown(value)}; allowed is {allowed}")
     return value
 
 
-def each_of(name: str, value: Iterable[T]) -> Iterator[T]:
+def items_of_argument(name: str, value: Iterable[T]) -> Iterator[T]:
     """An iterator over several values; a single one, or a text, is none."""
     try:
         if not isinstance(value, str | bytes):
@@ -102,12 +102,12 @@ def each_of(name: str, value: Iterable[T]) -> Iterator[T]:
     raise CodecError(f"{name} is {shown(value)}; allowed are several, such as a list")
 
 
-def is_path(value: object) -> bool:
+def is_path_argument(value: object) -> bool:
     """Whether `value` is meant as a path: a string or `os.PathLike`."""
     return isinstance(value, str | os.PathLike)
 
 
-def as_path(name: str, value: object) -> Path:
+def path_argument(name: str, value: object) -> Path:
     """The path of a string or `os.PathLike`."""
     text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
     if not isinstance(text, str) or "\0" in text or not text:
@@ -115,33 +115,33 @@ def as_path(name: str, value: object) -> Path:
     return Path(text)
 
 
-def as_name(name: str, value: object) -> str:
+def name_argument(name: str, value: object) -> str:
     """A string."""
-    return one_of_types(name, value, str, "a string")
+    return typed_argument(name, value, str, "a string")
 
 
-def as_text(name: str, value: object) -> str:
+def text_argument(name: str, value: object) -> str:
     """A string, or a path as one: the name of a model, say."""
-    return str(as_path(name, value)) if isinstance(value, os.PathLike) else as_name(name, value)
+    return str(path_argument(name, value)) if isinstance(value, os.PathLike) else name_argument(name, value)
 
 
-def as_bytes(name: str, value: object) -> bytes:
+def bytes_argument(name: str, value: object) -> bytes:
     """Bytes of any buffer of single bytes: a bytearray, a memoryview, a uint8 array of one axis."""
     with _as_codec_error():
         return plain_values.plain_bytes(name, value)
 
 
-def read_bytes(name: str, value: object) -> bytes:
-    """As `as_bytes`, or all bytes of the file at a path. Raises also `OSError`."""
-    if is_path(value):
-        return as_path(name, value).read_bytes()
+def read_bytes_argument(name: str, value: object) -> bytes:
+    """As `bytes_argument`, or all bytes of the file at a path. Raises also `OSError`."""
+    if is_path_argument(value):
+        return path_argument(name, value).read_bytes()
     try:
         return plain_values.plain_bytes(name, value)
     except ArgumentError:
         raise CodecError(f"{name} is {shown(value)}; allowed are bytes, bytearray, memoryview, and a path") from None
 
 
-def as_file(name: str, value: object) -> BinaryIO:
+def file_argument(name: str, value: object) -> BinaryIO:
     """A file that is open for reading bytes."""
     if isinstance(value, io.TextIOBase):
         raise CodecError(f'{name} is a file that is open as text; open it as bytes: open(path, "rb")')
@@ -150,7 +150,7 @@ def as_file(name: str, value: object) -> BinaryIO:
     return value  # type: ignore[return-value]
 
 
-def file_for_writing(name: str, value: object) -> BinaryIO:
+def writable_file_argument(name: str, value: object) -> BinaryIO:
     """A file that is open for writing bytes."""
     if isinstance(value, io.TextIOBase) or not callable(getattr(value, "write", None)):
         raise CodecError(f"{name} is {shown(value)}; allowed is a file that is open for writing bytes")
@@ -158,21 +158,21 @@ def file_for_writing(name: str, value: object) -> BinaryIO:
 
 
 @contextmanager
-def opened(name: str, value: object) -> Iterator[bytes | BinaryIO]:
+def opened_argument(name: str, value: object) -> Iterator[bytes | BinaryIO]:
     """Bytes, an open file as it is, or the file at a path, which is closed at the end. Raises also `OSError`."""
-    if is_path(value):
-        with as_path(name, value).open("rb") as file:
+    if is_path_argument(value):
+        with path_argument(name, value).open("rb") as file:
             yield file
     else:
-        yield bytes_or_file(name, value)
+        yield bytes_or_file_argument(name, value)
 
 
-def bytes_or_file(name: str, value: object) -> bytes | BinaryIO:
+def bytes_or_file_argument(name: str, value: object) -> bytes | BinaryIO:
     """Bytes, or an open file as it is; of a path all bytes of the file. Raises also `OSError`."""
-    return as_file(name, value) if hasattr(value, "read") else read_bytes(name, value)
+    return file_argument(name, value) if hasattr(value, "read") else read_bytes_argument(name, value)
 
 
-def settle(instance: Any, **values: object) -> None:
+def settle_arguments(instance: Any, **values: object) -> None:
     """Set fields of a frozen dataclass to the plain values of what was passed, in its `__post_init__`."""
     for name, value in values.items():
         object.__setattr__(instance, name, value)

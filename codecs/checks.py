@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import choice, each_of, whole_number
+from laconic.codecs.arguments import choice_argument, items_of_argument, whole_number_argument
 from laconic.codecs.codec import Codec, LatentCodec
 from laconic.codecs.errors import CodecError
 from laconic.codecs.media import MODES, Audio, Image, Samples
@@ -148,26 +148,31 @@ def check_latent_round_trip(codec: LatentCodec[S], signal: S) -> None:
         raise LawBroken(f"{codec!r} decodes the packed latent of {_describe(signal)} to another shape")
 
 
-def sample_images(modes: Iterable[str] = ("L", "RGB"), *, seed: int = 0) -> tuple[Image, ...]:
+def images_to_check(modes: Iterable[str] = ("L", "RGB"), *, seed: int = 0) -> tuple[Image, ...]:
     """Small 8-bit pictures, smooth with some noise, in sizes that break codecs: 1 x 1, single rows and columns, odd.
 
     `modes` are "L", "LA", "RGB" and "RGBA". The same seed gives the same pictures.
     """
-    rng = np.random.default_rng(whole_number("seed", seed, 0))
-    modes = [choice("a mode", mode, MODES) for mode in each_of("modes", modes)]
+    rng = np.random.default_rng(whole_number_argument("seed", seed, 0))
+    modes = [choice_argument("a mode", mode, MODES) for mode in items_of_argument("modes", modes)]
     return tuple(Image(_sample_array(rng, (*size, MODES.index(mode) + 1))) for mode in modes for size in _SIZES)
 
 
-def sample_sounds(
+def sounds_to_check(
     sample_rates: Iterable[int] = (8000, 16000, 44100, 48000), *, num_channels: Iterable[int] = (1, 2), seed: int = 0
 ) -> tuple[Audio, ...]:
     """Short sounds: tones with some noise, in lengths that break codecs (one sample, odd), and silence.
 
     Not among them: 0 samples, which some formats do not hold. The same seed gives the same sounds.
     """
-    rng = np.random.default_rng(whole_number("seed", seed, 0))
-    counts = [whole_number("num_channels", count, 1, _MAX_CHANNELS) for count in each_of("num_channels", num_channels)]
-    rates = [whole_number("a sample rate", rate, 1) for rate in each_of("sample_rates", sample_rates)]
+    rng = np.random.default_rng(whole_number_argument("seed", seed, 0))
+    counts = [
+        whole_number_argument("num_channels", count, 1, _MAX_CHANNELS)
+        for count in items_of_argument("num_channels", num_channels)
+    ]
+    rates = [
+        whole_number_argument("a sample rate", rate, 1) for rate in items_of_argument("sample_rates", sample_rates)
+    ]
     sounds = []
     for rate in rates:
         for channels in counts:

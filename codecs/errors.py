@@ -31,7 +31,7 @@ class MissingDependencyError(ImportError):
     """An optional package is absent or broken; the message names the install command."""
 
 
-def sentence_of(err: Exception) -> str:
+def sentence_of_error(err: Exception) -> str:
     """An error as one line. One that is raised on purpose, or by the system, is its message; any other is a fault of ours
     and named by its type, with what to do."""
     if isinstance(err, MemoryError):
@@ -44,7 +44,7 @@ def sentence_of(err: Exception) -> str:
     )
 
 
-def need_torch(purpose: str, *, extra: str = "torch", instead: str = "") -> None:
+def missing_torch_error(purpose: str, *, extra: str = "torch", instead: str = "") -> None:
     """Raises `MissingDependencyError` where torch cannot be imported: "torch is not installed; `purpose` needs it".
     `instead`: what can be done without it."""
     try:

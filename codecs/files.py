@@ -18,29 +18,29 @@ from PIL import Image as PillowImage
 from laconic.codecs.arguments import (
     Bytes,
     PathLike,
-    as_path,
-    file_for_writing,
-    is_path,
-    one_of_types,
-    opened,
-    positive_number,
-    whole_number,
+    is_path_argument,
+    opened_argument,
+    path_argument,
+    positive_number_argument,
+    typed_argument,
+    whole_number_argument,
+    writable_file_argument,
 )
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
-from laconic.codecs.form import Kind, optional_kind
-from laconic.codecs.formats.bit_depths import BitDepth, depth_read, wanted_depth
+from laconic.codecs.form import Kind, optional_form_kind
+from laconic.codecs.formats.bit_depths import BitDepth, bit_depth_read, wanted_bit_depth
 from laconic.codecs.formats.foreign_files import refuse_foreign
 from laconic.codecs.formats.npy_files import NPY_MAGIC, npy_bytes, read_npy
 from laconic.codecs.formats.picture_files import (
-    check_frame,
-    check_pixels,
-    keeps_orientation,
+    check_frame_of_picture_file,
+    check_pixels_of_picture_file,
     note_lost_metadata,
-    pillow_bytes,
-    read_pillow,
+    picture_file_bytes,
+    picture_file_keeps_orientation,
+    read_picture_file,
 )
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_rows
-from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS, is_sound, sound_of_file
+from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS, is_sound_file, sound_of_file
 from laconic.codecs.formats.sound_writer import sound_bytes
 from laconic.codecs.given_signals import signal_of_value
 from laconic.codecs.lcn import Lcn
@@ -95,14 +95,14 @@ def encode(
     if bits_per_pixel is not None:
         max_bytes = _bytes_of_rate(signal, bits_per_pixel)
     elif max_bytes is not None:
-        max_bytes = whole_number("max_bytes", max_bytes, 1)
+        max_bytes = whole_number_argument("max_bytes", max_bytes, 1)
     return codec.encode(signal) if max_bytes is None else best_within(signal, max_bytes, codec)
 
 
 def _bytes_of_rate(signal: Signal, bits_per_pixel: float) -> int:
     if not isinstance(signal, Image):
         raise CodecError(f"bits_per_pixel is for pictures, this is {type(signal).__name__}; give max_bytes")
-    return int(positive_number("bits_per_pixel", bits_per_pixel) * signal.width * signal.height / 8)
+    return int(positive_number_argument("bits_per_pixel", bits_per_pixel) * signal.width * signal.height / 8)
 
 
 def decode(
@@ -124,7 +124,7 @@ def decode(
     left out without notice: `Lcn.decode_area` tells what it is. `synthesis` is that of `Lcn`. Raises
     `BitstreamError`, `CodecError` or `OSError`.
     """
-    with opened("data", data) as source:
+    with opened_argument("data", data) as source:
         decoder = decoder_class(_first_bytes(source))
         if decoder is not Lcn:
             if region is not None or scale != 1 or channels is not None:
@@ -149,13 +149,13 @@ def read_signal(
     `kind` None lets the content decide, where .npy is a picture. `limits`, `frame` and `bit_depth` are for pictures.
     Raises as `read_image` and `read_sound`.
     """
-    kind = optional_kind(kind)
+    kind = optional_form_kind(kind)
     with _seekable(source) as file:
         head = file.read(_SOUND_HEAD_BYTES)
         file.seek(0)
         if kind == "cube":
             return Cube(read_npy(file, allowed=_CUBE_TYPES))
-        if kind == "sound" or (kind is None and is_sound(head)):
+        if kind == "sound" or (kind is None and is_sound_file(head)):
             return read_sound(file)
         return read_image(file, limits=limits, frame=frame, bit_depth=bit_depth)
 
@@ -186,8 +186,8 @@ def _read_sound(file: BinaryIO, model: str | None) -> Audio:
 def signal_bytes(signal: Signal, extension: str, *, sample_format: str | None = None) -> bytes:
     """Any signal as a complete file of the format with this extension; `sample_format` of a sound as in `sound_bytes`.
     Raises `CodecError`."""
-    extension = one_of_types("extension", extension, str, 'a string such as ".png"')
-    one_of_types("the signal", signal, (Image, Audio, Cube), "an Image, Audio or Cube")
+    extension = typed_argument("extension", extension, str, 'a string such as ".png"')
+    typed_argument("the signal", signal, (Image, Audio, Cube), "an Image, Audio or Cube")
     if isinstance(signal, Audio):
         return sound_bytes(signal, extension, sample_format=sample_format)
     if sample_format is not None:
@@ -216,9 +216,9 @@ def read_image(
     what is dropped of a file is said by `DroppedWarning`.
     """
     if limits is not None:
-        one_of_types("limits", limits, Limits, "a Limits or None")
+        typed_argument("limits", limits, Limits, "a Limits or None")
     with _seekable(source) as file:
-        return _read_image(file, model, limits, frame, wanted_depth(bit_depth))
+        return _read_image(file, model, limits, frame, wanted_bit_depth(bit_depth))
 
 
 def _read_image(
@@ -229,17 +229,17 @@ def _read_image(
     if not head:
         raise TruncatedError("the file is empty; a picture is needed")
     if head.startswith((MAGIC, NPY_MAGIC)):
-        check_frame(frame, 1)
+        check_frame_of_picture_file(frame, 1)
         if head.startswith(MAGIC):
             return decode(file, model=model, limits=limits)
         image = Image.from_array(read_npy(file, allowed=_IMAGE_TYPES, limits=limits or Limits()))
-        return replace(image, bit_depth=depth_read(image.samples, 0, bit_depth))
+        return replace(image, bit_depth=bit_depth_read(image.samples, 0, bit_depth))
     if rows := open_rows(file, frame=frame):
-        check_pixels(rows.height, rows.width, limits)
+        check_pixels_of_picture_file(rows.height, rows.width, limits)
         samples = rows.read_rows(rows.height)
-        return Image(samples, rows.metadata, depth_read(samples, rows.bit_depth, bit_depth))
+        return Image(samples, rows.metadata, bit_depth_read(samples, rows.bit_depth, bit_depth))
     file.seek(0)
-    return read_pillow(file, head, limits=limits, frame=frame, bit_depth=bit_depth)
+    return read_picture_file(file, head, limits=limits, frame=frame, bit_depth=bit_depth)
 
 
 def write_image(image: Image, target: PathLike | BinaryIO, file_format: str | None = None) -> None:
@@ -248,18 +248,18 @@ def write_image(image: Image, target: PathLike | BinaryIO, file_format: str | No
     `file_format` is an extension ("png"); a path brings its own. .lcn takes quality 50: write what `encode` returns for
     another. Raises `CodecError` for an unknown format and for pictures that the format cannot hold, `OSError`.
     """
-    if is_path(target):
-        path = as_path("target", target)
+    if is_path_argument(target):
+        path = path_argument("target", target)
         atomic_write(path, file_bytes(image, path.suffix if file_format is None else file_format), force=True)
     elif file_format is None:
         raise CodecError('a file object has no extension; name the format, as in file_format="png"')
     else:
-        file_for_writing("target", target).write(file_bytes(image, file_format))
+        writable_file_argument("target", target).write(file_bytes(image, file_format))
 
 
 def file_bytes(image: Image, extension: str) -> bytes:
     """The picture as a complete file of the format with this extension. Raises `CodecError`."""
-    one_of_types("the picture", image, Image, "an Image: Image.from_array and from_pillow make one")
+    typed_argument("the picture", image, Image, "an Image: Image.from_array and from_pillow make one")
     file_format = format_of(extension)
     if file_format == "LCN":
         return encode(image)
@@ -269,12 +269,12 @@ def file_bytes(image: Image, extension: str) -> bytes:
     is_deep_color = image.is_deep and image.mode != "L"  # not for Pillow
     if file_format in ("PAM", "PPM") or (file_format == "TIFF" and is_deep_color):
         return _bytes_by_rows(image, "." + extension.lower().lstrip("."))
-    return pillow_bytes(image, file_format)
+    return picture_file_bytes(image, file_format)
 
 
 def format_of(extension: str) -> str:
     """Name of a format that can be written: Pillow's, "LCN" or "NPY". Raises `CodecError` for other extensions."""
-    extension = one_of_types("extension", extension, str, 'a string such as ".png"')
+    extension = typed_argument("extension", extension, str, 'a string such as ".png"')
     dotted = "." + extension.lower().lstrip(".")
     found = _OWN_EXTENSIONS.get(dotted) or PillowImage.registered_extensions().get(dotted, "")
     if found not in (*PillowImage.SAVE, *_OWN_EXTENSIONS.values()):
@@ -299,7 +299,7 @@ def signal_extensions() -> frozenset[str]:
 
 def _bytes_by_rows(image: Image, extension: str) -> bytes:
     buffer = io.BytesIO()
-    image = image if keeps_orientation(format_of(extension)) else image.upright()
+    image = image if picture_file_keeps_orientation(format_of(extension)) else image.upright()
     samples, metadata, bit_depth = image.samples, image.metadata, image.bit_depth
     with create_rows(
         buffer, extension, shape=samples.shape, dtype=samples.dtype, metadata=metadata, bit_depth=bit_depth
@@ -329,7 +329,7 @@ def _picture_of(signal: object) -> Image:
 @contextmanager
 def _seekable(source: Bytes | PathLike | BinaryIO) -> Iterator[BinaryIO]:
     """The source as a binary file at its start that can seek; one that was opened here is closed at the end."""
-    with opened("source", source) as data:
+    with opened_argument("source", source) as data:
         if isinstance(data, bytes):
             data = io.BytesIO(data)
         file = data if data.seekable() else io.BytesIO(data.read())

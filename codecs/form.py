@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
-from laconic.codecs.arguments import optional_choice
+from laconic.codecs.arguments import optional_choice_argument
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import Audio, Cube, Image, Signal
@@ -18,9 +18,9 @@ MediaKind = Literal["image", "sound"]  # what people look at or listen to
 _KINDS: Final[tuple[Kind, ...]] = ("image", "sound", "cube")
 
 
-def optional_kind(kind: object) -> Kind | None:
+def optional_form_kind(kind: object) -> Kind | None:
     """The kind that a caller named, or None. Raises `CodecError`."""
-    return optional_choice("kind", kind, _KINDS)
+    return optional_choice_argument("kind", kind, _KINDS)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Form:
     @property
     def peak(self) -> int:
         """The largest colour of a picture."""
-        return peak_of(self.sample_type, self.bit_depth)
+        return peak_of_form(self.sample_type, self.bit_depth)
 
 
 def form_of(signal: Signal) -> Form:
@@ -55,7 +55,7 @@ def form_of(signal: Signal) -> Form:
             assert_never(signal)
 
 
-def peak_of(sample_type: str, bit_depth: int) -> int:
+def peak_of_form(sample_type: str, bit_depth: int) -> int:
     """The largest colour of a picture of so many bits; 0 for all bits of the sample type, "uint8" or "uint16"."""
     return (1 << (bit_depth or (8 if sample_type == "uint8" else 16))) - 1
 
@@ -69,7 +69,7 @@ def has_alpha(image: Image) -> bool:
     return image.samples.shape[2] in (2, 4)
 
 
-def grid_of(form: Form, model: Model) -> tuple[int, int]:
+def grid_of_form(form: Form, model: Model) -> tuple[int, int]:
     """Sides of the latent grid."""
     tree = model.tree
     if form.kind == "image":
@@ -79,7 +79,7 @@ def grid_of(form: Form, model: Model) -> tuple[int, int]:
     return tree.places_of(form.size[1]), tree.places_of(form.size[2])
 
 
-def misfit(form: Form, model: Model) -> str | None:
+def misfit_of_form(form: Form, model: Model) -> str | None:
     """Why a model cannot take a signal of this form, or None where it can; colour planes are not looked at."""
     if form.kind != model.kind:
         return f"it is for signals of kind {model.kind}, this is one of kind {form.kind}"
@@ -93,7 +93,7 @@ def misfit(form: Form, model: Model) -> str | None:
 
 def check_form_fits(form: Form, num_planes: int, model: Model) -> None:
     """Raises `UnsupportedSignalError` where a model cannot take a signal of this form and so many colour planes."""
-    reason = misfit(form, model)
+    reason = misfit_of_form(form, model)
     if reason is None and num_planes != model.num_planes:
         reason = f"it takes {model.num_planes} colour planes, the picture has {num_planes}"
     if reason:

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image as PillowImage
 
 from laconic.codecs.errors import CodecError
-from laconic.codecs.formats.bit_depths import note_found
+from laconic.codecs.formats.bit_depths import note_found_bit_depth
 from laconic.codecs.media import Audio, Cube, Image, Signal
 
 
@@ -27,7 +27,7 @@ def signal_of_value(picture: Any, bit_depth: int = 0) -> Signal:
         Image.from_pillow(picture, bit_depth=bit_depth) if is_pillow else Image.from_array(picture, bit_depth=bit_depth)
     )
     if image.is_deep and not bit_depth:
-        note_found(image.bit_depth)
+        note_found_bit_depth(image.bit_depth)
     return image
 
 

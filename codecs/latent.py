@@ -11,18 +11,18 @@ from numpy.typing import NDArray
 
 from laconic.codecs import _native
 from laconic.codecs.arguments import (
-    as_bytes,
-    choice,
-    one_of_types,
-    positive_number,
-    settle,
+    bytes_argument,
+    choice_argument,
+    positive_number_argument,
+    settle_arguments,
     shown,
-    whole_number,
-    whole_numbers,
+    typed_argument,
+    whole_number_argument,
+    whole_numbers_argument,
 )
 from laconic.codecs.errors import CodecError
 from laconic.codecs.levels import UNLEVELLED, Levels
-from laconic.codecs.media import metadata_of
+from laconic.codecs.media import metadata_of_media
 from laconic.codecs.sound_metadata import SECTION_NAME
 from laconic.codecs.steps import check_step_code, step_of_code
 from laconic.entropy.container import SAMPLE_TYPES
@@ -60,24 +60,28 @@ class Latent:
     damage: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
             values=_array("values", self.values, np.int32, 3),
             step_code=check_step_code(self.step_code),
-            fingerprint=as_bytes("fingerprint", self.fingerprint),
+            fingerprint=bytes_argument("fingerprint", self.fingerprint),
             shrink=_array("shrink", self.shrink, np.float32, 2),
-            size=whole_numbers("size", self.size),
-            sample_type=choice("sample_type", self.sample_type, SAMPLE_TYPES),
-            unit=positive_number("unit", self.unit),
-            sample_rate=whole_number("sample_rate", self.sample_rate, 0),
-            levels=one_of_types("levels", self.levels, Levels, "a Levels"),
-            metadata=metadata_of(self.metadata, ("icc", "exif", SECTION_NAME)),
-            bit_depth=whole_number("bit_depth", self.bit_depth, 0, 16),
+            size=whole_numbers_argument("size", self.size),
+            sample_type=choice_argument("sample_type", self.sample_type, SAMPLE_TYPES),
+            unit=positive_number_argument("unit", self.unit),
+            sample_rate=whole_number_argument("sample_rate", self.sample_rate, 0),
+            levels=typed_argument("levels", self.levels, Levels, "a Levels"),
+            metadata=metadata_of_media(self.metadata, ("icc", "exif", SECTION_NAME)),
+            bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0, 16),
         )
         if self.shrink.shape != (len(self.values), 3):
             raise CodecError(f"shrink has shape {self.shrink.shape}; needed is ({len(self.values)}, 3)")
         if self.alpha is not None:
-            one_of_types("alpha", self.alpha, np.ndarray, "an array or None")
+            alpha = typed_argument("alpha", self.alpha, np.ndarray, "an array or None")
+            if alpha.ndim != 2 or alpha.dtype.kind != "u":
+                raise CodecError(
+                    f"alpha is {shown(alpha)}; needed is a plane (height, width) of uint8 or uint16, or None"
+                )
 
     @property
     def num_channels(self) -> int:

@@ -12,32 +12,32 @@ from typing import BinaryIO, Literal
 from laconic.codecs.arguments import (
     Bytes,
     PathLike,
-    as_text,
-    bytes_or_file,
-    choice,
-    one_of_types,
-    opened,
-    read_bytes,
-    settle,
+    bytes_or_file_argument,
+    choice_argument,
+    opened_argument,
+    read_bytes_argument,
+    settle_arguments,
     shown,
-    whole_number,
-    whole_numbers,
+    text_argument,
+    typed_argument,
+    whole_number_argument,
+    whole_numbers_argument,
 )
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
-from laconic.codecs.form import Form, check_form_fits, form_of, grid_of, num_colors
-from laconic.codecs.formats.bit_depths import check_depth
+from laconic.codecs.form import Form, check_form_fits, form_of, grid_of_form, num_colors
+from laconic.codecs.formats.bit_depths import check_bit_depth
 from laconic.codecs.latent import Latent
 from laconic.codecs.levels import levels_of
-from laconic.codecs.media import Audio, Cube, Image, Signal, metadata_of
+from laconic.codecs.media import Audio, Cube, Image, Signal, metadata_of_media
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.layout import Layout
-from laconic.codecs.packing.packer import PackedFile, check_latent, pack
-from laconic.codecs.packing.segment_reader import Reading
+from laconic.codecs.packing.packer import PackedFile, check_latent_to_pack, pack
+from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker, unpack
-from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, area_of, check_synthesis
-from laconic.codecs.pictures.picture_encoder import RowSource, encode_image, encode_rows
-from laconic.codecs.plan import Plan, integers_of
+from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, check_decoder_synthesis, decoder_area_of
+from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows
+from laconic.codecs.plan import Plan, planned_integers
 from laconic.codecs.steps import check_quality, check_step_code, step_code_of_quality, step_code_of_sound_quality
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, MAX_EFFORT
 from laconic.codecs.transform.signals import coefficients_of, latent_of, signal_of
@@ -89,16 +89,16 @@ class Lcn:
         return f"Lcn({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in chosen)})"
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
             quality=check_quality(self.quality),
-            model=None if self.model is None else as_text("model", self.model),
+            model=None if self.model is None else text_argument("model", self.model),
             step_code=None if self.step_code is None else check_step_code(self.step_code),
-            effort=whole_number("effort", self.effort, 0, MAX_EFFORT),
-            threads=whole_number("threads", self.threads, 1, _MAX_THREADS),
-            synthesis=check_synthesis(self.synthesis),
+            effort=whole_number_argument("effort", self.effort, 0, MAX_EFFORT),
+            threads=whole_number_argument("threads", self.threads, 1, _MAX_THREADS),
+            synthesis=check_decoder_synthesis(self.synthesis),
         )
-        settle(self, **asdict(self._layout))
+        settle_arguments(self, **asdict(self._layout))
 
     @property
     def name(self) -> str:
@@ -114,11 +114,11 @@ class Lcn:
         if isinstance(signal, Image):
             return encode_image(fill_transparent(signal), plan)
         coefficients = coefficients_of(signal, plan.model, plan.form.levels)
-        return pack(latent_of(signal, integers_of(coefficients, plan), plan), plan).data
+        return pack(latent_of(signal, planned_integers(coefficients, plan), plan), plan).data
 
     def encode_rows(
         self,
-        rows: RowSource,
+        rows: EncoderRowSource,
         *,
         num_colors: int,
         sample_type: str,
@@ -129,33 +129,33 @@ class Lcn:
         that of some rows and of the file. `num_colors` 1 or 3, `sample_type` "uint8" or "uint16"; of the second,
         `bit_depth` 9 to 16 is needed, since samples are not known beforehand.
         """
-        num_colors = choice("num_colors", num_colors, tuple(_PICTURE_MODELS))
-        sample_type = choice("sample_type", sample_type, ("uint8", "uint16"))
+        num_colors = choice_argument("num_colors", num_colors, tuple(_PICTURE_MODELS))
+        sample_type = choice_argument("sample_type", sample_type, ("uint8", "uint16"))
         if not callable(getattr(rows, "read_rows", None)):
             raise CodecError(
                 f"rows are {shown(rows)}; allowed is what open_rows gives, with height, width and read_rows"
             )
-        bit_depth = whole_number("bit_depth", bit_depth, 0)
+        bit_depth = whole_number_argument("bit_depth", bit_depth, 0)
         if sample_type == "uint16" and not bit_depth:
             raise CodecError(
                 "the bit depth of 16-bit samples that are read by rows is not known; "
                 "give it, 9 to 16 (--bit-depth, bit_depth=)"
             )
-        check_depth(sample_type, bit_depth or 8)
+        check_bit_depth(sample_type, bit_depth or 8)
         form = Form("image", (rows.height, rows.width), sample_type, 0, bit_depth=bit_depth or 8)
         model = load_model(self.model or _PICTURE_MODELS[num_colors])
         check_form_fits(form, num_colors, model)
         return encode_rows(
-            rows, self._plan(form, model, self._step_code), metadata_of({} if metadata is None else metadata)
+            rows, self._plan(form, model, self._step_code), metadata_of_media({} if metadata is None else metadata)
         )
 
     def decode(self, data: Bytes | PathLike) -> Signal:
         """The signal, by `synthesis` if it is a picture; of bytes, or the path of a file. Raises `BitstreamError`,
         `UnknownModelError` or `OSError`."""
-        unpacker = Unpacker(read_bytes("data", data), Reading(), model=self.model)
+        unpacker = Unpacker(read_bytes_argument("data", data), SegmentReading(), model=self.model)
         if unpacker.model.kind == "image":
             size = (unpacker.header.shape[0], unpacker.header.shape[1])
-            return PicturePart(unpacker, area_of(size), self.threads, self.synthesis).image()
+            return PicturePart(unpacker, decoder_area_of(size), self.threads, self.synthesis).image()
         return signal_of(unpack(unpacker), unpacker.model)
 
     def decode_area(
@@ -175,7 +175,7 @@ class Lcn:
         Of an open file, only what the area needs is read. Raises `CodecError` for an area outside the picture or another
         kind of signal, and what `unpack` raises.
         """
-        with opened("data", data) as source:
+        with opened_argument("data", data) as source:
             part = self.open_area(
                 source, region=region, scale=scale, channels=channels, limits=limits, allow_partial=allow_partial
             )
@@ -194,14 +194,14 @@ class Lcn:
     ) -> PicturePart:
         """As `decode_area`, but only the head of the file is read; its rows can be had some at a time, in the memory of
         some rows. A file has to stay open; of a path, all bytes are read."""
-        scale = choice("scale", scale, SCALES)
-        reading = Reading(channels, limits, allow_partial, scale.bit_length() - 1)
-        unpacker = Unpacker(bytes_or_file("data", data), reading, model=self.model)
+        scale = choice_argument("scale", scale, SCALES)
+        reading = SegmentReading(channels, limits, allow_partial, scale.bit_length() - 1)
+        unpacker = Unpacker(bytes_or_file_argument("data", data), reading, model=self.model)
         if unpacker.model.kind != "image":
             raise UnsupportedSignalError(
                 f"the file holds a signal of kind {unpacker.model.kind}; allowed is a picture: use Lcn().decode"
             )
-        area = area_of((unpacker.header.shape[0], unpacker.header.shape[1]), region, scale)
+        area = decoder_area_of((unpacker.header.shape[0], unpacker.header.shape[1]), region, scale)
         return PicturePart(unpacker, area, self.threads, self.synthesis)
 
     def analyze(self, signal: Signal) -> Latent:
@@ -210,7 +210,7 @@ class Lcn:
 
     def analyze_steps(self, signal: Signal, step_codes: Sequence[int]) -> list[Latent]:
         """Latents at several steps for the price of one transform."""
-        codes = [check_step_code(code) for code in whole_numbers("step_codes", step_codes)]
+        codes = [check_step_code(code) for code in whole_numbers_argument("step_codes", step_codes)]
         if not codes:
             raise CodecError("step_codes is empty; allowed is at least one step code")
         first = self.plan_of(signal, codes[0])
@@ -218,13 +218,13 @@ class Lcn:
             signal = fill_transparent(signal)
         coefficients = coefficients_of(signal, first.model, first.form.levels)
         plans = [replace(first, step_code=code) for code in codes]
-        return [latent_of(signal, integers_of(coefficients, plan), plan) for plan in plans]
+        return [latent_of(signal, planned_integers(coefficients, plan), plan) for plan in plans]
 
     def plan_of(self, signal: Signal, step_code: int | None = None) -> Plan:
         """How a signal is encoded, at the codec's own step or another. Raises `UnsupportedSignalError` where the model does
         not fit it."""
-        one_of_types("the signal", signal, (Image, Audio, Cube), _SIGNALS)
-        model = load_model(self.model or default_model(signal))
+        typed_argument("the signal", signal, (Image, Audio, Cube), _SIGNALS)
+        model = load_model(self.model or default_lcn_model(signal))
         form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
         form = replace(form, levels=levels_of(signal, model.offsets))
@@ -232,7 +232,7 @@ class Lcn:
         return self._plan(form, model, code)
 
     def _plan(self, form: Form, model: Model, step_code: int) -> Plan:
-        grid = grid_of(form, model)
+        grid = grid_of_form(form, model)
         return Plan(form, model, grid, step_code, self._layout.resolved(model.kind, grid), self.effort, self.threads)
 
     def pack(self, latent: Latent) -> bytes:
@@ -245,7 +245,7 @@ class Lcn:
         form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate, latent.levels, latent.bit_depth)
         check_form_fits(form, model.num_planes, model)
         plan = self._plan(form, model, latent.step_code)
-        check_latent(latent, plan)
+        check_latent_to_pack(latent, plan)
         return pack(latent, plan)
 
     def unpack(
@@ -263,8 +263,8 @@ class Lcn:
         or missing segments become zeros and are listed in `damage`. Raises `BitstreamError`,
         `UnknownModelError`, `OSError`, or `CodecError` for more channels than stored.
         """
-        with opened("data", data) as source:
-            return unpack(Unpacker(source, Reading(channels, limits, allow_partial), model=self.model))
+        with opened_argument("data", data) as source:
+            return unpack(Unpacker(source, SegmentReading(channels, limits, allow_partial), model=self.model))
 
     def synthesize(self, latent: Latent) -> Signal:
         """The signal by linear synthesis; missing channels count as 0."""
@@ -280,11 +280,11 @@ class Lcn:
         return self._step_code
 
     def _model_of(self, latent: Latent) -> Model:
-        one_of_types("the latent", latent, Latent, "a Latent: analyze and unpack give them")
+        typed_argument("the latent", latent, Latent, "a Latent: analyze and unpack give them")
         return load_model_of(latent.fingerprint, self.model)
 
 
-def default_model(signal: Signal) -> str:
+def default_lcn_model(signal: Signal) -> str:
     """Name of the shipped model for a signal. Raises `UnsupportedSignalError` for cubes, which need one of their own."""
     if isinstance(signal, Image):
         return _PICTURE_MODELS[num_colors(signal)]

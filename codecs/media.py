@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import as_bytes, one_of_types, settle, shown, whole_number
+from laconic.codecs.arguments import bytes_argument, settle_arguments, shown, typed_argument, whole_number_argument
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
-from laconic.codecs.formats.bit_depths import check_colors, check_depth, depth_of
+from laconic.codecs.formats.bit_depths import bit_depth_of, check_bit_depth, check_bit_depth_of_colors
 from laconic.codecs.formats.orientation import upright
 from laconic.codecs.sound_metadata import SoundMetadata
 
@@ -52,11 +52,11 @@ class Image:
                 f"image has shape {array.shape}; allowed is (height, width, 1 to 4 channels), none of them empty"
                 + _picture_advice(array.shape)
             )
-        bit_depth = whole_number("bit_depth", self.bit_depth, 0)
+        bit_depth = whole_number_argument("bit_depth", self.bit_depth, 0)
         if bit_depth:
-            check_depth(array.dtype.name, bit_depth)
-            check_colors(array, bit_depth)
-        settle(self, metadata=metadata_of(self.metadata), bit_depth=bit_depth or depth_of(array))
+            check_bit_depth(array.dtype.name, bit_depth)
+            check_bit_depth_of_colors(array, bit_depth)
+        settle_arguments(self, metadata=metadata_of_media(self.metadata), bit_depth=bit_depth or bit_depth_of(array))
 
     @property
     def height(self) -> int:
@@ -127,21 +127,21 @@ class Image:
         """
         from PIL import Image as PillowImage
 
-        from laconic.codecs.formats.pillow_pixels import read_pixels
+        from laconic.codecs.formats.pillow_pixels import read_pillow_pixels
 
-        one_of_types("the picture", picture, PillowImage.Image, "a Pillow image")
-        exif = None if exif is None else as_bytes("exif", exif)
-        bit_depth = whole_number("bit_depth", bit_depth, 0)
-        samples, metadata, tagged = read_pixels(picture, exif=exif)
+        typed_argument("the picture", picture, PillowImage.Image, "a Pillow image")
+        exif = None if exif is None else bytes_argument("exif", exif)
+        bit_depth = whole_number_argument("bit_depth", bit_depth, 0)
+        samples, metadata, tagged = read_pillow_pixels(picture, exif=exif)
         if samples.dtype == np.uint8:
             return cls(samples, metadata)
-        return cls(samples, metadata, bit_depth or max(tagged, depth_of(samples)))
+        return cls(samples, metadata, bit_depth or max(tagged, bit_depth_of(samples)))
 
     def to_pillow(self) -> PillowImage.Image:
         """As a Pillow image with ICC and EXIF in its `info`. Raises `UnsupportedSignalError` for 16-bit colour."""
         from PIL import Image as PillowImage
 
-        from laconic.codecs.formats.pillow_pixels import mark_stored
+        from laconic.codecs.formats.pillow_pixels import mark_pillow_pixels_stored
 
         array = np.asarray(self)
         if self.is_deep and self.mode != "L":
@@ -153,7 +153,7 @@ class Image:
         for key, name in (("icc", "icc_profile"), ("exif", "exif")):
             if key in self.metadata:
                 picture.info[name] = self.metadata[key]
-        mark_stored(picture)
+        mark_pillow_pixels_stored(picture)
         return picture
 
     def upright(self) -> Image:
@@ -185,8 +185,8 @@ class Audio:
             )
         if len(array) > _MOST_SHORT_CHANNELS and len(array) > array.shape[1] > 0:
             raise _transposed(array.shape)
-        settle(self, sample_rate=_rate_of(self.sample_rate))
-        one_of_types("metadata", self.metadata, SoundMetadata, "SoundMetadata")
+        settle_arguments(self, sample_rate=_rate_of(self.sample_rate))
+        typed_argument("metadata", self.metadata, SoundMetadata, "SoundMetadata")
         if not np.isfinite(array).all():
             raise UnsupportedSignalError("sound samples hold NaN or infinity; allowed are finite numbers: repair them")
 
@@ -252,13 +252,13 @@ class Cube:
 Signal = Image | Audio | Cube
 
 
-def metadata_of(metadata: Mapping[str, bytes], allowed: Sequence[str] = ("icc", "exif")) -> dict[str, bytes]:
+def metadata_of_media(metadata: Mapping[str, bytes], allowed: Sequence[str] = ("icc", "exif")) -> dict[str, bytes]:
     """Metadata as a dictionary of bytes, by default those of a picture. Raises `CodecError` for other names."""
     names = " and ".join(map(repr, allowed))
-    one_of_types("metadata", metadata, Mapping, f"a mapping of {names} to bytes")
+    typed_argument("metadata", metadata, Mapping, f"a mapping of {names} to bytes")
     if unknown := [name for name in metadata if name not in allowed]:
         raise CodecError(f"metadata has the name {shown(unknown[0])}; allowed are {names}")
-    return {name: as_bytes(f"metadata {name}", value) for name, value in metadata.items()}
+    return {name: bytes_argument(f"metadata {name}", value) for name, value in metadata.items()}
 
 
 def _is_tensor(array: object) -> bool:

@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from laconic.codecs.errors import MissingDependencyError, WeightsError
-from laconic.codecs.learning.tensor_encoder import EncoderModel, load_encoder_model
-from laconic.codecs.models.neural_synthesis import NeuralSynthesis, load_synthesis_for
+from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, load_tensor_encoder
+from laconic.codecs.models.neural_synthesis import NeuralSynthesis, load_neural_synthesis_for
 from laconic.codecs.whole_files import atomic_write
 
 OPSET: Final = 18  # the oldest that torch's exporter writes, so the one that most runtimes read
@@ -43,7 +43,7 @@ def export_analysis(model_path: Path | str, target: str | os.PathLike[str], *, f
     Raises `WeightsError` for a file that is no picture model, `MissingDependencyError` without onnx and onnxscript,
     `FileExistsError` for a target that exists unless `force`, `OSError`.
     """
-    model = load_encoder_model(model_path)
+    model = load_tensor_encoder(model_path)
     side = model.tree.factor
     planes = torch.zeros((1, model.num_planes, *(n * side for n in _EXAMPLE_PLACES)))
     graph = _Graph(_Analysis(model), {"planes": planes}, "coefficients", side)
@@ -67,7 +67,7 @@ def export_synthesis(
     Raises `WeightsError` for a file that is no picture model, for one that is no neural synthesis and for one that is of
     another model; otherwise as `export_analysis`.
     """
-    model = load_encoder_model(model_path)
+    model = load_tensor_encoder(model_path)
     inputs = {"coefficients": torch.zeros((1, len(model.channels), *_EXAMPLE_PLACES))}
     network = None
     if synthesis_path is not None:
@@ -77,9 +77,9 @@ def export_synthesis(
     atomic_write(target, graph.to_bytes(_card(model, "synthesis")), force=force)
 
 
-def _network_for(model: EncoderModel, path: Path | str) -> NeuralSynthesis:
+def _network_for(model: TensorEncoderModel, path: Path | str) -> NeuralSynthesis:
     """Raises `WeightsError` unless the network is of this model."""
-    network = load_synthesis_for(path, model.fingerprint)
+    network = load_neural_synthesis_for(path, model.fingerprint)
     if network.config.num_channels != len(model.channels):
         raise WeightsError(
             f"neural synthesis {path} has {network.config.num_channels} channels; its model has {len(model.channels)}"
@@ -87,14 +87,14 @@ def _network_for(model: EncoderModel, path: Path | str) -> NeuralSynthesis:
     return network
 
 
-def _card(model: EncoderModel, part: str) -> dict[str, str]:
+def _card(model: TensorEncoderModel, part: str) -> dict[str, str]:
     return {"laconic_part": part, "model_fingerprint": model.fingerprint}
 
 
 class _Analysis(nn.Module):
     """`EncoderModel.coefficients` as a module."""
 
-    def __init__(self, model: EncoderModel) -> None:
+    def __init__(self, model: TensorEncoderModel) -> None:
         super().__init__()
         self._model = model
 
@@ -105,7 +105,7 @@ class _Analysis(nn.Module):
 class _Synthesis(nn.Module):
     """Neural repair where there is a network, then `EncoderModel.planes`."""
 
-    def __init__(self, model: EncoderModel, network: NeuralSynthesis | None) -> None:
+    def __init__(self, model: TensorEncoderModel, network: NeuralSynthesis | None) -> None:
         super().__init__()
         self._model, self._network = model, network
 

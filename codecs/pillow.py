@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFile
 
-from laconic.codecs.arguments import as_bytes
+from laconic.codecs.arguments import bytes_argument
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.files import decode, encode
 from laconic.codecs.lcn import Lcn
@@ -111,7 +111,7 @@ def _save(picture: PillowImage.Image, file: IO[bytes], filename: str | bytes) ->
 def _metadata_bytes(value: Any) -> bytes:
     if isinstance(value, PillowImage.Exif):
         return value.tobytes()
-    return b"" if value is None else as_bytes("icc_profile or exif", value)
+    return b"" if value is None else bytes_argument("icc_profile or exif", value)
 
 
 PillowImage.register_open(_FORMAT, LcnImageFile, lambda prefix: prefix.startswith(MAGIC))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from laconic.codecs.form import Form
 from laconic.codecs.models.model import Model
-from laconic.codecs.packing.layout import Layout, Tile, tiles_of
-from laconic.codecs.transform.quantizer import Quantizer, check_step, integer_type, quantize
-from laconic.codecs.transform.rate_distortion import optimize, thresholds_for
+from laconic.codecs.packing.layout import Layout, LayoutTile, tiles_of
+from laconic.codecs.transform.quantizer import Quantizer, check_quantizer_step, integer_type, quantize
+from laconic.codecs.transform.rate_distortion import optimize_rate_distortion, rate_distortion_thresholds_for
 from laconic.entropy.container import Profile
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ class Plan:
     threads: int = 1
 
     @cached_property
-    def tiles(self) -> list[Tile]:
+    def tiles(self) -> list[LayoutTile]:
         """Of the latent in raster order; none of an empty sound."""
         return tiles_of(*self.grid, self.layout.tile_log2) if self.grid[1] else []
 
     @cached_property
     def quantizer(self) -> Quantizer:
         """What integers begin from, and end with unless `optimizes`."""
-        thresholds = thresholds_for(self.model, self.step_code, self.layout.file_profile, self.effort)
+        thresholds = rate_distortion_thresholds_for(self.model, self.step_code, self.layout.file_profile, self.effort)
         return Quantizer(self.step_code, thresholds)
 
     @property
@@ -55,21 +55,21 @@ class Plan:
         return integer_type(self.model, self.step_code)
 
 
-def integers_of(coefficients: Float[NDArray[np.float32], "d h w"], plan: Plan) -> Int[NDArray[np.int32], "d h w"]:
+def planned_integers(coefficients: Float[NDArray[np.float32], "d h w"], plan: Plan) -> Int[NDArray[np.int32], "d h w"]:
     """Integers of all coefficients of a signal, (d, h, w) both. Raises `CodecError` where they would be too large."""
-    check_step(coefficients, plan.step_code, plan.model)
+    check_quantizer_step(coefficients, plan.step_code, plan.model)
     out = np.empty(coefficients.shape, np.int32)
     for tile in plan.tiles:
         cut = np.ascontiguousarray(tile.cut(coefficients))
-        tile.cut(out)[...] = integers_of_tile(cut, plan, np.empty(cut.shape, np.int32))
+        tile.cut(out)[...] = planned_integers_of_tile(cut, plan, np.empty(cut.shape, np.int32))
     return out
 
 
-def integers_of_tile(
+def planned_integers_of_tile(
     coefficients: Float[NDArray[np.float32], "d h w"], plan: Plan, out: Int[NDArray[Any], "d h w"]
 ) -> Int[NDArray[Any], "d h w"]:
     """Those of one tile, (d, h, w), in `out`: int32, or int16 where `integer_type` is."""
     quantize(coefficients, plan.quantizer, plan.model, out)
     if plan.optimizes:
-        optimize(out, coefficients, plan.step_code, plan.model, effort=plan.effort)
+        optimize_rate_distortion(out, coefficients, plan.step_code, plan.model, effort=plan.effort)
     return out

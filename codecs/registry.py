@@ -15,7 +15,7 @@ import typing
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, cast
 
-from laconic.codecs.arguments import as_bytes, as_name
+from laconic.codecs.arguments import bytes_argument, name_argument
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnknownCodecError
 from laconic.entropy.container import CODEC_NUMBER_AT, MAGIC, VERSION, CodecNumber
 from laconic.entropy.errors import UnsupportedVersionError
@@ -51,7 +51,7 @@ def codec_class(name: str) -> type[Codec[Any]]:
 
     Raises `UnknownCodecError`, and `MissingDependencyError` if a module that it needs cannot be imported.
     """
-    name, found = as_name("codec", name), _entry_points()
+    name, found = name_argument("codec", name), _entry_points()
     if name not in found:
         raise UnknownCodecError(f"codec {name!r} is unknown; known are {', '.join(sorted(found))}")
     return _class_of(found[name])
@@ -63,7 +63,7 @@ def decoder_class(head: bytes) -> type[Codec[Any]]:
     What is no .lcn file of this version is left to `Lcn` to refuse. Raises `UnsupportedVersionError` for a codec number
     that nobody has, and as `codec_class`.
     """
-    head = as_bytes("head", head)
+    head = bytes_argument("head", head)
     is_ours = len(head) >= HEAD_BYTES and head.startswith(MAGIC + bytes([VERSION]))
     number = head[CODEC_NUMBER_AT] & 15 if is_ours else CodecNumber.IMAGE
     if number in _NAME_OF_NUMBER:
@@ -106,7 +106,7 @@ def make_codec(spec: str) -> Codec[Any]:
 
     Raises `UnknownCodecError`, or `CodecError` for an unknown option or a value that it does not allow.
     """
-    name, _, text = as_name("codec", spec).strip().partition(":")
+    name, _, text = name_argument("codec", spec).strip().partition(":")
     cls = codec_class(name)
     options = _parse_options(name, cls, text)
     try:

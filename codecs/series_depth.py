@@ -8,10 +8,10 @@ from threading import Lock
 
 from laconic.codecs.files import read_image
 from laconic.codecs.formats.bit_depths import DEPTHS, FULL_DEPTH
-from laconic.codecs.formats.foreign_files import picture_format
+from laconic.codecs.formats.foreign_files import foreign_picture_format
 from laconic.codecs.formats.row_files import open_rows
 from laconic.codecs.notes import collect_notes
-from laconic.codecs.streams import needed_depth
+from laconic.codecs.streams import depth_needed_by_stream
 from laconic.entropy import Limits
 
 _HEAD_BYTES = 32
@@ -55,7 +55,9 @@ class SeriesDepth:
                 rows = open_rows(file, frame=self._frame)
                 if rows is not None:
                     return (
-                        needed_depth(file, self._frame) if rows.dtype.itemsize == 2 and not rows.bit_depth else _LEAST
+                        depth_needed_by_stream(file, self._frame)
+                        if rows.dtype.itemsize == 2 and not rows.bit_depth
+                        else _LEAST
                     )
                 asked = _Asked()
                 image = read_image(file, limits=self._limits, frame=self._frame, bit_depth=asked)
@@ -66,7 +68,7 @@ class SeriesDepth:
 
 def _may_be_deep(head: bytes) -> bool:
     """Whether a picture file that starts so can have 16-bit samples; most need not be decoded to know."""
-    found = picture_format(head)
+    found = foreign_picture_format(head)
     return head[_PNG_DEPTH_AT] == FULL_DEPTH if found == "PNG" else found not in _SHALLOW_FORMATS
 
 

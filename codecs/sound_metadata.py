@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from laconic.codecs.arguments import optional_choice, settle, shown, whole_number
+from laconic.codecs.arguments import optional_choice_argument, settle_arguments, shown, whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.notes import note
 from laconic.entropy.container import Source, varint
@@ -36,8 +36,8 @@ class SoundMetadata:
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        optional_choice("sample_format", self.sample_format, SAMPLE_FORMATS)
-        settle(self, channel_mask=whole_number("channel_mask", self.channel_mask, 0, (1 << 32) - 1))
+        optional_choice_argument("sample_format", self.sample_format, SAMPLE_FORMATS)
+        settle_arguments(self, channel_mask=whole_number_argument("channel_mask", self.channel_mask, 0, (1 << 32) - 1))
         if not isinstance(self.tags, Mapping):
             raise CodecError(f"tags is {shown(self.tags)}; allowed is a mapping of names to texts")
         for key, text in self.tags.items():

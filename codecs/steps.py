@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from laconic.codecs.arguments import whole_number
+from laconic.codecs.arguments import whole_number_argument
 
 NUM_STEP_CODES: Final = 256
 CODES_PER_OCTAVE: Final = 16
@@ -42,12 +42,12 @@ def step_of_code(step_code: int) -> np.float32:
 
 def check_quality(quality: int) -> int:
     """The quality as an int. Raises `CodecError` outside 1 to 100."""
-    return whole_number("quality", quality, MIN_QUALITY, MAX_QUALITY)
+    return whole_number_argument("quality", quality, MIN_QUALITY, MAX_QUALITY)
 
 
 def check_step_code(step_code: int) -> int:
     """The step code as an int. Raises `CodecError` outside 0 to 255."""
-    return whole_number("step_code", step_code, 0, NUM_STEP_CODES - 1)
+    return whole_number_argument("step_code", step_code, 0, NUM_STEP_CODES - 1)
 
 
 def step_code_of_quality(quality: int) -> int:

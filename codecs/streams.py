@@ -7,16 +7,23 @@ from typing import BinaryIO
 
 import numpy as np
 
-from laconic.codecs.arguments import Bytes, PathLike, file_for_writing, one_of_types, opened
+from laconic.codecs.arguments import Bytes, PathLike, opened_argument, typed_argument, writable_file_argument
 from laconic.codecs.files import file_bytes, format_of, read_signal
-from laconic.codecs.form import Form, Kind, form_of, optional_kind
-from laconic.codecs.formats.bit_depths import FULL_DEPTH, BitDepth, depth_of, note_unused, settled_depth, wanted_depth
+from laconic.codecs.form import Form, Kind, form_of, optional_form_kind
+from laconic.codecs.formats.bit_depths import (
+    FULL_DEPTH,
+    BitDepth,
+    bit_depth_of,
+    note_unused_bit_depth,
+    settled_bit_depth,
+    wanted_bit_depth,
+)
 from laconic.codecs.formats.orientation import UPRIGHT, is_transposed, orientation_of
-from laconic.codecs.formats.picture_files import check_pixels, keeps_orientation
+from laconic.codecs.formats.picture_files import check_pixels_of_picture_file, picture_file_keeps_orientation
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS, RowReader, create_rows, open_rows
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.notes import collect_notes, note
-from laconic.codecs.pictures.graphics import WatchedRows, hint_for, hint_if_drawn
+from laconic.codecs.pictures.graphics import RowsWatchedForGraphics, graphics_hint_for, hint_if_graphics
 from laconic.codecs.pictures.picture_decoder import PicturePart
 from laconic.entropy import Limits
 
@@ -41,13 +48,13 @@ def encode_file(
     twice where the bit depth is not given, and have to say it where they are larger than 1 GiB. `limits`, `frame` and
     `bit_depth` are for pictures. Gives a hint (`notes`) for drawn pictures. Raises what both raise.
     """
-    one_of_types("codec", codec, Lcn, "an Lcn")
-    kind = optional_kind(kind)
+    typed_argument("codec", codec, Lcn, "an Lcn")
+    kind = optional_form_kind(kind)
     if limits is not None:
-        one_of_types("limits", limits, Limits, "a Limits or None")
-    with opened("source", source) as data:
+        typed_argument("limits", limits, Limits, "a Limits or None")
+    with opened_argument("source", source) as data:
         file = io.BytesIO(data) if isinstance(data, bytes) else data
-        return _encoded(file, codec, kind, limits, frame, wanted_depth(bit_depth))
+        return _encoded(file, codec, kind, limits, frame, wanted_bit_depth(bit_depth))
 
 
 def _encoded(
@@ -57,34 +64,34 @@ def _encoded(
         rows = open_rows(source, frame=frame) if kind in (None, "image") else None
     if rows is None or rows.num_channels not in (1, 3):
         signal = read_signal(source, kind=kind, limits=limits, frame=frame, bit_depth=bit_depth)
-        hint_for(signal)
+        graphics_hint_for(signal)
         return codec.encode(signal), form_of(signal)
     for sentence in notes:
         note(sentence)
-    check_pixels(rows.height, rows.width, limits)
+    check_pixels_of_picture_file(rows.height, rows.width, limits)
     depth = _depth_of_rows(source, rows, frame, bit_depth)
     form = Form("image", (rows.height, rows.width), rows.dtype.name, 0, bit_depth=depth)
-    watched = WatchedRows(rows)
+    watched = RowsWatchedForGraphics(rows)
     data = codec.encode_rows(
         watched, num_colors=rows.num_channels, sample_type=form.sample_type, bit_depth=depth, metadata=rows.metadata
     )
-    hint_if_drawn(watched.judged, depth or rows.dtype.itemsize * 8)
+    hint_if_graphics(watched.judged, depth or rows.dtype.itemsize * 8)
     return data, form
 
 
 def _depth_of_rows(source: BinaryIO, rows: RowReader, frame: int | None, wanted: BitDepth) -> int:
     """The bit depth of a picture, as `read_image` finds it; 0 where nothing says it of one too large to look through."""
     if rows.dtype == np.uint8:
-        note_unused(wanted)
+        note_unused_bit_depth(wanted)
         return 8
     if wanted and not callable(wanted):
         return wanted
     if rows.height * rows.width * rows.num_channels * rows.dtype.itemsize > _MAX_WHOLE_BYTES:
         return rows.bit_depth
-    return settled_depth(needed_depth(source, frame), rows.bit_depth, wanted)
+    return settled_bit_depth(depth_needed_by_stream(source, frame), rows.bit_depth, wanted)
 
 
-def needed_depth(source: BinaryIO, frame: int | None) -> int:
+def depth_needed_by_stream(source: BinaryIO, frame: int | None) -> int:
     """Bits that the largest colour needs, of a file that `open_rows` reads."""
     with collect_notes():
         rows = open_rows(source, frame=frame)
@@ -92,7 +99,7 @@ def needed_depth(source: BinaryIO, frame: int | None) -> int:
     depth, left = 0, rows.height
     while left and depth < FULL_DEPTH:
         count = min(left, max(1, _LOOKED_BYTES // (rows.width * rows.num_channels * rows.dtype.itemsize)))
-        depth, left = max(depth, depth_of(rows.read_rows(count))), left - count
+        depth, left = max(depth, bit_depth_of(rows.read_rows(count))), left - count
     return depth
 
 
@@ -103,10 +110,14 @@ def write_picture(part: PicturePart, target: BinaryIO, extension: str) -> tuple[
     turned, since the format does not say how to: these are in memory, as with other formats. Raises `BitstreamError`,
     `CodecError`, `OSError`.
     """
-    one_of_types("part", part, PicturePart, "a PicturePart: Lcn.open_area gives one")
-    file_for_writing("target", target)
+    typed_argument("part", part, PicturePart, "a PicturePart: Lcn.open_area gives one")
+    writable_file_argument("target", target)
     height, width, _ = part.shape
-    orientation = UPRIGHT if keeps_orientation(format_of(extension)) else orientation_of(part.metadata.get("exif", b""))
+    orientation = (
+        UPRIGHT
+        if picture_file_keeps_orientation(format_of(extension))
+        else orientation_of(part.metadata.get("exif", b""))
+    )
     if orientation != UPRIGHT or not _goes_by_rows(part, extension.lower()):
         target.write(file_bytes(part.image(), extension))
         return (width, height) if is_transposed(orientation) else (height, width)

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 
 
-class Map(Protocol):
+class ThreadedMap(Protocol):
     """`map`, or one over threads."""
 
     def __call__(self, function: Callable[[_T], _R], items: Iterable[_T], /) -> Iterator[_R]: ...
@@ -29,7 +29,7 @@ def default_threads() -> int:
 
 
 @contextmanager
-def threaded_map(threads: int, *, ahead: int | None = None) -> Iterator[Map]:
+def threaded_map(threads: int, *, ahead: int | None = None) -> Iterator[ThreadedMap]:
     """A `map` over so many threads, with results in order; that of Python for one.
 
     Of the items, `ahead` are begun before their results are asked for, by default as many as there are threads, so

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from laconic.codecs.arguments import as_bytes, as_path, flag
+from laconic.codecs.arguments import bytes_argument, flag_argument, path_argument
 
 _NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
@@ -21,7 +21,7 @@ def create_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterat
 
     Without `force`, a file of that name is never replaced: `FileExistsError`. Raises `OSError`; leaves nothing behind.
     """
-    path, force = as_path("path", path), flag("force", force)
+    path, force = path_argument("path", path), flag_argument("force", force)
     if path.exists() and not path.is_file():  # /dev/null, a pipe, a folder
         raise OSError(errno.EINVAL, "is no ordinary file, so it cannot be replaced", str(path))
     part = path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
@@ -40,7 +40,7 @@ def create_whole(path: str | os.PathLike[str], *, force: bool = False) -> Iterat
 
 def atomic_write(path: str | os.PathLike[str], data: bytes, *, force: bool = False) -> None:
     """Write a file at once, as `create_whole` does. Raises `OSError`."""
-    data = as_bytes("data", data)
+    data = bytes_argument("data", data)
     with create_whole(path, force=force) as file:
         file.write(data)
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from laconic.entropy.container import Limits
     from laconic.entropy.contexts import ContextModel
     from laconic.entropy.packets import decode_array, decode_batch, encode_array, encode_batch
-    from laconic.entropy.rans import Decoder, Message, decode, encode, encode_messages, ideal_bits
+    from laconic.entropy.rans import Decoder, RansMessage, decode, encode, encode_rans_messages, ideal_bits
     from laconic.entropy.tables import (
         Table,
         TableSet,
@@ -54,10 +54,10 @@ _LAZY = {
     "encode_array": "packets",
     "encode_batch": "packets",
     "Decoder": "rans",
-    "Message": "rans",
+    "RansMessage": "rans",
     "decode": "rans",
     "encode": "rans",
-    "encode_messages": "rans",
+    "encode_rans_messages": "rans",
     "ideal_bits": "rans",
     "Table": "tables",
     "TableSet": "tables",
@@ -76,7 +76,7 @@ __all__ = [
     "Decoder",
     "LimitError",
     "Limits",
-    "Message",
+    "RansMessage",
     "Table",
     "TableSet",
     "TruncatedError",
@@ -87,7 +87,7 @@ __all__ = [
     "encode",
     "encode_array",
     "encode_batch",
-    "encode_messages",
+    "encode_rans_messages",
     "frequencies_of_counts",
     "ideal_bits",
     "table_of_counts",

@@ -270,14 +270,14 @@ def _channel(layers: Sequence[_Layer], c: int) -> list[_Layer]:
 
 def _table(layers: Sequence[_Layer], window: Tensor, offset: float) -> Table:
     """The table of one channel, chosen among the integers of its window (first, last)."""
-    from laconic.entropy.tables import Table, cheapest_frequencies
+    from laconic.entropy.tables import Table, cheapest_table_frequencies
 
     first, last = (int(bound) for bound in window)
     values = torch.arange(first, last + 1, dtype=torch.float64) + offset
     probabilities: NDArray[np.float64] = _log_of_intervals(layers, values[None, None]).exp().reshape(-1).numpy()
     begin, end = _run(probabilities)
     kept = probabilities[begin:end]
-    frequencies = cheapest_frequencies([*kept, max(1 - kept.sum(), 0)])
+    frequencies = cheapest_table_frequencies([*kept, max(1 - kept.sum(), 0)])
     return Table(first + begin, tuple(frequencies.tolist()))
 
 

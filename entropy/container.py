@@ -136,7 +136,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Segment:
+class ContainerSegment:
     """One rANS stream. `num_channels` counts the channels that are coded, where the layout stores it."""
 
     payload: bytes
@@ -479,7 +479,7 @@ def _stored_depth(header: Header, section: bytes) -> int:
     return section[0]
 
 
-def write_segment(segment: Segment, number: int, *, with_channels: bool) -> bytes:
+def write_container_segment(segment: ContainerSegment, number: int, *, with_channels: bool) -> bytes:
     """A segment with its length, lanes and, where it has one, CRC. `number` is its place in the file, from 0."""
     lanes_code = segment.lanes.bit_length() - 1 - _LANES_LOG2_MIN
     head = varint(len(segment.payload) << 4 | segment.has_crc << 3 | lanes_code)
@@ -490,7 +490,9 @@ def write_segment(segment: Segment, number: int, *, with_channels: bool) -> byte
     return head + segment.payload
 
 
-def read_segment(source: Source, number: int, *, with_channels: bool, allow_cut: bool = False) -> Segment:
+def read_container_segment(
+    source: Source, number: int, *, with_channels: bool, allow_cut: bool = False
+) -> ContainerSegment:
     """The next segment. With `allow_cut`, one without CRC may end with the file: its first groups may still decode.
 
     Raises `TruncatedError` or `ChecksumError`.
@@ -499,12 +501,12 @@ def read_segment(source: Source, number: int, *, with_channels: bool, allow_cut:
     what = f"segment {number}"
     if not has_crc:
         payload = source.read_up_to(length) if allow_cut else source.read(length, what)
-        return Segment(payload, lanes, has_crc, channels)
+        return ContainerSegment(payload, lanes, has_crc, channels)
     (crc,) = struct.unpack("<I", source.read(4, f"the checksum of {what}"))
     payload = source.read(length, what)
     if crc != _segment_crc(number, head, payload):
         raise ChecksumError(f"{what} does not match its checksum; copy the file again")
-    return Segment(payload, lanes, has_crc, channels)
+    return ContainerSegment(payload, lanes, has_crc, channels)
 
 
 def _read_segment_head(source: Source, with_channels: bool) -> tuple[bytes, int, int, bool, int]:
@@ -527,7 +529,7 @@ def _segment_crc(number: int, head: bytes, payload: bytes) -> int:
     return _native.crc32c(payload, _native.crc32c(varint(number) + head))
 
 
-def segment_order(num_tiles: int, num_groups: int, *, tile_major: bool) -> Iterator[tuple[int, int]]:
+def container_segment_order(num_tiles: int, num_groups: int, *, tile_major: bool) -> Iterator[tuple[int, int]]:
     """(tile, group) of each segment in file order."""
     if tile_major:
         yield from ((t, g) for t in range(num_tiles) for g in range(num_groups))

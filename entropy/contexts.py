@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from laconic.entropy import _native
 from laconic.entropy.errors import ArgumentError
 from laconic.entropy.plain_values import shown, whole_number
-from laconic.entropy.tables import TableSet, native_of
+from laconic.entropy.tables import TableSet, native_tables_of
 
 if TYPE_CHECKING:
     from jaxtyping import Int, Integer, Shaped, UInt
@@ -115,7 +115,7 @@ class ContextModel(ContextWeights):
             if not isinstance(getattr(self, name), np.ndarray):
                 raise ArgumentError(f"{name} is {shown(getattr(self, name))}; allowed is an array")
         for tables in (self.tables, self.static_tables):
-            native_of(tables)
+            native_tables_of(tables)
         features = self.feature_weights.shape[-1] if self.feature_weights.ndim else 0
         if features > MAX_FEATURES:
             raise ValueError(f"{features} features; allowed is 0 to {MAX_FEATURES}")
@@ -186,12 +186,12 @@ class ContextModel(ContextWeights):
             np.ascontiguousarray(self.table_map),
         )
 
-    def at_step(self, step_code: int) -> StepRules:
+    def at_step(self, step_code: int) -> ContextStepRules:
         """What the rules are at one step."""
         return _rules_at(self, step_code)
 
 
-class StepRules:
+class ContextStepRules:
     """A `ContextModel` at one step: `base` (d,) uint16 and `static_index` (d,) uint8."""
 
     def __init__(self, model: ContextModel, step_code: int) -> None:
@@ -211,14 +211,14 @@ class StepRules:
 
 
 @lru_cache(maxsize=64)
-def _rules_at(model: ContextModel, step_code: int) -> StepRules:
-    return StepRules(model, step_code)
+def _rules_at(model: ContextModel, step_code: int) -> ContextStepRules:
+    return ContextStepRules(model, step_code)
 
 
 def prediction_residuals(planes: Integer[NDArray[Any], "*d h w"]) -> Int[NDArray[np.int32], "*d h w"]:
     """Residuals of the median edge detector over (h, w) or (d, h, w) int16 or int32; wraps modulo 2**32."""
     residuals = np.empty(planes.shape, np.int32)
-    _native.prediction_residuals(as_planes(planes), as_planes(residuals))
+    _native.prediction_residuals(planes_of_contexts(planes), planes_of_contexts(residuals))
     return residuals
 
 
@@ -227,7 +227,7 @@ def undo_prediction(residuals: Int[NDArray[np.int32], "*d h w"]) -> None:
     _native.undo_prediction(residuals if residuals.ndim == 3 else residuals[None])
 
 
-def as_planes(array: Integer[NDArray[Any], "*d h w"]) -> Int[NDArray[Any], "_ h w"]:
+def planes_of_contexts(array: Integer[NDArray[Any], "*d h w"]) -> Int[NDArray[Any], "_ h w"]:
     """(h, w) or (d, h, w) as (d, h, w), int16 or int32, with rows in one piece: the same memory where that goes."""
     if array.dtype not in (np.int16, np.int32):
         array = array.astype(np.int32)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.entropy import rans
-from laconic.entropy.container import Segment
+from laconic.entropy.container import ContainerSegment
 from laconic.entropy.contexts import prediction_residuals, undo_prediction
 from laconic.entropy.errors import ChecksumError
 from laconic.entropy.planes import CRC_BYTES
@@ -23,7 +23,7 @@ _TABLES_PER_ROW_CODE = 6
 _ROW_CODE_TABLE = 40
 
 
-def encode_plane(plane: Int[NDArray[np.int32], "h w"], tables: TableSet) -> Segment:
+def encode_lossless(plane: Int[NDArray[np.int32], "h w"], tables: TableSet) -> ContainerSegment:
     """Code an (h, w) plane of int32."""
     residuals = prediction_residuals(np.ascontiguousarray(plane, np.int32))
     codes = _row_codes(residuals)
@@ -31,13 +31,15 @@ def encode_plane(plane: Int[NDArray[np.int32], "h w"], tables: TableSet) -> Segm
     indices = _row_tables(codes, tables)[:, None].repeat(plane.shape[1], 1)
     step_table = min(_ROW_CODE_TABLE, len(tables) - 1)
     ideal = (rans.ideal_bits(steps, tables, step_table) + rans.ideal_bits(residuals, tables, indices)) / 8
-    lanes, has_crc = rans.lanes_for(ideal), ideal >= CRC_BYTES
-    messages = [rans.Message(steps, step_table), rans.Message(residuals, indices)]
+    lanes, has_crc = rans.rans_lanes_for(ideal), ideal >= CRC_BYTES
+    messages = [rans.RansMessage(steps, step_table), rans.RansMessage(residuals, indices)]
     tail = 0 if has_crc else checksum(residuals)
-    return Segment(rans.encode_messages(messages, tables, lanes=lanes, tail=tail), lanes, has_crc)
+    return ContainerSegment(rans.encode_rans_messages(messages, tables, lanes=lanes, tail=tail), lanes, has_crc)
 
 
-def decode_plane(segment: Segment, height: int, width: int, tables: TableSet) -> Int[NDArray[np.int32], "height width"]:
+def decode_lossless(
+    segment: ContainerSegment, height: int, width: int, tables: TableSet
+) -> Int[NDArray[np.int32], "height width"]:
     """The (height, width) plane. Raises `BitstreamError`."""
     decoder = rans.Decoder(segment.payload, segment.lanes)
     steps = decoder.decode(height, tables, min(_ROW_CODE_TABLE, len(tables) - 1))

@@ -27,8 +27,8 @@ from numpy.typing import DTypeLike, NDArray
 from laconic.entropy import _native
 from laconic.entropy.errors import ArgumentError, BitstreamError, CorruptStreamError, LimitError
 from laconic.entropy.plain_values import plain_bytes, real_number, shown, whole_number
-from laconic.entropy.rans import translated
-from laconic.entropy.tables import TableSet, native_of
+from laconic.entropy.rans import rans_errors
+from laconic.entropy.tables import TableSet, native_tables_of
 
 if TYPE_CHECKING:
     from jaxtyping import UInt
@@ -146,7 +146,9 @@ def _encode(
 ) -> list[bytes]:
     array = values if isinstance(values, np.ndarray) and values.dtype.char != _UINT16 else _array_of_tensor(values)
     try:
-        packets: list[bytes] = _native.encode_packets(native_of(tables), array, indices, is_batch, step, chunk, threads)
+        packets: list[bytes] = _native.encode_packets(
+            native_tables_of(tables), array, indices, is_batch, step, chunk, threads
+        )
     except (TypeError, ValueError):
         _explain(array, tables, indices, is_batch, step, threads, chunk)
         raise
@@ -158,9 +160,9 @@ def _decode(
 ) -> Any:
     array = out if isinstance(out, np.ndarray) and out.dtype.char != _UINT16 else _array_of_tensor(out)
     try:
-        _native.decode_packets(native_of(tables), packets, array, indices, is_batch, step, threads)
+        _native.decode_packets(native_tables_of(tables), packets, array, indices, is_batch, step, threads)
     except _native.StreamError as err:
-        raise _named(packets, array, tables, indices, step) or translated(err) from err
+        raise _named(packets, array, tables, indices, step) or rans_errors(err) from err
     except (TypeError, ValueError):
         for packet in packets:
             _count(packet)
@@ -182,7 +184,7 @@ def _named(
         try:
             _native.decode_packets(tables.native, [packet], scratch, indices, False, step, 1)
         except _native.StreamError as err:
-            cause = translated(err)
+            cause = rans_errors(err)
             return type(cause)(f"packet {number} of {len(packets)}: {cause}")
     return None
 
@@ -204,7 +206,7 @@ def _count(packet: bytes) -> int:
     try:
         return _native.packet_count(packet)
     except _native.StreamError as err:
-        raise translated(err) from err
+        raise rans_errors(err) from err
 
 
 def _shape_of_count(count: int, indices: Tables) -> tuple[int, ...]:
@@ -241,7 +243,7 @@ def _explain(
     chunk: int = CHUNK_SYMBOLS,
 ) -> None:
     """Raises a clear error for what the native call refused, where that is one of the usual mistakes."""
-    native_of(tables)
+    native_tables_of(tables)
     if values.dtype.name not in (*_DTYPES, "uint16") or not values.dtype.isnative:
         raise ArgumentError(
             f"values are {values.dtype.str}; allowed are {', '.join(_DTYPES)}, native: convert them first"

@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from laconic.entropy import rans
-from laconic.entropy.container import Profile, Segment
-from laconic.entropy.contexts import StepRules, as_planes
+from laconic.entropy.container import ContainerSegment, Profile
+from laconic.entropy.contexts import ContextStepRules, planes_of_contexts
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError
 from laconic.entropy.tile_symbols import (
     ContextPlanes,
-    DecodedSymbols,
+    DecodedTileSymbols,
     Group,
     Planes,
     StaticPlanes,
-    decode_static,
+    decode_static_tile_symbols,
     symbols_of,
 )
 
@@ -37,7 +37,7 @@ CRC_BYTES = 4096  # payloads expected to reach this carry a CRC-32C
 
 
 @dataclass(frozen=True)
-class Span:
+class PlaneSpan:
     """Channel groups by their bounds: (0, 3, 12) are two groups, of channels 0..2 and 3..11."""
 
     bounds: tuple[int, ...]
@@ -47,26 +47,26 @@ class Span:
         return list(pairwise(self.bounds))
 
 
-class TileEncoder:
+class PlanesEncoder:
     """Codes one tile: (d, h, w) int16 or int32 values, which must not change meanwhile.
 
-    `lanes`: of every stream; None takes as many as cost little in a stream of its size (`rans.lanes_for`), in profile fast
-    three times as much.
+    `lanes`: of every stream; None takes as many as cost little in a stream of its size (`rans.rans_lanes_for`), in profile
+    fast three times as much.
     """
 
     def __init__(
-        self, values: Int[Planes, "d h w"], rules: StepRules, profile: Profile, lanes: int | None = None
+        self, values: Int[Planes, "d h w"], rules: ContextStepRules, profile: Profile, lanes: int | None = None
     ) -> None:
         self._lanes, self._share = lanes, _LANES_SHARES[profile]
-        self._symbols = symbols_of([as_planes(values)], rules, profile)[0]
+        self._symbols = symbols_of([planes_of_contexts(values)], rules, profile)[0]
 
     @classmethod
     def of_tiles(
-        cls, tiles: Sequence[Int[Planes, "d _ _"]], rules: StepRules, profile: Profile, lanes: int | None = None
-    ) -> list[TileEncoder]:
+        cls, tiles: Sequence[Int[Planes, "d _ _"]], rules: ContextStepRules, profile: Profile, lanes: int | None = None
+    ) -> list[PlanesEncoder]:
         """One for each of some tiles with the same number of channels, sooner than one by one where they are large."""
         encoders = []
-        for symbols in symbols_of([as_planes(tile) for tile in tiles], rules, profile):
+        for symbols in symbols_of([planes_of_contexts(tile) for tile in tiles], rules, profile):
             encoder = cls.__new__(cls)
             encoder._lanes, encoder._share, encoder._symbols = lanes, _LANES_SHARES[profile], symbols
             encoders.append(encoder)
@@ -76,22 +76,22 @@ class TileEncoder:
         """Code length of channels lo..hi-1 under the model's tables."""
         return self._symbols.ideal_bits(lo, hi)
 
-    def segment(self, span: Span) -> Segment:
+    def segment(self, span: PlaneSpan) -> ContainerSegment:
         """The groups of `span` as one segment, without the channels that are zero to the end of the span."""
         lo = span.bounds[0]
         hi = self._symbols.last_used(lo, span.bounds[-1])
         if hi == lo:
-            return Segment(payload=b"", lanes=rans.LANES[0], has_crc=False, num_channels=0)
+            return ContainerSegment(payload=b"", lanes=rans.LANES[0], has_crc=False, num_channels=0)
         groups = [(a, min(b, hi)) for a, b in span.groups if a < hi]
         ideal_bytes = sum(self._symbols.ideal_bits(a, b) for a, b in groups) / 8
         has_crc = ideal_bytes >= CRC_BYTES
         checks = [] if has_crc else [self._symbols.checksum(a, b) for a, b in groups]
-        lanes = self._lanes or rans.lanes_for(ideal_bytes, self._share)
+        lanes = self._lanes or rans.rans_lanes_for(ideal_bytes, self._share)
         payload = self._symbols.encode(groups, checks, lanes)
-        return Segment(payload=payload, lanes=lanes, has_crc=has_crc, num_channels=hi - lo)
+        return ContainerSegment(payload=payload, lanes=lanes, has_crc=has_crc, num_channels=hi - lo)
 
 
-class TileDecoder:
+class PlanesDecoder:
     """Decodes the first `wanted` channels of one tile, group by group in order; what is not read stays 0.
 
     `shape` is (capacity, h, w): `capacity` is the last channel + 1 of the group that holds channel `wanted` - 1, since a
@@ -103,7 +103,7 @@ class TileDecoder:
         self,
         wanted: int,
         shape: tuple[int, int, int],
-        rules: StepRules,
+        rules: ContextStepRules,
         profile: Profile,
         *,
         dtype: DTypeLike = np.int32,
@@ -113,14 +113,14 @@ class TileDecoder:
         self._wanted = wanted
         self._num_used = 0
         symbols = StaticPlanes if profile is Profile.FAST else ContextPlanes
-        self._symbols: DecodedSymbols = symbols(np.zeros(shape, dtype) if out is None else out, rules)
+        self._symbols: DecodedTileSymbols = symbols(np.zeros(shape, dtype) if out is None else out, rules)
 
     @property
     def num_used(self) -> int:
         """Leading channels among the wanted ones that anything was decoded of; the others are 0."""
         return min(self._num_used, self._wanted)
 
-    def read(self, segment: Segment, span: Span) -> None:
+    def read(self, segment: ContainerSegment, span: PlaneSpan) -> None:
         """Decode the wanted groups of a segment. Raises `BitstreamError`; groups before the damage are kept."""
         stored = _end_of(segment, span)
         groups = [(a, min(b, stored)) for a, b in span.groups if a < stored]
@@ -132,7 +132,7 @@ class TileDecoder:
             self._symbols.widen()
             self._read_groups(segment, groups)
 
-    def _read_groups(self, segment: Segment, groups: list[Group]) -> None:
+    def _read_groups(self, segment: ContainerSegment, groups: list[Group]) -> None:
         decoder = rans.Decoder(segment.payload, segment.lanes)
         for a, b in groups:
             if a >= self._wanted:
@@ -158,12 +158,12 @@ class TileDecoder:
         return self._symbols.values(self.num_used)[: self._wanted]
 
 
-def read_together(decoders: Sequence[TileDecoder], segments: Sequence[Segment], group: Group) -> None:
+def read_planes_together(decoders: Sequence[PlanesDecoder], segments: Sequence[ContainerSegment], group: Group) -> None:
     """Decode a group of several tiles as `TileDecoder.read` does for each; in profile fast side by side, which is faster.
 
     Raises `BitstreamError` where any segment is damaged; to find out which, and to have the others, read each alone.
     """
-    span = Span(group)
+    span = PlaneSpan(group)
     ends = [_end_of(segment, span) for segment in segments]
     coded = [(d, s, end) for d, s, end in zip(decoders, segments, ends, strict=True) if end > group[0]]
     tiles = [d._symbols for d, _, _ in coded if isinstance(d._symbols, StaticPlanes)]
@@ -173,7 +173,7 @@ def read_together(decoders: Sequence[TileDecoder], segments: Sequence[Segment], 
         return
     streams = [rans.Decoder(s.payload, s.lanes) for _, s, _ in coded]
     try:
-        decode_static(tiles, streams, [(group[0], end) for _, _, end in coded])
+        decode_static_tile_symbols(tiles, streams, [(group[0], end) for _, _, end in coded])
     except rans.ValueRangeError:
         for decoder, segment, _ in coded:
             decoder.read(segment, span)
@@ -183,7 +183,7 @@ def read_together(decoders: Sequence[TileDecoder], segments: Sequence[Segment], 
         decoder._num_used = max(decoder._num_used, end)
 
 
-def _end_of(segment: Segment, span: Span) -> int:
+def _end_of(segment: ContainerSegment, span: PlaneSpan) -> int:
     """Last channel + 1 that a segment holds. Raises `CorruptStreamError` where that lies beyond its groups."""
     lo, end = span.bounds[0], span.bounds[-1]
     if lo + segment.num_channels > end:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from laconic.entropy import _native
-from laconic.entropy.contexts import StepRules
+from laconic.entropy.contexts import ContextStepRules
 from laconic.entropy.errors import (
     ArgumentError,
     BitstreamError,
@@ -30,7 +30,7 @@ from laconic.entropy.errors import (
     TruncatedError,
 )
 from laconic.entropy.plain_values import plain_bytes, shown, whole_number
-from laconic.entropy.tables import TableSet, native_of
+from laconic.entropy.tables import TableSet, native_tables_of
 
 if TYPE_CHECKING:
     from jaxtyping import Int, UInt
@@ -47,7 +47,7 @@ Indices = int | NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
-class Message:
+class RansMessage:
     """Values that are coded one after the other, with one table for all or one index for each.
 
     `mark` is a 16-bit word that follows the values in the stream, for a checksum that can be tested midway. `fronts`
@@ -71,11 +71,11 @@ def encode(
 
     Raises ValueError or TypeError for an index outside the set, wrong lanes, or another dtype.
     """
-    message = Message(values, indices)
-    native_of(tables)
+    message = RansMessage(values, indices)
+    native_tables_of(tables)
     if lanes is None:
-        lanes = lanes_for(ideal_bits(values, tables, indices) / 8)
-    return encode_messages([message], tables, lanes=lanes)
+        lanes = rans_lanes_for(ideal_bits(values, tables, indices) / 8)
+    return encode_rans_messages([message], tables, lanes=lanes)
 
 
 def decode(
@@ -95,12 +95,12 @@ def decode(
     return values
 
 
-def encode_messages(messages: Sequence[Message], tables: TableSet, *, lanes: int, tail: int = 0) -> bytes:
+def encode_rans_messages(messages: Sequence[RansMessage], tables: TableSet, *, lanes: int, tail: int = 0) -> bytes:
     """Code messages into one stream with shared lanes; `tail` (0..65535) is what `Decoder.finish` returns."""
-    if not isinstance(messages, list | tuple) or not all(isinstance(message, Message) for message in messages):
+    if not isinstance(messages, list | tuple) or not all(isinstance(message, RansMessage) for message in messages):
         raise ArgumentError(f"messages are {shown(messages)}; allowed is a list of Message")
     return _native.encode(
-        native_of(tables),
+        native_tables_of(tables),
         [_values(m.values) for m in messages],
         [_index(m.indices) for m in messages],
         [-1 if m.mark is None else whole_number("a mark", m.mark, 0, _MAX_WORD) for m in messages],
@@ -118,7 +118,7 @@ class Decoder:
     """Reads the messages of one stream in order. Any bytes give values or a `BitstreamError`."""
 
     def __init__(self, data: bytes, lanes: int) -> None:
-        with stream_errors():
+        with _stream_errors():
             self.native = _native.Decoder(plain_bytes("data", data), _lanes(lanes))
 
     def decode(
@@ -143,29 +143,29 @@ class Decoder:
         self, out: Int[NDArray[Any], "*shape"], tables: TableSet, indices: int | UInt[NDArray[np.uint8], " ..."] = 0
     ) -> None:
         """The next `out.size` values into a contiguous int8, int16 or int32 array."""
-        with stream_errors():
-            self.native.decode_into(_values(out), native_of(tables), _index(indices))
+        with _stream_errors():
+            self.native.decode_into(_values(out), native_tables_of(tables), _index(indices))
 
     def decode_contexts(
-        self, rules: StepRules, symbols: Int[NDArray[np.int32], "d h w"], first: int, last: int
+        self, rules: ContextStepRules, symbols: Int[NDArray[np.int32], "d h w"], first: int, last: int
     ) -> None:
         """Channels first .. last - 1 in profile small, into (d, h, w) symbols that hold all channels before them."""
         model = rules.model
-        with stream_errors():
+        with _stream_errors():
             self.native.decode_contexts(model.native, model.tables.native, rules.base, symbols, first, last)
 
     def read_mark(self) -> int:
         """The mark that follows the last message."""
-        with stream_errors():
+        with _stream_errors():
             return self.native.read_mark()
 
     def finish(self) -> int:
         """The tail. Raises `CorruptStreamError` unless the stream ends here in a state an encoder starts from."""
-        with stream_errors():
+        with _stream_errors():
             return self.native.finish()
 
 
-def decode_channels(
+def decode_rans_channels(
     decoders: Sequence[Decoder],
     planes: Sequence[Int[NDArray[Any], "_ h w"]],
     tables: TableSet,
@@ -177,7 +177,7 @@ def decode_channels(
     in one piece, and may have fewer channels than `indices`.
     Raises `ValueRangeError` where a value does not fit them, and `BitstreamError`, for any of the streams.
     """
-    with stream_errors():
+    with _stream_errors():
         try:
             _native.decode_channels([d.native for d in decoders], list(planes), tables.native, indices)
         except _native.StreamMisfit as err:
@@ -191,10 +191,10 @@ def ideal_bits(
 
     Computed in integers, so an encoder may decide by it and still write the same bytes everywhere.
     """
-    return _native.ideal_cost(native_of(tables), tables.costs, _values(values), _index(indices)) * COST_UNIT_BITS
+    return _native.ideal_cost(native_tables_of(tables), tables.costs, _values(values), _index(indices)) * COST_UNIT_BITS
 
 
-def lanes_for(payload_bytes: float, share: float = 0.01) -> int:
+def rans_lanes_for(payload_bytes: float, share: float = 0.01) -> int:
     """Most lanes whose flush stays below this share of the payload; at least 4, at most 64."""
     fitting = [n for n in LANES if n * _FLUSH_BYTES_PER_LANE <= share * payload_bytes]
     return max(fitting, default=LANES[0])
@@ -236,7 +236,7 @@ def _flat(array: NDArray[Any]) -> NDArray[Any]:
     return array.reshape(-1)
 
 
-class stream_errors:  # noqa: N801 - a context manager that reads as a phrase
+class _stream_errors:  # noqa: N801 - a context manager that reads as a phrase
     """Turns the native errors into ours, keeping the position in the message."""
 
     __slots__ = ()
@@ -246,10 +246,10 @@ class stream_errors:  # noqa: N801 - a context manager that reads as a phrase
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, _native.StreamError):
-            raise translated(error) from error
+            raise rans_errors(error) from error
 
 
-def translated(error: _native.StreamError) -> BitstreamError:
+def rans_errors(error: _native.StreamError) -> BitstreamError:
     """Our error for one of the native core, with its message."""
     if isinstance(error, _native.StreamTruncated):
         return TruncatedError(str(error))

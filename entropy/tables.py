@@ -158,7 +158,7 @@ def table_of_counts(values: ArrayLike, counts: ArrayLike) -> Table:
     return next(table for table, cost in candidates if cost <= cheapest * (1 + _SIZE_TOLERANCE) + 1e-9)
 
 
-def cheapest_frequencies(probabilities: ArrayLike) -> Int[NDArray[np.int64], " entries"]:
+def cheapest_table_frequencies(probabilities: ArrayLike) -> Int[NDArray[np.int64], " entries"]:
     """Integer frequencies, each at least 1, summing to 2**16, that give the shortest expected code.
 
     What is rarer than one in 2**16 gets 1, the rest shares what is left in proportion, and single slots go where they
@@ -221,7 +221,7 @@ def _table_of_reach(values: NDArray[np.int64], probabilities: NDArray[np.float64
     """The table of the values -reach to reach, and its expected code length."""
     entries = np.where(np.abs(values) <= reach, values + reach, 2 * reach + 1)
     weights = np.bincount(entries, probabilities, minlength=2 * reach + 2)
-    frequencies = cheapest_frequencies(weights)
+    frequencies = cheapest_table_frequencies(weights)
     cost = float(-(weights * np.log2(frequencies / PROBABILITY_SUM)).sum() + _ESCAPE_BITS * weights[-1])
     return cost, Table(-reach, tuple(int(f) for f in frequencies))
 
@@ -254,7 +254,7 @@ def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
     raise ArgumentError(f"{name} are {shown(values)}; allowed are numbers")
 
 
-def native_of(tables: TableSet) -> _native.TableSet:
+def native_tables_of(tables: TableSet) -> _native.TableSet:
     """The native tables of what a caller passed as tables. Raises `ArgumentError`."""
     if not isinstance(tables, TableSet):
         raise ArgumentError(f"tables are {shown(tables)}; allowed is a TableSet")

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from laconic.entropy import _native, rans
 from laconic.entropy.container import Profile
-from laconic.entropy.contexts import StepRules, as_planes, prediction_residuals, undo_prediction
-from laconic.entropy.rans import Message
+from laconic.entropy.contexts import ContextStepRules, planes_of_contexts, prediction_residuals, undo_prediction
+from laconic.entropy.rans import RansMessage
 from laconic.entropy.tables import TableSet
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Symbols(Protocol):
         """A stream of groups with their checksums, or none."""
 
 
-def symbols_of(tiles: Sequence[Int[Planes, "d h w"]], rules: StepRules, profile: Profile) -> Sequence[Symbols]:
+def symbols_of(tiles: Sequence[Int[Planes, "d h w"]], rules: ContextStepRules, profile: Profile) -> Sequence[Symbols]:
     if profile is Profile.FAST:
         return StaticSymbols.of_tiles(tiles, rules)
     return [ContextSymbols(tile, rules) for tile in tiles]
@@ -59,7 +59,7 @@ class StaticSymbols:
         self._costs = native.costs()
 
     @classmethod
-    def of_tiles(cls, tiles: Sequence[Int[Planes, "d h w"]], rules: StepRules) -> list[StaticSymbols]:
+    def of_tiles(cls, tiles: Sequence[Int[Planes, "d h w"]], rules: ContextStepRules) -> list[StaticSymbols]:
         if not tiles:
             return []
         tables, indices = rules.model.static_tables, rules.static_index[: len(tiles[0])]
@@ -84,13 +84,13 @@ class StaticSymbols:
 class ContextSymbols:
     """Profile small: what a group codes is found when it is asked for."""
 
-    def __init__(self, planes: Int[Planes, "d h w"], rules: StepRules) -> None:
+    def __init__(self, planes: Int[Planes, "d h w"], rules: ContextStepRules) -> None:
         self._rules = rules
         self._symbols = np.empty(planes.shape, np.int32)
         self._are_used = _native.widen_planes(planes, self._symbols)
         num_predicted = min(rules.model.num_predicted, len(planes))
         self._symbols[:num_predicted] = prediction_residuals(planes[:num_predicted])
-        self._messages: dict[Group, Message] = {}  # that are not encoded yet
+        self._messages: dict[Group, RansMessage] = {}  # that are not encoded yet
 
     def ideal_bits(self, lo: int, hi: int) -> float:
         message = self._message(lo, hi)
@@ -111,16 +111,16 @@ class ContextSymbols:
         for i, mark in enumerate(checks[:-1]):
             messages[i] = replace(messages[i], mark=mark)
         tail = checks[-1] if checks else 0
-        return rans.encode_messages(messages, self._rules.model.tables, lanes=lanes, tail=tail)
+        return rans.encode_rans_messages(messages, self._rules.model.tables, lanes=lanes, tail=tail)
 
-    def _message(self, lo: int, hi: int) -> Message:
+    def _message(self, lo: int, hi: int) -> RansMessage:
         if (lo, hi) not in self._messages:
             values, tables, fronts = self._rules.code(self._symbols, lo, hi)
-            self._messages[lo, hi] = Message(values, tables, fronts=fronts)
+            self._messages[lo, hi] = RansMessage(values, tables, fronts=fronts)
         return self._messages[lo, hi]
 
 
-class DecodedSymbols(Protocol):
+class DecodedTileSymbols(Protocol):
     """Where the symbols of one tile are decoded to."""
 
     def decode(self, decoder: rans.Decoder, lo: int, hi: int) -> None: ...
@@ -140,7 +140,7 @@ class DecodedSymbols(Protocol):
 class StaticPlanes:
     """Profile fast: residuals are kept as int32 and the rest as what the values are to be."""
 
-    def __init__(self, planes: Int[Planes, "d h w"], rules: StepRules) -> None:
+    def __init__(self, planes: Int[Planes, "d h w"], rules: ContextStepRules) -> None:
         self._rules = rules
         self._planes = planes
         self._residuals = np.zeros(planes[: rules.model.num_predicted].shape, np.int32)
@@ -150,7 +150,7 @@ class StaticPlanes:
         return self._planes.dtype
 
     def decode(self, decoder: rans.Decoder, lo: int, hi: int) -> None:
-        decode_static([self], [decoder], [(lo, hi)])
+        decode_static_tile_symbols([self], [decoder], [(lo, hi)])
 
     def clear(self, lo: int, hi: int) -> None:
         self._residuals[lo:hi] = 0
@@ -170,23 +170,25 @@ class StaticPlanes:
         return self._planes
 
 
-def decode_static(tiles: Sequence[StaticPlanes], decoders: Sequence[rans.Decoder], groups: Sequence[Group]) -> None:
+def decode_static_tile_symbols(
+    tiles: Sequence[StaticPlanes], decoders: Sequence[rans.Decoder], groups: Sequence[Group]
+) -> None:
     """Decode a group, which may end earlier in some tiles, in all of them; they have one model, step and dtype."""
     rules, cut, lo = tiles[0]._rules, len(tiles[0]._residuals), groups[0][0]
     tables, indices = rules.model.static_tables, rules.static_index
     if lo < cut:
         residuals = [tile._residuals[lo:hi] for tile, (_, hi) in zip(tiles, groups, strict=True)]
-        rans.decode_channels(decoders, residuals, tables, indices[lo:cut])
+        rans.decode_rans_channels(decoders, residuals, tables, indices[lo:cut])
     lo = max(lo, cut)
     if any(hi > lo for _, hi in groups):
         planes = [tile._planes[lo : max(lo, hi)] for tile, (_, hi) in zip(tiles, groups, strict=True)]
-        rans.decode_channels(decoders, planes, tables, indices[lo:])
+        rans.decode_rans_channels(decoders, planes, tables, indices[lo:])
 
 
 class ContextPlanes:
     """Profile small: the contexts of later channels are found in int32 symbols."""
 
-    def __init__(self, planes: Int[Planes, "d h w"], rules: StepRules) -> None:
+    def __init__(self, planes: Int[Planes, "d h w"], rules: ContextStepRules) -> None:
         self._rules = rules
         self._planes = planes
         is_apt = planes.dtype == np.int32 and planes.flags.c_contiguous
@@ -223,5 +225,5 @@ def checksum(*symbols: Int[Planes, "*d _ _"]) -> int:
     """Low 16 bits of the CRC-32C of (h, w) or (d, h, w) symbols, one array after the other, as little-endian int32."""
     crc = 0
     for part in symbols:
-        crc = _native.crc32c_planes(as_planes(part), crc)
+        crc = _native.crc32c_planes(planes_of_contexts(part), crc)
     return crc & 0xFFFF

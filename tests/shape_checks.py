@@ -31,7 +31,7 @@ import numpy as np
 _KINDS = {n: k for n, k in vars(jaxtyping).items() if isinstance(k, type) and issubclass(k, jaxtyping.AbstractDtype)}
 _MENTIONS_KIND = re.compile(rf"\b({'|'.join(_KINDS)})\[")
 # What holds arrays as they are given: who codes the messages, and the model of the leaves, refuse wrong ones.
-_HOLDERS = ("Message.__init__", "FixedLeaf.__init__")
+_HOLDERS = ("RansMessage.__init__", "FixedLeaf.__init__")
 Function = Callable[..., Any]
 
 

@@ -20,7 +20,7 @@ import pytest
 import laconic.codecs.pillow  # noqa: F401 - saves .lcn files
 from laconic import codecs, entropy
 from laconic.codecs import external, files, registry, steps, streams, whole_files
-from laconic.codecs.checks import sample_images, sample_sounds
+from laconic.codecs.checks import images_to_check, sounds_to_check
 from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.codecs.formats import row_files
 from laconic.codecs.levels import Levels
@@ -122,6 +122,10 @@ CALLS: dict[str, Callable[[Any], Call]] = {
     "codecs.Audio.from_array": lambda s: (codecs.Audio.from_array, {"array": s.sound.samples, "sample_rate": 8000}),
     "codecs.Cube": lambda s: (codecs.Cube, {"samples": s.picture.samples}),
     "codecs.Latent": lambda s: (codecs.Latent, dict(vars(s.latent))),
+    "codecs.SoundMetadata": lambda s: (
+        codecs.SoundMetadata,
+        {"sample_format": "int16", "channel_mask": 3, "tags": {"title": "a"}},
+    ),
     "codecs.Lcn": lambda s: (codecs.Lcn, {name: getattr(codecs.Lcn(), name) for name in fields_of(codecs.Lcn)}),
     "codecs.FitOptions": lambda s: (codecs.FitOptions, dict(vars(codecs.FitOptions()))),
     "codecs.encode": lambda s: (
@@ -212,7 +216,7 @@ CALLS: dict[str, Callable[[Any], Call]] = {
     "registry.codec_class": lambda s: (registry.codec_class, {"name": "jpeg"}),
     "registry.decoder_class": lambda s: (registry.decoder_class, {"head": s.data}),
     "zoo.load_model": lambda s: (zoo.load_model, {"name": "grey"}),
-    "zoo.read_entry": lambda s: (zoo.read_entry, {"path": zoo.model_path("grey")}),
+    "zoo.read_zoo_entry": lambda s: (zoo.read_zoo_entry, {"path": zoo.model_path("grey")}),
     "zoo.load_model_of": lambda s: (zoo.load_model_of, {"fingerprint": s.latent.fingerprint, "given": "rgb"}),
     "packet_tree.full_tree": lambda s: (packet_tree.full_tree, {"dimensions": 2, "depth": 2}),
     "packet_tree.dyadic_tree": lambda s: (packet_tree.dyadic_tree, {"dimensions": 2, "depth": 2}),
@@ -221,8 +225,8 @@ CALLS: dict[str, Callable[[Any], Call]] = {
         {"path": s.root / "whole", "data": b"abc", "force": True},
     ),
     "steps.step_code_of_quality": lambda s: (steps.step_code_of_quality, {"quality": 50}),
-    "checks.sample_images": lambda s: (sample_images, {"modes": ("L",), "seed": 0}),
-    "checks.sample_sounds": lambda s: (sample_sounds, {"sample_rates": (8000,), "num_channels": (1,), "seed": 0}),
+    "checks.images_to_check": lambda s: (images_to_check, {"modes": ("L",), "seed": 0}),
+    "checks.sounds_to_check": lambda s: (sounds_to_check, {"sample_rates": (8000,), "num_channels": (1,), "seed": 0}),
     "the Pillow plugin": lambda s: (
         lambda **given: s.picture.to_pillow().save(io.BytesIO(), "LCN", **given),
         {"quality": 50, "model": "rgb", "profile": "small", "effort": 1, "icc_profile": b"abc", "exif": b""},
@@ -268,13 +272,13 @@ CALLS: dict[str, Callable[[Any], Call]] = {
         entropy.decode,
         {"data": s.stream, "count": 4, "tables": s.tables, "indices": 0, "lanes": 4, "dtype": np.int32},
     ),
-    "entropy.Message": lambda s: (
-        lambda **given: entropy.encode_messages([entropy.Message(**given)], s.tables, lanes=4),
+    "entropy.RansMessage": lambda s: (
+        lambda **given: entropy.encode_rans_messages([entropy.RansMessage(**given)], s.tables, lanes=4),
         {"values": s.values, "indices": 0, "mark": 5, "fronts": np.empty(0, np.uint8)},
     ),
-    "entropy.encode_messages": lambda s: (
-        entropy.encode_messages,
-        {"messages": [entropy.Message(s.values, 0)], "tables": s.tables, "lanes": 4, "tail": 0},
+    "entropy.encode_rans_messages": lambda s: (
+        entropy.encode_rans_messages,
+        {"messages": [entropy.RansMessage(s.values, 0)], "tables": s.tables, "lanes": 4, "tail": 0},
     ),
     "entropy.Decoder": lambda s: (
         lambda **given: entropy.Decoder(**given).decode(4, s.tables),

@@ -106,7 +106,7 @@ def test_a_line_written_past_python_and_a_traceback_are_faults(
 
     with compare._written_past_python() as file, pytest.raises(KeyError):
         write()
-    monkeypatch.setattr("laconic.tasks.cli.jobs.find_sources", write)
+    monkeypatch.setattr("laconic.tasks.cli.jobs.find_job_sources", write)
     assert "KeyError: 'a bug'" in compare.laconic("info", "x").fault
     assert file.closed
 

@@ -15,7 +15,7 @@ import pytest
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.media import Audio
-from laconic.codecs.models.zoo import read_entry, shipped_models
+from laconic.codecs.models.zoo import read_zoo_entry, shipped_models
 from laconic.entropy import BitstreamError, simd
 
 
@@ -33,7 +33,7 @@ golden = _load("golden/make_golden.py")
 reference = _load("entropy/reference_decoder.py")
 RECORDS: dict[str, dict[str, Any]] = golden.read_index()
 MODEL_PATHS = {entry.fingerprint.hex(): entry.path for entry in shipped_models()}
-MODEL_PATHS |= {read_entry(str(path)).fingerprint.hex(): path for path in golden.MODEL_FOLDER.glob("*.safetensors")}
+MODEL_PATHS |= {read_zoo_entry(str(path)).fingerprint.hex(): path for path in golden.MODEL_FOLDER.glob("*.safetensors")}
 SMALL_NAMES = (
     "rgb_1x7",
     "grey_1x1",

@@ -123,7 +123,7 @@ def test_package_is_checked():
     from laconic.entropy import lossless, tables
 
     with pytest.raises(shape_checks.ShapeFault, match="plane is int64"):
-        lossless.encode_plane(np.zeros((4, 4), np.int64), tables.TableSet((tables.Table(0, (32768, 32768)),)))
+        lossless.encode_lossless(np.zeros((4, 4), np.int64), tables.TableSet((tables.Table(0, (32768, 32768)),)))
 
 
 PACKAGES = ("laconic.entropy", "laconic.codecs", "laconic.tasks")

@@ -28,11 +28,11 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
 from laconic.codecs.models.zoo import load_model
-from laconic.codecs.packing.layout import group_bounds
+from laconic.codecs.packing.layout import layout_group_bounds
 from laconic.entropy import rans, simd
 from laconic.entropy.container import Profile
-from laconic.entropy.contexts import StepRules, prediction_residuals
-from laconic.entropy.planes import TileEncoder
+from laconic.entropy.contexts import ContextStepRules, prediction_residuals
+from laconic.entropy.planes import PlanesEncoder
 
 MODEL = "rgb"
 STEP_CODES = (144, 155, 167)  # near 0.8, 0.5 and 0.3 bits a pixel
@@ -143,12 +143,12 @@ def thumbnail_row(images: Sequence[Image], lanes: int) -> common.Row:
     }
 
 
-def _symbols(latent: Latent, rules: StepRules) -> tuple[Planes, list[tuple[int, int]]]:
+def _symbols(latent: Latent, rules: ContextStepRules) -> tuple[Planes, list[tuple[int, int]]]:
     """The symbols of a latent, and its groups without the channels that are 0 to their end, as a file has them."""
     symbols = latent.values.copy()
     for c in range(rules.model.num_predicted):
         symbols[c] = prediction_residuals(latent.values[c])
-    bounds = group_bounds(load_model(MODEL), len(symbols), whole=False)
+    bounds = layout_group_bounds(load_model(MODEL), len(symbols), whole=False)
     groups = []
     for a, b in pairwise(bounds):
         used = np.flatnonzero(symbols[a:b].reshape(b - a, -1).any(1))
@@ -157,13 +157,13 @@ def _symbols(latent: Latent, rules: StepRules) -> tuple[Planes, list[tuple[int, 
     return symbols, groups
 
 
-def _encode(symbols: Planes, rules: StepRules, first: int, last: int, lanes: int) -> bytes:
+def _encode(symbols: Planes, rules: ContextStepRules, first: int, last: int, lanes: int) -> bytes:
     values, tables, fronts = rules.code(symbols, first, last)
-    message = rans.Message(values, tables, fronts=fronts)
-    return rans.encode_messages([message], rules.model.tables, lanes=lanes)
+    message = rans.RansMessage(values, tables, fronts=fronts)
+    return rans.encode_rans_messages([message], rules.model.tables, lanes=lanes)
 
 
-def _decode(data: bytes, rules: StepRules, out: Planes, first: int, last: int, lanes: int) -> None:
+def _decode(data: bytes, rules: ContextStepRules, out: Planes, first: int, last: int, lanes: int) -> None:
     decoder = rans.Decoder(data, lanes)
     decoder.decode_contexts(rules, out, first, last)
     decoder.finish()
@@ -171,7 +171,7 @@ def _decode(data: bytes, rules: StepRules, out: Planes, first: int, last: int, l
 
 def _estimated_bytes(latent: Latent) -> float:
     model = load_model(MODEL)
-    encoder = TileEncoder(latent.values, model.contexts.at_step(latent.step_code), Profile.SMALL)
+    encoder = PlanesEncoder(latent.values, model.contexts.at_step(latent.step_code), Profile.SMALL)
     return encoder.ideal_bits(0, len(latent.values)) / 8
 
 

@@ -33,7 +33,7 @@ from turns import Spread
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
 from laconic.codecs.models.zoo import load_model, synthesis_path
-from laconic.codecs.pictures.neural_rendering import network_of
+from laconic.codecs.pictures.neural_rendering import rendering_network_of
 
 DECODER, COMMAND_LINE = (Path(__file__).with_name(f"{name}_process.py") for name in ("neural", "measured"))
 QUALITY = 50
@@ -75,7 +75,7 @@ def main() -> None:
 
 def network_row() -> common.Row:
     model = load_model(MODEL)
-    network = network_of(model)
+    network = rendering_network_of(model)
     path = synthesis_path(model.fingerprint)
     assert path is not None  # or there would be no network
     return {"kind": "network", "num_parameters": network.num_parameters, "weights_bytes": path.stat().st_size}

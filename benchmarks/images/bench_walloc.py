@@ -90,13 +90,13 @@ def main() -> None:
 
 def measured_rows(options: argparse.Namespace, folder: Path) -> list[common.Row]:
     """Rows "walloc" and "ours"."""
-    from laconic.codecs.walloc.walloc_codec import WallocCodec, add_contexts
+    from laconic.codecs.walloc.walloc_codec import WallocCodec, add_contexts_to_walloc_codec
     from laconic.codecs.walloc.walloc_network import load_walloc
 
     weights = str(shutil.copy(options.weights, folder / "weights.safetensors"))
     photographs = sorted((options.data / "clothing10" / "train").rglob("*.jpg"))
     chosen = photographs[:: max(1, len(photographs) // options.fitted)]
-    add_contexts(weights, list(training_images(chosen, num_planes=3)))
+    add_contexts_to_walloc_codec(weights, list(training_images(chosen, num_planes=3)))
     network = load_walloc(options.weights)
     of_network = {
         "type": "walloc",

@@ -21,18 +21,18 @@ from turns import in_turns
 
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.packing.layout import Tile
+from laconic.codecs.packing.layout import LayoutTile
 from laconic.codecs.packing.packer import Packer
-from laconic.codecs.packing.segment_reader import Reading
+from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker
-from laconic.codecs.plan import Plan, integers_of_tile
+from laconic.codecs.plan import Plan, planned_integers_of_tile
 from laconic.codecs.transform.picture_rows import (
     UNTILED,
-    LatentPart,
     PictureRows,
+    PictureRowsPart,
     coefficients_of_rows,
     integers_of_rows,
-    synthesize_part,
+    synthesize_picture_rows,
 )
 
 SAMPLE_BYTES, INTEGER_BYTES, FLOAT_BYTES = 3, 6, 12  # of a pixel
@@ -61,14 +61,14 @@ class Stages:
         return self._packer.join(packed, {}).data
 
     def unpack(self) -> None:
-        unpacker = Unpacker(self.file, Reading())
+        unpacker = Unpacker(self.file, SegmentReading())
         for _ in unpacker.values(range(len(unpacker.tiles)), dtype=np.int16):
             pass
 
     def synthesis(self) -> None:
         samples = self.image.samples
-        part = LatentPart(self._whole, (0, 0), samples.shape[:2], self._plan.step_code, self.image.peak)
-        synthesize_part(part, self._plan.model, np.empty_like(samples), (0, 0))
+        part = PictureRowsPart(self._whole, (0, 0), samples.shape[:2], self._plan.step_code, self.image.peak)
+        synthesize_picture_rows(part, self._plan.model, np.empty_like(samples), (0, 0))
 
     @cached_property
     def file(self) -> bytes:
@@ -86,7 +86,7 @@ class Stages:
     @cached_property
     def _whole(self) -> NDArray[Any]:
         """As a decoder has them: without the channels that are 0 to the last."""
-        unpacker = Unpacker(self.file, Reading())
+        unpacker = Unpacker(self.file, SegmentReading())
         values = np.zeros((unpacker.capacity, *unpacker.grid), np.int16)
         found = list(unpacker.values(range(len(unpacker.tiles)), dtype=np.int16))
         for tile, decoded in zip(unpacker.tiles, found, strict=True):
@@ -134,7 +134,7 @@ class Stages:
         parts = zip(self._scratch, shapes, strict=True)
         return [part.reshape(-1)[: prod(shape)].reshape(shape) for part, shape in parts]
 
-    def _shape(self, tile: Tile) -> tuple[int, int, int]:
+    def _shape(self, tile: LayoutTile) -> tuple[int, int, int]:
         return self._plan.model.num_channels, tile.bottom - tile.top, tile.right - tile.left
 
     def _make_integers(self, span: Span, values: list[NDArray[Any]]) -> None:
@@ -145,7 +145,7 @@ class Stages:
         coefficients = self._room(span)
         coefficients_of_rows(self._rows, span, plan.model, coefficients, self._side)
         for tile, integers in zip(coefficients, values, strict=True):
-            integers_of_tile(tile, plan, integers)
+            planned_integers_of_tile(tile, plan, integers)
 
 
 def stage_rows(data: DataSet, num_rounds: int) -> list[common.Row]:

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 
 from laconic.tasks.datasets import archive
-from laconic.tasks.datasets.pack_index import PackOptions, is_pack
+from laconic.tasks.datasets.pack_index import PackOptions, has_pack_index
 from laconic.tasks.heads import head_training
 from laconic.tasks.heads.comparison import comparison_table
 from laconic.tasks.heads.inputs import Arm, TrainOptions
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=common.RESULTS / "learning.jsonl")
     options = parser.parse_args()
     packed = options.work / f"{options.data.name}-{options.size}-q{options.quality}"
-    if not is_pack(packed):
+    if not has_pack_index(packed):
         common.append_row(options.results, pack_row(options, packed))
     for seed in options.seeds:
         for arm, channels in ARMS:

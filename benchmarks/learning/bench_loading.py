@@ -26,7 +26,7 @@ import torch
 from PIL import Image
 
 from laconic.tasks.datasets import archive
-from laconic.tasks.datasets.class_folders import SignalDataset, list_class_folder
+from laconic.tasks.datasets.class_folders import ClassFolderDataset, list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal
 from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_index import PackOptions
@@ -88,7 +88,7 @@ def all_readers(options: argparse.Namespace) -> dict[str, Reader]:
         latents = LatentDataset(packed, channels=channels, split="train")
         readers[f"lcn, {channels} channels"] = (latents.__getitem__, len(latents), sum(latents.bytes_per_item))
     folder = list_class_folder(options.data)
-    pictures = SignalDataset(folder, tuple(s for s in folder.samples if s.split == "train"), Framing(options.size))
+    pictures = ClassFolderDataset(folder, tuple(s for s in folder.samples if s.split == "train"), Framing(options.size))
     paths = [folder.root / sample.source for sample in pictures.samples]
     num_bytes = sum(pictures.bytes_per_item)
     readers["jpeg, Pillow"] = (lambda i: from_jpeg(paths[i], options.size, draft=False), len(paths), num_bytes)

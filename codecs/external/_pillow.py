@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError, features
 
-from laconic.codecs.arguments import one_of_types
+from laconic.codecs.arguments import typed_argument
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError
 from laconic.codecs.media import Image
 from laconic.entropy.errors import BitstreamError, CorruptStreamError, LimitError, TruncatedError
@@ -23,7 +23,7 @@ _TRUNCATION_SIGNS = ("truncat", "expected to read", "not enough data")
 def check_kind(image: Image, file_format: str, allowed: tuple[str, ...]) -> None:
     """Raise `UnsupportedSignalError` unless the picture's kind ("8-bit RGB") is one of allowed, `CodecError` unless it
     is an `Image`."""
-    one_of_types("the signal", image, Image, "an Image: Image.from_array makes one of an array")
+    typed_argument("the signal", image, Image, "an Image: Image.from_array makes one of an array")
     kind = f"{16 if image.is_deep else 8}-bit {image.mode}"
     if kind not in allowed:
         raise UnsupportedSignalError(

@@ -12,9 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import one_of_types, real_number, shown
+from laconic.codecs.arguments import real_number_argument, shown, typed_argument
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
-from laconic.codecs.formats.libsndfile import InputFile, claimed_frames, load_soundfile, open_forward, read_forward
+from laconic.codecs.formats.libsndfile import (
+    LibsndfileInput,
+    frames_claimed_by_libsndfile,
+    load_soundfile,
+    open_libsndfile,
+    read_libsndfile,
+)
 from laconic.codecs.media import Audio
 from laconic.entropy.errors import BitstreamError, CorruptStreamError, LimitError, TruncatedError
 
@@ -27,7 +33,7 @@ _MAX_PEAK = 16.0
 
 def compression_level(name: str, value: object, *, below_one: bool = False) -> float:
     """A level from 0 to 1, or below 1, small to large compression. Raises `CodecError`."""
-    level = real_number(name, value, lowest=0, highest=1)
+    level = real_number_argument(name, value, lowest=0, highest=1)
     if below_one and level == 1:
         raise CodecError(f"{name} is {shown(value)}; allowed is a finite number from 0 to below 1")
     return level
@@ -36,7 +42,7 @@ def compression_level(name: str, value: object, *, below_one: bool = False) -> f
 def check_sound(audio: Audio, file_format: str, *, max_channels: int, allows_empty: bool = False) -> None:
     """Raise `UnsupportedSignalError` for too many channels, no samples, or values far beyond full scale, and
     `CodecError` unless it is an `Audio`."""
-    one_of_types("the signal", audio, Audio, "an Audio: Audio.from_array makes one of an array")
+    typed_argument("the signal", audio, Audio, "an Audio: Audio.from_array makes one of an array")
     if audio.num_channels > max_channels:
         raise UnsupportedSignalError(
             f"the sound has {audio.num_channels} channels; {file_format} allows 1 to {max_channels} here: "
@@ -101,15 +107,15 @@ def read_sound(data: bytes, file_format: tuple[str, str], dtype: str = "float32"
     if len(data) == 0:
         raise TruncatedError(f"the data is empty; a {subtype or name} file is needed")
     try:
-        with open_forward(InputFile(io.BytesIO(data), may_be_mpeg=name == "MP3")) as file:
+        with open_libsndfile(LibsndfileInput(io.BytesIO(data), may_be_mpeg=name == "MP3")) as file:
             if file.format != name or file.subtype != (subtype or file.subtype):
                 raise CorruptStreamError(f"the {len(data)} bytes are not a {subtype or name} file")
-            if (claimed_frames(file) or 0) * file.channels > _MAX_VALUES:
+            if (frames_claimed_by_libsndfile(file) or 0) * file.channels > _MAX_VALUES:
                 raise LimitError(
                     f"the file claims {file.channels} channels of {file.frames} samples; allowed are {_MAX_VALUES} "
                     "in all: split it"
                 )
-            return read_forward(file, dtype, max_values=_MAX_VALUES), int(file.samplerate)
+            return read_libsndfile(file, dtype, max_values=_MAX_VALUES), int(file.samplerate)
     except BitstreamError:
         raise
     except soundfile.LibsndfileError as err:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from laconic.codecs.arguments import Bytes, PathLike, choice, optional_choice, read_bytes, settle, whole_number
+from laconic.codecs.arguments import (
+    Bytes,
+    PathLike,
+    choice_argument,
+    optional_choice_argument,
+    read_bytes_argument,
+    settle_arguments,
+    whole_number_argument,
+)
 from laconic.codecs.external._pillow import check_alpha_is_used, check_kind, read_image, write_image
 from laconic.codecs.media import Image
 
@@ -32,12 +40,12 @@ class Avif:
     name: ClassVar[str] = "avif"
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
-            quality=whole_number("AVIF quality", self.quality, 0, 100),
-            speed=whole_number("AVIF speed", self.speed, 0, 10),
-            subsampling=choice("AVIF subsampling", self.subsampling, _SUBSAMPLINGS),
-            tune=optional_choice("AVIF tune", self.tune, _TUNES),
+            quality=whole_number_argument("AVIF quality", self.quality, 0, 100),
+            speed=whole_number_argument("AVIF speed", self.speed, 0, 10),
+            subsampling=choice_argument("AVIF subsampling", self.subsampling, _SUBSAMPLINGS),
+            tune=optional_choice_argument("AVIF tune", self.tune, _TUNES),
         )
 
     def encode(self, signal: Image) -> bytes:
@@ -56,7 +64,7 @@ class Avif:
         return write_image(signal, "AVIF", options)
 
     def decode(self, data: Bytes | PathLike) -> Image:
-        data = read_bytes("data", data)
+        data = read_bytes_argument("data", data)
         image = read_image(data, "AVIF")
         if image.mode == "RGB" and _is_monochrome(data):  # older Pillows (11.3, 12.0) give grey files as RGB
             return Image(image.samples[:, :, :1].copy(), image.metadata)

@@ -18,7 +18,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from laconic.codecs.arguments import Bytes, PathLike, as_text, choice, read_bytes, settle, whole_number
+from laconic.codecs.arguments import (
+    Bytes,
+    PathLike,
+    choice_argument,
+    read_bytes_argument,
+    settle_arguments,
+    text_argument,
+    whole_number_argument,
+)
 from laconic.codecs.errors import MissingDependencyError, WeightsError
 from laconic.codecs.external._pillow import check_kind
 from laconic.codecs.media import Image
@@ -51,11 +59,11 @@ class CompressAI:
     name: ClassVar[str] = "compressai"
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
-            checkpoint=None if self.checkpoint is None else as_text("CompressAI checkpoint", self.checkpoint),
-            model=choice("CompressAI model", self.model, _MODELS),
-            quality=whole_number("CompressAI quality", self.quality, 1, 8),
+            checkpoint=None if self.checkpoint is None else text_argument("CompressAI checkpoint", self.checkpoint),
+            model=choice_argument("CompressAI model", self.model, _MODELS),
+            quality=whole_number_argument("CompressAI quality", self.quality, 1, 8),
         )
 
     def encode(self, signal: Image) -> bytes:
@@ -76,7 +84,7 @@ class CompressAI:
         return content + _LENGTH.pack(zlib.crc32(content))
 
     def decode(self, data: Bytes | PathLike) -> Image:
-        data = read_bytes("data", data)
+        data = read_bytes_argument("data", data)
         height, width, shape, strings = self._parse(data)
         import torch
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import Bytes, PathLike, choice, read_bytes, settle
+from laconic.codecs.arguments import Bytes, PathLike, choice_argument, read_bytes_argument, settle_arguments
 from laconic.codecs.external._soundfile import check_sound, read_sound, to_audio, write_sound
 from laconic.codecs.media import Audio
 from laconic.entropy.errors import ChecksumError, CorruptStreamError, TruncatedError
@@ -34,9 +34,9 @@ class Flac:
     name: ClassVar[str] = "flac"
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
-            bits=choice("FLAC bits", self.bits, (16, 24)),
+            bits=choice_argument("FLAC bits", self.bits, (16, 24)),
         )
 
     def encode(self, signal: Audio) -> bytes:
@@ -46,7 +46,7 @@ class Flac:
         return write_sound(integers << (32 - self.bits), signal.sample_rate, ("FLAC", f"PCM_{self.bits}"))
 
     def decode(self, data: Bytes | PathLike) -> Audio:
-        data = read_bytes("data", data)
+        data = read_bytes_argument("data", data)
         if not _MAGIC.startswith(data[:4]):
             raise CorruptStreamError(f"the {len(data)} bytes are not a FLAC file")
         if len(data) < _MD5.stop:

@@ -8,7 +8,15 @@ from typing import ClassVar
 
 from PIL import ImageFile
 
-from laconic.codecs.arguments import Bytes, PathLike, choice, flag, read_bytes, settle, whole_number
+from laconic.codecs.arguments import (
+    Bytes,
+    PathLike,
+    choice_argument,
+    flag_argument,
+    read_bytes_argument,
+    settle_arguments,
+    whole_number_argument,
+)
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.external._pillow import check_kind, read_image, write_image
 from laconic.codecs.media import Image
@@ -33,12 +41,12 @@ class Jpeg:
     name: ClassVar[str] = "jpeg"
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
-            quality=whole_number("JPEG quality", self.quality, 1, 100),
-            optimize=flag("JPEG optimize", self.optimize),
-            progressive=flag("JPEG progressive", self.progressive),
-            subsampling=choice("JPEG subsampling", self.subsampling, _SUBSAMPLINGS),
+            quality=whole_number_argument("JPEG quality", self.quality, 1, 100),
+            optimize=flag_argument("JPEG optimize", self.optimize),
+            progressive=flag_argument("JPEG progressive", self.progressive),
+            subsampling=choice_argument("JPEG subsampling", self.subsampling, _SUBSAMPLINGS),
         )
 
     def encode(self, signal: Image) -> bytes:
@@ -59,7 +67,7 @@ class Jpeg:
             return _write_with_large_buffer(signal, options)
 
     def decode(self, data: Bytes | PathLike) -> Image:
-        data = read_bytes("data", data)
+        data = read_bytes_argument("data", data)
         return read_image(data, "JPEG")
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from laconic.codecs.arguments import Bytes, PathLike, flag, read_bytes, real_number, settle
+from laconic.codecs.arguments import (
+    Bytes,
+    PathLike,
+    flag_argument,
+    read_bytes_argument,
+    real_number_argument,
+    settle_arguments,
+)
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.external._pillow import check_kind, read_image, write_image
 from laconic.codecs.media import Image
@@ -33,11 +40,11 @@ class Jpeg2000:
     name: ClassVar[str] = "jpeg2000"
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
-            rate=real_number("JPEG 2000 rate", self.rate, lowest=1),
-            mct=flag("JPEG 2000 mct", self.mct),
-            irreversible=flag("JPEG 2000 irreversible", self.irreversible),
+            rate=real_number_argument("JPEG 2000 rate", self.rate, lowest=1),
+            mct=flag_argument("JPEG 2000 mct", self.mct),
+            irreversible=flag_argument("JPEG 2000 irreversible", self.irreversible),
         )
 
     def encode(self, signal: Image) -> bytes:
@@ -51,7 +58,7 @@ class Jpeg2000:
         return write_image(signal, "JPEG2000", options)
 
     def decode(self, data: Bytes | PathLike) -> Image:
-        data = read_bytes("data", data)
+        data = read_bytes_argument("data", data)
         _check_codestream(data)
         return read_image(data, "JPEG2000")
 

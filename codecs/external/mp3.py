@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
-from laconic.codecs.arguments import Bytes, PathLike, choice, read_bytes, settle
+from laconic.codecs.arguments import Bytes, PathLike, choice_argument, read_bytes_argument, settle_arguments
 from laconic.codecs.external._soundfile import (
     check_rate,
     check_sound,
@@ -44,10 +44,10 @@ class Mp3:
     name: ClassVar[str] = "mp3"
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
             compression_level=compression_level("MP3 compression_level", self.compression_level, below_one=True),
-            bitrate_mode=choice("MP3 bitrate_mode", self.bitrate_mode, _MODES),
+            bitrate_mode=choice_argument("MP3 bitrate_mode", self.bitrate_mode, _MODES),
         )
 
     def encode(self, signal: Audio) -> bytes:
@@ -63,7 +63,7 @@ class Mp3:
 
     def decode(self, data: Bytes | PathLike) -> Audio:
         """Return the signal, of damaged frames what mpg123 makes of them. Raises as `Codec`."""
-        data = read_bytes("data", data)
+        data = read_bytes_argument("data", data)
         _check_length(data)
         return to_audio(*read_sound(data, _FORMAT))
 

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import Bytes, PathLike, read_bytes, settle
+from laconic.codecs.arguments import Bytes, PathLike, read_bytes_argument, settle_arguments
 from laconic.codecs.errors import MissingDependencyError, UnsupportedSignalError
 from laconic.codecs.external._ogg import Page, read_pages, write_pages
 from laconic.codecs.external._soundfile import check_sound, compression_level, read_sound, to_audio, write_sound
@@ -44,7 +44,7 @@ class Opus:
     name: ClassVar[str] = "opus"
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
             compression_level=compression_level("Opus compression_level", self.compression_level),
         )
@@ -65,7 +65,7 @@ class Opus:
 
     def decode(self, data: Bytes | PathLike) -> Audio:
         """Return the signal, of a head without a rate or one over 48 kHz with 48 kHz. Raises as `Codec` and `encode`."""
-        data = read_bytes("data", data)
+        data = read_bytes_argument("data", data)
         head = read_pages(data)[0].body
         if not head.startswith(b"OpusHead") or len(head) < _HEAD_BYTES:
             raise CorruptStreamError(f"the {len(data)} bytes are not an Opus file: they hold another Ogg stream")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from laconic.codecs.arguments import Bytes, PathLike, read_bytes, settle
+from laconic.codecs.arguments import Bytes, PathLike, read_bytes_argument, settle_arguments
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.external._ogg import read_pages, write_pages
 from laconic.codecs.external._soundfile import check_sound, compression_level, read_sound, to_audio, write_sound
@@ -30,7 +30,7 @@ class Vorbis:
     name: ClassVar[str] = "vorbis"
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
             compression_level=compression_level("Vorbis compression_level", self.compression_level),
         )
@@ -47,7 +47,7 @@ class Vorbis:
         )
 
     def decode(self, data: Bytes | PathLike) -> Audio:
-        data = read_bytes("data", data)
+        data = read_bytes_argument("data", data)
         pages = read_pages(data)
         if not pages[0].body.startswith(b"\x01vorbis"):
             raise CorruptStreamError(f"the {len(data)} bytes are not a Vorbis file: they hold another Ogg stream")

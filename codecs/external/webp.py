@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from laconic.codecs.arguments import Bytes, PathLike, flag, read_bytes, settle, whole_number
+from laconic.codecs.arguments import (
+    Bytes,
+    PathLike,
+    flag_argument,
+    read_bytes_argument,
+    settle_arguments,
+    whole_number_argument,
+)
 from laconic.codecs.external._pillow import check_alpha_is_used, check_kind, read_image, write_image
 from laconic.codecs.media import Image
 
@@ -25,11 +32,11 @@ class WebP:
     name: ClassVar[str] = "webp"
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
-            quality=whole_number("WebP quality", self.quality, 0, 100),
-            method=whole_number("WebP method", self.method, 0, 6),
-            lossless=flag("WebP lossless", self.lossless),
+            quality=whole_number_argument("WebP quality", self.quality, 0, 100),
+            method=whole_number_argument("WebP method", self.method, 0, 6),
+            lossless=flag_argument("WebP lossless", self.lossless),
         )
 
     def encode(self, signal: Image) -> bytes:
@@ -44,5 +51,5 @@ class WebP:
         return write_image(signal, "WEBP", options)
 
     def decode(self, data: Bytes | PathLike) -> Image:
-        data = read_bytes("data", data)
+        data = read_bytes_argument("data", data)
         return read_image(data, "WEBP")

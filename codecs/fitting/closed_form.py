@@ -19,11 +19,19 @@ from typing import TYPE_CHECKING, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import as_name, choice, each_of, one_of_types, real_number, settle, whole_numbers
+from laconic.codecs.arguments import (
+    choice_argument,
+    items_of_argument,
+    name_argument,
+    real_number_argument,
+    settle_arguments,
+    typed_argument,
+    whole_numbers_argument,
+)
 from laconic.codecs.errors import CodecError
 from laconic.codecs.fitting.principal_axes import (
     channels_by_variance,
-    noise_gains,
+    noise_gains_of_axes,
     principal_axes,
     project,
     trained_axes,
@@ -36,11 +44,11 @@ from laconic.codecs.models.model import NUM_SCALES, Model
 from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree
 from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODES_PER_OCTAVE, CODES_PER_SCALE, step_of_code
 from laconic.codecs.threads import threaded_map
-from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, optimize
+from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, optimize_rate_distortion
 from laconic.codecs.transform.signals import packets_of
 from laconic.entropy import ContextModel
 from laconic.entropy.contexts import STEPS_PER_BAND
-from laconic.entropy.fitting.context_fitting import fit_weights
+from laconic.entropy.fitting.context_fitting import fit_context_weights
 from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand, fit_tables
 
 if TYPE_CHECKING:
@@ -78,16 +86,16 @@ class FitOptions:
 
     def __post_init__(self) -> None:
         if self.tree is not None:
-            one_of_types("tree", self.tree, Tree, "a Tree or None")
-        settle(
+            typed_argument("tree", self.tree, Tree, "a Tree or None")
+        settle_arguments(
             self,
-            blocks=choice("blocks", self.blocks, ("leaf", "resolution", "dense")),
-            pass_ends=None if self.pass_ends is None else whole_numbers("pass_ends", self.pass_ends),
-            group_ends=None if self.group_ends is None else whole_numbers("group_ends", self.group_ends),
-            rounding=real_number("rounding", self.rounding, lowest=2**-16, highest=0.5),
+            blocks=choice_argument("blocks", self.blocks, ("leaf", "resolution", "dense")),
+            pass_ends=None if self.pass_ends is None else whole_numbers_argument("pass_ends", self.pass_ends),
+            group_ends=None if self.group_ends is None else whole_numbers_argument("group_ends", self.group_ends),
+            rounding=real_number_argument("rounding", self.rounding, lowest=2**-16, highest=0.5),
         )
-        for matrix in each_of("projection", () if self.projection is None else self.projection):
-            one_of_types("a matrix of the projection", matrix, np.ndarray, "an array of float32")
+        for matrix in items_of_argument("projection", () if self.projection is None else self.projection):
+            typed_argument("a matrix of the projection", matrix, np.ndarray, "an array of float32")
 
 
 def fit(
@@ -104,8 +112,10 @@ def fit(
     `on_progress` is told the share that is done of the work after reading, up to 1. Raises `CodecError` for no signals or
     signals of different kinds.
     """
-    name = as_name("name", name)
-    options = FitOptions() if options is None else one_of_types("options", options, FitOptions, "a FitOptions or None")
+    name = name_argument("name", name)
+    options = (
+        FitOptions() if options is None else typed_argument("options", options, FitOptions, "a FitOptions or None")
+    )
     kept = _kept(signals)
     kind, num_planes = form_of(kept[0]).kind, _num_planes(kept[0])
     tree = options.tree or _default_tree(kept[0])
@@ -119,7 +129,7 @@ def fit(
                 f"{what} end with {chosen[-1]}; they must end with the {num_channels} channels of the tree"
             )
     blocks = _block_sizes(tree, num_planes, options.blocks)
-    gains = noise_gains(tree, num_planes)
+    gains = noise_gains_of_axes(tree, num_planes)
     if options.projection is None:
         axes = principal_axes(packets, gains, blocks, symmetric=kind == "sound" and num_planes == 2)
     else:
@@ -158,7 +168,7 @@ def fit(
 
 @dataclass(frozen=True)
 class _Coding:
-    """How channels are coded, as `fit_weights` takes it."""
+    """How channels are coded, as `fit_context_weights` takes it."""
 
     pass_ends: tuple[int, ...]
     num_predicted: int
@@ -168,13 +178,13 @@ class _Coding:
 def _contexts(
     coding: _Coding, threads: int, values_of_band: ValuesOfBand, on_progress: Callable[[float], None]
 ) -> ContextModel:
-    """Weights and tables for integers: see `fit_weights` and `fit_tables`. `on_progress` is told the share that is done."""
+    """Weights and tables for integers: see `fit_context_weights` and `fit_tables`. `on_progress` is told the share done."""
     # A pass takes longer the more channels it looks at, and tables less than all passes.
     starts = np.array((0, *coding.pass_ends[:-1]))
     shares = _PASSES_SHARE * np.cumsum(starts + _CHANNELS_OF_ANY_PASS) / np.sum(starts + _CHANNELS_OF_ANY_PASS)
     share_at = dict(zip(coding.pass_ends, shares.tolist(), strict=True))
     with threaded_map(threads) as run:
-        weights = fit_weights(
+        weights = fit_context_weights(
             values_of_band, **vars(coding), map_passes=run, on_pass=lambda end: on_progress(share_at[end])
         )
     return ContextModel(**vars(weights), **vars(fit_tables(values_of_band, weights, coding.rounding)))
@@ -249,7 +259,7 @@ class _Chosen(_Quantised):
         nearest = np.floor(np.abs(coefficients) / step + np.float32(0.5))
         fixed = model.contexts.num_predicted
         values[fixed:] = np.copysign(nearest, coefficients)[fixed:]
-        optimize(values, coefficients, self._code, replace(model, unit=1.0), effort=DEFAULT_EFFORT)
+        optimize_rate_distortion(values, coefficients, self._code, replace(model, unit=1.0), effort=DEFAULT_EFFORT)
         return values
 
 
@@ -257,8 +267,8 @@ def _kept(signals: Iterable[Signal]) -> list[Signal]:
     """As many signals as the fit has room for, all of one kind."""
     kept: list[Signal] = []
     total = 0
-    for signal in each_of("signals", signals):
-        one_of_types("a signal", signal, (Image, Audio, Cube), "an Image, Audio or Cube")
+    for signal in items_of_argument("signals", signals):
+        typed_argument("a signal", signal, (Image, Audio, Cube), "an Image, Audio or Cube")
         kept.append(signal)
         if (form_of(signal).kind, _num_planes(signal)) != (form_of(kept[0]).kind, _num_planes(kept[0])):
             raise CodecError(

@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Axes:
+class PrincipalAxes:
     """Analysis matrices and their inverses, one for each block."""
 
     analysis: tuple[Float[NDArray[np.float32], "n n"], ...]
     synthesis: tuple[Float[NDArray[np.float32], "n n"], ...]
 
 
-def noise_gains(tree: Tree, num_planes: int) -> Float[NDArray[np.float64], " d"]:
+def noise_gains_of_axes(tree: Tree, num_planes: int) -> Float[NDArray[np.float64], " d"]:
     """Root of the signal energy that unit noise in each packet channel causes (the norm of its synthesis function)."""
     d, side = tree.num_bands**tree.depth, 16
     gains = np.empty(d)
     for channel in range(d):
         impulse = np.zeros((d, *(side,) * tree.dimensions), np.float32)
         impulse[(channel, *(side // 2,) * tree.dimensions)] = 1
-        gains[channel] = np.sqrt((wavelet.synthesize_extended(impulse, tree, 1).astype(np.float64) ** 2).sum())
+        gains[channel] = np.sqrt((wavelet.synthesize_wavelet(impulse, tree, 1).astype(np.float64) ** 2).sum())
     return gains.repeat(num_planes)
 
 
@@ -42,7 +42,7 @@ def principal_axes(
     blocks: tuple[int, ...],
     *,
     symmetric: bool,
-) -> Axes:
+) -> PrincipalAxes:
     """Axes times gains, largest variance first, and their inverses, for packets (d, h, w) of all signals.
 
     `symmetric`: the two planes of each band count as exchangeable, which makes the axes mid and side.
@@ -61,10 +61,10 @@ def principal_axes(
         analysis.append(np.ascontiguousarray(axes * gains[part], np.float32))
         synthesis.append(np.ascontiguousarray((axes / gains[part]).T, np.float32))
         lo += size
-    return Axes(tuple(analysis), tuple(synthesis))
+    return PrincipalAxes(tuple(analysis), tuple(synthesis))
 
 
-def trained_axes(projection: tuple[Float[NDArray[np.float32], "n n"], ...], blocks: tuple[int, ...]) -> Axes:
+def trained_axes(projection: tuple[Float[NDArray[np.float32], "n n"], ...], blocks: tuple[int, ...]) -> PrincipalAxes:
     """Given analysis matrices and their inverses. Raises `CodecError` where they are not the blocks' or have no inverse."""
     shapes = [m.shape for m in projection]
     if shapes != [(n, n) for n in blocks]:
@@ -75,7 +75,7 @@ def trained_axes(projection: tuple[Float[NDArray[np.float32], "n n"], ...], bloc
         inverses = [np.linalg.inv(m.astype(np.float64)) for m in projection]
     except np.linalg.LinAlgError as err:
         raise CodecError("a matrix of the projection has no inverse; train it again") from err
-    return Axes(tuple(m.astype(np.float32) for m in projection), tuple(m.astype(np.float32) for m in inverses))
+    return PrincipalAxes(tuple(m.astype(np.float32) for m in projection), tuple(m.astype(np.float32) for m in inverses))
 
 
 def channels_by_variance(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from laconic.codecs.arguments import shown, whole_number
+from laconic.codecs.arguments import shown, whole_number_argument
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.notes import note
 
@@ -28,12 +28,12 @@ UNUSED: Final = "its samples have 8 bits; --bit-depth (bit_depth=) is for sample
 BitDepth = int | Callable[[], int]
 
 
-def wanted_depth(bit_depth: BitDepth) -> BitDepth:
+def wanted_bit_depth(bit_depth: BitDepth) -> BitDepth:
     """What a caller wants, its number as an int. Raises `CodecError` for no number and nobody to ask."""
-    return bit_depth if callable(bit_depth) else whole_number("bit_depth", bit_depth, 0)
+    return bit_depth if callable(bit_depth) else whole_number_argument("bit_depth", bit_depth, 0)
 
 
-def check_depth(sample_type: str, bit_depth: int) -> None:
+def check_bit_depth(sample_type: str, bit_depth: int) -> None:
     """Raise `UnsupportedSignalError` for a depth that samples of this type, "uint8" or "uint16", cannot have."""
     allowed = DEPTHS[sample_type]
     if bit_depth not in allowed:
@@ -41,7 +41,7 @@ def check_depth(sample_type: str, bit_depth: int) -> None:
         raise UnsupportedSignalError(f"bit_depth is {shown(bit_depth)}; allowed for {sample_type} samples is {between}")
 
 
-def check_colors(samples: UInt[Samples, "h w c"], bit_depth: int) -> None:
+def check_bit_depth_of_colors(samples: UInt[Samples, "h w c"], bit_depth: int) -> None:
     """Raise `UnsupportedSignalError` where a colour of samples (h, w, c) needs more bits."""
     if bit_depth >= 8 * samples.itemsize:
         return
@@ -53,13 +53,13 @@ def check_colors(samples: UInt[Samples, "h w c"], bit_depth: int) -> None:
         )
 
 
-def depth_of(samples: UInt[Samples, "h w c"]) -> int:
+def bit_depth_of(samples: UInt[Samples, "h w c"]) -> int:
     """Bits that the largest colour of samples (h, w, c) needs, as far as their type allows."""
     allowed = DEPTHS[samples.dtype.name]
     return allowed[-1] if len(allowed) == 1 else max(allowed[0], _largest_color(samples).bit_length())
 
 
-def settled_depth(least: int, tagged: int, wanted: BitDepth) -> int:
+def settled_bit_depth(least: int, tagged: int, wanted: BitDepth) -> int:
     """The depth of a picture of 16-bit samples that need `least` bits, in a file whose tag says `tagged`, 0 for nothing.
 
     Says by a note where it is found by the samples.
@@ -72,19 +72,19 @@ def settled_depth(least: int, tagged: int, wanted: BitDepth) -> int:
         note(f"its tag says {tagged} bits a colour, its samples need {least}, which were taken")
         return least
     depth = max(least, wanted()) if callable(wanted) else least
-    note_found(depth, "in its folder" if callable(wanted) else "of them")
+    note_found_bit_depth(depth, "in its folder" if callable(wanted) else "of them")
     return depth
 
 
-def depth_read(samples: UInt[Samples, "h w c"], tagged: int, wanted: BitDepth) -> int:
-    """The depth of a picture that was read, of samples (h, w, c), as `settled_depth`; 8 of 8-bit samples."""
+def bit_depth_read(samples: UInt[Samples, "h w c"], tagged: int, wanted: BitDepth) -> int:
+    """The depth of a picture that was read, of samples (h, w, c), as `settled_bit_depth`; 8 of 8-bit samples."""
     if samples.itemsize == 1:
-        note_unused(wanted)
-        return depth_of(samples)
-    return settled_depth(depth_of(samples), tagged, wanted)
+        note_unused_bit_depth(wanted)
+        return bit_depth_of(samples)
+    return settled_bit_depth(bit_depth_of(samples), tagged, wanted)
 
 
-def note_found(depth: int, whose: str = "of them") -> None:
+def note_found_bit_depth(depth: int, whose: str = "of them") -> None:
     """Say that a depth was found by samples, those of them or of a folder."""
     if depth < FULL_DEPTH:
         note(
@@ -92,24 +92,26 @@ def note_found(depth: int, whose: str = "of them") -> None:
         )
 
 
-def note_unused(wanted: BitDepth) -> None:
+def note_unused_bit_depth(wanted: BitDepth) -> None:
     """Say that a depth was given for a picture of 8 bits."""
     if not callable(wanted) and wanted:
         note(UNUSED)
 
 
-def with_full_alpha(samples: UInt[Samples, "h w c"], largest: int, *, back: bool = False) -> UInt[Samples, "h w c"]:
+def with_alpha_of_full_bit_depth(
+    samples: UInt[Samples, "h w c"], largest: int, *, back: bool = False
+) -> UInt[Samples, "h w c"]:
     """Samples (h, w, c) whose alpha, 0 to `largest`, runs over all of their type, to the nearest; or `back` from there."""
     most = int(np.iinfo(samples.dtype).max)
     if not has_alpha(samples) or largest == most:
         return samples
     before, after = (most, largest) if back else (largest, most)
     spread = samples.copy()
-    spread[:, :, -1] = rescaled(samples[:, :, -1], before, after)
+    spread[:, :, -1] = rescaled_to_bit_depth(samples[:, :, -1], before, after)
     return spread
 
 
-def rescaled(samples: UInt[Samples, "*shape"], before: int, after: int) -> UInt[Samples, "*shape"]:
+def rescaled_to_bit_depth(samples: UInt[Samples, "*shape"], before: int, after: int) -> UInt[Samples, "*shape"]:
     """Samples 0 to `before` as 0 to `after`, both at most 65535, to the nearest."""
     wide = (samples.astype(np.uint32) * np.uint32(after) + np.uint32(before // 2)) // np.uint32(before)
     return wide.astype(np.uint8) if samples.dtype == np.uint8 else wide.astype(np.uint16)

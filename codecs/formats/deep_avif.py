@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from laconic.codecs.formats.bit_depths import with_full_alpha
+from laconic.codecs.formats.bit_depths import with_alpha_of_full_bit_depth
 from laconic.codecs.notes import note
 
 if TYPE_CHECKING:
@@ -32,4 +32,4 @@ def read_deep_avif(data: bytes, depth: int, frame: int) -> UInt[Samples, "h w c"
         note(f"its {depth} bits a colour became 8; pip install imagecodecs reads all of them")
         return None
     samples = np.asarray(avif_decode(data, index=frame)).astype(np.uint16)
-    return with_full_alpha(samples[:, :, None] if samples.ndim == 2 else samples, (1 << depth) - 1)
+    return with_alpha_of_full_bit_depth(samples[:, :, None] if samples.ndim == 2 else samples, (1 << depth) - 1)

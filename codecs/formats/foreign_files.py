@@ -57,7 +57,7 @@ _OTHERS = (
 )
 
 
-def picture_format(head: bytes) -> str | None:
+def foreign_picture_format(head: bytes) -> str | None:
     """Pillow's name of the picture format that a file starts as, whether or not the rest can be read."""
     return next((name for start, name in _PICTURES if re.match(start, head, re.DOTALL)), None)
 

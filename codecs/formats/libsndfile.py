@@ -39,7 +39,7 @@ def load_soundfile() -> Any:
     return soundfile
 
 
-class InputFile:
+class LibsndfileInput:
     """A file as libsndfile is to see it: what Python raises in a callback would be printed, not passed on.
 
     `may_be_mpeg`: then its end is told to be far away, so that libmpg123 takes no length from the size of the first
@@ -90,7 +90,7 @@ class InputFile:
 
 
 @contextmanager
-def open_forward(source: InputFile) -> Iterator[Any]:
+def open_libsndfile(source: LibsndfileInput) -> Iterator[Any]:
     """A `soundfile.SoundFile` that reads forward. Raises `soundfile.SoundFileError`, `OSError`."""
     soundfile = load_soundfile()
     with drop_c_messages(source.may_be_mpeg):
@@ -106,23 +106,27 @@ def open_forward(source: InputFile) -> Iterator[Any]:
         raise source.failure
 
 
-def claimed_frames(opened: Any) -> int | None:
+def frames_claimed_by_libsndfile(opened: Any) -> int | None:
     """The length that the header of an open file tells, in samples of each channel; None where it tells none."""
     return None if opened.frames >= _UNKNOWN_FRAMES else int(opened.frames)
 
 
-def read_forward(opened: Any, dtype: str, *, max_values: int) -> Num[NDArray[Any], "t c"]:
+def read_libsndfile(opened: Any, dtype: str, *, max_values: int) -> Num[NDArray[Any], "t c"]:
     """(t, c) frames of an open file up to its end. Raises `soundfile.SoundFileError`, `LimitError` beyond `max_values`."""
-    return joined(list(blocks_forward(opened, dtype, max_values=max_values)), opened.channels, dtype)
+    return joined_libsndfile_blocks(
+        list(libsndfile_blocks(opened, dtype, max_values=max_values)), opened.channels, dtype
+    )
 
 
-def joined(blocks: Sequence[Num[NDArray[Any], "t c"]], channels: int, dtype: str) -> Num[NDArray[Any], "t c"]:
+def joined_libsndfile_blocks(
+    blocks: Sequence[Num[NDArray[Any], "t c"]], channels: int, dtype: str
+) -> Num[NDArray[Any], "t c"]:
     """(t, c) of blocks one behind the other, also of none."""
     return np.concatenate(blocks) if blocks else np.zeros((0, channels), dtype)
 
 
-def blocks_forward(opened: Any, dtype: str, *, max_values: int) -> Iterator[Num[NDArray[Any], "t c"]]:
-    """The blocks that `read_forward` joins: of MPEG sound no longer than a frame, so that damage costs no more."""
+def libsndfile_blocks(opened: Any, dtype: str, *, max_values: int) -> Iterator[Num[NDArray[Any], "t c"]]:
+    """The blocks that `read_libsndfile` joins: of MPEG sound no longer than a frame, so that damage costs no more."""
     is_mpeg = opened.format == "MP3"
     num_values, block_frames = 0, _MPEG_FRAMES if is_mpeg else max(1, _BLOCK_VALUES // opened.channels)
     while len(block := opened.read(block_frames, dtype=dtype, always_2d=True)):

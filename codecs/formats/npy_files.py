@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import UnsupportedSignalError
-from laconic.codecs.formats.picture_files import check_pixels
+from laconic.codecs.formats.picture_files import check_pixels_of_picture_file
 from laconic.entropy import CorruptStreamError, Limits
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def read_npy(
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise UnsupportedSignalError(f"the array has shape {shape}; allowed are two or three sides, none empty")
     if limits is not None:
-        check_pixels(shape[0], shape[1], limits)
+        check_pixels_of_picture_file(shape[0], shape[1], limits)
     data, expected = file.read(), math.prod(shape) * dtype.itemsize
     if len(data) != expected:
         raise CorruptStreamError(

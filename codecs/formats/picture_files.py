@@ -11,14 +11,19 @@ import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageFile, UnidentifiedImageError, features
 
-from laconic.codecs.arguments import shown, whole_number
+from laconic.codecs.arguments import shown, whole_number_argument
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError
-from laconic.codecs.formats.bit_depths import FULL_DEPTH, STORED_DEPTHS, BitDepth, depth_read
+from laconic.codecs.formats.bit_depths import FULL_DEPTH, STORED_DEPTHS, BitDepth, bit_depth_read
 from laconic.codecs.formats.deep_avif import avif_depth, read_deep_avif
-from laconic.codecs.formats.foreign_files import picture_format, refuse_foreign
+from laconic.codecs.formats.foreign_files import foreign_picture_format, refuse_foreign
 from laconic.codecs.formats.orientation import is_only_orientation, orientation_of, with_orientation
 from laconic.codecs.formats.pillow_limits import pillow_limit, silence_libtiff
-from laconic.codecs.formats.pillow_pixels import MAX_SAMPLE_VALUE, keep_texts, read_metadata, read_pixels
+from laconic.codecs.formats.pillow_pixels import (
+    MAX_SAMPLE_VALUE,
+    keep_pillow_texts,
+    read_pillow_metadata,
+    read_pillow_pixels,
+)
 from laconic.codecs.formats.png_files import bare_png, depth_of_png, is_deep_color_png, png_bytes, read_deep_png
 from laconic.codecs.media import Image, Samples
 from laconic.codecs.notes import collect_notes, note
@@ -39,7 +44,7 @@ _FEATURES = {"AVIF": "avif", "JPEG": "jpg", "JPEG2000": "jpg_2000", "WEBP": "web
 _MISSING_SIGNS = ("not available", "unable to locate", "cannot find loader", "not installed")
 
 
-def keeps_orientation(file_format: str) -> bool:
+def picture_file_keeps_orientation(file_format: str) -> bool:
     """Whether files of a format (Pillow's name, or "LCN") say how the picture is to be turned."""
     return file_format in _METADATA_FORMATS
 
@@ -51,11 +56,11 @@ def note_lost_metadata(metadata: Mapping[str, bytes], file_format: str) -> None:
         note(f"{' and '.join(lost)} cannot be kept in {file_format}; png, tif, webp, jpg and avif keep both")
 
 
-def pillow_bytes(image: Image, file_format: str) -> bytes:
+def picture_file_bytes(image: Image, file_format: str) -> bytes:
     """The picture as a complete file of one of Pillow's formats, with its metadata. Raises `CodecError`."""
     if file_format == "PNG" and image.is_deep and image.mode != "L":
         return png_bytes(image.samples, image.metadata)
-    if not keeps_orientation(file_format):
+    if not picture_file_keeps_orientation(file_format):
         note_lost_metadata(image.metadata, file_format)
         image = replace(image.upright(), metadata={})
     failure: Exception | None = None
@@ -95,7 +100,7 @@ def _saved(image: Image, file_format: str, metadata: Mapping[str, bytes]) -> byt
     if file_format == "TIFF" and ("exif" in metadata or is_narrowed):  # of which Pillow makes a directory
         given["exif"] = tags = PillowImage.Exif()
         tags.load(metadata.get("exif", b""))
-        keep_texts(tags)
+        keep_pillow_texts(tags)
         if is_narrowed:
             tags[MAX_SAMPLE_VALUE] = image.peak
     picture = image.to_pillow()
@@ -104,7 +109,7 @@ def _saved(image: Image, file_format: str, metadata: Mapping[str, bytes]) -> byt
     return buffer.getvalue()
 
 
-def check_pixels(height: int, width: int, limits: Limits | None) -> None:
+def check_pixels_of_picture_file(height: int, width: int, limits: Limits | None) -> None:
     """Raise `LimitError` for a picture that is larger than a reader is ready for."""
     most = (limits or Limits()).max_pixels
     if height * width > most:
@@ -113,25 +118,25 @@ def check_pixels(height: int, width: int, limits: Limits | None) -> None:
         )
 
 
-def note_frames(count: int, noun: str) -> None:
+def note_frames_of_picture_file(count: int, noun: str) -> None:
     """Say that the first of several pictures was taken, where there are several."""
     if count > 1:
         others = "1 takes the other" if count == 2 else f"1 to {count - 1} takes another"
         note(f"the first of {count} {noun} was taken; --frame (frame=) {others}")
 
 
-def check_frame(frame: int | None, count: int) -> None:
+def check_frame_of_picture_file(frame: int | None, count: int) -> None:
     """Raise `CodecError` unless the file has that frame."""
     if frame is None:
         return
     try:
-        whole_number("frame", frame, 0, count - 1)
+        whole_number_argument("frame", frame, 0, count - 1)
     except CodecError:
         allowed = "0" if count == 1 else f"0 to {count - 1}"
         raise CodecError(f"frame is {shown(frame)}, the file has {count}; allowed is {allowed}") from None
 
 
-def read_pillow(
+def read_picture_file(
     file: BinaryIO, head: bytes, *, limits: Limits | None = None, frame: int | None = None, bit_depth: BitDepth = 0
 ) -> Image:
     """A picture of an open file that starts with `head`, the first where `frame` is None.
@@ -150,7 +155,7 @@ def read_pillow(
             note("its texts and metadata are damaged and were left out")
     for sentence in notes:
         note(sentence)
-    return Image(samples, metadata, depth_read(samples, tagged, bit_depth))
+    return Image(samples, metadata, bit_depth_read(samples, tagged, bit_depth))
 
 
 def _read(file: BinaryIO, head: bytes, limits: Limits | None, frame: int | None) -> Pixels:
@@ -175,16 +180,16 @@ def _read_opened(
     picture: ImageFile.ImageFile, file: BinaryIO, head: bytes, *, limits: Limits | None, frame: int | None
 ) -> Pixels:
     if frame is not None and frame != picture.tell():
-        check_frame(frame, _num_frames(picture))
+        check_frame_of_picture_file(frame, _num_frames(picture))
         with pillow_limit(None):
             picture.seek(frame)
-    check_pixels(picture.height, picture.width, limits)
+    check_pixels_of_picture_file(picture.height, picture.width, limits)
     with pillow_limit((limits or Limits()).max_pixels):  # for what lies inside, as PNG in an ICO file
         pixels = _pixels_of(picture, file, head, frame or 0)
         if frame is None:
-            note_frames(_num_frames(picture), "pages" if picture.format == "TIFF" else "frames")
+            note_frames_of_picture_file(_num_frames(picture), "pages" if picture.format == "TIFF" else "frames")
     height, width, _ = pixels[0].shape
-    check_pixels(height, width, limits)
+    check_pixels_of_picture_file(height, width, limits)
     return pixels
 
 
@@ -192,23 +197,25 @@ def _pixels_of(picture: ImageFile.ImageFile, file: BinaryIO, head: bytes, frame:
     """The picture in full depth, or `UnsupportedSignalError`."""
     if picture.format == "PNG":
         is_deep = is_deep_color_png(head) and not frame
-        pixels = (read_deep_png(picture, file), read_metadata(picture), 0) if is_deep else read_pixels(picture)
+        pixels = (
+            (read_deep_png(picture, file), read_pillow_metadata(picture), 0) if is_deep else read_pillow_pixels(picture)
+        )
         return *pixels[:2], depth_of_png(head, pixels[0])
     if picture.format == "JPEG2000":
         return _jpeg2000_pixels(picture, head)
     if picture.format == "AVIF" and (depth := avif_depth(head)) > 8:
         file.seek(0)
         if (samples := read_deep_avif(file.read(), depth, frame)) is not None:
-            return samples, read_metadata(picture), depth
-    return read_pixels(picture)
+            return samples, read_pillow_metadata(picture), depth
+    return read_pillow_pixels(picture)
 
 
 def _jpeg2000_pixels(picture: ImageFile.ImageFile, head: bytes) -> Pixels:
     """Samples as they are in the file: Pillow shifts grey ones of more than 8 bits up to 16."""
     if not picture.mode.startswith("I"):
         _check_jpeg2000(head)
-        return read_pixels(picture)
-    samples, metadata, _ = read_pixels(picture)
+        return read_pillow_pixels(picture)
+    samples, metadata, _ = read_pillow_pixels(picture)
     depth = max(_jpeg2000_depths(head), default=FULL_DEPTH - 1) % 128 + 1
     if depth not in STORED_DEPTHS:
         return samples, metadata, 0
@@ -228,7 +235,7 @@ def _num_frames(picture: ImageFile.ImageFile) -> int:
 
 def _sentence_error(head: bytes, err: Exception) -> Exception:
     """What to raise for an error of Pillow, by what the file starts as."""
-    known, text = picture_format(head), str(err) or type(err).__name__
+    known, text = foreign_picture_format(head), str(err) or type(err).__name__
     is_built = known not in _FEATURES or features.check(_FEATURES[known])
     if not is_built or any(sign in text.lower() for sign in _MISSING_SIGNS):
         return MissingDependencyError(

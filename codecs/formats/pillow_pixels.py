@@ -45,7 +45,7 @@ BITS_PER_SAMPLE, MAX_SAMPLE_VALUE = 258, 281
 _STORED = "_laconic_is_stored"  # an attribute that Pillow does not hand on to what it makes of a picture
 
 
-def read_pixels(
+def read_pillow_pixels(
     picture: PillowImage.Image, *, exif: bytes | None = None
 ) -> tuple[UInt[Samples, "h w c"], dict[str, bytes], int]:
     """Samples (h, w, c) and metadata of a Pillow image, `exif` instead of its own where given, and the bit depth that the
@@ -64,10 +64,10 @@ def read_pixels(
     if picture.mode == "CMYK" and is_deep:
         note("its 16 bits a colour became 8, as CMYK is converted with no more")
     picture.load()  # from here on the orientation of a TIFF file is that of the pixels, which Pillow may have turned
-    return _samples(picture), read_metadata(picture, exif=exif), _tagged_depth(picture)
+    return _samples(picture), read_pillow_metadata(picture, exif=exif), _tagged_depth(picture)
 
 
-def read_metadata(picture: PillowImage.Image, *, exif: bytes | None = None) -> dict[str, bytes]:
+def read_pillow_metadata(picture: PillowImage.Image, *, exif: bytes | None = None) -> dict[str, bytes]:
     """Metadata of a loaded picture, for an `Image`; `exif` instead of its own where given."""
     metadata = {}
     if (icc := picture.info.get("icc_profile")) and picture.mode != "CMYK":
@@ -77,21 +77,21 @@ def read_metadata(picture: PillowImage.Image, *, exif: bytes | None = None) -> d
     return metadata
 
 
-def mark_stored(picture: PillowImage.Image) -> None:
+def mark_pillow_pixels_stored(picture: PillowImage.Image) -> None:
     """Vouch that the pixels are as the picture's EXIF block says; what Pillow makes of it is not vouched for."""
     vars(picture)[_STORED] = True
 
 
-def exif_block(tags: PillowImage.Exif) -> bytes:
+def exif_of_pillow_pixels(tags: PillowImage.Exif) -> bytes:
     """An EXIF block of the tags of a TIFF directory, from which those about file layout are taken out; maybe empty."""
     for tag in LAYOUT_TAGS:
         tags.pop(tag, None)
     tags.bigtiff = False  # as EXIF is, whatever file the tags are from
-    keep_texts(tags)
+    keep_pillow_texts(tags)
     return tags.tobytes() if tags else b""
 
 
-def keep_texts(tags: PillowImage.Exif) -> None:
+def keep_pillow_texts(tags: PillowImage.Exif) -> None:
     """Make texts bytes as they are in a file, which Pillow reads as Latin-1; it would write what is not ASCII as
     "?". Those of tags that it does not know get the type of bytes.
     """
@@ -105,10 +105,10 @@ def _tagged_depth(picture: PillowImage.Image) -> int:
     if picture.format == "PPM":  # Pillow spreads samples of any maximum over 16 bits
         return FULL_DEPTH
     tags = getattr(picture, "tag_v2", {}) if picture.mode.startswith("I;16") else {}
-    return depth_of_tags(tags.get(BITS_PER_SAMPLE), tags.get(MAX_SAMPLE_VALUE))
+    return depth_of_pillow_tags(tags.get(BITS_PER_SAMPLE), tags.get(MAX_SAMPLE_VALUE))
 
 
-def depth_of_tags(bits: Any, largest: Any) -> int:
+def depth_of_pillow_tags(bits: Any, largest: Any) -> int:
     """The bit depth that values of the TIFF tags 258 and 281 say of 16-bit samples, 9 to 15; 0 where they say nothing.
 
     281 is the largest colour used (TIFF 6.0, section 8), one for each channel; that of the first one counts.
@@ -215,7 +215,7 @@ def _block_of_tags(picture: PillowImage.Image) -> bytes:
     if LAYOUT_TAGS.issuperset(tags):
         return b""
     tags.bigtiff = False  # Pillow writes no EXIF block that it can read of the tags of a BigTIFF file
-    keep_texts(tags)
+    keep_pillow_texts(tags)
     kept = PillowImage.Exif()
     kept.load(tags.tobytes())
-    return exif_block(kept)
+    return exif_of_pillow_pixels(kept)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageFile
 
-from laconic.codecs.formats.bit_depths import FULL_DEPTH, STORED_DEPTHS, depth_of
+from laconic.codecs.formats.bit_depths import FULL_DEPTH, STORED_DEPTHS, bit_depth_of
 
 if TYPE_CHECKING:
     from jaxtyping import UInt
@@ -54,7 +54,7 @@ def depth_of_png(head: bytes, samples: UInt[NDArray[Any], "h w c"]) -> int:
         at += 12 + size
     if tagged not in STORED_DEPTHS:
         return 0
-    return tagged if depth_of(samples) <= tagged else FULL_DEPTH
+    return tagged if bit_depth_of(samples) <= tagged else FULL_DEPTH
 
 
 def read_deep_png(picture: ImageFile.ImageFile, file: BinaryIO) -> UInt[NDArray[np.uint16], "h w c"]:

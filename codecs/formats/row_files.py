@@ -13,21 +13,30 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from laconic.codecs.arguments import (
-    as_file,
-    as_path,
-    file_for_writing,
-    is_path,
-    one_of_types,
+    file_argument,
+    is_path_argument,
+    path_argument,
     shown,
-    whole_number,
-    whole_numbers,
+    typed_argument,
+    whole_number_argument,
+    whole_numbers_argument,
+    writable_file_argument,
 )
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
-from laconic.codecs.formats.bit_depths import FULL_DEPTH, STORED_DEPTHS, rescaled, with_full_alpha
-from laconic.codecs.formats.picture_files import check_frame, note_frames, note_lost_metadata
-from laconic.codecs.formats.stored_blocks import Cut, blocks, check_sizes
+from laconic.codecs.formats.bit_depths import (
+    FULL_DEPTH,
+    STORED_DEPTHS,
+    rescaled_to_bit_depth,
+    with_alpha_of_full_bit_depth,
+)
+from laconic.codecs.formats.picture_files import (
+    check_frame_of_picture_file,
+    note_frames_of_picture_file,
+    note_lost_metadata,
+)
+from laconic.codecs.formats.stored_blocks import StoredCut, check_stored_sizes, stored_blocks
 from laconic.codecs.formats.tiff_files import TIFF_MAGICS, cut_of_tiff, num_pages, start_tiff
-from laconic.codecs.media import Samples, metadata_of
+from laconic.codecs.media import Samples, metadata_of_media
 from laconic.entropy.errors import CorruptStreamError
 
 if TYPE_CHECKING:
@@ -49,7 +58,7 @@ class RowReader:
     """
 
     def __init__(
-        self, file: BinaryIO, cut: Cut, metadata: Mapping[str, bytes], *, bit_depth: int = 0, max_value: int = 0
+        self, file: BinaryIO, cut: StoredCut, metadata: Mapping[str, bytes], *, bit_depth: int = 0, max_value: int = 0
     ) -> None:
         """`max_value`: the largest sample, where the file says it; other samples are spread so that it becomes that of the
         bit depth, or of alpha."""
@@ -59,7 +68,7 @@ class RowReader:
         self.bit_depth = bit_depth
         self._max_value = max_value or _LARGEST[cut.dtype.itemsize]
         self._opened = ExitStack()
-        self._blocks = blocks(file, cut)
+        self._blocks = stored_blocks(file, cut)
         self._block: Samples = np.empty((0, *cut.shape[1:]), self.dtype)
         self._num_left = self.height
 
@@ -116,7 +125,7 @@ class RowWriter:
                 f"the rows are {rows.dtype} {rows.shape}; allowed are {native} "
                 f"(up to {self._num_left}, {self._shape[1]}, {self._shape[2]})"
             )
-        rows = with_full_alpha(rows, self._max_alpha, back=True)
+        rows = with_alpha_of_full_bit_depth(rows, self._max_alpha, back=True)
         self._file.write(np.ascontiguousarray(rows, self._dtype).data)
         self._num_left -= len(rows)
 
@@ -146,10 +155,10 @@ def open_rows(source: str | os.PathLike[str] | BinaryIO, *, frame: int | None = 
     binary file has to seek and stay open; it is read from its start. Raises `OSError`, `BitstreamError` for files that
     are shorter than they claim, `UnsupportedSignalError` for other kinds of PAM, which nothing else here reads.
     """
-    if not is_path(source):
-        return _reader_of(as_file("source", source), frame)
+    if not is_path_argument(source):
+        return _reader_of(file_argument("source", source), frame)
     with ExitStack() as opened:
-        reader = _reader_of(opened.enter_context(as_path("source", source).open("rb")), frame)
+        reader = _reader_of(opened.enter_context(path_argument("source", source).open("rb")), frame)
         if reader is not None:
             reader._opened = opened.pop_all()
         return reader
@@ -170,12 +179,12 @@ def create_rows(
     they keep the ICC profile and the orientation, the others no metadata: give them upright rows. All say a `bit_depth`
     below 16 of 16-bit samples. Raises `UnsupportedSignalError`, `OSError`.
     """
-    extension = one_of_types("extension", extension, str, 'a string such as ".ppm"').lower()
-    metadata = metadata_of({} if metadata is None else metadata)
-    kind, sides = _sample_type(dtype), whole_numbers("shape (h, w, c)", shape, 3)
+    extension = typed_argument("extension", extension, str, 'a string such as ".ppm"').lower()
+    metadata = metadata_of_media({} if metadata is None else metadata)
+    kind, sides = _sample_type(dtype), whole_numbers_argument("shape (h, w, c)", shape, 3)
     shape = (sides[0], sides[1], sides[2])
-    file_for_writing("file", file)
-    bit_depth = whole_number("bit_depth", bit_depth, 0, FULL_DEPTH)
+    writable_file_argument("file", file)
+    bit_depth = whole_number_argument("bit_depth", bit_depth, 0, FULL_DEPTH)
     if kind not in (np.uint8, np.uint16) or min(shape) < 1 or shape[2] > 4:
         raise UnsupportedSignalError(
             f"the picture is {kind} {shape}; allowed are uint8 and uint16 (height, width, 1 to 4 channels)"
@@ -222,15 +231,15 @@ def _reader_of(file: BinaryIO, frame: int | None) -> RowReader | None:
         cut, max_value = _pam_cut(head)
     elif head.startswith(TIFF_MAGICS):
         count = num_pages(file)
-        check_frame(frame, count)
+        check_frame_of_picture_file(frame, count)
         cut, metadata, depth = cut_of_tiff(file, frame or 0)
         file.seek(0)
     if cut is None:
         return None
-    check_frame(frame, count)
-    check_sizes(cut, num_bytes)
+    check_frame_of_picture_file(frame, count)
+    check_stored_sizes(cut, num_bytes)
     if frame is None:
-        note_frames(count, "pages")
+        note_frames_of_picture_file(count, "pages")
     if max_value.bit_length() in STORED_DEPTHS:
         depth = max_value.bit_length()
     return RowReader(file, cut, metadata, bit_depth=depth if cut.dtype.itemsize == 2 else 0, max_value=max_value)
@@ -245,20 +254,20 @@ def _spread(samples: Samples, max_value: int, bit_depth: int) -> Samples:
     if samples.max() > max_value:
         raise CorruptStreamError(f"a sample is {samples.max()}, above the largest that the file allows, {max_value}")
     if max_value == peak:
-        return with_full_alpha(samples, max_value)
-    spread = rescaled(samples, max_value, peak)
-    return with_full_alpha(spread, peak)
+        return with_alpha_of_full_bit_depth(samples, max_value)
+    spread = rescaled_to_bit_depth(samples, max_value, peak)
+    return with_alpha_of_full_bit_depth(spread, peak)
 
 
-def _stored(offset: int, shape: tuple[int, int, int], max_value: int) -> Cut | None:
+def _stored(offset: int, shape: tuple[int, int, int], max_value: int) -> StoredCut | None:
     if not 1 <= max_value <= _LARGEST[2] or min(shape) < 1:
         return None
     dtype = np.dtype(np.uint8 if max_value <= _LARGEST[1] else ">u2")
     h, w, c = shape
-    return Cut(shape, dtype, h, w, (offset,), (h * w * c * dtype.itemsize,))
+    return StoredCut(shape, dtype, h, w, (offset,), (h * w * c * dtype.itemsize,))
 
 
-def _pam_cut(head: bytes) -> tuple[Cut, int]:
+def _pam_cut(head: bytes) -> tuple[StoredCut, int]:
     """How a PAM file is cut, and its largest sample."""
     match = _PAM_HEAD.match(head)
     lines = (match[1] or b"").decode("ascii", "replace").splitlines() if match else []

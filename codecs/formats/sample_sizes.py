@@ -60,7 +60,7 @@ _CONTAINERS = {
 _AU_ORDERS = {b".snd": ">", b"dns.": "<"}
 
 
-def with_known_size(file: BinaryIO) -> BinaryIO:
+def with_known_sample_size(file: BinaryIO) -> BinaryIO:
     """The file, or a copy whose header tells the size of the samples where its own does not; notes what is left out."""
     end = file.seek(0, io.SEEK_END)
     field = _size_field(file, end)

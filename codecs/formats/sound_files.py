@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError
 from laconic.codecs.formats.libsndfile import (
-    InputFile,
-    blocks_forward,
-    claimed_frames,
-    joined,
+    LibsndfileInput,
+    frames_claimed_by_libsndfile,
+    joined_libsndfile_blocks,
+    libsndfile_blocks,
     load_soundfile,
-    open_forward,
+    open_libsndfile,
 )
 from laconic.codecs.formats.sound_parts import is_mpeg, sound_parts
 from laconic.codecs.formats.sound_tags import Stored, read_sound_metadata, stored_in
@@ -47,7 +47,7 @@ _RARE_NAMES = "voc sph nist paf pvf avr svx sf ircam wve"
 SOUND_EXTENSIONS = frozenset(f".{name}" for name in f"{_COMMON_NAMES} {_RARE_NAMES}".split())
 
 
-def is_sound(head: bytes) -> bool:
+def is_sound_file(head: bytes) -> bool:
     """Whether a file with these first 16 bytes is a sound."""
     if head[:4] in (b"RIFF", b"RIFX", b"FORM", b"RF64"):
         return head[8:12] in _FORM_TYPES
@@ -77,11 +77,11 @@ def sound_of_file(source: BinaryIO) -> Audio:
     return Audio(np.ascontiguousarray(np.concatenate(kept).T), rate, metadata)
 
 
-def _read(part: InputFile) -> tuple[NDArray[np.float32], Stored]:
+def _read(part: LibsndfileInput) -> tuple[NDArray[np.float32], Stored]:
     """(t, c) samples, and what else libsndfile says."""
     name = ""
     try:
-        with open_forward(part) as opened:
+        with open_libsndfile(part) as opened:
             name = opened.format
             (frames, lack), stored = _frames(opened, part), stored_in(opened, part.tags)
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError):
@@ -97,7 +97,7 @@ def _read(part: InputFile) -> tuple[NDArray[np.float32], Stored]:
     return frames, stored
 
 
-def _frames(opened: Any, part: InputFile) -> tuple[NDArray[np.float32], str]:
+def _frames(opened: Any, part: LibsndfileInput) -> tuple[NDArray[np.float32], str]:
     """(t, c) samples, and what of the file is not among them."""
     if opened.subtype == "ALAC_32":
         raise UnsupportedSignalError(
@@ -105,12 +105,12 @@ def _frames(opened: Any, part: InputFile) -> tuple[NDArray[np.float32], str]:
         )
     blocks: list[NDArray[np.float32]] = []
     try:
-        for block in blocks_forward(opened, "float32", max_values=_MAX_VALUES):
+        for block in libsndfile_blocks(opened, "float32", max_values=_MAX_VALUES):
             blocks.append(block)
     except load_soundfile().LibsndfileError:
         if not (blocks and part.is_endless):  # of MPEG sound, what comes before damage was always heard
             raise
-    frames, claimed = joined(blocks, opened.channels, "float32"), claimed_frames(opened)
+    frames, claimed = joined_libsndfile_blocks(blocks, opened.channels, "float32"), frames_claimed_by_libsndfile(opened)
     if claimed is not None and len(frames) < claimed:
         lack = f"it is cut or damaged: its header tells of {claimed} samples a channel, {len(frames)} were read"
     elif part.is_endless and (rest := part.rest()):

@@ -6,9 +6,9 @@ import io
 from typing import BinaryIO
 
 from laconic.codecs.formats.foreign_files import refuse_foreign
-from laconic.codecs.formats.libsndfile import InputFile
+from laconic.codecs.formats.libsndfile import LibsndfileInput
 from laconic.codecs.formats.ogg_links import ogg_links
-from laconic.codecs.formats.sample_sizes import with_known_size
+from laconic.codecs.formats.sample_sizes import with_known_sample_size
 
 _ID3_HEAD_BYTES = 10  # id3.org, ID3v2.4, section 3.1
 _ID3_HAS_FOOTER = 0x10
@@ -25,7 +25,7 @@ def is_mpeg(head: bytes) -> bool:
     return head[1] & 0x18 != 0x08 and head[1] & 0x06 != 0 and head[2] & 0xF0 != 0xF0 and head[2] & 0x0C != 0x0C
 
 
-def sound_parts(file: BinaryIO) -> list[InputFile]:
+def sound_parts(file: BinaryIO) -> list[LibsndfileInput]:
     """What is to be read one after the other. Raises `UnsupportedSignalError` for other formats behind an ID3 tag."""
     start = _end_of_id3(file)
     file.seek(start)
@@ -34,12 +34,12 @@ def sound_parts(file: BinaryIO) -> list[InputFile]:
     if start:
         refuse_foreign(head)
     if is_mpeg(head) or (start and not head.startswith(_OTHER_STARTS)):  # padding may stand between tag and frames
-        return [InputFile(file, may_be_mpeg=True)]
+        return [LibsndfileInput(file, may_be_mpeg=True)]
     if start:
         file = io.BytesIO(_rest(file, start))
     if head.startswith(b"OggS"):
-        return [InputFile(io.BytesIO(link)) for link in ogg_links(_rest(file, 0))]
-    return [InputFile(with_known_size(file))]
+        return [LibsndfileInput(io.BytesIO(link)) for link in ogg_links(_rest(file, 0))]
+    return [LibsndfileInput(with_known_sample_size(file))]
 
 
 def _end_of_id3(file: BinaryIO) -> int:

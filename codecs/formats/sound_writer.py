@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import choice
+from laconic.codecs.arguments import choice_argument
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.external._soundfile import write_sound
 from laconic.codecs.formats.vorbis_comments import with_comments
@@ -46,7 +46,7 @@ def sound_bytes(audio: Audio, extension: str, *, sample_format: str | None = Non
 def _sample_format(audio: Audio, suffix: str, wanted: str | None) -> str:
     """The sample format of a file, of which `wanted` is asked."""
     if wanted is not None:
-        choice("sample_format", wanted, SAMPLE_FORMATS)
+        choice_argument("sample_format", wanted, SAMPLE_FORMATS)
         if (wanted, suffix) == ("float32", ".flac"):
             raise CodecError("FLAC holds no float32 samples; allowed are int16 and int24, or write a .wav file")
         return wanted

@@ -36,7 +36,7 @@ class _Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Cut:
+class StoredCut:
     """How a file cuts a picture of `shape` (h, w, c) into segments of (height, width); `dtype` with its byte order.
 
     The segments of a planar file hold one channel each, all those of the first channel first.
@@ -67,7 +67,7 @@ class Cut:
         return min(self.height, self.shape[0] - band * self.height)
 
 
-def check_sizes(cut: Cut, num_bytes: int) -> None:
+def check_stored_sizes(cut: StoredCut, num_bytes: int) -> None:
     """Raise `BitstreamError` unless all segments lie in the file and can hold the samples that they claim."""
     _, num_bands, num_columns = cut.grid
     for index, (offset, size) in enumerate(zip(cut.offsets, cut.sizes, strict=True)):
@@ -82,7 +82,7 @@ def check_sizes(cut: Cut, num_bytes: int) -> None:
             )
 
 
-def blocks(file: BinaryIO, cut: Cut) -> Iterator[UInt[Samples, "rows w c"]]:
+def stored_blocks(file: BinaryIO, cut: StoredCut) -> Iterator[UInt[Samples, "rows w c"]]:
     """The rows from the top, (some, w, c) in native byte order."""
     _, w, c = cut.shape
     num_planes, num_bands, num_columns = cut.grid
@@ -101,7 +101,7 @@ def blocks(file: BinaryIO, cut: Cut) -> Iterator[UInt[Samples, "rows w c"]]:
             yield block
 
 
-def _pixels(source: _Source, cut: Cut, shape: tuple[int, int, int]) -> Samples:
+def _pixels(source: _Source, cut: StoredCut, shape: tuple[int, int, int]) -> Samples:
     needed = shape[0] * cut.row_bytes
     data = source.read(needed)
     if len(data) != needed:
@@ -112,7 +112,7 @@ def _pixels(source: _Source, cut: Cut, shape: tuple[int, int, int]) -> Samples:
     return pixels
 
 
-def _source(file: BinaryIO, cut: Cut, index: int) -> _Source:
+def _source(file: BinaryIO, cut: StoredCut, index: int) -> _Source:
     """The samples of a segment from the top, as far as the picture reaches."""
     part = _Part(file, cut.offsets[index], cut.sizes[index])
     if cut.compression == STORED:

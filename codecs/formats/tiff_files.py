@@ -20,8 +20,13 @@ from laconic.codecs.formats.orientation import (
     orientation_of,
     with_orientation,
 )
-from laconic.codecs.formats.pillow_pixels import LAYOUT_TAGS, MAX_SAMPLE_VALUE, depth_of_tags, exif_block
-from laconic.codecs.formats.stored_blocks import DEFLATE, LZW, MAX_EXPANSIONS, OLD_DEFLATE, PACKBITS, Cut
+from laconic.codecs.formats.pillow_pixels import (
+    LAYOUT_TAGS,
+    MAX_SAMPLE_VALUE,
+    depth_of_pillow_tags,
+    exif_of_pillow_pixels,
+)
+from laconic.codecs.formats.stored_blocks import DEFLATE, LZW, MAX_EXPANSIONS, OLD_DEFLATE, PACKBITS, StoredCut
 from laconic.codecs.notes import collect_notes, note
 
 TIFF_MAGICS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
@@ -35,7 +40,7 @@ _MAX_OFFSET = (1 << 63) - 1  # that a file can seek to
 _QUIET = logging.NullHandler()
 
 
-def cut_of_tiff(file: BinaryIO, number: int) -> tuple[Cut | None, dict[str, bytes], int]:
+def cut_of_tiff(file: BinaryIO, number: int) -> tuple[StoredCut | None, dict[str, bytes], int]:
     """Layout, metadata and tagged bit depth (0: none) of the page of this number, from 0; None for what is not read here.
     Raises `OSError`.
 
@@ -48,7 +53,7 @@ def cut_of_tiff(file: BinaryIO, number: int) -> tuple[Cut | None, dict[str, byte
                 page = tiff.pages[number]
                 cut = _cut_of_page(page, tiff.byteorder)
                 metadata = {} if cut is None else _tiff_metadata(file, page, tiff)
-                depth = depth_of_tags(None, page.tags.valueof(MAX_SAMPLE_VALUE))
+                depth = depth_of_pillow_tags(None, page.tags.valueof(MAX_SAMPLE_VALUE))
         except Exception as err:  # damaged tags raise nearly anything; Pillow has the last word
             if isinstance(err, MissingDependencyError) or (isinstance(err, OSError) and err.errno is not None):
                 raise
@@ -82,7 +87,7 @@ def num_pages(file: BinaryIO) -> int:
     return max(len(seen), 1)
 
 
-def _cut_of_page(page: Any, byte_order: str) -> Cut | None:
+def _cut_of_page(page: Any, byte_order: str) -> StoredCut | None:
     tag = page.tags.valueof
     if not _is_read(tag):
         return None
@@ -93,7 +98,7 @@ def _cut_of_page(page: Any, byte_order: str) -> Cut | None:
     if not all(isinstance(number, int) and number > 0 for number in (h, w, height, width, *offsets, *sizes)):
         return None
     compression = tag(259, 1)
-    cut = Cut(
+    cut = StoredCut(
         shape=(h, w, c),
         dtype=np.dtype(f"{byte_order}u{_numbers(tag(258))[0] // 8}"),
         height=min(height, h),
@@ -134,7 +139,7 @@ def _tiff_metadata(file: BinaryIO, page: Any, tiff: Any) -> dict[str, bytes]:
     tags.endian, tags.bigtiff = tiff.byteorder, tiff.is_bigtiff
     try:
         tags.load_from_fp(file, page.offset)
-        exif = exif_block(tags)
+        exif = exif_of_pillow_pixels(tags)
     except Exception:  # damaged tags, and BigTIFF with the highest byte first, cost the EXIF block, not the picture
         if {tag.code for tag in page.tags} - LAYOUT_TAGS - _PLAIN_TAGS:
             note("its EXIF block cannot be read and was left out")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from laconic.codecs.learning.tensor_encoder import EncoderModel
+from laconic.codecs.learning.tensor_encoder import TensorEncoderModel
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -32,7 +32,7 @@ class ContextRate(nn.Module):
     earlier: Tensor
     scales: Tensor
 
-    def __init__(self, encoder: EncoderModel) -> None:
+    def __init__(self, encoder: TensorEncoderModel) -> None:
         super().__init__()
         d = len(encoder.channels)
         # As softplus sees them: near 0.05 for each neighbour, less for each of the many other channels.

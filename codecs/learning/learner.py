@@ -17,7 +17,7 @@ _MARGIN: Final = 2  # places at the sides of a picture that know its border
 
 
 @dataclass(frozen=True)
-class Cutting:
+class LearnerCutting:
     """How a learner wants its crops: `prepare` makes of a signal, (3, h, w) in [-0.5, 0.5] for a picture, (c, t) for a
     sound, what they are cut from, (c, h', w') or (c, t'); `crop` is their side along each axis there, `least_side` that
     of the signal, in pixels or samples, which has room for one."""
@@ -27,7 +27,7 @@ class Cutting:
     least_side: int
 
 
-def latent_cutting(transform: Callable[[Tensor], Tensor], *, crop: int, factor: int) -> Cutting:
+def cutting_for_learner(transform: Callable[[Tensor], Tensor], *, crop: int, factor: int) -> LearnerCutting:
     """Crops of `crop` places a side of what `transform` makes of signals (1, c, *n), each of n a multiple of `factor`, on a
     grid so much coarser; without the places that know the border, in half precision."""
 
@@ -36,7 +36,7 @@ def latent_cutting(transform: Callable[[Tensor], Tensor], *, crop: int, factor: 
         places = transform(signal[(slice(None), *whole)][None].contiguous())[0]
         return places[(slice(None), *(slice(_MARGIN, -_MARGIN) for _ in whole))].half()
 
-    return Cutting(prepare, crop, (crop + 2 * _MARGIN + 1) * factor)
+    return LearnerCutting(prepare, crop, (crop + 2 * _MARGIN + 1) * factor)
 
 
 class Learner(Protocol):
@@ -48,7 +48,7 @@ class Learner(Protocol):
         ...
 
     @property
-    def cutting(self) -> Cutting: ...
+    def cutting(self) -> LearnerCutting: ...
 
     @property
     def batch_size(self) -> int: ...

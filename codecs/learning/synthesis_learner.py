@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import Tensor
 
-from laconic.codecs.learning.learner import latent_cutting
-from laconic.codecs.learning.tensor_encoder import EncoderModel, steps_of_codes
-from laconic.codecs.models.neural_synthesis import NeuralSynthesis, SynthesisConfig, save_synthesis
+from laconic.codecs.learning.learner import cutting_for_learner
+from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, tensor_steps_of_codes
+from laconic.codecs.models.neural_synthesis import NeuralSynthesis, NeuralSynthesisConfig, save_neural_synthesis
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -32,7 +32,7 @@ class SynthesisOptions:
     the second and not below the first of `often`. `prefix_share` of the crops have one of `prefixes` as their number of
     channels. `kernel_learning_rate`: of the blocks' convolutions, by Muon."""
 
-    config: SynthesisConfig = SynthesisConfig()
+    config: NeuralSynthesisConfig = NeuralSynthesisConfig()
     batch_size: int = 9
     crop: int = 26
     first_code: int = 84
@@ -60,10 +60,10 @@ class SynthesisSample:
 class SynthesisLearner:
     """What the training loop needs of the neural synthesis (`codec_training.Learner`)."""
 
-    def __init__(self, encoder: EncoderModel, options: SynthesisOptions) -> None:
+    def __init__(self, encoder: TensorEncoderModel, options: SynthesisOptions) -> None:
         self.encoder, self.options = encoder, options
         self.batch_size = options.batch_size
-        self.cutting = latent_cutting(encoder.coefficients, crop=options.crop, factor=encoder.tree.factor)
+        self.cutting = cutting_for_learner(encoder.coefficients, crop=options.crop, factor=encoder.tree.factor)
         self.module = NeuralSynthesis(options.config, encoder.scales)
         self._typical = torch.full((256,), torch.nan)  # of each step code, once crops were seen
         self.module.register_buffer("typical_error", self._typical, persistent=False)
@@ -95,7 +95,7 @@ class SynthesisLearner:
     ) -> tuple[Float[Tensor, "b d h w"], Float[Tensor, "b d"]]:
         """Coefficients as a file gives them back at step codes (b,) with the first `kept` (b,) channels, and the steps
         of each channel (b, d)."""
-        steps = steps_of_codes(codes).to(coefficients.device)
+        steps = tensor_steps_of_codes(codes).to(coefficients.device)
         with torch.no_grad():
             in_steps = coefficients / steps[:, None, None, None]
             points = self.encoder.points(self.encoder.integers(in_steps, codes), codes)
@@ -147,4 +147,4 @@ class SynthesisLearner:
         ]
 
     def save(self, path: Path, card: dict[str, str]) -> None:
-        save_synthesis(self.module, path, {**card, "model_fingerprint": self.encoder.fingerprint})
+        save_neural_synthesis(self.module, path, {**card, "model_fingerprint": self.encoder.fingerprint})

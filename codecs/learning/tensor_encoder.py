@@ -36,7 +36,7 @@ _FIRST_POINT: Final = 0.95  # where 1 is reconstructed, about
 
 
 @dataclass(frozen=True, eq=False)
-class EncoderModel:
+class TensorEncoderModel:
     """What training needs of a model file: `analysis` and `synthesis` (n, n) of each leaf of the tree, `channels` (d,)
     the latent channel of each of their rows, `scales` (d,) typical magnitudes in signal units, `scale_codes` (d,) the
     same as codes, `shrink` (rows, 3) as in `model.Model`."""
@@ -111,7 +111,7 @@ class EncoderModel:
     def _spread(self, magnitudes: Tensor, step_codes: Tensor) -> Tensor:
         """Guessed Laplace scale, in steps: from the neighbours in the channel, and in all channels of its leaf."""
         capped = magnitudes.clamp(max=_LARGEST_NEIGHBOUR)
-        scales = (self.scales / steps_of_codes(step_codes)[:, None])[:, :, None, None]
+        scales = (self.scales / tensor_steps_of_codes(step_codes)[:, None])[:, :, None, None]
         own = (9 * _window_means(capped) - capped) / 8
         leaves = functional.one_hot(self.leaf_of_channel).to(magnitudes.dtype)
         mixing = (leaves / leaves.sum(0)).T[:, :, None, None]
@@ -129,12 +129,12 @@ class EncoderModel:
         return torch.where(magnitudes > 0, torch.copysign(magnitudes - taken, integers), 0.0)
 
 
-def steps_of_codes(step_codes: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
+def tensor_steps_of_codes(step_codes: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
     """Quantiser steps in signal units, as `quantizer.step_of_code` to float32's precision."""
     return torch.exp2((step_codes.double() - CODE_OF_UNIT_STEP) / CODES_PER_OCTAVE).float()
 
 
-def load_encoder_model(path: Path | str) -> EncoderModel:
+def load_tensor_encoder(path: Path | str) -> TensorEncoderModel:
     """Of a picture model as `laconic fit` writes it. Raises `WeightsError` for another file, and for a model whose
     projection is not cut at the leaves of its tree."""
     from safetensors import SafetensorError, safe_open
@@ -146,7 +146,7 @@ def load_encoder_model(path: Path | str) -> EncoderModel:
         config = json.loads(metadata["config"])
         tree = Tree(config["dimensions"], config["depth"], frozenset(tuple(path) for path in config["splits"]))
         leaves = range(len(tree.leaves))
-        model = EncoderModel(
+        model = TensorEncoderModel(
             num_planes=config["num_planes"],
             tree=tree,
             analysis=tuple(tensors[f"analysis.{i}"].float() for i in leaves),

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from laconic.codecs.learning.context_rate import ContextRate
-from laconic.codecs.learning.learner import latent_cutting
-from laconic.codecs.learning.tensor_encoder import EncoderModel, steps_of_codes
+from laconic.codecs.learning.learner import cutting_for_learner
+from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, tensor_steps_of_codes
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -56,13 +56,13 @@ class TransformSample:
     prefix: int
 
 
-class LeafRotations(nn.Module):
+class LearnedLeafRotations(nn.Module):
     """Analysis matrices: the axes of each leaf but the lowest, turned.
 
     `gains`: (d,) norms of the synthesis functions of the packets; axes over gains are orthonormal.
     """
 
-    def __init__(self, encoder: EncoderModel) -> None:
+    def __init__(self, encoder: TensorEncoderModel) -> None:
         super().__init__()
         self._axes = [a.double() for a in encoder.analysis]
         sizes = [len(a) for a in self._axes]
@@ -83,19 +83,19 @@ class LeafRotations(nn.Module):
 
 
 class _Trained(nn.Module):
-    def __init__(self, encoder: EncoderModel) -> None:
+    def __init__(self, encoder: TensorEncoderModel) -> None:
         super().__init__()
-        self.rotations = LeafRotations(encoder)
+        self.rotations = LearnedLeafRotations(encoder)
         self.rate = ContextRate(encoder)
 
 
 class TransformLearner:
     """What the training loop needs of the projection (`learning.Learner`)."""
 
-    def __init__(self, encoder: EncoderModel, options: TransformOptions) -> None:
+    def __init__(self, encoder: TensorEncoderModel, options: TransformOptions) -> None:
         self.encoder, self.options = encoder, options
         self.batch_size = options.batch_size
-        self.cutting = latent_cutting(encoder.packets_of, crop=options.crop, factor=encoder.tree.factor)
+        self.cutting = cutting_for_learner(encoder.packets_of, crop=options.crop, factor=encoder.tree.factor)
         self.module = _Trained(encoder)
 
     def sample(self, crops: Float[Tensor, "b d h w"], generator: torch.Generator) -> TransformSample:
@@ -123,7 +123,7 @@ class TransformLearner:
         self, packets: Tensor, codes: Tensor, matrices: tuple[tuple[Tensor, ...], tuple[Tensor, ...]], noise: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Of each crop: bits but those of predicted channels, and squared error in squared steps."""
-        steps = steps_of_codes(codes)
+        steps = tensor_steps_of_codes(codes)
         in_steps = self.encoder.project(packets, matrices[0]) / steps[:, None, None, None]
         bits = self.module.rate(in_steps + noise, steps)[:, self.encoder.num_predicted :].sum((1, 2, 3))
         chosen = self._points(in_steps.detach())

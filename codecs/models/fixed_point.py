@@ -75,7 +75,7 @@ def fixed_leaves(
     return tuple(leaves)
 
 
-def native_map(model: Model) -> _native.FixedMap:
+def fixed_point_map(model: Model) -> _native.FixedMap:
     """The kernels' form of a model's transform."""
     tree = model.tree
     out = _native.FixedMap(model.num_planes, tree.depth)
@@ -91,7 +91,7 @@ def native_map(model: Model) -> _native.FixedMap:
     return out
 
 
-def largest_coefficient(leaves: Sequence[FixedLeaf]) -> float:
+def largest_fixed_coefficient(leaves: Sequence[FixedLeaf]) -> float:
     """What no coefficient exceeds, full scale = 1: sums are below 2**31."""
     return 2.0**31 / _ROW_UNITS / _LEVELS / 2.0 ** min(leaf.analysis_bits for leaf in leaves)
 

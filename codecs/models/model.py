@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
-from laconic.codecs.arguments import as_path
+from laconic.codecs.arguments import path_argument
 from laconic.codecs.errors import CodecError, WeightsError
-from laconic.codecs.models.fixed_point import FixedLeaf, native_map
+from laconic.codecs.models.fixed_point import FixedLeaf, fixed_point_map
 from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.steps import CODES_PER_SCALE
 from laconic.entropy import BitstreamError, ContextModel
@@ -112,7 +112,7 @@ class Model:
     @cached_property
     def fixed_map(self) -> _native.FixedMap | None:
         """The kernels of the fixed-point transform, None where the model has none."""
-        return native_map(self) if self.fixed else None
+        return fixed_point_map(self) if self.fixed else None
 
     def channels_at(self, scale_log2: int) -> int:
         """How many leading channels a picture of 2**-scale_log2 the size needs. Raises `CodecError` where the low band of
@@ -151,7 +151,7 @@ class Model:
 
     def save(self, path: Path | str) -> None:
         """Write a safetensors file. Raises `OSError`."""
-        path = as_path("path", path)
+        path = path_argument("path", path)
         from safetensors.numpy import save_file
 
         arrays: dict[str, NDArray[np.generic]] = {
@@ -177,7 +177,7 @@ class Model:
         """Read what `save` wrote. Raises `WeightsError` for a damaged or unfitting file."""
         from safetensors import SafetensorError, safe_open
 
-        path = as_path("path", path)
+        path = path_argument("path", path)
         try:
             with safe_open(path, framework="np") as file:
                 metadata = dict(file.metadata() or {})

@@ -28,7 +28,7 @@ _LEAST_LEVEL, _LARGEST_LEVEL, _LEVELS_PER_UNIT = -5.0, 9.0, 4.0
 
 
 @dataclass(frozen=True)
-class SynthesisConfig:
+class NeuralSynthesisConfig:
     """`num_channels` of the latent, `width` of the network's features, `num_blocks` of two 3x3 convolutions each."""
 
     num_channels: int = 192
@@ -54,7 +54,7 @@ class NeuralSynthesis(nn.Module):
 
     scales: Tensor
 
-    def __init__(self, config: SynthesisConfig, scales: Float[Tensor, " d"]) -> None:
+    def __init__(self, config: NeuralSynthesisConfig, scales: Float[Tensor, " d"]) -> None:
         super().__init__()
         d, width = config.num_channels, config.width
         if scales.shape != (d,):
@@ -111,7 +111,7 @@ class _Block(nn.Module):
         return out
 
 
-def save_synthesis(network: NeuralSynthesis, path: Path | str, card: dict[str, str]) -> None:
+def save_neural_synthesis(network: NeuralSynthesis, path: Path | str, card: dict[str, str]) -> None:
     """Write a safetensors file of half precision; `card` must name the fingerprint of the model it is for."""
     from safetensors.torch import save_file
 
@@ -121,15 +121,15 @@ def save_synthesis(network: NeuralSynthesis, path: Path | str, card: dict[str, s
     save_file(tensors, path, metadata={**card, "config": json.dumps(asdict(network.config))})
 
 
-def load_synthesis(path: Path | str) -> tuple[NeuralSynthesis, dict[str, str]]:
-    """The network and card of a file by `save_synthesis`. Raises `WeightsError` for another or a damaged one."""
+def load_neural_synthesis(path: Path | str) -> tuple[NeuralSynthesis, dict[str, str]]:
+    """The network and card of a file by `save_neural_synthesis`. Raises `WeightsError` for another or a damaged one."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="pt") as file:
             card = dict(file.metadata() or {})
             tensors = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 - not a mapping
-        config = SynthesisConfig(**json.loads(card.pop("config")))
+        config = NeuralSynthesisConfig(**json.loads(card.pop("config")))
         with torch.device("meta"):  # no memory for sizes that the file does not have
             network = NeuralSynthesis(config, tensors["scales"])
         network.load_state_dict(tensors, assign=True)
@@ -140,9 +140,9 @@ def load_synthesis(path: Path | str) -> tuple[NeuralSynthesis, dict[str, str]]:
     return network.eval(), card
 
 
-def load_synthesis_for(path: Path | str, fingerprint: str) -> NeuralSynthesis:
+def load_neural_synthesis_for(path: Path | str, fingerprint: str) -> NeuralSynthesis:
     """The network of a file that is for the model of this fingerprint. Raises `WeightsError` for that of another."""
-    network, card = load_synthesis(path)
+    network, card = load_neural_synthesis(path)
     found = card.get("model_fingerprint", "unknown")
     if found != fingerprint:
         raise WeightsError(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import groupby, product
 from typing import Final
 
-from laconic.codecs.arguments import choice, settle, whole_number
+from laconic.codecs.arguments import choice_argument, settle_arguments, whole_number_argument
 from laconic.codecs.errors import CodecError
 
 Path = tuple[int, ...]
@@ -39,7 +39,7 @@ class Tree:
 
     def __post_init__(self) -> None:
         dimensions, depth = _checked(self.dimensions, self.depth)
-        settle(self, dimensions=dimensions, depth=depth)
+        settle_arguments(self, dimensions=dimensions, depth=depth)
         for path in self.splits:
             inside = all(0 <= band < self.num_bands for band in path) and len(path) < self.depth
             if not inside or (path and path[:-1] not in self.splits):
@@ -62,7 +62,7 @@ class Tree:
 
     def places_of(self, length: int) -> int:
         """Latent places along a side of so many samples."""
-        return padded_length(length + 2 * self.margin, self.depth) >> self.depth if length else 0
+        return length_padded_to_tree(length + 2 * self.margin, self.depth) >> self.depth if length else 0
 
     @property
     def leaves(self) -> tuple[Path, ...]:
@@ -112,9 +112,9 @@ def dyadic_tree(dimensions: int, depth: int) -> Tree:
 
 
 def _checked(dimensions: int, depth: int) -> tuple[int, int]:
-    return choice("dimensions", dimensions, (1, 2)), whole_number("depth", depth, 1, _MAX_DEPTH)
+    return choice_argument("dimensions", dimensions, (1, 2)), whole_number_argument("depth", depth, 1, _MAX_DEPTH)
 
 
-def padded_length(length: int, depth: int) -> int:
+def length_padded_to_tree(length: int, depth: int) -> int:
     """The next multiple of 2**depth."""
     return -(-length >> depth) << depth

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from laconic.codecs.arguments import as_bytes, as_path, as_text
+from laconic.codecs.arguments import bytes_argument, path_argument, text_argument
 from laconic.codecs.errors import UnknownModelError, WeightsError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _MAX_HEADER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class ModelEntry:
+class ZooEntry:
     """What a model file says of itself, without its arrays."""
 
     name: str
@@ -35,17 +35,17 @@ class ModelEntry:
 
 
 @lru_cache(maxsize=1)
-def shipped_models() -> tuple[ModelEntry, ...]:
+def shipped_models() -> tuple[ZooEntry, ...]:
     """The models that come with the package, by name."""
-    return tuple(read_entry(path) for path in sorted(_FOLDER.glob("*.safetensors")))
+    return tuple(read_zoo_entry(path) for path in sorted(_FOLDER.glob("*.safetensors")))
 
 
-def read_entry(path: Path | str) -> ModelEntry:
+def read_zoo_entry(path: Path | str) -> ZooEntry:
     """Read the text metadata of a model file. Raises `WeightsError`."""
-    path = as_path("path", path)
+    path = path_argument("path", path)
     try:
         card = _read_card(path)
-        return ModelEntry(card["name"], bytes.fromhex(card["fingerprint"]), path, card)
+        return ZooEntry(card["name"], bytes.fromhex(card["fingerprint"]), path, card)
     except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as err:
         raise WeightsError(f"{path} is not a laconic model file: {err}") from err
 
@@ -69,7 +69,7 @@ def load_model(name: str | os.PathLike[str]) -> Model:
 
 def model_path(name: str | os.PathLike[str]) -> Path:
     """The file that `load_model` loads; one that is named by its path need not be there. Raises `UnknownModelError`."""
-    name = as_text("model", name)
+    name = text_argument("model", name)
     if name.endswith(".safetensors") or "/" in name or "\\" in name:
         return Path(name).resolve()
     for entry in shipped_models():
@@ -84,7 +84,7 @@ def load_model_of(fingerprint: bytes, given: str | None) -> Model:
 
     Raises `UnknownModelError` when none has it.
     """
-    fingerprint = as_bytes("fingerprint", fingerprint)
+    fingerprint = bytes_argument("fingerprint", fingerprint)
     if given is not None:
         model = load_model(given)
         if model.fingerprint == fingerprint:

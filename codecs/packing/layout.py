@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import choice, optional_choice, settle, whole_number
+from laconic.codecs.arguments import choice_argument, optional_choice_argument, settle_arguments, whole_number_argument
 from laconic.codecs.models.model import Model
 from laconic.entropy.container import Profile
 from laconic.entropy.rans import LANES
@@ -37,13 +37,13 @@ class Layout:
     lanes: int | None = None
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
-            grouping=optional_choice("grouping", self.grouping, ("channels", "whole")),
-            progression=optional_choice("progression", self.progression, ("group", "tile")),
-            tile_log2=None if self.tile_log2 is None else whole_number("tile_log2", self.tile_log2, 3, 16),
-            profile=choice("profile", self.profile, tuple(_PROFILES)),
-            lanes=optional_choice("lanes", self.lanes, LANES),
+            grouping=optional_choice_argument("grouping", self.grouping, ("channels", "whole")),
+            progression=optional_choice_argument("progression", self.progression, ("group", "tile")),
+            tile_log2=None if self.tile_log2 is None else whole_number_argument("tile_log2", self.tile_log2, 3, 16),
+            profile=choice_argument("profile", self.profile, tuple(_PROFILES)),
+            lanes=optional_choice_argument("lanes", self.lanes, LANES),
         )
 
     @property
@@ -66,7 +66,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Tile:
+class LayoutTile:
     """Bounds in latent places."""
 
     top: int
@@ -77,37 +77,37 @@ class Tile:
     def cut(self, planes: Shaped[NDArray[Any], "*c h w"]) -> Shaped[NDArray[Any], "*c _ _"]:
         return planes[..., self.top : self.bottom, self.left : self.right]
 
-    def moved(self, down: int, right: int) -> Tile:
-        return Tile(self.top + down, self.left + right, self.bottom + down, self.right + right)
+    def moved(self, down: int, right: int) -> LayoutTile:
+        return LayoutTile(self.top + down, self.left + right, self.bottom + down, self.right + right)
 
-    def within(self, other: Tile) -> Tile:
+    def within(self, other: LayoutTile) -> LayoutTile:
         """What both have."""
-        return Tile(
+        return LayoutTile(
             max(self.top, other.top),
             max(self.left, other.left),
             min(self.bottom, other.bottom),
             min(self.right, other.right),
         )
 
-    def pixels(self, factor: int, size: tuple[int, ...]) -> Tile:
+    def pixels(self, factor: int, size: tuple[int, ...]) -> LayoutTile:
         """The same bounds in pixels of a picture of this size."""
-        return Tile(
+        return LayoutTile(
             self.top * factor, self.left * factor, min(self.bottom * factor, size[0]), min(self.right * factor, size[1])
         )
 
 
-def tiles_of(height: int, width: int, tile_log2: int | None) -> list[Tile]:
+def tiles_of(height: int, width: int, tile_log2: int | None) -> list[LayoutTile]:
     """Tiles of a latent grid in raster order."""
     if tile_log2 is None:
-        return [Tile(0, 0, height, width)]
+        return [LayoutTile(0, 0, height, width)]
     side = 1 << tile_log2
     return [
-        Tile(y, x, min(y + side, height), min(x + side, width))
+        LayoutTile(y, x, min(y + side, height), min(x + side, width))
         for y in range(0, height, side)
         for x in range(0, width, side)
     ]
 
 
-def group_bounds(model: Model, num_channels: int, *, whole: bool) -> tuple[int, ...]:
+def layout_group_bounds(model: Model, num_channels: int, *, whole: bool) -> tuple[int, ...]:
     """(0, ..., num_channels): bounds of the channel groups of a file with so many channels."""
     return (0, *(e for e in model.group_ends if e < num_channels and not whole), num_channels)

@@ -10,16 +10,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import whole_number
+from laconic.codecs.arguments import whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.formats.bit_depths import DEPTHS
 from laconic.codecs.latent import Latent
-from laconic.codecs.packing.layout import group_bounds
+from laconic.codecs.packing.layout import layout_group_bounds
 from laconic.codecs.plan import Plan
 from laconic.entropy import Limits
-from laconic.entropy.container import CodecNumber, Flag, Header, index_of, segment_order, write_header, write_segment
-from laconic.entropy.lossless import encode_plane
-from laconic.entropy.planes import CRC_BYTES, Span, TileEncoder
+from laconic.entropy.container import (
+    CodecNumber,
+    Flag,
+    Header,
+    container_segment_order,
+    index_of,
+    write_container_segment,
+    write_header,
+)
+from laconic.entropy.lossless import encode_lossless
+from laconic.entropy.planes import CRC_BYTES, PlanesEncoder, PlaneSpan
 
 if TYPE_CHECKING:
     from jaxtyping import Int, UInt
@@ -50,7 +58,7 @@ class PackedFile:
 
         Raises `CodecError` for another number.
         """
-        channels = whole_number("channels", channels, 1, self.bounds[-1])
+        channels = whole_number_argument("channels", channels, 1, self.bounds[-1])
         return next(stop for end, stop in zip(self.bounds[1:], self.stops, strict=True) if end >= channels)
 
 
@@ -63,7 +71,7 @@ class Packer:
         self._plan, self._model, self._layout = plan, plan.model, plan.layout
         self._num_channels = num_channels
         self._rules = plan.model.contexts.at_step(plan.step_code)
-        self._bounds = group_bounds(plan.model, num_channels, whole=plan.layout.grouping == "whole")
+        self._bounds = layout_group_bounds(plan.model, num_channels, whole=plan.layout.grouping == "whole")
         self._is_tile_major = plan.layout.progression == "tile"
 
     def pack_tiles(
@@ -73,24 +81,25 @@ class Packer:
         alpha: Sequence[UInt[NDArray[Any], "height width"] | None],
     ) -> list[PackedTile]:
         """`tiles`: (d, h, w) int16 or int32 of the tiles with these numbers; `alpha`: their pixels, (height, width)."""
-        encoders = TileEncoder.of_tiles(tiles, self._rules, self._layout.file_profile, self._layout.lanes)
+        encoders = PlanesEncoder.of_tiles(tiles, self._rules, self._layout.file_profile, self._layout.lanes)
         return [self._packed(*tile) for tile in zip(numbers, encoders, alpha, strict=True)]
 
-    def _packed(self, number: int, encoder: TileEncoder, alpha: NDArray[Any] | None) -> PackedTile:
+    def _packed(self, number: int, encoder: PlanesEncoder, alpha: NDArray[Any] | None) -> PackedTile:
         num_groups, num_tiles = len(self._bounds) - 1, len(self.tiles)
         is_joined = num_tiles == 1 and _is_small(encoder, self._bounds)
-        spans = [Span(self._bounds)] if is_joined else [Span(pair) for pair in pairwise(self._bounds)]
+        spans = [PlaneSpan(self._bounds)] if is_joined else [PlaneSpan(pair) for pair in pairwise(self._bounds)]
         numbers = [
             number * num_groups + g if self._is_tile_major else g * num_tiles + number for g in range(len(spans))
         ]
         groups = tuple(
-            write_segment(encoder.segment(span), n, with_channels=True) for span, n in zip(spans, numbers, strict=True)
+            write_container_segment(encoder.segment(span), n, with_channels=True)
+            for span, n in zip(spans, numbers, strict=True)
         )
         if alpha is None:
             return PackedTile(groups, None, is_joined)
         first = 1 if is_joined else num_groups * num_tiles
-        plane = encode_plane(alpha.astype(np.int32), self._model.contexts.static_tables)
-        return PackedTile(groups, write_segment(plane, first + number, with_channels=False), is_joined)
+        plane = encode_lossless(alpha.astype(np.int32), self._model.contexts.static_tables)
+        return PackedTile(groups, write_container_segment(plane, first + number, with_channels=False), is_joined)
 
     def join(self, packed: Sequence[PackedTile], metadata: dict[str, bytes]) -> PackedFile:
         """The file of all tiles, in the order of `tiles`. Raises `CodecError` for metadata that no reader would take."""
@@ -100,7 +109,7 @@ class Packer:
                     f"{name} has {len(block)} bytes; allowed are {Limits().max_metadata_bytes}: leave it out"
                 )
         num_groups = len(packed[0].groups) if packed else 0
-        order = list(segment_order(len(packed), num_groups, tile_major=self._is_tile_major))
+        order = list(container_segment_order(len(packed), num_groups, tile_major=self._is_tile_major))
         segments = [packed[tile].groups[group] for tile, group in order]
         segments += [tile.alpha for tile in packed if tile.alpha is not None]
         header = Header(
@@ -161,7 +170,7 @@ def pack(latent: Latent, plan: Plan) -> PackedFile:
     return packer.join(packed, dict(latent.metadata))
 
 
-def check_latent(latent: Latent, plan: Plan) -> None:
+def check_latent_to_pack(latent: Latent, plan: Plan) -> None:
     """Raises `CodecError` for a latent that no reader would take back."""
     most = plan.model.num_channels
     if not 1 <= latent.num_channels <= most or latent.values.shape[1:] != plan.grid:
@@ -174,7 +183,7 @@ def check_latent(latent: Latent, plan: Plan) -> None:
         raise CodecError(f"alpha has shape {latent.alpha.shape}, the picture {latent.size}; they must agree")
 
 
-def _is_small(encoder: TileEncoder, bounds: tuple[int, ...]) -> bool:
+def _is_small(encoder: PlanesEncoder, bounds: tuple[int, ...]) -> bool:
     """Whether all groups together are expected below `CRC_BYTES`; looks at no more of them than it takes to know."""
     bits = 0.0
     for lo, hi in pairwise(bounds):

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import BinaryIO
 
-from laconic.codecs.arguments import flag, one_of_types, settle, whole_number
+from laconic.codecs.arguments import flag_argument, settle_arguments, typed_argument, whole_number_argument
 from laconic.entropy import BitstreamError, CorruptStreamError, Limits, TruncatedError
-from laconic.entropy.container import Flag, Header, Segment, Source, read_segment
+from laconic.entropy.container import ContainerSegment, Flag, Header, Source, read_container_segment
 
-Found = Segment | BitstreamError
+Found = ContainerSegment | BitstreamError
 
 
 @dataclass(frozen=True)
-class Reading:
+class SegmentReading:
     """What of a file is wanted: the first `channels` without alpha, None for all with alpha; no more than a picture of
     2**-scale_log2 the size needs. With `allow_partial`, damaged or missing segments become zeros."""
 
@@ -25,11 +25,11 @@ class Reading:
     scale_log2: int = 0
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
-            channels=None if self.channels is None else whole_number("channels", self.channels, 1),
-            limits=None if self.limits is None else one_of_types("limits", self.limits, Limits, "a Limits or None"),
-            allow_partial=flag("allow_partial", self.allow_partial),
+            channels=None if self.channels is None else whole_number_argument("channels", self.channels, 1),
+            limits=None if self.limits is None else typed_argument("limits", self.limits, Limits, "a Limits or None"),
+            allow_partial=flag_argument("allow_partial", self.allow_partial),
         )
 
     @property
@@ -41,7 +41,7 @@ class Reading:
 class SegmentReader:
     """Reads what follows a header. Where partial results are allowed, a segment that cannot be read is its error."""
 
-    def __init__(self, source: Source, header: Header, counts: tuple[int, int], reading: Reading) -> None:
+    def __init__(self, source: Source, header: Header, counts: tuple[int, int], reading: SegmentReading) -> None:
         """`counts`: segments of channel groups, and of alpha after them. Raises `BitstreamError` for an index that does not
         fit the file."""
         self._source, self._reading = source, reading
@@ -93,7 +93,7 @@ class SegmentReader:
             self._next = number + 1
             is_alpha = number >= self._num_coded
             allow_cut = self._reading.allow_partial and self._joined and not is_alpha
-            return read_segment(self._source, number, with_channels=not is_alpha, allow_cut=allow_cut)
+            return read_container_segment(self._source, number, with_channels=not is_alpha, allow_cut=allow_cut)
         except BitstreamError as err:
             if not self._reading.allow_partial:
                 raise
@@ -101,6 +101,6 @@ class SegmentReader:
             return err
 
 
-def that_seeks(data: bytes | BinaryIO) -> bytes | BinaryIO:
+def source_of_segments(data: bytes | BinaryIO) -> bytes | BinaryIO:
     """The same; all of a pipe, as a damaged length may lead past the next segment, from where one has to go back."""
     return data if isinstance(data, bytes) or data.seekable() else data.read()

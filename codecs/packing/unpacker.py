@@ -13,26 +13,26 @@ from numpy.typing import NDArray
 
 from laconic.codecs.arguments import shown
 from laconic.codecs.errors import CodecError
-from laconic.codecs.form import Form, Kind, grid_of, misfit
+from laconic.codecs.form import Form, Kind, grid_of_form, misfit_of_form
 from laconic.codecs.latent import Latent
 from laconic.codecs.levels import Levels
 from laconic.codecs.models.zoo import load_model_of
-from laconic.codecs.packing.layout import Tile, group_bounds, tiles_of
-from laconic.codecs.packing.segment_reader import Found, Reading, SegmentReader, that_seeks
+from laconic.codecs.packing.layout import LayoutTile, layout_group_bounds, tiles_of
+from laconic.codecs.packing.segment_reader import Found, SegmentReader, SegmentReading, source_of_segments
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
-from laconic.codecs.threads import Map
+from laconic.codecs.threads import ThreadedMap
 from laconic.entropy import BitstreamError, CorruptStreamError, TruncatedError
 from laconic.entropy.container import (
     CodecNumber,
+    ContainerSegment,
     Flag,
     Header,
-    Segment,
     Source,
+    container_segment_order,
     read_header,
-    segment_order,
 )
-from laconic.entropy.lossless import decode_plane
-from laconic.entropy.planes import Span, TileDecoder, read_together
+from laconic.entropy.lossless import decode_lossless
+from laconic.entropy.planes import PlanesDecoder, PlaneSpan, read_planes_together
 
 if TYPE_CHECKING:
     from jaxtyping import Int, UInt
@@ -72,7 +72,7 @@ def unpack(unpacker: Unpacker) -> Latent:
 
 
 @dataclass(frozen=True, eq=False)
-class DecodedTile:
+class UnpackedTile:
     """(channels, h, w) values; from channel `num_used` on all are 0."""
 
     values: Int[NDArray[Any], "d h w"]
@@ -85,8 +85,8 @@ class Unpacker:
     Segments are sought by the file's index where it has one and can seek; else they are read in order and kept.
     """
 
-    def __init__(self, data: bytes | BinaryIO, reading: Reading, *, model: str | None = None) -> None:
-        self._source = Source(that_seeks(data) if reading.allow_partial else data)
+    def __init__(self, data: bytes | BinaryIO, reading: SegmentReading, *, model: str | None = None) -> None:
+        self._source = Source(source_of_segments(data) if reading.allow_partial else data)
         self.header = header = read_header(self._source, reading.limits)
         self.model = found = load_model_of(header.fingerprint, model)
         self._reading = reading
@@ -101,21 +101,21 @@ class Unpacker:
         if reading.scale_log2:
             self.num_channels = min(self.num_channels, found.channels_at(reading.scale_log2))
         self.has_alpha = header.has_alpha and channels is None
-        self._bounds = group_bounds(found, stored, whole=Flag.WHOLE in header.flags)
+        self._bounds = layout_group_bounds(found, stored, whole=Flag.WHOLE in header.flags)
         self.capacity = next(e for e in self._bounds if e >= self.num_channels)  # channels that decoding fills
         self.form = _form_of(header)
         if SECTION_NAME in header.metadata:
             SoundMetadata.from_bytes(header.metadata[SECTION_NAME])  # raises where it is damaged
-        if reason := misfit(self.form, found):
+        if reason := misfit_of_form(self.form, found):
             raise CorruptStreamError(f"the file names model {found.name}, which does not fit: {reason}")
-        self.grid = grid_of(self.form, found)
+        self.grid = grid_of_form(self.form, found)
         self._joined = Flag.JOINED in header.flags
         num_groups = 1 if self._joined else len(self._bounds) - 1
         self._check_number(num_groups)
         self.tiles = tiles_of(*self.grid, header.tile_log2) if self.grid[1] else []
         self._rules = found.contexts.at_step(header.step_code)
         tile_major = Flag.TILE_MAJOR in header.flags
-        self._order = list(segment_order(len(self.tiles), num_groups, tile_major=tile_major))
+        self._order = list(container_segment_order(len(self.tiles), num_groups, tile_major=tile_major))
         self._numbers: list[list[int]] = [[] for _ in self.tiles]  # wanted segments of each tile
         for number, (tile, group) in enumerate(self._order):
             if self._bounds[group] < self.num_channels:
@@ -137,11 +137,11 @@ class Unpacker:
         self,
         tiles: Sequence[int],
         *,
-        run: Map = map,
+        run: ThreadedMap = map,
         dtype: type[np.signedinteger[Any]] = np.int32,
         outs: Sequence[Int[NDArray[Any], "d h w"] | None] | None = None,
         together: int = MOST_TOGETHER,
-    ) -> Iterator[DecodedTile]:
+    ) -> Iterator[UnpackedTile]:
         """Values of each of these tiles, of `dtype`, int16 or int32, but for tiles where they do not fit.
 
         `outs`: zeros of that type, (`capacity`, h, w), in which to put those of a tile, None for an array of its own.
@@ -152,12 +152,12 @@ class Unpacker:
         batches = [(tiles[i : i + together], places[i : i + together]) for i in range(0, len(tiles), together)]
         return chain.from_iterable(run(lambda batch: self._decode(*batch, found, dtype), batches))
 
-    def alpha(self, tiles: Sequence[int], *, run: Map = map) -> Iterator[UInt[NDArray[Any], "height width"]]:
+    def alpha(self, tiles: Sequence[int], *, run: ThreadedMap = map) -> Iterator[UInt[NDArray[Any], "height width"]]:
         """Alpha in the pixels of each of these tiles, opaque where it cannot be read."""
         found = self._segments.fetch([len(self._order) + tile for tile in tiles])
         return run(lambda tile: self._decode_alpha(tile, found), tiles)
 
-    def pixels_of(self, tile: int) -> Tile:
+    def pixels_of(self, tile: int) -> LayoutTile:
         """Bounds of a tile in pixels."""
         return self.tiles[tile].pixels(self.model.tree.factor, self.header.shape)
 
@@ -196,31 +196,31 @@ class Unpacker:
         outs: Sequence[NDArray[Any] | None],
         found: dict[int, Found],
         dtype: type[np.signedinteger[Any]],
-    ) -> list[DecodedTile]:
+    ) -> list[UnpackedTile]:
         """Some tiles, group by group, side by side as far as they are whole."""
         decoders = []
         for tile, out in zip(tiles, outs, strict=True):
             bounds = self.tiles[tile]
             shape = (self.capacity, bounds.bottom - bounds.top, bounds.right - bounds.left)
             decoders.append(
-                TileDecoder(self.num_channels, shape, self._rules, self.header.profile, dtype=dtype, out=out)
+                PlanesDecoder(self.num_channels, shape, self._rules, self.header.profile, dtype=dtype, out=out)
             )
         for numbers in zip(*(self._numbers[tile] for tile in tiles), strict=True):
             group = self._order[numbers[0]][1]
-            span = Span(self._bounds if self._joined else self._bounds[group : group + 2])
+            span = PlaneSpan(self._bounds if self._joined else self._bounds[group : group + 2])
             segments = [found[number] for number in numbers]
-            whole = [s for s in segments if isinstance(s, Segment)]
+            whole = [s for s in segments if isinstance(s, ContainerSegment)]
             if len(whole) == len(tiles) > 1 and all(decoder.is_intact for decoder in decoders):
                 try:
-                    read_together(decoders, whole, span.groups[0])
+                    read_planes_together(decoders, whole, span.groups[0])
                     continue
                 except BitstreamError:
                     pass  # one by one, to find out which
             for number, decoder, segment in zip(numbers, decoders, segments, strict=True):
                 self._read_alone(number, decoder, segment, span)
-        return [DecodedTile(decoder.values(), decoder.num_used) for decoder in decoders]
+        return [UnpackedTile(decoder.values(), decoder.num_used) for decoder in decoders]
 
-    def _read_alone(self, number: int, decoder: TileDecoder, segment: Found, span: Span) -> None:
+    def _read_alone(self, number: int, decoder: PlanesDecoder, segment: Found, span: PlaneSpan) -> None:
         try:
             whole = _whole(segment)
             if not decoder.is_intact:
@@ -236,7 +236,7 @@ class Unpacker:
         largest = int(np.iinfo(dtype).max)
         height, width = bounds.bottom - bounds.top, bounds.right - bounds.left
         try:
-            plane = decode_plane(_whole(found[number]), height, width, self.model.contexts.static_tables)
+            plane = decode_lossless(_whole(found[number]), height, width, self.model.contexts.static_tables)
             if plane.min() < 0 or plane.max() > largest:
                 raise CorruptStreamError(f"alpha runs from {plane.min()} to {plane.max()}; allowed is 0 to {largest}")
         except BitstreamError as err:
@@ -251,7 +251,7 @@ class Unpacker:
         self._damage.append((number, f"segment {number}: {err}"))
 
 
-def _whole(found: Found) -> Segment:
+def _whole(found: Found) -> ContainerSegment:
     if isinstance(found, BitstreamError):
         raise found
     return found

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from laconic.codecs.media import Image, Samples, Signal
 from laconic.codecs.notes import hint
-from laconic.codecs.pictures.picture_encoder import RowSource
+from laconic.codecs.pictures.picture_encoder import EncoderRowSource
 
 if TYPE_CHECKING:
     from jaxtyping import UInt
@@ -34,19 +34,19 @@ _NUM_PIXELS: Final = 512  # whose colours are counted
 _FEW_COLOURS: Final = 16  # as masks have, whose steps are small where they are numbers of classes
 
 
-def hint_for(signal: Signal) -> None:
+def graphics_hint_for(signal: Signal) -> None:
     """Give the hint for a picture that looks drawn; other signals have none."""
     if isinstance(signal, Image):
-        hint_if_drawn(rows_to_judge(signal.samples), signal.bit_depth)
+        hint_if_graphics(rows_judged_for_graphics(signal.samples), signal.bit_depth)
 
 
-def hint_if_drawn(rows: UInt[Samples, "rows w c"], bit_depth: int) -> None:
-    """Give the hint where what `rows_to_judge` or `WatchedRows` took of a picture looks drawn."""
+def hint_if_graphics(rows: UInt[Samples, "rows w c"], bit_depth: int) -> None:
+    """Give the hint where what `rows_judged_for_graphics` or `RowsWatchedForGraphics` took of a picture looks drawn."""
     if is_drawn(rows, bit_depth):
         hint("drawn, not photographed: a lossless format (png, webp) or avif would be smaller at the same quality")
 
 
-def rows_to_judge(samples: UInt[Samples, "h w c"]) -> UInt[Samples, "rows w c"]:
+def rows_judged_for_graphics(samples: UInt[Samples, "h w c"]) -> UInt[Samples, "rows w c"]:
     """(some, w, c) of a whole picture."""
     return samples[_numbers(len(samples))]
 
@@ -66,10 +66,10 @@ def is_drawn(rows: UInt[Samples, "rows w c"], bit_depth: int) -> bool:
     return share >= _FLAT and _num_colours(rows) <= _FEW_COLOURS
 
 
-class WatchedRows:
-    """Rows that come from a source, some of which are kept to be judged: those of `rows_to_judge`, in `judged`."""
+class RowsWatchedForGraphics:
+    """Rows that come from a source, some of which are kept to be judged: `rows_judged_for_graphics`, in `judged`."""
 
-    def __init__(self, source: RowSource) -> None:
+    def __init__(self, source: EncoderRowSource) -> None:
         self.height, self.width = source.height, source.width
         self._source = source
         self._wanted = _numbers(source.height)

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.errors import CodecError, need_torch
+from laconic.codecs.errors import CodecError, missing_torch_error
 from laconic.codecs.latent import Latent
 from laconic.codecs.models.fixed_point import MARGIN
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import synthesis_path
-from laconic.codecs.packing.layout import Tile
-from laconic.codecs.pictures.rendering import Rectangle, in_strips, with_margin
+from laconic.codecs.packing.layout import LayoutTile
+from laconic.codecs.pictures.rendering import Rectangle, rendering_in_strips, rendering_margin
 from laconic.codecs.steps import step_of_code
-from laconic.codecs.threads import Map
-from laconic.codecs.transform.picture_rows import LatentPart, samples_of_coefficients
+from laconic.codecs.threads import ThreadedMap
+from laconic.codecs.transform.picture_rows import PictureRowsPart, rows_of_coefficients
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -43,8 +43,8 @@ class NeuralRenderer:
         # Repaired rows to go on from, and the number of the first.
         self._rows: tuple[int, Floats] = 0, np.empty((0, 0, 0), np.float32)
 
-    def needed(self, places: Tile, grid: tuple[int, int]) -> Tile:
-        return with_margin(_in_blocks(with_margin(places, MARGIN, grid)), self._halo, grid)
+    def needed(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
+        return rendering_margin(_in_blocks(rendering_margin(places, MARGIN, grid)), self._halo, grid)
 
     def ready(self, bottom: int) -> int:
         return (bottom - self._halo) // BLOCK * BLOCK - MARGIN
@@ -52,7 +52,7 @@ class NeuralRenderer:
     def first_needed(self, ready: int) -> int:
         return ready + MARGIN - self._halo
 
-    def render(self, part: LatentPart, out: Rectangle, run: Map, threads: int) -> None:
+    def render(self, part: PictureRowsPart, out: Rectangle, run: ThreadedMap, threads: int) -> None:
         side = self._model.tree.factor >> out.scale_log2
         height, width = (-(-n // self._model.tree.factor) for n in part.size)
         # The part has a halo on each side but where the latent ends.
@@ -86,34 +86,36 @@ class NeuralRenderer:
         return first // BLOCK * BLOCK, np.empty((self._model.num_channels, 0, 0), np.float32)
 
     def _synthesize(
-        self, rows: Floats, corner: tuple[int, int], out: Rectangle, peak: int, run: Map, threads: int
+        self, rows: Floats, corner: tuple[int, int], out: Rectangle, peak: int, run: ThreadedMap, threads: int
     ) -> None:
         """Pixels of a rectangle, 0 to `peak`, of repaired rows whose first place is `corner`."""
         side = self._model.tree.factor >> out.scale_log2
 
         def work(rectangle: Rectangle, used: slice) -> None:
             first = rectangle.y - (corner[0] + used.start) * side, rectangle.x - corner[1] * side
-            samples_of_coefficients(
+            rows_of_coefficients(
                 rows[:, used], self._model, rectangle.samples, first, peak=peak, scale_log2=out.scale_log2
             )
 
-        in_strips(work, out, side, (corner[0], rows.shape[1]), run, threads)
+        rendering_in_strips(work, out, side, (corner[0], rows.shape[1]), run, threads)
 
-    def _row_of_blocks(self, number: int, columns: tuple[int, int], part: LatentPart, grid: tuple[int, int]) -> Floats:
+    def _row_of_blocks(
+        self, number: int, columns: tuple[int, int], part: PictureRowsPart, grid: tuple[int, int]
+    ) -> Floats:
         """Repaired coefficients (d, rows, columns) of one row of blocks."""
         top, bottom = number * BLOCK, min((number + 1) * BLOCK, grid[0])
         out = np.empty((self._model.num_channels, bottom - top, columns[1] - columns[0]), np.float32)
         for left in range(*columns, BLOCK):
-            block = Tile(top, left, bottom, min(left + BLOCK, columns[1]))
-            seen = with_margin(block, self._halo, grid)
+            block = LayoutTile(top, left, bottom, min(left + BLOCK, columns[1]))
+            seen = rendering_margin(block, self._halo, grid)
             values = seen.moved(-part.corner[0], -part.corner[1]).cut(part.values)
-            repaired = repair(self._network, values, self._model, part.step_code, self._num_channels)
+            repaired = neural_rendering_of(self._network, values, self._model, part.step_code, self._num_channels)
             inner = block.moved(-seen.top, -seen.left)
             block.moved(-top, -columns[0]).cut(out)[...] = inner.cut(repaired)
         return out
 
 
-def repair(
+def neural_rendering_of(
     network: NeuralSynthesis, values: Int[NDArray[Any], "c h w"], model: Model, step_code: int, num_channels: int
 ) -> Float[Floats, "d h w"]:
     """Integers (c, h, w) of the first channels, those of `num_channels` that are not 0 -> coefficients (d, h, w)."""
@@ -131,30 +133,30 @@ def repair(
     return repaired
 
 
-def network_of(model: Model) -> NeuralSynthesis:
+def rendering_network_of(model: Model) -> NeuralSynthesis:
     """The network that is shipped for a model. Raises `CodecError` where there is none, `MissingDependencyError`."""
     path = synthesis_path(model.fingerprint)
     if path is None:
         raise CodecError(f"model {model.name} has no neural synthesis; allowed are linear, auto and the file of one")
-    return network_at(path, model)
+    return rendering_network_at(path, model)
 
 
-def network_at(path: Path | str, model: Model) -> NeuralSynthesis:
+def rendering_network_at(path: Path | str, model: Model) -> NeuralSynthesis:
     """The network of a file. Raises `WeightsError` for one that is not for the model, `MissingDependencyError`."""
-    need_torch("the neural synthesis", instead="decode with linear")
+    missing_torch_error("the neural synthesis", instead="decode with linear")
     return _load(str(path), model.fingerprint.hex())
 
 
 @lru_cache(maxsize=4)
 def _load(path: str, fingerprint: str) -> NeuralSynthesis:
-    from laconic.codecs.models.neural_synthesis import load_synthesis_for
+    from laconic.codecs.models.neural_synthesis import load_neural_synthesis_for
 
-    return load_synthesis_for(path, fingerprint)
+    return load_neural_synthesis_for(path, fingerprint)
 
 
-def _in_blocks(places: Tile) -> Tile:
+def _in_blocks(places: LayoutTile) -> LayoutTile:
     """Bounds of all blocks that have some of these places."""
-    return Tile(
+    return LayoutTile(
         places.top // BLOCK * BLOCK,
         places.left // BLOCK * BLOCK,
         -(-places.bottom // BLOCK) * BLOCK,

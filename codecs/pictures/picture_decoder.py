@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import as_text, whole_numbers
+from laconic.codecs.arguments import text_argument, whole_numbers_argument
 from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.codecs.media import Image, Samples
-from laconic.codecs.packing.layout import CHUNK_VALUES, Tile
+from laconic.codecs.packing.layout import CHUNK_VALUES, LayoutTile
 from laconic.codecs.packing.unpacker import MOST_TOGETHER, Unpacker
 from laconic.codecs.pictures.rendering import LinearRenderer, Rectangle, Renderer
-from laconic.codecs.threads import Map, threaded_map
-from laconic.codecs.transform.picture_rows import LatentPart
+from laconic.codecs.threads import ThreadedMap, threaded_map
+from laconic.codecs.transform.picture_rows import PictureRowsPart
 
 if TYPE_CHECKING:
     from jaxtyping import UInt
@@ -31,7 +31,7 @@ SCALES: Final = (1, 2, 4, 8)  # a picture may be decoded at one over these
 
 
 @dataclass(frozen=True)
-class Area:
+class DecoderArea:
     """A rectangle of pixels of the picture at 2**-scale_log2 of its size."""
 
     x: int
@@ -41,19 +41,23 @@ class Area:
     scale_log2: int = 0
 
 
-def area_of(size: tuple[int, int], region: tuple[int, int, int, int] | None = None, scale: int = 1) -> Area:
+def decoder_area_of(
+    size: tuple[int, int], region: tuple[int, int, int, int] | None = None, scale: int = 1
+) -> DecoderArea:
     """The area of a picture of `size` (height, width): `region` (x, y, width, height) in its own pixels, None for all of
     it, at 1/scale of the size; the smaller picture's pixels that the region touches. Raises `CodecError` for a region
     that is not inside.
     """
     height, width = size
-    x, y, w, h = (0, 0, width, height) if region is None else whole_numbers("region (x, y, width, height)", region, 4)
+    x, y, w, h = (
+        (0, 0, width, height) if region is None else whole_numbers_argument("region (x, y, width, height)", region, 4)
+    )
     if not (0 <= x < width and 0 <= y < height and 1 <= w <= width - x and 1 <= h <= height - y):
         raise CodecError(
             f"the region is {w}x{h} at ({x}, {y}); allowed is one of at least 1x1 inside the picture of {width}x{height}"
         )
     left, top, right, bottom = x // scale, y // scale, -(-(x + w) // scale), -(-(y + h) // scale)
-    return Area(left, top, right - left, bottom - top, scale.bit_length() - 1)
+    return DecoderArea(left, top, right - left, bottom - top, scale.bit_length() - 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +65,7 @@ class PicturePart:
     """An area of a picture whose file is decoded, by this synthesis, when its samples are asked for: once."""
 
     unpacker: Unpacker
-    area: Area
+    area: DecoderArea
     threads: int = 1
     synthesis: str = "linear"
 
@@ -106,7 +110,7 @@ class PicturePart:
 
     def _blocks(self, out: Samples | None) -> Iterator[Samples]:
         with threaded_map(self.threads) as run:
-            renderer = renderer_of(self.synthesis, self.unpacker)
+            renderer = _renderer_of(self.synthesis, self.unpacker)
             yield from _Canvas(self, renderer, run).blocks(out)
         if self.shape[:2] == self.unpacker.header.shape:
             self.unpacker.expect_end()
@@ -159,7 +163,7 @@ class _Canvas:
 
     part: PicturePart
     renderer: Renderer
-    run: Map
+    run: ThreadedMap
 
     @property
     def _side(self) -> int:
@@ -167,10 +171,10 @@ class _Canvas:
         return self.part.unpacker.model.tree.factor >> self.part.area.scale_log2
 
     @cached_property
-    def _places(self) -> Tile:
+    def _places(self) -> LayoutTile:
         """Those of the area with their margin."""
         area, side = self.part.area, self._side
-        inside = Tile(
+        inside = LayoutTile(
             area.y // side, area.x // side, -(-(area.y + area.height) // side), -(-(area.x + area.width) // side)
         )
         return self.renderer.needed(inside, self.part.unpacker.grid)
@@ -216,7 +220,7 @@ class _Canvas:
         """The window with the rows of these tiles, which lie below it."""
         unpacker, places, before = self.part.unpacker, self._places, window.values.shape[1]
         bounds = [unpacker.tiles[number] for number in tiles]
-        rows = Tile(window.bottom, places.left, min(bounds[-1].bottom, places.bottom), places.right)
+        rows = LayoutTile(window.bottom, places.left, min(bounds[-1].bottom, places.bottom), places.right)
         if before == 0 and bounds == [places]:
             (only,) = unpacker.values(tiles, run=self.run, dtype=np.int16)
             return _Window(only.values[: max(only.num_used, 1)], window.top)
@@ -244,18 +248,18 @@ class _Canvas:
         area, header = self.part.area, self.part.unpacker.header
         corner = (window.top, self._places.left)
         values = np.ascontiguousarray(window.values)
-        latent = LatentPart(values, corner, header.shape, header.step_code, self.part.unpacker.form.peak)
+        latent = PictureRowsPart(values, corner, header.shape, header.step_code, self.part.unpacker.form.peak)
         out = Rectangle(sheet.begun[: stop - sheet.first], sheet.first, area.x, area.scale_log2)
         self.renderer.render(latent, out, self.run, self.part.threads)
 
     def _add_alpha(self, sheet: _Sheet, tiles: list[int]) -> None:
         area, unpacker, scale = self.part.area, self.part.unpacker, 1 << self.part.area.scale_log2
-        rows = Tile(sheet.first, area.x, sheet.first + len(sheet.begun), area.x + area.width)
+        rows = LayoutTile(sheet.first, area.x, sheet.first + len(sheet.begun), area.x + area.width)
         for number, plane in zip(tiles, unpacker.alpha(tiles, run=self.run), strict=True):
             tile = unpacker.pixels_of(number)
             small = _reduced(plane, scale)
             top, left = tile.top // scale, tile.left // scale
-            inner = Tile(top, left, top + small.shape[0], left + small.shape[1]).within(rows)
+            inner = LayoutTile(top, left, top + small.shape[0], left + small.shape[1]).within(rows)
             if inner.top < inner.bottom and inner.left < inner.right:
                 inner.moved(-rows.top, -rows.left).cut(sheet.begun[:, :, -1])[...] = inner.moved(-top, -left).cut(small)
 
@@ -282,9 +286,9 @@ def _window_sums(values: NDArray[np.int64], scale: int, axis: int) -> NDArray[np
     return up_to(half) - up_to(-half) + up_to(half + 1) - up_to(1 - half)
 
 
-def check_synthesis(synthesis: str) -> str:
-    """The same, a path as a string. Raises `CodecError` for what `renderer_of` does not know."""
-    synthesis = as_text("synthesis", synthesis)
+def check_decoder_synthesis(synthesis: str) -> str:
+    """The same, a path as a string. Raises `CodecError` for what `_renderer_of` does not know."""
+    synthesis = text_argument("synthesis", synthesis)
     if synthesis not in SYNTHESES and not synthesis.endswith(".safetensors"):
         raise CodecError(
             f"synthesis is {synthesis!r}; allowed are {', '.join(SYNTHESES)} and the path of a .safetensors"
@@ -292,15 +296,15 @@ def check_synthesis(synthesis: str) -> str:
     return synthesis
 
 
-def renderer_of(synthesis: str, unpacker: Unpacker) -> Renderer:
+def _renderer_of(synthesis: str, unpacker: Unpacker) -> Renderer:
     """The renderer for a file; "auto" is the neural one where the model has it and torch is there."""
     model = unpacker.model
     if synthesis == "linear":
         return LinearRenderer(model)
-    from laconic.codecs.pictures.neural_rendering import NeuralRenderer, network_at, network_of
+    from laconic.codecs.pictures.neural_rendering import NeuralRenderer, rendering_network_at, rendering_network_of
 
     try:
-        network = network_of(model) if synthesis in SYNTHESES else network_at(synthesis, model)
+        network = rendering_network_of(model) if synthesis in SYNTHESES else rendering_network_at(synthesis, model)
     except (CodecError, MissingDependencyError):
         if synthesis == "auto":
             return LinearRenderer(model)

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.form import has_alpha
-from laconic.codecs.formats.bit_depths import check_colors
+from laconic.codecs.formats.bit_depths import check_bit_depth_of_colors
 from laconic.codecs.media import Image, Samples
 from laconic.codecs.models.fixed_point import MARGIN
-from laconic.codecs.packing.layout import CHUNK_VALUES, Tile
+from laconic.codecs.packing.layout import CHUNK_VALUES, LayoutTile
 from laconic.codecs.packing.packer import PackedTile, Packer
-from laconic.codecs.plan import Plan, integers_of_tile
+from laconic.codecs.plan import Plan, planned_integers_of_tile
 from laconic.codecs.threads import threaded_map
 from laconic.codecs.transform.picture_rows import UNTILED, PictureRows, coefficients_of_rows, integers_of_rows
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jaxtyping import UInt
 
 
-class RowSource(Protocol):
+class EncoderRowSource(Protocol):
     """A picture whose rows come from the top down."""
 
     height: int
@@ -41,7 +41,7 @@ class RowSource(Protocol):
 Chunk = tuple[PictureRows, tuple[int, int]]  # rows of samples, and the rows of the latent that are made of them
 
 
-def encode_rows(source: RowSource, plan: Plan, metadata: Mapping[str, bytes]) -> bytes:
+def encode_rows(source: EncoderRowSource, plan: Plan, metadata: Mapping[str, bytes]) -> bytes:
     """The .lcn file of a picture without alpha, read once from the top; a few rows of tiles are in memory at a time."""
     return _encode(_chunks_of_source(source, plan), plan, metadata, alpha=None)
 
@@ -86,7 +86,7 @@ class _ChunkEncoder(threading.local):
         self,
         rows: PictureRows,
         span: tuple[int, int],
-        tiles: Sequence[Tile],
+        tiles: Sequence[LayoutTile],
         pack: Callable[[Sequence[int], Sequence[NDArray[Any]]], list[PackedTile]],
     ) -> list[PackedTile]:
         """What `pack` makes of the numbers, in `tiles`, and the values of tiles."""
@@ -102,7 +102,7 @@ class _ChunkEncoder(threading.local):
         packed = []
         for i, tile in enumerate(coefficients):
             room = largest.reshape(-1).view(plan.integer_type)[: tile.size].reshape(tile.shape)
-            packed += pack([i], [integers_of_tile(tile, plan, room)])
+            packed += pack([i], [planned_integers_of_tile(tile, plan, room)])
         return packed
 
     def _kept(self, shapes: Sequence[tuple[int, ...]], dtype: type[np.generic]) -> list[NDArray[Any]]:
@@ -123,7 +123,7 @@ def _spans(plan: Plan) -> list[tuple[int, int]]:
     return [(top, min(top + step, height)) for top in range(0, height, step)]
 
 
-def _chunks_of_source(source: RowSource, plan: Plan) -> Iterator[Chunk]:
+def _chunks_of_source(source: EncoderRowSource, plan: Plan) -> Iterator[Chunk]:
     """Rows of samples for each span, with the margin that analysis needs."""
     factor = plan.model.tree.factor
     kept: NDArray[Any] | None = None
@@ -132,7 +132,7 @@ def _chunks_of_source(source: RowSource, plan: Plan) -> Iterator[Chunk]:
         start, stop = max(top - MARGIN, 0) * factor, min((bottom + MARGIN) * factor, source.height)
         more: list[NDArray[Any]] = [source.read_rows(stop - end)] if stop > end else []
         for new in more:
-            check_colors(new, plan.form.bit_depth)
+            check_bit_depth_of_colors(new, plan.form.bit_depth)
         if kept is not None:
             more.insert(0, kept[start - first :])
         rows: NDArray[Any] = np.concatenate(more) if len(more) > 1 else more[0]

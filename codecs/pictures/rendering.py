@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from laconic.codecs.media import Samples
 from laconic.codecs.models.fixed_point import MARGIN
 from laconic.codecs.models.model import Model
-from laconic.codecs.packing.layout import Tile
-from laconic.codecs.threads import Map
-from laconic.codecs.transform.picture_rows import LatentPart, synthesize_part
+from laconic.codecs.packing.layout import LayoutTile
+from laconic.codecs.threads import ThreadedMap
+from laconic.codecs.transform.picture_rows import PictureRowsPart, synthesize_picture_rows
 
 if TYPE_CHECKING:
     from jaxtyping import UInt
@@ -30,7 +30,7 @@ class Rectangle:
 class Renderer(Protocol):
     """How a synthesis goes through a picture from the top down."""
 
-    def needed(self, places: Tile, grid: tuple[int, int]) -> Tile:
+    def needed(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
         """The places whose integers these `places` depend on, in a latent of sides `grid`."""
         ...
 
@@ -42,7 +42,7 @@ class Renderer(Protocol):
         """The first row of integers that rows of places from `ready`, a result of the method `ready`, on depend on."""
         ...
 
-    def render(self, part: LatentPart, out: Rectangle, run: Map, threads: int) -> None:
+    def render(self, part: PictureRowsPart, out: Rectangle, run: ThreadedMap, threads: int) -> None:
         """Make the colours of a rectangle, of a part of the latent that has all it depends on. Rectangles come from the top
         down."""
         ...
@@ -54,8 +54,8 @@ class LinearRenderer:
 
     model: Model
 
-    def needed(self, places: Tile, grid: tuple[int, int]) -> Tile:
-        return with_margin(places, MARGIN, grid)
+    def needed(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
+        return rendering_margin(places, MARGIN, grid)
 
     def ready(self, bottom: int) -> int:
         return bottom - MARGIN
@@ -63,17 +63,22 @@ class LinearRenderer:
     def first_needed(self, ready: int) -> int:
         return ready - MARGIN
 
-    def render(self, part: LatentPart, out: Rectangle, run: Map, threads: int) -> None:
+    def render(self, part: PictureRowsPart, out: Rectangle, run: ThreadedMap, threads: int) -> None:
         def work(rectangle: Rectangle, rows: slice) -> None:
             corner = (rectangle.y, rectangle.x)
-            synthesize_part(part, self.model, rectangle.samples, corner, rectangle.scale_log2, rows)
+            synthesize_picture_rows(part, self.model, rectangle.samples, corner, rectangle.scale_log2, rows)
 
         side = self.model.tree.factor >> out.scale_log2
-        in_strips(work, out, side, (part.corner[0], part.values.shape[1]), run, threads)
+        rendering_in_strips(work, out, side, (part.corner[0], part.values.shape[1]), run, threads)
 
 
-def in_strips(
-    work: Callable[[Rectangle, slice], None], out: Rectangle, side: int, rows: tuple[int, int], run: Map, threads: int
+def rendering_in_strips(
+    work: Callable[[Rectangle, slice], None],
+    out: Rectangle,
+    side: int,
+    rows: tuple[int, int],
+    run: ThreadedMap,
+    threads: int,
 ) -> None:
     """Do `work` on strips of a rectangle, each with those of the `rows` (first, number) of places that it depends on."""
     first, number = rows
@@ -90,7 +95,7 @@ def in_strips(
         pass
 
 
-def with_margin(places: Tile, margin: int, grid: tuple[int, int]) -> Tile:
+def rendering_margin(places: LayoutTile, margin: int, grid: tuple[int, int]) -> LayoutTile:
     """Bounds so many places farther out, as far as the latent goes."""
-    wide = Tile(places.top - margin, places.left - margin, places.bottom + margin, places.right + margin)
-    return wide.within(Tile(0, 0, *grid))
+    wide = LayoutTile(places.top - margin, places.left - margin, places.bottom + margin, places.right + margin)
+    return wide.within(LayoutTile(0, 0, *grid))

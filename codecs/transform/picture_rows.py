@@ -18,11 +18,11 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.media import Samples
 from laconic.codecs.models.fixed_point import MARGIN
 from laconic.codecs.models.model import Model
-from laconic.codecs.models.packet_tree import Tree, padded_length
+from laconic.codecs.models.packet_tree import Tree, length_padded_to_tree
 from laconic.codecs.steps import step_of_code
 from laconic.codecs.transform import wavelet
 from laconic.codecs.transform.projection import project, unproject
-from laconic.codecs.transform.quantizer import Quantizer, inverse_step, quantize
+from laconic.codecs.transform.quantizer import Quantizer, inverse_quantizer_step, quantize
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
@@ -73,7 +73,7 @@ def integers_of_rows(
     """Integers, as `quantize` makes them of what `coefficients_of_rows` gives; `tiles` are int32, or int16 where
     `integer_type` allows it."""
     if _is_fixed(rows.samples, model):
-        inverse = inverse_step(quantizer.step_code, model)
+        inverse = inverse_quantizer_step(quantizer.step_code, model)
         thresholds = np.ascontiguousarray(quantizer.thresholds)
         samples = np.ascontiguousarray(rows.samples)
         _native.fixed_integers(
@@ -86,7 +86,7 @@ def integers_of_rows(
 
 
 @dataclass(frozen=True)
-class LatentPart:
+class PictureRowsPart:
     """Places of a picture's latent: `values` (channels, rows, columns) from place `corner` (row, column) on. `size` is
     (height, width) of the whole picture, `peak` its largest colour."""
 
@@ -97,8 +97,8 @@ class LatentPart:
     peak: int
 
 
-def synthesize_part(
-    part: LatentPart,
+def synthesize_picture_rows(
+    part: PictureRowsPart,
     model: Model,
     out: UInt[Samples, "h w c"],
     corner: tuple[int, int],
@@ -123,10 +123,10 @@ def synthesize_part(
         return
     values = np.ascontiguousarray(part.values[:, top:bottom], np.int32)
     latent = Latent(values, part.step_code, model.fingerprint, shrink[: len(values)], part.size, unit=model.unit)
-    samples_of_coefficients(latent.dequantize(), model, out, (y, x), peak=part.peak, scale_log2=scale_log2)
+    rows_of_coefficients(latent.dequantize(), model, out, (y, x), peak=part.peak, scale_log2=scale_log2)
 
 
-def samples_of_coefficients(
+def rows_of_coefficients(
     coefficients: Float[Floats, "d _ _"],
     model: Model,
     out: UInt[Samples, "h w c"],
@@ -139,7 +139,7 @@ def samples_of_coefficients(
     the coefficients' own first. Channels that are missing count as 0."""
     y, x = corner
     packets = unproject(coefficients, model)
-    planes = wavelet.synthesize_extended(packets, model.tree, model.num_planes, scale_log2)
+    planes = wavelet.synthesize_wavelet(packets, model.tree, model.num_planes, scale_log2)
     planes = np.ascontiguousarray(planes[:, y : y + out.shape[0], x : x + out.shape[1]])
     _native.samples_of_planes(planes, out, peak)
 
@@ -152,10 +152,10 @@ def packets_of_picture(
     samples: UInt[Samples, "h w c"], peak: int, tree: Tree, num_planes: int
 ) -> Float[Floats, "d _ _"]:
     """Wavelet packets of (h, w, c) samples, 0 to `peak`, before any projection: (d, h', w'); alpha is left out."""
-    height, width = (padded_length(n, tree.depth) for n in samples.shape[:2])
+    height, width = (length_padded_to_tree(n, tree.depth) for n in samples.shape[:2])
     planes = np.empty((num_planes, height, width), np.float32)
     _native.planes_of_samples(np.ascontiguousarray(samples), planes, peak)
-    return wavelet.analyze_extended(planes, tree)
+    return wavelet.analyze_wavelet(planes, tree)
 
 
 def _float_coefficients(rows: PictureRows, span: tuple[int, int], model: Model) -> Floats:

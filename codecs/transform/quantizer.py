@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from laconic.codecs import _native
 from laconic.codecs.errors import CodecError
-from laconic.codecs.models.fixed_point import largest_coefficient
+from laconic.codecs.models.fixed_point import largest_fixed_coefficient
 from laconic.codecs.models.model import Model
 from laconic.codecs.steps import step_of_code
 
@@ -33,7 +33,7 @@ class Quantizer:
 
 def integer_type(model: Model, step_code: int) -> type[np.signedinteger[Any]]:
     """int16 where it holds every integer of an 8-bit picture at this step, else int32."""
-    fits = model.fixed and largest_coefficient(model.fixed) / float(step_of_code(step_code)) < 32767
+    fits = model.fixed and largest_fixed_coefficient(model.fixed) / float(step_of_code(step_code)) < 32767
     return np.int16 if fits else np.int32
 
 
@@ -49,16 +49,16 @@ def quantize(
     _native.quantize(
         coefficients.reshape(d, -1),
         out.reshape(d, -1),
-        inverse_step(quantizer.step_code, model),
+        inverse_quantizer_step(quantizer.step_code, model),
         np.ascontiguousarray(quantizer.thresholds[:d]),
     )
     return out
 
 
-def check_step(coefficients: Float[Floats, "d h w"], step_code: int, model: Model) -> None:
+def check_quantizer_step(coefficients: Float[Floats, "d h w"], step_code: int, model: Model) -> None:
     """Raises `CodecError` where the integers of coefficients would not be held at this step."""
     largest = max(float(coefficients.max(initial=0)), -float(coefficients.min(initial=0)))
-    excess = largest * inverse_step(step_code, model) / _LARGEST_INTEGER
+    excess = largest * inverse_quantizer_step(step_code, model) / _LARGEST_INTEGER
     if excess > 1:
         least = min(step_code + math.ceil(16 * math.log2(excess)), 255)
         raise CodecError(
@@ -66,5 +66,5 @@ def check_step(coefficients: Float[Floats, "d h w"], step_code: int, model: Mode
         )
 
 
-def inverse_step(step_code: int, model: Model) -> float:
+def inverse_quantizer_step(step_code: int, model: Model) -> float:
     return float(np.float32(1) / (step_of_code(step_code) * np.float32(model.unit)))

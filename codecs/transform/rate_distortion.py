@@ -35,7 +35,7 @@ PRICE: Final = 0.125
 Floats = NDArray[np.float32]
 
 
-def optimize(
+def optimize_rate_distortion(
     values: Int[NDArray[Any], "d h w"],
     coefficients: Float[Floats, "d h w"],
     step_code: int,
@@ -75,23 +75,23 @@ def optimize(
         values[...] = symbols
 
 
-def thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Float[Floats, "d 2"]:
+def rate_distortion_thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Float[Floats, "d 2"]:
     """Thresholds (d, 2) of every channel, as `transform.quantize` takes them: of plain rounding for effort 0 and predicted
-    channels, else of the cheapest integers for profile fast, and the nearest for `optimize` to begin from."""
+    channels, else of the cheapest integers for profile fast; for `optimize_rate_distortion` to begin from, the nearest."""
     d, fixed = model.num_channels, model.contexts.num_predicted
     plain = np.float32(model.rounding)
     out = np.tile(np.array([1 - plain, plain], np.float32), (d, 1))
     if effort == 0:
         return out
     if profile is Profile.FAST:
-        chosen = static_thresholds(model.contexts, step_code, model.shrink_of(step_code, d))
+        chosen = static_rate_distortion_thresholds(model.contexts, step_code, model.shrink_of(step_code, d))
         out[fixed:] = np.stack(chosen, axis=1)[fixed:]
     else:
         out[fixed:] = 0.5
     return out
 
 
-def static_thresholds(
+def static_rate_distortion_thresholds(
     contexts: ContextModel, step_code: int, shrink: Float[Floats, "d 3"], price: float = PRICE
 ) -> tuple[Float[Floats, " d"], Float[Floats, " d"]]:
     """Where the cheapest integer for profile fast changes: `zero_below` and `rounding`, (d,) both, d that of `shrink`.

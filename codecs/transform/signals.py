@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.form import form_of, grid_of, has_alpha, peak_of
+from laconic.codecs.form import form_of, grid_of_form, has_alpha, peak_of_form
 from laconic.codecs.latent import Latent
 from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import Audio, Cube, Image, Signal
@@ -22,11 +22,11 @@ from laconic.codecs.plan import Plan
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
 from laconic.codecs.transform import wavelet
 from laconic.codecs.transform.picture_rows import (
-    LatentPart,
     PictureRows,
+    PictureRowsPart,
     coefficients_of_rows,
     packets_of_picture,
-    synthesize_part,
+    synthesize_picture_rows,
 )
 from laconic.codecs.transform.projection import project, unproject
 
@@ -40,7 +40,7 @@ def coefficients_of(signal: Signal, model: Model, levels: Levels = UNLEVELLED) -
     """(d, h, w) latent coefficients in units of these levels, alpha left out, of a signal that fits the model."""
     if isinstance(signal, Image):
         rows = PictureRows(signal.samples, 0, signal.height, signal.peak)
-        out = np.empty((model.num_channels, *grid_of(form_of(signal), model)), np.float32)
+        out = np.empty((model.num_channels, *grid_of_form(form_of(signal), model)), np.float32)
         coefficients_of_rows(rows, (0, out.shape[1]), model, [out])
         return out
     return project(packets_of(signal, model.tree, levels, model.offsets), model)
@@ -92,10 +92,10 @@ def signal_of(latent: Latent, model: Model) -> Signal:
     """Linear synthesis; channels that the latent lacks count as 0. Alpha and metadata are put back."""
     if model.kind == "image":
         height, width = latent.size
-        peak = peak_of(latent.sample_type, latent.bit_depth)
-        part = LatentPart(latent.values, (0, 0), latent.size, latent.step_code, peak)
+        peak = peak_of_form(latent.sample_type, latent.bit_depth)
+        part = PictureRowsPart(latent.values, (0, 0), latent.size, latent.step_code, peak)
         samples = np.empty((height, width, model.num_planes + (latent.alpha is not None)), latent.sample_type)
-        synthesize_part(part, model, samples, (0, 0))
+        synthesize_picture_rows(part, model, samples, (0, 0))
         if latent.alpha is not None:
             samples[:, :, -1] = latent.alpha
         return Image(samples, latent.metadata, peak.bit_length())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
-from laconic.codecs.models.packet_tree import Path, Tree, padded_length
+from laconic.codecs.models.packet_tree import Path, Tree, length_padded_to_tree
 from laconic.codecs.transform.extrapolation import extrapolate
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 
-def extend(signal: Float[Floats, "c ..."], tree: Tree) -> Float[Floats, "c ..."]:
+def extend_for_wavelet(signal: Float[Floats, "c ..."], tree: Tree) -> Float[Floats, "c ..."]:
     """Extend the last axes of (c, h, w) or (c, t) to the places of the tree: by whole-sample symmetry, lines smoothly."""
     if tree.dimensions == 1:
         length = signal.shape[1]
@@ -30,32 +30,32 @@ def extend(signal: Float[Floats, "c ..."], tree: Tree) -> Float[Floats, "c ..."]
         return np.concatenate([before, signal, extrapolate(signal, after)], axis=1, dtype=np.float32)
     for axis in range(-tree.dimensions, 0):
         length = signal.shape[axis]
-        phase = np.arange(padded_length(length, tree.depth)) % max(2 * length - 2, 1)
+        phase = np.arange(length_padded_to_tree(length, tree.depth)) % max(2 * length - 2, 1)
         signal = signal.take(np.minimum(phase, np.abs(2 * length - 2 - phase)), axis)
     return np.ascontiguousarray(signal, np.float32)
 
 
 def analyze(signal: Float[Floats, "c ..."], tree: Tree) -> Float[Floats, "d ..."]:
     """(c, h, w) or (c, t) of any size from 1 up -> (d, h', w') or (d, t'), as many places as `Tree.places_of` says."""
-    return analyze_extended(extend(signal, tree), tree)
+    return analyze_wavelet(extend_for_wavelet(signal, tree), tree)
 
 
 def synthesize(
     latent: Float[Floats, "d ..."], tree: Tree, num_planes: int, size: tuple[int, ...]
 ) -> Float[Floats, "c ..."]:
     """The inverse of `analyze`; `size` is (h, w) or (t,)."""
-    planes = synthesize_extended(latent, tree, num_planes)
+    planes = synthesize_wavelet(latent, tree, num_planes)
     return planes[(slice(None), *(slice(tree.margin, tree.margin + n) for n in size))]
 
 
-def analyze_extended(planes: Float[Floats, "c ..."], tree: Tree) -> Float[Floats, "d ..."]:
+def analyze_wavelet(planes: Float[Floats, "c ..."], tree: Tree) -> Float[Floats, "d ..."]:
     """`analyze` for sizes that are multiples of 2**depth."""
     leaves = _split_below(planes, tree, ())
     # The order is named, because concatenation may choose another where a side is 1.
     return np.ascontiguousarray(np.concatenate([_regroup(leaves[path], tree, path) for path in tree.leaves]))
 
 
-def synthesize_extended(
+def synthesize_wavelet(
     latent: Float[Floats, "d ..."], tree: Tree, num_planes: int, scale_log2: int = 0
 ) -> Float[Floats, "c ..."]:
     """(d, h', w') -> (c, 2**depth h', 2**depth w'); (d, t') likewise.

@@ -19,23 +19,30 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import Bytes, PathLike, as_text, choice, read_bytes, settle
+from laconic.codecs.arguments import (
+    Bytes,
+    PathLike,
+    choice_argument,
+    read_bytes_argument,
+    settle_arguments,
+    text_argument,
+)
 from laconic.codecs.errors import UnsupportedSignalError, WeightsError
 from laconic.codecs.external import WebP
 from laconic.codecs.external._pillow import check_kind
 from laconic.codecs.media import Image
-from laconic.entropy.container import Limits, Profile, Segment
+from laconic.entropy.container import ContainerSegment, Limits, Profile
 from laconic.entropy.contexts import ContextModel
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError, LimitError, TruncatedError
-from laconic.entropy.fitting.context_fitting import fit_weights
+from laconic.entropy.fitting.context_fitting import fit_context_weights
 from laconic.entropy.fitting.table_fitting import fit_tables
-from laconic.entropy.planes import Span, TileDecoder, TileEncoder
+from laconic.entropy.planes import PlanesDecoder, PlanesEncoder, PlaneSpan
 from laconic.entropy.rans import LANES
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-    from laconic.codecs.walloc.walloc_network import Walloc
+    from laconic.codecs.walloc.walloc_network import WallocNetwork
 
 _STORES = ("webp", "laconic")  # numbers are stored in files
 # Magic, store, fingerprint of the weights, height, width.
@@ -57,7 +64,7 @@ class WallocCodec:
 
     `store` "webp" tiles the latent, three channels a tile, into an RGB picture in lossless WebP, made as Pillow makes it
     unless told otherwise (its largest effort takes fifty times as long for 1 % at most); "laconic"
-    codes it by the contexts that `add_contexts` has put into the weights file.
+    codes it by the contexts that `add_contexts_to_walloc_codec` has put into the weights file.
     """
 
     weights: str
@@ -66,10 +73,10 @@ class WallocCodec:
     name: ClassVar[str] = "walloc"
 
     def __post_init__(self) -> None:
-        settle(
+        settle_arguments(
             self,
-            weights=as_text("WaLLoC weights", self.weights),
-            store=choice("WaLLoC store", self.store, _STORES),
+            weights=text_argument("WaLLoC weights", self.weights),
+            store=choice_argument("WaLLoC store", self.store, _STORES),
         )
 
     def encode(self, signal: Image) -> bytes:
@@ -81,7 +88,7 @@ class WallocCodec:
         return content + _CHECKSUM.pack(zlib.crc32(content))
 
     def decode(self, data: Bytes | PathLike) -> Image:
-        data = read_bytes("data", data)
+        data = read_bytes_argument("data", data)
         store, fingerprint, height, width = _parsed_header(data)
         loaded = _loaded(self.weights)
         if fingerprint != loaded.fingerprint:
@@ -95,7 +102,7 @@ class WallocCodec:
         return Image(_pixels_of(loaded.module, latent)[:height, :width].copy())
 
 
-def add_contexts(weights: str, pictures: Sequence[Image]) -> None:
+def add_contexts_to_walloc_codec(weights: str, pictures: Sequence[Image]) -> None:
     """Fit the contexts of store "laconic" to the latents of 8-bit RGB pictures, and put them into the weights file.
 
     Files that were made with the weights before do not decode any more. Raises `WeightsError` for another file.
@@ -107,36 +114,36 @@ def add_contexts(weights: str, pictures: Sequence[Image]) -> None:
     module = _loaded(weights).module
     latents = [latent_of(module, picture).astype(np.int32) for picture in pictures]
     arrays, metadata = _arrays_and_metadata(weights)
-    contexts = fitted_contexts(latents)
+    contexts = _fitted_contexts(latents)
     added = {CONTEXTS_PREFIX + name: array for name, array in contexts.to_arrays().items()}
     structure = {"pass_ends": contexts.pass_ends, "num_predicted": contexts.num_predicted}
     save_file({**arrays, **added}, weights, {**metadata, "contexts": json.dumps(structure)})
     _loaded.cache_clear()
 
 
-def fitted_contexts(latents: Sequence[Int[NDArray[np.int32], "d h w"]]) -> ContextModel:
+def _fitted_contexts(latents: Sequence[Int[NDArray[np.int32], "d h w"]]) -> ContextModel:
     """A context model for latents (d, h, w) of one kind, which have one step: every step band sees the same integers."""
     d = len(latents[0])
     num_passes = -(-d // _PASS_CHANNELS)
     pass_ends = tuple(round(d * (i + 1) / num_passes) for i in range(num_passes))
-    weights = fit_weights(lambda _: latents, pass_ends=pass_ends, num_predicted=min(d, 1), rounding=0.5)
+    weights = fit_context_weights(lambda _: latents, pass_ends=pass_ends, num_predicted=min(d, 1), rounding=0.5)
     return ContextModel(**vars(weights), **vars(fit_tables(lambda _: latents, weights, 0.5)))
 
 
-def latent_of(module: Walloc, picture: Image) -> Int[Latent, "d h w"]:
+def latent_of(module: WallocNetwork, picture: Image) -> Int[Latent, "d h w"]:
     """The rounded latent of an 8-bit RGB picture of any size. Raises `UnsupportedSignalError` for another."""
     check_kind(picture, "WaLLoC", ("8-bit RGB",))
     import torch
 
-    from laconic.codecs.walloc.walloc_network import extended
+    from laconic.codecs.walloc.walloc_network import extended_for_walloc
 
     planes = torch.from_numpy(np.moveaxis(picture.samples, -1, 0).astype(np.float32) / 255 - 0.5)
     with torch.inference_mode():
-        rounded = module.analyze(extended(planes[None]))[0].round()
+        rounded = module.analyze(extended_for_walloc(planes[None]))[0].round()
     return rounded.to(torch.int8).numpy()
 
 
-def _pixels_of(module: Walloc, latent: Latent) -> NDArray[np.uint8]:
+def _pixels_of(module: WallocNetwork, latent: Latent) -> NDArray[np.uint8]:
     """(h, w, 3), h and w multiples of 8."""
     import torch
 
@@ -193,8 +200,8 @@ def _of_webp(payload: bytes, shape: tuple[int, int, int]) -> Latent:
 
 
 def _to_segment(latent: Latent, contexts: ContextModel) -> bytes:
-    encoder = TileEncoder(latent.astype(np.int16), contexts.at_step(_ANY_STEP), Profile.SMALL)
-    segment = encoder.segment(Span((0, len(latent))))
+    encoder = PlanesEncoder(latent.astype(np.int16), contexts.at_step(_ANY_STEP), Profile.SMALL)
+    segment = encoder.segment(PlaneSpan((0, len(latent))))
     return _SEGMENT.pack(segment.lanes, segment.has_crc, segment.num_channels) + segment.payload
 
 
@@ -204,9 +211,9 @@ def _of_segment(payload: bytes, shape: tuple[int, int, int], contexts: ContextMo
     lanes, has_crc, num_channels = _SEGMENT.unpack_from(payload)
     if lanes not in LANES or has_crc > 1:
         raise CorruptStreamError(f"the latent claims {lanes} lanes and a checksum mark of {has_crc}; neither can be")
-    decoder = TileDecoder(shape[0], shape, contexts.at_step(_ANY_STEP), Profile.SMALL, dtype=np.int16)
-    segment = Segment(payload[_SEGMENT.size :], lanes, bool(has_crc), num_channels)
-    decoder.read(segment, Span((0, shape[0])))
+    decoder = PlanesDecoder(shape[0], shape, contexts.at_step(_ANY_STEP), Profile.SMALL, dtype=np.int16)
+    segment = ContainerSegment(payload[_SEGMENT.size :], lanes, bool(has_crc), num_channels)
+    decoder.read(segment, PlaneSpan((0, shape[0])))
     values = decoder.values()
     if np.abs(values.astype(np.int32)).max() >= _MIDDLE:
         raise CorruptStreamError(f"the latent holds values beyond {_MIDDLE - 1}; no encoder writes them")
@@ -218,13 +225,15 @@ class _Loaded:
     """A weights file, ready to code; `fingerprint` changes with anything that decoding depends on."""
 
     path: str
-    module: Walloc
+    module: WallocNetwork
     contexts: ContextModel | None
     fingerprint: bytes
 
     def needed_contexts(self) -> ContextModel:
         if self.contexts is None:
-            raise WeightsError(f"{self.path} has no contexts for store 'laconic'; add them with add_contexts")
+            raise WeightsError(
+                f"{self.path} has no contexts for store 'laconic'; add them with add_contexts_to_walloc_codec"
+            )
         return self.contexts
 
 

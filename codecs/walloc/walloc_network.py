@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from laconic.codecs.errors import WeightsError
-from laconic.codecs.learning.learner import Cutting
+from laconic.codecs.learning.learner import LearnerCutting
 from laconic.codecs.learning.tensor_wavelet import analyze, synthesize
 from laconic.codecs.models.packet_tree import full_tree
 from laconic.entropy.bottleneck import NoiseBottleneck, NormalCompander
@@ -73,7 +73,7 @@ class WallocConfig:
             )
 
 
-class Walloc(nn.Module):
+class WallocNetwork(nn.Module):
     """Pictures (b, 3, h, w) from -0.5 to 0.5, h and w multiples of 8, to pictures of the same shape and range.
 
     In training noise stands for rounding, as in `NoiseBottleneck`. The packets, the projection and the compander run in
@@ -107,7 +107,7 @@ class Walloc(nn.Module):
             expanded = self.compander.expand(latent.float())
         packets = self.decoder(expanded)
         with torch.autocast(latent.device.type, enabled=False):
-            return pictures_of(packets.float()).clamp(-0.5, 0.5)
+            return pictures_of_walloc(packets.float()).clamp(-0.5, 0.5)
 
     @torch.no_grad()
     def start_from(self, pictures: Float[Tensor, "n 3 h w"]) -> None:
@@ -134,9 +134,9 @@ class Decoder(nn.Module):
         super().__init__()
         width, groups = config.width, config.groups
         self.enter = nn.Conv2d(config.latent_channels, width, 3, padding=1)
-        self.before = nn.Sequential(*(ResidualLayer(width, groups) for _ in range(config.layers_before)))
+        self.before = nn.Sequential(*(_ResidualLayer(width, groups) for _ in range(config.layers_before)))
         self.attention = GlobalAttention(width, groups)
-        self.after = nn.Sequential(*(ResidualLayer(width, groups) for _ in range(config.layers_after)))
+        self.after = nn.Sequential(*(_ResidualLayer(width, groups) for _ in range(config.layers_after)))
         self.leave = nn.Conv2d(width, _NUM_PACKETS, 3, padding=1)
 
     def forward(self, latent: Float[Tensor, "b d h w"]) -> Float[Tensor, "b 192 h w"]:
@@ -160,7 +160,7 @@ class Decoder(nn.Module):
         _bias_of(self.leave).copy_(_CALM * mean)
 
 
-class ResidualLayer(nn.Module):
+class _ResidualLayer(nn.Module):
     """(b, c, h, w) plus two 3x3 convolutions of it, each behind GroupNorm and SiLU; the second starts at 0."""
 
     def __init__(self, width: int, groups: int) -> None:
@@ -216,14 +216,14 @@ def packets_of(pictures: Float[Tensor, "b 3 _ _"]) -> Float[Tensor, "b 192 _ _"]
     return by_leaf.transpose(1, 2).flatten(1, 2)
 
 
-def pictures_of(packets: Float[Tensor, "b 192 _ _"]) -> Float[Tensor, "b 3 _ _"]:
+def pictures_of_walloc(packets: Float[Tensor, "b 192 _ _"]) -> Float[Tensor, "b 3 _ _"]:
     """The inverse of `packets_of`."""
     by_plane = torch.unflatten(packets, 1, (_NUM_PLANES, -1))
     return synthesize(by_plane.transpose(1, 2).flatten(1, 2), _TREE, _NUM_PLANES, "periodic")
 
 
-class WallocLearner:
-    """Trains a `Walloc` by squared error (`learning.Learner`).
+class WallocNetworkLearner:
+    """Trains a `WallocNetwork` by squared error (`learning.Learner`).
 
     Published: AdamW, weight decay 0, rate from 1e-7 to 3e-5 over 50,000 steps, then reduced on plateaus; 64 crops of
     256 x 256 a step, about 200,000 steps. Here the rate follows the schedule of all recipes, a short rise and half a
@@ -236,14 +236,14 @@ class WallocLearner:
     def __init__(
         self, config: WallocConfig, *, start: Float[Tensor, "n 3 h w"] | None = None, peak_rate: float = 1e-4
     ) -> None:
-        self.module = Walloc(config)
+        self.module = WallocNetwork(config)
         self._peak_rate = peak_rate
         if start is not None:
             self.module.start_from(start)
 
     @property
-    def cutting(self) -> Cutting:
-        return Cutting(Tensor.half, _CROP, _CROP)
+    def cutting(self) -> LearnerCutting:
+        return LearnerCutting(Tensor.half, _CROP, _CROP)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": list(self.module.parameters()), "lr": self._peak_rate}]
@@ -279,10 +279,10 @@ class WallocLearner:
         save_walloc(self.module, path, card)
 
 
-def _quality_and_rate(module: Walloc, picture: Tensor) -> tuple[float, float]:
+def _quality_and_rate(module: WallocNetwork, picture: Tensor) -> tuple[float, float]:
     """PSNR in dB and ideal bits per pixel of one picture (3, h, w)."""
     height, width = picture.shape[1:]
-    latent = module.analyze(extended(picture[None])).round()
+    latent = module.analyze(extended_for_walloc(picture[None])).round()
     decoded = module.synthesize(latent)[0, :, :height, :width]
     error = functional.mse_loss(_in_8_bits(decoded), _in_8_bits(picture)).item()
     counts = [plane.unique(return_counts=True)[1].double() for plane in latent[0]]
@@ -294,13 +294,13 @@ def _in_8_bits(picture: Tensor) -> Tensor:
     return ((picture + 0.5) * 255).round() / 255
 
 
-def extended(pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c _ _"]:
+def extended_for_walloc(pictures: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c _ _"]:
     """Pictures (b, 3, h, w) with the last column and row repeated up to multiples of 8."""
     height, width = pictures.shape[2:]
     return functional.pad(pictures, (0, -width % FACTOR, 0, -height % FACTOR), mode="replicate")
 
 
-def save_walloc(module: Walloc, path: Path | str, card: Mapping[str, str] | None = None) -> None:
+def save_walloc(module: WallocNetwork, path: Path | str, card: Mapping[str, str] | None = None) -> None:
     """Write a safetensors file: the weights in float32, the configuration as JSON, and `card`, facts about them."""
     from safetensors.torch import save_file
 
@@ -309,7 +309,7 @@ def save_walloc(module: Walloc, path: Path | str, card: Mapping[str, str] | None
     save_file(weights, str(path), metadata)
 
 
-def load_walloc(path: Path | str) -> Walloc:
+def load_walloc(path: Path | str) -> WallocNetwork:
     """The network of a file of `save_walloc`, ready to code. Raises `WeightsError` for any other file."""
     from safetensors import SafetensorError, safe_open
 
@@ -320,7 +320,7 @@ def load_walloc(path: Path | str) -> Walloc:
             weights = {name: file.get_tensor(name) for name in names}
     except (OSError, SafetensorError) as err:
         raise WeightsError(f"{path} cannot be read as safetensors: {err}; name a file that save_walloc wrote") from err
-    module = Walloc(config)
+    module = WallocNetwork(config)
     try:
         module.load_state_dict(weights)
     except RuntimeError as err:

@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 _Float = TypeVar("_Float", np.float32, np.float64)
 
 
-class PassMap(Protocol):
+class ContextFittingMap(Protocol):
     """`map`, or one over threads."""
 
     def __call__(
@@ -42,14 +42,14 @@ class PassMap(Protocol):
     ) -> Iterator[_PassWeights]: ...
 
 
-def fit_weights(
+def fit_context_weights(
     values_of_band: ValuesOfBand,
     *,
     pass_ends: tuple[int, ...],
     num_predicted: int,
     rounding: float,
     num_features: int = NUM_FEATURES,
-    map_passes: PassMap = map,
+    map_passes: ContextFittingMap = map,
     on_pass: Callable[[int], None] | None = None,
 ) -> ContextWeights:
     """Weights for signals of `pass_ends[-1]` channels quantised with `rounding`; the same for the same signals.

@@ -31,31 +31,31 @@ def symbols_of(values: Int[NDArray[np.int32], "d h w"], num_predicted: int) -> I
     return symbols
 
 
-def magnitudes_of(symbols: Int[NDArray[np.int32], "d h w"]) -> UInt[NDArray[np.uint8], "d h+3 w+3"]:
+def _magnitudes_of(symbols: Int[NDArray[np.int32], "d h w"]) -> UInt[NDArray[np.uint8], "d h+3 w+3"]:
     """m(symbol), with a margin of two rows above, two columns to the left, and one on the other sides."""
     # abs(-2^31) is itself in int32; read as unsigned it is right.
     magnitudes = np.minimum(np.abs(symbols).view(np.uint32), MAX_MAGNITUDE).astype(np.uint8)
     return np.pad(magnitudes, _MARGIN)
 
 
-def ring_sums(padded: UInt[NDArray[np.uint8], "d _ _"]) -> UInt[NDArray[np.uint16], "d h w"]:
-    """Sum over the eight neighbours of every place, from what `magnitudes_of` gave."""
+def _ring_sums(padded: UInt[NDArray[np.uint8], "d _ _"]) -> UInt[NDArray[np.uint16], "d h w"]:
+    """Sum over the eight neighbours of every place, from what `_magnitudes_of` gave."""
     inner = padded[:, 1:, 1:]
     columns = inner[:, :-2].astype(np.uint16) + inner[:, 1:-1] + inner[:, 2:]
     around = columns[:, :, :-2] + columns[:, :, 1:-1] + columns[:, :, 2:]
     return np.asarray(around - inner[:, 1:-1, 1:-1], np.uint16)
 
 
-def levels_of_scales(scales: Integer[NDArray[np.integer[Any]], "*shape"]) -> UInt[NDArray[np.uint8], "*shape"]:
+def context_rule_levels(scales: Integer[NDArray[np.integer[Any]], "*shape"]) -> UInt[NDArray[np.uint8], "*shape"]:
     """Level of every A, 0 to 65535."""
     return np.asarray(_LEVELS[scales])
 
 
-def scales_of(
+def context_rule_scales(
     symbols: Int[NDArray[np.int32], "d h w"], weights: ContextWeights, base: UInt[NDArray[np.uint16], " d"]
 ) -> Int[NDArray[np.int32], "d h w"]:
     """A of every symbol, (d, h, w), with the base (d,) of the step."""
-    padded = magnitudes_of(symbols)
+    padded = _magnitudes_of(symbols)
     scales = np.empty(symbols.shape, np.int32)
     scales[:] = base[:, None, None]
     for j, shift in enumerate(NEIGHBOURS):
@@ -64,7 +64,7 @@ def scales_of(
     return np.minimum(scales, 65535, out=scales)
 
 
-def leans_of(
+def context_rule_leans(
     symbols: Int[NDArray[np.int32], "d h w"], weights: ContextWeights, scales: Int[NDArray[np.int32], "d h w"]
 ) -> tuple[UInt[NDArray[np.uint8], "d h w"], Bool[NDArray[np.bool_], "d h w"]]:
     """Lean of every symbol, and where its negative is coded."""
@@ -87,7 +87,7 @@ def _cross_terms(padded: NDArray[np.uint8], weights: ContextWeights) -> NDArray[
     """What the features of earlier passes add to A."""
     d, h, w = padded.shape[0], padded.shape[1] - 3, padded.shape[2] - 3
     own = padded[:, 2:-1, 2:-1].reshape(d, -1).astype(np.float32)
-    ring = ring_sums(padded).reshape(d, -1).astype(np.float32)
+    ring = _ring_sums(padded).reshape(d, -1).astype(np.float32)
     terms = np.zeros((d, h * w), np.int32)
     for k, (lo, hi) in enumerate(pairwise((0, *weights.pass_ends))):
         if lo == 0:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from laconic.entropy.contexts import MAX_MAGNITUDE
 from laconic.entropy.fitting.context_rules import NEIGHBOURS, symbols_of
-from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand, scales_of_means
+from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand, fitted_table_scales
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
@@ -59,7 +59,7 @@ def sampled_places(values_of_band: ValuesOfBand, d: int, num_predicted: int, rou
             sums += np.abs(signal.reshape(d, -1)).sum(1, dtype=np.float64)
             signals.append(np.clip(signal, -MAX_MAGNITUDE, MAX_MAGNITUDE).astype(np.int8))
         seen = sum(signal[0].size for signal in signals)
-        scales[number] = scales_of_means((sums + 0.01) / (seen + 10), rounding)
+        scales[number] = fitted_table_scales((sums + 0.01) / (seen + 10), rounding)
         chosen, stands_for = _chosen(signals, num_places, rng)
         order, lo, start = rng.permutation(num_places), 0, 0
         for planes in signals:

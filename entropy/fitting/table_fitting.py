@@ -16,12 +16,12 @@ from laconic.entropy import Table, TableSet
 from laconic.entropy.contexts import MAX_MAGNITUDE, NUM_LEANS, NUM_LEVELS, NUM_STEP_BANDS, ContextWeights
 from laconic.entropy.fitting.context_rules import (
     LEVELS_PER_OCTAVE,
-    leans_of,
-    levels_of_scales,
-    scales_of,
+    context_rule_leans,
+    context_rule_levels,
+    context_rule_scales,
     symbols_of,
 )
-from laconic.entropy.tables import MAX_TABLES, PROBABILITY_SUM, cheapest_frequencies
+from laconic.entropy.tables import MAX_TABLES, PROBABILITY_SUM, cheapest_table_frequencies
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
@@ -42,7 +42,7 @@ ValuesOfBand = Callable[[int], Values]  # of all training signals, (d, h, w) eac
 
 
 @dataclass(frozen=True, eq=False)
-class ContextTables:
+class FittedTables:
     """The tables of sections 4.1 and 4.3, named and shaped as there."""
 
     tables: TableSet
@@ -51,7 +51,7 @@ class ContextTables:
     static_index: UInt[NDArray[np.uint8], "32 d"]
 
 
-def fit_tables(values_of_band: ValuesOfBand, weights: ContextWeights, rounding: float) -> ContextTables:
+def fit_tables(values_of_band: ValuesOfBand, weights: ContextWeights, rounding: float) -> FittedTables:
     """Both table sets, and which channel has which table in profile fast, for signals quantised with `rounding`."""
     d = weights.pass_ends[-1]
     by_context = np.zeros((NUM_LEANS, NUM_LEVELS, 2 * _BEYOND + 1))
@@ -59,20 +59,20 @@ def fit_tables(values_of_band: ValuesOfBand, weights: ContextWeights, rounding: 
     index = np.zeros((NUM_STEP_BANDS, d), np.uint8)
     for band in FITTED_BANDS:
         sums = np.zeros(d)
-        for symbols, inner in windows_of(values_of_band(band), band, weights.num_predicted, _COUNTED_SYMBOLS):
+        for symbols, inner in _windows_of(values_of_band(band), band, weights.num_predicted, _COUNTED_SYMBOLS):
             by_context += _context_counts(symbols, inner, weights, band)
             magnitudes = np.abs(symbols[inner].reshape(d, -1).astype(np.int64))
             sums += magnitudes.sum(1)
             keys = np.minimum(magnitudes, _BEYOND) + (_BEYOND + 1) * np.arange(d)[:, None]
             by_channel[band] += np.bincount(keys.reshape(-1), minlength=by_channel[band].size).reshape(d, -1)
-        index[band] = levels_of_means((sums + 0.01) / (by_channel[band].sum(1) + 10), rounding)
-    prior = np.stack([laplace_magnitudes(scale_of_level(t), rounding) for t in range(NUM_LEVELS)])
+        index[band] = _levels_of_means((sums + 0.01) / (by_channel[band].sum(1) + 10), rounding)
+    prior = np.stack([_laplace_magnitudes(_scale_of_level(t), rounding) for t in range(NUM_LEVELS)])
     static_tables, index = _static_tables(by_channel, index, prior)
     tables, table_map = _context_tables(by_context, prior)
-    return ContextTables(tables, table_map, static_tables, _continued(index))
+    return FittedTables(tables, table_map, static_tables, _continued(index))
 
 
-def windows_of(
+def _windows_of(
     values: Sequence[Int[NDArray[np.int32], "d h w"]], band: int, num_predicted: int, num_symbols: int
 ) -> Iterator[tuple[Int[NDArray[np.int32], "d h _"], tuple[slice, slice, slice]]]:
     """Symbols of signals picked at random, in pieces of columns, and the part of each piece whose neighbours are in it.
@@ -95,31 +95,31 @@ def windows_of(
             seen += d * h * (right - left)
 
 
-def laplace_magnitudes(scale: float, rounding: float) -> Float[Floats, " 129"]:
+def _laplace_magnitudes(scale: float, rounding: float) -> Float[Floats, " 129"]:
     """P(|q| = 0), P(|q| = 1), ..., P(|q| > 127) of a quantised Laplace density, `scale` in steps."""
     tails = np.exp(-(np.arange(1, _BEYOND + 1) - rounding) / scale)
     return np.concatenate([[1 - tails[0]], tails[:-1] - tails[1:], tails[-1:]])
 
 
-def scale_of_level(level: int) -> float:
+def _scale_of_level(level: int) -> float:
     """Laplace scale, in steps, in the middle of a level."""
     return float(2.0 ** ((level + 0.5) / LEVELS_PER_OCTAVE + _SMALLEST_SCALE_LOG2))
 
 
-def laplace_means(scales: Float[Floats, "*shape"], rounding: float) -> Float[Floats, "*shape"]:
+def _laplace_means(scales: Float[Floats, "*shape"], rounding: float) -> Float[Floats, "*shape"]:
     """E|q| of quantised Laplace densities."""
     return np.asarray(np.exp(-(1 - rounding) / scales) / -np.expm1(-1 / scales))
 
 
-def scales_of_means(means: Float[Floats, "*shape"], rounding: float) -> Float[Floats, "*shape"]:
+def fitted_table_scales(means: Float[Floats, "*shape"], rounding: float) -> Float[Floats, "*shape"]:
     """Laplace scales, in steps, of symbols with these mean magnitudes; from 2^-5 to 2^12."""
     grid = 2.0 ** np.arange(-5, 12, 1 / 64)
-    return np.exp(np.interp(np.log(np.maximum(means, 1e-12)), np.log(laplace_means(grid, rounding)), np.log(grid)))
+    return np.exp(np.interp(np.log(np.maximum(means, 1e-12)), np.log(_laplace_means(grid, rounding)), np.log(grid)))
 
 
-def levels_of_means(means: Float[Floats, "*shape"], rounding: float) -> UInt[NDArray[np.uint8], "*shape"]:
+def _levels_of_means(means: Float[Floats, "*shape"], rounding: float) -> UInt[NDArray[np.uint8], "*shape"]:
     """Levels of the scales that give these mean magnitudes."""
-    octaves = np.log2(scales_of_means(means, rounding)) - _SMALLEST_SCALE_LOG2
+    octaves = np.log2(fitted_table_scales(means, rounding)) - _SMALLEST_SCALE_LOG2
     return np.asarray(np.clip(np.floor(LEVELS_PER_OCTAVE * octaves), 0, NUM_LEVELS - 1), np.uint8)
 
 
@@ -127,12 +127,14 @@ def _context_counts(
     symbols: NDArray[np.int32], inner: tuple[slice, slice, slice], weights: ContextWeights, band: int
 ) -> Floats:
     """Number of coded values by lean, level and value."""
-    scales = scales_of(symbols, weights, weights.base[band])
-    leans, is_flipped = leans_of(symbols, weights, scales)
+    scales = context_rule_scales(symbols, weights, weights.base[band])
+    leans, is_flipped = context_rule_leans(symbols, weights, scales)
     coded = np.clip(symbols[inner], -_BEYOND, _BEYOND)
     np.negative(coded, out=coded, where=is_flipped[inner])
     shape = (NUM_LEANS, NUM_LEVELS, 2 * _BEYOND + 1)
-    keys = (leans[inner].astype(np.int32) * NUM_LEVELS + levels_of_scales(scales[inner])) * shape[2] + coded + _BEYOND
+    keys = (
+        (leans[inner].astype(np.int32) * NUM_LEVELS + context_rule_levels(scales[inner])) * shape[2] + coded + _BEYOND
+    )
     return np.bincount(keys.reshape(-1), minlength=int(np.prod(shape))).reshape(shape).astype(np.float64)
 
 
@@ -214,5 +216,5 @@ def _table(shares: Floats) -> Table:
     likely = values[(shares[1:-1] > _RARE) | (values == 0)]
     first, last = int(likely[0]), int(likely[-1])
     kept = shares[first + _BEYOND : last + _BEYOND + 1]
-    frequencies = cheapest_frequencies(np.append(kept, max(1 - kept.sum(), 0)))
+    frequencies = cheapest_table_frequencies(np.append(kept, max(1 - kept.sum(), 0)))
     return Table(first, tuple(frequencies.tolist()))

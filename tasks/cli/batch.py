@@ -14,12 +14,12 @@ from typing import BinaryIO
 
 import typer
 
-from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of
+from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of_error
 from laconic.codecs.notes import collect_hints, collect_notes
 from laconic.codecs.threads import default_threads, threaded_map
 from laconic.entropy.errors import BitstreamError
 from laconic.tasks.cli.folded_notes import FoldedNotes
-from laconic.tasks.cli.jobs import Found, Job, Source
+from laconic.tasks.cli.jobs import FoundJob, Job, Source
 
 _SECONDS_WITHOUT_BAR = 1.0
 _NUM_NAMED = 5
@@ -27,7 +27,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BatchOutcome:
     """What came of a job: a line for people, fields for JSON, sentences for standard error.
 
     `notes` are said of every file; `dropped`, what the result lacks, once for a batch; `hints`, what would
@@ -43,7 +43,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Screen:
+class BatchScreen:
     """What may be printed on standard output. With `is_data`, nothing: the result itself goes there."""
 
     as_json: bool = False
@@ -59,7 +59,7 @@ class Screen:
         if self.is_data and sys.stdout.isatty():
             raise typer.BadParameter("the result is binary and standard output a terminal; name a file with --output")
 
-    def show(self, job: Job, outcome: Outcome) -> None:
+    def show(self, job: Job, outcome: BatchOutcome) -> None:
         for note in outcome.notes:
             typer.echo(f"laconic: {job.source.name}: {note}", err=True)
         for line in self._folded.first_lines(job.source.name, outcome.dropped):
@@ -76,7 +76,7 @@ class Screen:
         if not self.quiet:
             typer.echo(f"laconic: {line}", err=True)
 
-    def summarize(self, found: Found, num_failed: int) -> None:
+    def summarize(self, found: FoundJob, num_failed: int) -> None:
         for line in self._folded.last_lines():
             self._say(line)
         total = len(found.sources)
@@ -90,47 +90,52 @@ class Screen:
         typer.echo(text, err=True)
 
 
-def run(jobs: Sequence[Job], work: Callable[[Job], Outcome], screen: Screen, threads: int | None) -> int:
+def run_batch(
+    jobs: Sequence[Job], work: Callable[[Job], BatchOutcome], screen: BatchScreen, threads: int | None
+) -> int:
     """Do all jobs and show them in their order; returns the number that failed."""
     # After Ctrl-C or a closed pipe, what has not begun is dropped and what threads have in hand is finished.
     try:
-        with threaded_map(threads or default_threads(), ahead=len(jobs)) as run_each, progress(len(jobs)) as advance:
-            return sum(_show_all(jobs, run_each(lambda job: attempt(job, work), jobs), screen, advance))
+        with (
+            threaded_map(threads or default_threads(), ahead=len(jobs)) as run_each,
+            batch_progress(len(jobs)) as advance,
+        ):
+            return sum(_show_all(jobs, run_each(lambda job: attempt_in_batch(job, work), jobs), screen, advance))
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
 
 
-def threads_within(threads: int | None, num_jobs: int) -> int:
+def threads_within_batch(threads: int | None, num_jobs: int) -> int:
     """Threads for each job where there are more of them than jobs."""
     return max(1, (threads or default_threads()) // num_jobs)
 
 
-def finish(found: Found, num_failed: int, screen: Screen) -> None:
+def finish_batch(found: FoundJob, num_failed: int, screen: BatchScreen) -> None:
     """Sum up, and leave with exit code 1 where something failed."""
     screen.summarize(found, num_failed)
     if num_failed:
         raise typer.Exit(1)
 
 
-def failure(sentence: str) -> typer.Exit:
+def batch_failure(sentence: str) -> typer.Exit:
     """Say what went wrong; raise the result to leave with exit code 1."""
     typer.echo(f"laconic: {sentence}", err=True)
     return typer.Exit(1)
 
 
 @contextmanager
-def sentences() -> Iterator[None]:
+def batch_sentences() -> Iterator[None]:
     """What is expected to go wrong, as one sentence and exit code 1; 2 where an option is missing or wrong."""
     from laconic.tasks.datasets.splits import SplitsError
 
     try:
         yield
     except (CodecError, BitstreamError, MissingDependencyError, OSError) as err:
-        typer.echo(f"laconic: {sentence_of(err)}", err=True)
+        typer.echo(f"laconic: {sentence_of_error(err)}", err=True)
         raise typer.Exit(2 if isinstance(err, SplitsError) else 1) from err
 
 
-def check_model(name: str | None) -> None:
+def check_batch_model(name: str | None) -> None:
     """Raise `typer.BadParameter` for a model that cannot be loaded, before any work."""
     if name is not None:
         from laconic.codecs.models.zoo import load_model
@@ -138,10 +143,10 @@ def check_model(name: str | None) -> None:
         try:
             load_model(name)
         except CodecError as err:
-            raise typer.BadParameter(f"--model {name}: {sentence_of(err)}") from err
+            raise typer.BadParameter(f"--model {name}: {sentence_of_error(err)}") from err
 
 
-def attempt(job: Job, work: Callable[[Job], Outcome]) -> Outcome:
+def attempt_in_batch(job: Job, work: Callable[[Job], BatchOutcome]) -> BatchOutcome:
     """The outcome of a job, with whatever goes wrong as a sentence: decoders of many formats stand behind `work`, and one
     file never ends a batch. A closed pipe passes: nobody listens."""
     with collect_notes() as dropped, collect_hints() as hints:
@@ -152,8 +157,8 @@ def attempt(job: Job, work: Callable[[Job], Outcome]) -> Outcome:
         except BrokenPipeError:
             raise
         except Exception as err:
-            sentence = sentence_of(err)
-            return Outcome("", {"error": sentence}, notes=(sentence,), failed=True)
+            sentence = sentence_of_error(err)
+            return BatchOutcome("", {"error": sentence}, notes=(sentence,), failed=True)
     return replace(outcome, dropped=tuple(dropped), hints=tuple(hints))
 
 
@@ -163,7 +168,7 @@ def read_bytes(source: Source) -> bytes:
 
 
 @contextmanager
-def open_source(source: Source) -> Iterator[BinaryIO]:
+def open_batch_source(source: Source) -> Iterator[BinaryIO]:
     """An input as a file that can seek; what cannot is read whole."""
     if source.path is None:
         yield io.BytesIO(sys.stdin.buffer.read())
@@ -172,14 +177,14 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
         yield file if file.seekable() else io.BytesIO(file.read())
 
 
-def check_target(job: Job, *, force: bool) -> None:
+def check_batch_target(job: Job, *, force: bool) -> None:
     """Raise `CodecError` before the work where its result could not be written."""
     if job.target is not None and not force and os.path.lexists(job.target):
         raise CodecError(f"{job.target} exists; pass --force to overwrite it")
 
 
 @contextmanager
-def open_target(job: Job, *, force: bool) -> Iterator[BinaryIO]:
+def open_batch_target(job: Job, *, force: bool) -> Iterator[BinaryIO]:
     """A file for the result of a job, which gets its name, or goes to standard output, only when the block has ended."""
     from laconic.codecs.whole_files import create_whole
 
@@ -194,17 +199,17 @@ def open_target(job: Job, *, force: bool) -> Iterator[BinaryIO]:
         with create_whole(job.target, force=force) as file:
             yield file
     except OSError as err:
-        raise CodecError(f"{job.target} cannot be written: {sentence_of(err)}") from err
+        raise CodecError(f"{job.target} cannot be written: {sentence_of_error(err)}") from err
 
 
-def write_target(job: Job, data: bytes, *, force: bool) -> None:
+def write_batch_target(job: Job, data: bytes, *, force: bool) -> None:
     """The result of a job to its file, complete or not at all, or to standard output."""
-    with open_target(job, force=force) as file:
+    with open_batch_target(job, force=force) as file:
         file.write(data)
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[int], None]]:
+def batch_progress(total: int) -> Iterator[Callable[[int], None]]:
     """Gives a function to call with the number of files done; draws a bar on work over a second at a terminal."""
     with ExitStack() as stack:
         start = time.monotonic()
@@ -231,7 +236,7 @@ def _open_bar(stack: ExitStack, total: int) -> Callable[[int], None]:
 
 
 def _show_all(
-    jobs: Sequence[Job], outcomes: Iterator[Outcome], screen: Screen, advance: Callable[[int], None]
+    jobs: Sequence[Job], outcomes: Iterator[BatchOutcome], screen: BatchScreen, advance: Callable[[int], None]
 ) -> Iterator[bool]:
     for done, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True), 1):
         screen.show(job, outcome)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laconic.codecs.errors import CodecError, sentence_of
+from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.tasks.cli import batch, jobs, options
-from laconic.tasks.cli.batch import Outcome, Screen
+from laconic.tasks.cli.batch import BatchOutcome, BatchScreen
 from laconic.tasks.cli.jobs import Job
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class SampleFormat(StrEnum):
     float32 = "float32"
 
 
-class Scale(StrEnum):
+class DecodeScale(StrEnum):
     """Values of --scale."""
 
     full = "1"
@@ -52,7 +52,9 @@ def decode(  # a command line has as many parameters as options
         str | None,
         typer.Option("--region", metavar="X,Y,W,H", help="This rectangle of pixels only, X,Y at its top left."),
     ] = None,
-    scale: Annotated[Scale, typer.Option(help="Pictures of this part of the width and height.")] = Scale.full,
+    scale: Annotated[
+        DecodeScale, typer.Option(help="Pictures of this part of the width and height.")
+    ] = DecodeScale.full,
     channels: Annotated[
         int | None, typer.Option("--channels", min=1, help="Use the first latent channels only: blurred, no alpha.")
     ] = None,
@@ -85,17 +87,17 @@ def decode(  # a command line has as many parameters as options
     it is png, wav or npy. WebP is written lossless. PPM, PAM and TIFF pictures may be larger than memory."""
     extension, rectangle = _extension(file_format, output), _rectangle(region)
 
-    def work(job: Job) -> Outcome:
+    def work(job: Job) -> BatchOutcome:
         from laconic.codecs import files, streams
         from laconic.codecs.lcn import Lcn
         from laconic.entropy import Limits
 
-        batch.check_target(job, force=force)
+        batch.check_batch_target(job, force=force)
         codec, limits = (
             Lcn(model=model, threads=threads_each, synthesis=synthesis),
             Limits(max_pixels=max_pixels),
         )
-        with batch.open_source(job.source) as file:
+        with batch.open_batch_source(job.source) as file:
             default = _default_extension(file.read(_HEAD_BYTES))
             file.seek(0)
             if default != _SOUND_EXTENSION and sample_format is not None:
@@ -109,34 +111,34 @@ def decode(  # a command line has as many parameters as options
                     limits=limits,
                     allow_partial=allow_partial,
                 )
-                with batch.open_target(job, force=force) as target:
+                with batch.open_batch_target(job, force=force) as target:
                     size = streams.write_picture(part, target, extension or default)
                 shown = {"region": rectangle, "scale": scale, "bytes_read": part.num_bytes_read}
                 return _outcome(job, _size_of_picture(part, size), shown, part.damage)
-            if rectangle is not None or scale is not Scale.full:
+            if rectangle is not None or scale is not DecodeScale.full:
                 raise CodecError("it is no picture; --region and --scale are for pictures: leave them out")
             if synthesis not in ("linear", "auto"):
                 raise CodecError("it is no picture; the neural synthesis is for pictures: leave --synthesis out")
             latent = codec.unpack(file, channels=channels, limits=limits, allow_partial=allow_partial)
         signal = codec.synthesize(latent)
         data = files.signal_bytes(signal, extension or default, sample_format=sample_format)
-        batch.write_target(job, data, force=force)
+        batch.write_batch_target(job, data, force=force)
         return _outcome(job, _size(signal), {}, latent.damage)
 
-    batch.check_model(model)
+    batch.check_batch_model(model)
     _check_synthesis(synthesis)
-    found = jobs.find_sources(inputs, lambda: (".lcn",))
-    planned = jobs.plan(found, output, jobs.Naming(extension or _suffix_of, _check_name))
-    threads_each = batch.threads_within(threads, len(planned))
-    screen = Screen(as_json=as_json, quiet=quiet, is_data=planned[0].target is None)
-    batch.finish(found, batch.run(planned, work, screen, threads), screen)
+    found = jobs.find_job_sources(inputs, lambda: (".lcn",))
+    planned = jobs.plan_jobs(found, output, jobs.JobNaming(extension or _suffix_of, _check_name))
+    threads_each = batch.threads_within_batch(threads, len(planned))
+    screen = BatchScreen(as_json=as_json, quiet=quiet, is_data=planned[0].target is None)
+    batch.finish_batch(found, batch.run_batch(planned, work, screen, threads), screen)
 
 
 def _outcome(
     job: Job, size: tuple[str, dict[str, object]], shown: Mapping[str, object], damage: tuple[str, ...]
-) -> Outcome:
+) -> BatchOutcome:
     text, fields = size
-    return Outcome(
+    return BatchOutcome(
         f"{job.source.name} -> {job.target}: {text}",
         {"output": str(job.target), **fields, **shown, "damage": list(damage)},
         notes=tuple(f"decoded without {segment}" for segment in damage),
@@ -196,10 +198,10 @@ def _rectangle(region: str | None) -> tuple[int, int, int, int] | None:
 
 def _check_synthesis(synthesis: str) -> None:
     """Raises `typer.BadParameter` for a word that is none of the choices, or a file that is absent."""
-    from laconic.codecs.pictures.picture_decoder import SYNTHESES, check_synthesis
+    from laconic.codecs.pictures.picture_decoder import SYNTHESES, check_decoder_synthesis
 
     try:
-        check_synthesis(synthesis)
+        check_decoder_synthesis(synthesis)
     except CodecError as err:
         raise typer.BadParameter(f"--synthesis: {err}") from err
     if synthesis not in SYNTHESES and not Path(synthesis).exists():
@@ -229,6 +231,6 @@ def _check_name(output: str) -> None:
     try:
         found = format_of(suffix)
     except CodecError as err:
-        raise typer.BadParameter(sentence_of(err)) from err
+        raise typer.BadParameter(sentence_of_error(err)) from err
     if found == "LCN":
         raise typer.BadParameter(f"{output} is the format that is decoded; allowed are .png, .tif, .npy, ...")

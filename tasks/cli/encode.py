@@ -11,8 +11,8 @@ import typer
 
 from laconic.entropy.container import Limits
 from laconic.tasks.cli import batch, jobs, options
-from laconic.tasks.cli.batch import Outcome, Screen
-from laconic.tasks.cli.jobs import Found, Job
+from laconic.tasks.cli.batch import BatchOutcome, BatchScreen
+from laconic.tasks.cli.jobs import FoundJob, Job
 
 if TYPE_CHECKING:
     from laconic.codecs.form import Form
@@ -65,19 +65,19 @@ def encode(  # a command line has as many parameters as options
     if bpp is not None and not 0 < bpp < float("inf"):
         raise typer.BadParameter(f"--bpp is {bpp}; allowed is a number above 0")
 
-    def work(job: Job) -> Outcome:
+    def work(job: Job) -> BatchOutcome:
         from laconic.codecs import files, streams
         from laconic.codecs.errors import CodecError
         from laconic.codecs.form import form_of
         from laconic.codecs.lcn import Lcn
         from laconic.codecs.models.zoo import load_model
-        from laconic.codecs.pictures.graphics import hint_for
+        from laconic.codecs.pictures.graphics import graphics_hint_for
         from laconic.entropy.container import MAGIC
 
-        batch.check_target(job, force=force)
+        batch.check_batch_target(job, force=force)
         depth = series.get(job.source.path and job.source.path.parent, bit_depth or 0)
         kind, limits = load_model(model).kind if model else None, Limits(max_pixels=max_pixels)
-        with batch.open_source(job.source) as file:
+        with batch.open_batch_source(job.source) as file:
             if file.read(len(MAGIC)) == MAGIC:
                 raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
             if bpp is None and max_bytes is None:
@@ -85,7 +85,7 @@ def encode(  # a command line has as many parameters as options
                 data, form = streams.encode_file(file, codec, kind=kind, limits=limits, frame=frame, bit_depth=depth)
             else:
                 signal = files.read_signal(file, kind=kind, limits=limits, frame=frame, bit_depth=depth)
-                hint_for(signal)
+                graphics_hint_for(signal)
                 form = form_of(signal)
                 data = files.encode(
                     signal,
@@ -96,21 +96,21 @@ def encode(  # a command line has as many parameters as options
                     effort=effort,
                     threads=threads_each,
                 )
-        batch.write_target(job, data, force=force)
+        batch.write_batch_target(job, data, force=force)
         text, size = _size(form, data)
         line = f"{job.source.name} -> {job.target}: {len(data)} bytes, {text}"
-        return Outcome(line, {"output": str(job.target), **size, "bytes": len(data)})
+        return BatchOutcome(line, {"output": str(job.target), **size, "bytes": len(data)})
 
-    batch.check_model(model)
-    found = jobs.find_sources(inputs, _extensions)
-    planned = jobs.plan(found, output, jobs.Naming(_SUFFIX, _check_name))
+    batch.check_batch_model(model)
+    found = jobs.find_job_sources(inputs, _extensions)
+    planned = jobs.plan_jobs(found, output, jobs.JobNaming(_SUFFIX, _check_name))
     series = {} if bit_depth else _series(found, Limits(max_pixels=max_pixels), frame)
-    threads_each = batch.threads_within(threads, len(planned))
-    screen = Screen(as_json=as_json, quiet=quiet, is_data=planned[0].target is None)
-    batch.finish(found, batch.run(planned, work, screen, threads), screen)
+    threads_each = batch.threads_within_batch(threads, len(planned))
+    screen = BatchScreen(as_json=as_json, quiet=quiet, is_data=planned[0].target is None)
+    batch.finish_batch(found, batch.run_batch(planned, work, screen, threads), screen)
 
 
-def _series(found: Found, limits: Limits, frame: int | None) -> dict[Path | None, BitDepth]:
+def _series(found: FoundJob, limits: Limits, frame: int | None) -> dict[Path | None, BitDepth]:
     """Who knows the bit depth of the pictures of a folder, by folder, where there are several files of it."""
     from laconic.codecs.series_depth import SeriesDepth
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of
+from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of_error
 from laconic.entropy.errors import BitstreamError
 from laconic.tasks.cli import batch, options
 
@@ -59,21 +59,21 @@ def evaluate(
             chosen = make_tasks(" ".join(tasks).replace(",", " ").split(), data, models or data / "models")
             found = operating_points(" ".join(codecs).split(), _qualities(points))
         except CodecError as err:
-            raise typer.BadParameter(sentence_of(err)) from err
+            raise typer.BadParameter(sentence_of_error(err)) from err
         output.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             rows = run(chosen, found, output / "rows.jsonl", limit=limit, num_workers=workers, advance=_bar(stack))
         summaries = [summarize(task, found, rows) for task in chosen]
         write_report(summaries, output)
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError) as err:
-        typer.echo(f"laconic: {sentence_of(err)}", err=True)
+        typer.echo(f"laconic: {sentence_of_error(err)}", err=True)
         raise typer.Exit(1) from err
     _show(summaries, output, quiet=quiet)
 
 
 def _show(summaries: Sequence[TaskSummary], output: Path, *, quiet: bool) -> None:
     """Conclusions, and what was left out of them, which is failure."""
-    from laconic.tasks.mpq.report import conclusions
+    from laconic.tasks.mpq.report import report_conclusions
 
     left_out = [(task.name, *entry) for task in summaries for entry in task.left_out]
     for name, sample, why in left_out[:_NUM_NAMED]:
@@ -82,7 +82,7 @@ def _show(summaries: Sequence[TaskSummary], output: Path, *, quiet: bool) -> Non
         typer.echo(f"laconic: and {len(left_out) - _NUM_NAMED} more left out, listed in {output}/rows.jsonl", err=True)
     if not quiet:
         for summary in summaries:
-            for sentence in conclusions(summary):
+            for sentence in report_conclusions(summary):
                 typer.echo(f"{summary.name}: {sentence}")
         typer.echo(f"{output / 'report.html'}")
     if left_out:
@@ -102,7 +102,7 @@ def _bar(stack: ExitStack) -> Callable[[int, int], None]:
 
     def advance(done: int, total: int) -> None:
         if not updates:
-            updates.append(stack.enter_context(batch.progress(total)))
+            updates.append(stack.enter_context(batch.batch_progress(total)))
         updates[0](done)
 
     return advance

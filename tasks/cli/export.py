@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laconic.codecs.errors import CodecError, MissingDependencyError, need_torch, sentence_of
+from laconic.codecs.errors import CodecError, MissingDependencyError, missing_torch_error, sentence_of_error
 from laconic.tasks.cli import batch, options
 
 if TYPE_CHECKING:
-    from laconic.codecs.models.zoo import ModelEntry
+    from laconic.codecs.models.zoo import ZooEntry
 
 _SUFFIX = ".onnx"
 
@@ -38,23 +38,23 @@ def export(
 ) -> None:
     """Write the learned transform of a picture model as an ONNX graph, for runtimes other than this package."""
     try:
-        need_torch("export to ONNX", extra="export")
-        from laconic.codecs.models.zoo import model_path, read_entry
+        missing_torch_error("export to ONNX", extra="export")
+        from laconic.codecs.models.zoo import model_path, read_zoo_entry
 
-        entry = read_entry(model_path(model))
+        entry = read_zoo_entry(model_path(model))
         target = _target(output, f"{entry.path.stem}.{part.value}{_SUFFIX}")
         if target.exists() and not force:
             raise typer.BadParameter(f"--output {target} exists; pass --force to overwrite it")
         made = _write(entry, part, target, force)
     except (CodecError, MissingDependencyError) as err:
-        raise batch.failure(sentence_of(err)) from err
+        raise batch.batch_failure(sentence_of_error(err)) from err
     except OSError as err:
-        raise batch.failure(f"{output} cannot be written: {sentence_of(err)}") from err
+        raise batch.batch_failure(f"{output} cannot be written: {sentence_of_error(err)}") from err
     if not quiet:
         typer.echo(f"{target}: {made} of model {entry.name} ({entry.fingerprint.hex()})")
 
 
-def _write(entry: ModelEntry, part: Part, target: Path, force: bool) -> str:
+def _write(entry: ZooEntry, part: Part, target: Path, force: bool) -> str:
     """What was written, in words."""
     from laconic.codecs.models.zoo import synthesis_path
     from laconic.codecs.onnx_export import export_analysis, export_synthesis

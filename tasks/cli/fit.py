@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laconic.codecs.errors import sentence_of
+from laconic.codecs.errors import sentence_of_error
 from laconic.codecs.threads import default_threads
 from laconic.tasks.cli import batch, jobs, options
 from laconic.tasks.cli.progress_lines import ProgressLines
@@ -31,7 +31,7 @@ _SUFFIX = ".safetensors"
 _BAR_STEPS = 1000
 
 
-class FitKind(StrEnum):
+class _FitKind(StrEnum):
     """What a model is fitted to."""
 
     picture = "picture"
@@ -39,14 +39,14 @@ class FitKind(StrEnum):
     cube = "cube"
 
 
-class TreeKind(StrEnum):
+class _TreeKind(StrEnum):
     """How far the bands are split: only the low one again, or all."""
 
     dyadic = "dyadic"
     full = "full"
 
 
-class Blocks(StrEnum):
+class FitBlocks(StrEnum):
     """What the projection mixes: each leaf of the tree on its own, each resolution, or everything."""
 
     leaf = "leaf"
@@ -54,8 +54,8 @@ class Blocks(StrEnum):
     dense = "dense"
 
 
-_DEFAULT_TREES = {FitKind.picture: TreeKind.dyadic, FitKind.sound: TreeKind.full, FitKind.cube: TreeKind.dyadic}
-_DEFAULT_DEPTHS = {FitKind.picture: 3, FitKind.sound: 8, FitKind.cube: 2}
+_DEFAULT_TREES = {_FitKind.picture: _TreeKind.dyadic, _FitKind.sound: _TreeKind.full, _FitKind.cube: _TreeKind.dyadic}
+_DEFAULT_DEPTHS = {_FitKind.picture: 3, _FitKind.sound: 8, _FitKind.cube: 2}
 
 
 def fit(
@@ -63,15 +63,15 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file, *.safetensors.")],
     rgb: Annotated[bool, typer.Option("--rgb/--grey", help="The colours to fit to; pictures are converted.")] = True,
     kind: Annotated[
-        FitKind, typer.Option("--kind", help="What to fit to: pictures, sounds, or cubes (.npy).")
-    ] = FitKind.picture,
+        _FitKind, typer.Option("--kind", help="What to fit to: pictures, sounds, or cubes (.npy).")
+    ] = _FitKind.picture,
     sound_channels: Annotated[
         int, typer.Option("--sound-channels", min=1, help="1: every channel is a sound; else files with so many only.")
     ] = 1,
     name: Annotated[str | None, typer.Option("--name", help="Of the model; that of the file if not given.")] = None,
-    tree: Annotated[TreeKind | None, typer.Option("--tree", help="The packet tree; of pictures dyadic.")] = None,
+    tree: Annotated[_TreeKind | None, typer.Option("--tree", help="The packet tree; of pictures dyadic.")] = None,
     depth: Annotated[int | None, typer.Option("--depth", min=1, max=10, help="Levels of the tree.")] = None,
-    blocks: Annotated[Blocks, typer.Option("--blocks", help="What the projection mixes.")] = Blocks.leaf,
+    blocks: Annotated[FitBlocks, typer.Option("--blocks", help="What the projection mixes.")] = FitBlocks.leaf,
     projection: Annotated[
         Path | None,
         typer.Option("--projection", help="Trained analysis matrices: of `laconic train codec`, or of a model file."),
@@ -97,12 +97,12 @@ def fit(
     from laconic.codecs.fitting.closed_form import fit as fit_model
     from laconic.codecs.whole_files import atomic_write
 
-    paths = [s.path for s in jobs.find_sources(folders, lambda: _extensions(kind)).sources if s.path is not None]
+    paths = [s.path for s in jobs.find_job_sources(folders, lambda: _extensions(kind)).sources if s.path is not None]
     order = np.random.default_rng(seed).permutation(len(paths))
     signals = _Signals(
-        [paths[i] for i in order[:limit]], kind, sound_channels if kind is FitKind.sound else 3 if rgb else 1, seed
+        [paths[i] for i in order[:limit]], kind, sound_channels if kind is _FitKind.sound else 3 if rgb else 1, seed
     )
-    fit_options = FitChoice(tree, depth, blocks, passes, groups, projection).options(kind)
+    fit_options = _FitChoice(tree, depth, blocks, passes, groups, projection).options(kind)
     try:
         with _progress(quiet=quiet) as shown:
             model = fit_model(
@@ -113,7 +113,7 @@ def fit(
                 on_progress=shown,
             )
     except ValueError as err:
-        raise batch.failure(f"{' '.join(folders)}: {sentence_of(err)}") from err
+        raise batch.batch_failure(f"{' '.join(folders)}: {sentence_of_error(err)}") from err
     command = shlex.join(["laconic", *sys.argv[1:]])
     card = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value, "command": command}
     with tempfile.TemporaryDirectory() as folder:
@@ -123,7 +123,7 @@ def fit(
         output.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(output, data, force=force)
     except OSError as err:
-        raise batch.failure(f"{output} cannot be written: {sentence_of(err)}") from err
+        raise batch.batch_failure(f"{output} cannot be written: {sentence_of_error(err)}") from err
     if not quiet:
         typer.echo(f"{output}: model {model.name} ({model.fingerprint.hex()}) of {signals.num_read} files")
     if signals.num_failed:
@@ -134,7 +134,7 @@ def fit(
 def _progress(*, quiet: bool) -> Iterator[Callable[[float], None]]:
     """Gives a function that shows the share of the work that is done: by a bar at a terminal, else by lines."""
     if sys.stderr.isatty():
-        with batch.progress(_BAR_STEPS) as advance:
+        with batch.batch_progress(_BAR_STEPS) as advance:
             yield lambda share: advance(round(_BAR_STEPS * share))
     elif quiet:
         yield lambda share: None
@@ -147,19 +147,19 @@ class _Signals:
     """Readable signals of these files, one at a time; the others are reported and left out."""
 
     paths: Sequence[Path]
-    kind: FitKind
+    kind: _FitKind
     num_planes: int
     seed: int
     num_read: int = field(default=0, init=False)
     num_failed: int = field(default=0, init=False)
 
     def __iter__(self) -> Iterator[Signal]:
-        with batch.progress(len(self.paths)) as advance:
+        with batch.batch_progress(len(self.paths)) as advance:
             for i, path in enumerate(self.paths):
                 try:
                     signals = list(self._signals_of(path, i))
                 except Exception as err:  # hostile bytes make Pillow's parsers raise nearly anything
-                    typer.echo(f"laconic: {path}: left out: {sentence_of(err)}", err=True)
+                    typer.echo(f"laconic: {path}: left out: {sentence_of_error(err)}", err=True)
                     self.num_failed += 1
                     continue
                 self.num_read += 1
@@ -169,25 +169,25 @@ class _Signals:
     def _signals_of(self, path: Path, number: int) -> Iterable[Signal]:
         from laconic.codecs.fitting.training_signals import training_cubes, training_images, training_sounds
 
-        if self.kind is FitKind.sound:
+        if self.kind is _FitKind.sound:
             return training_sounds([path], num_channels=self.num_planes)
-        if self.kind is FitKind.cube:
+        if self.kind is _FitKind.cube:
             return training_cubes([path])
         return training_images([path], num_planes=self.num_planes, seed=self.seed + number)
 
 
 @dataclass(frozen=True)
-class FitChoice:
+class _FitChoice:
     """Structure of the model as the command line gives it; None leaves the choice to the kind of signal."""
 
-    tree: TreeKind | None
+    tree: _TreeKind | None
     depth: int | None
-    blocks: Blocks
+    blocks: FitBlocks
     passes: str | None
     groups: str | None
     projection: Path | None
 
-    def options(self, kind: FitKind) -> FitOptions:
+    def options(self, kind: _FitKind) -> FitOptions:
         """Raises `typer.BadParameter` for numbers that cannot be meant."""
         from laconic.codecs.fitting.closed_form import FitOptions
 
@@ -199,14 +199,14 @@ class FitChoice:
             projection=None if self.projection is None else _matrices(self.projection),
         )
 
-    def _tree(self, kind: FitKind) -> Tree | None:
+    def _tree(self, kind: _FitKind) -> Tree | None:
         from laconic.codecs.models import packet_tree
 
         if self.tree is None and self.depth is None:
             return None
-        is_sound = kind is FitKind.sound
+        is_sound = kind is _FitKind.sound
         make = (
-            packet_tree.full_tree if (self.tree or _DEFAULT_TREES[kind]) is TreeKind.full else packet_tree.dyadic_tree
+            packet_tree.full_tree if (self.tree or _DEFAULT_TREES[kind]) is _TreeKind.full else packet_tree.dyadic_tree
         )
         return make(1 if is_sound else 2, self.depth or _DEFAULT_DEPTHS[kind])
 
@@ -227,13 +227,15 @@ def _matrices(path: Path) -> tuple[NDArray[np.float32], ...]:
     return tuple(arrays[name].astype("float32") for name in names)
 
 
-def _extensions(kind: FitKind) -> frozenset[str]:
+def _extensions(kind: _FitKind) -> frozenset[str]:
     from laconic.codecs.files import picture_extensions
     from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
 
-    return {FitKind.picture: picture_extensions(), FitKind.sound: SOUND_EXTENSIONS, FitKind.cube: frozenset([".npy"])}[
-        kind
-    ]
+    return {
+        _FitKind.picture: picture_extensions(),
+        _FitKind.sound: SOUND_EXTENSIONS,
+        _FitKind.cube: frozenset([".npy"]),
+    }[kind]
 
 
 def _ends(option: str, text: str | None) -> tuple[int, ...] | None:

@@ -9,34 +9,34 @@ from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from laconic.tasks.cli import batch, jobs, options
-from laconic.tasks.cli.batch import Outcome, Screen
+from laconic.tasks.cli.batch import BatchOutcome, BatchScreen
 from laconic.tasks.cli.jobs import Job
 
 if TYPE_CHECKING:
-    from laconic.codecs.models.zoo import ModelEntry
+    from laconic.codecs.models.zoo import ZooEntry
     from laconic.entropy.container import Header
 
 
 def info(inputs: options.Inputs, model: options.ModelName = None, as_json: options.AsJson = False) -> None:
     """What .lcn files hold, from their headers: size, model, step, layout, rate."""
 
-    def work(job: Job) -> Outcome:
+    def work(job: Job) -> BatchOutcome:
         if job.source.path is None:
             data = batch.read_bytes(job.source)
             return _outcome(job, io.BytesIO(data), len(data), model)
         with job.source.path.open("rb") as file:
             return _outcome(job, file, job.source.path.stat().st_size, model)
 
-    found = jobs.find_sources(inputs, lambda: (".lcn",))
-    screen, num_failed = Screen(as_json=as_json), 0
+    found = jobs.find_job_sources(inputs, lambda: (".lcn",))
+    screen, num_failed = BatchScreen(as_json=as_json), 0
     for source in found.sources:
-        outcome = batch.attempt(Job(source), work)
+        outcome = batch.attempt_in_batch(Job(source), work)
         screen.show(Job(source), outcome)
         num_failed += outcome.failed
-    batch.finish(found, num_failed, screen)
+    batch.finish_batch(found, num_failed, screen)
 
 
-def _outcome(job: Job, file: BinaryIO, num_bytes: int, model: str | None) -> Outcome:
+def _outcome(job: Job, file: BinaryIO, num_bytes: int, model: str | None) -> BatchOutcome:
     from laconic.entropy.container import CodecNumber, Source, read_header
     from laconic.tasks.measures.rate import bits_per_pixel
 
@@ -51,7 +51,7 @@ def _outcome(job: Job, file: BinaryIO, num_bytes: int, model: str | None) -> Out
     if header.codec is CodecNumber.IMAGE:
         fields["bits_per_pixel"] = round(bits_per_pixel(num_bytes, header.shape), 4)
     lines = (f"  {name.replace('_', ' '):<14}  {_text(value)}" for name, value in fields.items())
-    return Outcome("\n".join([job.source.name, *lines]), fields)
+    return BatchOutcome("\n".join([job.source.name, *lines]), fields)
 
 
 def _form(header: Header) -> dict[str, object]:
@@ -83,16 +83,16 @@ def _said_of_sound(header: Header) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _entry_of(fingerprint: bytes, model: str | None) -> ModelEntry | None:
-    from laconic.codecs.models.zoo import read_entry, shipped_models
+def _entry_of(fingerprint: bytes, model: str | None) -> ZooEntry | None:
+    from laconic.codecs.models.zoo import read_zoo_entry, shipped_models
 
     entries = list(shipped_models())
     if model is not None and model not in [entry.name for entry in entries]:
-        entries.append(read_entry(model))
+        entries.append(read_zoo_entry(model))
     return next((entry for entry in entries if entry.fingerprint == fingerprint), None)
 
 
-def _model_fields(header: Header, entry: ModelEntry | None) -> dict[str, object]:
+def _model_fields(header: Header, entry: ZooEntry | None) -> dict[str, object]:
     """What only the model knows is None without it."""
     from laconic.entropy.container import Flag
 

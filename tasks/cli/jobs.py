@@ -37,7 +37,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundJob:
     """What the inputs name. `skipped`: files in folders that have other extensions."""
 
     sources: tuple[Source, ...]
@@ -46,7 +46,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Naming:
+class JobNaming:
     """How results are named: `suffix` for new names, the same for all or by source.
 
     `check` raises for a name of one file that cannot be meant.
@@ -56,7 +56,7 @@ class Naming:
     check: Callable[[str], None]
 
 
-def find_sources(inputs: Sequence[str], extensions: Callable[[], Collection[str]]) -> Found:
+def find_job_sources(inputs: Sequence[str], extensions: Callable[[], Collection[str]]) -> FoundJob:
     """The inputs in the order given, folders replaced by their files with these extensions, sorted.
 
     Hidden files and folders are left out. Raises `typer.BadParameter` for standard input that is named twice and for
@@ -80,10 +80,10 @@ def find_sources(inputs: Sequence[str], extensions: Callable[[], Collection[str]
             skipped += (file for file in files if file.suffix.lower() not in wanted)
     if not sources:
         raise typer.BadParameter(f"there is no file to work on in {', '.join(inputs)}")
-    return Found(tuple(sources), tuple(skipped), bool(folders))
+    return FoundJob(tuple(sources), tuple(skipped), bool(folders))
 
 
-def plan(found: Found, output: str | None, naming: Naming) -> list[Job]:
+def plan_jobs(found: FoundJob, output: str | None, naming: JobNaming) -> list[Job]:
     """A job for each source; those whose result would overwrite another or an input are refused, all others stand.
 
     Raises `typer.BadParameter` for an `output` that these sources cannot have.
@@ -108,7 +108,7 @@ def _is_single_file(output: str) -> bool:
     return Path(output).suffix != "" and not output.endswith(("/", os.sep)) and not Path(output).is_dir()
 
 
-def _target(source: Source, output: str | None, naming: Naming) -> Path:
+def _target(source: Source, output: str | None, naming: JobNaming) -> Path:
     suffix = naming.suffix if isinstance(naming.suffix, str) else naming.suffix(source)
     if output is not None:
         return Path(output) / source.place.with_suffix(suffix)

@@ -42,17 +42,17 @@ def pack(
     quiet: options.Quiet = False,
 ) -> None:
     """Class folders to tar shards of .lcn files and labels, to train on; the same command finishes a killed run."""
-    batch.check_model(model)
+    batch.check_batch_model(model)
     from laconic.tasks.datasets import archive
     from laconic.tasks.datasets.class_folders import list_class_folder
     from laconic.tasks.datasets.pack_index import PackOptions
     from laconic.tasks.datasets.splits import parse_splits
 
-    with batch.sentences():
+    with batch.batch_sentences():
         chosen = PackOptions(quality, model, size, sample_rate, seconds, shard_samples, bit_depth or 0)
         listing = list_class_folder(folder, None if splits is None else parse_splits(splits))
         _announce(listing, quiet=quiet or as_json)
-        with batch.progress(len(listing.samples)) as advance:
+        with batch.batch_progress(len(listing.samples)) as advance:
             index = archive.pack(listing, output, chosen, num_threads=threads, on_sample=advance)
     _show(output, index, listing.counts(), as_json=as_json, quiet=quiet)
     if index.skipped:

@@ -13,13 +13,13 @@ from typing import Annotated
 
 import typer
 
-from laconic.codecs.errors import need_torch
+from laconic.codecs.errors import missing_torch_error
 from laconic.tasks.cli import batch, options
 
 train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train small networks on latents or on pixels.")
 
 
-class Arm(StrEnum):
+class TrainArm(StrEnum):
     """What the network sees."""
 
     latents = "latents"
@@ -27,7 +27,7 @@ class Arm(StrEnum):
     patches = "patches"
 
 
-class Scaling(StrEnum):
+class TrainScaling(StrEnum):
     """How latent channels are scaled."""
 
     common = "common"
@@ -40,14 +40,14 @@ def classify(
     data: Annotated[Path, typer.Argument(help="A folder made by `laconic pack`, or a plain folder of class folders.")],
     run: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run; an unfinished one goes on.")],
     arm: Annotated[
-        Arm | None,
+        TrainArm | None,
         typer.Option("--arm", help="Packed folders: latents. Plain ones: small pictures, or full ones in big patches."),
     ] = None,
     channels: Annotated[int, typer.Option("--channels", min=1, help="Latent channels to learn from.")] = 12,
     scaling: Annotated[
-        Scaling,
+        TrainScaling,
         typer.Option("--scaling", help="Of latents: by one factor, each channel to deviation 1, or not at all."),
-    ] = Scaling.common,
+    ] = TrainScaling.common,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training samples.")] = 50,
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Of weights, order, augmentation and validation split.")
@@ -70,14 +70,14 @@ def classify(
 ) -> None:
     """Learn the classes; best epoch by validation, the test split once at the end. The same command resumes. Under
     torchrun, all processes share the work."""
-    with batch.sentences():
-        need_torch("training")
-        from laconic.tasks.datasets.pack_index import is_pack
+    with batch.batch_sentences():
+        missing_torch_error("training")
+        from laconic.tasks.datasets.pack_index import has_pack_index
         from laconic.tasks.heads.head_training import train as train_run
         from laconic.tasks.heads.inputs import TrainOptions
 
         chosen = TrainOptions(
-            arm=(arm or (Arm.latents if is_pack(data) else Arm.patches)).value,
+            arm=(arm or (TrainArm.latents if has_pack_index(data) else TrainArm.patches)).value,
             channels=channels,
             scaling=scaling.value,
             epochs=epochs,
@@ -109,7 +109,7 @@ def compare(
     ] = False,
 ) -> None:
     """One Markdown table of several runs; runs that differ in their seed alone become one row."""
-    with batch.sentences():
+    with batch.batch_sentences():
         from laconic.tasks.heads.comparison import comparison_table, read_result
 
         results = [read_result(run) for run in runs]
@@ -137,13 +137,13 @@ def codec(
     quiet: options.Quiet = False,
 ) -> None:
     """Train a learned part of a codec; the same command resumes. Under torchrun, all processes share the work."""
-    with batch.sentences():
-        need_torch("training")
-        from laconic.tasks.training.codec_training import RunOptions, train_codec
-        from laconic.tasks.training.recipes import prepare
+    with batch.batch_sentences():
+        missing_torch_error("training")
+        from laconic.tasks.training.codec_training import CodecTrainingOptions, train_codec
+        from laconic.tasks.training.recipes import prepare_recipe
 
-        job = prepare(recipe, data, model, seed=seed, all_pictures=all_pictures)
-        chosen = RunOptions(recipe, job.folders, steps or job.steps, seed, every, threads, job.model)
+        job = prepare_recipe(recipe, data, model, seed=seed, all_pictures=all_pictures)
+        chosen = CodecTrainingOptions(recipe, job.folders, steps or job.steps, seed, every, threads, job.model)
         shown = None if quiet else _show_row
         card = {"command": shlex.join(["laconic", *sys.argv[1:]])}
         train_codec(

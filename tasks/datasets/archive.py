@@ -22,17 +22,17 @@ from typing import Any
 
 import numpy as np
 
-from laconic.codecs.arguments import as_path, one_of_types, whole_number
-from laconic.codecs.errors import CodecError, sentence_of
+from laconic.codecs.arguments import path_argument, typed_argument, whole_number_argument
+from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.notes import collect_notes
 from laconic.codecs.series_depth import SeriesDepth
 from laconic.codecs.threads import default_threads, threaded_map
 from laconic.codecs.whole_files import atomic_write
-from laconic.tasks.datasets.class_folders import ClassFolder, Sample, list_class_folder
+from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderSample, list_class_folder
 from laconic.tasks.datasets.framing import read_signal
 from laconic.tasks.datasets.pack_index import COLUMNS, FORMAT, INDEX_NAME, VERSION, PackIndex, PackOptions, read_index
-from laconic.tasks.datasets.shard_writer import PARTS_NAME, PackedSample, ShardWriter, has_size
+from laconic.tasks.datasets.shard_writer import PARTS_NAME, ShardSample, ShardWriter, shard_has_size
 from laconic.tasks.datasets.targets import decode_target
 
 _MAX_THREADS = 256
@@ -53,19 +53,19 @@ def pack(
     Raises `CodecError` for folders that cannot be packed and an `output` that holds something else, `OSError`.
     """
     options = (
-        PackOptions() if options is None else one_of_types("options", options, PackOptions, "a PackOptions or None")
+        PackOptions() if options is None else typed_argument("options", options, PackOptions, "a PackOptions or None")
     )
     num_threads = (
-        default_threads() if num_threads is None else whole_number("num_threads", num_threads, 1, _MAX_THREADS)
+        default_threads() if num_threads is None else whole_number_argument("num_threads", num_threads, 1, _MAX_THREADS)
     )
-    output = as_path("output", output)
+    output = path_argument("output", output)
     listing = folder if isinstance(folder, ClassFolder) else list_class_folder(folder)
     plan = _digest_of_plan(listing, options)
     if (output / INDEX_NAME).exists():
         index = read_index(output)
         if index.plan != plan:
             raise CodecError(f"{output} holds another pack; allowed is a new folder: remove it or name another")
-        if all(has_size(output / shard.name, shard.num_bytes) for shard in index.shards):
+        if all(shard_has_size(output / shard.name, shard.num_bytes) for shard in index.shards):
             shutil.rmtree(output / PARTS_NAME, ignore_errors=True)
             return index
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def pack(
 
 def _run(
     works: Sequence[ShardWriter],
-    encoded: Callable[[tuple[int, Sample]], PackedSample],
+    encoded: Callable[[tuple[int, ClassFolderSample]], ShardSample],
     num_threads: int,
     on_sample: Callable[[int], None] | None,
 ) -> None:
@@ -105,7 +105,7 @@ def _run(
                 work.finish()
 
 
-def _of_model(packed: PackedSample, fingerprint: str) -> PackedSample:
+def _of_model(packed: ShardSample, fingerprint: str) -> ShardSample:
     """The sample, or why it is skipped: a pack has one model, which the first good sample decides."""
     if packed.fingerprint in ("", fingerprint):
         return packed
@@ -113,24 +113,24 @@ def _of_model(packed: PackedSample, fingerprint: str) -> PackedSample:
         "it needs another model than the first sample of the pack, as sounds of other sample rates do; allowed is one "
         "model: name it (--model), or set one rate (--sample-rate)"
     )
-    return PackedSample(packed.number, packed.sample, error=reason)
+    return ShardSample(packed.number, packed.sample, error=reason)
 
 
 def _encoded(
-    listing: ClassFolder, options: PackOptions, series: SeriesDepth, entry: tuple[int, Sample]
-) -> PackedSample:
+    listing: ClassFolder, options: PackOptions, series: SeriesDepth, entry: tuple[int, ClassFolderSample]
+) -> ShardSample:
     """A sample as the shard holds it. Whatever is raised for one file is the reason why it is skipped, never the end of
     the pack: decoders of many formats stand behind this call, and each fails in its own way."""
     number, sample = entry
     try:
         return _sample_of(number, sample, listing, options, series)
     except Exception as err:
-        return PackedSample(number, sample, error=sentence_of(err))
+        return ShardSample(number, sample, error=sentence_of_error(err))
 
 
 def _sample_of(
-    number: int, sample: Sample, listing: ClassFolder, options: PackOptions, series: SeriesDepth
-) -> PackedSample:
+    number: int, sample: ClassFolderSample, listing: ClassFolder, options: PackOptions, series: SeriesDepth
+) -> ShardSample:
     codec, source = options.codec(listing.kind), listing.root / sample.source
     with collect_notes() as notes:
         signal = read_signal(source, listing.kind, options.framing, model=options.model, series=series)
@@ -140,7 +140,7 @@ def _sample_of(
     for suffix, data in targets.items():
         decode_target(suffix, data)  # what cannot be read in training is found now
     values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
-    return PackedSample(
+    return ShardSample(
         number=number,
         sample=sample,
         data=packed.data,
@@ -153,7 +153,7 @@ def _sample_of(
     )
 
 
-def _shards_of(listing: ClassFolder, options: PackOptions) -> Iterator[tuple[str, list[tuple[int, Sample]]]]:
+def _shards_of(listing: ClassFolder, options: PackOptions) -> Iterator[tuple[str, list[tuple[int, ClassFolderSample]]]]:
     numbered = list(enumerate(listing.samples))
     for split in dict.fromkeys(sample.split for sample in listing.samples):
         members = [(number, sample) for number, sample in numbered if sample.split == split]

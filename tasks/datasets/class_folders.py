@@ -17,14 +17,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import as_path, one_of_types
+from laconic.codecs.arguments import path_argument, typed_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.files import picture_extensions
 from laconic.codecs.form import MediaKind
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
-from laconic.tasks.datasets.framing import Framing, read_signal, signal_array, tensor_of
-from laconic.tasks.datasets.splits import SPLITS, WHOLE, Place, class_places, folders_in, is_hidden
-from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, check_suffix, decode_target, no_target
+from laconic.tasks.datasets.framing import Framing, framed_array, framed_tensor, read_signal
+from laconic.tasks.datasets.splits import (
+    SPLITS,
+    WHOLE,
+    SplitPlace,
+    folders_of_splits,
+    is_hidden_from_splits,
+    split_class_places,
+)
+from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, check_target_suffix, decode_target, no_target
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Sample:
+class ClassFolderSample:
     """One file: `source` is its path below the folder with forward slashes, `label` an index into the classes or
     `NO_LABEL`, `targets` the paths of more target files below the folder, each with its suffix (see `targets`). Raises
     `CodecError` for a suffix that is none, or twice."""
@@ -43,7 +50,7 @@ class Sample:
     targets: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        suffixes = [check_suffix(suffix) for suffix, _ in self.targets]
+        suffixes = [check_target_suffix(suffix) for suffix, _ in self.targets]
         if len(set(suffixes)) < len(suffixes):
             raise CodecError(f"{self.source} has targets {', '.join(suffixes)}; allowed is one of each suffix")
 
@@ -56,7 +63,7 @@ class ClassFolder:
     root: Path
     kind: MediaKind
     classes: tuple[str, ...]
-    samples: tuple[Sample, ...]
+    samples: tuple[ClassFolderSample, ...]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
 
@@ -80,21 +87,21 @@ def list_class_folder(root: Path | str, splits: Mapping[str, str] | None = None)
     are ignored. Raises `CodecError` for a folder without classes or with both pictures and sounds, `SplitsError` where
     names do not tell splits from classes.
     """
-    root = as_path("folder", root)
+    root = path_argument("folder", root)
     if splits is not None:
-        one_of_types("splits", splits, Mapping, "a mapping of folders to splits")
+        typed_argument("splits", splits, Mapping, "a mapping of folders to splits")
     if not root.is_dir():
         raise CodecError(f"{root} is no folder; allowed is a folder of class folders")
-    files = {top: list(_files_below(root, top)) for top in folders_in(root)}
+    files = {top: list(_files_below(root, top)) for top in folders_of_splits(root)}
     tops = [top for top, sources in files.items() if any(map(_is_signal, sources))]
-    places = {place.path: place for place in class_places(root, tops, splits)}
+    places = {place.path: place for place in split_class_places(root, tops, splits)}
     found = [(place, source) for source in chain(*files.values()) if (place := _place_of(source, places))]
     kind = _kind_of(root, [source for _, source in found])
-    wanted = file_extensions(kind)
+    wanted = class_folder_extensions(kind)
     kept = [entry for entry in found if _suffix(entry[1]) in wanted]
     classes = tuple(sorted({place.label for place, _ in kept}))
     labels = {name: i for i, name in enumerate(classes)}
-    samples = (Sample(source, place.split, labels[place.label]) for place, source in kept)
+    samples = (ClassFolderSample(source, place.split, labels[place.label]) for place, source in kept)
     what = "picture" if kind == "image" else "sound"
     skipped = ((s, f"its extension is not that of a {what}") for _, s in found if _suffix(s) not in wanted)
     return ClassFolder(
@@ -107,7 +114,7 @@ def list_class_folder(root: Path | str, splits: Mapping[str, str] | None = None)
     )
 
 
-def _place_of(source: str, places: Mapping[str, Place]) -> Place | None:
+def _place_of(source: str, places: Mapping[str, SplitPlace]) -> SplitPlace | None:
     """The class folder that a file is in: the first folder of its path, or the first two."""
     top, _, below = source.partition("/")
     return places.get(top) or places.get(f"{top}/{below.partition('/')[0]}")
@@ -116,13 +123,13 @@ def _place_of(source: str, places: Mapping[str, Place]) -> Place | None:
 def _left_out(root: Path, files: Mapping[str, Sequence[str]], found: Set[str]) -> Iterator[str]:
     """A line for each folder with pictures or sounds that are in no class folder."""
     with os.scandir(root) as entries:
-        here = [entry.name for entry in entries if entry.is_file() and not is_hidden(entry.name)]
+        here = [entry.name for entry in entries if entry.is_file() and not is_hidden_from_splits(entry.name)]
     for folder, sources in ((".", here), *files.items()):
         if count := sum(_is_signal(source) for source in sources if source not in found):
             yield f"{folder}: left out {count} file{'s' if count > 1 else ''} outside of class folders"
 
 
-def hold_out(
+def hold_out_of_class_folder(
     labels: Sequence[int] | Int[NDArray[np.int64], " n"], fraction: float, seed: int
 ) -> Bool[NDArray[np.bool_], " n"]:
     """Mark about this fraction of each class, at least one where it has two, chosen by the seed."""
@@ -137,14 +144,14 @@ def hold_out(
 
 
 @dataclass(frozen=True, eq=False)
-class SignalDataset:
+class ClassFolderDataset:
     """Signals of a class folder as a map-style dataset, read and resized at every access.
 
     Items are (float32 tensor (c, h, w), label): pictures with values around -2 to 2, sounds as (1, 1, t) at full scale.
     """
 
     folder: ClassFolder
-    samples: tuple[Sample, ...]
+    samples: tuple[ClassFolderSample, ...]
     framing: Framing
 
     @property
@@ -165,7 +172,7 @@ class SignalDataset:
     def tensor(self, index: int) -> Float[Tensor, "c h w"]:
         """The signal of an item."""
         source = self.folder.root / self.samples[index].source
-        return tensor_of(signal_array(read_signal(source, self.folder.kind, self.framing)))
+        return framed_tensor(framed_array(read_signal(source, self.folder.kind, self.framing)))
 
     def target(self, index: int, suffix: str) -> Any:
         """The value of one of an item's targets, see `targets.decode_target`. Raises `CodecError`, `OSError`."""
@@ -180,14 +187,17 @@ class SignalDataset:
 
 def _files_below(root: Path, place: str) -> Iterator[str]:
     for parent, folders, names in os.walk(root / place):
-        folders[:] = sorted(name for name in folders if not is_hidden(name))
+        folders[:] = sorted(name for name in folders if not is_hidden_from_splits(name))
         below = Path(parent).relative_to(root)
-        yield from ((below / name).as_posix() for name in sorted(names) if not is_hidden(name))
+        yield from ((below / name).as_posix() for name in sorted(names) if not is_hidden_from_splits(name))
 
 
 def _kind_of(root: Path, sources: Sequence[str]) -> MediaKind:
     suffixes = {_suffix(source) for source in sources}
-    has_pictures, has_sounds = bool(suffixes & file_extensions("image")), bool(suffixes & file_extensions("sound"))
+    has_pictures, has_sounds = (
+        bool(suffixes & class_folder_extensions("image")),
+        bool(suffixes & class_folder_extensions("sound")),
+    )
     if has_pictures and has_sounds:
         raise CodecError(f"{root} holds both pictures and sounds; allowed is one kind: pack them apart")
     if not has_pictures and not has_sounds:
@@ -196,13 +206,13 @@ def _kind_of(root: Path, sources: Sequence[str]) -> MediaKind:
 
 
 def _is_signal(source: str) -> bool:
-    return _suffix(source) in file_extensions("image") | file_extensions("sound")
+    return _suffix(source) in class_folder_extensions("image") | class_folder_extensions("sound")
 
 
 def _suffix(source: str) -> str:
     return os.path.splitext(source)[1].lower()
 
 
-def file_extensions(kind: MediaKind) -> frozenset[str]:
+def class_folder_extensions(kind: MediaKind) -> frozenset[str]:
     """Of the files that are taken as samples, with their dots, in lower case."""
     return picture_extensions() if kind == "image" else SOUND_EXTENSIONS

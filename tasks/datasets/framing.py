@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import choice, one_of_types, positive_number, settle, whole_number
-from laconic.codecs.errors import CodecError, need_torch
+from laconic.codecs.arguments import (
+    choice_argument,
+    positive_number_argument,
+    settle_arguments,
+    typed_argument,
+    whole_number_argument,
+)
+from laconic.codecs.errors import CodecError, missing_torch_error
 from laconic.codecs.files import read_image, read_sound
 from laconic.codecs.form import MediaKind, num_colors
-from laconic.codecs.formats.bit_depths import UNUSED, BitDepth, check_depth
+from laconic.codecs.formats.bit_depths import UNUSED, BitDepth, check_bit_depth
 from laconic.codecs.media import Audio, Image
 from laconic.codecs.notes import collect_notes, note
 
@@ -45,14 +51,16 @@ class Framing:
 
     def __post_init__(self) -> None:
         if self.size is not None:
-            settle(self, size=whole_number("size", self.size, 1, _MAX_SIDE))
+            settle_arguments(self, size=whole_number_argument("size", self.size, 1, _MAX_SIDE))
         if self.sample_rate_hz is not None:
-            settle(self, sample_rate_hz=whole_number("sample_rate_hz", self.sample_rate_hz, 1, _MAX_RATE_HZ))
+            settle_arguments(
+                self, sample_rate_hz=whole_number_argument("sample_rate_hz", self.sample_rate_hz, 1, _MAX_RATE_HZ)
+            )
         if self.seconds is not None:
-            settle(self, seconds=positive_number("seconds", self.seconds, highest=_MAX_SECONDS))
-        settle(self, bit_depth=whole_number("bit_depth", self.bit_depth, 0))
+            settle_arguments(self, seconds=positive_number_argument("seconds", self.seconds, highest=_MAX_SECONDS))
+        settle_arguments(self, bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0))
         if self.bit_depth:
-            check_depth("uint16", self.bit_depth)
+            check_bit_depth("uint16", self.bit_depth)
 
 
 def read_signal(
@@ -63,8 +71,8 @@ def read_signal(
     `series`: who is asked for the bit depth where neither framing nor file say it.
     Raises `OSError`, `BitstreamError` or `CodecError`.
     """
-    kind = choice("kind", kind, _KINDS)
-    one_of_types("framing", framing, Framing, "a Framing")
+    kind = choice_argument("kind", kind, _KINDS)
+    typed_argument("framing", framing, Framing, "a Framing")
     if kind == "sound":
         return framed(read_sound(path, model=model), framing)
     with collect_notes() as notes:
@@ -77,8 +85,8 @@ def read_signal(
 
 def framed(signal: Image | Audio, framing: Framing) -> Image | Audio:
     """A signal in memory as `read_signal` gives that of a file. Raises `CodecError`."""
-    one_of_types("the signal", signal, (Image, Audio), "an Image or Audio")
-    one_of_types("framing", framing, Framing, "a Framing")
+    typed_argument("the signal", signal, (Image, Audio), "an Image or Audio")
+    typed_argument("framing", framing, Framing, "a Framing")
     return _framed_sound(signal, framing) if isinstance(signal, Audio) else _framed_picture(signal, framing.size)
 
 
@@ -103,7 +111,7 @@ def _framed_sound(sound: Audio, framing: Framing) -> Audio:
         samples = samples[: math.ceil(framing.seconds * sound.sample_rate)]
     rate = framing.sample_rate_hz or sound.sample_rate
     if rate != sound.sample_rate:
-        samples = resampled(samples, sound.sample_rate, rate)
+        samples = resampled_for_framing(samples, sound.sample_rate, rate)
     if framing.seconds is not None:
         length = round(framing.seconds * rate)
         if not 1 <= length <= _MAX_SOUND_SAMPLES:
@@ -112,7 +120,7 @@ def _framed_sound(sound: Audio, framing: Framing) -> Audio:
     return Audio(np.ascontiguousarray(samples[None]), rate)
 
 
-def resampled(
+def resampled_for_framing(
     samples: Float[NDArray[np.float32], " t"], rate_hz: int, new_rate_hz: int
 ) -> Float[NDArray[np.float32], " resampled"]:
     """The same sound at another rate: its spectrum cut or extended, after a mirrored copy that joins the ends."""
@@ -135,7 +143,7 @@ def _smooth(count: int) -> int:
     return power * 3 // 4 if power * 3 // 4 >= count else power
 
 
-def signal_array(signal: Image | Audio) -> Float[NDArray[np.float32], "c h w"]:
+def framed_array(signal: Image | Audio) -> Float[NDArray[np.float32], "c h w"]:
     """(3, h, w) of a picture, (1, 1, t) of a sound, scaled to a deviation near 1 by constants."""
     if isinstance(signal, Audio):
         return signal.samples[None] * np.float32(8)  # speech and everyday sounds have an RMS around 1/8
@@ -145,9 +153,9 @@ def signal_array(signal: Image | Audio) -> Float[NDArray[np.float32], "c h w"]:
     return planes
 
 
-def tensor_of(array: Shaped[NDArray[Any], "*shape"]) -> Shaped[Tensor, "*shape"]:
+def framed_tensor(array: Shaped[NDArray[Any], "*shape"]) -> Shaped[Tensor, "*shape"]:
     """The same memory as a tensor. Raises `MissingDependencyError`."""
-    need_torch("training")
+    missing_torch_error("training")
     from torch import from_numpy
 
     return from_numpy(array)

@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.arguments import (
-    as_name,
-    as_path,
-    choice,
-    each_of,
+    choice_argument,
+    items_of_argument,
+    name_argument,
+    path_argument,
     shown,
-    whole_number,
-    whole_numbers,
+    whole_number_argument,
+    whole_numbers_argument,
 )
 from laconic.codecs.errors import CodecError
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.models.zoo import load_model, load_model_of, shipped_models
-from laconic.tasks.datasets.framing import tensor_of
+from laconic.tasks.datasets.framing import framed_tensor
 from laconic.tasks.datasets.pack_index import PackIndex, read_index
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, decode_target, no_target
 
@@ -64,13 +64,13 @@ class LatentDataset:
         scaling: Scaling = "common",
         targets: Sequence[str] = (LABEL_SUFFIX,),
     ) -> None:
-        self.folder = as_path("folder", folder)
-        self.targets = tuple(as_name("a target", suffix) for suffix in each_of("targets", targets))
+        self.folder = path_argument("folder", folder)
+        self.targets = tuple(name_argument("a target", suffix) for suffix in items_of_argument("targets", targets))
         self.index = read_index(folder)
         self._model = _model_path(self.index, model)
-        self.channels = channels = whole_number("channels", channels, 1, len(self.index.mean))
+        self.channels = channels = whole_number_argument("channels", channels, 1, len(self.index.mean))
         self._rows = _rows_of(self.index, split)
-        self.normalization = normalization_of(self.index, channels, scaling)
+        self.normalization = _normalization_of(self.index, channels, scaling)
         group = next(i for i, end in enumerate(self.index.group_ends) if end >= channels)
         self._heads = self.index.heads[self._rows, group]
 
@@ -107,7 +107,7 @@ class LatentDataset:
 
     def tensor(self, index: int) -> Float[Tensor, "channels h w"]:
         """The latent of an item, (channels, h, w) float32."""
-        return tensor_of(self.array(index)[0])
+        return framed_tensor(self.array(index)[0])
 
     def array(self, index: int) -> tuple[Float[NDArray[np.float32], "channels h w"], int]:
         """The item as a numpy array, for those without torch, and its label."""
@@ -130,7 +130,7 @@ class LatentDataset:
 
         Raises `CodecError` where the item has no such target, or it is damaged.
         """
-        row, suffix = self._rows[self._checked(index)], as_name("suffix", suffix)
+        row, suffix = self._rows[self._checked(index)], name_argument("suffix", suffix)
         if suffix == LABEL_SUFFIX and self.index.label[row] != NO_LABEL:
             return int(self.index.label[row])
         column = self.index.targets.get(suffix)
@@ -140,7 +140,7 @@ class LatentDataset:
 
     def _checked(self, index: int) -> int:
         """The number of an item, which counts from the end where it is negative. Raises `IndexError`, so that loops end."""
-        number, count = whole_numbers("index", [index])[0], len(self)
+        number, count = whole_numbers_argument("index", [index])[0], len(self)
         if not -count <= number < count:
             raise IndexError(
                 f"index is {shown(index)}; allowed is {-count} to {count - 1}, as the dataset has {count} items"
@@ -156,11 +156,11 @@ class LatentDataset:
         return data
 
 
-def normalization_of(
+def _normalization_of(
     index: PackIndex, channels: int, scaling: Scaling
 ) -> tuple[Float[NDArray[np.float32], "channels 1 1"], Float[NDArray[np.float32], "channels 1 1"]]:
     """(channels, 1, 1) each: factors and summands for values in signal units. Raises `CodecError` for the scaling."""
-    scaling = choice("scaling", scaling, _SCALINGS)
+    scaling = choice_argument("scaling", scaling, _SCALINGS)
     deviation, mean = index.std[:channels], index.mean[:channels]
     if scaling == "none":
         deviation, mean = np.ones_like(deviation), np.zeros_like(mean)
@@ -174,7 +174,7 @@ def normalization_of(
 def _rows_of(index: PackIndex, split: str | None) -> NDArray[np.int64]:
     if split is None:
         return np.arange(len(index))
-    choice("split", split, index.splits)
+    choice_argument("split", split, index.splits)
     shards = [i for i, shard in enumerate(index.shards) if shard.split == split]
     return np.flatnonzero(np.isin(index.shard, shards))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import as_path, settle, whole_number
+from laconic.codecs.arguments import path_argument, settle_arguments, whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.lcn import Lcn
@@ -47,8 +47,8 @@ class PackOptions:
 
     def __post_init__(self) -> None:
         codec = Lcn(quality=self.quality, model=self.model)
-        settle(self, quality=codec.quality, model=codec.model, **vars(self.framing))
-        settle(self, shard_samples=whole_number("shard_samples", self.shard_samples, 1, 10**6))
+        settle_arguments(self, quality=codec.quality, model=codec.model, **vars(self.framing))
+        settle_arguments(self, shard_samples=whole_number_argument("shard_samples", self.shard_samples, 1, 10**6))
 
     @property
     def framing(self) -> Framing:
@@ -64,7 +64,7 @@ class PackOptions:
 
 
 @dataclass(frozen=True)
-class Shard:
+class PackIndexShard:
     """A tar file of the pack; samples of one split."""
 
     name: str
@@ -73,7 +73,7 @@ class Shard:
 
 
 @dataclass(frozen=True, eq=False)
-class TargetColumn:
+class PackIndexColumn:
     """Where the target files of one suffix are: (n,) offsets in the shards, -1 where a sample has none, and lengths."""
 
     offset: Int[NDArray[np.int64], " n"]
@@ -100,7 +100,7 @@ class PackIndex:
     mean: Float[NDArray[np.float32], " d"]
     std: Float[NDArray[np.float32], " d"]
     statistics_split: str
-    shards: tuple[Shard, ...]
+    shards: tuple[PackIndexShard, ...]
     shard: Int[NDArray[np.int64], " n"]
     offset: Int[NDArray[np.int64], " n"]
     length: Int[NDArray[np.int64], " n"]
@@ -108,7 +108,7 @@ class PackIndex:
     heads: Int[NDArray[np.int64], "n groups"]
     key: tuple[str, ...]
     source: tuple[str, ...]
-    targets: Mapping[str, TargetColumn]
+    targets: Mapping[str, PackIndexColumn]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[tuple[str, str], ...]
     plan: str
@@ -126,14 +126,14 @@ class PackIndex:
         return tuple(dict.fromkeys(shard.split for shard in self.shards))
 
 
-def is_pack(folder: Path | str) -> bool:
+def has_pack_index(folder: Path | str) -> bool:
     """Whether a folder holds a finished pack."""
-    return (as_path("folder", folder) / INDEX_NAME).is_file()
+    return (path_argument("folder", folder) / INDEX_NAME).is_file()
 
 
 def read_index(folder: Path | str) -> PackIndex:
     """The index of a packed folder. Raises `CodecError` for one that is missing or damaged."""
-    path = as_path("folder", folder) / INDEX_NAME
+    path = path_argument("folder", folder) / INDEX_NAME
     try:
         fields = json.loads(path.read_bytes())
         if (fields["format"], fields["version"]) != (FORMAT, VERSION):
@@ -150,7 +150,7 @@ def _parsed(fields: Mapping[str, Any]) -> PackIndex:
     lengths = {len(columns[name]) for name in COLUMNS}
     if len(lengths) != 1 or lengths == {0}:
         raise ValueError(f"its columns have lengths {sorted(lengths)}")
-    shards = tuple(Shard(str(s["name"]), str(s["split"]), int(s["num_bytes"])) for s in fields["shards"])
+    shards = tuple(PackIndexShard(str(s["name"]), str(s["split"]), int(s["num_bytes"])) for s in fields["shards"])
     if any(Path(shard.name).name != shard.name for shard in shards):
         raise ValueError("a shard is named by a path")
     numbers = {name: np.array(columns[name], np.int64) for name in ("shard", "offset", "length", "label", "heads")}
@@ -186,10 +186,10 @@ def _parsed(fields: Mapping[str, Any]) -> PackIndex:
     )
 
 
-def _target_column(fields: Mapping[str, Any], room: NDArray[np.int64]) -> TargetColumn:
+def _target_column(fields: Mapping[str, Any], room: NDArray[np.int64]) -> PackIndexColumn:
     offset, length = np.array(fields["offset"], np.int64), np.array(fields["length"], np.int64)
     if offset.shape != room.shape or length.shape != room.shape:
         raise ValueError("a target has no entry for each sample")
     if offset.min() < -1 or length.min() < 0 or np.any(offset + length > room):
         raise ValueError("a target is outside of its shard")
-    return TargetColumn(offset, length)
+    return PackIndexColumn(offset, length)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.whole_files import atomic_write
-from laconic.tasks.datasets.class_folders import Sample
+from laconic.tasks.datasets.class_folders import ClassFolderSample
 from laconic.tasks.datasets.pack_index import COLUMNS
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL
 
@@ -28,11 +28,11 @@ _TAR_BLOCK = 512
 
 
 @dataclass(frozen=True)
-class PackedSample:
+class ShardSample:
     """One encoded sample, or why there is none."""
 
     number: int
-    sample: Sample
+    sample: ClassFolderSample
     data: bytes = b""
     targets: Mapping[str, bytes] = field(default_factory=dict)  # beside the label, by suffix
     heads: tuple[int, ...] = ()
@@ -47,7 +47,7 @@ class ShardWriter:
     """Writes one shard as WebDataset reads it, KEY.lcn and KEY.SUFFIX of each target: samples are added in order, `finish`
     gives the file its name and then leaves its record."""
 
-    def __init__(self, output: Path, name: str, samples: Sequence[tuple[int, Sample]], plan: str) -> None:
+    def __init__(self, output: Path, name: str, samples: Sequence[tuple[int, ClassFolderSample]], plan: str) -> None:
         self.samples, self._plan = samples, plan
         self._path = output / name
         self._part = output / PARTS_NAME / f"{name}.part"
@@ -69,9 +69,9 @@ class ShardWriter:
             record: dict[str, Any] = json.loads(self._record_path.read_bytes())
         except (OSError, ValueError):
             return None
-        return record if record["plan"] == self._plan and has_size(self._path, record["num_bytes"]) else None
+        return record if record["plan"] == self._plan and shard_has_size(self._path, record["num_bytes"]) else None
 
-    def add(self, packed: PackedSample) -> None:
+    def add(self, packed: ShardSample) -> None:
         """Append a sample, or list it as skipped."""
         if packed.error:
             self._skipped.append((packed.sample.source, packed.error))
@@ -135,6 +135,6 @@ class ShardWriter:
         atomic_write(self._record_path, json.dumps(record).encode(), force=True)
 
 
-def has_size(path: Path, num_bytes: int) -> bool:
+def shard_has_size(path: Path, num_bytes: int) -> bool:
     """Whether a shard is there whole; one of 0 bytes holds no good sample and is no file."""
     return (path.stat().st_size if path.is_file() else 0) == num_bytes

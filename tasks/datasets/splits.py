@@ -34,7 +34,7 @@ class SplitsError(CodecError):
 
 
 @dataclass(frozen=True)
-class Place:
+class SplitPlace:
     """A class folder: `path` below the root, with forward slashes."""
 
     split: str
@@ -51,15 +51,15 @@ def split_of_name(name: str) -> str | None:
     return _SPLIT_OF_NAME.get(name.casefold())
 
 
-def is_hidden(name: str) -> bool:
+def is_hidden_from_splits(name: str) -> bool:
     """Whether a file or folder is none of the user's data."""
     return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
-def folders_in(folder: Path) -> list[str]:
+def folders_of_splits(folder: Path) -> list[str]:
     """Names of the folders in a folder that are not hidden, sorted."""
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not is_hidden(entry.name))
+        return sorted(entry.name for entry in entries if entry.is_dir() and not is_hidden_from_splits(entry.name))
 
 
 def parse_splits(text: str) -> dict[str, str]:
@@ -82,18 +82,20 @@ def parse_splits(text: str) -> dict[str, str]:
     return found
 
 
-def class_places(root: Path, tops: Sequence[str], splits: Mapping[str, str] | None) -> Iterator[Place]:
+def split_class_places(root: Path, tops: Sequence[str], splits: Mapping[str, str] | None) -> Iterator[SplitPlace]:
     """The class folders of a tree whose folders `tops` hold samples; `splits` as in `list_class_folder`.
 
     Raises `SplitsError`, also for a folder that is not there.
     """
     chosen = _splits_by_name(root, tops) if splits is None else splits
-    if absent := sorted(set(chosen) - set(folders_in(root))):
-        raise SplitsError(f"splits name the folder {absent[0]!r}; {root} has {', '.join(folders_in(root)) or 'none'}")
+    if absent := sorted(set(chosen) - set(folders_of_splits(root))):
+        raise SplitsError(
+            f"splits name the folder {absent[0]!r}; {root} has {', '.join(folders_of_splits(root)) or 'none'}"
+        )
     if not chosen:
-        yield from (Place(WHOLE, name, name) for name in tops)
+        yield from (SplitPlace(WHOLE, name, name) for name in tops)
     for top, split in sorted(chosen.items()):
-        yield from (Place(split, name, f"{top}/{name}") for name in folders_in(root / top))
+        yield from (SplitPlace(split, name, f"{top}/{name}") for name in folders_of_splits(root / top))
 
 
 def _splits_by_name(root: Path, tops: Sequence[str]) -> dict[str, str]:
@@ -111,7 +113,7 @@ def _splits_by_name(root: Path, tops: Sequence[str]) -> dict[str, str]:
             f"are; pass --splits {example} to take the classes from inside them, or --splits none if each is a class"
         )
     for top in tops:
-        inner = [name for name in folders_in(root / top) if split_of_name(name)]
+        inner = [name for name in folders_of_splits(root / top) if split_of_name(name)]
         if len({split_of_name(name) for name in inner}) > 1:
             raise SplitsError(
                 f"{root / top} has folders named like splits ({_some(inner)}), which belong above the classes; name "

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from laconic.codecs.arguments import as_bytes, as_name
+from laconic.codecs.arguments import bytes_argument, name_argument
 from laconic.codecs.errors import CodecError
 
 LABEL_SUFFIX = "cls"
@@ -25,9 +25,9 @@ _SUFFIX = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _OWN = ("lcn", LABEL_SUFFIX)  # that the packer makes itself
 
 
-def check_suffix(suffix: str) -> str:
+def check_target_suffix(suffix: str) -> str:
     """The suffix of a target file that may stand in a shard. Raises `CodecError`."""
-    suffix = as_name("suffix", suffix)
+    suffix = name_argument("suffix", suffix)
     if not _SUFFIX.fullmatch(suffix) or suffix.split(".")[-1] in _OWN:
         raise CodecError(
             f"the suffix of a target is {suffix!r}; allowed are lower-case letters, digits, _, - and dots between them, "
@@ -38,7 +38,7 @@ def check_suffix(suffix: str) -> str:
 
 def decode_target(suffix: str, data: bytes) -> Any:
     """The value of a target file, by the last part of its suffix. Raises `CodecError` for damaged ones."""
-    suffix, data = as_name("suffix", suffix), as_bytes("data", data)
+    suffix, data = name_argument("suffix", suffix), bytes_argument("data", data)
     decode = _DECODERS.get(suffix.split(".")[-1], bytes)
     try:
         return decode(data)

@@ -23,7 +23,7 @@ from laconic.entropy.compressai import BottleneckCoder, GaussianCoder
 SPREAD_OF_SCALES = (-0.4, 1.2)  # mean and standard deviation of the logarithm
 
 
-def use_our_coders(model: Any) -> None:
+def _use_our_coders(model: Any) -> None:
     """From here on the model compresses and decompresses with them."""
     for entropy_model, coder in (
         (model.entropy_bottleneck, BottleneckCoder(model.entropy_bottleneck)),
@@ -32,14 +32,14 @@ def use_our_coders(model: Any) -> None:
         entropy_model.compress, entropy_model.decompress = coder.compress, coder.decompress
 
 
-def round_trip(model: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, int]:
+def _round_trip(model: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, int]:
     """The decoded picture, and the bytes of its strings."""
     coded = model.compress(pixels)
     decoded = model.decompress(coded["strings"], coded["shape"])["x_hat"]
     return decoded, sum(len(string) for strings in coded["strings"] for string in strings)
 
 
-def timed(function: Callable[[], Any]) -> tuple[Any, float]:
+def _timed(function: Callable[[], Any]) -> tuple[Any, float]:
     """The result, and the milliseconds of the fastest of three calls."""
     times = []
     for _ in range(3):
@@ -54,8 +54,8 @@ def compare(name: str, theirs: Any, ours: Any, arguments: tuple[Any, ...], besid
     lines = []
     decoded = []
     for coder in (theirs, ours):
-        strings, encode_ms = timed(partial(coder.compress, *arguments))
-        values, decode_ms = timed(partial(coder.decompress, strings, *beside))
+        strings, encode_ms = _timed(partial(coder.compress, *arguments))
+        values, decode_ms = _timed(partial(coder.decompress, strings, *beside))
         decoded.append(values)
         lines.append(f"{sum(map(len, strings))} bytes, {encode_ms:.2f} + {decode_ms:.2f} ms")
     print(f"{name} {tuple(arguments[0].shape)}: CompressAI {lines[0]}; ours {lines[1]}; equal: {torch.equal(*decoded)}")
@@ -81,9 +81,9 @@ def main() -> None:
         latent = scales * torch.randn(scales.shape)
         compare("latent", conditional, GaussianCoder(conditional), (latent, indexes), (indexes,))
 
-        expected, their_bytes = round_trip(model, pixels)
-        use_our_coders(model)
-        decoded, our_bytes = round_trip(model, pixels)
+        expected, their_bytes = _round_trip(model, pixels)
+        _use_our_coders(model)
+        decoded, our_bytes = _round_trip(model, pixels)
     equal = torch.equal(decoded, expected)
     print(f"the whole model on {rows} x {columns} pixels: {their_bytes} bytes, ours {our_bytes}; equal: {equal}")
 

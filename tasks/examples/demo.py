@@ -36,11 +36,11 @@ Row = tuple[tuple[str, np.ndarray], ...]
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo_output")
     folder.mkdir(parents=True, exist_ok=True)
-    show_photograph(DATA / "kodim23_crop.png", folder)
-    show_sound(DATA / "ljspeech_excerpt.flac", folder)
+    _show_photograph(DATA / "kodim23_crop.png", folder)
+    _show_sound(DATA / "ljspeech_excerpt.flac", folder)
 
 
-def show_photograph(path: Path, folder: Path) -> None:
+def _show_photograph(path: Path, folder: Path) -> None:
     """Encode at three qualities, decode, compare with JPEG at equal bytes."""
     picture = open_picture(path)
     encode(picture)  # loads the model, so that the times below are those of a running program
@@ -54,7 +54,7 @@ def show_photograph(path: Path, folder: Path) -> None:
         shown = decode(data)
         decoded = time.perf_counter()
         (folder / f"{path.stem}_q{quality}.lcn").write_bytes(data)
-        jpeg, jpeg_bytes = jpeg_of_size(picture.to_pillow(), len(data))
+        jpeg, jpeg_bytes = _jpeg_of_size(picture.to_pillow(), len(data))
         ours, theirs = psnr(picture, shown), psnr(np.asarray(picture), jpeg)
         print(
             f"{quality:7d} {len(data):7d} {bits_per_pixel(data, (picture.height, picture.width)):6.3f} {ours:8.2f} "
@@ -66,7 +66,7 @@ def show_photograph(path: Path, folder: Path) -> None:
     print(f"   look at {folder / 'side_by_side.png'}\n")
 
 
-def show_sound(path: Path, folder: Path) -> None:
+def _show_sound(path: Path, folder: Path) -> None:
     """Encode speech at three qualities, beside MP3."""
     sound = read_sound(path)
     print(f"2. A sound: {path.name}, {sound.duration_seconds:.1f} s at {sound.sample_rate} Hz")
@@ -83,7 +83,7 @@ def show_sound(path: Path, folder: Path) -> None:
     print(f"   listen to {folder / 'speech.wav'} (quality {QUALITIES[1]})\n")
 
 
-def jpeg_of_size(picture: PillowImage.Image, num_bytes: int) -> tuple[np.ndarray, int]:
+def _jpeg_of_size(picture: PillowImage.Image, num_bytes: int) -> tuple[np.ndarray, int]:
     """The smallest optimised, progressive JPEG that is not smaller than `num_bytes`, and its size."""
     for quality in range(1, 96):
         file = io.BytesIO()

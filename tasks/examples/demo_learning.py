@@ -24,11 +24,11 @@ DATA = Path(__file__).parents[2] / "tests" / "data"
 def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo_output")
     folder.mkdir(parents=True, exist_ok=True)
-    show_synthesis(DATA / "kodim23_crop.png", folder)
-    show_learning(DATA / "clothing", folder)
+    _show_synthesis(DATA / "kodim23_crop.png", folder)
+    _show_learning(DATA / "clothing", folder)
 
 
-def show_synthesis(path: Path, folder: Path) -> None:
+def _show_synthesis(path: Path, folder: Path) -> None:
     """The same file by both syntheses."""
     picture = open_picture(path)
     data = encode(picture, quality=30)
@@ -38,15 +38,15 @@ def show_synthesis(path: Path, folder: Path) -> None:
     save_picture(neural, folder / "neural.png")
 
 
-def show_learning(data: Path, folder: Path) -> None:
+def _show_learning(data: Path, folder: Path) -> None:
     """A network on latents, one on pixels, and what codecs cost the first."""
     print("4. Training on latents, and machine quality: 60 photographs of three kinds of clothes")
     packed, head = folder / "packed", folder / "run_latents"
-    laconic("pack", data, "-o", packed, "--size", "128", "--quality", "60", "--quiet")
+    _laconic("pack", data, "-o", packed, "--size", "128", "--quality", "60", "--quiet")
     runs = {"latents": (packed, head), "patches": (data, folder / "run_patches")}
     for arm, (source, run) in runs.items():
         size = () if arm == "latents" else ("--size", "128")
-        laconic("train", "classify", source, "-o", run, "--arm", arm, "--epochs", str(EPOCHS), *size, "--quiet")
+        _laconic("train", "classify", source, "-o", run, "--arm", arm, "--epochs", str(EPOCHS), *size, "--quiet")
         result = json.loads((run / "result.json").read_text())
         seconds = result["seconds_per_epoch"]
         print(
@@ -56,11 +56,11 @@ def show_learning(data: Path, folder: Path) -> None:
         )
     codecs = ("--codecs", "lcn:quality=10|30|60", "--codecs", "jpeg:quality=5|25|75")
     report = folder / "report"
-    laconic("evaluate", *codecs, "--tasks", f"head:{head}", "--data", data.parent, "-o", report, "--quiet")
+    _laconic("evaluate", *codecs, "--tasks", f"head:{head}", "--data", data.parent, "-o", report, "--quiet")
     print(f"   what codecs cost this network: open {report / 'report.html'}")
 
 
-def laconic(*arguments: object) -> None:
+def _laconic(*arguments: object) -> None:
     """Run the command line as a user does."""
     command: Sequence[str] = [sys.executable, "-m", "laconic.tasks.cli", *map(str, arguments)]
     subprocess.run(command, check=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from laconic.codecs.errors import CodecError
 from laconic.tasks.heads.augmentation import shifted
 from laconic.tasks.heads.comparison import wilson_interval
-from laconic.tasks.heads.networks import Classifier, new_classifier
+from laconic.tasks.heads.networks import ClassifierNetwork, new_network
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -53,8 +53,8 @@ class Classification:
     def target(self, values: Mapping[str, Any]) -> int:
         return int(values["cls"])
 
-    def network(self, data: Data, seed: int) -> Classifier:
-        return new_classifier(data.head, seed)
+    def network(self, data: Data, seed: int) -> ClassifierNetwork:
+        return new_network(data.head, seed)
 
     def card(self, data: Data) -> dict[str, Any]:
         return {"head": asdict(data.head), "classes": data.classes}
@@ -62,7 +62,7 @@ class Classification:
     def loss(
         self, network: nn.Module, x: Float[Tensor, "b c h w"], targets: Int[Tensor, " b"], random: np.random.Generator
     ) -> Float[Tensor, ""]:
-        assert isinstance(network, Classifier)
+        assert isinstance(network, ClassifierNetwork)
         if len(x) == 1:  # statistics over one place of one sample are none, and torch refuses them
             x, targets = x.repeat(2, 1, 1, 1), targets.repeat(2)
         x = shifted(x, network.config.patch, self.max_shift, random)

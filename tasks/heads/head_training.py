@@ -24,16 +24,16 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.whole_files import atomic_write
-from laconic.tasks.heads.checkpoint import load_weights, save_best
+from laconic.tasks.heads.checkpoint import load_checkpoint_weights, save_best_checkpoint
 from laconic.tasks.heads.classification import Classification
 from laconic.tasks.heads.comparison import read_result
-from laconic.tasks.heads.inputs import Data, Part, TrainOptions, input_name, load_data
-from laconic.tasks.heads.learning_task import LearningTask, best_epoch, description_of
+from laconic.tasks.heads.inputs import Data, Part, TrainOptions, input_name, load_inputs
+from laconic.tasks.heads.learning_task import LearningTask, best_epoch_of_task, description_of_learning_task
 from laconic.tasks.heads.networks import num_parameters
 from laconic.tasks.training.optimizers import Optimizers
 from laconic.tasks.training.processes import Processes, join_processes
 from laconic.tasks.training.run_names import BEST_NAME, LAST_NAME, PLOT_NAME, RESULT_NAME
-from laconic.tasks.training.runs import RunLog, TrainingState, claim, learning_rate_at
+from laconic.tasks.training.runs import RunLog, RunState, claim_run, run_learning_rate_at
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -58,12 +58,12 @@ def train(
     Raises `CodecError` for data that do not fit and for a `run` of other options. Sets torch's number of threads.
     """
     options, task, run = options or TrainOptions(), task or Classification(), Path(run)
-    claim(run, {**asdict(options), "task": description_of(task)})
+    claim_run(run, {**asdict(options), "task": description_of_learning_task(task)})
     if (run / RESULT_NAME).exists():
         return read_result(run)
     torch.set_num_threads(options.num_threads)
     processes = join_processes()
-    loop = _Loop(task, load_data(folder, options, task.targets), options, processes, num_workers)
+    loop = _Loop(task, load_inputs(folder, options, task.targets), options, processes, num_workers)
     loop.state.restore(run / LAST_NAME)
     with RunLog(run, loop.state, processes, with_tensorboard=with_tensorboard, on_row=on_epoch) as log:
         loop.run(run, log)
@@ -86,7 +86,7 @@ class _Loop:
         self._network = task.network(data, options.seed)
         groups = [{"params": list(self._network.parameters()), "lr": options.learning_rate}]
         self._optimizers = Optimizers(groups, betas=_BETAS, weight_decay=options.weight_decay)
-        self.state = TrainingState(self._network, self._optimizers)
+        self.state = RunState(self._network, self._optimizers)
 
     def run(self, run: Path, log: RunLog) -> None:
         """The epochs that are left."""
@@ -99,9 +99,9 @@ class _Loop:
                 row |= {f"val_{name}": value for name, value in val.items()}
                 progress.done = epoch + 1
                 progress.seconds += row["loading_seconds"] + row["compute_seconds"]
-                if self._processes.is_first and best_epoch([*progress.rows, row], task) == epoch:
+                if self._processes.is_first and best_epoch_of_task([*progress.rows, row], task) == epoch:
                     card = {"task": task.name, **task.card(self._data), "recipe": self._data.recipe, "epoch": epoch}
-                    save_best(run / BEST_NAME, self._network, card)
+                    save_best_checkpoint(run / BEST_NAME, self._network, card)
                 log.add(row)
 
     def _train_epoch(self, loading: Loading, epoch: int) -> dict[str, float]:
@@ -116,7 +116,7 @@ class _Loop:
             loss = self._task.loss(self._network, x, targets, random)
             torch.autograd.backward(loss)
             processes.average_gradients(self._network)
-            self._optimizers.step(learning_rate_at(done, options.warmup_fraction))
+            self._optimizers.step(run_learning_rate_at(done, options.warmup_fraction))
             total, num_items = total + loss.item() * len(x), num_items + len(x)
         processes.average_buffers(self._network)
         seconds = time.perf_counter() - start
@@ -141,10 +141,10 @@ class _Loop:
     def result(self, run: Path) -> tuple[dict[str, Any], str]:
         """What the best weights make of the test split, and the drawing of it."""
         data, task, rows = self._data, self._task, self.state.progress.rows
-        best = best_epoch(rows, task)
+        best = best_epoch_of_task(rows, task)
         if best is None:
             raise CodecError("the validation loss was never a finite number; try a lower learning rate in a new folder")
-        load_weights(self._network, run / BEST_NAME)
+        load_checkpoint_weights(self._network, run / BEST_NAME)
         totals = self._totals(data.test)
         parts = {"train": data.train, "val": data.val, "test": data.test}
         val_name = f"val_{task.score_name}"
@@ -172,7 +172,7 @@ class _Loop:
             "higher_is_better": task.higher_is_better,
             "arm": options.arm,
             "input": input_name(data, options),
-            "options": {**asdict(options), "model": None, "task": description_of(task)},
+            "options": {**asdict(options), "model": None, "task": description_of_learning_task(task)},
             "classes": data.classes,
             "parameters": num_parameters(self._network),
         }

@@ -16,12 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
-from laconic.tasks.datasets.class_folders import ClassFolder, SignalDataset, hold_out, list_class_folder
+from laconic.tasks.datasets.class_folders import (
+    ClassFolder,
+    ClassFolderDataset,
+    hold_out_of_class_folder,
+    list_class_folder,
+)
 from laconic.tasks.datasets.framing import Framing
 from laconic.tasks.datasets.latents import LatentDataset, Scaling
-from laconic.tasks.datasets.pack_index import is_pack
+from laconic.tasks.datasets.pack_index import has_pack_index
 from laconic.tasks.datasets.splits import WHOLE, parse_splits
-from laconic.tasks.heads.networks import HeadConfig
+from laconic.tasks.heads.networks import NetworkConfig
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -84,8 +89,8 @@ class TrainOptions:
         return Framing(self.size, self.sample_rate_hz, self.seconds)
 
 
-class SampleDataset(Protocol):
-    """What the loop needs of a dataset: `LatentDataset` and `SignalDataset` have it."""
+class _SampleDataset(Protocol):
+    """What the loop needs of a dataset: `LatentDataset` and `ClassFolderDataset` have it."""
 
     @property
     def labels(self) -> Int[NDArray[np.int64], " n"]: ...
@@ -101,7 +106,7 @@ class Part:
     """Some items of a dataset: those that a split, or what is held out of one, consists of. Each is a tensor and the
     target files that are read of it, decoded, by suffix."""
 
-    dataset: SampleDataset
+    dataset: _SampleDataset
     items: Int[NDArray[np.int64], " n"]
     targets: tuple[str, ...]
 
@@ -131,11 +136,11 @@ class Data:
     val: Part
     test: Part
     classes: tuple[str, ...]
-    head: HeadConfig
+    head: NetworkConfig
     recipe: Mapping[str, Any]
 
 
-def load_data(folder: Path | str, options: TrainOptions, targets: Sequence[str] = ("cls",)) -> Data:
+def load_inputs(folder: Path | str, options: TrainOptions, targets: Sequence[str] = ("cls",)) -> Data:
     """The items, with these targets, of a packed folder (latents) or a plain class folder (pixel arms), split by names or
     by the seed.
 
@@ -143,7 +148,7 @@ def load_data(folder: Path | str, options: TrainOptions, targets: Sequence[str] 
     """
     if options.arm == "latents":
         return _latent_data(folder, options, tuple(targets))
-    if is_pack(folder):
+    if has_pack_index(folder):
         raise CodecError(f"{folder} holds latents, arm is {options.arm!r}; allowed is arm 'latents' or a plain folder")
     splits = None if options.splits is None else parse_splits(options.splits)
     return _signal_data(list_class_folder(folder, splits), options, tuple(targets))
@@ -162,7 +167,7 @@ def input_name(data: Data, options: TrainOptions) -> str:
 
 
 def _latent_data(folder: Path | str, options: TrainOptions, targets: tuple[str, ...]) -> Data:
-    if not is_pack(folder):
+    if not has_pack_index(folder):
         raise CodecError(
             f"{folder} is not packed, arm is 'latents'; pack it first (`laconic pack`) or name another arm"
         )
@@ -181,7 +186,7 @@ def _latent_data(folder: Path | str, options: TrainOptions, targets: tuple[str, 
         "scale": dataset.normalization[0].ravel().tolist(),
         "shift": dataset.normalization[1].ravel().tolist(),
     }
-    head = HeadConfig(options.channels, max(len(index.classes), 1), (1, 1), options.width)
+    head = NetworkConfig(options.channels, max(len(index.classes), 1), (1, 1), options.width)
     return Data(*_parts(dataset, splits, options, targets), index.classes, head, recipe)
 
 
@@ -190,10 +195,10 @@ def _signal_data(folder: ClassFolder, options: TrainOptions, targets: tuple[str,
     framing = _framing_of(folder, options, patch)
     if folder.kind == "sound" and (framing.seconds is None or framing.sample_rate_hz is None):
         raise CodecError("sounds of different length fit in no batch; pass sample_rate_hz and seconds")
-    dataset = SignalDataset(folder, folder.samples, framing)
+    dataset = ClassFolderDataset(folder, folder.samples, framing)
     splits = np.array([sample.split for sample in folder.samples])
     recipe = {"arm": options.arm, "kind": folder.kind, "framing": asdict(framing)}
-    head = HeadConfig(3 if folder.kind == "image" else 1, len(folder.classes), patch, options.width)
+    head = NetworkConfig(3 if folder.kind == "image" else 1, len(folder.classes), patch, options.width)
     return Data(*_parts(dataset, splits, options, targets), folder.classes, head, recipe)
 
 
@@ -207,7 +212,7 @@ def _framing_of(folder: ClassFolder, options: TrainOptions, patch: tuple[int, in
 
 
 def _parts(
-    dataset: SampleDataset, splits: NDArray[Any], options: TrainOptions, targets: tuple[str, ...]
+    dataset: _SampleDataset, splits: NDArray[Any], options: TrainOptions, targets: tuple[str, ...]
 ) -> tuple[Part, Part, Part]:
     """Training, validation and test items; what has no split of its own is held out of the training items."""
     labels, kinds = dataset.labels, splits.astype("<U5")
@@ -215,7 +220,7 @@ def _parts(
     for name, fraction in (("test", _TEST_FRACTION), ("val", options.val_fraction)):
         rest = np.flatnonzero(kinds == "train")
         if name not in kinds:
-            kinds[rest[hold_out(labels[rest], fraction, options.seed if name == "val" else 0)]] = name
+            kinds[rest[hold_out_of_class_folder(labels[rest], fraction, options.seed if name == "val" else 0)]] = name
     parts = {name: Part(dataset, np.flatnonzero(kinds == name), targets) for name in ("train", "val", "test")}
     if empty := [name for name, part in parts.items() if not len(part)]:
         raise CodecError(f"there are no {' and no '.join(empty)} items; each class needs more samples, or add a split")

@@ -68,12 +68,12 @@ class LearningTask(Protocol):
         """The answers on the test split as one drawing, an SVG file."""
 
 
-def description_of(task: LearningTask) -> dict[str, Any]:
+def description_of_learning_task(task: LearningTask) -> dict[str, Any]:
     """The task as JSON, for the options of a run."""
     return {"name": task.name, **asdict(cast("Any", task))}
 
 
-def best_epoch(rows: list[dict[str, float]], task: LearningTask) -> int | None:
+def best_epoch_of_task(rows: list[dict[str, float]], task: LearningTask) -> int | None:
     """That of the best validation score, then of the least loss, then the first; None where no loss is finite."""
     finite = [epoch for epoch, row in enumerate(rows) if np.isfinite(row["val_loss"])]
     sign = 1 if task.higher_is_better else -1

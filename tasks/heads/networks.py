@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class HeadConfig:
+class NetworkConfig:
     """`channels` of the input, `outputs` of the last layer, `patch` (rows, columns) of one token, `width` of the stem; 44
     makes 1.1 M parameters.
 
@@ -44,11 +44,11 @@ class HeadConfig:
             raise CodecError(f"patch is {self.patch}; allowed are two numbers, at least 1")
 
 
-class Classifier(nn.Module):
+class ClassifierNetwork(nn.Module):
     """(b, channels, h, w) -> (b, outputs) scores, or other numbers of the whole, for any h and w of at least one patch; a
     sound has h = 1."""
 
-    def __init__(self, config: HeadConfig) -> None:
+    def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         w = config.width
         self.config = config
@@ -56,7 +56,7 @@ class Classifier(nn.Module):
             nn.Conv2d(config.channels, w, config.patch, stride=config.patch, bias=False), nn.BatchNorm2d(w), nn.ReLU()
         )
         self.body = nn.Sequential(
-            ResidualBlock(w, 2 * w, stride=2), ResidualBlock(2 * w, 4 * w, stride=2), ResidualBlock(4 * w, 4 * w)
+            _ResidualBlock(w, 2 * w, stride=2), _ResidualBlock(2 * w, 4 * w, stride=2), _ResidualBlock(4 * w, 4 * w)
         )
         self.score = nn.Linear(4 * w, config.outputs)
 
@@ -66,7 +66,7 @@ class Classifier(nn.Module):
         return scores
 
 
-class ResidualBlock(nn.Module):
+class _ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut, (b, c_in, h, w) -> (b, c_out, ceil(h / stride), ceil(w / stride))."""
 
     def __init__(self, c_in: int, c_out: int, *, stride: int = 1) -> None:
@@ -85,12 +85,12 @@ class ResidualBlock(nn.Module):
         return torch.relu(self.shortcut(x) + self.convolutions(x))
 
 
-def new_classifier(config: HeadConfig, seed: int) -> Classifier:
+def new_network(config: NetworkConfig, seed: int) -> ClassifierNetwork:
     """A classifier whose weights depend on the config and the seed alone."""
     state = torch.get_rng_state()
     try:
         torch.manual_seed(seed)
-        network = Classifier(config)
+        network = ClassifierNetwork(config)
     finally:
         torch.set_rng_state(state)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -16,17 +16,17 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image
 from laconic.entropy.container import MAGIC
-from laconic.tasks.datasets.framing import Framing, framed, read_signal, signal_array
+from laconic.tasks.datasets.framing import Framing, framed, framed_array, read_signal
 from laconic.tasks.datasets.pack_index import PackOptions
-from laconic.tasks.heads.checkpoint import load_classifier
-from laconic.tasks.heads.networks import Classifier
+from laconic.tasks.heads.checkpoint import load_checkpoint
+from laconic.tasks.heads.networks import ClassifierNetwork
 
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
     """Scores of files (pictures, sounds, .lcn) and of signals in memory by the best network of a run; see `load`."""
 
-    network: Classifier
+    network: ClassifierNetwork
     classes: tuple[str, ...]
     recipe: Mapping[str, Any]
     model: str | None = None
@@ -34,7 +34,7 @@ class Predictor:
     @classmethod
     def load(cls, run: Path | str, *, model: str | None = None) -> Predictor:
         """Read a run. `model`: path of the codec's model where it is not shipped. Raises `WeightsError`."""
-        network, card = load_classifier(run)
+        network, card = load_checkpoint(run)
         try:
             recipe, classes = dict(card["recipe"]), tuple(card["classes"])
             _ = recipe["arm"], recipe["kind"]
@@ -55,7 +55,7 @@ class Predictor:
         return dict(ranked)
 
     def _samples(self, source: Path | str | Image | Audio) -> NDArray[np.float32]:
-        return signal_array(self._signal(source, Framing(**self.recipe["framing"])))
+        return framed_array(self._signal(source, Framing(**self.recipe["framing"])))
 
     def _signal(self, source: Path | str | Image | Audio, framing: Framing) -> Image | Audio:
         kind = self.recipe["kind"]

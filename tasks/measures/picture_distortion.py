@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import one_of_types
+from laconic.codecs.arguments import typed_argument
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.media import Image, Samples
 
@@ -87,7 +87,7 @@ def _checked_pair(reference: Image | Samples, other: Image | Samples) -> tuple[S
 
 def _colour(picture: Image | Samples) -> Samples:
     if not isinstance(picture, Image):
-        return one_of_types("the picture", picture, np.ndarray, "an Image or an array")
+        return typed_argument("the picture", picture, np.ndarray, "an Image or an array")
     return picture.samples[:, :, : 1 if picture.mode.startswith("L") else 3]
 
 

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from laconic.codecs.arguments import Bytes, positive_number, shown, whole_number, whole_numbers
+from laconic.codecs.arguments import (
+    Bytes,
+    positive_number_argument,
+    shown,
+    whole_number_argument,
+    whole_numbers_argument,
+)
 from laconic.codecs.errors import CodecError
 
 _MOST_BYTES = 1 << 62
@@ -22,7 +28,7 @@ def bits_per_pixel(data: bytes | int, shape: Sequence[int]) -> float:
     2.0
     """
     try:
-        sides = whole_numbers("shape", shape)
+        sides = whole_numbers_argument("shape", shape)
     except CodecError:
         sides = ()
     if len(sides) not in (2, 3) or min(sides) < 1:
@@ -40,7 +46,7 @@ def kilobits_per_second(data: bytes | int, duration_seconds: float) -> float:
     32.0
     """
     try:
-        seconds = positive_number("duration", duration_seconds)
+        seconds = positive_number_argument("duration", duration_seconds)
     except CodecError:
         raise ValueError(
             f"duration is {shown(duration_seconds)} s; allowed is above 0: pass the number of samples over the sample rate"
@@ -57,14 +63,14 @@ def compression_ratio(data: bytes | int, raw_bytes: int) -> float:
     num_bytes = _num_bytes(data)
     if num_bytes == 0:
         raise ValueError("the file has 0 bytes; a ratio needs at least 1: check that encoding succeeded")
-    return whole_number("raw_bytes", raw_bytes, 0, _MOST_BYTES) / num_bytes
+    return whole_number_argument("raw_bytes", raw_bytes, 0, _MOST_BYTES) / num_bytes
 
 
 def _num_bytes(data: bytes | int) -> int:
     if isinstance(data, Bytes):
         return len(data)
     try:
-        return whole_number("data", data, 0, _MOST_BYTES)
+        return whole_number_argument("data", data, 0, _MOST_BYTES)
     except CodecError:
         raise ValueError(
             f"the file has {shown(data)} bytes; allowed is 0 and more: pass the bytes or their number"

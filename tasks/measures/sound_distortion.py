@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import shown, whole_number
+from laconic.codecs.arguments import shown, whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.media import Audio
 
@@ -79,7 +79,7 @@ def log_mel_distance(
     """
     x, y = _checked_pair(reference, other)
     try:
-        sample_rate = whole_number("sample_rate", sample_rate, 200, _MAX_RATE_HZ)
+        sample_rate = whole_number_argument("sample_rate", sample_rate, 200, _MAX_RATE_HZ)
     except CodecError:
         raise ValueError(
             f"the sample rate is {shown(sample_rate)} Hz; allowed is a whole number of 200 and more, for frames of 2 "

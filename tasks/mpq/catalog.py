@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from laconic.codecs.arguments import as_name, as_path, each_of
+from laconic.codecs.arguments import items_of_argument, name_argument, path_argument
 from laconic.codecs.errors import CodecError
 from laconic.tasks.mpq.protocol import Task
 
@@ -19,8 +19,8 @@ def make_tasks(names: Sequence[str], data: Path, models: Path) -> list[Task[Any]
 
     Raises `CodecError` for an unknown name and for a task without data.
     """
-    data, models = as_path("data", data), as_path("models", models)
-    texts = [as_name("a task", name) for name in each_of("tasks", names)]
+    data, models = path_argument("data", data), path_argument("models", models)
+    texts = [name_argument("a task", name) for name in items_of_argument("tasks", names)]
     singles = [single for name in texts for single in _GROUPS.get(name, (name,))]
     tasks = [_make_task(name, data, models) for name in dict.fromkeys(singles)]
     for task in tasks:

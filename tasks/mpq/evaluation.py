@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from laconic.tasks.mpq.measurement import lost_rows, measure
+from laconic.tasks.mpq.measurement import measure, rows_lost_in_measurement
 from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.protocol import Task, spread
-from laconic.tasks.mpq.rows import UNCOMPRESSED, Row, append_rows, check_same, read_rows
+from laconic.tasks.mpq.rows import UNCOMPRESSED, Row, append_rows, check_same_rows, read_rows
 
 Rows = dict[tuple[str, str, str], Row]
 Advance = Callable[[int, int], None]
@@ -60,7 +60,7 @@ def evaluate(
     for number, rows in enumerate(_results(todo, num_workers), 1):
         for row in rows:
             if row.key in stored:
-                check_same(stored[row.key], row)
+                check_same_rows(stored[row.key], row)
         fresh = [row for row in rows if row.key not in stored]
         append_rows(path, fresh)
         stored |= {row.key: row for row in fresh}
@@ -70,13 +70,13 @@ def evaluate(
     return {key: stored[key] for key in wanted}
 
 
-def points_for(task: Task[Any], points: Sequence[OperatingPoint]) -> tuple[OperatingPoint, ...]:
+def points_of_evaluation(task: Task[Any], points: Sequence[OperatingPoint]) -> tuple[OperatingPoint, ...]:
     """The points whose codecs take the signals of the task."""
     return tuple(point for point in points if task.kind in point.kinds)
 
 
 def _jobs_of(task: Task[Any], points: Sequence[OperatingPoint], limit: int | None) -> list[_Job]:
-    return [_Job(task, key, points_for(task, points), True) for key in spread(task.keys(), limit)]
+    return [_Job(task, key, points_of_evaluation(task, points), True) for key in spread(task.keys(), limit)]
 
 
 def _is_first(job: _Job, jobs: Sequence[_Job]) -> bool:
@@ -118,7 +118,9 @@ def _alone(job: _Job) -> list[Row]:
     try:
         (rows,) = _in_processes([job], 1)
     except BrokenProcessPool:
-        return lost_rows(job.task, job.key, job.codecs, "the process that measured it died, of memory or in a library")
+        return rows_lost_in_measurement(
+            job.task, job.key, job.codecs, "the process that measured it died, of memory or in a library"
+        )
     return rows
 
 

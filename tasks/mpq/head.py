@@ -16,7 +16,7 @@ from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio, Image
 from laconic.tasks.datasets.class_folders import list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal
-from laconic.tasks.datasets.splits import folders_in, split_of_name
+from laconic.tasks.datasets.splits import folders_of_splits, split_of_name
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def find_head(run: Path, data: Path) -> Head:
     """The run on that test folder `data`/*/* which has its classes. Raises `CodecError` where none or several have."""
     predictor = _predictor(run)
     tests = sorted(path for path in data.glob("*/*") if split_of_name(path.name) == "test" and path.is_dir())
-    found = [path for path in tests if folders_in(path) == sorted(predictor.classes)]
+    found = [path for path in tests if folders_of_splits(path) == sorted(predictor.classes)]
     if len(found) != 1:
         raise CodecError(
             f"{len(found)} folders {data}/*/test have the {len(predictor.classes)} classes of {run}; allowed is one"

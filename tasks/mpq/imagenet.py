@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Image
 from laconic.tasks.mpq.litert import run_model
-from laconic.tasks.mpq.pictures import read_rgb, resized
+from laconic.tasks.mpq.pictures import read_rgb_pictures, resized
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class ImageNet:
         return list(self._truth())
 
     def sample(self, key: str) -> TaskSample[Image]:
-        return TaskSample(key, read_rgb(self.data / _FOLDER / key), self._truth()[key])
+        return TaskSample(key, read_rgb_pictures(self.data / _FOLDER / key), self._truth()[key])
 
     def judge(self, sample: TaskSample[Image], decoded: Image) -> Judgement:
         side = round(_CENTRE * min(decoded.width, decoded.height))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from laconic.codecs.codec import Codec
-from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of
+from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of_error
 from laconic.codecs.media import Audio, Image
 from laconic.tasks.measures.picture_distortion import ms_ssim, psnr
 from laconic.tasks.measures.rate import bits_per_pixel, kilobits_per_second
@@ -33,12 +33,12 @@ def measure(task: Task[Any], key: str, points: Sequence[OperatingPoint], *, with
         raise
     except Exception as err:  # decoders of many formats, each of which fails in its own way
         names = [UNCOMPRESSED] * with_anchor + [point.key for point in points]
-        return lost_rows(task, key, names, sentence_of(err))
+        return rows_lost_in_measurement(task, key, names, sentence_of_error(err))
     rows = [_anchor(task, sample)] if with_anchor else []
     return rows + [_coded(task, sample, point) for point in points]
 
 
-def lost_rows(task: Task[Any], key: str, codecs: Sequence[str], error: str) -> list[Row]:
+def rows_lost_in_measurement(task: Task[Any], key: str, codecs: Sequence[str], error: str) -> list[Row]:
     """Rows of a sample that could not be measured."""
     return [Row(task.name, codec, key, error=error) for codec in codecs]
 
@@ -58,7 +58,7 @@ def _coded(task: Task[Any], sample: TaskSample[Any], point: OperatingPoint) -> R
     except MissingDependencyError:
         raise
     except Exception as err:  # whatever a codec raises on one sample
-        return Row(task.name, point.key, sample.key, error=sentence_of(err))
+        return Row(task.name, point.key, sample.key, error=sentence_of_error(err))
     judgement = task.judge(sample, decoded)
     return Row(
         task.name,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from laconic.codecs.arguments import as_name, each_of, whole_numbers
+from laconic.codecs.arguments import items_of_argument, name_argument, whole_numbers_argument
 from laconic.codecs.codec import Codec
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
@@ -56,8 +56,8 @@ def operating_points(specs: Sequence[str], qualities: Sequence[int] = ()) -> lis
     >>> [point.spec for point in operating_points(["jpeg:quality=10|25,subsampling=4:4:4"])]
     ['jpeg:quality=10,subsampling=4:4:4', 'jpeg:quality=25,subsampling=4:4:4']
     """
-    texts = [as_name("a codec", spec) for spec in each_of("codecs", specs)]
-    qualities = whole_numbers("qualities", qualities)
+    texts = [name_argument("a codec", spec) for spec in items_of_argument("codecs", specs)]
+    qualities = whole_numbers_argument("qualities", qualities)
     points = [point for text in texts for point in _points_of(text, qualities)]
     if not points:
         raise CodecError(f"no codec is named; known are {', '.join(available_codecs())}, images and sounds")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import UInt
 
 
-def read_rgb(path: Path) -> Image:
+def read_rgb_pictures(path: Path) -> Image:
     """A picture as 8-bit RGB without metadata, which every codec can hold and which would count as bytes."""
     image = Image(read_image(path).samples)
     return image if image.mode == "RGB" else Image.from_pillow(image.to_pillow().convert("RGB"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from laconic.codecs.whole_files import atomic_write
 from laconic.tasks.mpq.page import render_page
-from laconic.tasks.mpq.summary import Summary, TaskSummary, smallest_unharmed
+from laconic.tasks.mpq.summary import Summary, TaskSummary, smallest_unharmed_of_summary
 
 NOTES = (
     "Rates count every byte of a file, headers included, and are means over the samples; so are the distortions, "
@@ -28,21 +28,21 @@ def write_report(tasks: Sequence[TaskSummary], folder: Path) -> None:
     """Write summary.jsonl, report.md and report.html, each over what may be there. Raises `OSError`."""
     lines = [json.dumps(asdict(line), allow_nan=False) for task in tasks for line in task.lines]
     atomic_write(folder / "summary.jsonl", "".join(f"{line}\n" for line in lines).encode(), force=True)
-    atomic_write(folder / "report.md", markdown(tasks).encode(), force=True)
-    tables = [(table_heads(task), [table_cells(task, line) for line in task.lines]) for task in tasks]
-    page = render_page(tasks, tables, [conclusions(task) for task in tasks], NOTES)
+    atomic_write(folder / "report.md", _markdown(tasks).encode(), force=True)
+    tables = [(_table_heads(task), [_table_cells(task, line) for line in task.lines]) for task in tasks]
+    page = render_page(tasks, tables, [report_conclusions(task) for task in tasks], NOTES)
     atomic_write(folder / "report.html", page.encode(), force=True)
 
 
-def markdown(tasks: Sequence[TaskSummary]) -> str:
+def _markdown(tasks: Sequence[TaskSummary]) -> str:
     """All tasks as headings, conclusions and tables."""
     blocks = ["# Machine perceptual quality", *NOTES]
     for task in tasks:
-        heads = table_heads(task)
+        heads = _table_heads(task)
         rows = [heads, ["---"] + ["---:"] * (len(heads) - 2) + ["---"]]
-        rows += [table_cells(task, line) for line in task.lines]
+        rows += [_table_cells(task, line) for line in task.lines]
         table = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
-        found = "\n".join(f"- {sentence}" for sentence in conclusions(task))
+        found = "\n".join(f"- {sentence}" for sentence in report_conclusions(task))
         heading = f"## {task.title}\n\n{task.score_name}, {better(task)}; n = {task.anchor.num_samples}."
         if task.left_out:
             heading += f" {len(task.left_out)} samples that cannot be read are left out."
@@ -54,12 +54,12 @@ def better(task: TaskSummary) -> str:
     return "higher is better" if task.higher_is_better else "lower is better"
 
 
-def table_heads(task: TaskSummary) -> list[str]:
+def _table_heads(task: TaskSummary) -> list[str]:
     distortions = [_DISTORTION_HEADS.get(name, name) for name in task.distortions]
     return ["codec", task.rate_unit, "smaller by", *distortions, f"{task.score_name} %", "difference", "verdict"]
 
 
-def table_cells(task: TaskSummary, line: Summary) -> list[str]:
+def _table_cells(task: TaskSummary, line: Summary) -> list[str]:
     if line.error is not None:
         return [line.spec, *[""] * (len(task.distortions) + 4), f"no score: {line.error}"]
     rate = f"{line.rate:.3f}" if line.rate < 10 else f"{line.rate:.1f}"
@@ -68,21 +68,21 @@ def table_cells(task: TaskSummary, line: Summary) -> list[str]:
     if line.is_anchor:
         return [line.spec, rate, "1", *distortions, score, "", ""]
     difference = f"{100 * line.difference:+.1f} {_interval(line.difference_interval)}"
-    return [line.spec, rate, f"{line.ratio:.1f}", *distortions, score, difference, verdict(task, line)]
+    return [line.spec, rate, f"{line.ratio:.1f}", *distortions, score, difference, report_verdict(task, line)]
 
 
-def verdict(task: TaskSummary, line: Summary) -> str:
+def report_verdict(task: TaskSummary, line: Summary) -> str:
     if not line.resolved:
         return f"not resolved at n = {line.num_samples}"
     return "better" if (line.difference > 0) == task.higher_is_better else "worse"
 
 
-def conclusions(task: TaskSummary) -> list[str]:
+def report_conclusions(task: TaskSummary) -> list[str]:
     """One sentence for each curve: how small it gets before a loss is resolved."""
     sentences = []
     count = f"at n = {task.anchor.num_samples}"
     for curve in task.curves:
-        line = smallest_unharmed(task, curve)
+        line = smallest_unharmed_of_summary(task, curve)
         if line is None:
             sentences.append(f"{curve}: a loss is resolved {count} at every rate measured")
         else:

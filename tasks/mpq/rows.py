@@ -75,7 +75,7 @@ def append_rows(path: Path, rows: Iterable[Row]) -> None:
         file.write("".join(f"{row.to_json()}\n" for row in rows).encode())
 
 
-def check_same(stored: Row, again: Row) -> None:
+def check_same_rows(stored: Row, again: Row) -> None:
     """Raise `StaleRowsError` unless measuring a sample again gave the stored row, up to rounding of floats."""
     floats = [
         (stored.rate, again.rate),

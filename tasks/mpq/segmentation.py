@@ -15,7 +15,7 @@ from laconic.codecs.files import read_image
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Image
 from laconic.tasks.mpq.litert import run_model
-from laconic.tasks.mpq.pictures import read_rgb, resized
+from laconic.tasks.mpq.pictures import read_rgb_pictures, resized
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Streets:
 
     def sample(self, key: str) -> TaskSample[Image]:
         mask = np.asarray(read_image(self.data / _CAMVID / "masks" / f"{key}.png"))
-        return TaskSample(key, read_rgb(self.data / _CAMVID / "images" / f"{key}.png"), mask)
+        return TaskSample(key, read_rgb_pictures(self.data / _CAMVID / "images" / f"{key}.png"), mask)
 
     def judge(self, sample: TaskSample[Image], decoded: Image) -> Judgement:
         classes = np.array(_CAMVID_OF_CITYSCAPES, np.uint8)[segment(self.models / _STREETS, decoded)]
@@ -93,7 +93,7 @@ class MaskAgreement:
         ]
 
     def sample(self, key: str) -> TaskSample[Image]:
-        image = read_rgb(self.data / key)
+        image = read_rgb_pictures(self.data / key)
         return TaskSample(key, image, segment(self.models / _OBJECTS, image))
 
     def judge(self, sample: TaskSample[Image], decoded: Image) -> Judgement:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
-from laconic.tasks.mpq.evaluation import Rows, points_for
+from laconic.tasks.mpq.evaluation import Rows, points_of_evaluation
 from laconic.tasks.mpq.intervals import compare
 from laconic.tasks.mpq.measurement import DISTORTIONS, RATE_UNITS
 from laconic.tasks.mpq.operating_points import OperatingPoint
@@ -89,7 +89,7 @@ def summarize(task: Task[Any], points: Sequence[OperatingPoint], rows: Rows, *, 
     if left_out and not anchor:
         raise CodecError(f"no sample of {task.name} can be read; the first is {left_out[0][0]}: {left_out[0][1]}")
     names = [(UNCOMPRESSED, UNCOMPRESSED, UNCOMPRESSED)]
-    names += [(point.key, point.spec, point.curve) for point in points_for(task, points)]
+    names += [(point.key, point.spec, point.curve) for point in points_of_evaluation(task, points)]
     seed += zlib.crc32(task.name.encode())
     lines = []
     for codec, spec, curve in names:
@@ -138,7 +138,7 @@ def _mean(rows: Sequence[Row], name: str) -> float | None:
     return sum(finite) / len(finite) if finite else None
 
 
-def smallest_unharmed(task: TaskSummary, curve: str) -> Summary | None:
+def smallest_unharmed_of_summary(task: TaskSummary, curve: str) -> Summary | None:
     """The point of least rate of a curve such that neither it nor any of more rate is resolved to be worse."""
     best = None
     for line in reversed(task.curves[curve]):

@@ -29,7 +29,7 @@ from laconic.tasks.training.crops import CropPool
 from laconic.tasks.training.optimizers import Optimizers
 from laconic.tasks.training.processes import Processes, join_processes
 from laconic.tasks.training.run_names import LAST_NAME, WEIGHTS_NAME
-from laconic.tasks.training.runs import Progress, RunLog, TrainingState, claim, learning_rate_at
+from laconic.tasks.training.runs import RunLog, RunProgress, RunState, claim_run, run_learning_rate_at
 
 if TYPE_CHECKING:
     from jaxtyping import Num
@@ -41,7 +41,7 @@ _RANK_STRIDE, _STEP_STRIDE = 1_000_003, 7_919  # between seeds
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class CodecTrainingOptions:
     """`steps` of the whole run, a validation and a checkpoint every `every`. `threads` of torch, in each process.
     `model`: fingerprint of the model that it starts from, if there is one."""
 
@@ -65,18 +65,18 @@ def train_codec(
     signals: Sequence[Num[Tensor, " c *sides"]],
     validation: Sequence[Num[Tensor, " c *sides"]],
     run: Path,
-    options: RunOptions,
+    options: CodecTrainingOptions,
     *,
     card: Mapping[str, str] | None = None,
     with_tensorboard: bool = False,
     on_row: Callable[[Mapping[str, float]], None] | None = None,
-) -> Progress:
+) -> RunProgress:
     """Train on `signals` (c, *n), or go on with a run that was killed; how it went.
 
     `card`: more that the result should say of itself. Raises `CodecError` for a `run` of other options. Sets torch's
     number of threads.
     """
-    claim(run, asdict(options))
+    claim_run(run, asdict(options))
     torch.set_num_threads(options.threads)
     _keep_memory()
     processes = join_processes()
@@ -104,12 +104,12 @@ def train_codec(
 class _Loop:
     """Learner, optimiser, running mean of the weights and progress."""
 
-    def __init__(self, learner: Learner, options: RunOptions, processes: Processes) -> None:
+    def __init__(self, learner: Learner, options: CodecTrainingOptions, processes: Processes) -> None:
         self._learner, self._options, self._processes = learner, options, processes
         self._optimizers = Optimizers(learner.parameter_groups())
         self._parameters = {n: p for n, p in learner.module.named_parameters() if p.requires_grad}
         self._mean = {name: p.detach().clone() for name, p in self._parameters.items()}
-        self.state = TrainingState(learner.module, self._optimizers, self._mean)
+        self.state = RunState(learner.module, self._optimizers, self._mean)
 
     def advance(self, pool: CropPool) -> dict[str, float]:
         """Steps up to the next multiple of `every`, or the last; means of what they logged."""
@@ -143,7 +143,7 @@ class _Loop:
         torch.autograd.backward(loss)
         self._processes.average_gradients(self._learner.module)
         nn.utils.clip_grad_norm_(self._parameters.values(), _LARGEST_NORM)
-        self._optimizers.step(learning_rate_at(done, _WARM_UP))
+        self._optimizers.step(run_learning_rate_at(done, _WARM_UP))
         share = max(1 / _MEAN_OF_STEPS, 1 / (1 + step / 10))  # of the newest; fewer steps count at first
         with torch.no_grad():
             for name, parameter in self._parameters.items():
@@ -177,7 +177,7 @@ def _keep_memory() -> None:
                 mallopt(option, 1 << 30)
 
 
-def _facts(options: RunOptions, progress: Progress) -> dict[str, str]:
+def _facts(options: CodecTrainingOptions, progress: RunProgress) -> dict[str, str]:
     """What the card of a result says of its run."""
     return {
         "recipe": options.recipe,

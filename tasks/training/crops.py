@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from laconic.codecs.errors import CodecError
-from laconic.codecs.learning.learner import Cutting
+from laconic.codecs.learning.learner import LearnerCutting
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Num, UInt
@@ -26,7 +26,7 @@ _LARGEST = {torch.uint8: 255, torch.uint16: 65535}
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 
 
-def find_pictures(folders: Sequence[Path]) -> list[Path]:
+def find_pictures_for_crops(folders: Sequence[Path]) -> list[Path]:
     """All picture files in folders, searched in depth, in order. Raises `CodecError` where there is none."""
     found = [p for folder in folders for p in sorted(folder.rglob("*")) if p.suffix.lower() in _SUFFIXES]
     if not found:
@@ -34,7 +34,7 @@ def find_pictures(folders: Sequence[Path]) -> list[Path]:
     return found
 
 
-def read_pictures(paths: Sequence[Path], *, reductions: Sequence[float]) -> list[UInt[Tensor, "3 h w"]]:
+def read_pictures_for_crops(paths: Sequence[Path], *, reductions: Sequence[float]) -> list[UInt[Tensor, "3 h w"]]:
     """(3, h, w) uint8, each picture at each of its reductions."""
     from PIL import Image as PillowImage
 
@@ -49,7 +49,7 @@ def read_pictures(paths: Sequence[Path], *, reductions: Sequence[float]) -> list
     return pictures
 
 
-def planes_of(signal: Num[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+def planes_of_crops(signal: Num[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Samples as float32: unsigned ones in [-0.5, 0.5], int16 in [-0.5, 0.5), floats as they are."""
     if signal.dtype in _LARGEST:
         return signal.float() / _LARGEST[signal.dtype] - 0.5
@@ -65,7 +65,7 @@ class CropPool:
     """
 
     def __init__(
-        self, signals: Sequence[Num[Tensor, " c *sides"]], cutting: Cutting, *, seed: int, first_step: int = 0
+        self, signals: Sequence[Num[Tensor, " c *sides"]], cutting: LearnerCutting, *, seed: int, first_step: int = 0
     ) -> None:
         self._cutting, self._seed = cutting, seed
         self._num_axes = _num_axes(signals)
@@ -102,7 +102,7 @@ class CropPool:
         is_plane = self._num_axes == 2
         draws = random.integers((*[_MAX_SHIFT + 1] * self._num_axes, *[2, 2] * is_plane))
         starts, (mirrored, turned) = draws[: self._num_axes], draws[self._num_axes :] if is_plane else (0, 0)
-        view = planes_of(self._signals[index][(slice(None), *(slice(start, None) for start in starts))])
+        view = planes_of_crops(self._signals[index][(slice(None), *(slice(start, None) for start in starts))])
         view = view.flip(-1) if mirrored else view
         return self._cutting.prepare(view.transpose(-2, -1).contiguous() if turned else view.contiguous())
 

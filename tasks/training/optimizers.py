@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from laconic.codecs.errors import MissingDependencyError
-from laconic.tasks.training.tensor_files import optimizer_tensors, restore_optimizer
+from laconic.tasks.training.tensor_files import optimizer_tensors, read_optimizer_tensors
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -69,7 +69,7 @@ class Optimizers:
         """Set the state from a checkpoint's tensors."""
         for kind, optimizer in self._all.items():
             prefix = f"{kind}."
-            restore_optimizer(
+            read_optimizer_tensors(
                 optimizer, {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
             )
 

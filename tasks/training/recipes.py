@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from laconic.codecs.learning.learner import Learner
-    from laconic.codecs.learning.tensor_encoder import EncoderModel
+    from laconic.codecs.learning.tensor_encoder import TensorEncoderModel
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ def _transform(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
     return TransformLearner(_encoder(model), TransformOptions())
 
 
-def _encoder(model: Path | None) -> EncoderModel:
-    from laconic.codecs.learning.tensor_encoder import load_encoder_model
+def _encoder(model: Path | None) -> TensorEncoderModel:
+    from laconic.codecs.learning.tensor_encoder import load_tensor_encoder
 
     assert model is not None
-    encoder = load_encoder_model(model)
+    encoder = load_tensor_encoder(model)
     if encoder.num_planes != _NUM_PLANES:
         raise CodecError(f"model file {model} has {encoder.num_planes} planes; training takes one of {_NUM_PLANES}")
     return encoder
@@ -56,8 +56,8 @@ def _encoder(model: Path | None) -> EncoderModel:
 def _walloc(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
     import torch
 
-    from laconic.codecs.walloc.walloc_network import WallocConfig, WallocLearner
-    from laconic.tasks.training.crops import planes_of
+    from laconic.codecs.walloc.walloc_network import WallocConfig, WallocNetworkLearner
+    from laconic.tasks.training.crops import planes_of_crops
 
     sides = slice(0, _START_SIDE)
     large = [p for p in pictures[:: len(pictures) // _START_PICTURES + 1] if min(p.shape[1:]) >= _START_SIDE]
@@ -65,7 +65,7 @@ def _walloc(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
         raise CodecError(
             f"none of {len(pictures)} training pictures has sides of {_START_SIDE} pixels; name larger ones"
         )
-    return WallocLearner(WallocConfig(), start=torch.stack([planes_of(p[:, sides, sides]) for p in large]))
+    return WallocNetworkLearner(WallocConfig(), start=torch.stack([planes_of_crops(p[:, sides, sides]) for p in large]))
 
 
 _NUM_PLANES: Final = 3
@@ -93,38 +93,40 @@ class Job:
     model: str
 
 
-def prepare(name: str, data: Path, model: Path | None, *, seed: int, all_pictures: bool = False) -> Job:
+def prepare_recipe(name: str, data: Path, model: Path | None, *, seed: int, all_pictures: bool = False) -> Job:
     """The learner of a recipe, and its pictures from the recipe's folders below `data`, or, with `all_pictures`, all of
     those in `data`, every eighth to validate on. Raises `CodecError`, `WeightsError`."""
     import torch
 
-    from laconic.codecs.models.zoo import read_entry
-    from laconic.tasks.training.crops import find_pictures, planes_of, read_pictures
+    from laconic.codecs.models.zoo import read_zoo_entry
+    from laconic.tasks.training.crops import find_pictures_for_crops, planes_of_crops, read_pictures_for_crops
 
-    recipe = recipe_of(name)
+    recipe = _recipe_of(name)
     if recipe.needs_model != (model is not None):
         wanted = "needs a model file to start from: pass --model" if recipe.needs_model else "starts from nothing"
         raise CodecError(f"recipe {name} {wanted}")
     torch.manual_seed(seed)
     if all_pictures:
-        paths = find_pictures([data])
+        paths = find_pictures_for_crops([data])
         chosen, kept = [p for i, p in enumerate(paths) if i % 8], paths[::8]
     else:
-        chosen = find_pictures([data / folder for folder in recipe.data])
-        kept = find_pictures([data / folder for folder in recipe.validation])
-    pictures = read_pictures(chosen, reductions=recipe.reductions)
+        chosen = find_pictures_for_crops([data / folder for folder in recipe.data])
+        kept = find_pictures_for_crops([data / folder for folder in recipe.validation])
+    pictures = read_pictures_for_crops(chosen, reductions=recipe.reductions)
     learner = recipe.make(model, pictures)
     least = learner.cutting.least_side
-    large = (p for path in kept for p in read_pictures([path], reductions=(1.0,)) if min(p.shape[1:]) >= least)
-    validation = [planes_of(p) for p in islice(large, _MAX_VALIDATION)]
+    large = (
+        p for path in kept for p in read_pictures_for_crops([path], reductions=(1.0,)) if min(p.shape[1:]) >= least
+    )
+    validation = [planes_of_crops(p) for p in islice(large, _MAX_VALIDATION)]
     if not validation:
         raise CodecError(f"none of {len(kept)} pictures to validate on has sides of {least} pixels; name larger ones")
-    fingerprint = "" if model is None else read_entry(model).fingerprint.hex()
+    fingerprint = "" if model is None else read_zoo_entry(model).fingerprint.hex()
     folders = (str(data),) if all_pictures else recipe.data
     return Job(learner, pictures, validation, folders, recipe.steps, fingerprint)
 
 
-def recipe_of(name: str) -> Recipe:
+def _recipe_of(name: str) -> Recipe:
     """Raises `CodecError` for a name that is none."""
     if name not in RECIPES:
         raise CodecError(f"recipe {name!r} is not known; allowed are {', '.join(RECIPES)}")

@@ -1,7 +1,7 @@
 """A training run: its folder, its schedule, how far it is, and what it goes on from. Every training uses these files:
 
     RUN/options.json            what was asked for; a run of other options is refused
-    RUN/last.safetensors        all that the next step or epoch needs (`TrainingState`)
+    RUN/last.safetensors        all that the next step or epoch needs (`RunState`)
     RUN/curve.jsonl             a row of numbers for each of these checkpoints
     RUN/best.safetensors        networks on latents: the weights of the best epoch
     RUN/result.json, plot.svg   networks on latents: what the finished run found
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _DIGITS: Final = 5  # of numbers in the curve
 
 
-def claim(run: Path, options: Mapping[str, Any]) -> None:
+def claim_run(run: Path, options: Mapping[str, Any]) -> None:
     """Make a run's folder for these options, or check that it is one of them. Raises `CodecError`."""
     path, wanted = run / OPTIONS_NAME, json.loads(json.dumps(options))
     if not path.exists():
@@ -54,7 +54,7 @@ def claim(run: Path, options: Mapping[str, Any]) -> None:
         raise CodecError(f"{run} is a run with other {', '.join(differing)}; name another folder, or remove it")
 
 
-def learning_rate_at(done: float, warm_up: float) -> float:
+def run_learning_rate_at(done: float, warm_up: float) -> float:
     """As a share of the peak, after the share `done` of all steps: a linear rise for `warm_up`, then a cosine to 0."""
     if done < warm_up:
         return max(done / warm_up, 0.01)
@@ -62,7 +62,7 @@ def learning_rate_at(done: float, warm_up: float) -> float:
 
 
 @dataclass
-class Progress:
+class RunProgress:
     """How far a run is; `done` counts the steps, or the epochs, of its loop."""
 
     done: int = 0
@@ -70,14 +70,14 @@ class Progress:
     rows: list[dict[str, float]] = field(default_factory=list)
 
 
-class TrainingState:
+class RunState:
     """What a run goes on from, in one format: "weights.<name>" of trained parameters and buffers, "mean.<name>" of their
     running means where `mean` has them, the optimiser's tensors, and the progress as text."""
 
     def __init__(
         self, module: nn.Module, optimizers: Optimizers, mean: Mapping[str, Shaped[Tensor, " ..."]] | None = None
     ) -> None:
-        self.progress = Progress()
+        self.progress = RunProgress()
         self._module, self._optimizers, self._mean = module, optimizers, mean or {}
 
     def save(self, path: Path) -> None:
@@ -92,7 +92,7 @@ class TrainingState:
             return
         saved, metadata = load_tensors(path)
         try:
-            progress = Progress(**json.loads(metadata["progress"]))
+            progress = RunProgress(**json.loads(metadata["progress"]))
             for name, tensor in self._tensors().items():
                 tensor.copy_(saved[name])
             self._optimizers.restore(saved)
@@ -112,7 +112,7 @@ class RunLog:
     def __init__(
         self,
         run: Path,
-        state: TrainingState,
+        state: RunState,
         processes: Processes,
         *,
         with_tensorboard: bool = False,

@@ -40,7 +40,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Shaped[Tens
     return {f"optimizer.{number}.{name}": value for number, state in states for name, value in state.items()}
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Shaped[Tensor, " ..."]]) -> None:
+def read_optimizer_tensors(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Shaped[Tensor, " ..."]]) -> None:
     """Set the state from what `optimizer_tensors` gave."""
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from laconic.codecs import checks
-from laconic.codecs.checks import LawBroken, sample_images
+from laconic.codecs.checks import LawBroken, images_to_check
 from laconic.codecs.media import Image
 from laconic.entropy.errors import CorruptStreamError
 
-SIGNAL = sample_images(["RGB"])[3]
+SIGNAL = images_to_check(["RGB"])[3]
 COUNTER = itertools.count()
 
 
@@ -155,11 +155,11 @@ class ForgetsRate(Raw):
 
 
 def test_sound_codec_passes():
-    checks.check_codec(Raw(quality=3), sample_images(["L", "LA", "RGB", "RGBA"]))
+    checks.check_codec(Raw(quality=3), images_to_check(["L", "LA", "RGB", "RGBA"]))
 
 
 def test_sound_latent_codec_passes():
-    checks.check_latent_codec(RawLatent(), sample_images())
+    checks.check_latent_codec(RawLatent(), images_to_check())
 
 
 @pytest.mark.parametrize(
@@ -245,9 +245,9 @@ def test_check_latent_codec_runs_the_latent_law():
 
 
 def test_sample_images_are_seeded_and_odd():
-    images = sample_images(("L", "RGBA"))
-    assert images == sample_images(("L", "RGBA"))
-    assert images != sample_images(("L", "RGBA"), seed=1)
+    images = images_to_check(("L", "RGBA"))
+    assert images == images_to_check(("L", "RGBA"))
+    assert images != images_to_check(("L", "RGBA"), seed=1)
     sizes = {image.samples.shape[:2] for image in images}
     assert {(1, 1), (1, 7), (7, 1), (17, 33)} <= sizes
     assert {image.mode for image in images} == {"L", "RGBA"}

@@ -21,7 +21,7 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import dyadic_tree
-from laconic.codecs.models.zoo import load_model, read_entry, shipped_models
+from laconic.codecs.models.zoo import load_model, read_zoo_entry, shipped_models
 from laconic.codecs.steps import step_code_of_quality
 from laconic.entropy import rans
 from laconic.entropy.contexts import prediction_residuals
@@ -298,7 +298,7 @@ def test_file_that_is_no_model_is_refused(data: bytes, tmp_path: Path) -> None:
     with pytest.raises(WeightsError):
         Model.load(path)
     with pytest.raises(WeightsError):
-        read_entry(path)
+        read_zoo_entry(path)
 
 
 def test_model_file_that_is_absent_is_named(tmp_path: Path) -> None:

@@ -24,14 +24,14 @@ from laconic.entropy.container import (
     Header,
     Profile,
     Source,
+    read_container_segment,
     read_header,
-    read_segment,
     varint,
+    write_container_segment,
     write_header,
-    write_segment,
 )
-from laconic.entropy.lossless import encode_plane
-from laconic.entropy.planes import Span, TileEncoder
+from laconic.entropy.lossless import encode_lossless
+from laconic.entropy.planes import PlanesEncoder, PlaneSpan
 
 DATA = Path(__file__).parents[1] / "data"
 ERRORS = (BitstreamError, UnknownModelError)
@@ -83,7 +83,7 @@ def segment_ends(data: bytes, count: int) -> list[int]:
     read_header(source)
     ends = [source.position]
     for number in range(count):
-        read_segment(source, number, with_channels=True)
+        read_container_segment(source, number, with_channels=True)
         ends.append(source.position)
     return ends
 
@@ -120,7 +120,7 @@ def test_no_flipped_bit_of_an_empty_segment_goes_unnoticed() -> None:
     assert header.index is not None
     for number in range(len(header.index)):
         start = source.position
-        if read_segment(source, number, with_channels=True).num_channels:
+        if read_container_segment(source, number, with_channels=True).num_channels:
             continue
         num_empty += 1
         for position in range(8 * start, 8 * source.position):
@@ -281,7 +281,7 @@ def test_mutated_segments_with_repaired_lengths_and_checksums_are_a_typed_error(
     rng = np.random.default_rng(3)
     source = Source(files()["groups"])
     header = read_header(source)
-    segments = [read_segment(source, n, with_channels=True) for n in range(4)]
+    segments = [read_container_segment(source, n, with_channels=True) for n in range(4)]
     for _ in range(300):
         changed = list(segments)
         n = int(rng.integers(4))
@@ -289,7 +289,7 @@ def test_mutated_segments_with_repaired_lengths_and_checksums_are_a_typed_error(
         for _ in range(int(rng.integers(1, 4))):
             payload[int(rng.integers(len(payload)))] ^= 1 << int(rng.integers(8))
         changed[n] = type(segments[n])(bytes(payload), segments[n].lanes, True, segments[n].num_channels)
-        body = b"".join(write_segment(s, i, with_channels=True) for i, s in enumerate(changed))
+        body = b"".join(write_container_segment(s, i, with_channels=True) for i, s in enumerate(changed))
         latent = outcome(write_header(header) + body)
         assert latent is None or not np.array_equal(latent.values, Lcn().unpack(files()["groups"]).values)
 
@@ -302,9 +302,9 @@ def test_more_channels_than_the_model_has_are_refused() -> None:
 def test_joined_segment_of_several_tiles_is_refused() -> None:
     """SPEC.md, section 5.2: with flag JOINED there is one tile."""
     contexts = load_model("rgb").contexts
-    encoder = TileEncoder(np.zeros((192, 8, 8), np.int32), contexts.at_step(150), Profile.SMALL)
-    segment = encoder.segment(Span(GROUPS))
-    body = b"".join(write_segment(segment, n, with_channels=True) for n in range(4))
+    encoder = PlanesEncoder(np.zeros((192, 8, 8), np.int32), contexts.at_step(150), Profile.SMALL)
+    segment = encoder.segment(PlaneSpan(GROUPS))
+    body = b"".join(write_container_segment(segment, n, with_channels=True) for n in range(4))
     with pytest.raises(BitstreamError):
         Lcn().unpack(valid_header((128, 128), flags=Flag.JOINED, tile_log2=3) + body)
 
@@ -400,11 +400,11 @@ def test_stored_channels_limit_what_may_be_asked_for() -> None:
 def test_alpha_beyond_its_largest_sample_is_refused() -> None:
     """Though every checksum is right."""
     contexts = load_model("rgb").contexts
-    encoder = TileEncoder(np.zeros((192, 1, 1), np.int32), contexts.at_step(150), Profile.SMALL)
-    body = write_segment(encoder.segment(Span(GROUPS)), 0, with_channels=True)
+    encoder = PlanesEncoder(np.zeros((192, 1, 1), np.int32), contexts.at_step(150), Profile.SMALL)
+    body = write_container_segment(encoder.segment(PlaneSpan(GROUPS)), 0, with_channels=True)
     for value, accepted in ((255, True), (256, False), (-1, False)):
-        alpha = write_segment(
-            encode_plane(np.full((8, 8), value, np.int32), contexts.static_tables), 1, with_channels=False
+        alpha = write_container_segment(
+            encode_lossless(np.full((8, 8), value, np.int32), contexts.static_tables), 1, with_channels=False
         )
         data = valid_header((8, 8), flags=Flag.JOINED | Flag.ALPHA) + body + alpha
         assert (outcome(data) is not None) == accepted

@@ -2,7 +2,7 @@
 
 import pytest
 
-from laconic.codecs.errors import CodecError, UnsupportedSignalError, sentence_of
+from laconic.codecs.errors import CodecError, UnsupportedSignalError, sentence_of_error
 from laconic.entropy.errors import TruncatedError
 
 REPORT = " (laconic did not expect this; please report it with the file)"
@@ -21,4 +21,4 @@ REPORT = " (laconic did not expect this; please report it with the file)"
     ],
 )
 def test_an_error_is_one_line_and_named_where_it_was_not_raised_on_purpose(error: Exception, sentence: str) -> None:
-    assert sentence_of(error) == sentence
+    assert sentence_of_error(error) == sentence

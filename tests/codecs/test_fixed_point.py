@@ -23,14 +23,20 @@ from laconic.codecs.fitting.closed_form import FitOptions, fit
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
 from laconic.codecs.models import fixed_point
-from laconic.codecs.models.fixed_point import FixedLeaf, fixed_leaves, native_map
+from laconic.codecs.models.fixed_point import FixedLeaf, fixed_leaves, fixed_point_map
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Path, Tree, dyadic_tree, full_tree
 from laconic.codecs.models.zoo import load_model
 from laconic.codecs.steps import step_of_code
-from laconic.codecs.transform.picture_rows import UNTILED, LatentPart, PictureRows, integers_of_rows, synthesize_part
+from laconic.codecs.transform.picture_rows import (
+    UNTILED,
+    PictureRows,
+    PictureRowsPart,
+    integers_of_rows,
+    synthesize_picture_rows,
+)
 from laconic.codecs.transform.quantizer import Quantizer, integer_type, quantize
-from laconic.codecs.transform.rate_distortion import thresholds_for
+from laconic.codecs.transform.rate_distortion import rate_distortion_thresholds_for
 from laconic.codecs.transform.signals import coefficients_of
 from laconic.entropy import simd
 from laconic.entropy.container import Profile
@@ -135,7 +141,7 @@ def plane_of(packets: NDArray[Any], num_planes: int) -> NDArray[Any]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Transform:
-    """What `native_map` and the twin need of a model."""
+    """What `fixed_point_map` and the twin need of a model."""
 
     tree: Tree
     num_planes: int
@@ -153,7 +159,7 @@ class Transform:
 
     @property
     def native(self) -> _native.FixedMap:
-        return native_map(cast(Model, self))
+        return fixed_point_map(cast(Model, self))
 
 
 def extended(samples: NDArray[np.uint8], tree: Tree) -> Ints:
@@ -347,8 +353,8 @@ def test_shipped_models_code_as_the_twin(name: str, level: str) -> None:
     shrink = model.shrink_of(code, model.num_channels)
     for channels in (1, 5, model.num_channels):
         out = np.empty_like(samples)
-        part = LatentPart(values[:channels], (0, 0), (61, 83), code, samples.dtype)
-        synthesize_part(part, model, out, (0, 0))
+        part = PictureRowsPart(values[:channels], (0, 0), (61, 83), code, samples.dtype)
+        synthesize_picture_rows(part, model, out, (0, 0))
         assert np.array_equal(out, synthesize(values[:channels], code, shrink, of, Sixteen())[:61, :83])
 
 
@@ -513,7 +519,7 @@ def test_synthesis_of_extreme_pictures_does_not_wrap_around(name: str, code: int
     shrink = model.shrink_of(code, d)
     for number, samples in enumerate(extreme_pictures(name)):
         choices = ((Profile.SMALL, 1), (Profile.SMALL, 0), (Profile.FAST, 1))
-        thresholds = thresholds_for(model, code, *choices[number % 3])
+        thresholds = rate_distortion_thresholds_for(model, code, *choices[number % 3])
         values = native_integers(samples, of, float(step_of_code(code)), thresholds)
         found = native_samples(values, code, shrink, of)
         assert np.array_equal(found, synthesize(values, code, shrink, of, keep)), f"picture {number} wraps around"
@@ -578,7 +584,7 @@ def squared_errors(samples: NDArray[np.uint8], model: Model, code: int) -> tuple
     quantizer = Quantizer(code, plain_thresholds(len(shrink), model.rounding))
     integers_of_rows(PictureRows(samples, 0, height), (0, exact.shape[1]), model, quantizer, [values])
     found = np.empty_like(samples)
-    synthesize_part(LatentPart(values, (0, 0), (height, width), code, samples.dtype), model, found, (0, 0))
+    synthesize_picture_rows(PictureRowsPart(values, (0, 0), (height, width), code, samples.dtype), model, found, (0, 0))
     return ((found - samples.astype(float)) ** 2).mean(), ((by_floats - samples) ** 2).mean()
 
 
@@ -637,7 +643,7 @@ def test_no_coefficient_exceeds_what_16_bits_are_chosen_by(model: Model) -> None
     flat = [np.full((96, 96, model.num_planes), value, np.uint8) for value in (0, 255)]
     extremes = extreme_pictures(model.name) if model.name != "mine" else [random_samples((96, 96), 1)]
     largest = max(np.abs(coefficients_of(Image(samples), model)).max() for samples in (*flat, *extremes))
-    bound = fixed_point.largest_coefficient(model.fixed)
+    bound = fixed_point.largest_fixed_coefficient(model.fixed)
     assert 0.05 * bound < largest < bound
     for code in range(256):
         assert integer_type(model, code) is (np.int16 if bound / float(step_of_code(code)) < 32767 else np.int32)

@@ -9,7 +9,12 @@ from PIL import ImageDraw, ImageFont
 
 from laconic.codecs.media import Audio, Image
 from laconic.codecs.notes import collect_hints
-from laconic.codecs.pictures.graphics import WatchedRows, hint_for, is_drawn, rows_to_judge
+from laconic.codecs.pictures.graphics import (
+    RowsWatchedForGraphics,
+    graphics_hint_for,
+    is_drawn,
+    rows_judged_for_graphics,
+)
 
 DATA = Path(__file__).parents[1] / "data"
 SIZE = (320, 240)
@@ -76,7 +81,7 @@ def judged(picture: PillowImage.Image, *, bit_depth: int = 8) -> bool:
     samples = Image.from_pillow(picture).samples
     if bit_depth > 8:
         samples = (samples.astype(np.uint32) * ((1 << bit_depth) - 1) // 255).astype(np.uint16)
-    return is_drawn(rows_to_judge(samples), bit_depth)
+    return is_drawn(rows_judged_for_graphics(samples), bit_depth)
 
 
 @pytest.mark.parametrize("make", [flat, text, pixel_art, mask])
@@ -110,18 +115,18 @@ def test_rows_that_come_are_judged_as_the_whole(height, count):
             self.at += number
             return samples[self.at - number : self.at]
 
-    watched, tops = WatchedRows(Rows()), range(0, height, count)
+    watched, tops = RowsWatchedForGraphics(Rows()), range(0, height, count)
     read = [watched.read_rows(min(count, height - top)) for top in tops]
     assert np.array_equal(np.concatenate(read), samples)
-    assert np.array_equal(watched.judged, rows_to_judge(samples))
+    assert np.array_equal(watched.judged, rows_judged_for_graphics(samples))
 
 
 def test_the_hint_is_for_drawn_pictures_only():
     with collect_hints() as hints:
-        hint_for(Image.from_pillow(photograph()))
-        hint_for(Audio(np.zeros((1, 9), np.float32), 8000))
+        graphics_hint_for(Image.from_pillow(photograph()))
+        graphics_hint_for(Audio(np.zeros((1, 9), np.float32), 8000))
         assert hints == []
-        hint_for(Image.from_pillow(flat()))
+        graphics_hint_for(Image.from_pillow(flat()))
     assert hints == [
         "drawn, not photographed: a lossless format (png, webp) or avif would be smaller at the same quality"
     ]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from laconic.codecs.checks import check_codec, check_latent_codec, sample_images
+from laconic.codecs.checks import check_codec, check_latent_codec, images_to_check
 from laconic.codecs.errors import CodecError, UnknownModelError, UnsupportedSignalError
 from laconic.codecs.latent import Latent
 from laconic.codecs.lcn import Lcn
@@ -20,7 +20,7 @@ from laconic.codecs.media import Image
 from laconic.codecs.models.zoo import load_model
 from laconic.entropy import LimitError, Limits
 from laconic.entropy.container import Profile
-from laconic.entropy.planes import TileEncoder
+from laconic.entropy.planes import PlanesEncoder
 
 DATA = Path(__file__).parents[1] / "data"
 SIZES = ((1, 1), (1, 7), (7, 1), (17, 33), (4001, 3))
@@ -55,7 +55,7 @@ def picture(mode: str, size: tuple[int, int], dtype: type = np.uint8, seed: int 
 def ideal_bytes(latent: Latent) -> float:
     """Of a latent coded as one tile."""
     name = {64: "grey", 192: "rgb"}[latent.num_channels]
-    encoder = TileEncoder(latent.values, load_model(name).contexts.at_step(latent.step_code), Profile.SMALL)
+    encoder = PlanesEncoder(latent.values, load_model(name).contexts.at_step(latent.step_code), Profile.SMALL)
     return encoder.ideal_bits(0, latent.num_channels) / 8
 
 
@@ -122,7 +122,7 @@ def test_quality_100_is_at_least_48_db(name: str) -> None:
 )
 def test_laws_hold(codec: Lcn) -> None:
     modes = ("RGB", "RGBA") if codec.model else ("L", "LA", "RGB", "RGBA")
-    check_latent_codec(codec, sample_images(modes))
+    check_latent_codec(codec, images_to_check(modes))
 
 
 def test_laws_hold_for_16_bits() -> None:

@@ -13,18 +13,18 @@ from safetensors.numpy import load_file  # noqa: E402
 
 from laconic.codecs.learning.context_rate import ContextRate  # noqa: E402
 from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
-from laconic.codecs.learning.tensor_encoder import EncoderModel, load_encoder_model  # noqa: E402
-from laconic.codecs.learning.transform_learner import LeafRotations, TransformLearner, TransformOptions  # noqa: E402
+from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, load_tensor_encoder  # noqa: E402
+from laconic.codecs.learning.transform_learner import LearnedLeafRotations, TransformLearner, TransformOptions  # noqa: E402
 from laconic.codecs.models import zoo  # noqa: E402
-from laconic.codecs.models.neural_synthesis import SynthesisConfig, load_synthesis  # noqa: E402
+from laconic.codecs.models.neural_synthesis import NeuralSynthesisConfig, load_neural_synthesis  # noqa: E402
 
-SYNTHESIS = SynthesisOptions(SynthesisConfig(width=8, num_blocks=1), batch_size=2, crop=8)
+SYNTHESIS = SynthesisOptions(NeuralSynthesisConfig(width=8, num_blocks=1), batch_size=2, crop=8)
 TRANSFORM = TransformOptions(batch_size=2, crop=8)
 
 
 @cache
-def encoder() -> EncoderModel:
-    return load_encoder_model(Path(zoo.__file__).parent / "rgb.safetensors")
+def encoder() -> TensorEncoderModel:
+    return load_tensor_encoder(Path(zoo.__file__).parent / "rgb.safetensors")
 
 
 def picture(height: int = 112, width: int = 120, seed: int = 0) -> torch.Tensor:
@@ -88,8 +88,8 @@ def test_every_parameter_is_in_one_group(number: int) -> None:
 # --- the projection
 
 
-def turned(amount: float) -> LeafRotations:
-    rotations = LeafRotations(encoder())
+def turned(amount: float) -> LearnedLeafRotations:
+    rotations = LearnedLeafRotations(encoder())
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for turn in rotations.turns:
@@ -226,6 +226,6 @@ def test_saved_network_names_its_model(tmp_path: Path) -> None:
     learner = SynthesisLearner(encoder(), SYNTHESIS)
     learner.sample(crops_of(learner), torch.Generator())  # what it notes of crops is not for the file
     learner.save(tmp_path / "s.safetensors", {"recipe": "synthesis"})
-    network, card = load_synthesis(tmp_path / "s.safetensors")
+    network, card = load_neural_synthesis(tmp_path / "s.safetensors")
     assert card == {"recipe": "synthesis", "model_fingerprint": encoder().fingerprint}
     assert network.config == replace(SYNTHESIS.config)

@@ -14,7 +14,7 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.levels import Levels, levels_of
 from laconic.codecs.media import Audio, Cube, Image
 from laconic.codecs.models.packet_tree import dyadic_tree, full_tree
-from laconic.codecs.plan import integers_of
+from laconic.codecs.plan import planned_integers
 from laconic.entropy.container import MAX_LEVEL_CODE
 
 RATE_HZ = 48_000
@@ -152,9 +152,9 @@ def test_a_step_too_fine_for_the_integers_is_refused() -> None:
     plan = Lcn(step_code=0).plan_of(Audio(music(), RATE_HZ))
     largest = 2.0**30 * 2.0**-12 / 32
     coefficients = np.full((256, 1, 1), largest, np.float32)
-    assert integers_of(coefficients * np.float32(0.99), plan).max() > 0.9 * 2**30
+    assert planned_integers(coefficients * np.float32(0.99), plan).max() > 0.9 * 2**30
     with pytest.raises(CodecError, match=r"step code 0 is too small for this signal.*choose 1 or more"):
-        integers_of(coefficients * np.float32(1.02), plan)
+        planned_integers(coefficients * np.float32(1.02), plan)
 
 
 # --- Cubes ---

@@ -11,10 +11,10 @@ torch = pytest.importorskip("torch")
 
 from laconic.codecs.errors import CodecError, MissingDependencyError, WeightsError  # noqa: E402
 from laconic.codecs.lcn import Lcn  # noqa: E402
-from laconic.codecs.learning.tensor_encoder import load_encoder_model  # noqa: E402
+from laconic.codecs.learning.tensor_encoder import load_tensor_encoder  # noqa: E402
 from laconic.codecs.media import Image  # noqa: E402
 from laconic.codecs.models import zoo  # noqa: E402
-from laconic.codecs.models.neural_synthesis import NeuralSynthesis, SynthesisConfig, save_synthesis  # noqa: E402
+from laconic.codecs.models.neural_synthesis import NeuralSynthesis, NeuralSynthesisConfig, save_neural_synthesis  # noqa: E402
 from laconic.codecs.pictures import neural_rendering  # noqa: E402
 
 MODELS = Path(zoo.__file__).parent
@@ -41,14 +41,14 @@ def crop(samples: np.ndarray, region: tuple[int, int, int, int], scale: int = 1)
 @pytest.fixture(scope="module")
 def network_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network of random weights that changes pictures by some levels."""
-    encoder = load_encoder_model(MODELS / "rgb.safetensors")
+    encoder = load_tensor_encoder(MODELS / "rgb.safetensors")
     torch.manual_seed(0)
-    network = NeuralSynthesis(SynthesisConfig(width=8, num_blocks=1), encoder.scales)
+    network = NeuralSynthesis(NeuralSynthesisConfig(width=8, num_blocks=1), encoder.scales)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, 0, 0.1)
     path = tmp_path_factory.mktemp("models") / "synthesis" / "rgb.safetensors"
     path.parent.mkdir()
-    save_synthesis(network, path, {"model_fingerprint": encoder.fingerprint})
+    save_neural_synthesis(network, path, {"model_fingerprint": encoder.fingerprint})
     return path
 
 
@@ -86,11 +86,11 @@ def test_network_changes_the_picture(network: None) -> None:
 
 
 def test_identity_is_the_linear_picture_but_for_rounding(models, tmp_path: Path) -> None:
-    encoder = load_encoder_model(MODELS / "rgb.safetensors")
+    encoder = load_tensor_encoder(MODELS / "rgb.safetensors")
     (tmp_path / "synthesis").mkdir()
-    network = NeuralSynthesis(SynthesisConfig(width=8, num_blocks=1), encoder.scales)
+    network = NeuralSynthesis(NeuralSynthesisConfig(width=8, num_blocks=1), encoder.scales)
     card = {"model_fingerprint": encoder.fingerprint}
-    save_synthesis(network, tmp_path / "synthesis" / "rgb.safetensors", card)
+    save_neural_synthesis(network, tmp_path / "synthesis" / "rgb.safetensors", card)
     zoo.shipped_models()
     models(tmp_path)
     for dtype, most in ((np.uint8, 1), (np.uint16, 0)):

@@ -9,16 +9,21 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from laconic.codecs.errors import WeightsError  # noqa: E402
-from laconic.codecs.learning.tensor_encoder import load_encoder_model, steps_of_codes  # noqa: E402
+from laconic.codecs.learning.tensor_encoder import load_tensor_encoder, tensor_steps_of_codes  # noqa: E402
 from laconic.codecs.models import zoo  # noqa: E402
-from laconic.codecs.models.neural_synthesis import NeuralSynthesis, SynthesisConfig, load_synthesis, save_synthesis  # noqa: E402
+from laconic.codecs.models.neural_synthesis import (  # noqa: E402
+    NeuralSynthesis,
+    NeuralSynthesisConfig,
+    load_neural_synthesis,
+    save_neural_synthesis,
+)
 
 RGB = Path(zoo.__file__).parent / "rgb.safetensors"
-SMALL = SynthesisConfig(num_channels=12, width=8, num_blocks=2)
+SMALL = NeuralSynthesisConfig(num_channels=12, width=8, num_blocks=2)
 SCALES = torch.logspace(-8, 1, 12, base=2)
 
 
-def network_of(config: SynthesisConfig = SMALL, *, seed: int | None = 0) -> NeuralSynthesis:
+def network_of(config: NeuralSynthesisConfig = SMALL, *, seed: int | None = 0) -> NeuralSynthesis:
     """With weights as training starts, or random ones of a seed."""
     network = NeuralSynthesis(config, SCALES[: config.num_channels])
     if seed is not None:
@@ -31,7 +36,7 @@ def network_of(config: SynthesisConfig = SMALL, *, seed: int | None = 0) -> Neur
 def latent(size: int = 10, *, codes: tuple[int, ...] = (100, 180), seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Coefficients in whole steps, and their steps."""
     random = torch.Generator().manual_seed(seed)
-    steps = steps_of_codes(torch.tensor(codes))[:, None].expand(-1, len(SCALES))
+    steps = tensor_steps_of_codes(torch.tensor(codes))[:, None].expand(-1, len(SCALES))
     values = torch.randn((len(codes), len(SCALES), size, size), generator=random) * SCALES[:, None, None]
     return (values / steps[:, :, None, None]).round() * steps[:, :, None, None], steps
 
@@ -42,9 +47,9 @@ def test_start_is_the_identity() -> None:
 
 
 def test_default_network_is_small(tmp_path: Path) -> None:
-    network = NeuralSynthesis(SynthesisConfig(), load_encoder_model(RGB).scales)
+    network = NeuralSynthesis(NeuralSynthesisConfig(), load_tensor_encoder(RGB).scales)
     assert 1e6 < network.num_parameters <= 1.5e6
-    save_synthesis(network, tmp_path / "s.safetensors", {"model_fingerprint": "00"})
+    save_neural_synthesis(network, tmp_path / "s.safetensors", {"model_fingerprint": "00"})
     assert (tmp_path / "s.safetensors").stat().st_size <= 6e6
 
 
@@ -108,8 +113,8 @@ def test_coefficients_hang_on_the_halo_alone(num_blocks: int) -> None:
 
 def test_file_comes_back(tmp_path: Path) -> None:
     network, (coefficients, steps) = network_of(), latent()
-    save_synthesis(network, tmp_path / "s.safetensors", {"model_fingerprint": "0123abcd", "minutes": "3"})
-    loaded, card = load_synthesis(tmp_path / "s.safetensors")
+    save_neural_synthesis(network, tmp_path / "s.safetensors", {"model_fingerprint": "0123abcd", "minutes": "3"})
+    loaded, card = load_neural_synthesis(tmp_path / "s.safetensors")
     assert card == {"model_fingerprint": "0123abcd", "minutes": "3"}
     assert loaded.config == SMALL
     assert not loaded.training
@@ -118,15 +123,15 @@ def test_file_comes_back(tmp_path: Path) -> None:
         torch.testing.assert_close(loaded.state_dict()[name], weight, rtol=1e-3, atol=1e-6)
     change = (loaded(coefficients, steps) - network(coefficients, steps)).abs().amax((2, 3))
     assert (change < 0.05 * steps).all()
-    save_synthesis(loaded, tmp_path / "t.safetensors", card)
-    again, _ = load_synthesis(tmp_path / "t.safetensors")
+    save_neural_synthesis(loaded, tmp_path / "t.safetensors", card)
+    again, _ = load_neural_synthesis(tmp_path / "t.safetensors")
     assert all(torch.equal(a, b) for a, b in zip(again.parameters(), loaded.parameters(), strict=True))
 
 
 def test_smallest_scales_survive_half_precision(tmp_path: Path) -> None:
     network = NeuralSynthesis(SMALL, torch.full((12,), 1e-9))
-    save_synthesis(network, tmp_path / "s.safetensors", {"model_fingerprint": "00"})
-    assert (load_synthesis(tmp_path / "s.safetensors")[0].scales == 1e-9).all()
+    save_neural_synthesis(network, tmp_path / "s.safetensors", {"model_fingerprint": "00"})
+    assert (load_neural_synthesis(tmp_path / "s.safetensors")[0].scales == 1e-9).all()
 
 
 def write(path: Path, tensors: dict[str, torch.Tensor], config: object) -> None:
@@ -154,7 +159,7 @@ def write(path: Path, tensors: dict[str, torch.Tensor], config: object) -> None:
 def test_config_that_does_not_fit_is_refused(config: object, tmp_path: Path) -> None:
     write(tmp_path / "s.safetensors", network_of().state_dict(), config)
     with pytest.raises(WeightsError):
-        load_synthesis(tmp_path / "s.safetensors")
+        load_neural_synthesis(tmp_path / "s.safetensors")
 
 
 @pytest.mark.parametrize("missing", ["scales", "leave.weight"])
@@ -162,19 +167,19 @@ def test_missing_tensor_is_refused(missing: str, tmp_path: Path) -> None:
     tensors = {name: tensor for name, tensor in network_of().state_dict().items() if name != missing}
     write(tmp_path / "s.safetensors", tensors, asdict(SMALL))
     with pytest.raises(WeightsError, match=missing):
-        load_synthesis(tmp_path / "s.safetensors")
+        load_neural_synthesis(tmp_path / "s.safetensors")
 
 
 def test_files_that_are_no_network_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="does not exist"):
-        load_synthesis(tmp_path / "none.safetensors")
+        load_neural_synthesis(tmp_path / "none.safetensors")
     with pytest.raises(WeightsError, match="is no neural synthesis"):
-        load_synthesis(RGB)
+        load_neural_synthesis(RGB)
     data = tmp_path / "s.safetensors"
-    save_synthesis(network_of(), data, {"model_fingerprint": "00"})
+    save_neural_synthesis(network_of(), data, {"model_fingerprint": "00"})
     data.write_bytes(data.read_bytes()[:-1])
     with pytest.raises(WeightsError, match="is no neural synthesis"):
-        load_synthesis(data)
+        load_neural_synthesis(data)
 
 
 def test_scales_of_another_model_are_refused() -> None:

@@ -16,14 +16,19 @@ onnxruntime = pytest.importorskip("onnxruntime")
 from laconic.codecs.errors import MissingDependencyError, WeightsError  # noqa: E402
 from laconic.codecs.files import read_image  # noqa: E402
 from laconic.codecs.latent import Latent  # noqa: E402
-from laconic.codecs.learning.tensor_encoder import EncoderModel, load_encoder_model  # noqa: E402
+from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, load_tensor_encoder  # noqa: E402
 from laconic.codecs.media import Image  # noqa: E402
-from laconic.codecs.models.neural_synthesis import NeuralSynthesis, SynthesisConfig, load_synthesis, save_synthesis  # noqa: E402
+from laconic.codecs.models.neural_synthesis import (  # noqa: E402
+    NeuralSynthesis,
+    NeuralSynthesisConfig,
+    load_neural_synthesis,
+    save_neural_synthesis,
+)
 from laconic.codecs.models.zoo import load_model, model_path  # noqa: E402
 from laconic.codecs.onnx_export import OPSET, export_analysis, export_synthesis  # noqa: E402
-from laconic.codecs.pictures.neural_rendering import repair  # noqa: E402
+from laconic.codecs.pictures.neural_rendering import neural_rendering_of  # noqa: E402
 from laconic.codecs.steps import step_of_code  # noqa: E402
-from laconic.codecs.transform.picture_rows import samples_of_coefficients  # noqa: E402
+from laconic.codecs.transform.picture_rows import rows_of_coefficients  # noqa: E402
 from laconic.codecs.transform.signals import coefficients_of, signal_of  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
 
@@ -42,8 +47,8 @@ def run(path, **inputs):
 
 
 @pytest.fixture(scope="module")
-def encoder() -> EncoderModel:
-    return load_encoder_model(MODEL)
+def encoder() -> TensorEncoderModel:
+    return load_tensor_encoder(MODEL)
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +63,12 @@ def picture() -> Image:
 def network_path(tmp_path_factory, encoder) -> Path:
     """Of a small network with random weights, which changes coefficients by about a step."""
     generator = torch.Generator().manual_seed(5)
-    network = NeuralSynthesis(SynthesisConfig(len(encoder.channels), 16, 2), encoder.scales)
+    network = NeuralSynthesis(NeuralSynthesisConfig(len(encoder.channels), 16, 2), encoder.scales)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.normal_(0, 0.1, generator=generator)
     path = tmp_path_factory.mktemp("network") / "network.safetensors"
-    save_synthesis(network, path, {"model_fingerprint": encoder.fingerprint})
+    save_neural_synthesis(network, path, {"model_fingerprint": encoder.fingerprint})
     return path
 
 
@@ -144,7 +149,7 @@ def test_linear_synthesis_is_that_of_torch_at_every_size(linear, encoder, size):
 def test_neural_synthesis_is_that_of_torch_at_every_size(neural, encoder, network_path, size, num_there):
     coefficients, steps = random_coefficients(encoder, size, num_there), steps_of(num_there)
     with torch.inference_mode():
-        repaired = load_synthesis(network_path)[0](coefficients, torch.from_numpy(steps))
+        repaired = load_neural_synthesis(network_path)[0](coefficients, torch.from_numpy(steps))
     found = run(neural, coefficients=coefficients.numpy(), steps=steps)
     np.testing.assert_allclose(found, encoder.planes(repaired).numpy(), atol=1e-5, rtol=0)
 
@@ -181,11 +186,11 @@ def test_linear_synthesis_is_that_of_the_codec(linear, latent, picture):
 
 @pytest.mark.parametrize("num_there", [192, 12])
 def test_neural_synthesis_is_that_of_the_codec(neural, network_path, latent, picture, num_there):
-    model, network = load_model("rgb"), load_synthesis(network_path)[0]
+    model, network = load_model("rgb"), load_neural_synthesis(network_path)[0]
     values = np.where(np.arange(192)[:, None, None] < num_there, latent.values, 0).astype(np.int32)
-    repaired = repair(network, values, model, STEP_CODE, num_there)
+    repaired = neural_rendering_of(network, values, model, STEP_CODE, num_there)
     expected = np.empty(picture.samples.shape, np.uint16)
-    samples_of_coefficients(repaired, model, expected, (0, 0))
+    rows_of_coefficients(repaired, model, expected, (0, 0))
     coefficients = latent_of(picture, values).dequantize()[None]
     planes = run(neural, coefficients=coefficients, steps=steps_of(num_there))
     assert np.abs(levels_of(planes, 65535) - expected).max() < 0.7  # half of it by rounding

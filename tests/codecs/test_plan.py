@@ -12,7 +12,7 @@ from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.fitting.closed_form import fit
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Cube, Image, Signal
-from laconic.codecs.plan import integers_of
+from laconic.codecs.plan import planned_integers
 from laconic.codecs.transform.signals import coefficients_of
 
 RANDOM = np.random.default_rng(9)
@@ -37,7 +37,7 @@ CODECS = {
 def test_integers_of_the_plan_are_those_of_the_file(codec: Lcn, signal: Signal) -> None:
     plan = codec.plan_of(signal)
     expected = codec.unpack(codec.encode(signal)).values
-    assert np.array_equal(integers_of(coefficients_of(signal, plan.model, plan.form.levels), plan), expected)
+    assert np.array_equal(planned_integers(coefficients_of(signal, plan.model, plan.form.levels), plan), expected)
     assert np.array_equal(codec.analyze(signal).values, expected)
 
 
@@ -55,7 +55,7 @@ def test_cubes_have_the_same_plan(cube_model: Path) -> None:
     plan = codec.plan_of(cube)
     assert (plan.grid, plan.form.kind, len(plan.tiles)) == ((8, 13), "cube", 2)
     assert np.array_equal(
-        integers_of(coefficients_of(cube, plan.model, plan.form.levels), plan), codec.analyze(cube).values
+        planned_integers(coefficients_of(cube, plan.model, plan.form.levels), plan), codec.analyze(cube).values
     )
 
 
@@ -91,7 +91,15 @@ def calls_of(work: Callable[[], object]) -> Counter[str]:
 @pytest.mark.parametrize("name", ["picture", "sound"])
 def test_encoding_asks_for_nothing_twice(name: str) -> None:
     calls = calls_of(lambda: Lcn().encode(SIGNALS[name]))
-    once = ("load_model", "form_of", "misfit", "grid_of", "Layout.resolved", "tiles_of", "thresholds_for")
+    once = (
+        "load_model",
+        "form_of",
+        "misfit_of_form",
+        "grid_of_form",
+        "Layout.resolved",
+        "tiles_of",
+        "rate_distortion_thresholds_for",
+    )
     assert {function: calls[function] for function in once} == dict.fromkeys(once, 1)
 
 

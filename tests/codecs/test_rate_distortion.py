@@ -19,11 +19,16 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import load_model
 from laconic.codecs.steps import step_of_code
 from laconic.codecs.transform.quantizer import Quantizer, quantize
-from laconic.codecs.transform.rate_distortion import PRICE, optimize, static_thresholds, thresholds_for
+from laconic.codecs.transform.rate_distortion import (
+    PRICE,
+    optimize_rate_distortion,
+    rate_distortion_thresholds_for,
+    static_rate_distortion_thresholds,
+)
 from laconic.codecs.transform.signals import coefficients_of
 from laconic.entropy import rans
 from laconic.entropy.container import Profile
-from laconic.entropy.planes import TileEncoder
+from laconic.entropy.planes import PlanesEncoder
 
 DATA = Path(__file__).parents[1] / "data"
 CODE = 160
@@ -43,7 +48,7 @@ def _prepared(picture: Image, code: int = CODE) -> tuple[Model, NDArray[np.float
     return (
         model,
         coefficients,
-        quantize(coefficients, Quantizer(code, thresholds_for(model, code, Profile.SMALL, 0)), model),
+        quantize(coefficients, Quantizer(code, rate_distortion_thresholds_for(model, code, Profile.SMALL, 0)), model),
     )
 
 
@@ -82,7 +87,7 @@ def _loss(picture: Image, values: Planes, profile: Profile, code: int) -> float:
     for i in (1, 2, 3):
         rows = shrink[:, None, None, i - 1]
         off += np.where(magnitudes == i if i < 3 else magnitudes >= i, rows, 0)
-    bits = TileEncoder(values, model.contexts.at_step(code), profile).ideal_bits(0, len(values))
+    bits = PlanesEncoder(values, model.contexts.at_step(code), profile).ideal_bits(0, len(values))
     return float((off.astype(float) ** 2).sum() + PRICE * bits)
 
 
@@ -102,7 +107,7 @@ def test_static_thresholds_are_where_the_cheapest_integer_changes() -> None:
     model = load_model("rgb")
     contexts, tables = model.contexts, model.contexts.static_tables
     shrink = model.shrink_of(CODE, model.num_channels)
-    zero_below, rounding = static_thresholds(contexts, CODE, shrink)
+    zero_below, rounding = static_rate_distortion_thresholds(contexts, CODE, shrink)
     index = contexts.at_step(CODE).static_index
 
     def loss(c: int, ratio: float, n: int) -> float:
@@ -135,20 +140,20 @@ def test_thresholds_are_applied_as_they_are_described() -> None:
 def test_thresholds_of_predicted_channels_and_of_effort_0_are_those_of_plain_rounding(profile: Profile) -> None:
     model = load_model("rgb")
     plain = np.tile(np.array([1 - model.rounding, model.rounding], np.float32), (192, 1))
-    assert np.array_equal(thresholds_for(model, CODE, profile, 0), plain)
-    chosen, fixed = thresholds_for(model, CODE, profile, 1), model.contexts.num_predicted
+    assert np.array_equal(rate_distortion_thresholds_for(model, CODE, profile, 0), plain)
+    chosen, fixed = rate_distortion_thresholds_for(model, CODE, profile, 1), model.contexts.num_predicted
     assert np.array_equal(chosen[:fixed], plain[:fixed])
     if profile is Profile.SMALL:
         assert (chosen[fixed:] == 0.5).all()
     else:
-        static = static_thresholds(model.contexts, CODE, model.shrink_of(CODE, 192))
+        static = static_rate_distortion_thresholds(model.contexts, CODE, model.shrink_of(CODE, 192))
         assert np.array_equal(chosen[fixed:], np.stack(static, axis=1)[fixed:])
 
 
 def _small_choice(model: Model, coefficients: NDArray[np.float32], code: int, dtype: type = np.int32) -> NDArray[Any]:
     nearest = Quantizer(code, np.full((len(coefficients), 2), 0.5, np.float32))
     values = quantize(coefficients, nearest, model).astype(dtype)
-    optimize(values, coefficients, code, model, effort=1)
+    optimize_rate_distortion(values, coefficients, code, model, effort=1)
     return values
 
 
@@ -166,7 +171,7 @@ def test_the_largest_of_16_bits_stays_in_range() -> None:
     model = load_model("rgb")
     coefficients = np.full((192, 3, 4), 32767.6 * step_of_code(0), np.float32)
     values = np.full((192, 3, 4), 32767, np.int16)
-    optimize(values, coefficients, 0, model, effort=2)
+    optimize_rate_distortion(values, coefficients, 0, model, effort=2)
     assert values.min() >= 32766
 
 
@@ -183,7 +188,7 @@ def test_a_choice_of_one_place_is_the_cheapest() -> None:
             values[c] = -n
             off = ratio - (n - shrink[c, min(n, 3) - 1] if n else 0)
             # Later channels are not looked ahead to.
-            bits = TileEncoder(values, model.contexts.at_step(code), Profile.SMALL).ideal_bits(0, c + 1)
+            bits = PlanesEncoder(values, model.contexts.at_step(code), Profile.SMALL).ideal_bits(0, c + 1)
             losses[-n] = float(off) ** 2 + PRICE * bits
         assert losses[int(chosen)] <= min(losses.values()) + 1e-5
 
@@ -204,7 +209,7 @@ def test_tiles_are_optimised_one_by_one(picture: Image) -> None:
     alone = quantize(cut, Quantizer(CODE, np.full((len(plain), 2), 0.5, np.float32)), model)
     fixed = model.contexts.num_predicted
     alone[:fixed] = plain[corner][:fixed]
-    optimize(alone, cut, CODE, model, effort=1)
+    optimize_rate_distortion(alone, cut, CODE, model, effort=1)
     assert np.array_equal(tiled[corner], alone)
     assert not np.array_equal(tiled, whole)
 
@@ -229,7 +234,7 @@ def test_huge_coefficients_stay_in_range() -> None:
     coefficients[:, 1] = -1e30
     values = np.full((192, 2, 3), 1 << 30, np.int32)
     values[:, 1] *= -1
-    optimize(values, coefficients, 0, model, effort=1)
+    optimize_rate_distortion(values, coefficients, 0, model, effort=1)
     assert np.abs(values.astype(np.int64)).max() == 1 << 30
     assert np.abs(values.astype(np.int64)).min() >= (1 << 30) - 1
 
@@ -238,7 +243,7 @@ def test_planes_and_coefficients_must_fit() -> None:
     model = load_model("rgb")
     values = np.zeros((192, 2, 3), np.int32)
     with pytest.raises(ValueError, match="differ in shape"):
-        optimize(values, np.zeros((192, 2, 2), np.float32), 0, model, effort=1)
+        optimize_rate_distortion(values, np.zeros((192, 2, 2), np.float32), 0, model, effort=1)
 
 
 @pytest.mark.parametrize("place", [(0, 1), (1, 0)])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from laconic.codecs.checks import check_codec, check_latent_codec, sample_sounds
+from laconic.codecs.checks import check_codec, check_latent_codec, sounds_to_check
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.files import decode, encode, read_signal, read_sound, signal_bytes
 from laconic.codecs.fitting.closed_form import FitOptions, fit
@@ -63,7 +63,7 @@ def test_shipped_models_are_chosen_by_channels_and_rate() -> None:
     assert len(found) == 3
 
 
-@pytest.mark.parametrize("sound", sample_sounds(), ids=lambda sound: f"{sound.samples.shape}-{sound.sample_rate}")
+@pytest.mark.parametrize("sound", sounds_to_check(), ids=lambda sound: f"{sound.samples.shape}-{sound.sample_rate}")
 @pytest.mark.parametrize("profile", ["small", "fast"])
 def test_laws_hold_for_sounds(sound: Audio, profile: Literal["small", "fast"]) -> None:
     check_codec(Lcn(quality=60, profile=profile), [sound])

@@ -19,8 +19,8 @@ from laconic.codecs.external import Mp3
 from laconic.codecs.external._soundfile import read_sound as read_frames
 from laconic.codecs.files import read_signal, read_sound
 from laconic.codecs.formats.c_messages import drop_c_messages
-from laconic.codecs.formats.libsndfile import InputFile, open_forward
-from laconic.codecs.formats.sound_files import is_sound
+from laconic.codecs.formats.libsndfile import LibsndfileInput, open_libsndfile
+from laconic.codecs.formats.sound_files import is_sound_file
 from laconic.codecs.media import Audio
 from laconic.codecs.notes import collect_notes
 
@@ -128,8 +128,8 @@ def test_only_mpeg_sound_is_told_to_be_endless() -> None:
     """A search for the last page of a file of 2**50 bytes would not end; the lengths in a tag with a footer deceive."""
     tag = b"ID3\x04\x00\x10\x00\x00\x00\x00"
     for data in (file_of("OGG"), tag + bytes(file_of("OGG")), tag + b"3DI" + bytes(7) + bytes(file_of("OGG"))):
-        source = InputFile(io.BytesIO(bytes(data)), may_be_mpeg=True)
-        with contextlib.suppress(soundfile.LibsndfileError), open_forward(source):
+        source = LibsndfileInput(io.BytesIO(bytes(data)), may_be_mpeg=True)
+        with contextlib.suppress(soundfile.LibsndfileError), open_libsndfile(source):
             pass
         assert not source.is_endless
 
@@ -258,7 +258,7 @@ def test_formats_of_libsndfile_are_read(kind: str, channels: int) -> None:
     except soundfile.LibsndfileError:
         assert (kind, channels) == ("SVX", 2)
         return
-    assert is_sound(data[:16])
+    assert is_sound_file(data[:16])
     signal = read_signal(io.BytesIO(data))
     assert isinstance(signal, Audio)
     assert np.abs(signal.samples - tone(5_000, channels).T).max() < 1e-4

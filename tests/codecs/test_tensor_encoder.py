@@ -13,7 +13,7 @@ from laconic.codecs.errors import WeightsError  # noqa: E402
 from laconic.codecs.fitting.closed_form import FitOptions, fit  # noqa: E402
 from laconic.codecs.latent import Latent  # noqa: E402
 from laconic.codecs.lcn import Lcn  # noqa: E402
-from laconic.codecs.learning.tensor_encoder import EncoderModel, load_encoder_model, steps_of_codes  # noqa: E402
+from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, load_tensor_encoder, tensor_steps_of_codes  # noqa: E402
 from laconic.codecs.media import Cube, Image  # noqa: E402
 from laconic.codecs.models import zoo  # noqa: E402
 from laconic.codecs.models.packet_tree import dyadic_tree  # noqa: E402
@@ -29,8 +29,8 @@ MODELS = Path(zoo.__file__).parent
 
 
 @cache
-def encoder() -> EncoderModel:
-    return load_encoder_model(MODELS / "rgb.safetensors")
+def encoder() -> TensorEncoderModel:
+    return load_tensor_encoder(MODELS / "rgb.safetensors")
 
 
 def samples_of(path: Path) -> np.ndarray:
@@ -68,7 +68,7 @@ def test_planes_invert_coefficients() -> None:
 
 
 def test_steps_and_scales_are_those_of_the_codes() -> None:
-    steps = steps_of_codes(torch.arange(256))
+    steps = tensor_steps_of_codes(torch.arange(256))
     np.testing.assert_allclose(steps.numpy(), [float(step_of_code(code)) for code in range(256)], rtol=1e-6)
     magnitudes = encoder().coefficients(planes_of(samples_of(CROPS[0])))[0, 3:].abs().mean((1, 2))
     ratios = magnitudes / encoder().scales[3:]
@@ -92,7 +92,7 @@ def test_points_are_those_of_the_latent(code: int) -> None:
     latent = Latent(values, code, model.fingerprint, model.shrink_of(code, 192), (24, 32))
     codes = torch.tensor([154, code])  # each of a batch at its own step
     points = encoder().points(torch.from_numpy(values).float().expand(2, -1, -1, -1), codes)[1]
-    found = points * steps_of_codes(codes)[1]
+    found = points * tensor_steps_of_codes(codes)[1]
     np.testing.assert_allclose(found.numpy(), latent.dequantize(), rtol=1e-6, atol=0)
 
 
@@ -102,10 +102,10 @@ def deviations(paths: list[Path], code: int) -> tuple[float, float, float]:
     for path in paths:
         image = Image(samples_of(path))
         latent, coefficients = Lcn(step_code=code).analyze(image), coefficients_of(image, model)
-        in_steps = torch.from_numpy(coefficients)[None] / steps_of_codes(codes)[:, None, None, None]
+        in_steps = torch.from_numpy(coefficients)[None] / tensor_steps_of_codes(codes)[:, None, None, None]
         integers = encoder().integers(in_steps, codes)
         assert torch.equal(integers, integers.round())
-        points = encoder().points(integers, codes) * steps_of_codes(codes)[:, None, None, None]
+        points = encoder().points(integers, codes) * tensor_steps_of_codes(codes)[:, None, None, None]
         pairs = (latent.values, latent.dequantize()), (integers[0].numpy(), points[0].numpy())
         for row, (values, decoded) in zip(sums, pairs, strict=True):
             row += np.count_nonzero(values), np.abs(values).sum(), np.square(decoded - coefficients).sum()
@@ -134,7 +134,7 @@ def test_flat_pictures_have_no_integers_but_those_of_means() -> None:
     coefficients = encoder().coefficients(torch.full((1, 3, 32, 32), 0.25))
     for code in (84, 154, 200):
         codes = torch.tensor([code])
-        integers = encoder().integers(coefficients / steps_of_codes(codes)[:, None, None, None], codes)
+        integers = encoder().integers(coefficients / tensor_steps_of_codes(codes)[:, None, None, None], codes)
         assert integers[:, 0].abs().min() > 0
         assert integers[:, 3:].abs().max() == 0
 
@@ -144,31 +144,31 @@ def test_flat_pictures_have_no_integers_but_those_of_means() -> None:
 
 def test_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="does not exist"):
-        load_encoder_model(tmp_path / "none.safetensors")
+        load_tensor_encoder(tmp_path / "none.safetensors")
 
 
 @pytest.mark.parametrize("name", ["speech", "stereo"])
 def test_model_of_sounds_is_refused(name: str) -> None:
     with pytest.raises(WeightsError, match="a block for each leaf"):
-        load_encoder_model(MODELS / f"{name}.safetensors")
+        load_tensor_encoder(MODELS / f"{name}.safetensors")
 
 
 def test_model_of_cubes_is_refused(tmp_path: Path) -> None:
     cube = Cube(np.random.default_rng(0).normal(0, 900, (1, 32, 40)).astype(np.int16))
     fit([cube], "cube").save(tmp_path / "cube.safetensors")
     with pytest.raises(WeightsError, match="not of pictures"):
-        load_encoder_model(tmp_path / "cube.safetensors")
+        load_tensor_encoder(tmp_path / "cube.safetensors")
 
 
 def test_model_whose_blocks_are_no_leaves_is_refused(tmp_path: Path) -> None:
     grey = Image(np.ascontiguousarray(samples_of(CROPS[0])[:, :, :1]))
     fit([grey], "m", FitOptions(tree=dyadic_tree(2, 2), blocks="resolution")).save(tmp_path / "m.safetensors")
     with pytest.raises(WeightsError, match="a block for each leaf"):
-        load_encoder_model(tmp_path / "m.safetensors")
+        load_tensor_encoder(tmp_path / "m.safetensors")
 
 
 def test_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     path.write_bytes(b"no model")
     with pytest.raises(WeightsError, match="no picture model"):
-        load_encoder_model(path)
+        load_tensor_encoder(path)

@@ -16,7 +16,7 @@ TREES = [dyadic_tree(2, 3), full_tree(2, 3), full_tree(2, 1)]
 def test_packets_equal_the_native_ones(tree: Tree) -> None:
     planes = np.random.default_rng(1).standard_normal((3, 48, 64)).astype(np.float32)
     packets = tensor_wavelet.analyze(torch.from_numpy(planes)[None], tree)
-    np.testing.assert_allclose(packets[0].numpy(), wavelet.analyze_extended(planes, tree), atol=1e-6)
+    np.testing.assert_allclose(packets[0].numpy(), wavelet.analyze_wavelet(planes, tree), atol=1e-6)
 
 
 @pytest.mark.parametrize("tree", TREES)

@@ -10,20 +10,20 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from laconic.codecs.checks import check_codec, sample_images  # noqa: E402
+from laconic.codecs.checks import check_codec, images_to_check  # noqa: E402
 from laconic.codecs.errors import CodecError, UnsupportedSignalError, WeightsError  # noqa: E402
 from laconic.codecs.media import Image  # noqa: E402
 from laconic.codecs.walloc import walloc_codec  # noqa: E402
-from laconic.codecs.walloc.walloc_codec import WallocCodec, add_contexts  # noqa: E402
+from laconic.codecs.walloc.walloc_codec import WallocCodec, add_contexts_to_walloc_codec  # noqa: E402
 from laconic.codecs.walloc.walloc_network import (  # noqa: E402
     GlobalAttention,
-    Walloc,
     WallocConfig,
-    WallocLearner,
-    extended,
+    WallocNetwork,
+    WallocNetworkLearner,
+    extended_for_walloc,
     load_walloc,
     packets_of,
-    pictures_of,
+    pictures_of_walloc,
     save_walloc,
 )
 from laconic.entropy.errors import BitstreamError, ChecksumError, LimitError  # noqa: E402
@@ -49,9 +49,9 @@ def weights(tmp_path_factory) -> str:
     """A file with contexts."""
     torch.manual_seed(0)
     path = str(tmp_path_factory.mktemp("walloc") / "small.safetensors")
-    WallocLearner(SMALL, start=pictures(4)).save(path, {"data": "waves"})
+    WallocNetworkLearner(SMALL, start=pictures(4)).save(path, {"data": "waves"})
     samples = np.moveaxis(((pictures(3, 96, 96, seed=1) + 0.5) * 255).round().to(torch.uint8).numpy(), 1, -1)
-    add_contexts(path, [Image(np.ascontiguousarray(s)) for s in samples])
+    add_contexts_to_walloc_codec(path, [Image(np.ascontiguousarray(s)) for s in samples])
     return path
 
 
@@ -69,20 +69,20 @@ def test_packets_are_those_of_pywavelets(shape):
     expected = np.stack([leaf for plane in picture for leaf in split(plane, 3)])
     packets = packets_of(torch.from_numpy(picture)[None])
     np.testing.assert_allclose(packets[0].numpy(), expected, atol=1e-12)
-    np.testing.assert_allclose(pictures_of(packets)[0].numpy(), picture, atol=1e-12)
+    np.testing.assert_allclose(pictures_of_walloc(packets)[0].numpy(), picture, atol=1e-12)
 
 
 @pytest.mark.parametrize(("channels", "projection"), [(12, 2316), (48, 9264)])
 def test_sizes_are_the_published_ones(channels, projection):
     with torch.device("meta"):
-        module = Walloc(WallocConfig(latent_channels=channels))
+        module = WallocNetwork(WallocConfig(latent_channels=channels))
     assert parameters_of(module.projection) == projection
     assert 56.5e6 < parameters_of(module.decoder) < 57.5e6
     assert parameters_of(module) == parameters_of(module.projection) + parameters_of(module.decoder)
 
 
 def test_latents_are_bytes_however_large():
-    module = Walloc(SMALL).eval()
+    module = WallocNetwork(SMALL).eval()
     with torch.no_grad():
         module.projection.weight.mul_(1e4)
         latent = module.bottleneck(module.analyze(pictures()))
@@ -94,7 +94,7 @@ def test_latents_are_bytes_however_large():
 
 def test_start_is_the_best_linear_codec_of_its_pictures():
     batch = pictures(8)
-    learner = WallocLearner(replace(SMALL, gain=20.0), start=batch)
+    learner = WallocNetworkLearner(replace(SMALL, gain=20.0), start=batch)
     packets = packets_of(batch).movedim(1, -1).reshape(-1, 192)
     centred = packets - packets.mean(0)
     left_out = torch.linalg.svdvals(centred)[12:].square().sum() / packets.numel()
@@ -115,7 +115,7 @@ def test_attention_in_turns_is_attention_at_once(monkeypatch):
 
 def test_training_lowers_the_loss():
     torch.manual_seed(0)
-    learner, batch = WallocLearner(SMALL, peak_rate=1e-3), pictures(4)
+    learner, batch = WallocNetworkLearner(SMALL, peak_rate=1e-3), pictures(4)
     optimizer = torch.optim.AdamW(learner.parameter_groups())
     found = []
     for step in range(12):
@@ -130,21 +130,21 @@ def test_training_lowers_the_loss():
 
 
 def test_loss_is_repeatable_by_its_generator():
-    learner, batch = WallocLearner(SMALL, start=pictures(4)), pictures(2)
+    learner, batch = WallocNetworkLearner(SMALL, start=pictures(4)), pictures(2)
     samples = [learner.sample(batch, torch.Generator().manual_seed(n)) for n in (1, 1, 2)]
     first, second, other = (learner.loss(sample, 0.0)[0].item() for sample in samples)
     assert first == second != other
 
 
 def test_autocast_leaves_the_latent_in_float32():
-    module = Walloc(SMALL)
+    module = WallocNetwork(SMALL)
     with torch.autocast("cpu", torch.bfloat16):
         latent = module.analyze(pictures())
     assert torch.equal(latent, module.analyze(pictures()))
 
 
 def test_learner_says_how_it_is_trained():
-    learner = WallocLearner(SMALL, peak_rate=1e-3)
+    learner = WallocNetworkLearner(SMALL, peak_rate=1e-3)
     (group,) = learner.parameter_groups()
     assert group["lr"] == 1e-3
     assert {id(p) for p in group["params"]} == {id(p) for p in learner.module.parameters()}
@@ -156,7 +156,7 @@ def test_learner_says_how_it_is_trained():
 
 
 def test_only_the_first_pictures_are_validated():
-    learner = WallocLearner(SMALL, start=pictures(4))
+    learner = WallocNetworkLearner(SMALL, start=pictures(4))
     learner.module.eval()
     first = list(pictures(4, 24, 24, seed=2))
     assert learner.validate([*first, *pictures(2, 24, 24, seed=3)]) == learner.validate(first)
@@ -164,7 +164,7 @@ def test_only_the_first_pictures_are_validated():
 
 def test_validation_measures_the_codec(weights):
     picture = pictures(1, 50, 70, seed=5)[0]
-    learner = WallocLearner(SMALL)
+    learner = WallocNetworkLearner(SMALL)
     learner.module.load_state_dict(load_walloc(weights).state_dict())
     learner.module.eval()
     samples = np.moveaxis(((picture + 0.5) * 255).round().to(torch.uint8).numpy(), 0, -1)
@@ -176,13 +176,13 @@ def test_validation_measures_the_codec(weights):
 
 
 def test_extension_repeats_the_last_row_and_column():
-    found = extended(torch.arange(6.0).reshape(1, 1, 2, 3))
+    found = extended_for_walloc(torch.arange(6.0).reshape(1, 1, 2, 3))
     assert found.shape == (1, 1, 8, 8)
     assert found[0, 0, 7].tolist() == [3, 4, 5, 5, 5, 5, 5, 5]
 
 
 def test_weights_come_back(tmp_path):
-    module = Walloc(SMALL)
+    module = WallocNetwork(SMALL)
     save_walloc(module, tmp_path / "a.safetensors")
     loaded = load_walloc(tmp_path / "a.safetensors")
     assert loaded.config == SMALL
@@ -196,7 +196,7 @@ def write_without_metadata(path: Path) -> None:
 
 
 def write_other_config(path: Path) -> None:
-    module = Walloc(SMALL)
+    module = WallocNetwork(SMALL)
     module.config = replace(SMALL, width=96)
     save_walloc(module, path)
 
@@ -227,11 +227,11 @@ def test_other_files_are_refused(tmp_path, write, message):
 
 @pytest.mark.parametrize("store", ["webp", "laconic"])
 def test_laws_hold(weights, store):
-    check_codec(WallocCodec(weights, store), sample_images(["RGB"]))
+    check_codec(WallocCodec(weights, store), images_to_check(["RGB"]))
 
 
 def test_both_stores_hold_the_same_latent(weights):
-    image = sample_images(["RGB"])[-1]
+    image = images_to_check(["RGB"])[-1]
     decoded = [WallocCodec(weights, store) for store in ("webp", "laconic")]
     assert len({codec.decode(codec.encode(image)).samples.tobytes() for codec in decoded}) == 1
 
@@ -248,10 +248,10 @@ def test_every_latent_comes_back(weights, store):
 
 
 def test_store_laconic_needs_contexts(tmp_path):
-    save_walloc(Walloc(SMALL), tmp_path / "a.safetensors")
+    save_walloc(WallocNetwork(SMALL), tmp_path / "a.safetensors")
     codec = WallocCodec(str(tmp_path / "a.safetensors"), "laconic")
     with pytest.raises(WeightsError, match="add_contexts"):
-        codec.encode(sample_images(["RGB"])[0])
+        codec.encode(images_to_check(["RGB"])[0])
 
 
 def test_contexts_keep_weights_and_card(weights):
@@ -263,15 +263,15 @@ def test_contexts_keep_weights_and_card(weights):
 
 
 def test_other_weights_do_not_decode(weights, tmp_path):
-    save_walloc(Walloc(SMALL), tmp_path / "a.safetensors")
-    data = WallocCodec(weights).encode(sample_images(["RGB"])[0])
+    save_walloc(WallocNetwork(SMALL), tmp_path / "a.safetensors")
+    data = WallocCodec(weights).encode(images_to_check(["RGB"])[0])
     with pytest.raises(BitstreamError, match="made with weights"):
         WallocCodec(str(tmp_path / "a.safetensors")).decode(data)
 
 
 def test_damage_and_claims_are_named(weights):
     codec = WallocCodec(weights)
-    data = codec.encode(sample_images(["RGB"])[0])
+    data = codec.encode(images_to_check(["RGB"])[0])
     with pytest.raises(ChecksumError, match="cut or damaged"):
         codec.decode(data[:-1])
     header = walloc_codec._HEADER.pack(b"WLC1", 0, data[5:9], 1 << 31, 1 << 31)
@@ -283,7 +283,7 @@ def test_wrong_uses_are_refused(weights):
     with pytest.raises(CodecError, match="store"):
         WallocCodec(weights, "png")  # type: ignore[arg-type]
     with pytest.raises(UnsupportedSignalError, match="8-bit L"):
-        WallocCodec(weights).encode(sample_images(["L"])[0])
+        WallocCodec(weights).encode(images_to_check(["L"])[0])
     with pytest.raises(ValueError, match="groups"):
         WallocConfig(width=100)
     with pytest.raises(ValueError, match="latent channels"):

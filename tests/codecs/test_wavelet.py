@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import pywt
 
-from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree, padded_length
+from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree, length_padded_to_tree
 from laconic.codecs.transform import wavelet
 from laconic.codecs.transform.extrapolation import extrapolate
-from laconic.codecs.transform.wavelet import analyze, analyze_extended, extend, synthesize
+from laconic.codecs.transform.wavelet import analyze, analyze_wavelet, extend_for_wavelet, synthesize
 
 BANDS_2D = ("aa", "da", "ad", "dd")  # low, vertical high, horizontal high, both, as pywt.dwtn names them
 
@@ -57,7 +57,7 @@ def oracle_leaf(signal: np.ndarray, path: tuple[int, ...], dimensions: int) -> n
 @pytest.mark.parametrize("length", [2, 4, 6, 10, 16, 34, 256])
 def test_one_level_of_a_line_is_that_of_pywavelets(length: int) -> None:
     signal = noise((3, length))
-    found = analyze_extended(signal, full_tree(1, 1)).reshape(2, 3, length // 2)
+    found = analyze_wavelet(signal, full_tree(1, 1)).reshape(2, 3, length // 2)
     assert np.abs(found - np.stack(oracle_split(signal, 1))).max() < 1e-5
 
 
@@ -71,7 +71,7 @@ def test_one_level_of_a_plane_is_that_of_pywavelets(shape: tuple[int, int]) -> N
 @pytest.mark.parametrize("tree", [full_tree(1, 4), full_tree(1, 5)])
 def test_every_packet_of_a_line_is_that_of_pywavelets(tree: Tree) -> None:
     signal = noise((1, 8 * tree.factor))
-    found = analyze_extended(signal, tree)
+    found = analyze_wavelet(signal, tree)
     for channel, path in zip(found, tree.leaves, strict=True):
         assert np.abs(channel - oracle_leaf(signal, path, 1)).max() < 1e-5
 
@@ -164,15 +164,15 @@ def test_constant_signal_is_all_in_the_low_pass(dimensions: int) -> None:
 @pytest.mark.parametrize("length", [1, 2, 3, 5, 8, 9, 17])
 def test_extension_is_whole_sample_symmetric(length: int) -> None:
     column = np.arange(length, dtype=np.float32)[None, :, None].repeat(8, axis=2)
-    padded = padded_length(length, 3)
+    padded = length_padded_to_tree(length, 3)
     expected = np.pad(column, ((0, 0), (0, padded - length), (0, 0)), mode="reflect" if length > 1 else "edge")
-    assert np.array_equal(extend(column, dyadic_tree(2, 3)), expected)
+    assert np.array_equal(extend_for_wavelet(column, dyadic_tree(2, 3)), expected)
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 100, 1999, 2000])
 def test_extension_of_a_line_begins_a_margin_before_it(length: int) -> None:
     signal, tree = noise((2, length)), full_tree(1, 8)
-    extended = extend(signal, tree)
+    extended = extend_for_wavelet(signal, tree)
     assert extended.shape == (2, tree.places_of(length) * 256)
     assert extended.shape[1] >= length + 2 * tree.margin > extended.shape[1] - 256
     assert np.array_equal(extended[:, 32 : 32 + length], signal)
@@ -204,14 +204,14 @@ def test_prediction_never_grows() -> None:
     ("length", "depth", "expected"), [(1, 3, 8), (8, 3, 8), (9, 3, 16), (5, 1, 6), (4096, 12, 4096)]
 )
 def test_padded_length_is_the_next_multiple(length: int, depth: int, expected: int) -> None:
-    assert padded_length(length, depth) == expected
+    assert length_padded_to_tree(length, depth) == expected
 
 
 def test_split_over_odd_lines_is_refused_by_the_kernel() -> None:
     with pytest.raises(ValueError, match="even"):
-        wavelet.analyze_extended(np.zeros((1, 7), np.float32), full_tree(1, 1))
+        wavelet.analyze_wavelet(np.zeros((1, 7), np.float32), full_tree(1, 1))
     with pytest.raises(ValueError, match="even"):
-        wavelet.analyze_extended(np.zeros((1, 8, 5), np.float32), full_tree(2, 1))
+        wavelet.analyze_wavelet(np.zeros((1, 8, 5), np.float32), full_tree(2, 1))
 
 
 @pytest.mark.parametrize(

@@ -20,19 +20,19 @@ from laconic.entropy.container import (
     MAX_LEVEL_CODE,
     VERSION,
     CodecNumber,
+    ContainerSegment,
     Flag,
     Header,
     Limits,
     Profile,
-    Segment,
     Source,
+    container_segment_order,
     index_of,
+    read_container_segment,
     read_header,
-    read_segment,
-    segment_order,
     varint,
+    write_container_segment,
     write_header,
-    write_segment,
 )
 from laconic.entropy.errors import (
     BitstreamError,
@@ -394,10 +394,10 @@ def test_varint_with_a_needless_byte_is_refused() -> None:
 @pytest.mark.parametrize("has_crc", [False, True])
 @pytest.mark.parametrize("with_channels", [False, True])
 def test_segment_round_trip(lanes: int, has_crc: bool, with_channels: bool) -> None:
-    segment = Segment(bytes(range(200)), lanes, has_crc, 300 if with_channels else 0)
-    data = write_segment(segment, 7, with_channels=with_channels)
+    segment = ContainerSegment(bytes(range(200)), lanes, has_crc, 300 if with_channels else 0)
+    data = write_container_segment(segment, 7, with_channels=with_channels)
     source = Source(data + b"next")
-    assert read_segment(source, 7, with_channels=with_channels) == segment
+    assert read_container_segment(source, 7, with_channels=with_channels) == segment
     assert source.read(4, "the next") == b"next"
 
 
@@ -405,17 +405,20 @@ def test_segment_with_crc_is_that_of_the_specification() -> None:
     start = varint(16 * 3 + 8 + 2) + varint(5)
     crc = _native.crc32c(varint(200) + start + b"xyz")
     expected = start + struct.pack("<I", crc) + b"xyz"
-    assert write_segment(Segment(b"xyz", 16, has_crc=True, num_channels=5), 200, with_channels=True) == expected
+    assert (
+        write_container_segment(ContainerSegment(b"xyz", 16, has_crc=True, num_channels=5), 200, with_channels=True)
+        == expected
+    )
 
 
 def test_every_flipped_bit_of_a_segment_with_crc_is_refused() -> None:
-    data = write_segment(Segment(bytes(50), 4, has_crc=True, num_channels=3), 0, with_channels=True)
+    data = write_container_segment(ContainerSegment(bytes(50), 4, has_crc=True, num_channels=3), 0, with_channels=True)
     unchecked = set()
     for position in range(8 * len(data)):
         flipped = bytearray(data)
         flipped[position // 8] ^= 1 << position % 8
         try:
-            assert not read_segment(Source(bytes(flipped)), 0, with_channels=True).has_crc
+            assert not read_container_segment(Source(bytes(flipped)), 0, with_channels=True).has_crc
             unchecked.add(position)
         except BitstreamError:
             pass
@@ -423,41 +426,45 @@ def test_every_flipped_bit_of_a_segment_with_crc_is_refused() -> None:
 
 
 def test_segments_cannot_change_places() -> None:
-    data = write_segment(Segment(bytes(50), 4, has_crc=True), 0, with_channels=False)
+    data = write_container_segment(ContainerSegment(bytes(50), 4, has_crc=True), 0, with_channels=False)
     with pytest.raises(ChecksumError, match="segment 1"):
-        read_segment(Source(data), 1, with_channels=False)
+        read_container_segment(Source(data), 1, with_channels=False)
 
 
 @pytest.mark.parametrize("code", [5, 6, 7])
 def test_unknown_lane_code_is_refused(code: int) -> None:
     with pytest.raises(CorruptStreamError, match=f"lane code {code}"):
-        read_segment(Source(bytes([code])), 0, with_channels=False)
+        read_container_segment(Source(bytes([code])), 0, with_channels=False)
 
 
 def test_payload_of_no_channels_is_refused() -> None:
-    data = write_segment(Segment(b"\1\2\3\4", 4, has_crc=False, num_channels=0), 0, with_channels=True)
+    data = write_container_segment(
+        ContainerSegment(b"\1\2\3\4", 4, has_crc=False, num_channels=0), 0, with_channels=True
+    )
     with pytest.raises(CorruptStreamError, match="no channels"):
-        read_segment(Source(data), 0, with_channels=True)
+        read_container_segment(Source(data), 0, with_channels=True)
 
 
 @pytest.mark.parametrize("code", range(1, 5))
 def test_lanes_of_no_payload_are_refused(code: int) -> None:
     """A segment of no channels has one form, so that a flipped bit in it is noticed."""
     with pytest.raises(BitstreamError):
-        read_segment(Source(bytes([code, 0])), 0, with_channels=True)
+        read_container_segment(Source(bytes([code, 0])), 0, with_channels=True)
 
 
 @pytest.mark.parametrize("has_crc", [False, True])
 def test_cut_segment_is_truncated(has_crc: bool) -> None:
-    data = write_segment(Segment(bytes(50), 4, has_crc), 0, with_channels=False)
+    data = write_container_segment(ContainerSegment(bytes(50), 4, has_crc), 0, with_channels=False)
     for length in range(len(data)):
         with pytest.raises(TruncatedError):
-            read_segment(Source(data[:length]), 0, with_channels=False)
+            read_container_segment(Source(data[:length]), 0, with_channels=False)
 
 
 def test_cut_segment_without_crc_may_be_allowed() -> None:
-    data = write_segment(Segment(bytes(range(50)), 4, has_crc=False), 0, with_channels=False)
-    assert read_segment(Source(data[:-20]), 0, with_channels=False, allow_cut=True).payload == bytes(range(30))
+    data = write_container_segment(ContainerSegment(bytes(range(50)), 4, has_crc=False), 0, with_channels=False)
+    assert read_container_segment(Source(data[:-20]), 0, with_channels=False, allow_cut=True).payload == bytes(
+        range(30)
+    )
 
 
 @pytest.mark.parametrize("has_crc", [0, 8])
@@ -465,7 +472,7 @@ def test_segment_that_claims_2_to_the_50_bytes_costs_nothing(has_crc: int) -> No
     data = varint((1 << 54) + has_crc) + bytes(500)
     tracemalloc.start()
     with pytest.raises(TruncatedError):
-        read_segment(Source(io.BytesIO(data)), 0, with_channels=False)
+        read_container_segment(Source(io.BytesIO(data)), 0, with_channels=False)
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak_bytes <= 4 << 20
@@ -473,8 +480,8 @@ def test_segment_that_claims_2_to_the_50_bytes_costs_nothing(has_crc: int) -> No
 
 def test_order_runs_by_group_or_by_tile() -> None:
     by_group = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1)]
-    assert list(segment_order(3, 2, tile_major=False)) == by_group
-    assert list(segment_order(3, 2, tile_major=True)) == sorted(by_group)
+    assert list(container_segment_order(3, 2, tile_major=False)) == by_group
+    assert list(container_segment_order(3, 2, tile_major=True)) == sorted(by_group)
 
 
 def test_index_is_written_from_16_segments_on() -> None:

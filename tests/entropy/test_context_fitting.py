@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 
 from laconic.entropy import ContextModel, Table, TableSet, rans
 from laconic.entropy.contexts import NUM_LEVELS, ContextWeights, prediction_residuals
-from laconic.entropy.fitting.context_fitting import fit_weights
-from laconic.entropy.fitting.context_rules import leans_of, levels_of_scales, scales_of, symbols_of
+from laconic.entropy.fitting.context_fitting import fit_context_weights
+from laconic.entropy.fitting.context_rules import (
+    context_rule_leans,
+    context_rule_levels,
+    context_rule_scales,
+    symbols_of,
+)
 from laconic.entropy.fitting.table_fitting import FITTED_BANDS, fit_tables
 
 Planes = NDArray[np.int32]
@@ -43,11 +48,11 @@ def test_numpy_rules_are_those_of_the_coder(seed: int) -> None:
     symbols = np.round(rng.laplace(0, rng.choice([0.5, 3, 40]), (12, 9, 4 + seed))).astype(np.int32)
     tables = TableSet(tuple(Table(-1, (1, 1, 65534)) for _ in range(256)))
     # Places of every symbol in coding order, by coding their numbers where no lean turns the sign.
-    scales = scales_of(symbols, weights, weights.base[16])
-    leans, negated = leans_of(symbols, weights, scales)
+    scales = context_rule_scales(symbols, weights, weights.base[16])
+    leans, negated = context_rule_leans(symbols, weights, scales)
     by_level = np.tile(np.arange(NUM_LEVELS, dtype=np.uint8), (4, 1))
     by_lean = np.repeat(np.arange(4, dtype=np.uint8)[:, None], NUM_LEVELS, axis=1)
-    for table_map, expected in ((by_level, levels_of_scales(scales)), (by_lean, leans)):
+    for table_map, expected in ((by_level, context_rule_levels(scales)), (by_lean, leans)):
         model = ContextModel(
             **vars(weights),
             tables=tables,
@@ -91,7 +96,7 @@ def integers(coefficients: Sequence[NDArray[np.float64]]) -> Callable[[int], lis
 
 def fitted(coefficients: Sequence[NDArray[np.float64]], **options: int) -> ContextModel:
     given = {"pass_ends": PASS_ENDS, "num_predicted": 0, "rounding": 0.375, **options}
-    weights = fit_weights(integers(coefficients), **given)  # type: ignore[arg-type]
+    weights = fit_context_weights(integers(coefficients), **given)  # type: ignore[arg-type]
     return ContextModel(**vars(weights), **vars(fit_tables(integers(coefficients), weights, 0.375)))
 
 

@@ -319,7 +319,9 @@ def test_channels_outside_the_planes_are_refused(first: int, last: int) -> None:
 def decoder_of(symbols: np.ndarray, step_code: int = 100) -> rans.Decoder:
     """Of a stream of all channels."""
     values, tables, fronts = model().at_step(step_code).code(symbols, 0, len(symbols))
-    return rans.Decoder(rans.encode_messages([rans.Message(values, tables, fronts=fronts)], TABLES, lanes=4), 4)
+    return rans.Decoder(
+        rans.encode_rans_messages([rans.RansMessage(values, tables, fronts=fronts)], TABLES, lanes=4), 4
+    )
 
 
 def test_decoding_undoes_coding(level: str) -> None:

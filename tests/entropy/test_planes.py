@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from laconic.entropy import _native, rans, simd
-from laconic.entropy.container import Profile, Segment
+from laconic.entropy.container import ContainerSegment, Profile
 from laconic.entropy.contexts import CONTEXT_ARRAYS, ContextModel
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError
-from laconic.entropy.planes import CRC_BYTES, Span, TileDecoder, TileEncoder, read_together
+from laconic.entropy.planes import CRC_BYTES, PlanesDecoder, PlanesEncoder, PlaneSpan, read_planes_together
 from laconic.entropy.tables import TableSet, table_of_counts
 from laconic.entropy.tile_symbols import checksum
 
@@ -77,27 +77,32 @@ def values_of(shape: tuple[int, int], scale: float = 3, seed: int = 0) -> np.nda
 
 
 def decode(
-    segments: list[Segment], spans: list[Span], shape: tuple[int, int], profile: Profile, *, wanted: int = 12
+    segments: list[ContainerSegment],
+    spans: list[PlaneSpan],
+    shape: tuple[int, int],
+    profile: Profile,
+    *,
+    wanted: int = 12,
 ) -> np.ndarray:
     """The wanted channels. Segments of one group are those of trimmed groups."""
     capacity = next(e for span in spans for e in span.bounds[1:] if e >= wanted)
-    decoder = TileDecoder(wanted, (capacity, *shape), RULES, profile)
+    decoder = PlanesDecoder(wanted, (capacity, *shape), RULES, profile)
     for segment, span in zip(segments, spans, strict=True):
         if span.bounds[0] < wanted:
             decoder.read(segment, span)
     return decoder.values()
 
 
-def joined(values: np.ndarray, profile: Profile) -> Segment:
-    return TileEncoder(values, RULES, profile).segment(Span(BOUNDS))
+def joined(values: np.ndarray, profile: Profile) -> ContainerSegment:
+    return PlanesEncoder(values, RULES, profile).segment(PlaneSpan(BOUNDS))
 
 
-def separate(values: np.ndarray, profile: Profile) -> list[Segment]:
-    encoder = TileEncoder(values, RULES, profile)
+def separate(values: np.ndarray, profile: Profile) -> list[ContainerSegment]:
+    encoder = PlanesEncoder(values, RULES, profile)
     return [encoder.segment(span) for span in SPANS]
 
 
-def reference_values(segments: list[Segment], shape: tuple[int, int], profile: Profile) -> np.ndarray:
+def reference_values(segments: list[ContainerSegment], shape: tuple[int, int], profile: Profile) -> np.ndarray:
     """What the reference decoder makes of segments, a joined one or one a group."""
     tables, static_tables = (REFERENCE.read_tables(t.to_bytes())[0] for t in (MODEL.tables, MODEL.static_tables))
     arrays = {name: getattr(MODEL, name).tolist() for name in CONTEXT_ARRAYS}
@@ -130,13 +135,13 @@ def reference_values(segments: list[Segment], shape: tuple[int, int], profile: P
     return np.array(planes, np.int32).reshape(12, *shape)
 
 
-SPANS = [Span(pair) for pair in pairwise(BOUNDS)]
+SPANS = [PlaneSpan(pair) for pair in pairwise(BOUNDS)]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (7, 1), (2, 2), (5, 9), (9, 5), (16, 16)])
 def test_joined_groups_round_trip(shape: tuple[int, int], profile: Profile) -> None:
     values = values_of(shape)
-    assert np.array_equal(decode([joined(values, profile)], [Span(BOUNDS)], shape, profile), values)
+    assert np.array_equal(decode([joined(values, profile)], [PlaneSpan(BOUNDS)], shape, profile), values)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (5, 9), (9, 5), (40, 50)])
@@ -159,7 +164,7 @@ def test_all_levels_write_and_read_the_same_segments(level: str, shape: tuple[in
     simd.use("portable")
     assert segments == [joined(values, profile), *separate(values, profile)]
     simd.use(level)
-    assert np.array_equal(decode(segments[:1], [Span(BOUNDS)], shape, profile), values)
+    assert np.array_equal(decode(segments[:1], [PlaneSpan(BOUNDS)], shape, profile), values)
     assert np.array_equal(decode(segments[1:], SPANS, shape, profile), values)
 
 
@@ -167,7 +172,7 @@ def test_extreme_values_round_trip(profile: Profile) -> None:
     rng = np.random.default_rng(0)
     values = rng.choice([-(2**31), 2**31 - 1, 0, -1], (12, 6, 6)).astype(np.int32)
     segments = [joined(values, profile)]
-    assert np.array_equal(decode(segments, [Span(BOUNDS)], (6, 6), profile), values)
+    assert np.array_equal(decode(segments, [PlaneSpan(BOUNDS)], (6, 6), profile), values)
     assert np.array_equal(reference_values(segments, (6, 6), profile), values)
 
 
@@ -182,13 +187,13 @@ def test_profiles_differ() -> None:
     fast, small = (joined(values, profile).payload for profile in (Profile.FAST, Profile.SMALL))
     assert fast != small
     with pytest.raises(BitstreamError):
-        decode([joined(values, Profile.FAST)], [Span(BOUNDS)], (16, 16), Profile.SMALL)
+        decode([joined(values, Profile.FAST)], [PlaneSpan(BOUNDS)], (16, 16), Profile.SMALL)
 
 
 @pytest.mark.parametrize("wanted", range(1, 13))
 def test_prefix_of_a_joined_segment_is_that_of_all(wanted: int, profile: Profile) -> None:
     values = values_of((5, 9))
-    found = decode([joined(values, profile)], [Span(BOUNDS)], (5, 9), profile, wanted=wanted)
+    found = decode([joined(values, profile)], [PlaneSpan(BOUNDS)], (5, 9), profile, wanted=wanted)
     assert np.array_equal(found, values[:wanted])
 
 
@@ -224,29 +229,29 @@ def test_channels_without_symbols_between_others_are_kept(profile: Profile) -> N
 
 
 def test_ideal_bits_of_groups_sum_to_the_whole(profile: Profile) -> None:
-    encoder = TileEncoder(values_of((9, 9)), RULES, profile)
+    encoder = PlanesEncoder(values_of((9, 9)), RULES, profile)
     assert sum(encoder.ideal_bits(a, b) for a, b in pairwise(BOUNDS)) == pytest.approx(encoder.ideal_bits(0, 12))
 
 
 def test_segment_carries_a_crc_from_its_limit_on(profile: Profile) -> None:
     for side in (8, 32):
-        encoder = TileEncoder(values_of((side, side)), RULES, profile)
-        segment = encoder.segment(Span((0, 12)))
+        encoder = PlanesEncoder(values_of((side, side)), RULES, profile)
+        segment = encoder.segment(PlaneSpan((0, 12)))
         assert segment.has_crc == (encoder.ideal_bits(0, 12) / 8 >= CRC_BYTES)
         assert segment.has_crc == (side == 32)
 
 
 def test_marks_take_two_bytes_a_group_but_the_last() -> None:
     """In profile fast the same messages stand between them, however the groups are cut."""
-    encoder = TileEncoder(values_of((8, 8)), RULES, Profile.FAST)
-    one, three = (encoder.segment(Span(bounds)) for bounds in ((0, 12), BOUNDS))
+    encoder = PlanesEncoder(values_of((8, 8)), RULES, Profile.FAST)
+    one, three = (encoder.segment(PlaneSpan(bounds)) for bounds in ((0, 12), BOUNDS))
     assert not one.has_crc
     assert len(three.payload) == len(one.payload) + 2 * 2
 
 
 def test_size_is_near_the_ideal(profile: Profile) -> None:
-    encoder = TileEncoder(values_of((64, 64), 8), RULES, profile)
-    segment = encoder.segment(Span((0, 12)))
+    encoder = PlanesEncoder(values_of((64, 64), 8), RULES, profile)
+    segment = encoder.segment(PlaneSpan((0, 12)))
     assert len(segment.payload) <= 1.01 * encoder.ideal_bits(0, 12) / 8 + 64
 
 
@@ -259,7 +264,7 @@ def test_every_changed_byte_of_a_segment_without_crc_is_refused(profile: Profile
             changed[position] ^= change
             damaged = dataclasses.replace(segment, payload=bytes(changed))
             with pytest.raises(BitstreamError):
-                decode([damaged], [Span(BOUNDS)], (4, 5), profile)
+                decode([damaged], [PlaneSpan(BOUNDS)], (4, 5), profile)
 
 
 def test_every_cut_of_a_segment_is_refused(profile: Profile) -> None:
@@ -267,7 +272,7 @@ def test_every_cut_of_a_segment_is_refused(profile: Profile) -> None:
     for length in range(len(segment.payload)):
         damaged = dataclasses.replace(segment, payload=segment.payload[:length])
         with pytest.raises(BitstreamError):
-            decode([damaged], [Span(BOUNDS)], (4, 5), profile)
+            decode([damaged], [PlaneSpan(BOUNDS)], (4, 5), profile)
 
 
 def test_random_payloads_end_in_values_or_a_typed_error(level: str, profile: Profile) -> None:
@@ -277,13 +282,13 @@ def test_random_payloads_end_in_values_or_a_typed_error(level: str, profile: Pro
     for _ in range(300):
         shape = (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
         payload = rng.bytes(int(rng.integers(16, 2000)))
-        segment = Segment(payload, 4, has_crc=True, num_channels=12)
+        segment = ContainerSegment(payload, 4, has_crc=True, num_channels=12)
         found = []
         for name in ("portable", level):
             simd.use(name)
-            decoder = TileDecoder(3, (3, *shape), RULES, profile)
+            decoder = PlanesDecoder(3, (3, *shape), RULES, profile)
             try:
-                decoder.read(segment, Span(BOUNDS))
+                decoder.read(segment, PlaneSpan(BOUNDS))
                 found.append(decoder.values().tolist())
             except BitstreamError as err:
                 found.append(str(err))
@@ -297,9 +302,9 @@ def test_groups_before_a_cut_are_kept_and_later_ones_are_zero(profile: Profile) 
     segment = joined(values, profile)
     intact = []
     for length in range(0, len(segment.payload), 3):
-        decoder = TileDecoder(12, (12, 12, 12), RULES, profile)
+        decoder = PlanesDecoder(12, (12, 12, 12), RULES, profile)
         with pytest.raises(BitstreamError):
-            decoder.read(dataclasses.replace(segment, payload=segment.payload[:length]), Span(BOUNDS))
+            decoder.read(dataclasses.replace(segment, payload=segment.payload[:length]), PlaneSpan(BOUNDS))
         found = decoder.values()
         count = next((i for i, (a, b) in enumerate(pairwise(BOUNDS)) if not np.array_equal(found[a:b], values[a:b])), 3)
         assert not found[BOUNDS[count] :].any()
@@ -319,7 +324,7 @@ def test_wrong_mark_names_its_channels(profile: Profile) -> None:
     for position in range(len(payload)):
         payload[position] ^= 1
         try:
-            decode([dataclasses.replace(right, payload=bytes(payload))], [Span(BOUNDS)], (8, 8), profile)
+            decode([dataclasses.replace(right, payload=bytes(payload))], [PlaneSpan(BOUNDS)], (8, 8), profile)
         except ChecksumError as err:
             raised.add(str(err).split(" of a tile")[0])
         except BitstreamError:
@@ -329,8 +334,8 @@ def test_wrong_mark_names_its_channels(profile: Profile) -> None:
 
 
 def test_more_channels_than_the_group_has_are_refused(profile: Profile) -> None:
-    segment = TileEncoder(values_of((4, 4)), RULES, profile).segment(SPANS[0])
-    decoder = TileDecoder(3, (3, 4, 4), RULES, profile)
+    segment = PlanesEncoder(values_of((4, 4)), RULES, profile).segment(SPANS[0])
+    decoder = PlanesDecoder(3, (3, 4, 4), RULES, profile)
     with pytest.raises(CorruptStreamError, match="4 channels; at most 3"):
         decoder.read(dataclasses.replace(segment, num_channels=4), SPANS[0])
 
@@ -362,10 +367,10 @@ def test_int16_and_tiles_of_larger_planes_are_coded_as_int32_is(
     simd.use(level)
     for same in (small, as_tile_of_more(small), as_tile_of_more(values), values.astype(np.int64)):
         assert separate(same, profile) == segments
-    encoders = TileEncoder.of_tiles([small, as_tile_of_more(values), small[:, :1]], RULES, profile)
+    encoders = PlanesEncoder.of_tiles([small, as_tile_of_more(values), small[:, :1]], RULES, profile)
     for encoder, tile in zip(encoders, (small, values, values[:, :1]), strict=True):
         assert [encoder.segment(span) for span in SPANS] == separate(tile, profile)
-        assert encoder.ideal_bits(0, 12) == TileEncoder(tile, RULES, profile).ideal_bits(0, 12)
+        assert encoder.ideal_bits(0, 12) == PlanesEncoder(tile, RULES, profile).ideal_bits(0, 12)
 
 
 def test_joined_int16_is_coded_as_int32_is(level: str, profile: Profile) -> None:
@@ -382,7 +387,7 @@ def test_length_of_static_channels_is_that_of_their_symbols(level: str) -> None:
     values[7, 0, :3] = [-32768, 32767, 20000]
     static = MODEL.static_tables
     for array in (values, values.astype(np.int16)):
-        encoder = TileEncoder(array, RULES, Profile.FAST)
+        encoder = PlanesEncoder(array, RULES, Profile.FAST)
         for c in range(2, 12):
             assert encoder.ideal_bits(c, c + 1) == rans.ideal_bits(values[c], static, int(RULES.static_index[c]))
 
@@ -401,24 +406,24 @@ def test_any_table_codes_int16(level: str, first: int) -> None:
     values = rng.integers(-32768, 32768, (12, 5, 7))
     values[:, 1:] = np.clip(first + rng.integers(-2, 12, (12, 4, 7)), -32768, 32767)
     values[4] = 0
-    segment = TileEncoder(values.astype(np.int16), rules, Profile.FAST).segment(Span(BOUNDS))
-    assert segment == TileEncoder(values, rules, Profile.FAST).segment(Span(BOUNDS))
-    decoder = TileDecoder(12, values.shape, rules, Profile.FAST, dtype=np.int16)
-    decoder.read(segment, Span(BOUNDS))
+    segment = PlanesEncoder(values.astype(np.int16), rules, Profile.FAST).segment(PlaneSpan(BOUNDS))
+    assert segment == PlanesEncoder(values, rules, Profile.FAST).segment(PlaneSpan(BOUNDS))
+    decoder = PlanesDecoder(12, values.shape, rules, Profile.FAST, dtype=np.int16)
+    decoder.read(segment, PlaneSpan(BOUNDS))
     found = decoder.values()
     assert found.dtype == np.int16
     assert np.array_equal(found, values)
 
 
-def decoder_of(shape: tuple[int, int], profile: Profile, out: np.ndarray | None = None) -> TileDecoder:
-    return TileDecoder(12, (12, *shape), RULES, profile, dtype=np.int16, out=out)
+def decoder_of(shape: tuple[int, int], profile: Profile, out: np.ndarray | None = None) -> PlanesDecoder:
+    return PlanesDecoder(12, (12, *shape), RULES, profile, dtype=np.int16, out=out)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (6, 7), (33, 64)])
 def test_tiles_decode_to_int16(level: str, shape: tuple[int, int], profile: Profile) -> None:
     simd.use(level)
     values = values_of(shape, scale=10)
-    for segments, spans in (([joined(values, profile)], [Span(BOUNDS)]), (separate(values, profile), SPANS)):
+    for segments, spans in (([joined(values, profile)], [PlaneSpan(BOUNDS)]), (separate(values, profile), SPANS)):
         for out in (None, as_tile_of_more(np.zeros(values.shape, np.int16))):
             decoder = decoder_of(shape, profile, out)
             for segment, span in zip(segments, spans, strict=True):
@@ -435,7 +440,7 @@ def test_values_beyond_int16_decode_to_int32(level: str, channel: int, value: in
     simd.use(level)
     values = values_of((6, 7))
     values[channel, 3, 4] = value
-    for segments, spans in (([joined(values, profile)], [Span(BOUNDS)]), (separate(values, profile), SPANS)):
+    for segments, spans in (([joined(values, profile)], [PlaneSpan(BOUNDS)]), (separate(values, profile), SPANS)):
         out = np.zeros(values.shape, np.int16)
         decoder = decoder_of((6, 7), profile, out)
         for segment, span in zip(segments, spans, strict=True):
@@ -449,7 +454,7 @@ def test_residuals_beyond_int16_of_values_within_decode_to_int16(profile: Profil
     values = values_of((6, 7))
     values[0] = np.where(np.arange(42).reshape(6, 7) % 2, 32767, -32768)
     decoder = decoder_of((6, 7), profile)
-    decoder.read(TileEncoder(values.astype(np.int16), RULES, profile).segment(Span(BOUNDS)), Span(BOUNDS))
+    decoder.read(PlanesEncoder(values.astype(np.int16), RULES, profile).segment(PlaneSpan(BOUNDS)), PlaneSpan(BOUNDS))
     found = decoder.values()
     assert found.dtype == np.int16
     assert np.array_equal(found, values)
@@ -459,8 +464,8 @@ def test_residuals_beyond_int16_of_values_within_decode_to_int16(profile: Profil
 def test_used_channels_are_reported(used: int, wanted: int, reported: int, profile: Profile) -> None:
     values = values_of((6, 7))
     values[used:] = 0
-    for segments, spans in (([joined(values, profile)], [Span(BOUNDS)]), (separate(values, profile), SPANS)):
-        decoder = TileDecoder(wanted, (12, 6, 7), RULES, profile)
+    for segments, spans in (([joined(values, profile)], [PlaneSpan(BOUNDS)]), (separate(values, profile), SPANS)):
+        decoder = PlanesDecoder(wanted, (12, 6, 7), RULES, profile)
         for segment, span in zip(segments, spans, strict=True):
             decoder.read(segment, span)
         assert decoder.num_used == reported
@@ -488,10 +493,10 @@ def test_tiles_read_together_are_those_read_alone(level: str, lanes: int | None,
         tile[12 - i % 7 :] = 0
     tiles[4][:] = 0
     tiles[6][8, 2, 2] = 70000  # beyond int16
-    encoders = [TileEncoder(tile, RULES, profile, lanes) for tile in tiles]
+    encoders = [PlanesEncoder(tile, RULES, profile, lanes) for tile in tiles]
     decoders = [decoder_of(shape, profile) for shape in TILE_SHAPES]
     for bounds in pairwise(BOUNDS):
-        read_together(decoders, [encoder.segment(Span(bounds)) for encoder in encoders], bounds)
+        read_planes_together(decoders, [encoder.segment(PlaneSpan(bounds)) for encoder in encoders], bounds)
     for decoder, tile in zip(decoders, tiles, strict=True):
         assert decoder.num_used == max((c + 1 for c in range(12) if tile[c].any()), default=0)
         found = decoder.values()
@@ -500,10 +505,10 @@ def test_tiles_read_together_are_those_read_alone(level: str, lanes: int | None,
 
 
 def test_tiles_of_zeros_are_read_together(profile: Profile) -> None:
-    segment = TileEncoder(values_of((4, 4)) * 0, RULES, profile).segment(SPANS[0])
+    segment = PlanesEncoder(values_of((4, 4)) * 0, RULES, profile).segment(SPANS[0])
     decoders = [decoder_of((4, 4), profile) for _ in range(3)]
-    read_together(decoders, [segment] * 3, (0, 3))
-    read_together([], [], (0, 3))
+    read_planes_together(decoders, [segment] * 3, (0, 3))
+    read_planes_together([], [], (0, 3))
     assert [decoder.num_used for decoder in decoders] == [0, 0, 0]
     assert not any(decoder.values().any() for decoder in decoders)
 
@@ -511,7 +516,7 @@ def test_tiles_of_zeros_are_read_together(profile: Profile) -> None:
 def test_damage_of_one_of_some_tiles_is_found_and_the_others_can_be_read_alone(level: str, profile: Profile) -> None:
     simd.use(level)
     tiles = [values_of((9, 9), seed=seed) for seed in range(6)]
-    right = [TileEncoder(tile, RULES, profile).segment(SPANS[0]) for tile in tiles]
+    right = [PlanesEncoder(tile, RULES, profile).segment(SPANS[0]) for tile in tiles]
     for wrong in (
         dataclasses.replace(right[2], payload=right[2].payload[:-2]),
         dataclasses.replace(right[2], payload=b"\xff" * len(right[2].payload)),
@@ -519,9 +524,9 @@ def test_damage_of_one_of_some_tiles_is_found_and_the_others_can_be_read_alone(l
         dataclasses.replace(right[2], num_channels=4),
     ):
         segments = [*right[:2], wrong, *right[3:]]
-        decoders = [TileDecoder(3, (3, 9, 9), RULES, profile, dtype=np.int16) for _ in tiles]
+        decoders = [PlanesDecoder(3, (3, 9, 9), RULES, profile, dtype=np.int16) for _ in tiles]
         with pytest.raises(BitstreamError):
-            read_together(decoders, segments, (0, 3))
+            read_planes_together(decoders, segments, (0, 3))
         for i, (decoder, segment) in enumerate(zip(decoders, segments, strict=True)):
             if i == 2:
                 with pytest.raises(BitstreamError):
@@ -536,7 +541,9 @@ def test_random_payloads_decode_to_the_same_int16_or_error_at_all_levels(level: 
     for _ in range(100):
         shape = (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
         segments = [
-            Segment(rng.bytes(int(rng.integers(40, 2000))), 8, has_crc=True, num_channels=int(rng.integers(1, 4)))
+            ContainerSegment(
+                rng.bytes(int(rng.integers(40, 2000))), 8, has_crc=True, num_channels=int(rng.integers(1, 4))
+            )
             for _ in range(20)
         ]
         found = []
@@ -544,9 +551,9 @@ def test_random_payloads_decode_to_the_same_int16_or_error_at_all_levels(level: 
             simd.use(name)
             outcomes = []
             for segment in segments:
-                decoder = TileDecoder(3, (3, *shape), RULES, profile, dtype=dtype)
+                decoder = PlanesDecoder(3, (3, *shape), RULES, profile, dtype=dtype)
                 try:
-                    decoder.read(segment, Span((0, 3, 12)))
+                    decoder.read(segment, PlaneSpan((0, 3, 12)))
                     outcomes.append(decoder.values().tolist())
                 except BitstreamError as err:
                     outcomes.append(str(err))

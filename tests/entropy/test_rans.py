@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from laconic.entropy import rans
 from laconic.entropy.errors import BitstreamError, CorruptStreamError, TruncatedError
-from laconic.entropy.rans import Decoder, Message
+from laconic.entropy.rans import Decoder, RansMessage
 from laconic.entropy.tables import Table, TableSet, frequencies_of_counts, table_of_counts
 
 SETTINGS = settings(max_examples=200, deadline=None, derandomize=True, database=None)
@@ -122,8 +122,13 @@ def test_messages_marks_and_tail_round_trip() -> None:
     rng = np.random.default_rng(3)
     a, ia = draw(rng, 100, np.int8)
     b, ib = draw(rng, 37, np.int32)
-    messages = [Message(a, ia, 0xBEEF), Message(np.empty(0, np.int16), 0, 0), Message(b, ib), Message(a, 2, 0xFFFF)]
-    decoder = Decoder(rans.encode_messages(messages, BANK, lanes=16, tail=0xABCD), 16)
+    messages = [
+        RansMessage(a, ia, 0xBEEF),
+        RansMessage(np.empty(0, np.int16), 0, 0),
+        RansMessage(b, ib),
+        RansMessage(a, 2, 0xFFFF),
+    ]
+    decoder = Decoder(rans.encode_rans_messages(messages, BANK, lanes=16, tail=0xABCD), 16)
     assert np.array_equal(decoder.decode(a.size, BANK, ia, dtype=np.int8), a)
     assert decoder.read_mark() == 0xBEEF
     assert decoder.decode(0, BANK, 0, dtype=np.int16).size == 0
@@ -138,7 +143,7 @@ def test_messages_marks_and_tail_round_trip() -> None:
 @pytest.mark.parametrize("lanes", rans.LANES)
 def test_tail_comes_back(tail: int, lanes: int) -> None:
     values, indices = draw(np.random.default_rng(1), 200)
-    decoder = Decoder(rans.encode_messages([Message(values, indices)], BANK, lanes=lanes, tail=tail), lanes)
+    decoder = Decoder(rans.encode_rans_messages([RansMessage(values, indices)], BANK, lanes=lanes, tail=tail), lanes)
     assert np.array_equal(decoder.decode(values.size, BANK, indices), values)
     assert decoder.finish() == tail
 
@@ -146,19 +151,19 @@ def test_tail_comes_back(tail: int, lanes: int) -> None:
 def test_plain_decode_refuses_a_tail() -> None:
     values = np.zeros(10, np.int32)
     with pytest.raises(CorruptStreamError, match="tail"):
-        rans.decode(rans.encode_messages([Message(values, 0)], ONE, lanes=4, tail=7), 10, ONE)
+        rans.decode(rans.encode_rans_messages([RansMessage(values, 0)], ONE, lanes=4, tail=7), 10, ONE)
 
 
 @pytest.mark.parametrize("mark", [-7, 65536, 70000])
 def test_mark_outside_16_bits_is_refused(mark: int) -> None:
     with pytest.raises((ValueError, TypeError)):
-        rans.encode_messages([Message(np.zeros(3, np.int8), 0, mark)], ONE, lanes=4)
+        rans.encode_rans_messages([RansMessage(np.zeros(3, np.int8), 0, mark)], ONE, lanes=4)
 
 
 @pytest.mark.parametrize("tail", [-1, 65536])
 def test_tail_outside_16_bits_is_refused(tail: int) -> None:
     with pytest.raises((ValueError, TypeError)):
-        rans.encode_messages([Message(np.zeros(3, np.int8), 0)], ONE, lanes=4, tail=tail)
+        rans.encode_rans_messages([RansMessage(np.zeros(3, np.int8), 0)], ONE, lanes=4, tail=tail)
 
 
 def fronts_of(rng: np.random.Generator, count: int) -> np.ndarray:
@@ -180,13 +185,13 @@ def test_fronts_are_messages_of_their_own(level: str, lanes: int, count: int) ->
     fronts = fronts_of(rng, count)
     ends = np.cumsum(fronts.astype(int))
     parts = [
-        Message(values[e - n : e], indices[e - n : e]) for n, e in zip(fronts.tolist(), ends.tolist(), strict=True)
+        RansMessage(values[e - n : e], indices[e - n : e]) for n, e in zip(fronts.tolist(), ends.tolist(), strict=True)
     ]
     parts[-1] = dataclasses.replace(parts[-1], mark=0xBEEF)
-    other = Message(values, indices)
-    whole = [Message(values, indices, 0xBEEF, fronts), other]
-    data = rans.encode_messages(whole, BANK, lanes=lanes, tail=7)
-    assert data == rans.encode_messages([*parts, other], BANK, lanes=lanes, tail=7)
+    other = RansMessage(values, indices)
+    whole = [RansMessage(values, indices, 0xBEEF, fronts), other]
+    data = rans.encode_rans_messages(whole, BANK, lanes=lanes, tail=7)
+    assert data == rans.encode_rans_messages([*parts, other], BANK, lanes=lanes, tail=7)
     decoder = Decoder(data, lanes)
     for part in parts:
         assert np.array_equal(decoder.decode(part.values.size, BANK, part.indices), part.values)
@@ -200,31 +205,33 @@ def test_fronts_are_messages_of_their_own(level: str, lanes: int, count: int) ->
 )
 def test_fronts_that_do_not_sum_to_the_values_are_refused(sizes: list[int]) -> None:
     values, indices = draw(np.random.default_rng(0), 100)
-    message = Message(values, indices, fronts=np.array(sizes, np.uint8))
+    message = RansMessage(values, indices, fronts=np.array(sizes, np.uint8))
     if not sizes:  # a plain message
-        assert rans.encode_messages([message], BANK, lanes=4) == rans.encode(values, BANK, indices, lanes=4)
+        assert rans.encode_rans_messages([message], BANK, lanes=4) == rans.encode(values, BANK, indices, lanes=4)
         return
     with pytest.raises(ValueError, match="fronts"):
-        rans.encode_messages([message], BANK, lanes=4)
+        rans.encode_rans_messages([message], BANK, lanes=4)
 
 
 @pytest.mark.parametrize("size", [65, 100, 255])
 def test_fronts_of_more_than_64_values_are_refused(size: int) -> None:
     values, indices = draw(np.random.default_rng(0), size)
     with pytest.raises(ValueError, match="64 values at most"):
-        rans.encode_messages([Message(values, indices, fronts=np.array([size], np.uint8))], BANK, lanes=4)
+        rans.encode_rans_messages([RansMessage(values, indices, fronts=np.array([size], np.uint8))], BANK, lanes=4)
 
 
 def test_fronts_of_one_table_for_all_are_refused() -> None:
     with pytest.raises(ValueError, match="a table each"):
-        rans.encode_messages([Message(np.zeros(5, np.int32), 0, fronts=np.array([5], np.uint8))], BANK, lanes=4)
+        rans.encode_rans_messages(
+            [RansMessage(np.zeros(5, np.int32), 0, fronts=np.array([5], np.uint8))], BANK, lanes=4
+        )
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint16, np.float32])
 def test_fronts_of_another_type_are_refused(dtype: type) -> None:
     values, indices = draw(np.random.default_rng(0), 5)
     with pytest.raises((ValueError, TypeError)):
-        rans.encode_messages([Message(values, indices, fronts=np.array([5], dtype))], BANK, lanes=4)
+        rans.encode_rans_messages([RansMessage(values, indices, fronts=np.array([5], dtype))], BANK, lanes=4)
 
 
 def test_message_can_be_read_round_by_round() -> None:
@@ -431,7 +438,7 @@ def test_ideal_bits_are_logarithms_with_raw_escapes() -> None:
 def test_encode_chooses_lanes_by_the_payload() -> None:
     values, indices = draw(np.random.default_rng(1), 25_000)
     ideal_bytes = rans.ideal_bits(values, BANK, indices) / 8
-    lanes = rans.lanes_for(ideal_bytes)
+    lanes = rans.rans_lanes_for(ideal_bytes)
     assert lanes == 32  # 3 bytes times lanes stay below 1 % of some 12 KB
     assert np.array_equal(
         rans.decode(rans.encode(values, BANK, indices), values.size, BANK, indices, lanes=lanes), values
@@ -443,7 +450,7 @@ def test_encode_chooses_lanes_by_the_payload() -> None:
     [(0, 4), (1200, 4), (2399, 4), (2400, 8), (9600, 32), (19_199, 32), (19_200, 64), (1e9, 64)],
 )
 def test_lanes_cost_at_most_a_hundredth(payload_bytes: float, lanes: int) -> None:
-    assert rans.lanes_for(payload_bytes) == lanes
+    assert rans.rans_lanes_for(payload_bytes) == lanes
 
 
 def test_encoding_leaves_its_input_alone() -> None:

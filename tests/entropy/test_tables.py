@@ -16,7 +16,7 @@ from laconic.entropy.tables import (
     PROBABILITY_SUM,
     Table,
     TableSet,
-    cheapest_frequencies,
+    cheapest_table_frequencies,
     frequencies_of_counts,
     table_of_counts,
     table_of_probabilities,
@@ -267,7 +267,7 @@ def test_cdfs_need_a_size_and_an_offset_each() -> None:
 @given(st.lists(st.floats(0, 1) | st.floats(0, 1e-6), min_size=2, max_size=40))
 def test_cheapest_frequencies_cannot_be_improved_by_moving_one_slot(weights: list[float]) -> None:
     """Code length is convex in the frequencies, so that no better exchange of one means no better choice at all."""
-    frequencies = cheapest_frequencies(weights)
+    frequencies = cheapest_table_frequencies(weights)
     shares = np.array(weights) / sum(weights) if sum(weights) > 0 else np.full(len(weights), 1 / len(weights))
     assert frequencies.min() >= 1
     assert frequencies.sum() == PROBABILITY_SUM

@@ -19,11 +19,11 @@ import pytest
 import soundfile
 from PIL import Image as PillowImage
 
-from laconic.codecs.errors import CodecError, sentence_of
+from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.lcn import Lcn
 from laconic.tasks.datasets import archive, pack_index
-from laconic.tasks.datasets.class_folders import ClassFolder, Sample, SignalDataset, list_class_folder
-from laconic.tasks.datasets.framing import Framing, read_signal, resampled
+from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderDataset, ClassFolderSample, list_class_folder
+from laconic.tasks.datasets.framing import Framing, read_signal, resampled_for_framing
 from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_index import PackOptions
 from laconic.tasks.datasets.targets import NO_LABEL
@@ -174,7 +174,7 @@ def test_pack_skips_a_file_whatever_its_decoder_raises(
 
     monkeypatch.setattr(archive, "read_signal", read)
     index = archive.pack(root, tmp_path / "out", OPTIONS)
-    assert index.skipped == (("green/1.png", sentence_of(error)),)
+    assert index.skipped == (("green/1.png", sentence_of_error(error)),)
     assert len(index) == 5
     assert pack_index.read_index(tmp_path / "out").source == index.source
 
@@ -280,11 +280,11 @@ def test_read_signal_turns_crops_and_drops_alpha(tmp_path: Path) -> None:
 def test_resampled_keeps_a_tone() -> None:
     t = np.arange(4000) / 16_000
     tone = np.sin(2 * np.pi * 440 * t).astype(np.float32)
-    halved = resampled(tone, 16_000, 8_000)
+    halved = resampled_for_framing(tone, 16_000, 8_000)
     assert halved.shape == (2000,)
     expected = np.sin(2 * np.pi * 440 * np.arange(2000) / 8_000)
     assert np.abs(halved[200:-200] - expected[200:-200]).max() < 0.1
-    odd = resampled(np.ones(1001, np.float32), 44_100, 16_000)
+    odd = resampled_for_framing(np.ones(1001, np.float32), 44_100, 16_000)
     assert odd.shape == (364,) and np.abs(odd - 1).max() < 1e-5
 
 
@@ -466,9 +466,9 @@ def test_sample_with_a_bad_target_is_skipped(tmp_path: Path, suffix: str, data: 
 @pytest.mark.parametrize("suffix", ["", "TXT", "a/b", ".txt", "txt.", "lcn", "cls", "x.lcn"])
 def test_suffixes_that_cannot_stand_in_a_shard_are_errors(suffix: str) -> None:
     with pytest.raises(CodecError, match="the suffix of a target is"):
-        Sample("a/0.png", "train", 0, ((suffix, "a/0.x"),))
+        ClassFolderSample("a/0.png", "train", 0, ((suffix, "a/0.x"),))
     with pytest.raises(CodecError, match="allowed is one of each suffix"):
-        Sample("a/0.png", "train", 0, (("txt", "a"), ("txt", "b")))
+        ClassFolderSample("a/0.png", "train", 0, (("txt", "a"), ("txt", "b")))
 
 
 @pytest.mark.parametrize(
@@ -492,7 +492,7 @@ def test_signals_of_a_folder_give_their_targets_too(tmp_path: Path) -> None:
     (root / "t.txt").write_text("hat")
     listing = list_class_folder(root)
     samples = (replace(listing.samples[0], targets=(("txt", "t.txt"),)), replace(listing.samples[1], label=NO_LABEL))
-    dataset = SignalDataset(listing, samples, Framing(size=16))
+    dataset = ClassFolderDataset(listing, samples, Framing(size=16))
     assert (dataset.target(0, "txt"), dataset.target(0, "cls"), dataset.tensor(0).shape) == ("hat", 0, (3, 16, 16))
     with pytest.raises(CodecError, match="has no target 'cls'; it has none"):
         dataset.target(1, "cls")

@@ -582,7 +582,7 @@ def test_fit_bad_options_are_refused(options, tmp_path, monkeypatch):
 
 def test_fit_takes_a_trained_projection(tmp_path):
     torch = pytest.importorskip("torch")
-    from laconic.codecs.learning.tensor_encoder import load_encoder_model
+    from laconic.codecs.learning.tensor_encoder import load_tensor_encoder
     from laconic.codecs.learning.transform_learner import TransformLearner, TransformOptions
 
     structure = ["--grey", "--depth", "2", "--quiet"]
@@ -591,7 +591,7 @@ def test_fit_takes_a_trained_projection(tmp_path):
     with PillowImage.open(PICTURE) as colours:
         colours.convert("L").crop((0, 0, 96, 64)).save(grey)
     laconic("fit", grey, "-o", start, *structure)
-    learner = TransformLearner(load_encoder_model(start), TransformOptions())
+    learner = TransformLearner(load_tensor_encoder(start), TransformOptions())
     with torch.no_grad():
         for turn in learner.module.rotations.turns:
             turn.add_(0.1)

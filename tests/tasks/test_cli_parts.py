@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from laconic.codecs import Audio, Image, Lcn, decode
 from laconic.codecs.files import file_bytes, read_image
 from laconic.tasks.cli import app
-from laconic.tasks.cli.batch import threads_within
+from laconic.tasks.cli.batch import threads_within_batch
 
 COMMAND = [sys.executable, "-m", "laconic.tasks.cli"]
 
@@ -174,7 +174,7 @@ def test_threads_change_nothing(tmp_path):
     ("threads", "num_jobs", "expected"), [(1, 1, 1), (8, 1, 8), (8, 3, 2), (8, 8, 1), (2, 100, 1), (5, 2, 2)]
 )
 def test_threads_that_files_leave_work_within(threads, num_jobs, expected):
-    assert threads_within(threads, num_jobs) == expected
+    assert threads_within_batch(threads, num_jobs) == expected
 
 
 def test_pipes_are_read(data, tmp_path):

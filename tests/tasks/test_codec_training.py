@@ -20,22 +20,22 @@ from PIL import Image as PillowImage  # noqa: E402
 from typer.testing import CliRunner  # noqa: E402
 
 from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
-from laconic.codecs.learning.learner import Cutting, Learner, latent_cutting  # noqa: E402
+from laconic.codecs.learning.learner import Learner, LearnerCutting, cutting_for_learner  # noqa: E402
 from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
-from laconic.codecs.learning.tensor_encoder import EncoderModel, load_encoder_model  # noqa: E402
+from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, load_tensor_encoder  # noqa: E402
 from laconic.codecs.learning.transform_learner import TransformLearner, TransformOptions  # noqa: E402
 from laconic.codecs.models import zoo  # noqa: E402
-from laconic.codecs.models.neural_synthesis import SynthesisConfig, load_synthesis  # noqa: E402
+from laconic.codecs.models.neural_synthesis import NeuralSynthesisConfig, load_neural_synthesis  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
-from laconic.tasks.training.codec_training import RunOptions, train_codec  # noqa: E402
-from laconic.tasks.training.crops import CropPool, find_pictures, planes_of, read_pictures  # noqa: E402
+from laconic.tasks.training.codec_training import CodecTrainingOptions, train_codec  # noqa: E402
+from laconic.tasks.training.crops import CropPool, find_pictures_for_crops, planes_of_crops, read_pictures_for_crops  # noqa: E402
 from laconic.tasks.training.optimizers import Optimizers  # noqa: E402
 from laconic.tasks.training.recipes import RECIPES  # noqa: E402
-from laconic.tasks.training.runs import learning_rate_at  # noqa: E402
+from laconic.tasks.training.runs import run_learning_rate_at  # noqa: E402
 from laconic.tasks.training.tensor_files import load_tensors, save_tensors  # noqa: E402
 
 RGB = Path(zoo.__file__).parent / "rgb.safetensors"
-OPTIONS = RunOptions("synthesis", ("waves",), steps=6, every=2)
+OPTIONS = CodecTrainingOptions("synthesis", ("waves",), steps=6, every=2)
 NEEDS_MUON = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="needs torch 2.9")
 
 
@@ -48,13 +48,15 @@ def same_threads() -> Iterator[None]:
 
 
 @cache
-def encoder() -> EncoderModel:
-    return load_encoder_model(RGB)
+def encoder() -> TensorEncoderModel:
+    return load_tensor_encoder(RGB)
 
 
 def synthesis() -> SynthesisLearner:
     torch.manual_seed(0)
-    return SynthesisLearner(encoder(), SynthesisOptions(SynthesisConfig(width=8, num_blocks=1), batch_size=2, crop=8))
+    return SynthesisLearner(
+        encoder(), SynthesisOptions(NeuralSynthesisConfig(width=8, num_blocks=1), batch_size=2, crop=8)
+    )
 
 
 def transform() -> TransformLearner:
@@ -70,8 +72,8 @@ def pictures(count: int = 3, side: int = 120) -> list[torch.Tensor]:
     return [torch.from_numpy(n.clip(0, 255).astype(np.uint8)) for n in noisy]
 
 
-def train(learner: Learner, run: Path, options: RunOptions = OPTIONS, **more: Any) -> Any:
-    return train_codec(learner, pictures(), [planes_of(p) for p in pictures(1)], run, options, **more)
+def train(learner: Learner, run: Path, options: CodecTrainingOptions = OPTIONS, **more: Any) -> Any:
+    return train_codec(learner, pictures(), [planes_of_crops(p) for p in pictures(1)], run, options, **more)
 
 
 class Stopping:
@@ -220,14 +222,14 @@ def test_options_outside_their_range_are_errors(field: str) -> None:
 
 @pytest.mark.parametrize("warm_up", [0.02, 0.1])
 def test_learning_rate_rises_and_falls_to_zero(warm_up: float) -> None:
-    rates = [learning_rate_at(i / 200, warm_up) for i in range(201)]
+    rates = [run_learning_rate_at(i / 200, warm_up) for i in range(201)]
     peak = round(200 * warm_up)
     assert max(rates) == rates[peak] == 1
     assert 0 < rates[0] < rates[peak // 2] < rates[peak] > rates[100] > rates[199] > rates[200] == pytest.approx(0)
 
 
 def test_learning_rate_without_warm_up_begins_at_the_peak() -> None:
-    assert learning_rate_at(0.0, 0.0) == 1
+    assert run_learning_rate_at(0.0, 0.0) == 1
 
 
 @NEEDS_MUON
@@ -268,8 +270,8 @@ def test_rows_are_reported(tmp_path: Path) -> None:
 # --- crops
 
 
-def plain(crop: int) -> Cutting:
-    return Cutting(lambda picture: picture, crop, crop)
+def plain(crop: int) -> LearnerCutting:
+    return LearnerCutting(lambda picture: picture, crop, crop)
 
 
 def test_crops_of_pictures_are_the_same_on_every_machine_and_version() -> None:
@@ -301,7 +303,7 @@ def test_crops_of_any_number_of_axes(shape: tuple[int, ...]) -> None:
 
 
 def test_latent_cutting_takes_sounds() -> None:
-    cutting = latent_cutting(lambda x: x.reshape(1, 1, -1, 4).amax(3), crop=5, factor=4)
+    cutting = cutting_for_learner(lambda x: x.reshape(1, 1, -1, 4).amax(3), crop=5, factor=4)
     sound = torch.arange(float(cutting.least_side + 2))[None]
     prepared = cutting.prepare(sound)
     assert prepared[0].tolist() == [float(4 * i + 3) for i in range(2, cutting.least_side // 4 - 2)]
@@ -319,7 +321,7 @@ def test_latent_cutting_takes_sounds() -> None:
     ],
 )
 def test_samples_of_every_type_have_one_scale(sample: torch.Tensor, value: float) -> None:
-    assert float(planes_of(sample)) == value
+    assert float(planes_of_crops(sample)) == value
 
 
 def test_signals_that_fit_in_no_batch_are_a_sentence() -> None:
@@ -361,12 +363,12 @@ def test_pictures_are_read_at_their_reductions(tmp_path: Path) -> None:
     for name, mode in (("b/a.PNG", "L"), ("a.jpg", "RGB"), ("c.png", "RGBA")):
         PillowImage.new(mode, (30, 21)).save(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no picture")
-    paths = find_pictures([tmp_path])
+    paths = find_pictures_for_crops([tmp_path])
     assert [p.name for p in paths] == ["a.jpg", "a.PNG", "c.png"]
-    shapes = [tuple(p.shape) for p in read_pictures(paths, reductions=(1.0, 1.5))]
+    shapes = [tuple(p.shape) for p in read_pictures_for_crops(paths, reductions=(1.0, 1.5))]
     assert shapes == [(3, 21, 30), (3, 14, 20)] * 3
     with pytest.raises(CodecError, match="there is no picture in"):
-        find_pictures([tmp_path / "none"])
+        find_pictures_for_crops([tmp_path / "none"])
 
 
 class Echo:
@@ -398,7 +400,7 @@ class Echo:
 
 def test_sounds_are_learned_from(tmp_path: Path) -> None:
     sounds = list(torch.randn(3, 1, 200, generator=torch.Generator().manual_seed(0)))
-    options = RunOptions("echo", ("noise",), steps=200, every=100)
+    options = CodecTrainingOptions("echo", ("noise",), steps=200, every=100)
     progress = train_codec(Echo(), sounds, sounds[:1], tmp_path / "run", options)
     assert progress.rows[-1]["error"] < 0.05 * float(sounds[0].square().mean())
     assert load_tensors(tmp_path / "run" / "result.safetensors")[0]["weight"].shape == (1, 1, 3)
@@ -476,7 +478,7 @@ def after_two_steps_of_both() -> dict[str, torch.Tensor]:
             sample = learner.sample(pool.batch(step, 2), generator)
             torch.autograd.backward(learner.loss(sample, step / 2)[0] / 2)
         torch.nn.utils.clip_grad_norm_(learner.module.parameters(), 1.0)
-        optimizers.step(learning_rate_at(step / 2, 0.02))
+        optimizers.step(run_learning_rate_at(step / 2, 0.02))
     return {name: p.detach() for name, p in learner.module.named_parameters()}
 
 
@@ -559,6 +561,6 @@ def test_wrong_usage_exits_with_2(option: str, folder: Path, tmp_path: Path) -> 
 @NEEDS_MUON
 def test_result_of_synthesis_is_a_network_of_its_model(tmp_path: Path) -> None:
     train(synthesis(), tmp_path, replace(OPTIONS, steps=1))
-    network, card = load_synthesis(tmp_path / "result.safetensors")
+    network, card = load_neural_synthesis(tmp_path / "result.safetensors")
     assert card["model_fingerprint"] == encoder().fingerprint
     assert network.config.width == 8

@@ -25,15 +25,15 @@ from laconic.codecs.lcn import Lcn  # noqa: E402
 from laconic.codecs.media import Audio  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
-from laconic.tasks.datasets.class_folders import hold_out  # noqa: E402
+from laconic.tasks.datasets.class_folders import hold_out_of_class_folder  # noqa: E402
 from laconic.tasks.datasets.framing import read_signal  # noqa: E402
 from laconic.tasks.datasets.pack_index import PackOptions  # noqa: E402
 from laconic.tasks.heads import head_training  # noqa: E402
 from laconic.tasks.heads.augmentation import shifted  # noqa: E402
 from laconic.tasks.heads.classification import Classification  # noqa: E402
 from laconic.tasks.heads.comparison import comparison_table, read_result, wilson_interval  # noqa: E402
-from laconic.tasks.heads.inputs import TrainOptions, load_data  # noqa: E402
-from laconic.tasks.heads.networks import Classifier, HeadConfig, new_classifier, num_parameters  # noqa: E402
+from laconic.tasks.heads.inputs import TrainOptions, load_inputs  # noqa: E402
+from laconic.tasks.heads.networks import ClassifierNetwork, NetworkConfig, new_network, num_parameters  # noqa: E402
 from laconic.tasks.heads.predictor import Predictor  # noqa: E402
 from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
 
@@ -112,12 +112,12 @@ def test_train_on_pixels_learns_the_same(folder: Path, tmp_path: Path, arm: Any)
 
 
 def test_arms_see_the_same_items_and_as_many_tokens(folder: Path, packed: Path) -> None:
-    arms = [load_data(packed, SMALL), *(load_data(folder, replace(SMALL, arm=arm)) for arm in ("small", "patches"))]  # type: ignore[arg-type]
+    arms = [load_inputs(packed, SMALL), *(load_inputs(folder, replace(SMALL, arm=arm)) for arm in ("small", "patches"))]  # type: ignore[arg-type]
     for data in arms:
         assert data.val.items.tolist() == arms[0].val.items.tolist()
         assert data.test.items.tolist() == arms[0].test.items.tolist()
         x, _ = data.train[0]
-        assert Classifier(data.head).stem(x[None]).shape[2:] == (8, 8)
+        assert ClassifierNetwork(data.head).stem(x[None]).shape[2:] == (8, 8)
     assert arms[0].train.num_bytes < arms[2].train.num_bytes
 
 
@@ -187,15 +187,15 @@ def test_damaged_checkpoint_is_a_sentence(packed: Path, tmp_path: Path) -> None:
 
 def test_arm_that_does_not_fit_the_folder_is_a_sentence(folder: Path, packed: Path) -> None:
     with pytest.raises(CodecError, match="not packed"):
-        load_data(folder, SMALL)
+        load_inputs(folder, SMALL)
     with pytest.raises(CodecError, match="holds latents"):
-        load_data(packed, replace(SMALL, arm="small"))
+        load_inputs(packed, replace(SMALL, arm="small"))
 
 
 def test_folder_without_splits_is_split_by_the_seed(folder: Path) -> None:
-    data = load_data(folder / "train", replace(SMALL, arm="small"))
+    data = load_inputs(folder / "train", replace(SMALL, arm="small"))
     assert [len(part) for part in (data.train, data.val, data.test)] == [30, 3, 9]
-    other = load_data(folder / "train", replace(SMALL, arm="small", seed=1))
+    other = load_inputs(folder / "train", replace(SMALL, arm="small", seed=1))
     assert other.test.items.tolist() == data.test.items.tolist()
     assert other.val.items.tolist() != data.val.items.tolist()
 
@@ -233,10 +233,10 @@ def test_comparison_table_joins_seeds(finished: Path) -> None:
 
 def test_hold_out_takes_of_each_class() -> None:
     labels = np.repeat([0, 1, 2], [10, 20, 1])
-    held = hold_out(labels, 0.2, 0)
+    held = hold_out_of_class_folder(labels, 0.2, 0)
     assert np.bincount(labels[held], minlength=3).tolist() == [2, 4, 0]
-    assert np.array_equal(held, hold_out(labels, 0.2, 0))
-    assert not np.array_equal(held, hold_out(labels, 0.2, 1))
+    assert np.array_equal(held, hold_out_of_class_folder(labels, 0.2, 0))
+    assert not np.array_equal(held, hold_out_of_class_folder(labels, 0.2, 1))
 
 
 def test_shifted_moves_whole_tokens_and_fills_with_zeros() -> None:
@@ -259,7 +259,7 @@ def test_wilson_interval_of_extremes_stays_in_range() -> None:
 
 
 def test_classifier_has_a_million_parameters_and_takes_sound() -> None:
-    network = new_classifier(HeadConfig(channels=12, outputs=10), 0).eval()
+    network = new_network(NetworkConfig(channels=12, outputs=10), 0).eval()
     assert 1.0e6 < num_parameters(network) < 1.2e6
     for shape in ((2, 12, 32, 32), (2, 12, 1, 862), (2, 12, 1, 1)):
         assert network(torch.zeros(shape)).shape == (2, 10)
@@ -348,4 +348,4 @@ def test_sounds_are_learned_too(sounds: Path, tmp_path: Path, arm: Any) -> None:
 
 def test_sounds_without_length_are_a_sentence(sounds: Path) -> None:
     with pytest.raises(CodecError, match="sample_rate_hz and seconds"):
-        load_data(sounds, replace(SMALL, arm="patches"))
+        load_inputs(sounds, replace(SMALL, arm="patches"))

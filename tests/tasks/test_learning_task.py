@@ -21,15 +21,15 @@ from PIL import Image as PillowImage  # noqa: E402
 
 from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
-from laconic.tasks.datasets.class_folders import ClassFolder, Sample  # noqa: E402
+from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderSample  # noqa: E402
 from laconic.tasks.datasets.pack_index import PackOptions  # noqa: E402
 from laconic.tasks.datasets.targets import NO_LABEL  # noqa: E402
 from laconic.tasks.heads.classification import Classification  # noqa: E402
 from laconic.tasks.heads.comparison import comparison_table, read_result  # noqa: E402
 from laconic.tasks.heads.head_training import EpochBatches, train  # noqa: E402
 from laconic.tasks.heads.inputs import Data, TrainOptions  # noqa: E402
-from laconic.tasks.heads.learning_task import LearningTask, best_epoch  # noqa: E402
-from laconic.tasks.heads.networks import HeadConfig, new_classifier  # noqa: E402
+from laconic.tasks.heads.learning_task import LearningTask, best_epoch_of_task  # noqa: E402
+from laconic.tasks.heads.networks import NetworkConfig, new_network  # noqa: E402
 from laconic.tasks.heads.predictor import Predictor  # noqa: E402
 from laconic.tasks.training.processes import Processes  # noqa: E402
 from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
@@ -91,7 +91,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = random.normal(255 * level, 4, (16, 16, 3)).clip(0, 255).astype(np.uint8)
             PillowImage.fromarray(pixels).save(root / source)
             (root / f"{split}{i}.json").write_text(json.dumps({"brightness": level}))
-            samples.append(Sample(source, split, NO_LABEL, (("json", f"{split}{i}.json"),)))
+            samples.append(ClassFolderSample(source, split, NO_LABEL, (("json", f"{split}{i}.json"),)))
     listing = ClassFolder(root, "image", (), tuple(samples), ())
     archive.pack(listing, root / "packed", PackOptions(quality=90))
     return root / "packed"
@@ -141,8 +141,8 @@ def test_task_without_its_target_is_a_sentence(packed: Path, tmp_path: Path) -> 
 
 def test_best_epoch_is_the_first_of_the_best_with_a_finite_loss() -> None:
     rows = [{"val_accuracy": a, "val_loss": loss} for a, loss in ((1.0, np.nan), (0.5, 2.0), (0.5, 1.0), (0.5, 1.0))]
-    assert best_epoch(rows, Classification()) == 2
-    assert best_epoch(rows[:1], Classification()) is None
+    assert best_epoch_of_task(rows, Classification()) == 2
+    assert best_epoch_of_task(rows[:1], Classification()) is None
 
 
 def test_plot_of_classification_counts_each_pair() -> None:
@@ -158,7 +158,7 @@ def test_plot_of_classification_counts_each_pair() -> None:
 
 
 def test_a_lone_sample_of_one_place_is_learned_from() -> None:
-    network = new_classifier(HeadConfig(channels=3, outputs=2, width=4), 0).train()
+    network = new_network(NetworkConfig(channels=3, outputs=2, width=4), 0).train()
     for count in (1, 2):
         x, targets = torch.ones(count, 3, 1, 1), torch.ones(count, dtype=torch.long)
         loss = Classification().loss(network, x, targets, np.random.default_rng(0))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from laconic.codecs.checks import check_codec, sample_images
+from laconic.codecs.checks import check_codec, images_to_check
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnsupportedSignalError, WeightsError
 from laconic.codecs.external.compressai import CompressAI
 from laconic.codecs.media import Image
@@ -23,7 +23,7 @@ PICTURE = Image(np.random.default_rng(0).integers(0, 256, (33, 70, 3), np.uint8)
 
 @needs_compressai
 def test_laws() -> None:
-    check_codec(make_codec("compressai"), sample_images(("RGB",))[-2:])
+    check_codec(make_codec("compressai"), images_to_check(("RGB",))[-2:])
 
 
 @needs_compressai

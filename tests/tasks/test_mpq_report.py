@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from laconic.tasks.mpq import Summary, TaskSummary, write_report
-from laconic.tasks.mpq.summary import smallest_unharmed
+from laconic.tasks.mpq.summary import smallest_unharmed_of_summary
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 DISTORTION = {"psnr_db": 31.25, "ms_ssim": None}
@@ -57,20 +57,20 @@ def curves() -> list[Summary]:
 
 
 def test_point_of_least_rate_without_loss() -> None:
-    found = smallest_unharmed(task(*curves()), "one")
+    found = smallest_unharmed_of_summary(task(*curves()), "one")
     assert found is not None
     assert found.spec == "one:quality=2"
 
 
 def test_a_loss_at_more_rate_counts_too() -> None:
     lines = [line("one", 0, -0.01, resolved=False), line("one", 1, -0.2, resolved=True)]
-    assert smallest_unharmed(task(*lines), "one") is None
+    assert smallest_unharmed_of_summary(task(*lines), "one") is None
 
 
 def test_gain_is_no_loss_and_errors_are_the_other_way_round() -> None:
     rise = [line("one", 0, 0.2, resolved=True)]
-    assert smallest_unharmed(task(*rise), "one") is not None
-    assert smallest_unharmed(task(*rise, higher_is_better=False), "one") is None
+    assert smallest_unharmed_of_summary(task(*rise), "one") is not None
+    assert smallest_unharmed_of_summary(task(*rise, higher_is_better=False), "one") is None
 
 
 def test_markdown_has_a_row_for_each_line_and_says_what_is_not_resolved(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ from laconic.codecs.media import Audio, Image
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import shipped_models
 from laconic.codecs.packing import unpacker
-from laconic.codecs.packing.layout import group_bounds
-from laconic.codecs.packing.segment_reader import Reading
+from laconic.codecs.packing.layout import layout_group_bounds
+from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker
 from laconic.codecs.sound_metadata import SoundMetadata
 from laconic.entropy import (
@@ -57,13 +57,13 @@ from laconic.entropy.container import (
     MAX_LEVEL_CODE,
     SAMPLE_TYPES,
     CodecNumber,
+    ContainerSegment,
     Flag,
     Header,
     Profile,
-    Segment,
     varint,
+    write_container_segment,
     write_header,
-    write_segment,
 )
 
 SKIP_CHECKS, ALLOW_PARTIAL, FEW_CHANNELS, BUILD, AS_FILE = (1 << bit for bit in range(5))
@@ -167,8 +167,12 @@ def built(data: bytes) -> bytes:
         for lane in range(lanes):
             payload[4 * lane + 2] |= 1
         is_empty = channels == 0
-        segment = Segment(b"", 4, False) if is_empty else Segment(bytes(payload), lanes, form >= 128, channels)
-        segments.append(write_segment(segment, number, with_channels=True))
+        segment = (
+            ContainerSegment(b"", 4, False)
+            if is_empty
+            else ContainerSegment(bytes(payload), lanes, form >= 128, channels)
+        )
+        segments.append(write_container_segment(segment, number, with_channels=True))
     return write_header(header) + b"".join(segments)
 
 
@@ -193,7 +197,7 @@ def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
         source = io.BytesIO(data)
     try:
         channels = 5 if mode & FEW_CHANNELS else None
-        opened = Unpacker(source, Reading(channels, LIMITS, bool(mode & ALLOW_PARTIAL)))
+        opened = Unpacker(source, SegmentReading(channels, LIMITS, bool(mode & ALLOW_PARTIAL)))
         return unpacker.unpack(opened), opened.model
     except (BitstreamError, CodecError) as err:
         return f"{type(err).__name__}: {err}"
@@ -219,11 +223,11 @@ def try_tiles(latent: Latent, model: Model) -> None:
     wide = latent.values[[-1]] * 0 + 70_000
     tiles = [latent.values, latent.values[:, :1]]
     tiles += [np.concatenate([wide, latent.values[1:]]), np.concatenate([latent.values[:-1], wide])]
-    encoders = planes.TileEncoder.of_tiles(tiles, rules, profile)
-    decoders = [planes.TileDecoder(len(tile), tile.shape, rules, profile, dtype=np.int16) for tile in tiles]
-    for group in itertools.pairwise(group_bounds(model, len(latent.values), whole=False)):
-        segments = [encoder.segment(planes.Span(group)) for encoder in encoders]
-        planes.read_together(decoders, segments, group)
+    encoders = planes.PlanesEncoder.of_tiles(tiles, rules, profile)
+    decoders = [planes.PlanesDecoder(len(tile), tile.shape, rules, profile, dtype=np.int16) for tile in tiles]
+    for group in itertools.pairwise(layout_group_bounds(model, len(latent.values), whole=False)):
+        segments = [encoder.segment(planes.PlaneSpan(group)) for encoder in encoders]
+        planes.read_planes_together(decoders, segments, group)
     for tile, decoder in zip(tiles, decoders, strict=True):
         assert np.array_equal(decoder.values(), tile), "a tile changes by being coded with others"
 
