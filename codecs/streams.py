@@ -103,7 +103,7 @@ def depth_needed_by_stream(source: BinaryIO, frame: int | None) -> int:
     return depth
 
 
-def write_picture(part: PicturePart, target: BinaryIO, extension: str) -> tuple[int, int]:
+def stream_picture(part: PicturePart, target: BinaryIO, extension: str) -> tuple[int, int]:
     """Decode part of a picture into an empty file of the format with this extension; returns its height and width there.
 
     PPM, PAM and TIFF are written as rows come; but for a TIFF file with all of an EXIF block, and a picture that has to be

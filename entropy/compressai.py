@@ -1,9 +1,9 @@
 """CompressAI's entropy models, coded by us: the same tensors come back, in a small part of the time.
 
-`BottleneckCoder` and `GaussianCoder` take an `EntropyBottleneck` or a `GaussianConditional` after `update()`. Their
-`compress` and `decompress` take and give what the model's own do, so that they can stand in for these:
+`CompressAIBottleneckCoder` and `CompressAIGaussianCoder` take an `EntropyBottleneck` or a `GaussianConditional` after
+`update()`. Their `compress` and `decompress` take and give what the model's own do, so that they can stand in for these:
 
-    coder = GaussianCoder(model.gaussian_conditional)
+    coder = CompressAIGaussianCoder(model.gaussian_conditional)
     model.gaussian_conditional.compress = coder.compress
     model.gaussian_conditional.decompress = coder.decompress
 
@@ -26,7 +26,7 @@ from laconic.entropy.packets import CHUNK_SYMBOLS, decode_array, decode_batch, e
 from laconic.entropy.tables import MAX_TABLES, TableSet, tables_of_cdfs
 
 
-class BottleneckCoder:
+class CompressAIBottleneckCoder:
     """Codes what an `EntropyBottleneck` codes: (b, c, ...) latents, one table a channel, one string an item.
 
     Channels beyond 256 go into packets of their own; a string is the lengths of all packets but the last, as varints,
@@ -72,7 +72,7 @@ class BottleneckCoder:
         return self._medians.to(device).reshape(-1, *[1] * (num_dimensions - 2))
 
 
-class GaussianCoder:
+class CompressAIGaussianCoder:
     """Codes what a `GaussianConditional` codes: (b, ...) latents with a table number for each element.
 
     Raises ValueError for a model that was not updated, or has more than 256 scales.

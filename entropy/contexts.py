@@ -215,14 +215,14 @@ def _rules_at(model: ContextModel, step_code: int) -> ContextStepRules:
     return ContextStepRules(model, step_code)
 
 
-def prediction_residuals(planes: Integer[NDArray[Any], "*d h w"]) -> Int[NDArray[np.int32], "*d h w"]:
+def residuals_of_context_prediction(planes: Integer[NDArray[Any], "*d h w"]) -> Int[NDArray[np.int32], "*d h w"]:
     """Residuals of the median edge detector over (h, w) or (d, h, w) int16 or int32; wraps modulo 2**32."""
     residuals = np.empty(planes.shape, np.int32)
     _native.prediction_residuals(planes_of_contexts(planes), planes_of_contexts(residuals))
     return residuals
 
 
-def undo_prediction(residuals: Int[NDArray[np.int32], "*d h w"]) -> None:
+def undo_context_prediction(residuals: Int[NDArray[np.int32], "*d h w"]) -> None:
     """Turn the residuals of contiguous (h, w) or (d, h, w) planes into their values, in place."""
     _native.undo_prediction(residuals if residuals.ndim == 3 else residuals[None])
 

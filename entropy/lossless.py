@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from laconic.entropy import rans
 from laconic.entropy.container import ContainerSegment
-from laconic.entropy.contexts import prediction_residuals, undo_prediction
+from laconic.entropy.contexts import residuals_of_context_prediction, undo_context_prediction
 from laconic.entropy.errors import ChecksumError
 from laconic.entropy.planes import CRC_BYTES
 from laconic.entropy.tables import TableSet
@@ -25,7 +25,7 @@ _ROW_CODE_TABLE = 40
 
 def encode_lossless(plane: Int[NDArray[np.int32], "h w"], tables: TableSet) -> ContainerSegment:
     """Code an (h, w) plane of int32."""
-    residuals = prediction_residuals(np.ascontiguousarray(plane, np.int32))
+    residuals = residuals_of_context_prediction(np.ascontiguousarray(plane, np.int32))
     codes = _row_codes(residuals)
     steps = np.diff(codes, prepend=0).astype(np.int32)
     indices = _row_tables(codes, tables)[:, None].repeat(plane.shape[1], 1)
@@ -50,7 +50,7 @@ def decode_lossless(
     decoder.decode_into(residuals, tables, indices)
     if decoder.finish() != (0 if segment.has_crc else checksum(residuals)):
         raise ChecksumError("a lossless plane does not match its checksum")
-    undo_prediction(residuals)
+    undo_context_prediction(residuals)
     return residuals
 
 

@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 
 from laconic.entropy import _native, rans
 from laconic.entropy.container import Profile
-from laconic.entropy.contexts import ContextStepRules, planes_of_contexts, prediction_residuals, undo_prediction
+from laconic.entropy.contexts import (
+    ContextStepRules,
+    planes_of_contexts,
+    residuals_of_context_prediction,
+    undo_context_prediction,
+)
 from laconic.entropy.rans import RansMessage
 from laconic.entropy.tables import TableSet
 
@@ -63,7 +68,7 @@ class StaticSymbols:
         if not tiles:
             return []
         tables, indices = rules.model.static_tables, rules.static_index[: len(tiles[0])]
-        residuals = [prediction_residuals(tile[: rules.model.num_predicted]) for tile in tiles]
+        residuals = [residuals_of_context_prediction(tile[: rules.model.num_predicted]) for tile in tiles]
         natives = _native.channel_symbols(tables.native, tables.costs, list(tiles), residuals, indices)
         return [cls(t, r, tables, n) for t, r, n in zip(tiles, residuals, natives, strict=True)]
 
@@ -89,7 +94,7 @@ class ContextSymbols:
         self._symbols = np.empty(planes.shape, np.int32)
         self._are_used = _native.widen_planes(planes, self._symbols)
         num_predicted = min(rules.model.num_predicted, len(planes))
-        self._symbols[:num_predicted] = prediction_residuals(planes[:num_predicted])
+        self._symbols[:num_predicted] = residuals_of_context_prediction(planes[:num_predicted])
         self._messages: dict[Group, RansMessage] = {}  # that are not encoded yet
 
     def ideal_bits(self, lo: int, hi: int) -> float:
@@ -208,7 +213,7 @@ class ContextPlanes:
 
     def values(self, num_used: int) -> Int[Planes, "d h w"]:
         used = self._symbols[:num_used]
-        undo_prediction(used[: self._rules.model.num_predicted])
+        undo_context_prediction(used[: self._rules.model.num_predicted])
         if self._planes is not self._symbols and not _fits(used, self._planes.dtype):
             self.widen()
         if self._planes is not self._symbols:

@@ -38,8 +38,8 @@ def main() -> None:
 
 
 def modules_of(root: Path) -> list[str]:
-    """Paths of the package's modules; the maps of folders define nothing."""
-    found = (path for layer in LAYERS for path in (root / layer).rglob("*.py") if path.name != "__init__.py")
+    """Paths of the package's public modules; the maps of folders define nothing."""
+    found = (path for layer in LAYERS for path in (root / layer).rglob("*.py") if not path.name.startswith("_"))
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 

@@ -200,8 +200,8 @@ CALLS: dict[str, Callable[[Any], Call]] = {
             "bit_depth": 0,
         },
     ),
-    "streams.write_picture": lambda s: (
-        streams.write_picture,
+    "streams.stream_picture": lambda s: (
+        streams.stream_picture,
         {"part": codecs.Lcn().open_area(s.data), "target": io.BytesIO(), "extension": ".png"},
     ),
     "row_files.open_rows": lambda s: (
@@ -352,13 +352,13 @@ CALLS: dict[str, Callable[[Any], Call]] = {
         {"path": s.root / "x.png", "kind": "image", "framing": framing.Framing(8), "model": None},
     ),
     "framing.framed": lambda s: (framing.framed, {"signal": s.sound, "framing": framing.Framing(seconds=0.1)}),
-    "PackOptions": lambda s: (pack_index.PackOptions, dict(vars(pack_index.PackOptions(size=8)))),
+    "PackOptions": lambda s: (pack_index.PackIndexOptions, dict(vars(pack_index.PackIndexOptions(size=8)))),
     "pack": lambda s: (
         archive.pack,
         {
             "folder": s.root / "classes",
             "output": s.root / "pack",
-            "options": pack_index.PackOptions(),
+            "options": pack_index.PackIndexOptions(),
             "num_threads": 1,
         },
     ),

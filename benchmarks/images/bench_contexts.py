@@ -31,7 +31,7 @@ from laconic.codecs.models.zoo import load_model
 from laconic.codecs.packing.layout import layout_group_bounds
 from laconic.entropy import rans, simd
 from laconic.entropy.container import Profile
-from laconic.entropy.contexts import ContextStepRules, prediction_residuals
+from laconic.entropy.contexts import ContextStepRules, residuals_of_context_prediction
 from laconic.entropy.planes import PlanesEncoder
 
 MODEL = "rgb"
@@ -147,7 +147,7 @@ def _symbols(latent: Latent, rules: ContextStepRules) -> tuple[Planes, list[tupl
     """The symbols of a latent, and its groups without the channels that are 0 to their end, as a file has them."""
     symbols = latent.values.copy()
     for c in range(rules.model.num_predicted):
-        symbols[c] = prediction_residuals(latent.values[c])
+        symbols[c] = residuals_of_context_prediction(latent.values[c])
     bounds = layout_group_bounds(load_model(MODEL), len(symbols), whole=False)
     groups = []
     for a, b in pairwise(bounds):

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 
 from laconic.tasks.datasets import archive
-from laconic.tasks.datasets.pack_index import PackOptions, has_pack_index
+from laconic.tasks.datasets.pack_index import PackIndexOptions, has_pack_index
 from laconic.tasks.heads import head_training
 from laconic.tasks.heads.comparison import comparison_table
 from laconic.tasks.heads.inputs import Arm, TrainOptions
@@ -58,7 +58,9 @@ def main() -> None:
 def pack_row(options: argparse.Namespace, packed: Path) -> common.Row:
     """Pack the folder on one thread; sizes and seconds."""
     start = time.perf_counter()
-    index = archive.pack(options.data, packed, PackOptions(quality=options.quality, size=options.size), num_threads=1)
+    index = archive.pack(
+        options.data, packed, PackIndexOptions(quality=options.quality, size=options.size), num_threads=1
+    )
     return {
         "type": "pack",
         **header(options),

@@ -29,7 +29,7 @@ from laconic.tasks.datasets import archive
 from laconic.tasks.datasets.class_folders import ClassFolderDataset, list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal
 from laconic.tasks.datasets.latents import LatentDataset
-from laconic.tasks.datasets.pack_index import PackOptions
+from laconic.tasks.datasets.pack_index import PackIndexOptions
 
 JPEG_QUALITY = 75  # Pillow's default
 CHANNELS = (3, 12, 48, 192)
@@ -82,7 +82,7 @@ Reader = tuple[Callable[[int], object], int, int]  # of an item, number of items
 
 def all_readers(options: argparse.Namespace) -> dict[str, Reader]:
     packed = options.work / f"{options.data.name}-{options.size}-q{options.quality}"
-    archive.pack(options.data, packed, PackOptions(quality=options.quality, size=options.size))
+    archive.pack(options.data, packed, PackIndexOptions(quality=options.quality, size=options.size))
     readers: dict[str, Reader] = {}
     for channels in CHANNELS:
         latents = LatentDataset(packed, channels=channels, split="train")

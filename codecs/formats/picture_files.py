@@ -20,7 +20,7 @@ from laconic.codecs.formats.orientation import is_only_orientation, orientation_
 from laconic.codecs.formats.pillow_limits import pillow_limit, silence_libtiff
 from laconic.codecs.formats.pillow_pixels import (
     MAX_SAMPLE_VALUE,
-    keep_pillow_texts,
+    keep_texts_of_pillow_pixels,
     read_pillow_metadata,
     read_pillow_pixels,
 )
@@ -100,7 +100,7 @@ def _saved(image: Image, file_format: str, metadata: Mapping[str, bytes]) -> byt
     if file_format == "TIFF" and ("exif" in metadata or is_narrowed):  # of which Pillow makes a directory
         given["exif"] = tags = PillowImage.Exif()
         tags.load(metadata.get("exif", b""))
-        keep_pillow_texts(tags)
+        keep_texts_of_pillow_pixels(tags)
         if is_narrowed:
             tags[MAX_SAMPLE_VALUE] = image.peak
     picture = image.to_pillow()

@@ -87,11 +87,11 @@ def exif_of_pillow_pixels(tags: PillowImage.Exif) -> bytes:
     for tag in LAYOUT_TAGS:
         tags.pop(tag, None)
     tags.bigtiff = False  # as EXIF is, whatever file the tags are from
-    keep_pillow_texts(tags)
+    keep_texts_of_pillow_pixels(tags)
     return tags.tobytes() if tags else b""
 
 
-def keep_pillow_texts(tags: PillowImage.Exif) -> None:
+def keep_texts_of_pillow_pixels(tags: PillowImage.Exif) -> None:
     """Make texts bytes as they are in a file, which Pillow reads as Latin-1; it would write what is not ASCII as
     "?". Those of tags that it does not know get the type of bytes.
     """
@@ -215,7 +215,7 @@ def _block_of_tags(picture: PillowImage.Image) -> bytes:
     if LAYOUT_TAGS.issuperset(tags):
         return b""
     tags.bigtiff = False  # Pillow writes no EXIF block that it can read of the tags of a BigTIFF file
-    keep_pillow_texts(tags)
+    keep_texts_of_pillow_pixels(tags)
     kept = PillowImage.Exif()
     kept.load(tags.tobytes())
     return exif_of_pillow_pixels(kept)

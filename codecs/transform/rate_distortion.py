@@ -22,7 +22,7 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.steps import step_of_code
 from laconic.entropy import ContextModel, _native
 from laconic.entropy.container import Profile
-from laconic.entropy.contexts import MAX_MAGNITUDE, prediction_residuals
+from laconic.entropy.contexts import MAX_MAGNITUDE, residuals_of_context_prediction
 from laconic.entropy.rans import COST_UNIT_BITS
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def optimize_rate_distortion(
     symbols = np.ascontiguousarray(values)
     kept = symbols[:fixed].copy()
     for c, plane in enumerate(kept):
-        residuals = prediction_residuals(plane.astype(np.int32))
+        residuals = residuals_of_context_prediction(plane.astype(np.int32))
         symbols[c] = residuals.clip(-MAX_MAGNITUDE, MAX_MAGNITUDE)
     _native.optimize_contexts(
         contexts.native,

@@ -135,7 +135,7 @@ class Decoder(nn.Module):
         width, groups = config.width, config.groups
         self.enter = nn.Conv2d(config.latent_channels, width, 3, padding=1)
         self.before = nn.Sequential(*(_ResidualLayer(width, groups) for _ in range(config.layers_before)))
-        self.attention = GlobalAttention(width, groups)
+        self.attention = WallocAttention(width, groups)
         self.after = nn.Sequential(*(_ResidualLayer(width, groups) for _ in range(config.layers_after)))
         self.leave = nn.Conv2d(width, _NUM_PACKETS, 3, padding=1)
 
@@ -175,7 +175,7 @@ class _ResidualLayer(nn.Module):
         return x + added
 
 
-class GlobalAttention(nn.Module):
+class WallocAttention(nn.Module):
     """(b, c, h, w) plus attention of one head over all h * w places; its last map starts at 0.
 
     Places ask in turns, so that memory grows with h * w, not with its square.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.entropy.contexts import MAX_MAGNITUDE, ContextWeights, prediction_residuals
+from laconic.entropy.contexts import MAX_MAGNITUDE, ContextWeights, residuals_of_context_prediction
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Int, Integer, UInt
@@ -27,7 +27,7 @@ def symbols_of(values: Int[NDArray[np.int32], "d h w"], num_predicted: int) -> I
     """(d, h, w) values with the first channels turned into prediction residuals."""
     symbols = values.copy()
     for c in range(num_predicted):
-        symbols[c] = prediction_residuals(np.ascontiguousarray(values[c]))
+        symbols[c] = residuals_of_context_prediction(np.ascontiguousarray(values[c]))
     return symbols
 
 

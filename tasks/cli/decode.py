@@ -33,7 +33,7 @@ class SampleFormat(StrEnum):
     float32 = "float32"
 
 
-class DecodeScale(StrEnum):
+class _DecodeScale(StrEnum):
     """Values of --scale."""
 
     full = "1"
@@ -53,8 +53,8 @@ def decode(  # a command line has as many parameters as options
         typer.Option("--region", metavar="X,Y,W,H", help="This rectangle of pixels only, X,Y at its top left."),
     ] = None,
     scale: Annotated[
-        DecodeScale, typer.Option(help="Pictures of this part of the width and height.")
-    ] = DecodeScale.full,
+        _DecodeScale, typer.Option(help="Pictures of this part of the width and height.")
+    ] = _DecodeScale.full,
     channels: Annotated[
         int | None, typer.Option("--channels", min=1, help="Use the first latent channels only: blurred, no alpha.")
     ] = None,
@@ -112,10 +112,10 @@ def decode(  # a command line has as many parameters as options
                     allow_partial=allow_partial,
                 )
                 with batch.open_batch_target(job, force=force) as target:
-                    size = streams.write_picture(part, target, extension or default)
+                    size = streams.stream_picture(part, target, extension or default)
                 shown = {"region": rectangle, "scale": scale, "bytes_read": part.num_bytes_read}
                 return _outcome(job, _size_of_picture(part, size), shown, part.damage)
-            if rectangle is not None or scale is not DecodeScale.full:
+            if rectangle is not None or scale is not _DecodeScale.full:
                 raise CodecError("it is no picture; --region and --scale are for pictures: leave them out")
             if synthesis not in ("linear", "auto"):
                 raise CodecError("it is no picture; the neural synthesis is for pictures: leave --synthesis out")

@@ -46,7 +46,7 @@ class _TreeKind(StrEnum):
     full = "full"
 
 
-class FitBlocks(StrEnum):
+class _FitBlocks(StrEnum):
     """What the projection mixes: each leaf of the tree on its own, each resolution, or everything."""
 
     leaf = "leaf"
@@ -71,7 +71,7 @@ def fit(
     name: Annotated[str | None, typer.Option("--name", help="Of the model; that of the file if not given.")] = None,
     tree: Annotated[_TreeKind | None, typer.Option("--tree", help="The packet tree; of pictures dyadic.")] = None,
     depth: Annotated[int | None, typer.Option("--depth", min=1, max=10, help="Levels of the tree.")] = None,
-    blocks: Annotated[FitBlocks, typer.Option("--blocks", help="What the projection mixes.")] = FitBlocks.leaf,
+    blocks: Annotated[_FitBlocks, typer.Option("--blocks", help="What the projection mixes.")] = _FitBlocks.leaf,
     projection: Annotated[
         Path | None,
         typer.Option("--projection", help="Trained analysis matrices: of `laconic train codec`, or of a model file."),
@@ -182,7 +182,7 @@ class _FitChoice:
 
     tree: _TreeKind | None
     depth: int | None
-    blocks: FitBlocks
+    blocks: _FitBlocks
     passes: str | None
     groups: str | None
     projection: Path | None

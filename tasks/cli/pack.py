@@ -45,11 +45,11 @@ def pack(
     batch.check_batch_model(model)
     from laconic.tasks.datasets import archive
     from laconic.tasks.datasets.class_folders import list_class_folder
-    from laconic.tasks.datasets.pack_index import PackOptions
+    from laconic.tasks.datasets.pack_index import PackIndexOptions
     from laconic.tasks.datasets.splits import parse_splits
 
     with batch.batch_sentences():
-        chosen = PackOptions(quality, model, size, sample_rate, seconds, shard_samples, bit_depth or 0)
+        chosen = PackIndexOptions(quality, model, size, sample_rate, seconds, shard_samples, bit_depth or 0)
         listing = list_class_folder(folder, None if splits is None else parse_splits(splits))
         _announce(listing, quiet=quiet or as_json)
         with batch.batch_progress(len(listing.samples)) as advance:

@@ -19,7 +19,7 @@ from laconic.tasks.cli import batch, options
 train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train small networks on latents or on pixels.")
 
 
-class TrainArm(StrEnum):
+class _TrainArm(StrEnum):
     """What the network sees."""
 
     latents = "latents"
@@ -27,7 +27,7 @@ class TrainArm(StrEnum):
     patches = "patches"
 
 
-class TrainScaling(StrEnum):
+class _TrainScaling(StrEnum):
     """How latent channels are scaled."""
 
     common = "common"
@@ -40,14 +40,14 @@ def classify(
     data: Annotated[Path, typer.Argument(help="A folder made by `laconic pack`, or a plain folder of class folders.")],
     run: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run; an unfinished one goes on.")],
     arm: Annotated[
-        TrainArm | None,
+        _TrainArm | None,
         typer.Option("--arm", help="Packed folders: latents. Plain ones: small pictures, or full ones in big patches."),
     ] = None,
     channels: Annotated[int, typer.Option("--channels", min=1, help="Latent channels to learn from.")] = 12,
     scaling: Annotated[
-        TrainScaling,
+        _TrainScaling,
         typer.Option("--scaling", help="Of latents: by one factor, each channel to deviation 1, or not at all."),
-    ] = TrainScaling.common,
+    ] = _TrainScaling.common,
     epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training samples.")] = 50,
     seed: Annotated[
         int, typer.Option("--seed", min=0, help="Of weights, order, augmentation and validation split.")
@@ -77,7 +77,7 @@ def classify(
         from laconic.tasks.heads.inputs import TrainOptions
 
         chosen = TrainOptions(
-            arm=(arm or (TrainArm.latents if has_pack_index(data) else TrainArm.patches)).value,
+            arm=(arm or (_TrainArm.latents if has_pack_index(data) else _TrainArm.patches)).value,
             channels=channels,
             scaling=scaling.value,
             epochs=epochs,

@@ -31,7 +31,15 @@ from laconic.codecs.threads import default_threads, threaded_map
 from laconic.codecs.whole_files import atomic_write
 from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderSample, list_class_folder
 from laconic.tasks.datasets.framing import read_signal
-from laconic.tasks.datasets.pack_index import COLUMNS, FORMAT, INDEX_NAME, VERSION, PackIndex, PackOptions, read_index
+from laconic.tasks.datasets.pack_index import (
+    COLUMNS,
+    FORMAT,
+    INDEX_NAME,
+    VERSION,
+    PackIndex,
+    PackIndexOptions,
+    read_index,
+)
 from laconic.tasks.datasets.shard_writer import PARTS_NAME, ShardSample, ShardWriter, shard_has_size
 from laconic.tasks.datasets.targets import decode_target
 
@@ -42,7 +50,7 @@ _SAMPLES_AHEAD = 4  # for each thread
 def pack(
     folder: Path | str | ClassFolder,
     output: Path | str,
-    options: PackOptions | None = None,
+    options: PackIndexOptions | None = None,
     *,
     num_threads: int | None = None,
     on_sample: Callable[[int], None] | None = None,
@@ -53,7 +61,9 @@ def pack(
     Raises `CodecError` for folders that cannot be packed and an `output` that holds something else, `OSError`.
     """
     options = (
-        PackOptions() if options is None else typed_argument("options", options, PackOptions, "a PackOptions or None")
+        PackIndexOptions()
+        if options is None
+        else typed_argument("options", options, PackIndexOptions, "a PackIndexOptions or None")
     )
     num_threads = (
         default_threads() if num_threads is None else whole_number_argument("num_threads", num_threads, 1, _MAX_THREADS)
@@ -117,7 +127,7 @@ def _of_model(packed: ShardSample, fingerprint: str) -> ShardSample:
 
 
 def _encoded(
-    listing: ClassFolder, options: PackOptions, series: SeriesDepth, entry: tuple[int, ClassFolderSample]
+    listing: ClassFolder, options: PackIndexOptions, series: SeriesDepth, entry: tuple[int, ClassFolderSample]
 ) -> ShardSample:
     """A sample as the shard holds it. Whatever is raised for one file is the reason why it is skipped, never the end of
     the pack: decoders of many formats stand behind this call, and each fails in its own way."""
@@ -129,7 +139,7 @@ def _encoded(
 
 
 def _sample_of(
-    number: int, sample: ClassFolderSample, listing: ClassFolder, options: PackOptions, series: SeriesDepth
+    number: int, sample: ClassFolderSample, listing: ClassFolder, options: PackIndexOptions, series: SeriesDepth
 ) -> ShardSample:
     codec, source = options.codec(listing.kind), listing.root / sample.source
     with collect_notes() as notes:
@@ -153,7 +163,9 @@ def _sample_of(
     )
 
 
-def _shards_of(listing: ClassFolder, options: PackOptions) -> Iterator[tuple[str, list[tuple[int, ClassFolderSample]]]]:
+def _shards_of(
+    listing: ClassFolder, options: PackIndexOptions
+) -> Iterator[tuple[str, list[tuple[int, ClassFolderSample]]]]:
     numbered = list(enumerate(listing.samples))
     for split in dict.fromkeys(sample.split for sample in listing.samples):
         members = [(number, sample) for number, sample in numbered if sample.split == split]
@@ -162,7 +174,7 @@ def _shards_of(listing: ClassFolder, options: PackOptions) -> Iterator[tuple[str
 
 
 def _index_of(
-    listing: ClassFolder, options: PackOptions, plan: str, records: Sequence[Mapping[str, Any]]
+    listing: ClassFolder, options: PackIndexOptions, plan: str, records: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The index as JSON, from the records of all shards."""
     filled = [record for record in records if record["num_bytes"]]
@@ -218,7 +230,7 @@ def _statistics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"split": split, "mean": first.tolist(), "std": deviation.tolist()}
 
 
-def _digest_of_plan(listing: ClassFolder, options: PackOptions) -> str:
+def _digest_of_plan(listing: ClassFolder, options: PackIndexOptions) -> str:
     """Names the work: files with splits and sizes, options, model. Where it differs, nothing of an earlier call is used."""
     fingerprint = load_model(options.model).fingerprint.hex() if options.model else None
     root = listing.root

@@ -29,7 +29,7 @@ COLUMNS = ("shard", "offset", "length", "label", "key", "source", "heads")
 
 
 @dataclass(frozen=True)
-class PackOptions:
+class PackIndexOptions:
     """How a folder is packed. `model`: a shipped name or a path. `shard_samples`: files of one shard, bad ones included.
     `bit_depth` of 16-bit pictures, 9 to 16; 0 for what files say, else what the largest colour of all of them needs, which
     is what an index says then.
@@ -92,7 +92,7 @@ class PackIndex:
 
     kind: MediaKind
     classes: tuple[str, ...]
-    options: PackOptions
+    options: PackIndexOptions
     model_name: str
     fingerprint: bytes
     group_ends: tuple[int, ...]
@@ -167,7 +167,7 @@ def _parsed(fields: Mapping[str, Any]) -> PackIndex:
     return PackIndex(
         kind=fields["kind"],
         classes=tuple(fields["classes"]),
-        options=PackOptions(**fields["options"]),
+        options=PackIndexOptions(**fields["options"]),
         model_name=fields["model"]["name"],
         fingerprint=bytes.fromhex(fields["model"]["fingerprint"]),
         group_ends=tuple(fields["model"]["group_ends"]),

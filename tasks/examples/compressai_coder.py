@@ -18,7 +18,7 @@ import torch
 
 from laconic.codecs import open as open_picture
 from laconic.codecs.external.compressai import zoo
-from laconic.entropy.compressai import BottleneckCoder, GaussianCoder
+from laconic.entropy.compressai import CompressAIBottleneckCoder, CompressAIGaussianCoder
 
 SPREAD_OF_SCALES = (-0.4, 1.2)  # mean and standard deviation of the logarithm
 
@@ -26,8 +26,8 @@ SPREAD_OF_SCALES = (-0.4, 1.2)  # mean and standard deviation of the logarithm
 def _use_our_coders(model: Any) -> None:
     """From here on the model compresses and decompresses with them."""
     for entropy_model, coder in (
-        (model.entropy_bottleneck, BottleneckCoder(model.entropy_bottleneck)),
-        (model.gaussian_conditional, GaussianCoder(model.gaussian_conditional)),
+        (model.entropy_bottleneck, CompressAIBottleneckCoder(model.entropy_bottleneck)),
+        (model.gaussian_conditional, CompressAIGaussianCoder(model.gaussian_conditional)),
     ):
         entropy_model.compress, entropy_model.decompress = coder.compress, coder.decompress
 
@@ -74,12 +74,12 @@ def main() -> None:
     bottleneck, conditional = model.entropy_bottleneck, model.gaussian_conditional
     with torch.no_grad():
         hyper_latent = 2 * torch.randn(1, 128, 8, 12)
-        compare("hyper-latent", bottleneck, BottleneckCoder(bottleneck), (hyper_latent,), ((8, 12),))
+        compare("hyper-latent", bottleneck, CompressAIBottleneckCoder(bottleneck), (hyper_latent,), ((8, 12),))
         mean, deviation = SPREAD_OF_SCALES
         scales = torch.exp(mean + deviation * torch.randn(1, 192, 32, 48))
         indexes = conditional.build_indexes(scales)
         latent = scales * torch.randn(scales.shape)
-        compare("latent", conditional, GaussianCoder(conditional), (latent, indexes), (indexes,))
+        compare("latent", conditional, CompressAIGaussianCoder(conditional), (latent, indexes), (indexes,))
 
         expected, their_bytes = _round_trip(model, pixels)
         _use_our_coders(model)

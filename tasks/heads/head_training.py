@@ -91,7 +91,7 @@ class _Loop:
     def run(self, run: Path, log: RunLog) -> None:
         """The epochs that are left."""
         task, progress = self._task, self.state.progress
-        batches = EpochBatches(len(self._data.train), self._options, self._processes)
+        batches = HeadTrainingBatches(len(self._data.train), self._options, self._processes)
         with Loading(_Items(self._data.train, task), self._num_workers, batches) as loading:
             for epoch in range(progress.done, self._options.epochs):
                 row = self._train_epoch(loading, epoch)
@@ -204,7 +204,7 @@ class _Items(Dataset[tuple[Tensor, Any]]):
         return x, self._task.target(values)
 
 
-class EpochBatches(Sampler[list[int]]):
+class HeadTrainingBatches(Sampler[list[int]]):
     """This process's share of batches of shuffled items. The order depends on (seed, epoch) alone; the last batch may be
     smaller."""
 
@@ -224,7 +224,7 @@ class EpochBatches(Sampler[list[int]]):
 class Loading:
     """The training batches of one epoch after the other, and the seconds spent waiting for them."""
 
-    def __init__(self, items: _Items, num_workers: int, batches: EpochBatches) -> None:
+    def __init__(self, items: _Items, num_workers: int, batches: HeadTrainingBatches) -> None:
         self._batches = batches
         self._loader = DataLoader(
             items, batch_sampler=batches, num_workers=num_workers, persistent_workers=num_workers > 0

@@ -17,7 +17,7 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image
 from laconic.entropy.container import MAGIC
 from laconic.tasks.datasets.framing import Framing, framed, framed_array, read_signal
-from laconic.tasks.datasets.pack_index import PackOptions
+from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.heads.checkpoint import load_checkpoint
 from laconic.tasks.heads.networks import ClassifierNetwork
 
@@ -68,7 +68,7 @@ class Predictor:
 
     def _normalized(self, source: Path | str | Image | Audio) -> NDArray[np.float32]:
         channels = self.recipe["channels"]
-        pack = PackOptions(**{**self.recipe["pack"], "model": self.model})
+        pack = PackIndexOptions(**{**self.recipe["pack"], "model": self.model})
         codec = pack.codec(self.recipe["kind"])
         latent = _stored_latent(source, codec, channels) if isinstance(source, Path | str) else None
         if latent is None:

@@ -24,7 +24,7 @@ _MIN_DIFFERING = 6
 
 
 @dataclass(frozen=True)
-class Comparison:
+class IntervalComparison:
     """A score with its 95 % interval, and its difference from the anchor's on the same samples with its own.
 
     `resolved`: the interval of the difference excludes 0 and at least 6 samples were judged otherwise than the anchor's.
@@ -39,7 +39,7 @@ class Comparison:
 
 def compare(
     counts: Num[NDArray[Any], "n k"], anchor: Num[NDArray[Any], "n k"], aggregate: Aggregate, *, seed: int
-) -> Comparison:
+) -> IntervalComparison:
     """Compare two (n, k) arrays of counts, row by row of the same samples. The seed decides the resamplings.
 
     Raises `ValueError` for arrays of different or no rows.
@@ -56,7 +56,7 @@ def compare(
     low, high = _percentiles(scores - anchors)
     num_differing = int((counts != anchor).any(axis=1).sum())
     resolved = not low <= 0 <= high and num_differing >= _MIN_DIFFERING
-    return Comparison(score, _percentiles(scores), difference, (low, high), resolved)
+    return IntervalComparison(score, _percentiles(scores), difference, (low, high), resolved)
 
 
 def _percentiles(values: NDArray[Any]) -> tuple[float, float]:

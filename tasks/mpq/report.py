@@ -43,14 +43,14 @@ def _markdown(tasks: Sequence[TaskSummary]) -> str:
         rows += [_table_cells(task, line) for line in task.lines]
         table = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
         found = "\n".join(f"- {sentence}" for sentence in report_conclusions(task))
-        heading = f"## {task.title}\n\n{task.score_name}, {better(task)}; n = {task.anchor.num_samples}."
+        heading = f"## {task.title}\n\n{task.score_name}, {better_in_report(task)}; n = {task.anchor.num_samples}."
         if task.left_out:
             heading += f" {len(task.left_out)} samples that cannot be read are left out."
         blocks += [heading, found, table]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def better(task: TaskSummary) -> str:
+def better_in_report(task: TaskSummary) -> str:
     return "higher is better" if task.higher_is_better else "lower is better"
 
 

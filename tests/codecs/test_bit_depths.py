@@ -15,7 +15,7 @@ from laconic.codecs.files import decode, encode, file_bytes, read_image
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
 from laconic.codecs.notes import collect_notes
-from laconic.codecs.streams import encode_file, write_picture
+from laconic.codecs.streams import encode_file, stream_picture
 from laconic.entropy import CorruptStreamError
 from laconic.entropy.container import CodecNumber, Flag, Header, Source, read_header, write_header
 from laconic.tasks.measures.picture_distortion import psnr
@@ -208,7 +208,7 @@ def test_files_keep_samples_and_where_they_can_the_bit_depth(extension, channels
     assert np.abs(back.samples.astype(int) - image.samples).max() <= (1 if extension == "pam" else 0)
     if extension != "npy":
         target = io.BytesIO()
-        write_picture(Lcn().open_area(Lcn(100).encode(image)), target, "." + extension)
+        stream_picture(Lcn().open_area(Lcn(100).encode(image)), target, "." + extension)
         decoded, _ = read(target.getvalue())
         assert decoded.samples[:, :, 0].max() < 1 << 12
         assert psnr(image, decoded) > 40

@@ -24,7 +24,7 @@ from laconic.codecs.models.packet_tree import dyadic_tree
 from laconic.codecs.models.zoo import load_model, read_zoo_entry, shipped_models
 from laconic.codecs.steps import step_code_of_quality
 from laconic.entropy import rans
-from laconic.entropy.contexts import prediction_residuals
+from laconic.entropy.contexts import residuals_of_context_prediction
 from laconic.entropy.tables import Table, TableSet, table_of_counts
 
 DATA = Path(__file__).parents[1] / "data"
@@ -331,7 +331,7 @@ def coded_symbols(pictures: Iterable[Image], quality: int) -> list[tuple[np.ndar
     for picture in pictures:
         symbols = Lcn(quality, model="rgb").analyze(picture).values.copy()
         for c in range(contexts.num_predicted):
-            symbols[c] = prediction_residuals(np.ascontiguousarray(symbols[c]))
+            symbols[c] = residuals_of_context_prediction(np.ascontiguousarray(symbols[c]))
         values, tables, _ = rules.code(symbols, 0, 192)
         coded.append((values, tables))
     return coded

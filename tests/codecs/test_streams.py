@@ -13,7 +13,7 @@ from laconic.codecs import open as open_image
 from laconic.codecs.files import file_bytes, read_image, write_image
 from laconic.codecs.formats.orientation import orientation_of
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS
-from laconic.codecs.streams import encode_file, write_picture
+from laconic.codecs.streams import encode_file, stream_picture
 from laconic.entropy import LimitError, Limits, TruncatedError
 
 CODEC = Lcn(effort=0, tile_log2=3)
@@ -135,13 +135,13 @@ def test_written_rows_are_the_picture(dtype, channels, extension, monkeypatch):
     target = io.BytesIO()
     if channels in (2, 4) and extension in (".ppm", ".pgm", ".pnm"):
         with pytest.raises(UnsupportedSignalError, match="holds no alpha"):
-            write_picture(CODEC.open_area(data), target, extension)
+            stream_picture(CODEC.open_area(data), target, extension)
         return
-    write_picture(CODEC.open_area(data), target, extension)
+    stream_picture(CODEC.open_area(data), target, extension)
     assert np.array_equal(read_image(target).samples, CODEC.synthesize(CODEC.unpack(data)).samples)
     part = {"region": (100, 30, 60, 120), "scale": 2}
     target = io.BytesIO()
-    write_picture(CODEC.open_area(data, **part), target, extension)
+    stream_picture(CODEC.open_area(data, **part), target, extension)
     assert np.array_equal(read_image(target).samples, CODEC.decode_area(data, **part)[0].samples)
 
 
@@ -155,7 +155,7 @@ def test_what_has_no_orientation_gets_upright_pixels(extension, orientation):
     stored = CODEC.decode(data).to_pillow()
     for part, box in (({}, (0, 0, 24, 40)), ({"region": (3, 5, 11, 20)}, (3, 5, 14, 25))):
         target = io.BytesIO()
-        size = write_picture(CODEC.open_area(data, **part), target, extension)
+        size = stream_picture(CODEC.open_area(data, **part), target, extension)
         cut = stored.crop(box)
         cut.getexif()[0x0112] = orientation
         expected = np.asarray(ImageOps.exif_transpose(cut))
@@ -170,7 +170,7 @@ def test_what_has_an_orientation_keeps_it_and_the_stored_pixels(extension):
     exif = PillowImage.Exif()
     exif[0x0112] = 6
     data, target = CODEC.encode(Image(picture(height=40, width=24).samples, {"exif": exif.tobytes()})), io.BytesIO()
-    assert write_picture(CODEC.open_area(data), target, extension) == (40, 24)
+    assert stream_picture(CODEC.open_area(data), target, extension) == (40, 24)
     with PillowImage.open(target) as found:
         upright = ImageOps.exif_transpose(found)
         assert upright.size == (40, 24)
@@ -193,13 +193,13 @@ def test_frames_of_a_file():
 @pytest.mark.parametrize("extension", [".png", ".npy", ".webp"])
 def test_other_formats_are_written_as_a_whole(extension):
     data, target = CODEC.encode(picture()), io.BytesIO()
-    write_picture(CODEC.open_area(data), target, extension)
+    stream_picture(CODEC.open_area(data), target, extension)
     assert target.getvalue() == file_bytes(CODEC.decode(data), extension)
 
 
 def test_a_tiff_file_keeps_its_metadata():
     data, target = CODEC.encode(with_metadata(picture())), io.BytesIO()
-    write_picture(CODEC.open_area(data), target, ".tif")
+    stream_picture(CODEC.open_area(data), target, ".tif")
     found = read_image(target)
     assert found.metadata["icc"] == b"profile" * 20
     tags = PillowImage.Exif()
@@ -214,7 +214,7 @@ def test_a_large_or_deep_tiff_file_keeps_its_profile_and_orientation(monkeypatch
         with pytest.warns(
             DroppedWarning, match="EXIF block, but for the orientation, cannot be kept in this kind of tif"
         ):
-            write_picture(CODEC.open_area(data), target, ".tif")
+            stream_picture(CODEC.open_area(data), target, ".tif")
         files.append(target)
         monkeypatch.setattr("laconic.codecs.streams._MAX_WHOLE_BYTES", 1000)
     for file in files:

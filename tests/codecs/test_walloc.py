@@ -16,7 +16,7 @@ from laconic.codecs.media import Image  # noqa: E402
 from laconic.codecs.walloc import walloc_codec  # noqa: E402
 from laconic.codecs.walloc.walloc_codec import WallocCodec, add_contexts_to_walloc_codec  # noqa: E402
 from laconic.codecs.walloc.walloc_network import (  # noqa: E402
-    GlobalAttention,
+    WallocAttention,
     WallocConfig,
     WallocNetwork,
     WallocNetworkLearner,
@@ -105,7 +105,7 @@ def test_start_is_the_best_linear_codec_of_its_pictures():
 
 def test_attention_in_turns_is_attention_at_once(monkeypatch):
     torch.manual_seed(0)
-    layer = GlobalAttention(64, 32)
+    layer = WallocAttention(64, 32)
     torch.nn.init.normal_(layer.leave.weight)
     x = torch.randn(2, 64, 6, 5)
     at_once = layer(x)
@@ -294,9 +294,9 @@ def test_training_needs_no_compiled_coder():
     code = (
         "import sys\n"
         "sys.modules['laconic.entropy._native'] = sys.modules['laconic.codecs._native'] = None\n"
-        "from laconic.codecs.walloc.walloc_network import WallocConfig, WallocLearner\n"
+        "from laconic.codecs.walloc.walloc_network import WallocConfig, WallocNetworkLearner\n"
         "import torch\n"
-        "learner = WallocLearner(WallocConfig(3, width=64, layers_before=0, layers_after=0))\n"
+        "learner = WallocNetworkLearner(WallocConfig(3, width=64, layers_before=0, layers_after=0))\n"
         "print(learner.loss(learner.sample(torch.zeros(1, 3, 8, 8), torch.Generator()), 0.0)[0].item() < 1)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from laconic.entropy.compressai import BottleneckCoder, GaussianCoder
+from laconic.entropy.compressai import CompressAIBottleneckCoder, CompressAIGaussianCoder
 from laconic.entropy.errors import BitstreamError
 
 INSTALLED = importlib.util.find_spec("compressai") is not None and importlib.util.find_spec("torch") is not None
@@ -70,7 +70,7 @@ def test_bottleneck_gives_the_tensor_of_compressai(models: Any, channels: int, s
     import torch
 
     bottleneck = bottleneck_of(models, channels)
-    coder = BottleneckCoder(bottleneck)
+    coder = CompressAIBottleneckCoder(bottleneck)
     latent = torch.randn(2, channels, *size) * 6 + bottleneck.quantiles[:, 0, 1].reshape(-1, *[1] * len(size))
     strings = coder.compress(latent)
     assert [type(string) for string in strings] == [bytes, bytes]
@@ -90,7 +90,7 @@ def test_gaussian_gives_the_tensor_of_compressai(models: Any, shape: tuple[int, 
     import torch
 
     conditional = conditional_of(models)
-    coder = GaussianCoder(conditional)
+    coder = CompressAIGaussianCoder(conditional)
     latent, indexes, means = gaussian_latent(conditional, *shape)
     means = means if with_means else None
     expected = conditional.quantize(latent, "dequantize", means) + 0.0  # CompressAI's decoder gives no negative zeros
@@ -106,7 +106,7 @@ def test_gaussian_takes_means_for_a_whole_channel(models: Any) -> None:
     import torch
 
     conditional = conditional_of(models)
-    coder = GaussianCoder(conditional)
+    coder = CompressAIGaussianCoder(conditional)
     latent, indexes, means = gaussian_latent(conditional, 2, 3, 5, 7)
     means = means[:, :, :1, :1]
     expected = conditional.decompress(conditional.compress(latent, indexes, means), indexes, means=means)
@@ -118,12 +118,12 @@ def test_values_far_outside_every_table_come_back(models: Any) -> None:
 
     bottleneck, conditional = bottleneck_of(models, 3), conditional_of(models)
     latent = torch.tensor([0.0, 40_000, -70_000, 1e6, -1e6, 2.5, 3.5, -2.5, 0.49]).repeat(1, 3, 1)
-    coder = BottleneckCoder(bottleneck)
+    coder = CompressAIBottleneckCoder(bottleneck)
     assert torch.equal(
         coder.decompress(coder.compress(latent), (9,)), bottleneck.decompress(bottleneck.compress(latent), (9,))
     )
     indexes = torch.arange(27).reshape(1, 3, 9)
-    gaussian = GaussianCoder(conditional)
+    gaussian = CompressAIGaussianCoder(conditional)
     decoded = gaussian.decompress(gaussian.compress(latent, indexes), indexes)
     assert torch.equal(decoded, torch.round(latent))
 
@@ -136,14 +136,14 @@ def test_other_float_types_give_the_tensor_of_compressai(models: Any, kind: str)
     conditional, bottleneck = conditional_of(models), bottleneck_of(models, 7).to(dtype)
     latent, indexes, means = gaussian_latent(conditional, 2, 7, 9)
     latent, means = latent.to(dtype), means.to(dtype)
-    coder = GaussianCoder(conditional)
+    coder = CompressAIGaussianCoder(conditional)
     expected = conditional.decompress(conditional.compress(latent, indexes, means), indexes, means=means)
     decoded = coder.decompress(coder.compress(latent, indexes, means), indexes, means=means)
     assert decoded.dtype == dtype
     assert torch.equal(decoded, expected)
     plain = coder.decompress(coder.compress(latent, indexes), indexes, dtype)
     assert torch.equal(plain, conditional.decompress(conditional.compress(latent, indexes), indexes, dtype))
-    of_bottleneck = BottleneckCoder(bottleneck)
+    of_bottleneck = CompressAIBottleneckCoder(bottleneck)
     expected = bottleneck.decompress(bottleneck.compress(latent), (9,))
     decoded = of_bottleneck.decompress(of_bottleneck.compress(latent), (9,))
     assert decoded.dtype == dtype
@@ -154,7 +154,7 @@ def test_latents_of_a_training_step_and_of_other_strides_are_taken(models: Any) 
     import torch
 
     conditional = conditional_of(models)
-    coder = GaussianCoder(conditional)
+    coder = CompressAIGaussianCoder(conditional)
     latent, indexes, _ = gaussian_latent(conditional, 2, 6, 8, 4)
     latent = torch.nn.Parameter(latent).transpose(1, 2) * 1
     indexes = indexes.transpose(1, 2)
@@ -170,7 +170,9 @@ def test_bottleneck_sizes_are_those_of_compressai(models: Any, shape: tuple[int,
     bottleneck = models.EntropyBottleneck(shape[1])
     bottleneck.update()
     latent = torch.randn(shape) * 2
-    for ours, theirs in zip(BottleneckCoder(bottleneck).compress(latent), bottleneck.compress(latent), strict=True):
+    for ours, theirs in zip(
+        CompressAIBottleneckCoder(bottleneck).compress(latent), bottleneck.compress(latent), strict=True
+    ):
         assert len(ours) <= 1.005 * len(theirs) + 16 * (1 + (shape[1] > 256))
 
 
@@ -179,7 +181,7 @@ def test_gaussian_sizes_are_those_of_compressai(models: Any, shape: tuple[int, .
     conditional = conditional_of(models)
     latent, indexes, means = gaussian_latent(conditional, *shape)
     pairs = zip(
-        GaussianCoder(conditional).compress(latent, indexes, means),
+        CompressAIGaussianCoder(conditional).compress(latent, indexes, means),
         conditional.compress(latent, indexes, means),
         strict=True,
     )
@@ -199,8 +201,12 @@ def test_models_go_on_as_they_are_with_our_coders_in_place(models: Any, model: s
     with torch.no_grad():
         theirs = network.compress(picture)
         expected = network.decompress(theirs["strings"], theirs["shape"])["x_hat"]
-        coders = [(network.entropy_bottleneck, BottleneckCoder)]
-        coders += [(network.gaussian_conditional, GaussianCoder)] if hasattr(network, "gaussian_conditional") else []
+        coders = [(network.entropy_bottleneck, CompressAIBottleneckCoder)]
+        coders += (
+            [(network.gaussian_conditional, CompressAIGaussianCoder)]
+            if hasattr(network, "gaussian_conditional")
+            else []
+        )
         for entropy_model, kind in coders:
             coder = kind(entropy_model)
             entropy_model.compress, entropy_model.decompress = coder.compress, coder.decompress
@@ -216,8 +222,18 @@ def test_large_items_are_cut_for_threads_with_the_same_bytes(models: Any) -> Non
     bottleneck, conditional = bottleneck_of(models, 4), conditional_of(models)
     latent, indexes, _ = gaussian_latent(conditional, 2, 4, 300, 301)
     for one, two, arguments, last in (
-        (BottleneckCoder(bottleneck), BottleneckCoder(bottleneck, threads=2), (latent,), (300, 301)),
-        (GaussianCoder(conditional), GaussianCoder(conditional, threads=2), (latent, indexes), indexes),
+        (
+            CompressAIBottleneckCoder(bottleneck),
+            CompressAIBottleneckCoder(bottleneck, threads=2),
+            (latent,),
+            (300, 301),
+        ),
+        (
+            CompressAIGaussianCoder(conditional),
+            CompressAIGaussianCoder(conditional, threads=2),
+            (latent, indexes),
+            indexes,
+        ),
     ):
         strings = one.compress(*arguments)  # type: ignore[attr-defined]
         assert strings == two.compress(*arguments)  # type: ignore[attr-defined]
@@ -228,7 +244,7 @@ def test_damaged_strings_are_refused(models: Any) -> None:
     import torch
 
     for channels in (3, 300):
-        coder = BottleneckCoder(bottleneck_of(models, channels))
+        coder = CompressAIBottleneckCoder(bottleneck_of(models, channels))
         (string,) = coder.compress(torch.randn(1, channels, 4) * 5)
         for changed in (string[:-1], string[:1], b"", string + b"\0", string[:-1] + bytes([string[-1] ^ 64])):
             with pytest.raises(BitstreamError):
@@ -241,10 +257,13 @@ def test_wrong_arguments_are_refused(models: Any) -> None:
     import torch
 
     with pytest.raises(ValueError, match="call its update"):
-        BottleneckCoder(models.EntropyBottleneck(3))
+        CompressAIBottleneckCoder(models.EntropyBottleneck(3))
     with pytest.raises(ValueError, match="257 cdfs"):
-        GaussianCoder(conditional_of(models, 5, 257))
-    coder, gaussian = BottleneckCoder(bottleneck_of(models, 3)), GaussianCoder(conditional_of(models))
+        CompressAIGaussianCoder(conditional_of(models, 5, 257))
+    coder, gaussian = (
+        CompressAIBottleneckCoder(bottleneck_of(models, 3)),
+        CompressAIGaussianCoder(conditional_of(models)),
+    )
     with pytest.raises(ValueError, match=r"shape \(1, 4, 2\)"):
         coder.compress(torch.zeros(1, 4, 2))
     with pytest.raises(ValueError, match="no 32-bit integer"):
@@ -267,8 +286,8 @@ def test_rows_of_more_than_256_entries_are_cut(models: Any) -> None:
     assert conditional.cdf_length.max() > 3000
     latent = torch.randn(1, 5, 30, 30) * 150
     indexes = torch.full(latent.shape, 60)
-    coder = GaussianCoder(conditional)
+    coder = CompressAIGaussianCoder(conditional)
     assert torch.equal(coder.decompress(coder.compress(latent, indexes), indexes), torch.round(latent))
-    of_bottleneck = BottleneckCoder(bottleneck)
+    of_bottleneck = CompressAIBottleneckCoder(bottleneck)
     expected = bottleneck.decompress(bottleneck.compress(latent), (30, 30))
     assert torch.equal(of_bottleneck.decompress(of_bottleneck.compress(latent), (30, 30)), expected)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from laconic.entropy import ContextModel, Table, TableSet, rans
-from laconic.entropy.contexts import NUM_LEVELS, ContextWeights, prediction_residuals
+from laconic.entropy.contexts import NUM_LEVELS, ContextWeights, residuals_of_context_prediction
 from laconic.entropy.fitting.context_fitting import fit_context_weights
 from laconic.entropy.fitting.context_rules import (
     context_rule_leans,
@@ -166,5 +166,5 @@ def test_predicted_channels_become_residuals() -> None:
     values = integers([lively(3, 8, 9)])(16)[0]
     symbols = symbols_of(values, 2)
     for c in range(2):
-        assert np.array_equal(symbols[c], prediction_residuals(np.ascontiguousarray(values[c])))
+        assert np.array_equal(symbols[c], residuals_of_context_prediction(np.ascontiguousarray(values[c])))
     assert np.array_equal(symbols[2], values[2])

@@ -15,8 +15,8 @@ from laconic.entropy.contexts import (
     MAX_LEAN_SUM,
     MAX_NEIGHBOUR_SUM,
     ContextModel,
-    prediction_residuals,
-    undo_prediction,
+    residuals_of_context_prediction,
+    undo_context_prediction,
 )
 from laconic.entropy.tables import TableSet, table_of_counts
 
@@ -171,21 +171,21 @@ def test_residuals_are_those_of_the_slow_predictor(kind: str, shape: tuple[int, 
     plane = planes(kind, shape)
     rows = plane.tolist()
     expected = [[wrapped(v - slow_prediction(rows, y, x)) for x, v in enumerate(row)] for y, row in enumerate(rows)]
-    assert prediction_residuals(plane).tolist() == expected
+    assert residuals_of_context_prediction(plane).tolist() == expected
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", ["small", "any", "extreme"])
 def test_prediction_is_undone_exactly(kind: str, shape: tuple[int, int]) -> None:
     plane = planes(kind, shape)
-    residuals = prediction_residuals(plane)
-    undo_prediction(residuals)
+    residuals = residuals_of_context_prediction(plane)
+    undo_context_prediction(residuals)
     assert np.array_equal(residuals, plane)
 
 
 def test_prediction_of_a_gradient_leaves_its_slope() -> None:
     y, x = np.mgrid[:20, :20]
-    residuals = prediction_residuals((5 * y - 3 * x).astype(np.int32))
+    residuals = residuals_of_context_prediction((5 * y - 3 * x).astype(np.int32))
     assert (residuals[1:, 1:] == 0).mean() == 1
     assert set(residuals[0, 1:].tolist()) == {-3}
 
@@ -194,7 +194,7 @@ def test_prediction_of_a_gradient_leaves_its_slope() -> None:
 def test_residuals_of_a_plane_that_is_not_contiguous(order: str) -> None:
     plane = planes("any", (6, 10))
     view = np.asfortranarray(plane) if order == "F" else np.repeat(plane, 2, 1)[:, ::2]
-    assert np.array_equal(prediction_residuals(view), prediction_residuals(plane))
+    assert np.array_equal(residuals_of_context_prediction(view), residuals_of_context_prediction(plane))
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ from laconic.tasks.datasets import archive, pack_index
 from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderDataset, ClassFolderSample, list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal, resampled_for_framing
 from laconic.tasks.datasets.latents import LatentDataset
-from laconic.tasks.datasets.pack_index import PackOptions
+from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.datasets.targets import NO_LABEL
 
-OPTIONS = PackOptions(size=48, shard_samples=5)
+OPTIONS = PackIndexOptions(size=48, shard_samples=5)
 
 
 def make_pictures(root: Path, count: int = 4, *, splits: tuple[str, ...] = ("train/", "test/")) -> Path:
@@ -122,9 +122,9 @@ def test_pack_after_kill_is_byte_identical(folder: Path, packed: Path, tmp_path:
     code = (
         "import os, signal, sys\n"
         "from laconic.tasks.datasets import archive\n"
-        "from laconic.tasks.datasets.pack_index import PackOptions\n"
+        "from laconic.tasks.datasets.pack_index import PackIndexOptions\n"
         "die = lambda done: done == 13 and os.kill(os.getpid(), signal.SIGKILL)\n"
-        "archive.pack(*sys.argv[1:], PackOptions(size=48, shard_samples=5), num_threads=1, on_sample=die)"
+        "archive.pack(*sys.argv[1:], PackIndexOptions(size=48, shard_samples=5), num_threads=1, on_sample=die)"
     )
     output = tmp_path / "out"
     done = subprocess.run([sys.executable, "-c", code, str(folder), str(output)], capture_output=True, text=True)
@@ -196,7 +196,7 @@ def test_pack_of_bad_files_only_is_an_error(tmp_path: Path) -> None:
 def test_pack_without_size_keeps_sizes_and_has_no_common_grid(tmp_path: Path) -> None:
     root = make_pictures(tmp_path / "in", 2, splits=("",))
     PillowImage.new("RGB", (30, 90)).save(root / "red" / "0.png")
-    index = archive.pack(root, tmp_path / "out", PackOptions())
+    index = archive.pack(root, tmp_path / "out", PackIndexOptions())
     assert index.grid is None
 
 
@@ -291,7 +291,7 @@ def test_resampled_keeps_a_tone() -> None:
 @pytest.mark.parametrize("field", [{"size": 0}, {"seconds": 0.0}, {"sample_rate_hz": -1}, {"quality": 0}])
 def test_pack_options_outside_their_range_are_errors(field: dict[str, float]) -> None:
     with pytest.raises(CodecError, match="allowed"):
-        PackOptions(**field)  # type: ignore[arg-type]
+        PackIndexOptions(**field)  # type: ignore[arg-type]
 
 
 def test_pack_leaves_no_helper_files(packed: Path) -> None:
@@ -309,7 +309,7 @@ def test_pack_of_sounds_puts_few_channels_first(tmp_path: Path) -> None:
         soundfile.write(tmp_path / "in" / name / "0.wav", np.stack([tone, tone], 1) / 4, 16_000)
         soundfile.write(tmp_path / "in" / name / "1.flac", tone[:5000] / 4, 8_000)
     (tmp_path / "in" / "low" / "2.wav").write_bytes(b"RIFF")
-    options = PackOptions(quality=95, sample_rate_hz=16_000, seconds=0.5)  # files under 4 KiB are one segment
+    options = PackIndexOptions(quality=95, sample_rate_hz=16_000, seconds=0.5)  # files under 4 KiB are one segment
     index = archive.pack(tmp_path / "in", tmp_path / "out", options)
     assert (index.kind, len(index), index.classes, index.grid) == ("sound", 4, ("high", "low"), (1, 32))
     assert [source for source, _ in index.skipped] == ["low/2.wav"]
@@ -325,11 +325,11 @@ def test_pack_skips_sounds_that_need_another_model(num_threads: int, tmp_path: P
     (tmp_path / "in" / "a").mkdir(parents=True)
     for number, rate in enumerate((8_000, 44_100, 8_000, 48_000, 8_000)):
         soundfile.write(tmp_path / "in" / "a" / f"{number}.wav", np.zeros(4000), rate)
-    index = archive.pack(tmp_path / "in", tmp_path / "out", PackOptions(shard_samples=2), num_threads=num_threads)
+    index = archive.pack(tmp_path / "in", tmp_path / "out", PackIndexOptions(shard_samples=2), num_threads=num_threads)
     assert index.source == ("a/0.wav", "a/2.wav", "a/4.wav")
     assert [source for source, _ in index.skipped] == ["a/1.wav", "a/3.wav"]
     assert all("set one rate (--sample-rate)" in why for _, why in index.skipped)
-    whole = archive.pack(tmp_path / "in", tmp_path / "whole", PackOptions(sample_rate_hz=16_000))
+    whole = archive.pack(tmp_path / "in", tmp_path / "whole", PackIndexOptions(sample_rate_hz=16_000))
     assert (len(whole), whole.skipped) == (5, ())
 
 

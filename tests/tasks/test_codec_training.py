@@ -414,21 +414,21 @@ sys.modules["laconic.codecs._native"] = sys.modules["laconic.entropy._native"] =
 from pathlib import Path
 import numpy as np, torch
 import laconic.tasks.training.recipes
-from laconic.codecs.learning.tensor_encoder import load_encoder_model
-from laconic.codecs.models.neural_synthesis import SynthesisConfig
+from laconic.codecs.learning.tensor_encoder import load_tensor_encoder
+from laconic.codecs.models.neural_synthesis import NeuralSynthesisConfig
 from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions
 from laconic.codecs.learning.transform_learner import TransformLearner, TransformOptions
-from laconic.codecs.walloc.walloc_network import WallocLearner
-from laconic.tasks.training.codec_training import RunOptions, train_codec
+from laconic.codecs.walloc.walloc_network import WallocNetworkLearner
+from laconic.tasks.training.codec_training import CodecTrainingOptions, train_codec
 model, folder, *recipes = sys.argv[1:]
 pictures = [torch.from_numpy(p) for p in np.random.default_rng(0).integers(0, 256, (3, 3, 120, 120), np.uint8)]
-encoder = load_encoder_model(model)
+encoder = load_tensor_encoder(model)
 learners = {
     "transform": TransformLearner(encoder, TransformOptions(batch_size=2, crop=8)),
-    "synthesis": SynthesisLearner(encoder, SynthesisOptions(SynthesisConfig(width=8, num_blocks=1), 2, 8)),
+    "synthesis": SynthesisLearner(encoder, SynthesisOptions(NeuralSynthesisConfig(width=8, num_blocks=1), 2, 8)),
 }
 for recipe in recipes:
-    learner, options = learners[recipe], RunOptions(recipe, ("noise",), steps=2, every=1)
+    learner, options = learners[recipe], CodecTrainingOptions(recipe, ("noise",), steps=2, every=1)
     train_codec(learner, pictures, [p.float() / 255 - 0.5 for p in pictures[:1]], Path(folder, recipe), options,
                 on_row=lambda row: print("row", row["step"]))
     print("sum", sum(p.double().abs().sum().item() for p in learner.module.parameters()))

@@ -27,7 +27,7 @@ from laconic.tasks.cli import app  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
 from laconic.tasks.datasets.class_folders import hold_out_of_class_folder  # noqa: E402
 from laconic.tasks.datasets.framing import read_signal  # noqa: E402
-from laconic.tasks.datasets.pack_index import PackOptions  # noqa: E402
+from laconic.tasks.datasets.pack_index import PackIndexOptions  # noqa: E402
 from laconic.tasks.heads import head_training  # noqa: E402
 from laconic.tasks.heads.augmentation import shifted  # noqa: E402
 from laconic.tasks.heads.classification import Classification  # noqa: E402
@@ -63,7 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def packed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("packed") / "out"
-    archive.pack(folder, output, PackOptions(size=64))
+    archive.pack(folder, output, PackIndexOptions(size=64))
     return output
 
 
@@ -205,7 +205,7 @@ def test_predictor_reads_lcn_files_and_pictures_alike(folder: Path, finished: Pa
     path = folder / "test/green/2.png"
     scores = predictor.scores(path)
     assert (next(iter(scores)), round(sum(scores.values()), 4)) == ("green", 1.0)
-    options = PackOptions(size=64)
+    options = PackIndexOptions(size=64)
     data = Lcn(quality=50).encode(read_signal(path, "image", options.framing))
     (tmp_path / "x.lcn").write_bytes(data)
     assert predictor.scores(tmp_path / "x.lcn") == scores
@@ -336,7 +336,7 @@ def test_sounds_are_learned_too(sounds: Path, tmp_path: Path, arm: Any) -> None:
     data = sounds
     if arm == "latents":
         data = tmp_path / "packed"
-        archive.pack(sounds, data, PackOptions(**cut))  # type: ignore[arg-type]
+        archive.pack(sounds, data, PackIndexOptions(**cut))  # type: ignore[arg-type]
     result = train(data, tmp_path / "run", replace(SMALL, arm=arm, epochs=10, channels=64, size=None, **cut))  # type: ignore[arg-type]
     assert result["test_items"] == 10
     if arm == "latents":  # a loudness in each band; five epochs do not teach that to filters on samples

@@ -24,7 +24,7 @@ from laconic.entropy import BitstreamError  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
 from laconic.tasks.datasets.framing import Framing, read_signal  # noqa: E402
 from laconic.tasks.datasets.latents import LatentDataset  # noqa: E402
-from laconic.tasks.datasets.pack_index import PackOptions, read_index  # noqa: E402
+from laconic.tasks.datasets.pack_index import PackIndexOptions, read_index  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def packed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("packed") / "out"
-    archive.pack(folder, output, PackOptions(quality=70, shard_samples=5))
+    archive.pack(folder, output, PackIndexOptions(quality=70, shard_samples=5))
     return output
 
 
@@ -93,7 +93,7 @@ def test_heads_are_enough_for_sounds_with_an_index(tmp_path: Path) -> None:
     random = np.random.default_rng(4)
     (tmp_path / "in" / "a").mkdir(parents=True)
     soundfile.write(tmp_path / "in" / "a" / "0.wav", random.normal(0, 0.2, 30_000), 16_000)
-    index = archive.pack(tmp_path / "in", tmp_path / "out", PackOptions(quality=80))
+    index = archive.pack(tmp_path / "in", tmp_path / "out", PackIndexOptions(quality=80))
     first = LatentDataset(tmp_path / "out", channels=index.group_ends[0])
     whole = LatentDataset(tmp_path / "out", channels=index.group_ends[-1])
     assert np.array_equal(first.latent(0).values, whole.latent(0).values[: first.channels])

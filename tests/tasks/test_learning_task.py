@@ -22,11 +22,11 @@ from PIL import Image as PillowImage  # noqa: E402
 from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
 from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderSample  # noqa: E402
-from laconic.tasks.datasets.pack_index import PackOptions  # noqa: E402
+from laconic.tasks.datasets.pack_index import PackIndexOptions  # noqa: E402
 from laconic.tasks.datasets.targets import NO_LABEL  # noqa: E402
 from laconic.tasks.heads.classification import Classification  # noqa: E402
 from laconic.tasks.heads.comparison import comparison_table, read_result  # noqa: E402
-from laconic.tasks.heads.head_training import EpochBatches, train  # noqa: E402
+from laconic.tasks.heads.head_training import HeadTrainingBatches, train  # noqa: E402
 from laconic.tasks.heads.inputs import Data, TrainOptions  # noqa: E402
 from laconic.tasks.heads.learning_task import LearningTask, best_epoch_of_task  # noqa: E402
 from laconic.tasks.heads.networks import NetworkConfig, new_network  # noqa: E402
@@ -93,7 +93,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / f"{split}{i}.json").write_text(json.dumps({"brightness": level}))
             samples.append(ClassFolderSample(source, split, NO_LABEL, (("json", f"{split}{i}.json"),)))
     listing = ClassFolder(root, "image", (), tuple(samples), ())
-    archive.pack(listing, root / "packed", PackOptions(quality=90))
+    archive.pack(listing, root / "packed", PackIndexOptions(quality=90))
     return root / "packed"
 
 
@@ -179,8 +179,8 @@ def test_shares_of_a_batch_are_alike_and_hold_all_of_it() -> None:
 
 def test_processes_see_the_same_batches_together() -> None:
     options = TrainOptions(batch_size=6, seed=3)
-    whole = list(EpochBatches(12, options, Processes()))
-    parts = [list(EpochBatches(12, options, Processes(rank, 2))) for rank in range(2)]
+    whole = list(HeadTrainingBatches(12, options, Processes()))
+    parts = [list(HeadTrainingBatches(12, options, Processes(rank, 2))) for rank in range(2)]
     assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
 
 
