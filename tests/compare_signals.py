@@ -34,7 +34,7 @@ _ORIENTATION = ExifTags.Base.Orientation
 _OTHER_BLOCKS = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 # What a note has to speak of to have said a difference.
 _SAID = {
-    "pixels": r"CMYK",
+    "pixels": r"CMYK|viewers show them dark",
     "icc": r"ICC|profile|metadata",
     "exif": r"EXIF|metadata",
     "frames": r"frames? was|pages? was|first frame|first of",

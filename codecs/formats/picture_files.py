@@ -58,6 +58,11 @@ def note_lost_metadata(metadata: Mapping[str, bytes], file_format: str) -> None:
 
 def picture_file_bytes(image: Image, file_format: str) -> bytes:
     """The picture as a complete file of one of Pillow's formats, with its metadata. Raises `CodecError`."""
+    if file_format == "PNG" and image.is_deep and image.bit_depth != FULL_DEPTH:
+        note(
+            f"samples of {image.bit_depth} bits stay as they are in PNG, 0 to {image.peak} of 65535, so that viewers show "
+            "them dark; tif, pgm, ppm and pam say how many bits they have"
+        )
     if file_format == "PNG" and image.is_deep and image.mode != "L":
         return png_bytes(image.samples, image.metadata)
     if not picture_file_keeps_orientation(file_format):

@@ -203,12 +203,16 @@ def test_files_keep_samples_and_where_they_can_the_bit_depth(extension, channels
     if extension == "pam" and channels in (2, 4):  # whose alpha has the maximum of the colours
         samples[:, :, -1] = (samples[:, :, -1].astype(np.int64) * 4095 + 32767) // 65535 * 65535 // 4095
     image = Image(samples, bit_depth=12)
-    back, _ = read(file_bytes(image, extension))
+    with collect_notes() as notes:
+        written = file_bytes(image, extension)
+    assert bool(notes) == (extension == "png")  # whose readers take 65535 for white
+    back, _ = read(written)
     assert back.bit_depth == (11 if extension in ("png", "npy") else 12)
     assert np.abs(back.samples.astype(int) - image.samples).max() <= (1 if extension == "pam" else 0)
     if extension != "npy":
         target = io.BytesIO()
-        stream_picture(Lcn().open_area(Lcn(100).encode(image)), target, "." + extension)
+        with collect_notes():
+            stream_picture(Lcn().open_area(Lcn(100).encode(image)), target, "." + extension)
         decoded, _ = read(target.getvalue())
         assert decoded.samples[:, :, 0].max() < 1 << 12
         assert psnr(image, decoded) > 40
@@ -273,3 +277,18 @@ def test_psnr_refers_to_the_bit_depth_of_the_reference():
     image = Image(np.zeros((2, 2, 1), np.uint16), bit_depth=12)
     other = Image(np.full((2, 2, 1), 819, np.uint16), bit_depth=12)
     assert psnr(image, other) == pytest.approx(13.979, abs=1e-3)
+
+
+def test_png_of_fewer_bits_says_that_it_looks_dark() -> None:
+    samples = np.full((8, 8, 1), 4095, np.uint16)
+    with collect_notes() as notes:
+        written = file_bytes(Image(samples, bit_depth=12), ".png")
+    assert np.array_equal(np.asarray(PillowImage.open(io.BytesIO(written))), samples[..., 0])
+    assert notes == [
+        "samples of 12 bits stay as they are in PNG, 0 to 4095 of 65535, so that viewers show them dark; tif, pgm, ppm and "
+        "pam say how many bits they have"
+    ]
+    with collect_notes() as notes:
+        file_bytes(Image(samples, bit_depth=16), ".png")
+        file_bytes(Image(samples, bit_depth=12), ".tif")
+    assert notes == []
