@@ -280,7 +280,7 @@ def format_of(extension: str) -> str:
     if found not in (*PillowImage.SAVE, *_OWN_EXTENSIONS.values()):
         raise CodecError(
             f"{extension!r} is no extension of a picture format that can be written; "
-            "allowed are .lcn, .npy and those of Pillow: .png, .tif, .webp, .jpg, ..."
+            "allowed are .lcn, .npy and those of Pillow: .png, .tif, .webp, .jpg, ...; sounds are written as .wav and .flac"
         )
     return found
 

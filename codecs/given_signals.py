@@ -27,7 +27,7 @@ def signal_of_value(picture: Any, bit_depth: int = 0) -> Signal:
         Image.from_pillow(picture, bit_depth=bit_depth) if is_pillow else Image.from_array(picture, bit_depth=bit_depth)
     )
     if image.is_deep and not bit_depth:
-        note_found_bit_depth(image.bit_depth)
+        note_found_bit_depth(image.bit_depth, image.bit_depth)
     return image
 
 

@@ -25,7 +25,8 @@ class FirstChannels:
         if self.channels == NUM_CHANNELS:
             return self.codec.encode(signal)
         latent = self.codec.analyze(signal)
-        return self.codec.pack(replace(latent, values=np.ascontiguousarray(latent.values[: self.channels])))
+        first = np.ascontiguousarray(latent.values[: self.channels])
+        return self.codec.pack(replace(latent, values=first, shrink=latent.shrink[: self.channels]))
 
     def decode(self, data: bytes) -> Signal:
         return self.codec.decode(data)

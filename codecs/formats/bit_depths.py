@@ -72,7 +72,7 @@ def settled_bit_depth(least: int, tagged: int, wanted: BitDepth) -> int:
         note(f"its tag says {tagged} bits a colour, its samples need {least}, which were taken")
         return least
     depth = max(least, wanted()) if callable(wanted) else least
-    note_found_bit_depth(depth, "in its folder" if callable(wanted) else "of them")
+    note_found_bit_depth(least, depth, "in its folder" if callable(wanted) else "of them")
     return depth
 
 
@@ -84,9 +84,9 @@ def bit_depth_read(samples: UInt[Samples, "h w c"], tagged: int, wanted: BitDept
     return settled_bit_depth(bit_depth_of(samples), tagged, wanted)
 
 
-def note_found_bit_depth(depth: int, whose: str = "of them") -> None:
-    """Say that a depth was found by samples, those of them or of a folder."""
-    if depth < FULL_DEPTH:
+def note_found_bit_depth(least: int, depth: int, whose: str = "of them") -> None:
+    """Say that a depth was found by samples, those of them, which need `least` bits, or of a folder."""
+    if min(least, depth) < FULL_DEPTH:
         note(
             f"its 16-bit samples count as {depth} bits, by the largest {whose}; --bit-depth (bit_depth=) says otherwise"
         )

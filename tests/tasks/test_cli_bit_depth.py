@@ -121,3 +121,12 @@ def test_a_pack_takes_the_bits_of_its_largest_sample_and_says_so(tmp_path):
     laconic("pack", tmp_path / "in", "-o", tmp_path / "out", "--quality", 90)
     laconic("pack", tmp_path / "in", "-o", tmp_path / "given", "--bit-depth", 14)
     assert read_index(tmp_path / "given").options.bit_depth == 14
+
+
+def test_a_file_beside_one_of_all_bits_says_that_it_counts_as_16(tmp_path):
+    write(tmp_path, dark=700, bright=60000)
+    result = laconic("encode", tmp_path)
+    assert depths(tmp_path) == {"dark": 16, "bright": 16}
+    said = "its 16-bit samples count as 16 bits, by the largest in its folder"
+    assert [line for line in result.stderr.splitlines() if said in line and "dark" in line]
+    assert "bright" not in result.stderr
