@@ -348,12 +348,12 @@ def test_shipped_models_code_as_the_twin(name: str, level: str) -> None:
     thresholds = plain_thresholds(model.num_channels)
     values = np.empty(expected.shape, integer_type(model, code))
     quantizer = Quantizer(code, thresholds)
-    integers_of_rows(PictureRows(samples, 0, 61), (0, expected.shape[1]), model, quantizer, [values])
+    integers_of_rows(PictureRows(samples, 0, 61, 255), (0, expected.shape[1]), model, quantizer, [values])
     assert np.array_equal(values, quantize(expected, quantizer, model))
     shrink = model.shrink_of(code, model.num_channels)
     for channels in (1, 5, model.num_channels):
         out = np.empty_like(samples)
-        part = PictureRowsPart(values[:channels], (0, 0), (61, 83), code, samples.dtype)
+        part = PictureRowsPart(values[:channels], (0, 0), (61, 83), code, 255)
         synthesize_picture_rows(part, model, out, (0, 0))
         assert np.array_equal(out, synthesize(values[:channels], code, shrink, of, Sixteen())[:61, :83])
 
@@ -582,9 +582,9 @@ def squared_errors(samples: NDArray[np.uint8], model: Model, code: int) -> tuple
     by_floats = np.clip(np.rint(float_synthesize(points, model)), 0, 255)[:height, :width]
     values = np.empty(exact.shape, np.int32)
     quantizer = Quantizer(code, plain_thresholds(len(shrink), model.rounding))
-    integers_of_rows(PictureRows(samples, 0, height), (0, exact.shape[1]), model, quantizer, [values])
+    integers_of_rows(PictureRows(samples, 0, height, 255), (0, exact.shape[1]), model, quantizer, [values])
     found = np.empty_like(samples)
-    synthesize_picture_rows(PictureRowsPart(values, (0, 0), (height, width), code, samples.dtype), model, found, (0, 0))
+    synthesize_picture_rows(PictureRowsPart(values, (0, 0), (height, width), code, 255), model, found, (0, 0))
     return ((found - samples.astype(float)) ** 2).mean(), ((by_floats - samples) ** 2).mean()
 
 
