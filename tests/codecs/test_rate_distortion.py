@@ -263,5 +263,5 @@ def test_what_a_symbol_tells_those_after_it_counts(place: tuple[int, int]) -> No
 
 @pytest.mark.parametrize("effort", [-1, 3, 1.5, None])
 def test_other_efforts_are_refused(effort: object) -> None:
-    with pytest.raises(CodecError, match="allowed is 0 to 2"):
+    with pytest.raises(CodecError, match="allowed is a whole number from 0 to 2"):
         Lcn(effort=effort)  # type: ignore[arg-type]
