@@ -14,7 +14,6 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.abc
-import importlib.machinery
 import inspect
 import re
 import sys
@@ -58,16 +57,25 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         others = (finder for finder in sys.meta_path if finder is not self)
         spec = next(filter(None, (finder.find_spec(name, path, target) for finder in others)), None)
-        if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
-            spec.loader = CheckedLoader(name, spec.loader.path)
+        if spec is not None and spec.loader is not None and str(spec.origin).endswith(".py"):
+            spec.loader = CheckedLoader(spec.loader)
         return spec
 
 
-class CheckedLoader(importlib.machinery.SourceFileLoader):
-    """Loads a module whose functions check their signatures."""
+class CheckedLoader(importlib.abc.Loader):
+    """Loads a module as another loader does, such as that of an editable install; its functions check their signatures."""
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> types.ModuleType | None:
+        return self._loader.create_module(spec)
 
     def exec_module(self, module: types.ModuleType) -> None:
-        super().exec_module(module)
+        self._loader.exec_module(module)
         for owner, name, function in functions_of(module):
             is_shaped = any(_MENTIONS_KIND.search(str(hint)) for hint in function.__annotations__.values())
             if is_shaped and function.__qualname__ not in _HOLDERS:

@@ -2,6 +2,7 @@
 
 import collections.abc
 import importlib
+import importlib.machinery
 import importlib.util
 import pkgutil
 import sys
@@ -63,7 +64,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> collections.abc.Iterator
     """A module as the checks load it."""
     path = tmp_path_factory.mktemp("shapes") / "shape_sample.py"
     path.write_text(SAMPLE, encoding="utf-8")
-    loader = shape_checks.CheckedLoader("shape_sample", str(path))
+    loader = shape_checks.CheckedLoader(importlib.machinery.SourceFileLoader("shape_sample", str(path)))
     spec = importlib.util.spec_from_file_location("shape_sample", path, loader=loader)
     module = importlib.util.module_from_spec(spec)
     with pytest.MonkeyPatch.context() as patch:
