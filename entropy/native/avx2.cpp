@@ -10,6 +10,7 @@
 
 #include <cstring>
 
+#include "avx2_network.hpp"
 #include "kernels.hpp"
 #include "sse42_crc32c.hpp"
 
@@ -475,6 +476,6 @@ void encode_partial(EncodeStream* const* streams, std::size_t num_streams, unsig
 }  // namespace
 
 extern const Kernels avx2_kernels{"avx2", decode_static, decode_indexed, decode_partial, encode_static,
-                                  encode_indexed, encode_partial, cost, cost, sse42::crc32c, reverse_words, conversions, context_kernels, optimizer_kernels};
+                                  encode_indexed, encode_partial, cost, cost, sse42::crc32c, reverse_words, conversions, context_kernels, optimizer_kernels, network};
 
 }  // namespace laconic

@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "avx512_network.hpp"
+
 namespace laconic {
 
 namespace {
@@ -182,6 +184,6 @@ void undo_rows(std::int32_t* rows, std::size_t count, std::size_t width) noexcep
 extern const Kernels avx512_kernels{"avx512", avx512::decode_static, avx512::decode_indexed, avx512::decode_partial,
                                     avx512::encode_static, avx512::encode_indexed, avx512::encode_partial,
                                     avx512::decoding_cost, avx512::encoding_cost, avx512::crc32c, avx512::reverse_words,
-                                    conversions, context_kernels, optimizer_kernels};
+                                    conversions, context_kernels, optimizer_kernels, network};
 
 }  // namespace laconic

@@ -25,6 +25,7 @@
 #include "optimizer.hpp"
 #include "packets.hpp"
 #include "rans.hpp"
+#include "subband_bindings.hpp"
 
 namespace nb = nanobind;
 using namespace laconic;
@@ -267,6 +268,14 @@ public:
         decode_symbols(decoder_, rules, tables, span_of(base), planes.data(), {planes.shape(1), planes.shape(2)}, first, last);
     }
 
+    void decode_subbands(SubbandTile& tile, const StepSubbandRules& rules, const TableSet& tables, const Planes& planes, std::size_t first,
+                         std::size_t last) {
+        check_tables(rules, tables);
+        check_subbands(tile, planes.shape(0), planes.shape(1), planes.shape(2), first, last);
+        nb::gil_scoped_release unlocked;
+        laconic::decode_subbands(decoder_, tile, rules, tables, first, last, planes.data());
+    }
+
     std::uint16_t read_mark() { return decoder_.read_mark(); }
     std::uint16_t finish() { return decoder_.finish(); }
 
@@ -473,6 +482,8 @@ NB_MODULE(_native, m) {
         .def("decode_into", &PyDecoder::decode_into, nb::arg("values").noconvert(), nb::arg("tables"), nb::arg("index"))
         .def("decode_contexts", &PyDecoder::decode_contexts, nb::arg("rules"), nb::arg("tables"), nb::arg("base").noconvert(),
              nb::arg("planes").noconvert(), nb::arg("first"), nb::arg("last"))
+        .def("decode_subbands", &PyDecoder::decode_subbands, nb::arg("tile"), nb::arg("rules"), nb::arg("tables"), nb::arg("planes").noconvert(),
+             nb::arg("first"), nb::arg("last"))
         .def("read_mark", &PyDecoder::read_mark)
         .def("finish", &PyDecoder::finish);
 
@@ -500,6 +511,7 @@ NB_MODULE(_native, m) {
         }, nb::arg("first"), nb::arg("last"))
         .def("encode", &encode_channels, nb::arg("bounds"), nb::arg("marks"), nb::arg("lanes"), nb::arg("tail"));
 
+    bind_subbands(m);
     nb::class_<ContextRules>(m, "ContextRules")
         .def("__init__", [](ContextRules* self, const std::vector<std::uint32_t>& pass_ends, std::size_t num_features,
                             const Flat<std::uint8_t>& neighbour_weights, const Flat<std::int8_t>& lean_weights,

@@ -227,6 +227,26 @@ struct OptimizerKernels {
     void (*sweep_int16)(const Sweep&, const Candidate*, std::size_t, std::int16_t*);
 };
 
+// A context network at one step (SPEC.md, section 4.4). Weights are (pairs of inputs, units, 2), those of the outputs (4,
+// width); biases by kind, (kinds, width) and (kinds, 4).
+inline constexpr std::size_t network_inputs = 40;
+inline constexpr std::size_t network_outputs = 3;
+
+struct NetworkView {
+    std::size_t width;  // a multiple of 16, up to 128
+    const std::int16_t* first;
+    const std::int32_t* first_bias;
+    const std::int16_t* second;
+    const std::int32_t* second_bias;
+    const std::int16_t* third;
+    const std::int32_t* third_bias;
+    unsigned shifts[3];
+};
+
+// Of `count` symbols with inputs (count, 40) and these kinds, the outputs (count, 4), the last of which means nothing.
+using NetworkKernel = void (*)(const NetworkView& network, const std::uint8_t* inputs, const std::uint8_t* kinds, std::size_t count,
+                               std::int32_t* outputs);
+
 struct Kernels {
     const char* name;
     DecodeKernel decode_static;
@@ -243,6 +263,7 @@ struct Kernels {
     Conversions convert;
     ContextKernels contexts;
     OptimizerKernels optimizer;
+    NetworkKernel network;
 };
 
 extern const Kernels portable_kernels;

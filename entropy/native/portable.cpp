@@ -24,6 +24,7 @@ namespace {
 
 #include "contexts.inc"
 #include "optimizer.inc"
+#include "network.inc"
 
 [[gnu::always_inline]] inline std::int32_t difference_of_successors(const Sweep& sweep, std::size_t place, std::int32_t magnitude, std::int32_t other) noexcept {
     return difference_of_successors_plainly(sweep, place, magnitude, other);
@@ -195,6 +196,6 @@ std::uint32_t crc(const std::uint8_t* bytes, std::size_t count, std::uint32_t se
 
 const Kernels portable_kernels{"portable", decode<Tables::one>, decode<Tables::each>, decode<Tables::each>, encode<Tables::one>,
                                encode<Tables::each>, encode<Tables::each>, cost, cost, crc, reverse_words,
-                               conversions, context_kernels, optimizer_kernels};
+                               conversions, context_kernels, optimizer_kernels, network};
 
 }  // namespace laconic

@@ -1,0 +1,112 @@
+// The subbands of pictures for Python. Arrays are checked and passed on.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/vector.h>
+
+#include <cstdint>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "subband_bindings.hpp"
+
+namespace nb = nanobind;
+using namespace laconic;
+
+namespace {
+
+template <class T>
+using Flat = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+using Planes = nb::ndarray<const std::int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+
+template <class T>
+std::vector<T> vector_of(const Flat<T>& array) {
+    return {array.data(), array.data() + array.size()};
+}
+
+void init_network(NetworkWeights* self, std::size_t width, std::size_t num_kinds, const Flat<std::int8_t>& first, const Flat<std::int8_t>& second,
+                  const Flat<std::int8_t>& third, const Flat<std::int32_t>& first_bias, const Flat<std::int32_t>& second_bias,
+                  const Flat<std::int32_t>& third_bias, const Flat<std::int32_t>& first_step, const Flat<std::int32_t>& third_step,
+                  const Flat<std::uint8_t>& shifts) {
+    NetworkWeights weights{width, num_kinds, vector_of(first), vector_of(second), vector_of(third), vector_of(first_bias),
+                           vector_of(second_bias), vector_of(third_bias), vector_of(first_step), vector_of(third_step), vector_of(shifts)};
+    weights.check();
+    new (self) NetworkWeights(std::move(weights));
+}
+
+void init_rules(SubbandRules* self, std::size_t num_colors, std::size_t depth, std::size_t low_levels, const std::vector<const NetworkWeights*>& networks,
+                const Flat<std::uint8_t>& table_map, const Flat<std::uint8_t>& quiet_tables) {
+    SubbandRules rules{{num_colors, depth, low_levels}, {}, vector_of(table_map), vector_of(quiet_tables)};
+    for (const NetworkWeights* network : networks) rules.networks.push_back(*network);
+    rules.check();
+    new (self) SubbandRules(std::move(rules));
+}
+
+void load(SubbandTile& tile, const Planes& planes, std::size_t first, std::size_t last) {
+    check_subbands(tile, planes.shape(0), planes.shape(1), planes.shape(2), first, last);
+    nb::gil_scoped_release unlocked;
+    load_subbands(tile, planes.data(), first, last);
+}
+
+nb::tuple coded(const SubbandTile& tile, const StepSubbandRules& rules, const TableSet& tables, std::size_t first, std::size_t last) {
+    check_tables(rules, tables);
+    check_subbands(tile, tile.layout().num_channels(), tile.grid().height, tile.grid().width, first, last);
+    auto* const symbols = new CodedSymbols;
+    const nb::capsule owner(symbols, [](void* pointer) noexcept { delete static_cast<CodedSymbols*>(pointer); });
+    {
+        nb::gil_scoped_release unlocked;
+        *symbols = coded_subbands(tile, rules, first, last);
+    }
+    const auto array_of = [&](auto& vector) {
+        return nb::ndarray<nb::numpy, std::remove_reference_t<decltype(vector[0])>, nb::ndim<1>>(vector.data(), {vector.size()}, owner);
+    };
+    return nb::make_tuple(array_of(symbols->values), array_of(symbols->tables), array_of(symbols->fronts));
+}
+
+nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<2>> inputs(const SubbandTile& tile, std::size_t level, std::size_t kind) {
+    if (level > tile.layout().num_levels() || kind >= tile.layout().num_kinds(level)) throw nb::value_error("there is no such subband");
+    const Subband& band = tile.band(level, kind);
+    const std::size_t count = band.height() * band.width();
+    auto* const bytes = new std::uint8_t[count * network_inputs]();
+    const nb::capsule owner(bytes, [](void* pointer) noexcept { delete[] static_cast<std::uint8_t*>(pointer); });
+    const SubbandContext context(tile, level, kind);
+    for (std::size_t i = 0; i < count; ++i) context.inputs(i / band.width(), i % band.width(), bytes + i * network_inputs);
+    return {bytes, {count, network_inputs}, owner};
+}
+
+nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>> symbols(const SubbandTile& tile, std::size_t level, std::size_t kind) {
+    if (level > tile.layout().num_levels() || kind >= tile.layout().num_kinds(level)) throw nb::value_error("there is no such subband");
+    const Subband& band = tile.band(level, kind);
+    auto* const values = new std::int32_t[band.height() * band.width() + 1];
+    const nb::capsule owner(values, [](void* pointer) noexcept { delete[] static_cast<std::int32_t*>(pointer); });
+    for (std::size_t y = 0; y < band.height(); ++y)
+        for (std::size_t x = 0; x < band.width(); ++x) values[y * band.width() + x] = band.symbol(band.at(y, x));
+    return {values, {band.height(), band.width()}, owner};
+}
+
+}  // namespace
+
+void bind_subbands(nb::module_& m) {
+    nb::class_<NetworkWeights>(m, "NetworkWeights")
+        .def("__init__", &init_network, nb::arg("width"), nb::arg("num_kinds"), nb::arg("first").noconvert(), nb::arg("second").noconvert(),
+             nb::arg("third").noconvert(), nb::arg("first_bias").noconvert(), nb::arg("second_bias").noconvert(),
+             nb::arg("third_bias").noconvert(), nb::arg("first_step").noconvert(), nb::arg("third_step").noconvert(), nb::arg("shifts").noconvert());
+    nb::class_<SubbandRules>(m, "SubbandRules")
+        .def("__init__", &init_rules, nb::arg("num_colors"), nb::arg("depth"), nb::arg("low_levels"), nb::arg("networks"),
+             nb::arg("table_map").noconvert(), nb::arg("quiet_tables").noconvert());
+    // Borrows its rules, which the caller keeps.
+    nb::class_<StepSubbandRules>(m, "StepSubbandRules")
+        .def("__init__", [](StepSubbandRules* self, const SubbandRules& rules, int step_code) {
+            if (step_code < 0 || step_code > 255) throw nb::value_error("a step code is 0 to 255");
+            new (self) StepSubbandRules(rules, step_code);
+        }, nb::arg("rules"), nb::arg("step_code"));
+    nb::class_<SubbandTile>(m, "SubbandTile")
+        .def("__init__", [](SubbandTile* self, const SubbandRules& rules, std::size_t height, std::size_t width) {
+            if (height == 0 || width == 0 || height > max_tile_side || width > max_tile_side) throw nb::value_error("a tile has 1 to 2^24 places a side");
+            new (self) SubbandTile(rules.layout, {height, width});
+        }, nb::arg("rules"), nb::arg("height"), nb::arg("width"))
+        .def("load", &load, nb::arg("planes").noconvert(), nb::arg("first"), nb::arg("last"))
+        .def("coded", &coded, nb::arg("rules"), nb::arg("tables"), nb::arg("first"), nb::arg("last"))
+        .def("inputs", &inputs, nb::arg("level"), nb::arg("kind"))
+        .def("symbols", &symbols, nb::arg("level"), nb::arg("kind"));
+}
