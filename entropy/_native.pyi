@@ -29,6 +29,15 @@ class Decoder:
         first: int,
         last: int,
     ) -> None: ...
+    def decode_subbands(
+        self,
+        tile: SubbandTile,
+        rules: StepSubbandRules,
+        tables: TableSet,
+        planes: NDArray[int32],
+        first: int,
+        last: int,
+    ) -> None: ...
     def read_mark(self) -> int: ...
     def finish(self) -> int: ...
 
@@ -100,6 +109,44 @@ class ContextRules:
         table_map: NDArray[uint8],
     ) -> None: ...
 
+class NetworkWeights:
+    def __init__(self, width: int, num_kinds: int, *arrays: NDArray[Any]) -> None: ...
+
+class SubbandRules:
+    def __init__(
+        self,
+        num_colors: int,
+        depth: int,
+        low_levels: int,
+        networks: list[NetworkWeights],
+        table_map: NDArray[uint8],
+        quiet_tables: NDArray[uint8],
+    ) -> None: ...
+
+class StepSubbandRules:
+    def __init__(self, rules: SubbandRules, step_code: int) -> None: ...
+
+class SubbandTile:
+    def __init__(self, rules: SubbandRules, height: int, width: int) -> None: ...
+    def load(self, planes: NDArray[int32], first: int, last: int) -> None: ...
+    def coded(
+        self, rules: StepSubbandRules, tables: TableSet, first: int, last: int
+    ) -> tuple[NDArray[int32], NDArray[uint8], NDArray[uint8]]: ...
+    def inputs(self, level: int, kind: int) -> NDArray[uint8]: ...
+    def symbols(self, level: int, kind: int) -> NDArray[int32]: ...
+
+def optimize_subbands(
+    rules: StepSubbandRules,
+    tables: TableSet,
+    costs: CostTables,
+    coefficients: NDArray[float32],
+    inverse_step: float,
+    shrink: NDArray[float32],
+    low_shrink: NDArray[float32],
+    price: float,
+    later_costs: NDArray[int32],
+    planes: NDArray[int32],
+) -> None: ...
 def coded_symbols(
     rules: ContextRules, tables: TableSet, base: NDArray[uint16], planes: NDArray[int32], first: int, last: int
 ) -> tuple[NDArray[int32], NDArray[uint8], NDArray[uint8]]: ...

@@ -92,10 +92,11 @@ class Limits:
 
 
 class Profile(IntEnum):
-    """How the symbols of a file are coded: by static tables, fastest, or by contexts, smallest."""
+    """How the symbols of a file are coded: by static tables, fastest, by contexts, or by networks, smallest."""
 
     FAST = 1
     SMALL = 2
+    BEST = 3
 
 
 @dataclass(frozen=True)
@@ -303,7 +304,7 @@ def _read_fixed(source: Source) -> tuple[bytes, Header]:
         raise UnsupportedVersionError(f"the file has codec number {kind & 15}, unknown here: update laconic")
     if kind >> 4 not in tuple(Profile):
         raise UnsupportedVersionError(
-            f"the file has profile {kind >> 4}; known are 1 (fast) and 2 (small): encode it again, or update laconic"
+            f"the file has profile {kind >> 4}; known are 1 (fast), 2 (small) and 3 (best): update laconic"
         )
     header = Header(
         codec=CodecNumber(kind & 15),

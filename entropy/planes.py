@@ -17,22 +17,22 @@ from numpy.typing import DTypeLike
 
 from laconic.entropy import rans
 from laconic.entropy.container import ContainerSegment, Profile
-from laconic.entropy.contexts import ContextStepRules, planes_of_contexts
+from laconic.entropy.contexts import planes_of_contexts
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError
 from laconic.entropy.tile_symbols import (
-    ContextPlanes,
-    DecodedTileSymbols,
     Group,
     Planes,
     StaticPlanes,
+    StepRules,
     decode_static_tile_symbols,
+    planes_of_profile,
     symbols_of,
 )
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-_LANES_SHARES = {Profile.FAST: 0.03, Profile.SMALL: 0.01}
+_LANES_SHARES = {Profile.FAST: 0.03, Profile.SMALL: 0.01, Profile.BEST: 0.01}
 CRC_BYTES = 4096  # payloads expected to reach this carry a CRC-32C
 
 
@@ -55,14 +55,14 @@ class PlanesEncoder:
     """
 
     def __init__(
-        self, values: Int[Planes, "d h w"], rules: ContextStepRules, profile: Profile, lanes: int | None = None
+        self, values: Int[Planes, "d h w"], rules: StepRules, profile: Profile, lanes: int | None = None
     ) -> None:
         self._lanes, self._share = lanes, _LANES_SHARES[profile]
         self._symbols = symbols_of([planes_of_contexts(values)], rules, profile)[0]
 
     @classmethod
     def of_tiles(
-        cls, tiles: Sequence[Int[Planes, "d _ _"]], rules: ContextStepRules, profile: Profile, lanes: int | None = None
+        cls, tiles: Sequence[Int[Planes, "d _ _"]], rules: StepRules, profile: Profile, lanes: int | None = None
     ) -> list[PlanesEncoder]:
         """One for each of some tiles with the same number of channels, sooner than one by one where they are large."""
         encoders = []
@@ -103,7 +103,7 @@ class PlanesDecoder:
         self,
         wanted: int,
         shape: tuple[int, int, int],
-        rules: ContextStepRules,
+        rules: StepRules,
         profile: Profile,
         *,
         dtype: DTypeLike = np.int32,
@@ -112,8 +112,7 @@ class PlanesDecoder:
         self.is_intact = True  # set by the caller: later groups cannot be decoded without the earlier ones
         self._wanted = wanted
         self._num_used = 0
-        symbols = StaticPlanes if profile is Profile.FAST else ContextPlanes
-        self._symbols: DecodedTileSymbols = symbols(np.zeros(shape, dtype) if out is None else out, rules)
+        self._symbols = planes_of_profile(np.zeros(shape, dtype) if out is None else out, rules, profile)
 
     @property
     def num_used(self) -> int:

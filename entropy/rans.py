@@ -30,6 +30,7 @@ from laconic.entropy.errors import (
     TruncatedError,
 )
 from laconic.entropy.plain_values import plain_bytes, shown, whole_number
+from laconic.entropy.subbands import SubbandStepRules
 from laconic.entropy.tables import TableSet, native_tables_of
 
 if TYPE_CHECKING:
@@ -153,6 +154,19 @@ class Decoder:
         model = rules.model
         with _stream_errors():
             self.native.decode_contexts(model.native, model.tables.native, rules.base, symbols, first, last)
+
+    def decode_subbands(
+        self,
+        rules: SubbandStepRules,
+        tile: _native.SubbandTile,
+        planes: Int[NDArray[np.int32], "d h w"],
+        first: int,
+        last: int,
+    ) -> None:
+        """Channels first .. last - 1 in profile best, into a tile that holds all channels before them, and into planes of
+        zeros, (d, h, w). Raises `CorruptStreamError` where they end inside a subband."""
+        with _stream_errors():
+            self.native.decode_subbands(tile, rules.native, rules.model.tables.native, planes, first, last)
 
     def read_mark(self) -> int:
         """The mark that follows the last message."""

@@ -1,4 +1,4 @@
-"""The symbols of one tile in the two profiles: what is coded of its planes, and where to that is decoded (SPEC.md, 4)."""
+"""The symbols of one tile in the profiles: what is coded of its planes, and where to that is decoded (SPEC.md, 4)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from laconic.entropy.contexts import (
     residuals_of_context_prediction,
     undo_context_prediction,
 )
+from laconic.entropy.errors import ArgumentError, CorruptStreamError
 from laconic.entropy.rans import RansMessage
+from laconic.entropy.subbands import SubbandStepRules
 from laconic.entropy.tables import TableSet
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 Planes = NDArray[Any]  # int16 or int32
 Group = tuple[int, int]  # of channels: the first, and the last + 1
+StepRules = ContextStepRules | SubbandStepRules
 
 
 class Symbols(Protocol):
@@ -41,10 +44,29 @@ class Symbols(Protocol):
         """A stream of groups with their checksums, or none."""
 
 
-def symbols_of(tiles: Sequence[Int[Planes, "d h w"]], rules: ContextStepRules, profile: Profile) -> Sequence[Symbols]:
+def symbols_of(tiles: Sequence[Int[Planes, "d h w"]], rules: StepRules, profile: Profile) -> Sequence[Symbols]:
+    """Of tiles with as many channels. Raises `ArgumentError` for rules that are not those of the profile."""
+    if isinstance(rules, SubbandStepRules):
+        _check_profile(profile, Profile.BEST)
+        return [SubbandSymbols(tile, rules) for tile in tiles]
     if profile is Profile.FAST:
         return StaticSymbols.of_tiles(tiles, rules)
+    _check_profile(profile, Profile.SMALL)
     return [ContextSymbols(tile, rules) for tile in tiles]
+
+
+def planes_of_profile(planes: Int[Planes, "d h w"], rules: StepRules, profile: Profile) -> DecodedTileSymbols:
+    """Where to decode a tile: zeros. Raises `CorruptStreamError` for rules that are not those of the profile."""
+    if isinstance(rules, SubbandStepRules) != (profile is Profile.BEST):
+        raise CorruptStreamError(f"the file has profile {profile.name.lower()}, which its model does not code in")
+    if isinstance(rules, SubbandStepRules):
+        return SubbandPlanes(planes, rules)
+    return StaticPlanes(planes, rules) if profile is Profile.FAST else ContextPlanes(planes, rules)
+
+
+def _check_profile(profile: Profile, needed: Profile) -> None:
+    if profile is not needed:
+        raise ArgumentError(f"profile is {profile.name.lower()}; the model codes in {needed.name.lower()}")
 
 
 class StaticSymbols:
@@ -113,16 +135,54 @@ class ContextSymbols:
         messages = [self._message(a, b) for a, b in groups]
         for group in groups:
             del self._messages[group]
-        for i, mark in enumerate(checks[:-1]):
-            messages[i] = replace(messages[i], mark=mark)
-        tail = checks[-1] if checks else 0
-        return rans.encode_rans_messages(messages, self._rules.model.tables, lanes=lanes, tail=tail)
+        return _encoded(messages, checks, self._rules.model.tables, lanes)
 
     def _message(self, lo: int, hi: int) -> RansMessage:
         if (lo, hi) not in self._messages:
             values, tables, fronts = self._rules.code(self._symbols, lo, hi)
             self._messages[lo, hi] = RansMessage(values, tables, fronts=fronts)
         return self._messages[lo, hi]
+
+
+class SubbandSymbols:
+    """Profile best: the channels are put onto the grids of their subbands at once, what a group codes is found then."""
+
+    def __init__(self, planes: Int[Planes, "d h w"], rules: SubbandStepRules) -> None:
+        self._rules = rules
+        self._planes = np.empty(planes.shape, np.int32)
+        self._are_used = _native.widen_planes(planes, self._planes)
+        self._tile = _native.SubbandTile(rules.model.native, *planes.shape[1:])
+        self._tile.load(self._planes, 0, len(planes))
+        self._messages: dict[Group, RansMessage] = {}
+
+    def ideal_bits(self, lo: int, hi: int) -> float:
+        message = self._message(lo, hi)
+        return rans.ideal_bits(message.values, self._rules.model.tables, message.indices)
+
+    def last_used(self, lo: int, hi: int) -> int:
+        while hi > lo and not self._are_used[hi - 1]:
+            hi -= 1
+        return hi if hi == lo else self._rules.rounded_up(hi)
+
+    def checksum(self, lo: int, hi: int) -> int:
+        return checksum(self._planes[lo:hi])
+
+    def encode(self, groups: Sequence[Group], checks: Sequence[int], lanes: int) -> bytes:
+        messages = [self._message(a, b) for a, b in groups]
+        return _encoded(messages, checks, self._rules.model.tables, lanes)
+
+    def _message(self, lo: int, hi: int) -> RansMessage:
+        if (lo, hi) not in self._messages:
+            values, tables, fronts = self._rules.code(self._tile, lo, hi)
+            self._messages[lo, hi] = RansMessage(values, tables, fronts=fronts)
+        return self._messages[lo, hi]
+
+
+def _encoded(messages: list[RansMessage], checks: Sequence[int], tables: TableSet, lanes: int) -> bytes:
+    """A stream of the messages of groups with their checksums, or none."""
+    for i, mark in enumerate(checks[:-1]):
+        messages[i] = replace(messages[i], mark=mark)
+    return rans.encode_rans_messages(messages, tables, lanes=lanes, tail=checks[-1] if checks else 0)
 
 
 class DecodedTileSymbols(Protocol):
@@ -214,6 +274,37 @@ class ContextPlanes:
     def values(self, num_used: int) -> Int[Planes, "d h w"]:
         used = self._symbols[:num_used]
         undo_context_prediction(used[: self._rules.model.num_predicted])
+        if self._planes is not self._symbols and not _fits(used, self._planes.dtype):
+            self.widen()
+        if self._planes is not self._symbols:
+            self._planes[:num_used] = used
+        return self._planes
+
+
+class SubbandPlanes:
+    """Profile best: the channels are put onto the grids of their subbands as they are decoded."""
+
+    def __init__(self, planes: Int[Planes, "d h w"], rules: SubbandStepRules) -> None:
+        self._rules = rules
+        self._planes = planes
+        is_apt = planes.dtype == np.int32 and planes.flags.c_contiguous
+        self._symbols = planes if is_apt else np.zeros(planes.shape, np.int32)
+        self._tile = _native.SubbandTile(rules.model.native, *planes.shape[1:])
+
+    def decode(self, decoder: rans.Decoder, lo: int, hi: int) -> None:
+        decoder.decode_subbands(self._rules, self._tile, self._symbols, lo, hi)
+
+    def clear(self, lo: int, hi: int) -> None:
+        self._symbols[lo:hi] = 0
+
+    def checksum(self, lo: int, hi: int) -> int:
+        return checksum(self._symbols[lo:hi])
+
+    def widen(self) -> None:
+        self._planes = self._symbols
+
+    def values(self, num_used: int) -> Int[Planes, "d h w"]:
+        used = self._symbols[:num_used]
         if self._planes is not self._symbols and not _fits(used, self._planes.dtype):
             self.widen()
         if self._planes is not self._symbols:

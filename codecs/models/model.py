@@ -26,6 +26,7 @@ from laconic.codecs.models.fixed_point import FixedLeaf, fixed_point_map
 from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.steps import CODES_PER_SCALE
 from laconic.entropy import BitstreamError, ContextModel
+from laconic.entropy.subbands import SubbandModel
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
@@ -60,7 +61,7 @@ class Model:
     rounding: float
     scale_codes: Int[NDArray[np.int16], " d"]
     shrink: Float[NDArray[np.float32], "96 3"]
-    contexts: ContextModel
+    contexts: ContextModel | SubbandModel
     offsets: Float[NDArray[np.float32], " planes"]
     channels: UInt[NDArray[np.uint16], " d"]
     fixed: tuple[FixedLeaf, ...] = ()

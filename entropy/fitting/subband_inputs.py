@@ -1,4 +1,4 @@
-"""What context networks see of the symbols of subbands, with numpy: for fitting, and to check the native core by (SPEC.md, 4.4)."""
+"""What context networks see of symbols of subbands, with numpy, for fitting (SPEC.md, section 4.4)."""
 
 from __future__ import annotations
 
@@ -38,12 +38,14 @@ Codes = NDArray[np.uint8]
 
 def log_codes(numbers: Int[NDArray[Any], "*shape"]) -> UInt[Codes, "*shape"]:
     """floor(16 log2(1 + n)), linear between powers of two, of numbers n from 0 on; those above 2040 count as 2040."""
-    return _log_codes()[np.minimum(numbers, _MAX_CODE_ARGUMENT)]
+    codes: Codes = _log_codes()[np.minimum(numbers, _MAX_CODE_ARGUMENT)]
+    return codes
 
 
 def sign_codes(numbers: Int[NDArray[Any], "*shape"]) -> UInt[Codes, "*shape"]:
     """128 for 0, 24 more or less for each step up to 5."""
-    return (_ZERO_SIGN + 24 * np.clip(numbers, -5, 5)).astype(np.uint8)
+    codes: Codes = (_ZERO_SIGN + 24 * np.clip(numbers, -5, 5)).astype(np.uint8)
+    return codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +125,7 @@ class SubbandPyramid:
             steep = [np.minimum(np.abs(d), _MAX_CODE_ARGUMENT) for d in (up - down, right - left)]
             codes = [log_codes(steep[0]), log_codes(steep[1]), log_codes(steep[0] + steep[1])]
             bends = [sign_codes((a + b - 2 * values) >> 1) for a, b in ((left, right), (up, down))]
-            for i, plane, fill in zip(
-                (13, 14, 23, 24, 35), (*codes, *bends), (0, 0, 0, 0, _ZERO_SIGN), strict=True
-            ):
+            for i, plane, fill in zip((13, 14, 23, 24, 35), (*codes, *bends), (0, 0, 0, 0, _ZERO_SIGN), strict=True):
                 out[i] = _cut(plane, shape, fill)
             return
         parents = self._bands[level + 1]
@@ -165,14 +165,16 @@ class SubbandPyramid:
 
 def is_quiet(inputs: UInt[Codes, "n 40"]) -> NDArray[np.bool_]:
     """Where all around is 0, (n,): there a table stands in for the network."""
-    return ~inputs[:, :NUM_QUIET_INPUTS].any(1)
+    quiet: NDArray[np.bool_] = np.logical_not(inputs[:, :NUM_QUIET_INPUTS].any(1))
+    return quiet
 
 
 @cache
 def _log_codes() -> Codes:
     numbers = np.arange(1, _MAX_CODE_ARGUMENT + 2)
     top = np.array([int(n).bit_length() - 1 for n in numbers])
-    return (16 * top + ((16 * numbers) >> top) - 16).astype(np.uint8)
+    codes: Codes = (16 * top + ((16 * numbers) >> top) - 16).astype(np.uint8)
+    return codes
 
 
 def _magnitudes(symbols: Ints) -> NDArray[np.int64]:
@@ -182,7 +184,8 @@ def _magnitudes(symbols: Ints) -> NDArray[np.int64]:
 def _largest(bands: Sequence[SubbandCodes], first: int, orientation: int, shape: tuple[int, ...]) -> Codes:
     """The larger magnitude code of the two other orientations."""
     one, two = (_cut(bands[first + o].magnitudes, shape) for o in range(NUM_ORIENTATIONS) if o != orientation)
-    return np.maximum(one, two)
+    largest: Codes = np.maximum(one, two)
+    return largest
 
 
 def _shifted(plane: NDArray[Any], down: int, right: int, fill: int = 0) -> NDArray[Any]:

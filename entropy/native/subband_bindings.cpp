@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "subband_bindings.hpp"
+#include "subband_optimizer.hpp"
 
 namespace nb = nanobind;
 using namespace laconic;
@@ -84,6 +85,25 @@ nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>> symbols(const SubbandTile& til
     return {values, {band.height(), band.width()}, owner};
 }
 
+using Coefficients = nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using Floats = Flat<float>;
+using MutablePlanes = nb::ndarray<std::int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+
+void optimize(const StepSubbandRules& rules, const TableSet& tables, const CostTables& costs, const Coefficients& coefficients, float inverse_step,
+              const Floats& shrink, const Floats& low_shrink, float price, const Flat<std::int32_t>& later_costs, const MutablePlanes& planes) {
+    check_tables(rules, tables);
+    const SubbandLayout& layout = rules.rules().layout;
+    const std::size_t d = planes.shape(0), h = planes.shape(1), w = planes.shape(2);
+    if (h == 0 || w == 0 || h > max_tile_side || w > max_tile_side || d > layout.num_channels()) throw nb::value_error("planes do not fit the rules");
+    if (coefficients.shape(0) != d || coefficients.shape(1) != h || coefficients.shape(2) != w || shrink.size() != 3 * d ||
+        low_shrink.size() != 3 * layout.num_colors * (1 + num_orientations * layout.low_levels) || later_costs.size() != 3 * tables.num_tables())
+        throw nb::value_error("coefficients, shrinkage, costs and planes differ in shape");
+    nb::gil_scoped_release unlocked;
+    SubbandTile tile(layout, {h, w});
+    SubbandOptimizer(rules, tables, costs, {coefficients.data(), inverse_step, shrink.data(), low_shrink.data(), price, later_costs.data()})
+        .run(tile, planes.data(), d);
+}
+
 }  // namespace
 
 void bind_subbands(nb::module_& m) {
@@ -109,4 +129,7 @@ void bind_subbands(nb::module_& m) {
         .def("coded", &coded, nb::arg("rules"), nb::arg("tables"), nb::arg("first"), nb::arg("last"))
         .def("inputs", &inputs, nb::arg("level"), nb::arg("kind"))
         .def("symbols", &symbols, nb::arg("level"), nb::arg("kind"));
+    m.def("optimize_subbands", &optimize, nb::arg("rules"), nb::arg("tables"), nb::arg("costs"), nb::arg("coefficients").noconvert(),
+          nb::arg("inverse_step"), nb::arg("shrink").noconvert(), nb::arg("low_shrink").noconvert(), nb::arg("price"),
+          nb::arg("later_costs").noconvert(), nb::arg("planes").noconvert());
 }

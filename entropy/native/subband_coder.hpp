@@ -25,11 +25,11 @@ public:
         return rules_.quiet_tables[(level * rules_.layout.num_kinds(1) + kind) * num_step_bands + band_];
     }
     // The table that outputs of a network choose, and whether symbols are negated.
-    std::uint8_t table(const std::int32_t* outputs, bool& is_negated) const noexcept {
+    std::uint8_t table(std::size_t level, const std::int32_t* outputs, bool& is_negated) const noexcept {
         const std::int32_t scale = std::clamp(outputs[0], 0, num_scales - 1), shape = std::clamp(outputs[2], 0, num_shapes - 1);
         const std::int32_t lean = std::clamp(outputs[1], 1 - num_network_leans, num_network_leans - 1);
         is_negated = lean < 0;
-        return rules_.table_map[static_cast<std::size_t>((scale * num_network_leans + (is_negated ? -lean : lean)) * num_shapes + shape)];
+        return rules_.table_map[level * num_choices + static_cast<std::size_t>((scale * num_network_leans + (is_negated ? -lean : lean)) * num_shapes + shape)];
     }
 
 private:
@@ -133,7 +133,7 @@ private:
     void finish(Use& use) {
         FrontSymbols& s = symbols_;
         kernels().network(network_, s.inputs, s.predicted_kind, s.num_predicted, s.outputs);
-        for (std::size_t i = 0; i < s.num_predicted; ++i) s.table[s.slot[i]] = rules_.table(s.outputs + 4 * i, s.is_negated[s.slot[i]]);
+        for (std::size_t i = 0; i < s.num_predicted; ++i) s.table[s.slot[i]] = rules_.table(stage_.level, s.outputs + 4 * i, s.is_negated[s.slot[i]]);
         use(s);
         s.count = s.num_predicted = 0;
     }

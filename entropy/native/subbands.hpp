@@ -29,6 +29,7 @@ inline constexpr std::size_t num_step_bands = 32;
 inline constexpr std::int32_t num_scales = 48;
 inline constexpr std::int32_t num_network_leans = 4;
 inline constexpr std::int32_t num_shapes = 3;
+inline constexpr std::size_t num_choices = static_cast<std::size_t>(num_scales * num_network_leans * num_shapes);
 
 // Which channels a picture's tile has.
 struct SubbandLayout {
@@ -45,12 +46,12 @@ struct SubbandLayout {
     std::size_t num_kinds(std::size_t level) const noexcept { return level == 0 ? num_colors : num_orientations * num_colors; }
 };
 
-// The rules of one model: a network for the low band and for each level, tables by its outputs, and tables, by level, kind and
-// step band, for where all around is 0: (levels + 1, most kinds, 32).
+// The rules of one model: a network for the low band and for each level, tables by its outputs, (levels + 1, scales, leans,
+// shapes), and tables, by level, kind and step band, for where all around is 0: (levels + 1, most kinds, 32).
 struct SubbandRules {
     SubbandLayout layout;
     std::vector<NetworkWeights> networks;
-    std::vector<std::uint8_t> table_map;    // (scales, leans, shapes)
+    std::vector<std::uint8_t> table_map;
     std::vector<std::uint8_t> quiet_tables;
 
     // Throws std::invalid_argument where the parts do not fit together; nothing later checks them again.
@@ -63,7 +64,7 @@ struct SubbandRules {
             networks[level].check();
             if (networks[level].num_kinds != layout.num_kinds(level)) invalid("a network has other kinds than its level");
         }
-        if (table_map.size() != static_cast<std::size_t>(num_scales * num_network_leans * num_shapes) ||
+        if (table_map.size() != networks.size() * num_choices ||
             quiet_tables.size() != networks.size() * layout.num_kinds(1) * num_step_bands)
             invalid("an array has the wrong shape");
     }
