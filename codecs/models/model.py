@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from laconic.codecs import _native
 from laconic.codecs.arguments import path_argument
 from laconic.codecs.errors import CodecError, WeightsError
+from laconic.codecs.models.context_parts import Contexts, check_contexts, context_config, contexts_of_parts
 from laconic.codecs.models.fixed_point import FixedLeaf, fixed_point_map
 from laconic.codecs.models.low_levels import (
     LowSynthesis,
@@ -36,8 +37,7 @@ from laconic.codecs.models.low_levels import (
 )
 from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.steps import CODES_PER_SCALE
-from laconic.entropy import BitstreamError, ContextModel
-from laconic.entropy.subbands import SubbandModel
+from laconic.entropy import BitstreamError
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
@@ -73,7 +73,7 @@ class Model:
     rounding: float
     scale_codes: Int[NDArray[np.int16], " d"]
     shrink: Float[NDArray[np.float32], "96 3"]
-    contexts: ContextModel | SubbandModel
+    contexts: Contexts
     offsets: Float[NDArray[np.float32], " planes"]
     channels: UInt[NDArray[np.uint16], " d"]
     fixed: tuple[FixedLeaf, ...] = ()
@@ -115,6 +115,7 @@ class Model:
         if self.scale_codes.shape != (d,) or self.scale_codes.dtype != np.int16:
             raise WeightsError(f"model {self.name} has scale codes of shape {self.scale_codes.shape}, not ({d},)")
         check_low_levels(self)
+        check_contexts(self)
 
     @property
     def num_channels(self) -> int:
@@ -241,9 +242,8 @@ def _config(model: Model) -> dict[str, object]:
         "depth": model.tree.depth,
         "splits": sorted(list(path) for path in model.tree.splits),
         "group_ends": list(model.group_ends),
-        "pass_ends": list(model.contexts.pass_ends),
-        "num_predicted": model.contexts.num_predicted,
         "rounding": model.rounding,
+        **context_config(model.contexts),
         **low_config(model),
     }
 
@@ -252,7 +252,7 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
     config = json.loads(metadata["config"])
     blocks = range(sum(1 for key in arrays if key.startswith("analysis.")))
     low_levels, low_gains, low_scale_codes = low_parts(config, arrays)
-    contexts = ContextModel.from_arrays(arrays, pass_ends=config["pass_ends"], num_predicted=config["num_predicted"])
+    contexts = contexts_of_parts(config, arrays)
     return Model(
         name=metadata["name"],
         num_planes=config["num_planes"],

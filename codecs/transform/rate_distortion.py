@@ -24,6 +24,7 @@ from laconic.entropy import ContextModel, _native
 from laconic.entropy.container import Profile
 from laconic.entropy.contexts import MAX_MAGNITUDE, residuals_of_context_prediction
 from laconic.entropy.rans import COST_UNIT_BITS
+from laconic.entropy.subbands import SubbandModel
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -49,6 +50,7 @@ def optimize_rate_distortion(
     These stay, and so do zeros. `effort`, at least 1: how often contexts are gone over.
     """
     contexts = model.contexts
+    assert isinstance(contexts, ContextModel)
     shrink = model.shrink_of(step_code, len(values))
     inverse_step = np.float32(1) / (step_of_code(step_code) * np.float32(model.unit))
     fixed = min(_num_kept(model), len(values))
@@ -83,10 +85,13 @@ def _num_kept(model: Model) -> int:
 def rate_distortion_thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Float[Floats, "d 2"]:
     """Thresholds (d, 2) of every channel, as `transform.quantize` takes them: of plain rounding for effort 0, predicted
     channels and those with low levels, else of the cheapest integers for profile fast; for `optimize_rate_distortion` to
-    begin from, the nearest."""
+    begin from, the nearest. Of models with networks, the low channels are rounded to the nearest."""
     d, fixed = model.num_channels, _num_kept(model)
     plain = np.float32(model.rounding)
     out = np.tile(np.array([1 - plain, plain], np.float32), (d, 1))
+    if isinstance(model.contexts, SubbandModel):
+        out[: fixed if effort == 0 else d] = 0.5
+        return out
     if effort == 0:
         return out
     if profile is Profile.FAST:

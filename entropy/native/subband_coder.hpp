@@ -156,15 +156,18 @@ void for_places(const SubbandTile& tile, const SubbandStage& stage, Use use) {
     }
 }
 
-// Takes the channels first .. last - 1 of `planes` (d, h, w) in.
+// Takes a stage of `planes` (d, h, w) in.
+inline void load_stage(SubbandTile& tile, const std::int32_t* planes, const SubbandStage& stage) {
+    for_places(tile, stage, [&](std::size_t level, std::size_t kind, std::size_t y, std::size_t x) {
+        const std::int32_t value = planes[tile.plane_place(level, kind, y, x)];
+        const std::size_t place = tile.band(level, kind).at(y, x);
+        tile.put(level, kind, place, level > 0 ? value : wrapped_sum(value, 0U - static_cast<std::uint32_t>(tile.predicted(kind, place))));
+    });
+}
+
+// Takes the channels first .. last - 1 in.
 inline void load_subbands(SubbandTile& tile, const std::int32_t* planes, std::size_t first, std::size_t last) {
-    for (const SubbandStage& stage : subband_stages(tile.layout(), first, last))
-        for_places(tile, stage, [&](std::size_t level, std::size_t kind, std::size_t y, std::size_t x) {
-            const std::int32_t value = planes[tile.plane_place(level, kind, y, x)];
-            const std::size_t place = tile.band(level, kind).at(y, x);
-            tile.put(level, kind, place,
-                     level > 0 ? value : wrapped_sum(value, 0U - static_cast<std::uint32_t>(tile.predicted(kind, place))));
-        });
+    for (const SubbandStage& stage : subband_stages(tile.layout(), first, last)) load_stage(tile, planes, stage);
 }
 
 // Symbols of channels first .. last - 1 of a tile that holds these and all before them.
