@@ -20,7 +20,7 @@ from laconic.codecs.errors import WeightsError
 from laconic.codecs.models.packet_tree import HIGH_GAIN, LIFTING, LOW_GAIN
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float, Int, Shaped
 
     from laconic.codecs.models.model import Model
 
@@ -113,7 +113,7 @@ def low_config(model: Model) -> dict[str, object]:
     return {"low_levels": model.low_levels} if model.low_levels else {}
 
 
-def low_arrays(model: Model) -> dict[str, NDArray[Any]]:
+def low_arrays(model: Model) -> dict[str, Shaped[NDArray[Any], "..."]]:
     """Arrays of the model file, none where there are no low levels."""
     return {"low_gains": model.low_gains, "low_scale_codes": model.low_scale_codes} if model.low_levels else {}
 
