@@ -20,7 +20,7 @@ from laconic.codecs.errors import WeightsError
 from laconic.codecs.models.packet_tree import HIGH_GAIN, LIFTING, LOW_GAIN
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float, Int, Shaped
 
     from laconic.codecs.models.model import Model
 
@@ -113,7 +113,7 @@ def low_config(model: Model) -> dict[str, object]:
     return {"low_levels": model.low_levels} if model.low_levels else {}
 
 
-def low_arrays(model: Model) -> dict[str, NDArray[Any]]:
+def low_arrays(model: Model) -> dict[str, Shaped[NDArray[Any], "*sides"]]:
     """Arrays of the model file, none where there are no low levels."""
     return {"low_gains": model.low_gains, "low_scale_codes": model.low_scale_codes} if model.low_levels else {}
 
@@ -123,7 +123,9 @@ def low_bytes(model: Model) -> bytes:
     return model.low_gains.astype("<f4").tobytes() + model.low_scale_codes.astype("<i2").tobytes()
 
 
-def low_parts(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> tuple[int, Floats, NDArray[np.int16]]:
+def low_parts(
+    config: Mapping[str, Any], arrays: Mapping[str, Shaped[NDArray[Any], "*sides"]]
+) -> tuple[int, Float[Floats, " k"], Int[NDArray[np.int16], "k p"]]:
     """Levels, gains and scale codes of a model file."""
     levels = config.get("low_levels", 0)
     if not levels:

@@ -127,6 +127,10 @@ class Model:
         ends = np.cumsum([0, *(len(m) for m in self.analysis)]).tolist()
         return tuple(pairwise(ends))
 
+    @property
+    def _lowest_leaf(self) -> tuple[int, ...]:
+        return next(path for path in self.tree.leaves if not any(path))
+
     @cached_property
     def fixed_map(self) -> _native.FixedMap | None:
         """The kernels of the fixed-point transform, None where the model has none."""
@@ -134,12 +138,16 @@ class Model:
 
     def channels_at(self, scale_log2: int) -> int:
         """How many leading channels a picture of 2**-scale_log2 the size needs. Raises `CodecError` where the low band of
-        the tree does not go down so far."""
+        the tree, with the low levels, does not go down so far."""
         low = (0,) * scale_log2
-        if scale_log2 and low[1:] not in self.tree.splits:
+        smallest = len(self._lowest_leaf) + self.low_levels
+        if scale_log2 > smallest:
+            allowed = ", ".join(str(1 << n) for n in range(smallest + 1))
             raise CodecError(
-                f"the scale is 1/{1 << scale_log2}; the tree of model {self.name} ends before, choose a larger one"
+                f"the scale is 1/{1 << scale_log2}; the tree of model {self.name} ends before: allowed are {allowed}"
             )
+        if scale_log2 > len(self._lowest_leaf):
+            return self.num_planes
         rows: list[int] = []
         at = 0
         for path in self.tree.leaves:

@@ -65,7 +65,9 @@ class LinearRenderer:
         return (ready - margin_of(self.model)) // LOW_GRID * LOW_GRID
 
     def render(self, part: PictureRowsPart, out: Rectangle, run: ThreadedMap, threads: int) -> None:
-        part = part.with_low(self.model)
+        depth = self.model.tree.depth
+        part = part.with_low(self.model, max(out.scale_log2 - depth, 0))
+        out = replace(out, scale_log2=min(out.scale_log2, depth))
 
         def work(rectangle: Rectangle, rows: slice) -> None:
             corner = (rectangle.y, rectangle.x)

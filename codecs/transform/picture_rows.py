@@ -139,13 +139,20 @@ class PictureRowsPart:
     peak: int
     low: Int[NDArray[np.int16], "p h w"] | None = None
 
-    def with_low(self, model: Model) -> PictureRowsPart:
-        """The same with `low`, where the model has low levels; the corner is then at multiples of 4."""
+    def with_low(self, model: Model, skipped: int = 0) -> PictureRowsPart:
+        """The same with `low`, where the model has low levels; the corner is then at multiples of 4.
+
+        With the finest `skipped` levels left as they are, at least 1, places of the grid that is so much coarser, with the
+        lowest channels alone.
+        """
         rule = model.low_at(self.step_code)
         if rule is None or self.low is not None:
             return self
         step = float(step_of_code(self.step_code)) * model.unit
-        return replace(self, low=rule.values(self.values[: model.num_planes], step))
+        low = rule.values(self.values[: model.num_planes], step, skipped)
+        if not skipped:
+            return replace(self, low=low)
+        return replace(self, values=low, corner=(self.corner[0] >> skipped, self.corner[1] >> skipped), low=low)
 
 
 def points_of_part(
