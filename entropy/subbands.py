@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,7 +109,7 @@ class SubbandModel:
     quiet_tables: UInt[NDArray[np.uint8], "networks kinds 32"]
     later_costs: Int[NDArray[np.int32], "tables 4 3"]
 
-    num_predicted: Final = 0  # prediction is part of the coding here
+    num_predicted: ClassVar[int] = 0  # prediction is part of the coding here
 
     def __post_init__(self) -> None:
         for name, most, least in (

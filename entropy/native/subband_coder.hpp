@@ -156,7 +156,15 @@ void for_places(const SubbandTile& tile, const SubbandStage& stage, Use use) {
     }
 }
 
-// Takes a stage of `planes` (d, h, w) in.
+// Makes the subbands of stages zeros again. Returns whether there was anything else.
+inline bool clear_subbands(SubbandTile& tile, std::span<const SubbandStage> stages) noexcept {
+    bool had_any = false;
+    for (const SubbandStage& stage : stages)
+        for (std::size_t kind = stage.first; kind < stage.last; ++kind) had_any |= tile.clear(stage.level, kind);
+    return had_any;
+}
+
+// Takes a stage of `planes` (d, h, w) into subbands of zeros.
 inline void load_stage(SubbandTile& tile, const std::int32_t* planes, const SubbandStage& stage) {
     for_places(tile, stage, [&](std::size_t level, std::size_t kind, std::size_t y, std::size_t x) {
         const std::int32_t value = planes[tile.plane_place(level, kind, y, x)];
@@ -167,7 +175,9 @@ inline void load_stage(SubbandTile& tile, const std::int32_t* planes, const Subb
 
 // Takes the channels first .. last - 1 in.
 inline void load_subbands(SubbandTile& tile, const std::int32_t* planes, std::size_t first, std::size_t last) {
-    for (const SubbandStage& stage : subband_stages(tile.layout(), first, last)) load_stage(tile, planes, stage);
+    const std::vector<SubbandStage> stages = subband_stages(tile.layout(), first, last);
+    clear_subbands(tile, stages);
+    for (const SubbandStage& stage : stages) load_stage(tile, planes, stage);
 }
 
 // Symbols of channels first .. last - 1 of a tile that holds these and all before them.
@@ -188,13 +198,17 @@ inline CodedSymbols coded_subbands(const SubbandTile& tile, const StepSubbandRul
     return coded;
 }
 
-// Decodes channels first .. last - 1 into a tile that holds all before them, and into `planes` (d, h, w).
+// Decodes channels first .. last - 1 into a tile that holds all before them, and into `planes` (d, h, w), where these are 0 or
+// what was decoded into them before: damage of other tiles may make a caller begin anew.
 inline void decode_subbands(Decoder& decoder, SubbandTile& tile, const StepSubbandRules& rules, const TableSet& tables, std::size_t first,
                             std::size_t last, std::int32_t* planes) {
     Reader& reader = decoder.reader();
     const std::uint8_t none = 0;
     reader.use(tables, TableChoice{0, &none}, nullptr);
-    for (const SubbandStage& stage : subband_stages(tile.layout(), first, last))
+    const std::vector<SubbandStage> stages = subband_stages(tile.layout(), first, last);
+    const std::size_t size = tile.grid().size();
+    if (clear_subbands(tile, stages)) std::fill(planes + first * size, planes + last * size, 0);
+    for (const SubbandStage& stage : stages)
         SubbandWalk(tile, rules, stage).run([&](const FrontSymbols& s) {
             alignas(64) std::uint8_t entries[front_lanes];
             std::uint32_t codes[front_lanes];

@@ -102,8 +102,8 @@ private:
     // The cheapest of the nearest integer, the one below it and, where that is 1, 0.
     std::int32_t chosen(std::int32_t nearest, float ratio, const float* shrink, std::uint8_t table, bool is_negated,
                         const std::int32_t* later) const noexcept {
+        if (nearest > largest || nearest < -largest) return nearest;
         const std::int32_t sign = nearest < 0 ? -1 : 1, most = nearest * sign;
-        if (most > largest) return nearest;
         const float size = std::fabs(ratio);
         std::int32_t best = most;
         float least = 0.0F;

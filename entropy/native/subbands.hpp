@@ -111,10 +111,11 @@ public:
     std::uint8_t ring_code(std::size_t place) const noexcept { return log_codes[rings_[place]]; }
     std::int32_t symbol(std::size_t place) const noexcept { return symbols_[place]; }
 
-    // Once for each place.
+    // Once for each place after `clear`.
     void put(std::size_t place, std::int32_t symbol) noexcept {
-        symbols_[place] = symbol;
         if (symbol == 0) return;
+        is_clear_ = false;
+        symbols_[place] = symbol;
         const std::uint32_t magnitude = std::min<std::uint32_t>(magnitude_of(symbol), 255);
         magnitudes_[place] = log_codes[magnitude];
         signs_[place] = sign_code(symbol);
@@ -125,11 +126,15 @@ public:
             ring[neighbour] = static_cast<std::uint16_t>(ring[neighbour] + more);
     }
 
-    void clear() noexcept {
+    // Zeros again. Returns whether there was anything else.
+    bool clear() noexcept {
+        if (is_clear_) return false;
+        is_clear_ = true;
         std::fill(magnitudes_.begin(), magnitudes_.end(), std::uint8_t{0});
         std::fill(signs_.begin(), signs_.end(), std::uint8_t{128});
         std::fill(rings_.begin(), rings_.end(), std::uint16_t{0});
         std::fill(symbols_.begin(), symbols_.end(), 0);
+        return true;
     }
 
 private:
@@ -137,6 +142,7 @@ private:
     std::size_t size() const noexcept { return (height_ + above + below) * stride_; }
 
     std::size_t height_ = 0, width_ = 0, stride_ = 0;
+    bool is_clear_ = true;
     std::vector<std::uint8_t> magnitudes_, signs_;
     std::vector<std::uint16_t> rings_;
     std::vector<std::int32_t> symbols_;
@@ -178,6 +184,12 @@ public:
         if (corner >= high) return low;
         if (corner <= low) return high;
         return wrapped_sum(left, static_cast<std::uint32_t>(up) - static_cast<std::uint32_t>(corner));
+    }
+
+    // Makes a subband zeros again, as it must be before it is put. Returns whether there was anything else.
+    bool clear(std::size_t level, std::size_t kind) noexcept {
+        const bool had_values = level == 0 && values_[kind].clear();
+        return bands_[level][kind].clear() || had_values;
     }
 
     // Once for each place: a symbol of a subband, or a residual of the low band. Returns the value that channels hold.

@@ -17,11 +17,13 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import mul
 from pathlib import Path
+from typing import Any
 
 SECTIONS, JOINED, WHOLE, TILE_MAJOR, TILED, ALPHA, DEEP = (1 << bit for bit in range(7))
 KINDS = {1: "image", 2: "sound", 3: "cube"}  # by codec number
-FAST, SMALL = 1, 2  # profiles
+FAST, SMALL, BEST = 1, 2, 3  # profiles
 MAX_PIXELS, MAX_SECTION_BYTES, MAX_UNPACKED_BYTES = 1 << 29, 1 << 26, 1 << 24
 
 
@@ -218,6 +220,100 @@ class Stream:
 
 
 @dataclass(frozen=True)
+class Network:
+    """The network of one level (section 4.4)."""
+
+    first: list[tuple[int, ...]]  # (n, 40)
+    second: list[tuple[int, ...]]  # (n, n)
+    third: list[tuple[int, ...]]  # (3, n)
+    first_bias: list[tuple[int, ...]]  # (k, n)
+    second_bias: tuple[int, ...]
+    third_bias: list[tuple[int, ...]]  # (k, 3)
+    first_step: tuple[int, ...]
+    third_step: tuple[int, ...]
+    shifts: tuple[int, ...]
+
+    def outputs(self, k: int, step_code: int, x: list[int]) -> list[int]:
+        """The outputs for a symbol of subband `k` with inputs `x`."""
+        above, (one, two, three) = step_code - 128, self.shifts
+        firsts = zip(self.first_bias[k], self.first_step, self.first, strict=True)
+        a = [_clip(bias + above * step + sum(map(mul, row, x)) >> one) for bias, step, row in firsts]
+        b = [
+            _clip(bias + sum(map(mul, row, a)) >> two) for bias, row in zip(self.second_bias, self.second, strict=True)
+        ]
+        thirds = zip(self.third_bias[k], self.third_step, self.third, strict=True)
+        return [bias + above * step + sum(map(mul, row, b)) + 2**three // 2 >> three for bias, step, row in thirds]
+
+
+def _clip(number: int) -> int:
+    return min(max(number, 0), 255)
+
+
+@dataclass(frozen=True)
+class SubbandRules:
+    """What a model of profile best has in place of the arrays of section 4.3."""
+
+    num_planes: int
+    depth: int
+    low_levels: int
+    networks: list[Network]
+    table_map: list[tuple[int, ...]]  # (levels + 1, 48 * 4 * 3)
+    quiet_tables: list[list[tuple[int, ...]]]  # (levels + 1, 3 P, 32)
+
+
+NETWORK_ARRAYS = (
+    "first",
+    "second",
+    "third",
+    "first_bias",
+    "second_bias",
+    "third_bias",
+    "first_step",
+    "third_step",
+    "shifts",
+)
+
+
+def read_subband_rules(raw: dict[str, bytes], num_planes: int, depth: int, low_levels: int) -> SubbandRules:
+    """The rules of the arrays of a model of profile best."""
+    num_levels, networks = depth + low_levels + 1, []
+    for level in range(num_levels):
+        arrays = {name: raw[f"network.{level}.{name}"] for name in NETWORK_ARRAYS}
+        width, num_kinds = len(arrays["second_bias"]) // 4, num_planes * (3 if level else 1)
+        networks.append(
+            Network(
+                first=_rows(arrays["first"], "b", width),
+                second=_rows(arrays["second"], "b", width),
+                third=_rows(arrays["third"], "b", 3),
+                first_bias=_rows(arrays["first_bias"], "i", num_kinds),
+                second_bias=_rows(arrays["second_bias"], "i", 1)[0],
+                third_bias=_rows(arrays["third_bias"], "i", num_kinds),
+                first_step=_rows(arrays["first_step"], "i", 1)[0],
+                third_step=_rows(arrays["third_step"], "i", 1)[0],
+                shifts=_rows(arrays["shifts"], "B", 1)[0],
+            )
+        )
+    quiet, num_kinds = _rows(raw["quiet_tables"], "B", num_levels * 3 * num_planes), 3 * num_planes
+    return SubbandRules(
+        num_planes,
+        depth,
+        low_levels,
+        networks,
+        table_map=_rows(raw["table_map"], "B", num_levels),
+        quiet_tables=[quiet[level * num_kinds : (level + 1) * num_kinds] for level in range(num_levels)],
+    )
+
+
+def subband_digest(raw: dict[str, bytes], table_digests: bytes, num_planes: int, depth: int, low_levels: int) -> bytes:
+    """The context digest of a model of profile best."""
+    contexts = table_digests + struct.pack("<3H", num_planes, depth, low_levels)
+    for level in range(depth + low_levels + 1):
+        contexts += struct.pack("<H", len(raw[f"network.{level}.second_bias"]) // 4)
+        contexts += b"".join(raw[f"network.{level}.{name}"] for name in NETWORK_ARRAYS)
+    return hashlib.sha256(contexts + raw["table_map"] + raw["quiet_tables"] + raw["later_costs"]).digest()
+
+
+@dataclass(frozen=True)
 class Model:
     """What the integers need of a model: arrays as lists along their first axes, the last axis as tuples."""
 
@@ -239,10 +335,11 @@ class Model:
     own_weights: list[list[tuple[int, ...]]]  # (passes, J, d)
     ring_weights: list[list[tuple[int, ...]]]  # (passes, J, d)
     table_map: list[tuple[int, ...]]  # (4, 96)
+    subbands: SubbandRules | None = None  # of a model of profile best, which has none of the arrays above but tables
 
     @property
     def num_channels(self) -> int:
-        return self.pass_ends[-1]
+        return self.num_planes << self.dimensions * self.depth
 
     def passes(self) -> list[range]:
         return [range(begin, end) for begin, end in zip([0, *self.pass_ends], self.pass_ends, strict=False)]
@@ -268,6 +365,8 @@ def read_model(path: Path) -> Model:
     static_tables, static_digest = read_tables(raw["static_tables"])
     fingerprint = _fingerprint(config, raw, digest + static_digest)
     _check(fingerprint.hex() == text["fingerprint"], ChecksumError, "the fingerprint is wrong")
+    if "low_levels" in config:
+        return _subband_model(fingerprint, config, raw, tables, static_tables)
     num_channels, num_passes = config["pass_ends"][-1], len(config["pass_ends"])
     num_features = len(raw["feature_weights"]) // 2 // num_channels
     weights = {}
@@ -296,13 +395,43 @@ def read_model(path: Path) -> Model:
     )
 
 
-def _fingerprint(config: dict[str, object], raw: dict[str, bytes], table_digests: bytes) -> bytes:
+def _subband_model(
+    fingerprint: bytes, config: dict[str, Any], raw: dict[str, bytes], tables: list[Table], static_tables: list[Table]
+) -> Model:
+    return Model(
+        fingerprint=fingerprint,
+        kind=config["kind"],
+        num_planes=config["num_planes"],
+        dimensions=config["dimensions"],
+        depth=config["depth"],
+        group_ends=config["group_ends"],
+        pass_ends=[],
+        num_predicted=0,
+        tables=tables,
+        static_tables=static_tables,
+        static_index=[],
+        base=[],
+        neighbour_weights=[],
+        lean_weights=[],
+        feature_weights=[],
+        own_weights=[],
+        ring_weights=[],
+        table_map=[],
+        subbands=read_subband_rules(raw, config["num_planes"], config["depth"], config["low_levels"]),
+    )
+
+
+def _context_digest(config: dict[str, Any], raw: dict[str, bytes], table_digests: bytes) -> bytes:
+    if "low_levels" in config:
+        return subband_digest(raw, table_digests, config["num_planes"], config["depth"], config["low_levels"])
     pass_ends, num_predicted = config["pass_ends"], config["num_predicted"]
-    assert isinstance(pass_ends, list) and isinstance(num_predicted, int)
     contexts = table_digests + struct.pack(f"<{len(pass_ends) + 2}H", len(pass_ends), *pass_ends, num_predicted)
     for name in ("static_index", "base", "neighbour_weights", "lean_weights", "feature_weights"):
         contexts += raw[name]
-    contexts += raw["own_weights"] + raw["ring_weights"] + raw["table_map"]
+    return hashlib.sha256(contexts + raw["own_weights"] + raw["ring_weights"] + raw["table_map"]).digest()
+
+
+def _fingerprint(config: dict[str, Any], raw: dict[str, bytes], table_digests: bytes) -> bytes:
     parts = [json.dumps(config, sort_keys=True).encode()]
     for side in ("analysis", "synthesis"):
         parts += [raw[f"{side}.{k}"] for k in range(sum(name.startswith(side) for name in raw))]
@@ -310,7 +439,7 @@ def _fingerprint(config: dict[str, object], raw: dict[str, bytes], table_digests
     bits = raw.get("fixed_bits", b"")
     for k in range(len(bits) // 2):
         parts += [bits[2 * k : 2 * k + 2], raw[f"fixed_analysis.{k}"], raw[f"fixed_synthesis.{k}"]]
-    parts += [raw["scale_codes"], raw["channels"], hashlib.sha256(contexts).digest()]
+    parts += [raw["scale_codes"], raw["channels"], _context_digest(config, raw, table_digests)]
     return hashlib.sha256(b"".join(parts)).digest()[:4]
 
 
@@ -368,7 +497,7 @@ def read_header(reader: Reader) -> Header:
     _check(version == 1, UnsupportedError, f"version {version}")
     _check(flags < 128, UnsupportedError, f"flags {flags:#x}")
     _check(codec % 16 in KINDS, UnsupportedError, f"codec {codec % 16}")
-    _check(codec // 16 in (FAST, SMALL), UnsupportedError, f"profile {codec // 16}")
+    _check(codec // 16 in (FAST, SMALL, BEST), UnsupportedError, f"profile {codec // 16}")
     fingerprint, step_code, kind = reader.take(4), reader.unsigned(1), KINDS[codec % 16]
     shape, sample_rate, sample_type = _read_shape(reader, kind)
     level_codes = [0] if kind == "image" else _read_levels(reader, shape[0])
@@ -501,16 +630,17 @@ def undo_prediction(residuals: list[int], w: int) -> list[int]:
         a = values[place - 1] if x else 0
         b = values[place - w] if y else 0
         c = values[place - w - 1] if x and y else 0
-        if not y or not x:
-            predicted = a if not y else b
-        elif c >= max(a, b):
-            predicted = min(a, b)
-        elif c <= min(a, b):
-            predicted = max(a, b)
-        else:
-            predicted = a + b - c
-        values.append(int32(residual + predicted))
+        values.append(int32(residual + _predicted(a, b, c, y, x)))
     return values
+
+
+def _predicted(a: int, b: int, c: int, y: int, x: int) -> int:
+    """The prediction of place (y, x) from the left, upper and upper left neighbours."""
+    if not y or not x:
+        return a if not y else b
+    if c >= max(a, b):
+        return min(a, b)
+    return max(a, b) if c <= min(a, b) else a + b - c
 
 
 def at_step(rows: list[tuple[int, ...]], step_code: int) -> list[int]:
@@ -524,8 +654,13 @@ class Rules:
     """A model at one step, in one profile."""
 
     def __init__(self, model: Model, step_code: int, profile: int) -> None:
+        is_best = model.subbands is not None
+        _check((profile == BEST) == is_best, CorruptError, f"the model does not code in profile {profile}")
         self.model = model
+        self.step_code = step_code
         self.is_fast = profile == FAST
+        if is_best:
+            return
         self.static_tables = [model.static_tables[index] for index in at_step(model.static_index, step_code)]
         self.base = at_step(model.base, step_code)
 
@@ -617,6 +752,200 @@ class SmallPass:
         return model.tables[model.table_map[lean][level_of(strength)]], lean > 0 and m < 0
 
 
+# 4.4 Subbands
+
+
+def log_code(number: int) -> int:
+    """`L(n)`."""
+    number = min(number, 2040)
+    t = (number + 1).bit_length() - 1
+    return 16 * t + (16 * (number + 1) >> t) - 16
+
+
+def sign_code(number: int) -> int:
+    """`S(n)`."""
+    return 128 + 24 * min(max(number, -5), 5)
+
+
+class Band:
+    """The symbols of one subband, or the values of a low band."""
+
+    def __init__(self, h: int, w: int) -> None:
+        self.h, self.w = h, w
+        self.numbers = [0] * (h * w)
+
+    def has(self, y: int, x: int) -> bool:
+        return 0 <= y < self.h and 0 <= x < self.w
+
+    def __call__(self, y: int, x: int) -> int:
+        return self.numbers[y * self.w + x] if self.has(y, x) else 0
+
+    def m(self, y: int, x: int) -> int:
+        return log_code(min(abs(self(y, x)), 255))
+
+    def r(self, y: int, x: int) -> int:
+        if not self.has(y, x):
+            return 0
+        around = [(row, column) for row in (y - 1, y, y + 1) for column in (x - 1, x, x + 1) if (row, column) != (y, x)]
+        return log_code(sum(min(abs(self(*place)), 255) for place in around))
+
+    def s(self, y: int, x: int) -> int:
+        return sign_code(self(y, x))
+
+
+class Subbands:
+    """The subbands of one tile in profile best."""
+
+    def __init__(self, rules: SubbandRules, h: int, w: int) -> None:
+        self.rules = rules
+        self.coarsest = rules.depth + rules.low_levels
+        self.bands = {}
+        for level in range(self.coarsest + 1):
+            for k in range(rules.num_planes * (3 if level else 1)):
+                self.bands[level, k] = Band(*self._size(level, k, h, w))
+        self.values = [Band(band.h, band.w) for band in (self.bands[0, p] for p in range(rules.num_planes))]
+
+    def place(self, level: int, k: int, y: int, x: int) -> tuple[int, int, int]:
+        """Channel, row and column of place (y, x) of a subband."""
+        depth = self.rules.depth
+        if 1 <= level <= depth:
+            f = 2 ** (depth - level)
+            return (self.rules.num_planes + k) * f * f + y % f * f + x % f, y // f, x // f
+        if level == 0:
+            return k, y << self.rules.low_levels, x << self.rules.low_levels
+        g, (i, j) = 2 ** (level - depth - 1), ((1, 0), (0, 1), (1, 1))[k % 3]
+        return k // 3, (2 * y + i) * g, (2 * x + j) * g
+
+    def _size(self, level: int, k: int, h: int, w: int) -> tuple[int, int]:
+        """The rows and columns whose places lie in a tile of `h` by `w`."""
+        scale = 2 ** max(self.rules.depth - level, 0)
+        rows = sum(self.place(level, k, y, 0)[1] < h for y in range(h * scale))
+        return rows, sum(self.place(level, k, 0, x)[2] < w for x in range(w * scale))
+
+    def stages(self, channels: range) -> list[tuple[int, range]]:
+        """Level and subbands of the stages of a group's coded channels."""
+        num_planes, stages, found = self.rules.num_planes, [], 0
+        if channels.start < num_planes:
+            _check(channels.start == 0 and channels.stop >= num_planes, CorruptError, "channels end inside a subband")
+            stages = [(0, range(num_planes))]
+            stages += [(level, range(3 * num_planes)) for level in range(self.coarsest, self.rules.depth, -1)]
+            found = num_planes
+        for level in range(self.rules.depth, 0, -1):
+            size = 4 ** (self.rules.depth - level)
+            firsts = [(num_planes + k) * size for k in range(3 * num_planes)]
+            ks = [k for k, c in enumerate(firsts) if channels.start <= c and c + size <= channels.stop]
+            found += len(ks) * size
+            if ks:
+                stages.append((level, range(ks[0], ks[-1] + 1)))
+        _check(found == len(channels), CorruptError, "channels end inside a subband")
+        return stages
+
+    def _other(self, level: int, k: int) -> Band:
+        return self.bands.get((level, k), Band(0, 0))
+
+    def inputs(self, level: int, k: int, y: int, x: int) -> list[int]:
+        """The 40 inputs of a symbol."""
+        p, o = (k // 3, k % 3) if level else (k, 0)
+        same = self.bands[level, k]
+        out = [0] * 29 + ([0, 0] if level else [128, 128]) + [128] * 9
+        out[:4] = [same.m(y, x - 3), same.m(y, x - 2), same.m(y, x - 1), same.m(y - 3, x)]
+        out[4:8] = [same.m(y - 1, x + i) for i in range(-2, 2)]
+        out[8:13] = [same.m(y - 2, x + i) for i in range(-2, 3)]
+        out[31:35] = [same.s(y, x - 1), same.s(y - 1, x - 1), same.s(y - 1, x), same.s(y - 1, x + 1)]
+        for i in range(o):
+            band = self.bands[level, 3 * p + i]
+            out[15 + 2 * i], out[16 + 2 * i], out[36 + i] = band.m(y, x), band.r(y, x), band.s(y, x)
+        for i in range(p):
+            band = self.bands[level, 3 * i + o if level else i]
+            out[19 + 2 * i], out[20 + 2 * i], out[38 + i] = band.m(y, x), band.r(y, x), band.s(y, x)
+            out[29 + i] = self._largest(level, i, o, y, x) if level else sign_code(band(y, x) // 8)
+        if level == 0:
+            self._put_low(self.values[p], y, x, out)
+        elif level == self.coarsest:
+            self._put_coarsest(self.values[p], y, x, out)
+        else:
+            self._put_family(level, k, y, x, out)
+        return out
+
+    def _largest(self, level: int, p: int, o: int, y: int, x: int) -> int:
+        """The larger `M` of the two other orientations."""
+        return max(self.bands[level, 3 * p + other].m(y, x) for other in range(3) if other != o)
+
+    def _put_low(self, v: Band, y: int, x: int, out: list[int]) -> None:
+        out[13] = log_code(abs(v(y, x - 1) - v(y - 1, x - 1)))
+        out[14] = log_code(abs(v(y - 1, x) - v(y - 1, x - 1)))
+        out[23] = log_code(abs(v(y - 1, x) - v(y - 1, x + 1)))
+
+    def _put_coarsest(self, v: Band, y: int, x: int, out: list[int]) -> None:
+        a, b = abs(v(y - 1, x) - v(y + 1, x)), abs(v(y, x + 1) - v(y, x - 1))
+        out[13], out[14], out[23] = log_code(a), log_code(b), log_code(a + b)
+        out[24] = sign_code((v(y, x - 1) + v(y, x + 1) - 2 * v(y, x)) // 2)
+        out[35] = sign_code((v(y - 1, x) + v(y + 1, x) - 2 * v(y, x)) // 2)
+
+    def _put_family(self, level: int, k: int, y: int, x: int, out: list[int]) -> None:
+        parent, grandparent, half = self.bands[level + 1, k], self._other(level + 2, k), (y // 2, x // 2)
+        out[13], out[14], out[35] = parent.m(*half), parent.r(*half), parent.s(*half)
+        if not parent.has(*half):
+            return
+        out[23] = self._largest(level + 1, k // 3, k % 3, *half)
+        out[24], out[25] = grandparent.m(y // 4, x // 4), grandparent.r(y // 4, x // 4)
+        near_y, near_x = (n // 2 + (1 if n % 2 else -1) for n in (y, x))
+        out[26:29] = [parent.m(near_y, x // 2), parent.m(y // 2, near_x), parent.m(near_y, near_x)]
+
+    def predicted(self, p: int, y: int, x: int) -> int:
+        """What is predicted of the low band of a plane."""
+        v = self.values[p]
+        return _predicted(v(y, x - 1), v(y - 1, x), v(y - 1, x - 1), y, x)
+
+
+class BestStage:
+    """One stage of one tile."""
+
+    def __init__(self, rules: Rules, tile: Tile, level: int, ks: range) -> None:
+        assert tile.subbands is not None
+        self.rules, self.tile, self.level, self.ks, self.subbands = rules, tile, level, ks, tile.subbands
+
+    def messages(self) -> Iterator[list[tuple[int, int, int]]]:
+        """The subband, row and column of the symbols of each message."""
+        fronts: dict[int, list[tuple[int, int, int]]] = {}
+        for q, k in enumerate(self.ks):
+            band = self.subbands.bands[self.level, k]
+            for y in range(band.h):
+                for x in range(band.w):
+                    fronts.setdefault(x + 2 * y + 4 * q, []).append((k, y, x))
+        for number in sorted(fronts):
+            for begin in range(0, len(fronts[number]), 64):
+                yield fronts[number][begin : begin + 64]
+
+    def decode(self, stream: Stream) -> None:
+        """Decode all its messages."""
+        for places in self.messages():
+            chosen = [self.table(*place) for place in places]
+            values = stream.message([table for table, _ in chosen])
+            for place, value, (_, is_negated) in zip(places, values, chosen, strict=True):
+                self.put(*place, int32(-value) if is_negated else value)
+
+    def table(self, k: int, y: int, x: int) -> tuple[Table, bool]:
+        """The table of one symbol, and whether its negative is coded."""
+        rules, tables, step_code = self.subbands.rules, self.rules.model.tables, self.rules.step_code
+        inputs = self.subbands.inputs(self.level, k, y, x)
+        if not any(inputs[:23]):
+            return tables[rules.quiet_tables[self.level][k][step_code // 8]], False
+        first, second, third = rules.networks[self.level].outputs(k, step_code, inputs)
+        scale, lean, shape = min(max(first, 0), 47), min(max(second, -3), 3), min(max(third, 0), 2)
+        return tables[rules.table_map[self.level][(scale * 4 + abs(lean)) * 3 + shape]], lean < 0
+
+    def put(self, k: int, y: int, x: int, symbol: int) -> None:
+        """Keep a symbol, and its value where the channels have it."""
+        band = self.subbands.bands[self.level, k]
+        band.numbers[y * band.w + x] = value = symbol
+        if self.level == 0:
+            value = int32(symbol + self.subbands.predicted(k, y, x))
+            self.subbands.values[k].numbers[y * band.w + x] = value
+        c, row, column = self.subbands.place(self.level, k, y, x)
+        self.tile.symbols[c][row * self.tile.w + column] = value
+
+
 # 5. Segments
 
 
@@ -653,13 +982,17 @@ def read_segment(reader: Reader, number: int, with_channels: bool) -> Segment:
 
 @dataclass
 class Tile:
-    """A rectangle of the grid and the symbols of all stored channels in it, 0 where there is no other."""
+    """A rectangle of the grid and the symbols of all stored channels in it, 0 where there is no other.
+
+    In profile best `symbols` are the values of the channels, and `subbands` has the symbols.
+    """
 
     top: int
     left: int
     h: int
     w: int
     symbols: list[list[int]] = field(default_factory=list)
+    subbands: Subbands | None = None
 
 
 def cut(gh: int, gw: int, side: int) -> list[Tile]:
@@ -673,6 +1006,13 @@ def decode_group(rules: Rules, stream: Stream, tile: Tile, channels: range) -> l
     if rules.is_fast:
         for c in channels:
             tile.symbols[c] = stream.message([rules.static_tables[c]] * (tile.h * tile.w))
+    elif rules.model.subbands is not None:
+        tile.subbands = tile.subbands or Subbands(rules.model.subbands, tile.h, tile.w)
+        stages = tile.subbands.stages(channels)
+        for c in channels:
+            tile.symbols[c] = [0] * (tile.h * tile.w)
+        for level, ks in stages:
+            BestStage(rules, tile, level, ks).decode(stream)
     else:
         for pass_number, pass_channels in enumerate(rules.model.passes()):
             part = range(max(channels.start, pass_channels.start), min(channels.stop, pass_channels.stop))
