@@ -584,7 +584,7 @@ def test_chosen_integers_lower_the_loss_of_rounded_ones(layout: Layout) -> None:
 
 
 def test_costs_of_later_symbols_count() -> None:
-    dear = dataclasses.replace(MODEL, later_costs=np.full((NUM_TABLES, 3), 1 << 19, np.int32))
+    dear = dataclasses.replace(MODEL, later_costs=np.full((NUM_TABLES, 4, 3), 1 << 19, np.int32))
     coefficients = np.random.default_rng(5).laplace(0, 0.9, (48, 9, 9))
     rounded = np.rint(coefficients).astype(np.int32)
     assert np.abs(optimized(dear, coefficients, rounded)).sum() < np.abs(optimized(MODEL, coefficients, rounded)).sum()
