@@ -16,6 +16,7 @@ from laconic.codecs.transform.quantizer import Quantizer, check_quantizer_step, 
 from laconic.codecs.transform.rate_distortion import optimize_rate_distortion, rate_distortion_thresholds_for
 from laconic.codecs.transform.subband_choice import optimize_subbands
 from laconic.entropy.container import Profile
+from laconic.entropy.tile_symbols import TileValues
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -62,17 +63,17 @@ def planned_integers(coefficients: Float[NDArray[np.float32], "d h w"], plan: Pl
     out = np.empty(coefficients.shape, np.int32)
     for tile in plan.tiles:
         cut = np.ascontiguousarray(tile.cut(coefficients))
-        tile.cut(out)[...] = planned_integers_of_tile(cut, plan, np.empty(cut.shape, np.int32))
+        tile.cut(out)[...] = planned_tile(cut, plan, np.empty(cut.shape, np.int32)).values
     return out
 
 
-def planned_integers_of_tile(
+def planned_tile(
     coefficients: Float[NDArray[np.float32], "d h w"], plan: Plan, out: Int[NDArray[Any], "d h w"]
-) -> Int[NDArray[Any], "d h w"]:
-    """Those of one tile, (d, h, w), in `out`: int32, or int16 where `integer_type` is."""
+) -> TileValues:
+    """The integers of one tile, (d, h, w), in `out`: int32, or int16 where `integer_type` is."""
     quantize(coefficients, plan.quantizer, plan.model, out)
     if plan.optimizes and plan.layout.file_profile is Profile.BEST:
-        optimize_subbands(out, coefficients, plan.step_code, plan.model)
-    elif plan.optimizes:
+        return TileValues(out, optimize_subbands(out, coefficients, plan.step_code, plan.model))
+    if plan.optimizes:
         optimize_rate_distortion(out, coefficients, plan.step_code, plan.model, effort=plan.effort)
-    return out
+    return TileValues(out)

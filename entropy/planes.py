@@ -17,13 +17,13 @@ from numpy.typing import DTypeLike
 
 from laconic.entropy import rans
 from laconic.entropy.container import ContainerSegment, Profile
-from laconic.entropy.contexts import planes_of_contexts
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError
 from laconic.entropy.tile_symbols import (
     Group,
     Planes,
     StaticPlanes,
     StepRules,
+    TileValues,
     decode_static_tile_symbols,
     planes_of_profile,
     symbols_of,
@@ -58,15 +58,15 @@ class PlanesEncoder:
         self, values: Int[Planes, "d h w"], rules: StepRules, profile: Profile, lanes: int | None = None
     ) -> None:
         self._lanes, self._share = lanes, _LANES_SHARES[profile]
-        self._symbols = symbols_of([planes_of_contexts(values)], rules, profile)[0]
+        self._symbols = symbols_of([TileValues(values)], rules, profile)[0]
 
     @classmethod
     def of_tiles(
-        cls, tiles: Sequence[Int[Planes, "d _ _"]], rules: StepRules, profile: Profile, lanes: int | None = None
+        cls, tiles: Sequence[TileValues], rules: StepRules, profile: Profile, lanes: int | None = None
     ) -> list[PlanesEncoder]:
         """One for each of some tiles with the same number of channels, sooner than one by one where they are large."""
         encoders = []
-        for symbols in symbols_of([planes_of_contexts(tile) for tile in tiles], rules, profile):
+        for symbols in symbols_of(tiles, rules, profile):
             encoder = cls.__new__(cls)
             encoder._lanes, encoder._share, encoder._symbols = lanes, _LANES_SHARES[profile], symbols
             encoders.append(encoder)

@@ -216,7 +216,7 @@ class SubbandStepRules:
         return next((end for end in self.model.channel_ends if end >= num_channels), self.model.num_channels)
 
     def code(
-        self, tile: _native.SubbandTile, first: int, last: int
+        self, tile: _native.SubbandTile | _native.ChosenSubbands, first: int, last: int
     ) -> tuple[Int[NDArray[np.int32], " n"], UInt[NDArray[np.uint8], " n"], UInt[NDArray[np.uint8], " fronts"]]:
         """What is coded of channels first .. last - 1, whole subbands, of a tile that holds these and those before them.
 

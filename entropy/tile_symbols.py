@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -30,6 +30,15 @@ Group = tuple[int, int]  # of channels: the first, and the last + 1
 StepRules = ContextStepRules | SubbandStepRules
 
 
+@dataclass(frozen=True, eq=False)
+class TileValues:
+    """What is to be coded of a tile: `values` (d, h, w) int16 or int32, which must not change meanwhile. `subbands`: what
+    was found of them in profile best while they were chosen."""
+
+    values: Int[Planes, "d h w"]
+    subbands: _native.ChosenSubbands | None = None
+
+
 class Symbols(Protocol):
     """What is coded of one tile."""
 
@@ -44,15 +53,15 @@ class Symbols(Protocol):
         """A stream of groups with their checksums, or none."""
 
 
-def symbols_of(tiles: Sequence[Int[Planes, "d h w"]], rules: StepRules, profile: Profile) -> Sequence[Symbols]:
+def symbols_of(tiles: Sequence[TileValues], rules: StepRules, profile: Profile) -> Sequence[Symbols]:
     """Of tiles with as many channels. Raises `ArgumentError` for rules that are not those of the profile."""
     if isinstance(rules, SubbandStepRules):
         _check_profile(profile, Profile.BEST)
         return [SubbandSymbols(tile, rules) for tile in tiles]
     if profile is Profile.FAST:
-        return StaticSymbols.of_tiles(tiles, rules)
+        return StaticSymbols.of_tiles([planes_of_contexts(tile.values) for tile in tiles], rules)
     _check_profile(profile, Profile.SMALL)
-    return [ContextSymbols(tile, rules) for tile in tiles]
+    return [ContextSymbols(planes_of_contexts(tile.values), rules) for tile in tiles]
 
 
 def planes_of_profile(planes: Int[Planes, "d h w"], rules: StepRules, profile: Profile) -> DecodedTileSymbols:
@@ -147,12 +156,17 @@ class ContextSymbols:
 class SubbandSymbols:
     """Profile best: the channels are put onto the grids of their subbands at once, what a group codes is found then."""
 
-    def __init__(self, planes: Int[Planes, "d h w"], rules: SubbandStepRules) -> None:
+    def __init__(self, tile: TileValues, rules: SubbandStepRules) -> None:
+        planes = planes_of_contexts(tile.values)
         self._rules = rules
         self._planes = np.empty(planes.shape, np.int32)
         self._are_used = _native.widen_planes(planes, self._planes)
-        self._tile = _native.SubbandTile(rules.model.native, *planes.shape[1:])
-        self._tile.load(self._planes, 0, len(planes))
+        self._tile: _native.SubbandTile | _native.ChosenSubbands
+        if tile.subbands is None:
+            self._tile = loaded = _native.SubbandTile(rules.model.native, *planes.shape[1:])
+            loaded.load(self._planes, 0, len(planes))
+        else:
+            self._tile = tile.subbands
         self._messages: dict[Group, RansMessage] = {}
 
     def ideal_bits(self, lo: int, hi: int) -> float:

@@ -25,7 +25,7 @@ from laconic.codecs.packing.layout import LayoutTile
 from laconic.codecs.packing.packer import Packer
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker
-from laconic.codecs.plan import Plan, planned_integers_of_tile
+from laconic.codecs.plan import Plan, planned_tile
 from laconic.codecs.transform.picture_rows import (
     UNTILED,
     PictureRows,
@@ -34,6 +34,7 @@ from laconic.codecs.transform.picture_rows import (
     integers_of_rows,
     synthesize_picture_rows,
 )
+from laconic.entropy.tile_symbols import TileValues
 
 SAMPLE_BYTES, INTEGER_BYTES, FLOAT_BYTES = 3, 6, 12  # of a pixel
 Span = tuple[int, int]
@@ -57,7 +58,9 @@ class Stages:
     def pack(self) -> bytes:
         packed = []
         for _, numbers in self._spans:
-            packed += self._packer.pack_tiles(numbers, [self._values[n] for n in numbers], [None] * len(numbers))
+            packed += self._packer.pack_tiles(
+                numbers, [TileValues(self._values[n]) for n in numbers], [None] * len(numbers)
+            )
         return self._packer.join(packed, {}).data
 
     def unpack(self) -> None:
@@ -145,7 +148,7 @@ class Stages:
         coefficients = self._room(span)
         coefficients_of_rows(self._rows, span, plan.model, coefficients, self._side)
         for tile, integers in zip(coefficients, values, strict=True):
-            planned_integers_of_tile(tile, plan, integers)
+            planned_tile(tile, plan, integers)
 
 
 def stage_rows(data: DataSet, num_rounds: int) -> list[common.Row]:

@@ -28,9 +28,10 @@ from laconic.entropy.container import (
 )
 from laconic.entropy.lossless import encode_lossless
 from laconic.entropy.planes import CRC_BYTES, PlanesEncoder, PlaneSpan
+from laconic.entropy.tile_symbols import TileValues
 
 if TYPE_CHECKING:
-    from jaxtyping import Int, UInt
+    from jaxtyping import UInt
 
 _CODEC_NUMBERS = {"image": CodecNumber.IMAGE, "sound": CodecNumber.SOUND, "cube": CodecNumber.CUBE}
 
@@ -77,10 +78,10 @@ class Packer:
     def pack_tiles(
         self,
         numbers: Sequence[int],
-        tiles: Sequence[Int[NDArray[Any], "d h w"]],
+        tiles: Sequence[TileValues],
         alpha: Sequence[UInt[NDArray[Any], "height width"] | None],
     ) -> list[PackedTile]:
-        """`tiles`: (d, h, w) int16 or int32 of the tiles with these numbers; `alpha`: their pixels, (height, width)."""
+        """`tiles` are those with these numbers; `alpha`: their pixels, (height, width)."""
         encoders = PlanesEncoder.of_tiles(tiles, self._rules, self._layout.file_profile, self._layout.lanes)
         return [self._packed(*tile) for tile in zip(numbers, encoders, alpha, strict=True)]
 
@@ -162,7 +163,7 @@ class Packer:
 def pack(latent: Latent, plan: Plan) -> PackedFile:
     """The latent as a file; it fits the plan."""
     packer = Packer(plan, latent.num_channels)
-    values = [tile.cut(latent.values) for tile in packer.tiles]
+    values = [TileValues(tile.cut(latent.values)) for tile in packer.tiles]
     alpha: list[NDArray[Any] | None] = [None] * len(values)
     if latent.alpha is not None:
         alpha = [tile.pixels(plan.model.tree.factor, latent.size).cut(latent.alpha) for tile in packer.tiles]

@@ -18,7 +18,7 @@ from laconic.codecs.formats.bit_depths import check_bit_depth_of_colors
 from laconic.codecs.media import Image, Samples
 from laconic.codecs.packing.layout import CHUNK_VALUES, LayoutTile
 from laconic.codecs.packing.packer import PackedTile, Packer
-from laconic.codecs.plan import Plan, planned_integers_of_tile
+from laconic.codecs.plan import Plan, planned_tile
 from laconic.codecs.threads import threaded_map
 from laconic.codecs.transform.picture_rows import (
     UNTILED,
@@ -27,6 +27,7 @@ from laconic.codecs.transform.picture_rows import (
     integers_of_rows,
     margin_of,
 )
+from laconic.entropy.tile_symbols import TileValues
 
 if TYPE_CHECKING:
     from jaxtyping import UInt
@@ -92,7 +93,7 @@ class _ChunkEncoder(threading.local):
         rows: PictureRows,
         span: tuple[int, int],
         tiles: Sequence[LayoutTile],
-        pack: Callable[[Sequence[int], Sequence[NDArray[Any]]], list[PackedTile]],
+        pack: Callable[[Sequence[int], Sequence[TileValues]], list[PackedTile]],
     ) -> list[PackedTile]:
         """What `pack` makes of the numbers, in `tiles`, and the values of tiles."""
         plan, model = self._plan, self._plan.model
@@ -101,13 +102,13 @@ class _ChunkEncoder(threading.local):
         if not plan.optimizes:
             values = self._kept(shapes, plan.integer_type)
             integers_of_rows(rows, span, model, plan.quantizer, values, side)
-            return pack(range(len(tiles)), values)
+            return pack(range(len(tiles)), [TileValues(v) for v in values])
         *coefficients, largest = self._kept([*shapes, max(shapes)], np.float32)
         coefficients_of_rows(rows, span, model, coefficients, side)
         packed = []
         for i, tile in enumerate(coefficients):
             room = largest.reshape(-1).view(plan.integer_type)[: tile.size].reshape(tile.shape)
-            packed += pack([i], [planned_integers_of_tile(tile, plan, room)])
+            packed += pack([i], [planned_tile(tile, plan, room)])
         return packed
 
     def _kept(self, shapes: Sequence[tuple[int, ...]], dtype: type[np.generic]) -> list[NDArray[Any]]:

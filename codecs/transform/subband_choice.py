@@ -29,16 +29,19 @@ def optimize_subbands(
     model: Model,
     *,
     price: float = SUBBAND_PRICE,
-) -> None:
+) -> _native.ChosenSubbands:
     """Better integers of the coefficients of one tile, (d, h, w) both, in place: `values`, int32 or int16, are the nearest
-    ones. Those of the low band stay, and so do zeros. `price` is that of a bit in squared steps."""
+    ones. Those of the low band stay, and so do zeros. `price` is that of a bit in squared steps.
+
+    Returns what will be coded of them, so that it need not be found again.
+    """
     contexts = model.contexts
     assert isinstance(contexts, SubbandModel)
     low = model.low_at(step_code)
     shrink = model.shrink_of(step_code, len(values))
     low_shrink = np.zeros((1, model.num_planes, 3), np.float32) if low is None else low.shrink
     planes = values.astype(np.int32)
-    _native.optimize_subbands(
+    chosen = _native.optimize_subbands(
         contexts.at_step(step_code).native,
         contexts.tables.native,
         contexts.tables.costs,
@@ -51,3 +54,4 @@ def optimize_subbands(
         planes,
     )
     values[...] = planes
+    return chosen

@@ -49,14 +49,15 @@ void load(SubbandTile& tile, const Planes& planes, std::size_t first, std::size_
     load_subbands(tile, planes.data(), first, last);
 }
 
-nb::tuple coded(const SubbandTile& tile, const StepSubbandRules& rules, const TableSet& tables, std::size_t first, std::size_t last) {
+template <class Code>
+nb::tuple coded(const SubbandTile& tile, const StepSubbandRules& rules, const TableSet& tables, std::size_t first, std::size_t last, Code code) {
     check_tables(rules, tables);
     check_subbands(tile, tile.layout().num_channels(), tile.grid().height, tile.grid().width, first, last);
     auto* const symbols = new CodedSymbols;
     const nb::capsule owner(symbols, [](void* pointer) noexcept { delete static_cast<CodedSymbols*>(pointer); });
     {
         nb::gil_scoped_release unlocked;
-        *symbols = coded_subbands(tile, rules, first, last);
+        *symbols = code();
     }
     const auto array_of = [&](auto& vector) {
         return nb::ndarray<nb::numpy, std::remove_reference_t<decltype(vector[0])>, nb::ndim<1>>(vector.data(), {vector.size()}, owner);
@@ -118,7 +119,7 @@ using Coefficients = nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::dev
 using Floats = Flat<float>;
 using MutablePlanes = nb::ndarray<std::int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
-void optimize(const StepSubbandRules& rules, const TableSet& tables, const CostTables& costs, const Coefficients& coefficients, float inverse_step,
+ChosenSubbands optimize(const StepSubbandRules& rules, const TableSet& tables, const CostTables& costs, const Coefficients& coefficients, float inverse_step,
               const Floats& shrink, const Floats& low_shrink, float price, const Flat<std::int32_t>& later_costs, const MutablePlanes& planes) {
     check_tables(rules, tables);
     const SubbandLayout& layout = rules.rules().layout;
@@ -128,9 +129,10 @@ void optimize(const StepSubbandRules& rules, const TableSet& tables, const CostT
         low_shrink.size() != 3 * layout.num_colors * (1 + num_orientations * layout.low_levels) || later_costs.size() != 3 * num_followings * tables.num_tables())
         throw nb::value_error("coefficients, shrinkage, costs and planes differ in shape");
     nb::gil_scoped_release unlocked;
-    SubbandTile tile(layout, {h, w});
+    ChosenSubbands chosen{SubbandTile(layout, {h, w})};
     SubbandOptimizer(rules, tables, costs, {coefficients.data(), inverse_step, shrink.data(), low_shrink.data(), price, later_costs.data()})
-        .run(tile, planes.data(), d);
+        .run(chosen, planes.data(), d);
+    return chosen;
 }
 
 }  // namespace
@@ -155,10 +157,16 @@ void bind_subbands(nb::module_& m) {
             new (self) SubbandTile(rules.layout, {height, width});
         }, nb::arg("rules"), nb::arg("height"), nb::arg("width"))
         .def("load", &load, nb::arg("planes").noconvert(), nb::arg("first"), nb::arg("last"))
-        .def("coded", &coded, nb::arg("rules"), nb::arg("tables"), nb::arg("first"), nb::arg("last"))
+        .def("coded", [](const SubbandTile& tile, const StepSubbandRules& rules, const TableSet& tables, std::size_t first, std::size_t last) {
+            return coded(tile, rules, tables, first, last, [&] { return coded_subbands(tile, rules, first, last); });
+        }, nb::arg("rules"), nb::arg("tables"), nb::arg("first"), nb::arg("last"))
         .def("tables", &tables_of, nb::arg("rules"), nb::arg("tables"))
         .def("inputs", &inputs, nb::arg("level"), nb::arg("kind"))
         .def("symbols", &symbols, nb::arg("level"), nb::arg("kind"));
+    nb::class_<ChosenSubbands>(m, "ChosenSubbands")
+        .def("coded", [](const ChosenSubbands& chosen, const StepSubbandRules& rules, const TableSet& tables, std::size_t first, std::size_t last) {
+            return coded(chosen.tile, rules, tables, first, last, [&] { return chosen.coded(rules, first, last); });
+        }, nb::arg("rules"), nb::arg("tables"), nb::arg("first"), nb::arg("last"));
     m.def("subband_followings", &followings, nb::arg("rules"), nb::arg("sizes").noconvert());
     m.def("optimize_subbands", &optimize, nb::arg("rules"), nb::arg("tables"), nb::arg("costs"), nb::arg("coefficients").noconvert(),
           nb::arg("inverse_step"), nb::arg("shrink").noconvert(), nb::arg("low_shrink").noconvert(), nb::arg("price"),

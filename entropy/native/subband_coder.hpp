@@ -43,6 +43,7 @@ struct SubbandStage {
     std::size_t level;
     std::size_t first;
     std::size_t last;
+    bool operator==(const SubbandStage&) const = default;
 };
 
 // The stages of channels first .. last - 1. Throws StreamError where these end inside a subband.
@@ -180,21 +181,28 @@ inline void load_subbands(SubbandTile& tile, const std::int32_t* planes, std::si
     for (const SubbandStage& stage : stages) load_stage(tile, planes, stage);
 }
 
+// Appends some symbols of a front, of a tile that holds them.
+inline void append_front(CodedSymbols& coded, const SubbandTile& tile, const SubbandStage& stage, const FrontSymbols& s) {
+    for (std::size_t i = 0; i < s.count; ++i) {
+        const Subband& band = tile.band(stage.level, s.kind[i]);
+        const auto symbol = static_cast<std::uint32_t>(band.symbol(band.at(s.y[i], s.x[i])));
+        coded.values.push_back(static_cast<std::int32_t>(s.is_negated[i] ? 0U - symbol : symbol));
+    }
+    coded.tables.insert(coded.tables.end(), s.table, s.table + s.count);
+    coded.fronts.push_back(static_cast<std::uint8_t>(s.count));
+}
+
+// Symbols of a stage of a tile that holds it and all before it.
+inline void append_stage(CodedSymbols& coded, const SubbandTile& tile, const StepSubbandRules& rules, const SubbandStage& stage) {
+    SubbandWalk(tile, rules, stage).run([&](const FrontSymbols& s) { append_front(coded, tile, stage, s); });
+}
+
 // Symbols of channels first .. last - 1 of a tile that holds these and all before them.
 inline CodedSymbols coded_subbands(const SubbandTile& tile, const StepSubbandRules& rules, std::size_t first, std::size_t last) {
     CodedSymbols coded;
     coded.values.reserve((last - first) * tile.grid().size());
     coded.tables.reserve((last - first) * tile.grid().size());
-    for (const SubbandStage& stage : subband_stages(tile.layout(), first, last))
-        SubbandWalk(tile, rules, stage).run([&](const FrontSymbols& s) {
-            for (std::size_t i = 0; i < s.count; ++i) {
-                const Subband& band = tile.band(stage.level, s.kind[i]);
-                const auto symbol = static_cast<std::uint32_t>(band.symbol(band.at(s.y[i], s.x[i])));
-                coded.values.push_back(static_cast<std::int32_t>(s.is_negated[i] ? 0U - symbol : symbol));
-            }
-            coded.tables.insert(coded.tables.end(), s.table, s.table + s.count);
-            coded.fronts.push_back(static_cast<std::uint8_t>(s.count));
-        });
+    for (const SubbandStage& stage : subband_stages(tile.layout(), first, last)) append_stage(coded, tile, rules, stage);
     return coded;
 }
 

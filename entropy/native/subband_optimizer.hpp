@@ -32,6 +32,32 @@ struct SubbandTarget {
 
 inline constexpr std::size_t num_followings = 4;
 
+// A tile of chosen integers, and the symbols of the stages that were chosen, as they will be coded.
+struct ChosenSubbands {
+    struct Stage {
+        SubbandStage stage;
+        CodedSymbols symbols;
+    };
+    SubbandTile tile;
+    std::vector<Stage> stages{};
+
+    // As `coded_subbands`.
+    CodedSymbols coded(const StepSubbandRules& rules, std::size_t first, std::size_t last) const {
+        CodedSymbols all;
+        for (const SubbandStage& stage : subband_stages(tile.layout(), first, last)) {
+            const auto found = std::find_if(stages.begin(), stages.end(), [&](const Stage& known) { return known.stage == stage; });
+            if (found == stages.end()) {
+                append_stage(all, tile, rules, stage);
+                continue;
+            }
+            all.values.insert(all.values.end(), found->symbols.values.begin(), found->symbols.values.end());
+            all.tables.insert(all.tables.end(), found->symbols.tables.begin(), found->symbols.tables.end());
+            all.fronts.insert(all.fronts.end(), found->symbols.fronts.begin(), found->symbols.fronts.end());
+        }
+        return all;
+    }
+};
+
 // Replaces the nearest integers in `planes` (d, h, w) of the first `num_channels` channels, whole subbands. Those of the low band
 // stay, and so do zeros.
 class SubbandOptimizer {
@@ -39,32 +65,21 @@ public:
     SubbandOptimizer(const StepSubbandRules& rules, const TableSet& tables, const CostTables& costs, const SubbandTarget& target)
         : rules_{rules}, tables_{tables}, costs_{costs}, target_{target}, unit_{target.price / static_cast<float>(1U << cost_fraction_bits)} {}
 
-    void run(SubbandTile& tile, std::int32_t* planes, std::size_t num_channels) const {
-        const std::vector<SubbandStage> stages = subband_stages(tile.layout(), 0, num_channels);
+    void run(ChosenSubbands& chosen, std::int32_t* planes, std::size_t num_channels) const {
+        SubbandTile& tile = chosen.tile;
+        std::vector<SubbandStage> stages = subband_stages(tile.layout(), 0, num_channels);
         SubbandTile ahead(tile.layout(), tile.grid());
-        for (const SubbandStage& stage : stages) {
-            if (stage.level == 0) continue;
-            for_places(tile, stage, [&](std::size_t level, std::size_t kind, std::size_t y, std::size_t x) {
-                const std::size_t at = tile.plane_place(level, kind, y, x);
-                if (planes[at] == 0) return;
-                const float size = std::min(std::fabs(target_.coefficients[at] * target_.inverse_step), 255.0F);
-                ahead.put(level, kind, ahead.band(level, kind).at(y, x), static_cast<std::int32_t>(size + likely_rounding));
-            });
-        }
+        for (SubbandStage& stage : stages)
+            if (stage.level > 0) look_ahead(ahead, planes, stage);
         for (const SubbandStage& stage : stages) {
             if (stage.level == 0) {
                 load_stage(tile, planes, stage);
                 continue;
             }
+            CodedSymbols& coded = chosen.stages.emplace_back(stage).symbols;
             SubbandWalk(tile, rules_, stage).run([&](const FrontSymbols& s) {
-                for (std::size_t i = 0; i < s.count; ++i) {
-                    const std::size_t at = tile.plane_place(stage.level, s.kind[i], s.y[i], s.x[i]);
-                    if (planes[at] == 0) continue;
-                    const std::size_t follows = following(ahead, stage.level, s.kind[i], s.y[i], s.x[i]);
-                    planes[at] = chosen(planes[at], target_.coefficients[at] * target_.inverse_step, shrink_of(tile, stage.level, s.kind[i], at),
-                                        s.table[i], s.is_negated[i], target_.later_costs + 3 * (s.table[i] * num_followings + follows));
-                    if (planes[at] != 0) tile.put(stage.level, s.kind[i], tile.band(stage.level, s.kind[i]).at(s.y[i], s.x[i]), planes[at]);
-                }
+                choose_front(s, stage, ahead, tile, planes);
+                append_front(coded, tile, stage, s);
             });
         }
     }
@@ -91,6 +106,30 @@ public:
 private:
     static constexpr std::int32_t largest = 1 << 20;  // that is looked at
     static constexpr float likely_rounding = 0.36F;   // of what is coded later
+
+    // Puts what is likely to be coded of a stage, and leaves out its last kinds where all are 0.
+    void look_ahead(SubbandTile& ahead, const std::int32_t* planes, SubbandStage& stage) const {
+        std::size_t last = stage.first;
+        for_places(ahead, stage, [&](std::size_t level, std::size_t kind, std::size_t y, std::size_t x) {
+            const std::size_t at = ahead.plane_place(level, kind, y, x);
+            if (planes[at] == 0) return;
+            last = kind + 1;
+            const float size = std::min(std::fabs(target_.coefficients[at] * target_.inverse_step), 255.0F);
+            ahead.put(level, kind, ahead.band(level, kind).at(y, x), static_cast<std::int32_t>(size + likely_rounding));
+        });
+        if (stage.level <= ahead.layout().depth) stage.last = last;
+    }
+
+    void choose_front(const FrontSymbols& s, const SubbandStage& stage, const SubbandTile& ahead, SubbandTile& tile, std::int32_t* planes) const noexcept {
+        for (std::size_t i = 0; i < s.count; ++i) {
+            const std::size_t at = tile.plane_place(stage.level, s.kind[i], s.y[i], s.x[i]);
+            if (planes[at] == 0) continue;
+            const std::size_t follows = following(ahead, stage.level, s.kind[i], s.y[i], s.x[i]);
+            planes[at] = chosen(planes[at], target_.coefficients[at] * target_.inverse_step, shrink_of(tile, stage.level, s.kind[i], at), s.table[i],
+                                s.is_negated[i], target_.later_costs + 3 * (s.table[i] * num_followings + follows));
+            if (planes[at] != 0) tile.put(stage.level, s.kind[i], tile.band(stage.level, s.kind[i]).at(s.y[i], s.x[i]), planes[at]);
+        }
+    }
 
     const float* shrink_of(const SubbandTile& tile, std::size_t level, std::size_t kind, std::size_t at) const noexcept {
         const SubbandLayout& layout = tile.layout();

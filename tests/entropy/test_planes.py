@@ -16,7 +16,7 @@ from laconic.entropy.contexts import CONTEXT_ARRAYS, ContextModel
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError
 from laconic.entropy.planes import CRC_BYTES, PlanesDecoder, PlanesEncoder, PlaneSpan, read_planes_together
 from laconic.entropy.tables import TableSet, table_of_counts
-from laconic.entropy.tile_symbols import checksum
+from laconic.entropy.tile_symbols import TileValues, checksum
 
 STEP = 150
 BOUNDS = (0, 3, 7, 12)
@@ -367,7 +367,9 @@ def test_int16_and_tiles_of_larger_planes_are_coded_as_int32_is(
     simd.use(level)
     for same in (small, as_tile_of_more(small), as_tile_of_more(values), values.astype(np.int64)):
         assert separate(same, profile) == segments
-    encoders = PlanesEncoder.of_tiles([small, as_tile_of_more(values), small[:, :1]], RULES, profile)
+    encoders = PlanesEncoder.of_tiles(
+        [TileValues(tile) for tile in (small, as_tile_of_more(values), small[:, :1])], RULES, profile
+    )
     for encoder, tile in zip(encoders, (small, values, values[:, :1]), strict=True):
         assert [encoder.segment(span) for span in SPANS] == separate(tile, profile)
         assert encoder.ideal_bits(0, 12) == PlanesEncoder(tile, RULES, profile).ideal_bits(0, 12)

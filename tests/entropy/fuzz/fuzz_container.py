@@ -223,7 +223,7 @@ def try_tiles(latent: Latent, model: Model) -> None:
     wide = latent.values[[-1]] * 0 + 70_000
     tiles = [latent.values, latent.values[:, :1]]
     tiles += [np.concatenate([wide, latent.values[1:]]), np.concatenate([latent.values[:-1], wide])]
-    encoders = planes.PlanesEncoder.of_tiles(tiles, rules, profile)
+    encoders = planes.PlanesEncoder.of_tiles([tile_symbols.TileValues(tile) for tile in tiles], rules, profile)
     decoders = [planes.PlanesDecoder(len(tile), tile.shape, rules, profile, dtype=np.int16) for tile in tiles]
     for group in itertools.pairwise(layout_group_bounds(model, len(latent.values), whole=False)):
         segments = [encoder.segment(planes.PlaneSpan(group)) for encoder in encoders]
