@@ -105,11 +105,10 @@ private:
                 put_family(y, x, parent, to);
         }
         for (std::size_t c = 0; c < 2; ++c) to[29 + c] = color_code(c, y, x);
-        const std::uint8_t* const s = own_->signs() + at;
-        to[31] = s[-1];
-        std::memcpy(to + 32, s - own_->stride() - 1, 3);
-        to[35] = values_ != nullptr ? (level_ > 0 && parent != nowhere ? bend_code(parent, values_->stride()) : 128)
-                                    : parent != nowhere ? parent_[0]->signs()[parent] : 128;
+        to[31] = own_->sign(at - 1);
+        for (std::size_t i = 0; i < 3; ++i) to[32 + i] = own_->sign(at - own_->stride() - 1 + i);
+        to[35] = values_ != nullptr ? (level_ > 0 && parent != nowhere ? bend_code(parent, values_->stride()) : zero_sign)
+                                    : parent != nowhere ? parent_[0]->sign(parent) : zero_sign;
         for (std::size_t o = 0; o < 2; ++o) to[36 + o] = sign_at(earlier_[o], y, x);
         for (std::size_t c = 0; c < 2; ++c) to[38 + c] = sign_at(colors_[c][0], y, x);
     }
@@ -139,7 +138,7 @@ private:
     }
 
     std::uint8_t color_code(std::size_t c, std::size_t y, std::size_t x) const noexcept {
-        if (level_ == 0) return colors_[c][0] == nullptr ? 128 : sign_code(colors_[c][0]->symbol(colors_[c][0]->at(y, x)) >> 3);
+        if (level_ == 0) return colors_[c][0] == nullptr ? zero_sign : sign_code(colors_[c][0]->symbol(colors_[c][0]->at(y, x)) >> 3);
         if (colors_[c][0] == nullptr) return 0;
         return std::max(magnitude_at(colors_[c][1], y, x), magnitude_at(colors_[c][2], y, x));
     }
@@ -154,7 +153,7 @@ private:
         return band->has(y, x) ? band->magnitudes()[band->at(y, x)] : std::uint8_t{0};
     }
     static std::uint8_t sign_at(const Subband* band, std::size_t y, std::size_t x) noexcept {
-        return band != nullptr && band->has(y, x) ? band->signs()[band->at(y, x)] : std::uint8_t{128};
+        return band != nullptr && band->has(y, x) ? band->sign(band->at(y, x)) : zero_sign;
     }
     static std::uint32_t difference(std::int32_t one, std::int32_t other) noexcept {
         return static_cast<std::uint32_t>(std::min<std::int64_t>(std::abs(std::int64_t{one} - other), max_code_argument));

@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -90,14 +92,36 @@ inline std::uint32_t magnitude_of(std::int32_t symbol) noexcept {
     const auto bits = static_cast<std::uint32_t>(symbol);
     return symbol < 0 ? 0U - bits : bits;
 }
-inline std::uint8_t sign_code(std::int32_t symbol) noexcept { return static_cast<std::uint8_t>(128 + 24 * std::clamp(symbol, -5, 5)); }
+inline constexpr std::uint8_t zero_sign = 128;
+inline std::uint8_t sign_code(std::int32_t symbol) noexcept { return static_cast<std::uint8_t>(zero_sign + 24 * std::clamp(symbol, -5, 5)); }
+
+// Zeros that take no memory until they are written to, as far as the system has such.
+template <class T>
+class ZeroArray {
+public:
+    ZeroArray() = default;
+    explicit ZeroArray(std::size_t size) : size_{size}, data_{static_cast<T*>(std::calloc(size, sizeof(T)))} {
+        if (data_ == nullptr && size > 0) throw std::bad_alloc();
+    }
+    T& operator[](std::size_t i) noexcept { return data_.get()[i]; }
+    const T& operator[](std::size_t i) const noexcept { return data_.get()[i]; }
+    T* data() noexcept { return data_.get(); }
+    const T* data() const noexcept { return data_.get(); }
+    void clear() noexcept { std::fill_n(data_.get(), size_, T{0}); }
+
+private:
+    struct Free {
+        void operator()(T* pointer) const noexcept { std::free(pointer); }
+    };
+    std::size_t size_ = 0;
+    std::unique_ptr<T[], Free> data_;
+};
 
 // One subband with a frame of zeros, so that all places have all neighbours.
 class Subband {
 public:
-    Subband() = default;
     Subband(std::size_t height, std::size_t width)
-        : height_{height}, width_{width}, stride_{width + before + after}, magnitudes_(size()), signs_(size(), 128), rings_(size()), symbols_(size()) {}
+        : height_{height}, width_{width}, stride_{width + before + after}, magnitudes_(size()), signs_(size()), rings_(size()), symbols_(size()) {}
 
     std::size_t height() const noexcept { return height_; }
     std::size_t width() const noexcept { return width_; }
@@ -105,9 +129,9 @@ public:
     std::size_t at(std::size_t y, std::size_t x) const noexcept { return (y + above) * stride_ + x + before; }
     bool has(std::size_t y, std::size_t x) const noexcept { return y < height_ && x < width_; }
 
-    // By `at`: codes of the magnitudes, codes of the signs, sums of the magnitudes of eight neighbours.
+    // By `at`: codes of the magnitudes, of the signs, and of the sums of the magnitudes of eight neighbours.
     const std::uint8_t* magnitudes() const noexcept { return magnitudes_.data(); }
-    const std::uint8_t* signs() const noexcept { return signs_.data(); }
+    std::uint8_t sign(std::size_t place) const noexcept { return static_cast<std::uint8_t>(zero_sign + signs_[place]); }
     std::uint8_t ring_code(std::size_t place) const noexcept { return log_codes[rings_[place]]; }
     std::int32_t symbol(std::size_t place) const noexcept { return symbols_[place]; }
 
@@ -118,7 +142,7 @@ public:
         symbols_[place] = symbol;
         const std::uint32_t magnitude = std::min<std::uint32_t>(magnitude_of(symbol), 255);
         magnitudes_[place] = log_codes[magnitude];
-        signs_[place] = sign_code(symbol);
+        signs_[place] = static_cast<std::int8_t>(sign_code(symbol) - zero_sign);
         const auto more = static_cast<std::uint16_t>(magnitude);
         std::uint16_t* const ring = rings_.data() + place;
         const auto row = static_cast<std::ptrdiff_t>(stride_);
@@ -130,10 +154,10 @@ public:
     bool clear() noexcept {
         if (is_clear_) return false;
         is_clear_ = true;
-        std::fill(magnitudes_.begin(), magnitudes_.end(), std::uint8_t{0});
-        std::fill(signs_.begin(), signs_.end(), std::uint8_t{128});
-        std::fill(rings_.begin(), rings_.end(), std::uint16_t{0});
-        std::fill(symbols_.begin(), symbols_.end(), 0);
+        magnitudes_.clear();
+        signs_.clear();
+        rings_.clear();
+        symbols_.clear();
         return true;
     }
 
@@ -143,9 +167,10 @@ private:
 
     std::size_t height_ = 0, width_ = 0, stride_ = 0;
     bool is_clear_ = true;
-    std::vector<std::uint8_t> magnitudes_, signs_;
-    std::vector<std::uint16_t> rings_;
-    std::vector<std::int32_t> symbols_;
+    ZeroArray<std::uint8_t> magnitudes_;
+    ZeroArray<std::int8_t> signs_;  // codes less that of zero
+    ZeroArray<std::uint16_t> rings_;
+    ZeroArray<std::int32_t> symbols_;
 };
 
 // The subbands of one tile. Of the low band the residuals of its prediction are coded, and its values are kept beside them.
@@ -168,6 +193,9 @@ public:
             values_.emplace_back(low.height, low.width);
         }
     }
+
+    SubbandTile(const SubbandTile&) = delete;
+    SubbandTile(SubbandTile&&) = default;
 
     const SubbandLayout& layout() const noexcept { return layout_; }
     Grid grid() const noexcept { return grid_; }
