@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,6 +17,7 @@ _ROUNDING: Final = 1.01  # of what is computed in float32 or in integers
 _A, _B, _C, _D = LIFTING
 
 
+@lru_cache(maxsize=64)
 def largest_low_coefficient(model: Model) -> float:
     """What no coefficient of the lowest channels exceeds, full scale = 1, for samples from -1/2 to 1/2."""
     if not model.low_levels:
