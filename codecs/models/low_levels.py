@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 
 from laconic.codecs import _native
 from laconic.codecs.errors import WeightsError
-from laconic.codecs.models.packet_tree import HIGH_GAIN, LIFTING, LOW_GAIN
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped
@@ -30,8 +28,6 @@ LOW_GRID: Final = 1 << MAX_LOW_LEVELS  # parts begin at multiples of this
 LOW_STEP_LOG2: Final = -11  # synthesised values are in units of 2**LOW_STEP_LOG2, full scale = 1
 LOW_STEP: Final = np.float32(2.0**LOW_STEP_LOG2)
 _GAIN_LIMIT: Final = 256.0
-_ROUNDING_OF_FLOATS: Final = 1.01
-_A, _B, _C, _D = LIFTING
 
 Floats = NDArray[np.float32]
 Integers = NDArray[Any]
@@ -131,35 +127,3 @@ def low_parts(
     if not levels:
         return 0, no_low_gains(), no_low_scale_codes()
     return levels, arrays["low_gains"].astype(np.float32), arrays["low_scale_codes"].astype(np.int16)
-
-
-def largest_low_coefficient(model: Model) -> float:
-    """What no coefficient of the lowest channels exceeds, full scale = 1, for samples from -1/2 to 1/2."""
-    if not model.low_levels:
-        return 0.0
-    rows = float(np.abs(model.analysis[0]).astype(np.float64).sum(1).max())
-    norms = np.array(_class_norms(model.tree.depth, model.low_levels))
-    return float((norms * model.low_gains).max()) * rows / 2 * _ROUNDING_OF_FLOATS
-
-
-@cache
-def _class_norms(depth: int, levels: int) -> tuple[float, ...]:
-    """For each class, the sum of the magnitudes of the weights of the samples, far from the picture's borders."""
-    band = np.eye(16 << (depth + levels))
-    norms: list[float] = []
-    for level in range(depth + levels):
-        band, high = _split(band)
-        low_norm, high_norm = np.abs(band[0]).sum(), np.abs(high[0]).sum()
-        if level >= depth:
-            norms = [high_norm * low_norm, low_norm * high_norm, high_norm * high_norm, *norms]
-    return (float(np.abs(band[0]).sum()) ** 2, *norms)
-
-
-def _split(lines: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Low and high halves of lines that repeat."""
-    even, odd = lines[0::2], lines[1::2]
-    odd = odd + _A * (even + np.roll(even, -1, 0))
-    even = even + _B * (odd + np.roll(odd, 1, 0))
-    odd = odd + _C * (even + np.roll(even, -1, 0))
-    even = even + _D * (odd + np.roll(odd, 1, 0))
-    return even * LOW_GAIN, odd * HIGH_GAIN

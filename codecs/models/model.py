@@ -259,8 +259,8 @@ def _config(model: Model) -> dict[str, object]:
 def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, str]) -> Model:
     config = json.loads(metadata["config"])
     blocks = range(sum(1 for key in arrays if key.startswith("analysis.")))
-    low_levels, low_gains, low_scale_codes = low_parts(config, arrays)
     contexts = contexts_of_parts(config, arrays)
+    low_levels, low_gains, low_scale_codes = low_parts(config, arrays)
     return Model(
         name=metadata["name"],
         num_planes=config["num_planes"],

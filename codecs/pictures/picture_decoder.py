@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
-from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -167,32 +165,33 @@ class _Canvas:
     renderer: Renderer
     run: ThreadedMap
 
-    @cached_property
-    def _pixels(self) -> Fraction:
-        """Of the area, along a side of a place."""
-        return Fraction(self.part.unpacker.model.tree.factor, 1 << self.part.area.scale_log2)
+    def _pixels(self, places: int) -> int:
+        """Rows or columns of the area's picture that so many places hold, rounded down; a place may have less than one."""
+        return places << self.part.unpacker.model.tree.depth >> self.part.area.scale_log2
+
+    def _places_of(self, pixels: int) -> int:
+        """Places that so many rows or columns of the area's picture lie in, rounded down."""
+        return pixels << self.part.area.scale_log2 >> self.part.unpacker.model.tree.depth
 
     @cached_property
     def _places(self) -> LayoutTile:
         """Those of the area with their margin."""
-        area, side = self.part.area, self._pixels
-        inside = LayoutTile(
-            area.y // side, area.x // side, ceil((area.y + area.height) / side), ceil((area.x + area.width) / side)
-        )
+        area, of = self.part.area, self._places_of
+        inside = LayoutTile(of(area.y), of(area.x), -of(-area.y - area.height), -of(-area.x - area.width))
         return self.renderer.needed(inside, self.part.unpacker.grid)
 
     def blocks(self, out: Samples | None) -> Iterator[Samples]:
         """Rows of the area, some at a time, in `out` where it is given."""
-        places, side, end = self._places, self._pixels, self.part.area.y + self.part.area.height
+        places, end = self._places, self.part.area.y + self.part.area.height
         sheet = _Sheet(self.part, out)
         window = _Window(np.zeros((1, 0, places.right - places.left), np.int16), places.top)
         for tiles in self._chunks():
             window = self._grown(window, tiles)
-            sheet.begin(min(ceil(window.bottom * side), end))
+            sheet.begin(min(-self._pixels(-window.bottom), end))
             if self.part.unpacker.has_alpha:
                 self._add_alpha(sheet, tiles)
             rendered = self.renderer.ready(window.bottom)
-            ready = end if window.bottom == places.bottom else min(floor(rendered * side), end)
+            ready = end if window.bottom == places.bottom else min(self._pixels(rendered), end)
             if ready > sheet.first:
                 self._synthesize(window, sheet, ready)
                 yield sheet.take(ready)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from laconic.codecs import _native
 from laconic.codecs.errors import CodecError
 from laconic.codecs.models.fixed_point import largest_fixed_coefficient
-from laconic.codecs.models.low_levels import largest_low_coefficient
+from laconic.codecs.models.low_bounds import largest_low_coefficient
 from laconic.codecs.models.model import Model
 from laconic.codecs.steps import step_of_code
 

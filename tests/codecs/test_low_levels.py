@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from laconic.codecs import CodecError, Image, Lcn, _native
 from laconic.codecs.errors import WeightsError
 from laconic.codecs.files import read_image
-from laconic.codecs.models.low_levels import LowSynthesis, largest_low_coefficient
+from laconic.codecs.models.low_bounds import largest_low_coefficient
+from laconic.codecs.models.low_levels import LowSynthesis
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import HIGH_GAIN, LIFTING, LOW_GAIN
 from laconic.codecs.models.zoo import load_model

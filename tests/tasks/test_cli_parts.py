@@ -63,6 +63,11 @@ def test_region_and_scale(extension, encoded, data, tmp_path):
     assert np.array_equal(read_image(target).samples, expected)
 
 
+def test_a_scale_below_the_levels_of_the_model_fails(encoded):
+    result = laconic("decode", encoded, "--scale", "1/16", exit_code=1)
+    assert "the scale is 1/16; the tree of model rgb ends before: allowed are 1, 2, 4, 8" in result.stderr
+
+
 def test_all_of_a_file_is_counted(encoded, data):
     item = json.loads(laconic("decode", encoded, "--json").stdout)
     assert (item["bytes_read"], item["region"], item["scale"]) == (len(data), None, "1")
