@@ -67,7 +67,7 @@ def encode(
     bits_per_pixel: float | None = None,
     max_bytes: int | None = None,
     model: str | None = None,
-    profile: Literal["fast", "small"] = "small",
+    profile: Literal["fast", "small", "best"] = "small",
     effort: int = DEFAULT_EFFORT,
     threads: int = 1,
     bit_depth: int = 0,

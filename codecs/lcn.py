@@ -237,7 +237,8 @@ class Lcn:
         return Plan(form, model, grid, step_code, self._layout.resolved(model, grid), self.effort, self.threads)
 
     def pack(self, latent: Latent) -> bytes:
-        """The latent as an .lcn file, losslessly; it may have fewer channels than the model."""
+        """The latent as an .lcn file, losslessly; it may have fewer channels than the model. Profile best stores whole
+        subbands: where channels end inside one, those that it lacks are stored as zeros, and a note says so."""
         return self.pack_with_heads(latent).data
 
     def pack_with_heads(self, latent: Latent) -> PackedFile:

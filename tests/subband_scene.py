@@ -1,13 +1,19 @@
-"""Random models of subbands for the tests of profile best, and the subbands of channels found without the native core."""
+"""Random models of subbands for the tests of profile best, and the subbands of channels found without the native core;
+and which pictures a shipped model of this profile is for."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from laconic.codecs.models.zoo import shipped_models
 from laconic.entropy.fitting.subband_inputs import SubbandPyramid
 from laconic.entropy.subbands import ContextNetwork, SubbandModel
 from laconic.entropy.tables import TableSet, table_of_counts
 
+# Channels of a picture, alpha included, for which a model is shipped.
+BEST_CHANNELS = tuple(
+    c for c in (1, 2, 3, 4) if ("rgb_best" if c > 2 else "grey_best") in [entry.name for entry in shipped_models()]
+)
 NUM_TABLES = 251  # a prime, so that outputs that differ seldom have one table
 
 

@@ -38,6 +38,7 @@ SMALL_NAMES = (
     "rgb_1x7",
     "grey_1x1",
     "rgba_1x1_transparent",
+    "rgb_best_1x7_q90",
     "sound_1_sample",
     "sound_tags_short",
     "cube_lines_of_one_value",

@@ -2,7 +2,8 @@
 
     python benchmarks/images/bench_rd.py --data ../shared/data [--set kodak|unseen] [--plot FILE.png] [--images N]
 
-`laconic` decodes by the neural synthesis, `laconic linear` the same files by the linear one.
+`laconic` decodes by the neural synthesis, `laconic linear` the same files by the linear one, `laconic best` files of
+profile best by the linear one too.
 
 Timed: `encode`, from an array in memory to the bytes of a whole file in memory, and `decode` back to an array, at each
 setting, in one process on one core, best of 2 per picture (1 where a run takes over a quarter of a second). All codecs
@@ -11,7 +12,7 @@ the pictures, the first call of each codec (imports, models, the network), the m
 the one core as well; bench_neural.py has its speed on two. Each set (picture_sets.py) takes about 10 minutes.
 
 Rows "rd": per setting, means over the pictures of the rate (the file's bytes), PSNR and MS-SSIM, and median speeds in
-millions of pixels per second. Rows "bd": the BD-rate of `test`, either of ours, against each peer, negative where ours is
+millions of pixels per second. Rows "bd": the BD-rate of `test`, one of these three, against each peer, negative where ours is
 smaller, with the `bjontegaard` package's value over the same interval beside it. Every run on Kodak with ours adds a
 line to kodak_runs.jsonl; before `laconic linear` was named there, `laconic` was that.
 """
@@ -41,7 +42,7 @@ from laconic.tasks.measures.bdrate import Curve, bd_rate, quality_interval
 from laconic.tasks.measures.picture_distortion import ms_ssim, psnr
 from laconic.tasks.measures.rate import bits_per_pixel
 
-OURS, LINEAR = "laconic", "laconic linear"
+OURS, LINEAR, BEST = "laconic", "laconic linear", "laconic best"
 LOW_BPP, HIGH_BPP = 0.15, 1.5  # the range of the BD-rates
 METRICS = ("psnr_db", "ms_ssim_db")
 
@@ -67,6 +68,12 @@ def _fast() -> list[Codec[Image]]:
     from laconic.codecs.lcn import Lcn
 
     return [Lcn(quality=quality, profile="fast") for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
+
+
+def _best() -> list[Codec[Image]]:
+    from laconic.codecs.lcn import Lcn
+
+    return [Lcn(quality=quality, profile="best") for quality in (15, 20, 27, 34, 41, 48, 55, 62, 70, 80, 90)]
 
 
 def _jpeg() -> list[Codec[Image]]:
@@ -107,6 +114,7 @@ FAMILIES: dict[str, Callable[[], list[Codec[Image]]]] = {
     LINEAR: partial(_ours, "linear"),
     f"{OURS} effort 0": _plain,
     f"{OURS} fast": _fast,
+    BEST: _best,
     "jpeg": _jpeg,
     "webp": _webp,
     "jpeg2000": _jpeg2000,
@@ -217,10 +225,11 @@ def summary(label: str, codec: str, measurements: Sequence[Measurement]) -> comm
 
 
 def bd_rows_of(rd_rows: Sequence[common.Row]) -> list[common.Row]:
-    """The rows "bd": the neural one against the linear one, and both against every peer; none of what was not measured."""
+    """The rows "bd": the neural one and profile best against the linear one, and all three against every peer; none of what
+    was not measured."""
     labels = list(dict.fromkeys(row["label"] for row in rd_rows))
     rows = []
-    for test, taken in ((OURS, {OURS}), (LINEAR, {OURS, LINEAR})):
+    for test, taken in ((OURS, {OURS, BEST}), (LINEAR, {OURS, LINEAR, BEST}), (BEST, {OURS, BEST})):
         for anchor in labels if test in labels else ():
             if anchor in taken:
                 continue

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
 
-FAST, SMALL = "laconic fast", "laconic small"
+FAST, SMALL, BEST = "laconic fast", "laconic small", "laconic best"
 JPEG = "JPEG quality 75"
 WEBP, AVIF = "WebP", "AVIF"
 
@@ -59,6 +59,10 @@ def small(**options: Any) -> Lcn:
     return Lcn(step_code=149, **options)
 
 
+def best(**options: Any) -> Lcn:
+    return Lcn(step_code=150, profile="best", **options)
+
+
 def all_contenders() -> list[Contender]:
     """Near 0.6 bits per pixel on Kodak, but for JPEG, which is as its users have it."""
     return [
@@ -66,6 +70,7 @@ def all_contenders() -> list[Contender]:
         ours(f"{FAST}, effort 0", Lcn(step_code=159, profile="fast", effort=0)),
         ours(SMALL, small()),
         ours(f"{SMALL}, effort 0", Lcn(step_code=153, effort=0)),
+        ours(BEST, best()),
         pillow(JPEG, "JPEG", quality=75),
         pillow(f"{JPEG}, optimised", "JPEG", quality=75, optimize=True),
         pillow(WEBP, "WEBP", quality=38),

@@ -21,7 +21,7 @@ from laconic.tasks.measures.picture_distortion import psnr
 
 NUM_CHANNELS = 12
 SCALE = 8
-PROFILES = {contenders.FAST: contenders.fast, contenders.SMALL: contenders.small}
+PROFILES = {contenders.FAST: contenders.fast, contenders.SMALL: contenders.small, contenders.BEST: contenders.best}
 
 
 def codec_rows(data: DataSet, num_rounds: int) -> list[common.Row]:

@@ -258,6 +258,8 @@ def _config(model: Model) -> dict[str, object]:
 
 def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, str]) -> Model:
     config = json.loads(metadata["config"])
+    if not isinstance(config, dict):
+        raise ValueError("its config is no JSON object")
     blocks = range(sum(1 for key in arrays if key.startswith("analysis.")))
     contexts = contexts_of_parts(config, arrays)
     low_levels, low_gains, low_scale_codes = low_parts(config, arrays)

@@ -122,6 +122,13 @@ def tiles_of(height: int, width: int, tile_log2: int | None) -> list[LayoutTile]
     ]
 
 
+def layout_channels(model: Model, num_channels: int) -> int:
+    """How many channels a file stores that is to have the first `num_channels`: with networks, whole subbands."""
+    if isinstance(model.contexts, SubbandModel):
+        return next(end for end in model.contexts.channel_ends if end >= num_channels)
+    return num_channels
+
+
 def layout_group_bounds(model: Model, num_channels: int, *, whole: bool) -> tuple[int, ...]:
     """(0, ..., num_channels): bounds of the channel groups of a file with so many channels."""
     return (0, *(e for e in model.group_ends if e < num_channels and not whole), num_channels)

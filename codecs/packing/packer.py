@@ -14,7 +14,8 @@ from laconic.codecs.arguments import whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.formats.bit_depths import DEPTHS
 from laconic.codecs.latent import Latent
-from laconic.codecs.packing.layout import layout_group_bounds
+from laconic.codecs.notes import note
+from laconic.codecs.packing.layout import layout_channels, layout_group_bounds
 from laconic.codecs.plan import Plan
 from laconic.entropy import Limits
 from laconic.entropy.container import (
@@ -161,14 +162,27 @@ class Packer:
 
 
 def pack(latent: Latent, plan: Plan) -> PackedFile:
-    """The latent as a file; it fits the plan."""
-    packer = Packer(plan, latent.num_channels)
-    values = [TileValues(tile.cut(latent.values)) for tile in packer.tiles]
-    alpha: list[NDArray[Any] | None] = [None] * len(values)
+    """The latent as a file; it fits the plan. Channels that end inside a subband are rounded up, which is noted."""
+    values = _whole_subbands(latent.values, plan)
+    packer = Packer(plan, len(values))
+    tiles = [TileValues(tile.cut(values)) for tile in packer.tiles]
+    alpha: list[NDArray[Any] | None] = [None] * len(tiles)
     if latent.alpha is not None:
         alpha = [tile.pixels(plan.model.tree.factor, latent.size).cut(latent.alpha) for tile in packer.tiles]
-    packed = packer.pack_tiles(range(len(values)), values, alpha)
+    packed = packer.pack_tiles(range(len(tiles)), tiles, alpha)
     return packer.join(packed, dict(latent.metadata))
+
+
+def _whole_subbands(values: NDArray[np.int32], plan: Plan) -> NDArray[np.int32]:
+    """The channels, with as many of zeros as the last subband lacks."""
+    count, stored = len(values), layout_channels(plan.model, len(values))
+    if stored == count:
+        return values
+    note(
+        f"{count} channels end inside a subband, and profile best stores whole ones: {stored} channels were stored, "
+        f"the last {stored - count} of zeros"
+    )
+    return np.concatenate([values, np.zeros((stored - count, *values.shape[1:]), np.int32)])
 
 
 def check_latent_to_pack(latent: Latent, plan: Plan) -> None:

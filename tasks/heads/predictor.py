@@ -15,6 +15,7 @@ from laconic.codecs.errors import CodecError, WeightsError
 from laconic.codecs.latent import Latent
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image
+from laconic.codecs.models.zoo import shipped_models
 from laconic.entropy.container import MAGIC
 from laconic.tasks.datasets.framing import Framing, framed, framed_array, read_signal
 from laconic.tasks.datasets.pack_index import PackIndexOptions
@@ -68,7 +69,7 @@ class Predictor:
 
     def _normalized(self, source: Path | str | Image | Audio) -> NDArray[np.float32]:
         channels = self.recipe["channels"]
-        pack = PackIndexOptions(**{**self.recipe["pack"], "model": self.model})
+        pack = PackIndexOptions(**{**self.recipe["pack"], "model": self.model or _shipped(self.recipe["fingerprint"])})
         codec = pack.codec(self.recipe["kind"])
         latent = _stored_latent(source, codec, channels) if isinstance(source, Path | str) else None
         if latent is None:
@@ -80,6 +81,11 @@ class Predictor:
             )
         scale, shift = (np.array(self.recipe[name], np.float32)[:, None, None] for name in ("scale", "shift"))
         return latent.dequantize()[:channels] * scale + shift
+
+
+def _shipped(fingerprint: str) -> str | None:
+    """The name of the shipped model that a run learned from, which need not be that for its kind of signal."""
+    return next((entry.name for entry in shipped_models() if entry.fingerprint.hex() == fingerprint), None)
 
 
 def _stored_latent(path: Path | str, codec: Lcn, channels: int) -> Latent | None:

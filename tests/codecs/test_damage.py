@@ -3,6 +3,7 @@
 import io
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +37,7 @@ from laconic.entropy.planes import PlanesEncoder, PlaneSpan
 DATA = Path(__file__).parents[1] / "data"
 ERRORS = (BitstreamError, UnknownModelError)
 GROUPS = (0, *load_model("rgb").group_ends)
+BEST_GROUPS = (0, *load_model("rgb_best").group_ends)
 
 
 @cache
@@ -54,7 +56,8 @@ def part(rows: int, columns: int, *, alpha: bool = False, dtype: type = np.uint8
 
 @cache
 def files() -> dict[str, bytes]:
-    """One for each layout: one segment, several with CRC, tiled with index, 16 bits, grey, with alpha and sections."""
+    """One for each layout: one segment, several with CRC, tiled with index, 16 bits, grey, with alpha and sections; and of
+    profile best."""
     grey = Image(np.ascontiguousarray(part(90, 120).samples[:, :, 1:2]))
     icc = Image(part(64, 64, alpha=True).samples, {"icc": bytes(range(256)) * 2, "exif": b"Exif\0\0MM"})
     return {
@@ -65,6 +68,9 @@ def files() -> dict[str, bytes]:
         "deep alpha": Lcn(80).encode(part(40, 50, alpha=True, dtype=np.uint16)),
         "grey": Lcn(90).encode(grey),
         "sections": Lcn(60).encode(icc),
+        "best": Lcn(60, profile="best").encode(part(64, 64)),
+        "best groups": Lcn(99, profile="best").encode(part(100, 128)),
+        "best tiles": Lcn(60, profile="best", tile_log2=3).encode(icc),
         "few channels": Lcn(70).pack(Lcn(70).unpack(Lcn(70).encode(part(64, 80)), channels=20)),
     }
 
@@ -97,7 +103,7 @@ def test_undamaged_file_decodes(name: str) -> None:
 
 @pytest.mark.parametrize("name", files())
 def test_no_flipped_bit_goes_unnoticed(name: str) -> None:
-    """400 random bits of each of 8 files, and every bit of the first 64 bytes."""
+    """400 random bits of each of these files, and every bit of the first 64 bytes."""
     data = files()[name]
     rng = np.random.default_rng(0)
     positions = {*range(8 * 64), *rng.integers(0, 8 * len(data), 400).tolist()}
@@ -132,7 +138,7 @@ def test_no_flipped_bit_of_an_empty_segment_goes_unnoticed() -> None:
     assert not silent
 
 
-@pytest.mark.parametrize("name", ["joined", "sections", "few channels", "deep alpha", "grey"])
+@pytest.mark.parametrize("name", ["joined", "sections", "few channels", "deep alpha", "grey", "best"])
 def test_cut_is_a_typed_error(name: str) -> None:
     data = files()[name]
     every = max(1, len(data) // 700)  # each byte of the small ones and of every head
@@ -141,8 +147,9 @@ def test_cut_is_a_typed_error(name: str) -> None:
             Lcn().unpack(data[:length])
 
 
-def test_cut_of_a_joined_file_leaves_the_groups_before_it() -> None:
-    data = files()["joined"]
+@pytest.mark.parametrize(("name", "groups"), [("joined", GROUPS), ("best", BEST_GROUPS)])
+def test_cut_of_a_joined_file_leaves_the_groups_before_it(name: str, groups: tuple[int, ...]) -> None:
+    data = files()[name]
     whole = Lcn().unpack(data)
     source = Source(data)
     read_header(source)
@@ -152,25 +159,26 @@ def test_cut_of_a_joined_file_leaves_the_groups_before_it() -> None:
         intact = next(
             (
                 i
-                for i, (a, b) in enumerate(pairwise(GROUPS))
+                for i, (a, b) in enumerate(pairwise(groups))
                 if not np.array_equal(found.values[a:b], whole.values[a:b])
             ),
-            4,
+            len(groups) - 1,
         )
-        assert not found.values[GROUPS[intact] :].any()
+        assert not found.values[groups[intact] :].any()
         assert found.damage
         seen.append(intact)
     assert seen == sorted(seen)
-    assert set(seen) == {0, 1, 2, 3}
+    assert set(seen) == set(range(len(groups) - 1))
 
 
-def test_cut_of_a_file_of_segments_leaves_the_groups_before_it() -> None:
-    data = files()["groups"]
-    whole, ends = Lcn().unpack(data), segment_ends(data, 4)
+@pytest.mark.parametrize(("name", "groups"), [("groups", GROUPS), ("best groups", BEST_GROUPS)])
+def test_cut_of_a_file_of_segments_leaves_the_groups_before_it(name: str, groups: tuple[int, ...]) -> None:
+    data = files()[name]
+    whole, ends = Lcn().unpack(data), segment_ends(data, len(groups) - 1)
     assert ends[-1] == len(data)
     for length in sorted({*range(ends[0], len(data), 97), *(e + d for e in ends[1:-1] for d in (-1, 0, 1))}):
         found = Lcn().unpack(data[:length], allow_partial=True)
-        stop = GROUPS[sum(length >= end for end in ends[1:])]
+        stop = groups[sum(length >= end for end in ends[1:])]
         assert np.array_equal(found.values[:stop], whole.values[:stop])
         assert not found.values[stop:].any()
         assert len(found.damage) == sum(length < end for end in ends[1:])
@@ -218,11 +226,12 @@ def test_damaged_alpha_is_opaque_and_leaves_the_picture() -> None:
     assert len(found.damage) == 1
 
 
+@pytest.mark.parametrize("profile", ["small", "best"])
 @pytest.mark.parametrize("channels", [None, 3, 8, 11, 12, 14, 30, 60])
-def test_groups_after_a_damaged_one_are_zero_not_wrong(channels: int | None) -> None:
+def test_groups_after_a_damaged_one_are_zero_not_wrong(channels: int | None, profile: str) -> None:
     """Their contexts are lost with it, so what decodes from whole bytes is not what was written."""
     with PillowImage.open(DATA / "kodim23_crop.png") as picture:
-        original = Lcn(90).encode(Image(np.array(picture.convert("RGB"))))
+        original = Lcn(90, profile=profile).encode(Image(np.array(picture.convert("RGB"))))
     start, end = segment_ends(original, 1)
     data = bytearray(original)
     data[(start + end) // 2] ^= 1
@@ -255,19 +264,21 @@ def test_random_bytes_after_the_magic_are_a_typed_error() -> None:
 
 
 def valid_header(shape: tuple[int, int] = (64, 64), **options: object) -> bytes:
-    """Of a file of the shipped RGB model, without segments."""
-    fingerprint = load_model("rgb").fingerprint
+    """Of a file of a shipped RGB model, without segments."""
+    fingerprint = load_model("rgb_best" if options.get("profile") is Profile.BEST else "rgb").fingerprint
     return write_header(Header(codec=CodecNumber.IMAGE, fingerprint=fingerprint, step_code=150, shape=shape, **options))  # type: ignore[arg-type]
 
 
-def test_random_bytes_after_a_valid_header_are_a_typed_error() -> None:
+@pytest.mark.parametrize("profile", list(Profile))
+def test_random_bytes_after_a_valid_header_are_a_typed_error(profile: Profile) -> None:
     rng = np.random.default_rng(2)
     flags = (Flag.JOINED, Flag.WHOLE, Flag.TILE_MAJOR, Flag.ALPHA, Flag.DEEP)
     for _ in range(400):
         chosen = Flag(sum(f for f in flags if rng.random() < 0.5))
         tile_log2 = 3 if rng.random() < 0.5 else None
         shape = (int(rng.integers(1, 100)), int(rng.integers(1, 100)))
-        data = valid_header(shape, flags=chosen, tile_log2=tile_log2) + rng.bytes(int(rng.integers(0, 300)))
+        head = valid_header(shape, flags=chosen, tile_log2=tile_log2, profile=profile)
+        data = head + rng.bytes(int(rng.integers(0, 300)))
         assert outcome(data) is None
         try:
             found = Lcn().unpack(data, allow_partial=True)
@@ -276,10 +287,11 @@ def test_random_bytes_after_a_valid_header_are_a_typed_error() -> None:
         assert found.damage
 
 
-def test_mutated_segments_with_repaired_lengths_and_checksums_are_a_typed_error() -> None:
+@pytest.mark.parametrize("name", ["groups", "best groups"])
+def test_mutated_segments_with_repaired_lengths_and_checksums_are_a_typed_error(name: str) -> None:
     """What reaches the decoder of symbols: payloads changed under a right length, lane count and CRC."""
     rng = np.random.default_rng(3)
-    source = Source(files()["groups"])
+    source, right = Source(files()[name]), Lcn().unpack(files()[name])
     header = read_header(source)
     segments = [read_container_segment(source, n, with_channels=True) for n in range(4)]
     for _ in range(300):
@@ -291,7 +303,34 @@ def test_mutated_segments_with_repaired_lengths_and_checksums_are_a_typed_error(
         changed[n] = type(segments[n])(bytes(payload), segments[n].lanes, True, segments[n].num_channels)
         body = b"".join(write_container_segment(s, i, with_channels=True) for i, s in enumerate(changed))
         latent = outcome(write_header(header) + body)
-        assert latent is None or not np.array_equal(latent.values, Lcn().unpack(files()["groups"]).values)
+        assert latent is None or not np.array_equal(latent.values, right.values)
+
+
+@pytest.mark.parametrize("profile", list(Profile))
+def test_a_profile_that_the_model_does_not_code_in_is_refused(profile: Profile) -> None:
+    name = "rgb" if profile is Profile.BEST else "rgb_best"
+    header = Header(CodecNumber.IMAGE, load_model(name).fingerprint, 150, (64, 64), profile=profile)
+    with pytest.raises(BitstreamError, match=f"profile {profile.name.lower()}, which its model does not code in"):
+        Lcn().unpack(write_header(header) + bytes(50))
+    with pytest.raises(BitstreamError, match="does not code in"):
+        Lcn().unpack(write_header(header) + bytes(50), allow_partial=True)
+
+
+def test_stored_channels_that_end_inside_a_subband_are_zeros_or_refused() -> None:
+    """SPEC.md, 5.3: a writer has whole subbands only; of those that are stored less than whole nothing can be coded."""
+    source = Source(files()["best"])
+    header = read_header(source)
+    segment = read_container_segment(source, 0, with_channels=True)
+    for stored in (1, 13, 191):
+        for channels in {0, *(c for c in (3, 12, stored) if c <= stored)}:
+            payload = b"" if channels == 0 else segment.payload
+            one = replace(segment, payload=payload, num_channels=channels, has_crc=channels > 0 and segment.has_crc)
+            data = write_header(replace(header, stored_channels=stored)) + write_container_segment(
+                one if channels else replace(one, lanes=4), 0, with_channels=True
+            )
+            found = outcome(data)
+            assert (found is None) == (channels > 0), (stored, channels)
+            assert found is None or (found.num_channels == stored and not found.values.any())
 
 
 def test_more_channels_than_the_model_has_are_refused() -> None:

@@ -11,13 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from subband_scene import BEST_CHANNELS
 
 from laconic.codecs.checks import check_codec, check_latent_codec, images_to_check
-from laconic.codecs.errors import CodecError, UnknownModelError, UnsupportedSignalError
+from laconic.codecs.errors import CodecError, DroppedWarning, UnknownModelError, UnsupportedSignalError
 from laconic.codecs.latent import Latent
 from laconic.codecs.lcn import Lcn
-from laconic.codecs.media import Image
+from laconic.codecs.media import Audio, Image
 from laconic.codecs.models.zoo import load_model
+from laconic.codecs.notes import collect_notes
 from laconic.entropy import LimitError, Limits
 from laconic.entropy.container import Profile
 from laconic.entropy.planes import PlanesEncoder
@@ -25,6 +27,9 @@ from laconic.entropy.planes import PlanesEncoder
 DATA = Path(__file__).parents[1] / "data"
 SIZES = ((1, 1), (1, 7), (7, 1), (17, 33), (4001, 3))
 NUM_CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
+BEST_MODES = tuple(mode for mode, channels in NUM_CHANNELS.items() if channels in BEST_CHANNELS)
+MODES_OF = {"small": tuple(NUM_CHANNELS), "best": BEST_MODES}
+PROFILE_MODES = [(profile, mode) for profile, modes in MODES_OF.items() for mode in modes]
 THUMBNAILS = (
     ("kodim23_crop.png", 0, 0, 64),
     ("kodim23_crop.png", 100, 100, 100),
@@ -76,9 +81,12 @@ class CountingFile(io.BytesIO):
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize(("mode", "dtype"), [*product(NUM_CHANNELS, (np.uint8, np.uint16))])
-def test_latent_of_every_kind_and_size_comes_back(mode: str, dtype: type, size: tuple[int, int]) -> None:
-    codec, image = Lcn(quality=70), picture(mode, size, dtype)
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize(("profile", "mode"), PROFILE_MODES)
+def test_latent_of_every_kind_and_size_comes_back(
+    profile: str, mode: str, dtype: type, size: tuple[int, int]
+) -> None:
+    codec, image = Lcn(quality=70, profile=profile), picture(mode, size, dtype)  # type: ignore[arg-type]
     latent = codec.analyze(image)
     found = codec.unpack(codec.pack(latent))
     assert found == latent
@@ -87,12 +95,13 @@ def test_latent_of_every_kind_and_size_comes_back(mode: str, dtype: type, size: 
     assert (decoded.samples.shape, decoded.samples.dtype) == (image.samples.shape, image.samples.dtype)
 
 
-@pytest.mark.parametrize("mode", NUM_CHANNELS)
-def test_picture_of_few_columns_or_rows_round_trips(mode: str) -> None:
+@pytest.mark.parametrize(("profile", "mode"), PROFILE_MODES)
+def test_picture_of_few_columns_or_rows_round_trips(profile: str, mode: str) -> None:
+    codec = Lcn(profile=profile)  # type: ignore[arg-type]
     for size in ((9, 1), (16, 8), (40, 7), (1, 9), (8, 16), (7, 40), (9, 9), (8, 8)):
-        latent = Lcn().analyze(picture(mode, size))
-        assert Lcn().unpack(Lcn().pack(latent)) == latent
-        assert Lcn().synthesize(latent).samples.shape == (*size, NUM_CHANNELS[mode])
+        latent = codec.analyze(picture(mode, size))
+        assert codec.unpack(codec.pack(latent)) == latent
+        assert codec.synthesize(latent).samples.shape == (*size, NUM_CHANNELS[mode])
 
 
 @pytest.mark.parametrize(("mode", "dtype"), [*product(("L", "RGB"), (np.uint8, np.uint16))])
@@ -117,39 +126,44 @@ def test_quality_100_is_at_least_48_db(name: str) -> None:
         Lcn(quality=95, grouping="whole"),
         Lcn(quality=20, tile_log2=3, progression="tile"),
         Lcn(step_code=130, model="rgb", tile_log2=4),
+        Lcn(profile="best"),
+        Lcn(quality=95, profile="best", grouping="whole"),
+        Lcn(quality=20, profile="best", tile_log2=3, progression="tile"),
     ],
     ids=repr,
 )
 def test_laws_hold(codec: Lcn) -> None:
-    modes = ("RGB", "RGBA") if codec.model else ("L", "LA", "RGB", "RGBA")
+    modes = ("RGB", "RGBA") if codec.model else MODES_OF[codec.profile]
     check_latent_codec(codec, images_to_check(modes))
 
 
 def test_laws_hold_for_16_bits() -> None:
-    check_codec(Lcn(), [picture(mode, (17, 33), np.uint16) for mode in NUM_CHANNELS])
+    for profile, modes in MODES_OF.items():
+        check_codec(Lcn(profile=profile), [picture(mode, (17, 33), np.uint16) for mode in modes])  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("progression", ["group", "tile"])
 @pytest.mark.parametrize("grouping", ["channels", "whole"])
 @pytest.mark.parametrize("tile_log2", [None, 3, 5])
 def test_latent_does_not_depend_on_the_layout(tile_log2: int | None, grouping: str, progression: str) -> None:
-    latent = Lcn(75).analyze(photo())
-    for profile in ("fast", "small"):
+    latents = [Lcn(75, profile=profile).analyze(photo()) for profile in ("small", "best")]  # type: ignore[arg-type]
+    for profile, latent in (("fast", latents[0]), ("small", latents[0]), ("best", latents[1])):
         codec = Lcn(75, None, None, grouping, progression, tile_log2, profile)  # type: ignore[arg-type]
         assert codec.unpack(codec.pack(latent)) == latent
 
 
-def test_lanes_are_those_asked_for() -> None:
-    latent = Lcn().analyze(crop("kodim23_crop.png", 0, 0, 64))
+@pytest.mark.parametrize("profile", MODES_OF)
+def test_lanes_are_those_asked_for(profile: str) -> None:
+    latent = Lcn(80, profile=profile).analyze(crop("kodim05_crop.png", 0, 0, 48))  # type: ignore[arg-type]
     sizes = []
     for lanes in (4, 8, 16, 32, 64):
-        codec = Lcn(lanes=lanes)
+        codec = Lcn(lanes=lanes, profile=profile)  # type: ignore[arg-type]
         data = codec.pack(latent)
         assert codec.unpack(data) == latent
         sizes.append(len(data))
     assert sizes == sorted(sizes)
     assert 60 * 2 < sizes[-1] - sizes[0] < 60 * 4
-    assert len(Lcn().pack(latent)) == sizes[0]
+    assert len(Lcn(profile=profile).pack(latent)) == sizes[0]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("lanes", [0, 5, 128, 4.5, "4"])
@@ -160,7 +174,16 @@ def test_other_lanes_are_refused(lanes: object) -> None:
 
 @pytest.mark.parametrize("quality", [10, 75, 97])
 @pytest.mark.parametrize(
-    "layout", [{}, {"grouping": "whole"}, {"tile_log2": 4}, {"tile_log2": 3, "progression": "tile"}]
+    "layout",
+    [
+        {},
+        {"grouping": "whole"},
+        {"tile_log2": 4},
+        {"tile_log2": 3, "progression": "tile"},
+        {"profile": "best"},
+        {"profile": "best", "grouping": "whole", "tile_log2": 3},
+    ],
+    ids=str,
 )
 def test_first_channels_are_those_of_the_whole_latent(layout: dict[str, object], quality: int) -> None:
     codec = Lcn(quality, **layout)  # type: ignore[arg-type]
@@ -172,8 +195,9 @@ def test_first_channels_are_those_of_the_whole_latent(layout: dict[str, object],
         assert np.array_equal(found.dequantize(), whole.dequantize()[:channels])
 
 
-def test_first_channels_of_a_file_are_read_from_its_head() -> None:
-    codec = Lcn(quality=75)
+@pytest.mark.parametrize("profile", MODES_OF)
+def test_first_channels_of_a_file_are_read_from_its_head(profile: str) -> None:
+    codec = Lcn(quality=75, profile=profile)  # type: ignore[arg-type]
     data = codec.encode(photo())
     for channels, share in ((3, 0.2), (12, 0.4), (48, 0.75)):
         file = CountingFile(data)
@@ -200,6 +224,29 @@ def test_latent_of_few_channels_is_a_smaller_file(channels: int) -> None:
     assert codec.decode(packed).samples.shape == photo("kodim05_crop.png").samples.shape
 
 
+@pytest.mark.parametrize(("channels", "stored"), [(1, 3), (2, 3), (3, 3), (5, 5), (12, 12), (13, 16), (49, 64)])
+def test_channels_that_end_inside_a_subband_are_rounded_up(channels: int, stored: int) -> None:
+    codec = Lcn(quality=80, profile="best")
+    latent = codec.analyze(crop("kodim05_crop.png", 0, 0, 90))
+    first = dataclasses.replace(latent, values=latent.values[:channels], shrink=latent.shrink[:channels])
+    with collect_notes() as notes:
+        packed = codec.pack_with_heads(first)
+    found = codec.unpack(packed.data)
+    assert found.num_channels == stored and packed.bounds[-1] == stored
+    assert np.array_equal(found.values[:channels], first.values) and not found.values[channels:].any()
+    assert codec.unpack(packed.data[: packed.head_bytes(channels)], channels=channels) == first
+    assert codec.decode(packed.data) == codec.synthesize(first)
+    said = f"{stored} channels were stored, the last {stored - channels} of zeros"
+    assert [note.endswith(said) for note in notes] == [True] * (stored > channels)
+
+
+def test_rounding_up_is_a_warning_where_nobody_collects_notes() -> None:
+    codec = Lcn(profile="best")
+    latent = codec.analyze(crop("kodim05_crop.png", 0, 0, 20))
+    with pytest.warns(DroppedWarning, match="13 channels end inside a subband, and profile best stores whole ones: 16"):
+        codec.pack(dataclasses.replace(latent, values=latent.values[:13], shrink=latent.shrink[:13]))
+
+
 def test_picture_of_few_channels_is_a_coarse_one() -> None:
     codec = Lcn(quality=80)
     data = codec.encode(photo())
@@ -224,9 +271,11 @@ def test_latents_of_different_quality_mix() -> None:
     assert not np.array_equal(coarse.values, fine.values)
 
 
-def test_several_steps_are_those_of_single_encodes() -> None:
-    latents = Lcn().analyze_steps(photo("kodim05_crop.png"), (100, 150, 200))
-    assert latents == [Lcn(step_code=s).analyze(photo("kodim05_crop.png")) for s in (100, 150, 200)]
+@pytest.mark.parametrize("profile", MODES_OF)
+def test_several_steps_are_those_of_single_encodes(profile: str) -> None:
+    image = crop("kodim05_crop.png", 0, 0, 150)
+    latents = Lcn(profile=profile).analyze_steps(image, (100, 150, 200))  # type: ignore[arg-type]
+    assert latents == [Lcn(step_code=s, profile=profile).analyze(image) for s in (100, 150, 200)]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -236,7 +285,10 @@ def test_alpha_is_lossless(mode: str, dtype: type) -> None:
     samples = picture(mode, (70, 45), dtype).samples.copy()
     samples[:, :, -1] = rng.integers(0, np.iinfo(dtype).max, samples.shape[:2], dtype, endpoint=True)
     samples[:20, :20, -1] = 0
-    for codec in (Lcn(quality=1), Lcn(quality=90, tile_log2=3)):
+    codecs = [Lcn(quality=1), Lcn(quality=90, tile_log2=3)]
+    if mode in BEST_MODES:
+        codecs.append(Lcn(quality=60, tile_log2=3, profile="best"))
+    for codec in codecs:
         assert np.array_equal(codec.decode(codec.encode(Image(samples))).samples[:, :, -1], samples[:, :, -1])
 
 
@@ -266,7 +318,20 @@ def test_invisible_picture_costs_next_to_nothing() -> None:
 
 def test_metadata_comes_back() -> None:
     image = Image(picture("RGB", (9, 9)).samples, {"icc": bytes(range(200)) * 9, "exif": b"Exif\0\0II"})
-    assert dict(Lcn().decode(Lcn().encode(image)).metadata) == dict(image.metadata)
+    for codec in (Lcn(), Lcn(profile="best")):
+        assert dict(codec.decode(codec.encode(image)).metadata) == dict(image.metadata)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 8), (33, 47)], ids=str)
+@pytest.mark.parametrize("mode", BEST_MODES)
+def test_small_picture_is_hardly_larger_in_profile_best(mode: str, size: tuple[int, int]) -> None:
+    """Alpha included, which is as large in all profiles."""
+    samples = photo("kodim05_crop.png").samples[: size[0], : size[1]]
+    colors = samples if "RGB" in mode else samples[:, :, :1]
+    alpha = picture("L", size).samples
+    image = Image(np.dstack([colors, alpha]) if "A" in mode else np.ascontiguousarray(colors))
+    small, best = (len(Lcn(profile=profile).encode(image)) for profile in ("small", "best"))  # type: ignore[arg-type]
+    assert best <= small + 8
 
 
 @pytest.mark.parametrize("quality", [5, 30, 50])
@@ -295,20 +360,23 @@ def test_file_is_within_a_hundredth_of_the_ideal(name: str, quality: int) -> Non
         assert ideal_bytes(latent) < size <= 1.01 * ideal_bytes(latent) + 64
 
 
-def test_better_quality_is_a_larger_file() -> None:
-    sizes = [len(Lcn(quality=q).encode(photo())) for q in range(1, 101, 9)]
+@pytest.mark.parametrize("profile", MODES_OF)
+def test_better_quality_is_a_larger_file(profile: str) -> None:
+    sizes = [len(Lcn(quality=q, profile=profile).encode(photo())) for q in range(1, 101, 9)]  # type: ignore[arg-type]
     assert sizes == sorted(sizes)
     assert sizes[0] < 2000 < 60_000 < sizes[-1]
 
 
 @pytest.mark.parametrize(("side", "most_bytes"), [(1, 60), (64, 90), (1000, 4000)])
 def test_flat_picture_is_small(side: int, most_bytes: int) -> None:
-    assert len(Lcn().encode(Image(np.full((side, side, 3), 90, np.uint8)))) < most_bytes
+    for profile in MODES_OF:
+        assert len(Lcn(profile=profile).encode(Image(np.full((side, side, 3), 90, np.uint8)))) < most_bytes  # type: ignore[arg-type]
 
 
 def test_eight_threads_equal_the_serial_result() -> None:
     images = [crop("kodim23_crop.png", 8 * n, 16 * n, 40 + n) for n in range(16)]
-    codecs = [Lcn(quality=20 + 4 * n, tile_log2=3 if n % 3 == 0 else None) for n in range(16)]
+    tiled = [3 if n % 3 == 0 else None for n in range(16)]
+    codecs = [Lcn(20 + 4 * n, tile_log2=tiled[n], profile="best" if n % 4 == 3 else "small") for n in range(16)]
 
     def both(n: int) -> tuple[bytes, Image]:
         data = codecs[n % 16].encode(images[n % 16])
@@ -320,10 +388,12 @@ def test_eight_threads_equal_the_serial_result() -> None:
 
 
 def test_codec_and_latent_can_be_pickled() -> None:
-    codec = Lcn(quality=77, grouping="whole")
-    latent = codec.analyze(picture("RGBA", (20, 30)))
-    assert pickle.loads(pickle.dumps(codec)) == codec
-    assert pickle.loads(pickle.dumps(latent)) == latent
+    for codec in (Lcn(quality=77, grouping="whole"), Lcn(profile="best")):
+        latent = codec.analyze(picture("RGBA", (20, 30)))
+        assert pickle.loads(pickle.dumps(codec)) == codec
+        again = pickle.loads(pickle.dumps(latent))
+        assert again == latent
+        assert np.array_equal(again.dequantize(), latent.dequantize())
 
 
 @pytest.mark.parametrize(
@@ -351,6 +421,16 @@ def test_picture_of_other_planes_than_the_model_is_refused() -> None:
         Lcn(model="rgb").encode(picture("L", (8, 8)))
     with pytest.raises(UnsupportedSignalError, match="planes"):
         Lcn(model="grey").encode(picture("RGBA", (8, 8)))
+
+
+def test_profile_that_the_model_does_not_code_in_is_refused() -> None:
+    with pytest.raises(CodecError, match="profile is best; allowed with model rgb is fast and small"):
+        Lcn(model="rgb", profile="best").encode(picture("RGB", (8, 8)))
+    with pytest.raises(CodecError, match="profile is fast; allowed with model rgb_best is best"):
+        Lcn(model="rgb_best", profile="fast").encode(picture("RGB", (8, 8)))
+    with pytest.raises(CodecError, match="profile is best; allowed with model speech is fast and small"):
+        Lcn(profile="best").encode(Audio(np.zeros((1, 9), np.float32), 16_000))
+    assert Lcn(model="rgb_best").encode(picture("RGB", (8, 8))) == Lcn(profile="best").encode(picture("RGB", (8, 8)))
 
 
 def test_unknown_model_is_refused_by_name() -> None:

@@ -27,6 +27,8 @@ CASES = {
     "tile by tile": (Lcn(quality=60, tile_log2=3, progression="tile"), Image(noise(160, 200, 2))),
     "one group": (Lcn(quality=90, grouping="whole"), Image(noise(160, 200, 3))),
     "fast": (Lcn(quality=90, profile="fast"), Image(noise(160, 200, 3))),
+    "best": (Lcn(quality=60, profile="best"), Image(noise(80, 100, 3))),
+    "best tile by tile": (Lcn(quality=60, profile="best", tile_log2=3, progression="tile"), Image(noise(80, 100, 4))),
     "sound": (Lcn(quality=90), sound(90_000)),
     "sound by groups": (Lcn(quality=90, grouping="channels", progression="group", tile_log2=5), sound(20_000)),
     "empty sound": (Lcn(), sound(0)),

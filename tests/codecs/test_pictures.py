@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from subband_scene import BEST_CHANNELS
 
 from laconic.codecs import CodecError, Image, Lcn, UnsupportedSignalError, decode, encode
 from laconic.codecs.files import read_image
@@ -19,6 +20,9 @@ TILE_LOG2 = 3  # 64 pixels a side: many tiles in a small picture
 SCALES = (1, 2, 4, 8)
 KINDS = tuple(itertools.product((np.uint8, np.uint16), (1, 2, 3, 4)))
 KIND_IDS = [f"{np.dtype(kind).name}-{channels}" for kind, channels in KINDS]
+BEST_KINDS = tuple(kind for kind in KINDS if kind[1] in BEST_CHANNELS)
+PROFILE_KINDS = [(kind, "best") for kind in BEST_KINDS] + [(k, p) for k in KINDS for p in ("fast", "small")]
+PROFILE_IDS = [f"{np.dtype(kind).name}-{channels}-{profile}" for (kind, channels), profile in PROFILE_KINDS]
 
 
 def picture(height, width, channels=3, dtype=np.uint8, seed=0):
@@ -97,9 +101,9 @@ def crop(samples, region, scale=1):
 # --- regions
 
 
-@pytest.mark.parametrize("profile", ["fast", "small"])
-@pytest.mark.parametrize(("dtype", "channels"), KINDS, ids=KIND_IDS)
-def test_a_region_is_the_crop_of_the_whole(dtype, channels, profile):
+@pytest.mark.parametrize(("kind", "profile"), PROFILE_KINDS, ids=PROFILE_IDS)
+def test_a_region_is_the_crop_of_the_whole(kind, profile):
+    dtype, channels = kind
     image = picture(203, 187, channels, dtype)
     codec = codec_for(image, profile=profile)
     data = codec.encode(image)
@@ -111,13 +115,14 @@ def test_a_region_is_the_crop_of_the_whole(dtype, channels, profile):
         assert damage == ()
 
 
+@pytest.mark.parametrize("profile", ["small", "best"])
 @pytest.mark.parametrize("tile_log2", [None, 3, 4])
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 1), (8, 8), (17, 65), (64, 64), (129, 130)])
-def test_a_region_is_the_crop_at_every_size_and_scale(size, tile_log2):
+def test_a_region_is_the_crop_at_every_size_and_scale(size, tile_log2, profile):
     image = picture(*size)
-    codec = Lcn(tile_log2=tile_log2)
+    codec = Lcn(tile_log2=tile_log2, profile=profile)
     data = codec.encode(image)
-    for scale in SCALES:
+    for scale in (*SCALES, 16, 32) if profile == "best" else SCALES:
         whole = codec.decode_area(data, scale=scale)[0].samples
         assert whole.shape == (-(-size[0] // scale), -(-size[1] // scale), 3)
         for region in rectangles(*size, 4, seed=scale):
@@ -137,25 +142,28 @@ def test_a_scaled_region_is_the_crop_of_the_scaled(dtype, channels, scale):
         assert np.array_equal(found, crop(whole, region, scale)), region
 
 
+@pytest.mark.parametrize("profile", ["small", "best"])
 @pytest.mark.parametrize("grouping", ["channels", "whole"])
 @pytest.mark.parametrize("progression", ["group", "tile"])
-def test_layouts_give_the_same_regions(grouping, progression):
+def test_layouts_give_the_same_regions(grouping, progression, profile):
     image = picture(150, 200, 4)
-    codec = codec_for(image, grouping=grouping, progression=progression)
+    codec = codec_for(image, grouping=grouping, progression=progression, profile=profile)
     data = codec.encode(image)
     whole = codec.decode(data).samples
     for region in rectangles(150, 200, 4):
         assert np.array_equal(codec.decode_area(data, region=region)[0].samples, crop(whole, region))
 
 
-def test_a_region_of_few_channels_is_the_crop_of_few_channels():
-    codec = codec_for(None)
+@pytest.mark.parametrize("profile", ["small", "best"])
+@pytest.mark.parametrize("channels", [2, 6, 14])
+def test_a_region_of_few_channels_is_the_crop_of_few_channels(channels, profile):
+    codec = codec_for(None, profile=profile)
     data = codec.encode(picture(150, 200, 4))
-    whole = codec.decode_area(data, channels=6)[0].samples
+    whole = codec.decode_area(data, channels=channels)[0].samples
     assert whole.shape == (150, 200, 3)
-    assert np.array_equal(whole, codec.synthesize(codec.unpack(data, channels=6)).samples)
+    assert np.array_equal(whole, codec.synthesize(codec.unpack(data, channels=channels)).samples)
     for region in rectangles(150, 200, 4):
-        found = codec.decode_area(data, region=region, channels=6)[0].samples
+        found = codec.decode_area(data, region=region, channels=channels)[0].samples
         assert np.array_equal(found, crop(whole, region))
 
 
@@ -183,6 +191,10 @@ def test_other_scales_are_refused(scale):
     data = Lcn().encode(picture(30, 40))
     with pytest.raises(CodecError, match="allowed are 1, 2, 4, 8"):
         Lcn().decode_area(data, scale=scale)
+    data = Lcn(profile="best").encode(picture(30, 40))
+    for other in {scale, 64} - {16}:
+        with pytest.raises(CodecError, match="allowed are 1, 2, 4, 8, 16, 32"):
+            Lcn().decode_area(data, scale=other)
 
 
 def test_a_sound_has_no_area():
@@ -200,14 +212,15 @@ def test_limits_hold_for_areas():
 # --- what is read
 
 
+@pytest.mark.parametrize("profile", ["small", "best"])
 @pytest.mark.parametrize("progression", ["group", "tile"])
-def test_a_region_reads_what_it_needs(progression):
-    codec = codec_for(None, progression=progression)
+def test_a_region_reads_what_it_needs(progression, profile):
+    codec = codec_for(None, progression=progression, profile=profile)
     data = codec.encode(picture(1000, 900))
     file = CountingFile(data)
     region = (400, 500, 50, 40)
     found = codec.decode_area(file, region=region)[0].samples
-    assert file.num_read < len(data) / 8
+    assert file.num_read < len(data) / (4 if profile == "best" else 8)  # low levels need more around it
     assert np.array_equal(found, crop(codec.decode(data).samples, region))
 
 
@@ -220,10 +233,11 @@ def test_a_small_scale_reads_what_it_needs():
     assert found == codec.decode_area(data, scale=8)[0]
 
 
+@pytest.mark.parametrize("profile", ["small", "best"])
 @pytest.mark.parametrize("channels", [3, 4])
 @pytest.mark.parametrize("tile_log2", [None, TILE_LOG2])
-def test_pipes_give_the_same_areas(channels, tile_log2):
-    codec = codec_for(None, tile_log2=tile_log2)
+def test_pipes_give_the_same_areas(channels, tile_log2, profile):
+    codec = codec_for(None, tile_log2=tile_log2, profile=profile)
     data = codec.encode(picture(200, 210, channels))
     for region, scale in itertools.product((None, (70, 130, 80, 20)), (1, 4)):
         expected = codec.decode_area(data, region=region, scale=scale)[0]
@@ -269,12 +283,12 @@ def test_damage_outside_the_region_does_not_matter():
     assert len(damage) >= 1
 
 
-@pytest.mark.parametrize("channels", [3, 4])
-def test_cut_and_damaged_files_are_decoded_in_part(channels):
-    codec = codec_for(None)
+@pytest.mark.parametrize(("channels", "profile"), [(3, "small"), (4, "small"), (4, "best")])
+def test_cut_and_damaged_files_are_decoded_in_part(channels, profile):
+    codec = codec_for(None, profile=profile)
     data = codec.encode(picture(300, 260, channels))
     random = np.random.default_rng(1)
-    for _ in range(25):
+    for _ in range(5 if profile == "best" else 25):
         damaged = bytearray(data[: int(random.integers(len(data) // 3, len(data)))])
         damaged[int(random.integers(len(data) // 4, len(damaged)))] ^= 1 << int(random.integers(8))
         for source in (bytes(damaged), io.BytesIO(damaged)):
@@ -293,9 +307,9 @@ def test_cut_and_damaged_files_are_decoded_in_part(channels):
 # --- threads and streams
 
 
-@pytest.mark.parametrize("profile", ["fast", "small"])
-@pytest.mark.parametrize(("dtype", "channels"), KINDS, ids=KIND_IDS)
-def test_threads_change_nothing(dtype, channels, profile):
+@pytest.mark.parametrize(("kind", "profile"), PROFILE_KINDS, ids=PROFILE_IDS)
+def test_threads_change_nothing(kind, profile):
+    dtype, channels = kind
     image = picture(333, 290, channels, dtype)
     files, whole, parts, rows = [], [], [], []
     for threads in (1, 2, 5):
@@ -311,12 +325,13 @@ def test_threads_change_nothing(dtype, channels, profile):
 
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (63, 65), (512, 64), (333, 290), (1030, 70)])
-@pytest.mark.parametrize(("dtype", "channels"), [k for k in KINDS if k[1] in (1, 3)])
-def test_rows_give_the_same_file(dtype, channels, size, threads, monkeypatch):
+@pytest.mark.parametrize(("kind", "profile"), [k for k in PROFILE_KINDS if k[0][1] in (1, 3) and k[1] != "fast"])
+def test_rows_give_the_same_file(kind, profile, size, threads, monkeypatch):
+    dtype, channels = kind
     for module in ("picture_decoder", "picture_encoder"):  # a row of tiles at a time
         monkeypatch.setattr(f"laconic.codecs.pictures.{module}.CHUNK_VALUES", 1)
     image = Image(picture(*size, channels, dtype).samples, {"icc": b"profile", "exif": b"Exif\0\0x"})
-    codec = codec_for(image, effort=1, threads=threads)
+    codec = codec_for(image, effort=1, threads=threads, profile=profile)
     source = Rows(image.samples)
     form = form_of(image)
     data = codec.encode_rows(
@@ -327,14 +342,15 @@ def test_rows_give_the_same_file(dtype, channels, size, threads, monkeypatch):
         metadata=image.metadata,
     )
     assert data == codec.encode(image) == codec.pack(codec.analyze(image))
-    assert source.largest <= 128 + 64  # two rows of tiles and margins
+    assert source.largest <= 128 + 64 * (2 if profile == "best" else 1)  # two rows of tiles and margins
 
 
 @pytest.mark.parametrize("tile_log2", [None, TILE_LOG2, 4])
-@pytest.mark.parametrize(("dtype", "channels"), KINDS, ids=KIND_IDS)
-def test_decoded_rows_are_the_picture(dtype, channels, tile_log2, monkeypatch):
+@pytest.mark.parametrize(("kind", "profile"), [k for k in PROFILE_KINDS if k[1] != "fast"])
+def test_decoded_rows_are_the_picture(kind, profile, tile_log2, monkeypatch):
+    dtype, channels = kind
     image = picture(333, 290, channels, dtype)
-    codec = codec_for(image, tile_log2=tile_log2)
+    codec = codec_for(image, tile_log2=tile_log2, profile=profile)
     data = codec.encode(image)
     for module in ("picture_decoder", "picture_encoder"):  # a row of tiles at a time
         monkeypatch.setattr(f"laconic.codecs.pictures.{module}.CHUNK_VALUES", 1)
@@ -409,14 +425,15 @@ def test_a_scaled_photograph_is_near_its_means():
         assert 10 * np.log10(255**2 / np.mean((found - means(image.samples, scale)) ** 2)) > 31
 
 
-@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize(("profile", "scale"), [*(("small", s) for s in SCALES), *(("best", s) for s in (1, 8, 32))])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("size", [(1, 1), (5, 130), (77, 61)])
-def test_flat_pictures_stay_flat(size, dtype, scale):
+def test_flat_pictures_stay_flat(size, dtype, scale, profile):
     for level in (0, 1, 77, 128, 200, 254, 255):
         full = level if dtype == np.uint8 else level * 257
         image = Image(np.full((*size, 3), full, dtype))
-        found = Lcn(quality=95).decode_area(Lcn(quality=95).encode(image), scale=scale)[0].samples
+        codec = Lcn(quality=95, profile=profile)
+        found = codec.decode_area(codec.encode(image), scale=scale)[0].samples
         assert np.abs(found.astype(np.int64) - full).max() <= (1 if dtype == np.uint8 else 257), level
 
 

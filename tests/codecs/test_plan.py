@@ -23,6 +23,7 @@ SIGNALS = {
     "sound": Audio(RANDOM.normal(0, 0.1, (1, 60_000)).astype(np.float32), 16_000),
     "stereo": Audio(RANDOM.normal(0, 0.1, (2, 30_000)).astype(np.float32), 44_100),
 }
+BEST = Lcn(profile="best", tile_log2=4, threads=2)
 CODECS = {
     "plain": Lcn(),
     "small tiles": Lcn(tile_log2=3),
@@ -35,6 +36,15 @@ CODECS = {
 @pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
 @pytest.mark.parametrize("signal", SIGNALS.values(), ids=SIGNALS)
 def test_integers_of_the_plan_are_those_of_the_file(codec: Lcn, signal: Signal) -> None:
+    check_plan(codec, signal)
+
+
+def test_integers_of_profile_best_are_those_of_the_file() -> None:
+    for signal in (Image(PICTURE.samples[:, :300]), SIGNALS["16 bits"]):
+        check_plan(BEST, signal)
+
+
+def check_plan(codec: Lcn, signal: Signal) -> None:
     plan = codec.plan_of(signal)
     expected = codec.unpack(codec.encode(signal)).values
     assert np.array_equal(planned_integers(coefficients_of(signal, plan.model, plan.form.levels), plan), expected)

@@ -26,6 +26,7 @@ from laconic.codecs.transform.rate_distortion import (
     static_rate_distortion_thresholds,
 )
 from laconic.codecs.transform.signals import coefficients_of
+from laconic.codecs.transform.subband_choice import SUBBAND_PRICE
 from laconic.entropy import rans
 from laconic.entropy.container import Profile
 from laconic.entropy.planes import PlanesEncoder
@@ -42,22 +43,37 @@ def picture() -> Image:
     return Image(opened.samples[:120, :152])
 
 
-def _prepared(picture: Image, code: int = CODE) -> tuple[Model, NDArray[np.float32], Planes]:
-    model = load_model("rgb")
+def _name(profile: Profile) -> str:
+    return "rgb_best" if profile is Profile.BEST else "rgb"
+
+
+def _prepared(
+    picture: Image, code: int = CODE, profile: Profile = Profile.SMALL
+) -> tuple[Model, NDArray[np.float32], Planes]:
+    model = load_model(_name(profile))
     coefficients = coefficients_of(picture, model)
     return (
         model,
         coefficients,
-        quantize(coefficients, Quantizer(code, rate_distortion_thresholds_for(model, code, Profile.SMALL, 0)), model),
+        quantize(coefficients, Quantizer(code, rate_distortion_thresholds_for(model, code, profile, 0)), model),
     )
 
 
-def _ratios(picture: Image, code: int = CODE) -> NDArray[np.float32]:
-    return coefficients_of(picture, load_model("rgb")) * np.float32(1 / step_of_code(code))
+def _ratios(picture: Image, profile: Profile, code: int = CODE) -> NDArray[np.float32]:
+    return coefficients_of(picture, load_model(_name(profile))) * np.float32(1 / step_of_code(code))
+
+
+def _kept(model: Model, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Where integers are not chosen: in predicted channels, and in the low band of low levels."""
+    kept = np.zeros(shape, bool)
+    kept[: model.contexts.num_predicted] = True
+    if model.low_levels:
+        kept[: model.num_planes, :: 1 << model.low_levels, :: 1 << model.low_levels] = True
+    return kept
 
 
 def _optimized(picture: Image, profile: Profile, effort: int = 1, code: int = CODE) -> tuple[Planes, Planes]:
-    _, _, plain = _prepared(picture, code)
+    _, _, plain = _prepared(picture, code, profile)
     codec = Lcn(step_code=code, profile=profile.name.lower(), effort=effort)  # type: ignore[arg-type]
     return plain, codec.analyze(picture).values
 
@@ -66,11 +82,11 @@ def _optimized(picture: Image, profile: Profile, effort: int = 1, code: int = CO
 @pytest.mark.parametrize("effort", [1, 2])
 def test_integers_are_the_nearest_or_one_smaller(picture: Image, profile: Profile, effort: int) -> None:
     plain, chosen = _optimized(picture, profile, effort)
-    ratios = _ratios(picture)
+    ratios = _ratios(picture, profile)
     nearest = np.floor(np.abs(ratios) + np.float32(0.5)).astype(int)
-    fixed = load_model("rgb").contexts.num_predicted
-    assert np.array_equal(chosen[:fixed], plain[:fixed])
-    magnitudes, nearest = np.abs(chosen[fixed:]), nearest[fixed:]
+    kept = _kept(load_model(_name(profile)), chosen.shape)
+    assert np.array_equal(chosen[kept], plain[kept])
+    magnitudes, nearest = np.abs(chosen[~kept]), nearest[~kept]
     assert (magnitudes <= nearest).all() and (magnitudes != nearest).any()
     smallest = nearest - 1 if profile is Profile.SMALL else np.where(nearest == 2, 0, nearest - 1)
     assert (magnitudes >= smallest).all()
@@ -79,16 +95,29 @@ def test_integers_are_the_nearest_or_one_smaller(picture: Image, profile: Profil
 
 def _loss(picture: Image, values: Planes, profile: Profile, code: int) -> float:
     """Distortion in squared steps and the price of all bits, as the model's reconstruction and tables have them."""
-    model, coefficients, _ = _prepared(picture, code)
+    model, coefficients, _ = _prepared(picture, code, profile)
     ratios = np.abs(coefficients / step_of_code(code))
     magnitudes = np.abs(values)
     shrink = model.shrink_of(code, len(values))
     off = ratios - magnitudes
     for i in (1, 2, 3):
-        rows = shrink[:, None, None, i - 1]
+        rows = np.broadcast_to(shrink[:, None, None, i - 1], values.shape).copy()
+        if low := model.low_at(code):
+            rows[: model.num_planes] = np.moveaxis(low.shrink[_classes(model, values.shape[1:]), :, i - 1], -1, 0)
         off += np.where(magnitudes == i if i < 3 else magnitudes >= i, rows, 0)
     bits = PlanesEncoder(values, model.contexts.at_step(code), profile).ideal_bits(0, len(values))
-    return float((off.astype(float) ** 2).sum() + PRICE * bits)
+    price = SUBBAND_PRICE if profile is Profile.BEST else PRICE
+    return float((off.astype(float) ** 2).sum() + price * bits)
+
+
+def _classes(model: Model, grid: tuple[int, ...]) -> NDArray[np.int64]:
+    """Of each place of the low levels: SPEC.md, section 9.6."""
+    classes = np.zeros(grid, int)
+    for level in range(1, model.low_levels + 1):
+        side, first = 1 << level, 1 + 3 * (model.low_levels - level)
+        for k, (y, x) in enumerate(((1, 0), (0, 1), (1, 1))):
+            classes[y * side // 2 :: side, x * side // 2 :: side] = first + k
+    return classes
 
 
 @pytest.mark.parametrize("profile", list(Profile))
@@ -138,12 +167,15 @@ def test_thresholds_are_applied_as_they_are_described() -> None:
 
 @pytest.mark.parametrize("profile", list(Profile))
 def test_thresholds_of_predicted_channels_and_of_effort_0_are_those_of_plain_rounding(profile: Profile) -> None:
-    model = load_model("rgb")
+    model = load_model(_name(profile))
     plain = np.tile(np.array([1 - model.rounding, model.rounding], np.float32), (192, 1))
+    if profile is Profile.BEST:  # the low channels are rounded to the nearest
+        plain[:3] = 0.5
     assert np.array_equal(rate_distortion_thresholds_for(model, CODE, profile, 0), plain)
     chosen, fixed = rate_distortion_thresholds_for(model, CODE, profile, 1), model.contexts.num_predicted
     assert np.array_equal(chosen[:fixed], plain[:fixed])
-    if profile is Profile.SMALL:
+    assert profile is not Profile.BEST or fixed == 0
+    if profile is not Profile.FAST:
         assert (chosen[fixed:] == 0.5).all()
     else:
         static = static_rate_distortion_thresholds(model.contexts, CODE, model.shrink_of(CODE, 192))
@@ -197,7 +229,7 @@ def test_all_instruction_sets_choose_the_same(picture: Image, levels: Iterator[s
     files = set()
     for _ in levels:
         small = [Lcn(effort=2, quality=quality).encode(picture) for quality in (1, 50, 99)]
-        files.add(b"".join((*small, Lcn(profile="fast").encode(picture))))
+        files.add(b"".join((*small, *(Lcn(profile=profile).encode(picture) for profile in ("fast", "best")))))
     assert len(files) == 1
 
 

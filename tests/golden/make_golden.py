@@ -1,8 +1,9 @@
-"""Write the golden files and packets: `python tests/golden/make_golden.py [--force]`.
+"""Write the golden files and packets: `python tests/golden/make_golden.py [--force [NAME]]`.
 
 Golden files say what version 1 of the format and the shipped models are, and what packets are: their bytes never change.
 So this script is run on purpose, never by a test; it adds the files that are missing and refuses to replace one without
-`--force`, which is right only when the format or a shipped model changes. `tests/test_golden.py` reads what it wrote.
+`--force`, which is right only when the format or a shipped model changes; with NAME it replaces those with this in their
+name, as in `--force _best`. `tests/test_golden.py` reads what it wrote.
 
 Signals and arrays are computed in integers (no library's random numbers, no libm), or cut from `tests/data`.
 """
@@ -173,6 +174,7 @@ _METADATA = {"icc": b"not a real profile, but it stays as it is " * 9, "exif": b
 _TAGS = {"title": "Trägt: 24 bits", "artist": "nobody", "my own": "words " * 40}
 _FAST = {"profile": "fast"}
 _WHOLE = {"grouping": "whole"}
+_BEST = {"profile": "best"}
 _PLANES = {"model": "planes.safetensors"}
 _LINES = {"model": "lines.safetensors"}
 _BY_TILE = {"progression": "tile"}
@@ -229,6 +231,18 @@ CASES = (
     Case("rgb_noise_fast_step0", lambda: noise(24, 40, 3), {"step_code": 0, **_FAST}),
     Case("rgb_photo_fast_12_channels", lambda: photo(64, 96), _FAST, 12),
     *(Case(f"rgb_photo_effort_{n}", lambda: photo(64, 96), {"effort": n}) for n in (0, 2)),
+    # Networks
+    Case("rgb_best_1x1", lambda: flat(1, 1, (255, 128, 3)), _BEST),
+    Case("rgb_best_1x7_q90", lambda: ramp(1, 7, 3), {"quality": 90, **_BEST}),
+    Case("rgb_best_24x17", lambda: photo(24, 17), _BEST),
+    Case("rgb_best_17x24_q95", lambda: photo(17, 24, top=90), {"quality": 95, **_BEST}),
+    Case("rgb_best_24x24_q5_effort_0", lambda: photo(24, 24, left=60), {"quality": 5, "effort": 0, **_BEST}),
+    Case("rgb_best_whole_24x24_q80", lambda: photo(24, 24, top=50), {"quality": 80, **_WHOLE, **_BEST}),
+    Case("rgb_best_noise_step0", lambda: noise(16, 24, 3), {"step_code": 0, **_BEST}),
+    Case("rgb_best_alpha_24x20", lambda: ramp(24, 20, 4), _BEST),
+    Case("rgb_best_16bit_20x24_q75", lambda: ramp(20, 24, 3, bits=16), {"quality": 75, **_BEST}),
+    Case("rgb_best_3x200_tiled", lambda: ramp(3, 200, 3), {"tile_log2": 3, **_BY_TILE, **_BEST}),
+    *(Case(f"rgb_best_{n}_channels", lambda: photo(24, 24), {"quality": 80, **_BEST}, n) for n in (3, 16)),
     # Sections
     Case("rgb_metadata", lambda: photo(16, 24, metadata=_METADATA)),
     Case("grey_metadata_tiled", lambda: photo(90, 70, grey=True, metadata=_METADATA), {"quality": 20, "tile_log2": 3}),
@@ -414,16 +428,17 @@ def read_index(folder: Path = FOLDER) -> dict[str, dict[str, Any]]:
 
 
 def write(
-    folder: Path, cases: Sequence[Any], record_of: Callable[[Any, bytes], dict[str, Any]], *, force: bool
+    folder: Path, cases: Sequence[Any], record_of: Callable[[Any, bytes], dict[str, Any]], *, force: str | None
 ) -> list[str]:
-    """Write the files that are missing, or with `force` all; returns the names of those that it did not replace."""
+    """Write the files that are missing, and those with `force` in their name; returns the names of those that it did not
+    replace."""
     folder.mkdir(parents=True, exist_ok=True)
     records, refused = read_index(folder), []
     for case in cases:
         data = case.encode()
         path, new = folder / f"{case.name}{case.file_suffix}", record_of(case, data)
         is_there = path.exists() if case.is_kept else case.name in records
-        if force or (not is_there and records.get(case.name, new) == new):
+        if _is_forced(case.name, force) or (not is_there and records.get(case.name, new) == new):
             if case.is_kept:
                 path.write_bytes(data)
             records[case.name] = new
@@ -434,10 +449,14 @@ def write(
     return refused
 
 
-def write_tables(*, force: bool) -> list[str]:
-    """Write the packets' tables where they are missing, or with `force`."""
+def _is_forced(name: str, force: str | None) -> bool:
+    return force is not None and force in name
+
+
+def write_tables(*, force: str | None) -> list[str]:
+    """Write the packets' tables where they are missing, or with `force` in their name."""
     path, data = PACKET_FOLDER / TABLES, packet_tables().to_bytes()
-    if force or not path.exists():
+    if _is_forced(TABLES, force) or not path.exists():
         path.write_bytes(data)
     return [] if path.read_bytes() == data else [TABLES]
 
@@ -454,9 +473,9 @@ def write_models() -> None:
 
 def main() -> None:
     """Write the files of all cases, print what there is."""
-    if sys.argv[1:] not in ([], ["--force"]):
-        sys.exit(f"unknown arguments {sys.argv[1:]}; allowed is --force")
-    force = sys.argv[1:] == ["--force"]
+    if len(sys.argv) > 3 or sys.argv[1:2] not in ([], ["--force"]):
+        sys.exit(f"unknown arguments {sys.argv[1:]}; allowed is --force, or --force NAME")
+    force = None if len(sys.argv) == 1 else "".join(sys.argv[2:])
     write_models()
     refused = write(FOLDER, CASES, record, force=force)
     refused += write(PACKET_FOLDER, PACKET_CASES, record_packet, force=force) + write_tables(force=force)

@@ -26,7 +26,7 @@ from laconic.codecs.media import Audio  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
 from laconic.tasks.datasets.class_folders import hold_out_of_class_folder  # noqa: E402
-from laconic.tasks.datasets.framing import read_signal  # noqa: E402
+from laconic.tasks.datasets.framing import Framing, read_signal  # noqa: E402
 from laconic.tasks.datasets.pack_index import PackIndexOptions  # noqa: E402
 from laconic.tasks.heads import head_training  # noqa: E402
 from laconic.tasks.heads.augmentation import shifted  # noqa: E402
@@ -98,6 +98,18 @@ def test_train_learns_easy_classes(finished: Path) -> None:
     assert low < result["test_accuracy"] <= high
     assert (result["train_items"], result["val_items"], result["test_items"]) == (39, 3, 15)
     assert (len(result["history"]), result["input"]) == (4, "12 latent channels")
+
+
+def test_run_on_a_pack_of_another_shipped_model_predicts(folder: Path, tmp_path: Path) -> None:
+    archive.pack(folder, tmp_path / "packed", PackIndexOptions(size=64, model="rgb_best"))
+    train(tmp_path / "packed", tmp_path / "run", replace(SMALL, epochs=1))
+    predictor, picture = Predictor.load(tmp_path / "run"), folder / "test/red/0.png"
+    encoded = tmp_path / "x.lcn"
+    encoded.write_bytes(Lcn(profile="best").encode(read_signal(picture, "image", Framing(size=64))))
+    assert predictor.scores(picture) == predictor.scores(encoded)
+    encoded.write_bytes(Lcn().encode(read_signal(picture, "image", Framing(size=64))))
+    with pytest.raises(CodecError, match="allowed are files of the same model"):
+        predictor.scores(encoded)
 
 
 @pytest.mark.parametrize("arm", ["small", "patches"])

@@ -47,12 +47,23 @@ def packed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-@pytest.mark.parametrize("channels", [1, 3, 12, 40, 192])
-def test_items_are_the_first_channels_of_the_latents(folder: Path, packed: Path, channels: int) -> None:
-    dataset = LatentDataset(packed, channels=channels, split="test", scaling="none")
+@pytest.fixture(scope="module")
+def packed_best(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("packed") / "best"
+    archive.pack(folder, output, PackIndexOptions(quality=70, shard_samples=5, model="rgb_best"))
+    return output
+
+
+@pytest.mark.parametrize("profile", ["small", "best"])
+@pytest.mark.parametrize("channels", [1, 3, 12, 13, 40, 192])
+def test_items_are_the_first_channels_of_the_latents(
+    folder: Path, packed: Path, packed_best: Path, channels: int, profile: str
+) -> None:
+    source = packed_best if profile == "best" else packed
+    dataset = LatentDataset(source, channels=channels, split="test", scaling="none")
     assert (len(dataset), dataset.shape, dataset.classes) == (4, (channels, 8, 8), ("dark", "light"))
     tensor, label = dataset[3]
-    latent = Lcn(quality=70).analyze(read_signal(folder / "test/light/1.png", "image", Framing()))
+    latent = Lcn(quality=70, profile=profile).analyze(read_signal(folder / "test/light/1.png", "image", Framing()))
     assert (label, tensor.dtype, type(label)) == (1, torch.float32, int)
     assert np.array_equal(tensor.numpy(), latent.dequantize()[:channels])
     assert np.array_equal(dataset.latent(3).values, latent.values[:channels])

@@ -14,6 +14,7 @@ being packed again.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import itertools
@@ -36,6 +37,7 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import shipped_models
+from laconic.codecs.notes import collect_notes
 from laconic.codecs.packing import unpacker
 from laconic.codecs.packing.layout import layout_group_bounds
 from laconic.codecs.packing.segment_reader import SegmentReading
@@ -65,11 +67,13 @@ from laconic.entropy.container import (
     write_container_segment,
     write_header,
 )
+from laconic.entropy.subbands import SubbandModel
 
 SKIP_CHECKS, ALLOW_PARTIAL, FEW_CHANNELS, BUILD, AS_FILE = (1 << bit for bit in range(5))
 LIMITS = Limits(max_pixels=1 << 13, max_metadata_bytes=1 << 12)
 KIND_AT, FINGERPRINT_AT = 6, 7
 MAX_SIZE = 1 << 12
+LEAST_OF_BEST = 192  # from this byte on, a built file has profile best
 PARSER = (container, planes, tile_symbols, lossless, contexts, rans, unpacker)
 
 
@@ -133,16 +137,17 @@ class Choices:
 def built(data: bytes) -> bytes:
     """A file of fields and payloads from these bytes."""
     choices = Choices(data)
-    models = shipped_models()
     codec = CodecNumber(1 + choices.byte(3))
     shape = tuple(1 + choices.byte(48) for _ in range(2 + (codec is CodecNumber.CUBE and choices.byte(2))))
     flags = Flag(choices.byte() & sum(Flag) & ~(Flag.SECTIONS | Flag.TILED))
     tile, stored, metadata = choices.byte(8), choices.byte(), choices.byte(4)
     num_levels = shape[0] if choices.byte(2) else 1
+    profile = Profile.BEST if (number := choices.byte()) >= LEAST_OF_BEST else Profile(1 + number % 2)
+    known = fingerprints_of(profile)
     header = Header(
         codec=codec,
-        profile=Profile(1 + choices.byte(2)),
-        fingerprint=models[choices.byte() % len(models)].fingerprint,
+        profile=profile,
+        fingerprint=known[choices.byte() % len(known)],
         step_code=choices.byte(),
         shape=shape,
         flags=flags,
@@ -176,16 +181,21 @@ def built(data: bytes) -> bytes:
     return write_header(header) + b"".join(segments)
 
 
+def fingerprints_of(profile: Profile) -> list[bytes]:
+    """Of the shipped models that code in it. An input says which by its place, so that it outlives the models."""
+    return [m.fingerprint for m in shipped_models() if m.name.endswith("_best") == (profile is Profile.BEST)]
+
+
 def file_of(mode: int, data: bytes) -> bytes:
     """The file that an input stands for."""
     if mode & BUILD:
         return built(data)
-    known = [model.fingerprint for model in shipped_models()]
     if mode & SKIP_CHECKS and len(data) > KIND_AT and data[KIND_AT] >> 4 not in tuple(Profile):
         kind = data[KIND_AT] % 16 + 16 * (1 + data[KIND_AT] // 16 % 2)
         data = data[:KIND_AT] + bytes([kind]) + data[KIND_AT + 1 :]
     fingerprint = data[FINGERPRINT_AT : FINGERPRINT_AT + 4]
-    if mode & SKIP_CHECKS and len(fingerprint) == 4 and fingerprint not in known:
+    if mode & SKIP_CHECKS and len(fingerprint) == 4 and fingerprint not in [m.fingerprint for m in shipped_models()]:
+        known = fingerprints_of(Profile(data[KIND_AT] >> 4))
         data = data[:FINGERPRINT_AT] + known[fingerprint[0] % len(known)] + data[FINGERPRINT_AT + 4 :]
     return data
 
@@ -204,14 +214,22 @@ def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
 
 
 def try_packing_again(latent: Latent) -> None:
-    """A latent comes back from a file of its own, in either profile and in one tile or many."""
+    """A latent comes back from a file of its own, in any profile of its model and in one tile or many; with zeros where
+    its channels end inside a subband."""
     tile_log2 = 3 if latent.step_code // 2 % 2 else None
-    codec = Lcn(tile_log2=tile_log2, profile="fast" if latent.step_code % 2 else "small")
+    has_networks = latent.fingerprint in fingerprints_of(Profile.BEST)
+    codec = Lcn(tile_log2=tile_log2, profile="fast" if latent.step_code % 2 and not has_networks else "small")
     try:
-        data = codec.pack(latent)
+        with collect_notes():
+            data = codec.pack(latent)
     except CodecError:
         return
-    assert codec.unpack(data, limits=LIMITS) == latent, "a latent changes by being packed"
+    found = codec.unpack(data, limits=LIMITS)
+    if has_networks:
+        assert not found.values[latent.num_channels :].any(), "channels that were added are not 0"
+        kept = slice(0, latent.num_channels)
+        found = dataclasses.replace(found, values=found.values[kept], shrink=found.shrink[kept])
+    assert found == latent, "a latent changes by being packed"
 
 
 def try_tiles(latent: Latent, model: Model) -> None:
@@ -219,6 +237,10 @@ def try_tiles(latent: Latent, model: Model) -> None:
     if latent.values.size == 0:
         return
     profile = Profile.FAST if latent.step_code % 2 else Profile.SMALL
+    if isinstance(model.contexts, SubbandModel):
+        profile = Profile.BEST
+        if len(latent.values) not in model.contexts.channel_ends:
+            return
     rules = model.contexts.at_step(latent.step_code)
     wide = latent.values[[-1]] * 0 + 70_000
     tiles = [latent.values, latent.values[:, :1]]
@@ -316,6 +338,10 @@ def seeds() -> dict[str, bytes]:
         "few channels": Lcn(60).pack(Lcn(60).unpack(Lcn(60).encode(picture(24, 24, 3)), channels=9)),
         "many tiles": Lcn(5, tile_log2=3).encode(picture(88, 90, 1)),
         "sound": Lcn(20).encode(sound),
+        "best joined": Lcn(35, profile="best").encode(picture(18, 26, 3)),
+        "best tiles": Lcn(30, tile_log2=3, profile="best").encode(picture(70, 80, 4)),
+        "best by tile": Lcn(20, tile_log2=3, profile="best", progression="tile").encode(picture(20, 70, 3)),
+        "best whole": Lcn(50, profile="best", grouping="whole").encode(picture(24, 24, 3)),
         "fast joined": Lcn(35, profile="fast").encode(picture(18, 26, 3)),
         "fast tiles": Lcn(30, tile_log2=3, profile="fast").encode(picture(70, 80, 3)),
         "fast sound": Lcn(20, profile="fast").encode(sound),
@@ -328,6 +354,12 @@ def seeds() -> dict[str, bytes]:
         mode = BUILD | (number % 4)
         inputs[f"built {number}"] = bytes([mode]) + rng.integers(0, 256, 60 + 60 * number, np.uint8).tobytes()
     inputs["partial"] = bytes([ALLOW_PARTIAL | AS_FILE]) + files["tiles"][:-40]
+    inputs["best partial"] = bytes([ALLOW_PARTIAL | AS_FILE]) + files["best tiles"][:-30]
+    inputs["best channels"] = bytes([FEW_CHANNELS]) + files["best joined"]
+    for number in range(8):
+        head = bytes([0, 20, 20, 0, 0, 0, 0, 0, LEAST_OF_BEST, 0, 120])  # as `built` reads them: a picture of 21 x 21
+        mode = BUILD | (number % 2 * SKIP_CHECKS)
+        inputs[f"best built {number}"] = bytes([mode]) + head + rng.integers(0, 256, 90 + 90 * number, np.uint8).tobytes()
     inputs["partial joined"] = bytes([ALLOW_PARTIAL]) + files["joined"][:-9]
     inputs["channels"] = bytes([FEW_CHANNELS | AS_FILE]) + files["tiles"]
     inputs["channels joined"] = bytes([FEW_CHANNELS]) + files["joined"]
@@ -348,7 +380,7 @@ def seeds() -> dict[str, bytes]:
     lanes[16] |= 7  # head of the first segment
     no_channels[19] = 0  # a header with a tile size, two bytes of head
     inputs["lanes"], inputs["no channels"] = bytes([SKIP_CHECKS]) + lanes, bytes([SKIP_CHECKS]) + no_channels
-    for name in ("joined", "fast joined", "tiles", "alpha", "sections"):
+    for name in ("joined", "fast joined", "tiles", "alpha", "sections", "best joined", "best tiles"):
         for number in range(10):
             damaged = bytearray(files[name])
             damaged[int(rng.integers(4 if number < 4 else 16, len(damaged)))] ^= 1 << int(rng.integers(8))
