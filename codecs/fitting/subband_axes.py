@@ -32,7 +32,8 @@ def principal_colors(
         sums += covariance / np.trace(covariance)
     _, axes = np.linalg.eigh(sums)
     axes = axes[:, ::-1].T
-    return axes * np.sign(axes.sum(1, keepdims=True) + 1e-9)
+    signed: NDArray[np.float64] = axes * np.sign(axes.sum(1, keepdims=True) + 1e-9)
+    return signed
 
 
 def subband_axes(colors: Float[NDArray[np.float64], "p p"], tree: Tree) -> PrincipalAxes:
@@ -74,7 +75,7 @@ def low_noise_gains(tree: Tree, low_levels: int) -> Float[NDArray[np.float32], "
         packets = np.zeros((tree.num_bands**tree.depth, _SIDE, _SIDE), np.float32)
         packets[0] = out[0] * LOW_STEP
         norms.append(np.linalg.norm(wavelet.synthesize_wavelet(packets, tree, 1)))
-    return (np.array(norms) / noise_gains_of_axes(tree, 1)[0]).astype(np.float32)
+    return np.asarray(np.array(norms) / noise_gains_of_axes(tree, 1)[0], np.float32)
 
 
 def _places_of_classes(low_levels: int) -> list[tuple[int, int]]:

@@ -1,117 +1,85 @@
-"""A model of profile best from pictures: colours by principal axes, networks by training, tables by counting.
+"""Contexts of profile best from pictures: networks by training, tables by counting, for a model with its transform.
 
-1. The transform, and networks for the integers of plain quantisation (`context_networks`), with their tables.
-2. Networks and tables again for the integers that an encoder chooses by these, what symbols cost later ones, and
-   reconstruction points: means of what it makes each integer of.
+Two rounds make a model from `subband_start.subband_model`: the first for the integers of plain quantisation, the second for
+those that an encoder chooses by the contexts of the first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from functools import partial
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.fitting.subband_axes import low_noise_gains, principal_colors, subband_axes, subband_channels
-from laconic.codecs.fitting.subband_tables import (
-    gathered_tables,
-    later_costs_by_size,
-    symmetric,
-    table_sizes,
-    value_counts,
-)
+from laconic.codecs.fitting.subband_later_costs import later_costs_of_pictures
+from laconic.codecs.fitting.subband_samples import SampleChoice, integers_of_picture, samples_of_pictures
+from laconic.codecs.fitting.subband_tables import NUM_VALUES, gathered_tables, symmetric, value_counts
 from laconic.codecs.learning.context_networks import (
     NUM_CHOICES,
-    NUM_LEANS,
-    NUM_SCALES,
-    NUM_SHAPES,
     ContextSamples,
     chosen_tables,
     train_context_network,
 )
 from laconic.codecs.levels import UNLEVELLED
 from laconic.codecs.media import Image
-from laconic.codecs.models.fixed_point import fixed_leaves
 from laconic.codecs.models.model import NUM_SCALES as NUM_SHRINK_SCALES
 from laconic.codecs.models.model import Model
-from laconic.codecs.models.packet_tree import dyadic_tree
-from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODES_PER_OCTAVE, CODES_PER_SCALE
+from laconic.codecs.steps import CODES_PER_SCALE
 from laconic.codecs.transform.quantizer import inverse_quantizer_step
-from laconic.codecs.transform.signals import coefficients_of, packets_of
-from laconic.codecs.transform.subband_choice import optimize_subbands
-from laconic.entropy import _native, rans
-from laconic.entropy.fitting.subband_inputs import is_quiet, pyramid_of_planes
-from laconic.entropy.subbands import NUM_FOLLOWINGS, NUM_STEP_BANDS, ContextNetwork, SubbandModel
-from laconic.entropy.tables import Table, TableSet
+from laconic.codecs.transform.signals import coefficients_of
+from laconic.entropy.contexts import MAX_MAGNITUDE
+from laconic.entropy.subbands import NUM_FOLLOWINGS, NUM_LEANS, NUM_SCALES, NUM_SHAPES, ContextNetwork, SubbandModel
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-DEPTH: Final = 3
-LOW_LEVELS: Final = 2
-_ROUNDING: Final = 0.36
-_STEP_CODES: Final = (80, 192)  # of the samples that networks are trained on
+Floats = NDArray[np.float64]
 _PRIOR_SYMBOLS: Final = 20.0
-_TRIAL_CODES: Final = (108, 124, 140, 156)
-_TRIAL_SHARE: Final = 0.03  # of the symbols that are changed at once
-_TRIAL_SIDE: Final = 160
-_EITHER: Final = 0.14  # so much below the nearest integer, in steps, a symbol may be that or the one below
+_PRIOR_SHRINK: Final = 30.0  # symbols without an error
+_QUIET_SHARES: Final = (0.01, 0.98, 0.01)  # of -1, 0 and 1 where nothing was seen
+_SHRINK_CODES: Final = range(76, 180, 8)
+_TRIED_PICTURES: Final = 24  # for later costs and reconstruction points
+# What the parts of a round take, in seconds on one core: for the time that is left.
+_SECONDS_PLAIN, _SECONDS_CHOSEN = 0.05, 0.13  # of one picture at one step
+_SECONDS_UNIT, _SECONDS_STEP = 1.8e-4, 4.6e-3  # of a step of training: for each unit, and besides
+_SECONDS_TRIED: Final = 1.3  # of a picture
 
 
 @dataclass(frozen=True)
 class SubbandFitOptions:
-    """`widths`: units of the networks, of the low band and then of each level, the finest first. `shares` of the symbols that
-    are looked at, in the same order. `steps_each`: steps of training of each network. `files_steps`: step codes drawn for
-    each picture. `low_gain`: how much finer the low band is quantised."""
+    """`widths`: units of the networks, of the low band and then of each level, the finest first. `shares` of the symbols
+    that are looked at, in the same order. `num_steps`: of the training of each network. `num_codes`: steps drawn for each
+    picture. `roundings`: what plain quantisation adds, between these two; None: integers as an encoder chooses them."""
 
+    num_steps: int
+    num_codes: int
+    roundings: tuple[float, float] | None = None
     widths: tuple[int, ...] = (32, 32, 96, 96, 64, 64)
     shares: tuple[float, ...] = (1.0, 0.05, 0.14, 0.4, 1.0, 1.0)
-    num_steps: int = 12_000
-    codes_each: int = 3
-    low_gain: float = 1.0
+
+
+FIRST_ROUND: Final = SubbandFitOptions(num_steps=1_500, num_codes=1, roundings=(0.28, 0.42))
+SECOND_ROUND: Final = SubbandFitOptions(num_steps=14_000, num_codes=3)
 
 
 @dataclass(frozen=True, eq=False)
-class _Counts:
-    """Of what is looked at for tables: `samples` by level, and counts of symbols where all around is 0."""
+class FittedNetwork:
+    """The network of a level with what its tables are made of: numbers of symbols by scale, lean and shape together and by
+    value (`subband_tables`), and what the training thinks that their shares are."""
 
-    samples: list[ContextSamples]
-    quiet: NDArray[np.float64]  # (levels + 1, kinds, step bands, 257)
+    network: ContextNetwork
+    counts: Float[Floats, "choices 257"]
+    priors: Float[Floats, "choices 257"]
 
-
-def subband_model(pictures: Sequence[Image], name: str, low_gain: float = 1.0) -> Model:
-    """The transform for such pictures, with contexts that say nothing."""
-    tree, num_planes = dyadic_tree(2, DEPTH), pictures[0].samples.shape[2]
-    packets = [packets_of(p, tree, UNLEVELLED, np.zeros(num_planes, np.float32)) for p in pictures]
-    axes = subband_axes(principal_colors(packets, tree, num_planes), tree)
-    gains = low_noise_gains(tree, LOW_LEVELS)
-    gains[0] *= low_gain
-    d = num_planes << (2 * DEPTH)
-    model = Model(
-        name=name,
-        num_planes=num_planes,
-        tree=tree,
-        analysis=axes.analysis,
-        synthesis=axes.synthesis,
-        group_ends=tuple(num_planes << (2 * level) for level in range(DEPTH + 1)),
-        rounding=_ROUNDING,
-        scale_codes=np.zeros(d, np.int16),
-        shrink=np.zeros((NUM_SHRINK_SCALES, 3), np.float32),
-        contexts=_silent_contexts(num_planes),
-        offsets=np.zeros(num_planes, np.float32),
-        channels=subband_channels(tree, num_planes),
-        fixed=fixed_leaves(tree, num_planes, axes.analysis, axes.synthesis),
-        low_levels=LOW_LEVELS,
-        low_gains=gains,
-        low_scale_codes=np.zeros((1 + 3 * LOW_LEVELS, num_planes), np.int16),
-    )
-    coefficients = [coefficients_of(p, model, UNLEVELLED) for p in pictures]
-    return replace(model, **_scales(coefficients, model))
+    @property
+    def bits_per_symbol(self) -> float:
+        """With a table of its own for each row of counts, of the same symbols."""
+        shares = self.counts / np.maximum(self.counts.sum(1, keepdims=True), 1)
+        return float(-(self.counts * np.log2(np.maximum(shares, 1e-30))).sum() / self.counts.sum())
 
 
 def fit_subband_contexts(
@@ -120,115 +88,97 @@ def fit_subband_contexts(
     options: SubbandFitOptions,
     *,
     seed: int = 0,
-    is_first: bool,
-    log: Callable[[str], None] = lambda text: None,
+    fitted: Sequence[FittedNetwork] = (),
+    on_network: Callable[[FittedNetwork], None] = lambda network: None,
+    on_progress: Callable[[float], None] = lambda share: None,
 ) -> Model:
-    """The model with networks, tables and reconstruction points for the integers that it makes of these pictures: by plain
-    quantisation where it `is_first`, else as an encoder chooses them."""
-    counts = _looked_at(pictures, model, options, seed, is_first=is_first)
-    log(f"symbols: {[len(s.symbols) for s in counts.samples]}")
-    networks, cells, priors = [], [], []
-    for level, (samples, width) in enumerate(zip(counts.samples, options.widths, strict=True)):
-        network, densities = train_context_network(samples, width, options.num_steps, seed=seed)
-        networks.append(ContextNetwork(**network.integers()))  # type: ignore[arg-type]
-        cells.append(_counted(network, samples) / options.shares[level])
-        priors.append(densities.priors())
-        log(f"level {level}: {len(samples.symbols)} symbols, {_bits_each(cells[-1]):.4f} bits with ideal tables")
-    contexts = _with_tables(model, networks, np.stack(cells), np.stack(priors), counts.quiet)
+    """The model with networks, tables and reconstruction points for the integers that it makes of these pictures.
+
+    `fitted`: the first networks, where an interrupted fit of the same pictures, model, options and seed left them;
+    `on_network` is given each further one, `on_progress` the share that is done of what there is to do, up to 1. Raises
+    `CodecError` for pictures without detail.
+    """
+    work = _Work(_seconds_of_parts(len(pictures), options, len(fitted)), on_progress)
+    choice = SampleChoice(options.shares, options.num_codes, options.roundings)
+    samples = samples_of_pictures(
+        pictures, model, choice, seed=seed, on_picture=lambda done: work.tell(0, done / len(pictures))
+    )
+    networks = list(fitted)
+    for level in range(len(fitted), len(options.widths)):
+        tell = partial(work.tell, 1 + level - len(fitted))
+        networks.append(_fitted_network(samples.levels[level], level, options, seed, tell))
+        on_network(networks[-1])
+    contexts = _contexts(model, networks, samples.quiet)
     model = replace(model, contexts=contexts)
-    chosen = [pictures[i] for i in np.random.default_rng(seed).permutation(len(pictures))[:24]]
-    model = replace(model, contexts=replace(contexts, later_costs=_later_costs(chosen, model)))
-    return replace(model, shrink=_shrink(chosen, model))
+    order = np.random.default_rng(seed).permutation(len(pictures))
+    tried = [pictures[i] for i in order[:_TRIED_PICTURES]]
+    model = replace(model, contexts=replace(contexts, later_costs=later_costs_of_pictures(tried, model)))
+    model = replace(model, shrink=_shrink(tried, model))
+    on_progress(1.0)
+    return model
 
 
-def integers_of_picture(
-    coefficients: Float[Floats, "d h w"], model: Model, step_code: int, rounding: float | None = None
-) -> Int[Ints, "d h w"]:
-    """By plain quantisation with this rounding, or as an encoder chooses them."""
-    inverse = np.float32(inverse_quantizer_step(step_code, model))
-    ratios = coefficients * inverse
-    added = np.full(len(coefficients), 0.5 if rounding is None else rounding, np.float32)
-    added[: model.num_planes] = 0.5
-    out = np.copysign(np.floor(np.abs(ratios) + added[:, None, None]), ratios).astype(np.int32)
-    if rounding is None:
-        optimize_subbands(out, coefficients, step_code, model)
-    return out
+def seconds_of_fit(num_pictures: int, options: SubbandFitOptions, num_fitted: int = 0) -> float:
+    """About how long a round takes on one core from `num_fitted` networks on."""
+    return sum(_seconds_of_parts(num_pictures, options, num_fitted))
 
 
-def _looked_at(
-    pictures: Sequence[Image], model: Model, options: SubbandFitOptions, seed: int, *, is_first: bool
-) -> _Counts:
-    random, num_levels = np.random.default_rng(seed), DEPTH + model.low_levels
-    found: list[list[tuple[NDArray[Any], ...]]] = [[] for _ in range(num_levels + 1)]
-    quiet = np.zeros((num_levels + 1, 3 * model.num_planes, NUM_STEP_BANDS, 257))
-    for picture in pictures:
-        coefficients = coefficients_of(picture, model, UNLEVELLED)
-        for code in random.integers(*_STEP_CODES, options.codes_each).tolist():
-            rounding = float(random.uniform(0.28, 0.42)) if is_first else None
-            planes = integers_of_picture(coefficients, model, code, rounding)
-            pyramid = pyramid_of_planes(planes, model.num_planes, DEPTH, model.low_levels)
-            for level in range(num_levels + 1):
-                for kind in range(pyramid.num_kinds(level)):
-                    inputs, symbols = pyramid.inputs(level, kind), pyramid.symbols(level, kind).reshape(-1)
-                    silent = is_quiet(inputs)
-                    quiet[level, kind, code // 8] += value_counts(symbols[silent], np.zeros(silent.sum(), np.int64), 1)[
-                        0
-                    ]
-                    places = np.flatnonzero(~silent)
-                    places = places[random.random(len(places)) < options.shares[level]]
-                    same = np.ones(len(places), np.int16)
-                    found[level].append((inputs[places], symbols[places], kind * same, code * same))
-    samples = []
-    for level, parts in enumerate(found):
-        arrays = [np.concatenate(a) for a in zip(*parts, strict=True)]
-        samples.append(ContextSamples(*arrays, num_kinds=(3 if level else 1) * model.num_planes))
-    return _Counts(samples, quiet)
+def _seconds_of_parts(num_pictures: int, options: SubbandFitOptions, num_fitted: int) -> list[float]:
+    """Of the samples, of each network that is left, and of the rest."""
+    each = _SECONDS_CHOSEN if options.roundings is None else _SECONDS_PLAIN
+    steps = [_SECONDS_UNIT * width + _SECONDS_STEP for width in options.widths[num_fitted:]]
+    tried = min(num_pictures, _TRIED_PICTURES)
+    return [each * num_pictures * options.num_codes, *(options.num_steps * s for s in steps), _SECONDS_TRIED * tried]
 
 
-def _counted(network: Any, samples: ContextSamples) -> NDArray[np.float64]:
-    """Numbers of symbols by table and value."""
-    import torch
+class _Work:
+    """The share of all that is done, from that of a part."""
 
-    total = np.zeros((NUM_CHOICES, 257))
-    for lo, hi in pairwise([*range(0, len(samples.symbols), 1 << 18), len(samples.symbols)]):
-        with torch.no_grad():
-            known = (samples.inputs[lo:hi], samples.kinds[lo:hi].astype(np.int64), samples.step_codes[lo:hi])
-            inputs, kinds, codes = (torch.from_numpy(a) for a in known)
-            outputs = network(inputs.float(), kinds, codes.float())
-            choices, symbols = chosen_tables(outputs, torch.from_numpy(samples.symbols[lo:hi]))
-        total += value_counts(symbols.numpy(), choices.numpy(), NUM_CHOICES)
-    return total
+    def __init__(self, seconds: Sequence[float], on_progress: Callable[[float], None]) -> None:
+        self._seconds, self._on_progress = seconds, on_progress
+        self._ends = list(accumulate(seconds))
+
+    def tell(self, part: int, share: float) -> None:
+        self._on_progress((self._ends[part] - self._seconds[part] * (1 - share)) / self._ends[-1])
 
 
-def _with_tables(
-    model: Model,
-    networks: Sequence[ContextNetwork],
-    cells: NDArray[np.float64],
-    priors: NDArray[np.float64],
-    quiet: NDArray[np.float64],
-) -> SubbandModel:
-    """Contexts with the tables of all cells together."""
-    levels = len(networks)
+def _fitted_network(
+    samples: ContextSamples, level: int, options: SubbandFitOptions, seed: int, on_progress: Callable[[float], None]
+) -> FittedNetwork:
+    learner, densities = train_context_network(
+        samples,
+        options.widths[level],
+        options.num_steps,
+        seed=seed,
+        on_step=lambda step, bits: on_progress((step + 1) / options.num_steps),
+    )
+    counts = np.zeros((NUM_CHOICES, NUM_VALUES))
+    for choices, symbols in chosen_tables(learner, samples):
+        counts += value_counts(symbols, choices, NUM_CHOICES)
+    return FittedNetwork(learner.integers(), counts / options.shares[level], densities.priors())
+
+
+def _contexts(model: Model, networks: Sequence[FittedNetwork], quiet: Floats) -> SubbandModel:
+    """With tables of all that chooses one, in every level."""
+    counts = np.stack([network.counts for network in networks])
+    priors = np.stack([network.priors for network in networks])
     lean = np.arange(NUM_CHOICES) // NUM_SHAPES % NUM_LEANS
-    cells[:, lean == 0] = symmetric(cells[:, lean == 0])
+    counts[:, lean == 0] = symmetric(counts[:, lean == 0])
     priors = _PRIOR_SYMBOLS * priors / priors.sum(-1, keepdims=True)
     quiet = symmetric(quiet)
-    # Step bands without symbols are as those next to them.
-    seen = quiet.sum(-1) > 0
-    alike = quiet.sum(2, keepdims=True) / np.maximum(quiet.sum((2, 3), keepdims=True), 1)
-    bare = np.zeros(257)
-    bare[128], bare[127], bare[129] = 0.98, 0.01, 0.01
-    quiet_prior = np.where(seen.any(2)[..., None, None], alike, bare) * _PRIOR_SYMBOLS
-    quiet_prior = np.broadcast_to(quiet_prior, quiet.shape) + 1e-3 * bare
-    counts = np.concatenate([cells.reshape(-1, 257), quiet.reshape(-1, 257)])
-    prior = np.concatenate([priors.reshape(-1, 257), quiet_prior.reshape(-1, 257)])
-    tables, of_cell = gathered_tables(counts, prior)
-    cut = levels * NUM_CHOICES
+    tables, of_cell = gathered_tables(
+        *(
+            np.concatenate([cells.reshape(-1, NUM_VALUES), of_quiet.reshape(-1, NUM_VALUES)])
+            for cells, of_quiet in ((counts, quiet), (priors, _priors_of_quiet(quiet)))
+        )
+    )
+    levels, cut = len(networks), len(networks) * NUM_CHOICES
+    assert isinstance(model.contexts, SubbandModel)
     return SubbandModel(
         num_colors=model.num_planes,
-        depth=DEPTH,
+        depth=model.tree.depth,
         low_levels=model.low_levels,
-        networks=tuple(networks),
+        networks=tuple(network.network for network in networks),
         tables=tables,
         static_tables=model.contexts.static_tables,
         table_map=of_cell[:cut].reshape(levels, NUM_SCALES, NUM_LEANS, NUM_SHAPES).astype(np.uint8),
@@ -237,159 +187,28 @@ def _with_tables(
     )
 
 
-def _later_costs(pictures: Sequence[Image], model: Model) -> NDArray[np.int32]:
-    """What symbols cost later ones, by trial: some that could be either of two integers are the smaller one, and what that
-    saves beyond themselves is shared among them."""
-    contexts = model.contexts
-    assert isinstance(contexts, SubbandModel)
-    sizes = table_sizes(contexts.tables)
-    trials = list(_trials(pictures, model))
-    random = np.random.default_rng(0)
-
-    def cost_of(magnitude: int, following: int, low: float, high: float) -> Iterator[tuple[float, float]]:
-        for trial in trials:
-            size = sizes[trial.tables]
-            fits = trial.nearest >= 3 if magnitude == 3 else trial.nearest == magnitude
-            fits &= (size >= low) & (size < high) & (trial.followings == following)
-            fits &= random.random(fits.shape) < _TRIAL_SHARE
-            if (count := int(fits.sum())) < 4:
-                continue
-            larger, smaller = (
-                np.where(fits, trial.signs * (trial.nearest - k), trial.planes).astype(np.int32) for k in (0, 1)
-            )
-            own = [_own_bits(planes[fits], trial.tables[fits], contexts) for planes in (larger, smaller)]
-            whole = [_bits(planes, trial.code, contexts)[0] for planes in (larger, smaller)]
-            yield whole[0] - whole[1] - (own[0] - own[1]), count
-
-    return later_costs_by_size(sizes, cost_of)
-
-
-@dataclass(frozen=True, eq=False)
-class _Trial:
-    """A part of a picture: its integers, their tables, what follows; `nearest` magnitudes of those that could be either of
-    two integers, 0 of others, and the signs."""
-
-    planes: Ints
-    code: int
-    tables: NDArray[np.uint8]
-    followings: NDArray[np.uint8]
-    nearest: NDArray[np.int64]
-    signs: NDArray[np.int64]
-
-
-def _trials(pictures: Sequence[Image], model: Model) -> Iterator[_Trial]:
-    contexts = model.contexts
-    assert isinstance(contexts, SubbandModel)
-    for i, picture in enumerate(pictures):
-        code = _TRIAL_CODES[i % len(_TRIAL_CODES)]
-        samples = np.ascontiguousarray(picture.samples[:_TRIAL_SIDE, :_TRIAL_SIDE])
-        coefficients = coefficients_of(Image(samples), model, UNLEVELLED)
-        planes = integers_of_picture(coefficients, model, code, _ROUNDING)
-        ratios = coefficients * np.float32(inverse_quantizer_step(code, model))
-        nearest = np.floor(np.abs(ratios) + 0.5).astype(np.int64)
-        nearest[nearest - np.abs(ratios) < _EITHER] = 0
-        nearest[: model.num_planes] = 0
-        followings = _native.subband_followings(contexts.native, np.minimum(np.abs(planes), 255))
-        yield _Trial(
-            planes, code, _bits(planes, code, contexts)[1], followings, nearest, np.sign(ratios).astype(np.int64)
-        )
-
-
-def _own_bits(symbols: Ints, tables: NDArray[np.uint8], contexts: SubbandModel) -> float:
-    """Of symbols, whichever their sign."""
-    both = (np.ascontiguousarray(s, np.int32) for s in (symbols, -symbols))
-    return sum(rans.ideal_bits(s, contexts.tables, np.ascontiguousarray(tables)) for s in both) / 2
-
-
-def _bits(planes: Ints, step_code: int, contexts: SubbandModel) -> tuple[float, NDArray[np.uint8]]:
-    """The ideal bits of a picture, and the table of each symbol in (d, h, w)."""
-    rules = contexts.at_step(step_code)
-    tile = _native.SubbandTile(contexts.native, *planes.shape[1:])
-    tile.load(planes, 0, len(planes))
-    values, tables, _ = rules.code(tile, 0, len(planes))
-    return rans.ideal_bits(values, contexts.tables, tables), tile.tables(rules.native, contexts.tables.native)
-
-
-def _bits_each(counts: NDArray[np.float64]) -> float:
-    """Ideal bits a symbol with a table of its own for each row of counts."""
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    return float(-(counts * np.log2(np.maximum(shares, 1e-30))).sum() / counts.sum())
-
-
-def _scales(coefficients: Sequence[Floats], model: Model) -> Mapping[str, NDArray[np.int16]]:
-    """Scale codes: of a Laplace density with the mean magnitude of each subband, and of each class of the low ones."""
-    planes, levels = model.num_planes, model.low_levels
-    means = np.mean([np.abs(c).mean((1, 2), dtype=np.float64) for c in coefficients], 0)
-    lo = planes
-    for level in range(1, DEPTH + 1):
-        size, places = 3 * planes, 1 << (2 * level - 2)
-        part = means[lo : lo + size * places].reshape(size, places)
-        means[lo : lo + size * places] = part.mean(1).repeat(places)
-        lo += size * places
-    low = np.empty((1 + 3 * levels, planes))
-    for k in range(levels):
-        far, near = slice(1 << k, None, 2 << k), slice(None, None, 2 << k)
-        for o, (rows, columns) in enumerate(((far, near), (near, far), (far, far))):
-            low[1 + 3 * (levels - 1 - k) + o] = _mean_magnitude([c[:planes, rows, columns] for c in coefficients])
-    lowest = slice(None, None, 1 << levels)
-    low[0] = _mean_magnitude([c[:planes, lowest, lowest] for c in coefficients])
-    means[:planes] = low[0]
-    return {"scale_codes": _codes(means), "low_scale_codes": _codes(low)}
-
-
-def _mean_magnitude(parts: Sequence[Floats]) -> NDArray[np.float64]:
-    sums = sum(np.abs(p).sum((1, 2), dtype=np.float64) for p in parts)
-    return np.asarray(sums / max(sum(p[0].size for p in parts), 1))
-
-
-def _codes(means: NDArray[np.float64]) -> NDArray[np.int16]:
-    codes = np.round(CODES_PER_OCTAVE * np.log2(np.maximum(means, 1e-9)) + CODE_OF_UNIT_SCALE)
-    return np.asarray(codes, np.int16)
+def _priors_of_quiet(quiet: Floats) -> Floats:
+    """Step bands without symbols are as all of their level and kind, these as `_QUIET_SHARES`."""
+    seen = quiet.sum(-1) > 0
+    alike = quiet.sum(2, keepdims=True) / np.maximum(quiet.sum((2, 3), keepdims=True), 1)
+    bare = np.zeros(NUM_VALUES)
+    bare[MAX_MAGNITUDE : MAX_MAGNITUDE + 3] = _QUIET_SHARES
+    prior = np.where(seen.any(2)[..., None, None], alike, bare) * _PRIOR_SYMBOLS
+    return np.broadcast_to(prior, quiet.shape) + 1e-3 * bare
 
 
 def _shrink(pictures: Sequence[Image], model: Model) -> NDArray[np.float32]:
-    """(96, 3): mean of |q| - |y| / step by scale and magnitude of the integers that an encoder chooses, without those of the
-    low channels. Pulled to 0 where data is thin."""
+    """(96, 3): mean of |q| - |y| / step by scale and magnitude of the integers that an encoder chooses, without those of
+    the low channels. Pulled to 0 where data is thin."""
     sums, counts = np.zeros((2, NUM_SHRINK_SCALES, 4))
     planes = model.num_planes
     for picture in pictures:
         coefficients = coefficients_of(picture, model, UNLEVELLED)
-        for code in range(76, 180, 8):
+        for code in _SHRINK_CODES:
             q = np.abs(integers_of_picture(coefficients, model, code))[planes:]
             rows = np.clip((model.scale_codes[planes:].astype(int) - code) // CODES_PER_SCALE, 0, NUM_SHRINK_SCALES - 1)
             keys = (np.minimum(q, 3) + 4 * rows[:, None, None]).reshape(-1)
             lost = q - np.abs(coefficients[planes:]) * np.float32(inverse_quantizer_step(code, model))
             sums += np.bincount(keys, lost.reshape(-1), sums.size).reshape(sums.shape)
             counts += np.bincount(keys, minlength=counts.size).reshape(counts.shape)
-    return (sums[:, 1:] / (counts[:, 1:] + 30.0)).astype(np.float32)
-
-
-def _silent_contexts(num_planes: int) -> SubbandModel:
-    """One table, and networks that say nothing."""
-    levels = DEPTH + LOW_LEVELS
-
-    def network(kinds: int) -> ContextNetwork:
-        shapes = {"first": (16, 40), "second": (16, 16), "third": (3, 16)}
-        zeros = {name: np.zeros(shape, np.int8) for name, shape in shapes.items()}
-        biases = {
-            "first_bias": (kinds, 16),
-            "second_bias": (16,),
-            "third_bias": (kinds, 3),
-            "first_step": (16,),
-            "third_step": (3,),
-        }
-        zeros |= {name: np.zeros(shape, np.int32) for name, shape in biases.items()}
-        return ContextNetwork(**zeros, shifts=np.zeros(3, np.uint8))  # type: ignore[arg-type]
-
-    tables = TableSet((Table(-1, (16384, 32768, 16383, 1)),))
-    return SubbandModel(
-        num_planes,
-        DEPTH,
-        LOW_LEVELS,
-        tuple(network((3 if level else 1) * num_planes) for level in range(levels + 1)),
-        tables,
-        tables,
-        np.zeros((levels + 1, NUM_SCALES, NUM_LEANS, NUM_SHAPES), np.uint8),
-        np.zeros((levels + 1, 3 * num_planes, NUM_STEP_BANDS), np.uint8),
-        np.zeros((1, NUM_FOLLOWINGS, 3), np.int32),
-    )
+    return np.asarray(sums[:, 1:] / (counts[:, 1:] + _PRIOR_SHRINK), np.float32)

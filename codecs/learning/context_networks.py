@@ -9,8 +9,9 @@ with gradients that pass through (SPEC.md, section 4.4).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -18,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from laconic.entropy.fitting.subband_inputs import NUM_INPUTS, SIGN_INPUTS
+from laconic.entropy.subbands import NUM_LEANS, NUM_SCALES, NUM_SHAPES, ContextNetwork
+
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
 
-NUM_INPUTS: Final = 40
-SIGN_INPUTS: Final = range(31, 40)
-NUM_SCALES, NUM_LEANS, NUM_SHAPES = 48, 4, 3
 NUM_CHOICES: Final = NUM_SCALES * NUM_LEANS * NUM_SHAPES
 _INPUT_UNIT: Final = 32.0
 _SIGN_OF_ZERO: Final = 128.0
@@ -32,7 +33,9 @@ _OUTER_SHARE: Final = 0.9995  # of numbers that need not be clipped
 _LARGEST_SCALE_LOG2: Final = 12
 _ROUNDED_FROM: Final = 0.7  # of the training
 _WARM_UP: Final = 100
-_RATES: Final = (3e-3, 1e-2)
+_RATES: Final = (3e-3, 1e-2)  # of networks and of tables
+_CALIBRATED: Final = 50_000  # samples that units are chosen by
+_AT_ONCE: Final = 1 << 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +64,22 @@ class TableDensities(nn.Module):
         self.first_mean = nn.Parameter(zeros + 0.6 * leans)
         self.second_mean = nn.Parameter(zeros + 0.4 * leans)
 
-    def shares(self, choices: torch.Tensor, symbols: torch.Tensor) -> torch.Tensor:
-        """Probabilities of symbols under the tables `choices`, numbers up to `NUM_CHOICES` - 1."""
+    def shares(
+        self, choices: Int[torch.Tensor, "*shape"], symbols: Float[torch.Tensor, "*_"]
+    ) -> Float[torch.Tensor, "*shape"]:
+        """Probabilities of symbols under the tables `choices`, numbers up to `NUM_CHOICES` - 1; shapes are broadcast."""
         names = ("log_scale", "log_ratio", "weight", "first_mean", "second_mean")
         log_scale, log_ratio, weight, first, second = (getattr(self, n).reshape(-1)[choices] for n in names)
         scale, share = log_scale.exp(), weight.sigmoid()
         wide = (log_scale + log_ratio).exp()
-        return (1 - share) * _logistic(symbols, first * scale, scale) + share * _logistic(symbols, second * scale, wide)
+        narrow_shares = _logistic(symbols, first * scale, scale)
+        mixed: torch.Tensor = (1 - share) * narrow_shares + share * _logistic(symbols, second * scale, wide)
+        return mixed
 
-    def bits(self, choices: torch.Tensor, symbols: torch.Tensor) -> torch.Tensor:
+    def bits(
+        self, choices: Int[torch.Tensor, "*shape"], symbols: Float[torch.Tensor, "*_"]
+    ) -> Float[torch.Tensor, "*shape"]:
+        """The same in bits, and never without end."""
         shares = self.shares(choices, symbols)
         return -torch.log2(shares.clamp(min=1e-7) * (1 - 1e-5) + 1e-7 / (1 + symbols.abs()))
 
@@ -102,14 +112,18 @@ class ContextNetworkLearner(nn.Module):
         self.third_step = nn.Parameter(torch.zeros(3))
         self.weight_units: tuple[float, ...] = ()  # powers of two: integers are so many times the floats
         self.unit_units: tuple[float, ...] = ()
-        zero = torch.zeros(NUM_INPUTS)
-        zero[list(SIGN_INPUTS)] = _SIGN_OF_ZERO
-        self.register_buffer("zero_inputs", zero)
+        self.zero_inputs = torch.zeros(NUM_INPUTS)
+        self.zero_inputs[list(SIGN_INPUTS)] = _SIGN_OF_ZERO
         with torch.no_grad():
             self.third.weight.mul_(2.4)
             self.third.bias.copy_(torch.tensor([20.0, 0.0, 1.0]))
 
-    def forward(self, inputs: torch.Tensor, kinds: torch.Tensor, step_codes: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        inputs: Float[torch.Tensor, "n 40"],
+        kinds: Int[torch.Tensor, " n"],
+        step_codes: Float[torch.Tensor, " n"],
+    ) -> Float[torch.Tensor, "n 3"]:
         """Inputs (n, 40), kinds (n,), step codes (n,) -> scale, lean and shape (n, 3)."""
         steps = ((step_codes - _MIDDLE_CODE) / _INPUT_UNIT)[:, None]
         x = (inputs - self.zero_inputs) / _INPUT_UNIT
@@ -120,7 +134,12 @@ class ContextNetworkLearner(nn.Module):
         )
 
     @torch.no_grad()
-    def calibrate(self, inputs: torch.Tensor, kinds: torch.Tensor, step_codes: torch.Tensor) -> None:
+    def calibrate(
+        self,
+        inputs: Float[torch.Tensor, "n 40"],
+        kinds: Int[torch.Tensor, " n"],
+        step_codes: Float[torch.Tensor, " n"],
+    ) -> None:
         """Choose the units of weights and activations by what these samples make; from here on both are rounded."""
         steps = ((step_codes - _MIDDLE_CODE) / _INPUT_UNIT)[:, None]
         x = (inputs - self.zero_inputs) / _INPUT_UNIT
@@ -132,26 +151,25 @@ class ContextNetworkLearner(nn.Module):
         self.weight_units, self.unit_units = tuple(weights), (first, second)
 
     @torch.no_grad()
-    def integers(self) -> dict[str, NDArray[np.int8] | NDArray[np.int32] | NDArray[np.uint8]]:
-        """The arrays of a `ContextNetwork`."""
+    def integers(self) -> ContextNetwork:
+        """The network that an encoder and a decoder compute; `calibrate` comes first."""
         layers = zip((self.first, self.second, self.third), self.weight_units, strict=True)
         weights = [np.rint(_numbers(layer.weight) * unit).clip(-127, 127).astype(np.int8) for layer, unit in layers]
         first_unit = _INPUT_UNIT * self.weight_units[0]
         second_unit, third_unit = (u * w for u, w in zip(self.unit_units, self.weight_units[1:], strict=True))
         shift = weights[0].astype(np.int64) @ _numbers(self.zero_inputs).astype(np.int64)
-        return {
-            "first": weights[0],
-            "second": weights[1],
-            "third": weights[2],
-            "first_bias": _rounded((_numbers(self.first.bias) + _numbers(self.first_kind)) * first_unit - shift),
-            "second_bias": _rounded(_numbers(self.second.bias) * second_unit),
-            "third_bias": _rounded((_numbers(self.third.bias) + _numbers(self.third_kind)) * third_unit),
-            "first_step": _rounded(_numbers(self.first_step) * first_unit / _INPUT_UNIT),
-            "third_step": _rounded(_numbers(self.third_step) * third_unit / _INPUT_UNIT),
-            "shifts": np.log2([first_unit / self.unit_units[0], second_unit / self.unit_units[1], third_unit]).astype(
-                np.uint8
-            ),
-        }
+        shifts = np.log2([first_unit / self.unit_units[0], second_unit / self.unit_units[1], third_unit])
+        return ContextNetwork(
+            first=weights[0],
+            second=weights[1],
+            third=weights[2],
+            first_bias=_rounded((_numbers(self.first.bias) + _numbers(self.first_kind)) * first_unit - shift),
+            second_bias=_rounded(_numbers(self.second.bias) * second_unit),
+            third_bias=_rounded((_numbers(self.third.bias) + _numbers(self.third_kind)) * third_unit),
+            first_step=_rounded(_numbers(self.first_step) * first_unit / _INPUT_UNIT),
+            third_step=_rounded(_numbers(self.third_step) * third_unit / _INPUT_UNIT),
+            shifts=shifts.astype(np.uint8),
+        )
 
     def _weight(self, layer: int) -> torch.Tensor:
         weight = (self.first, self.second, self.third)[layer].weight
@@ -168,7 +186,9 @@ class ContextNetworkLearner(nn.Module):
         return _straight_through(clipped, (clipped * unit + 1e-4).floor() / unit)
 
 
-def expected_bits(outputs: torch.Tensor, symbols: torch.Tensor, densities: TableDensities) -> torch.Tensor:
+def expected_bits(
+    outputs: Float[torch.Tensor, "n 3"], symbols: Float[torch.Tensor, " n"], densities: TableDensities
+) -> Float[torch.Tensor, " n"]:
     """Bits (n,) of symbols, means over the tables around the outputs (n, 3)."""
     scale, lean, shape, symbols = _held(outputs, symbols)
     corners = [
@@ -185,10 +205,18 @@ def expected_bits(outputs: torch.Tensor, symbols: torch.Tensor, densities: Table
     return (densities.bits(torch.stack(choices), symbols[None]) * torch.stack(weights)).sum(0)
 
 
-def chosen_tables(outputs: torch.Tensor, symbols: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Numbers of the tables that outputs (n, 3) choose, and the symbols as they are coded."""
-    scale, lean, shape, symbols = _held(outputs, symbols)
-    return _choice(*((x + 0.5).floor() for x in (scale, lean, shape))), symbols
+@torch.no_grad()
+def chosen_tables(
+    network: ContextNetworkLearner, samples: ContextSamples
+) -> Iterator[tuple[Int[NDArray[np.int64], " n"], Int[NDArray[np.int32], " n"]]]:
+    """Part by part, the numbers of the tables that the network chooses, up to `NUM_CHOICES` - 1, and the symbols as they
+    are coded."""
+    count = len(samples.symbols)
+    for lo, hi in pairwise([*range(0, count, _AT_ONCE), count]):
+        arrays = (samples.inputs, samples.kinds, samples.step_codes, samples.symbols)
+        inputs, kinds, codes, symbols = (torch.from_numpy(a[lo:hi]) for a in arrays)
+        scale, lean, shape, symbols = _held(network(inputs.float(), kinds.long(), codes.float()), symbols)
+        yield _choice(*((x + 0.5).floor() for x in (scale, lean, shape))).numpy(), symbols.numpy()
 
 
 def train_context_network(
@@ -218,11 +246,11 @@ def train_context_network(
 
     for step in range(num_steps):
         if step == int(_ROUNDED_FROM * num_steps):
-            network.calibrate(*drawn(50_000)[:3])
+            network.calibrate(*drawn(_CALIBRATED)[:3])
         *known, symbols = drawn(batch)
         bits = expected_bits(network(*known), symbols, densities).mean()
         optimizer.zero_grad()
-        bits.backward()
+        torch.autograd.backward(bits)
         optimizer.step()
         schedule.step()
         on_step(step, bits.item())
