@@ -16,7 +16,18 @@ def quantize(
 def dequantize(values: NDArray[int32], out: NDArray[float32], step: float, shrink: NDArray[float32]) -> None: ...
 def planes_of_samples(samples: NDArray[Any], planes: NDArray[float32], peak: float) -> None: ...
 def samples_of_planes(planes: NDArray[float32], samples: NDArray[Any], peak: float) -> None: ...
+def analyze_low(planes: NDArray[float32], gains: NDArray[float32]) -> None: ...
+def synthesize_low(
+    values: NDArray[Any],
+    out: NDArray[int16],
+    step: float,
+    shrink: NDArray[float32],
+    inverse: NDArray[float32],
+    skipped: int,
+) -> None: ...
 
+LOW_MARGIN: int
+MAX_LOW_LEVELS: int
 MARGIN: int
 
 class FixedMap:
@@ -41,6 +52,8 @@ def fixed_coefficients(
     last: int,
     side: int,
     tiles: list[NDArray[float32]],
+    low: NDArray[float32] | None = None,
+    low_first: int = 0,
 ) -> None: ...
 def fixed_integers(
     map: FixedMap | None,
@@ -53,6 +66,8 @@ def fixed_integers(
     tiles: list[NDArray[Any]],
     inverse_step: float,
     thresholds: NDArray[float32],
+    low: NDArray[float32] | None = None,
+    low_first: int = 0,
 ) -> None: ...
 def fixed_samples(
     map: FixedMap | None,
@@ -66,5 +81,7 @@ def fixed_samples(
     out: NDArray[Any],
     y: int,
     x: int,
+    low: NDArray[int16] | None = None,
+    low_scale: float = 0.0,
 ) -> None: ...
 def use_simd(name: str) -> bool: ...

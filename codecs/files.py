@@ -119,10 +119,10 @@ def decode(
 ) -> Image:
     """The picture of an .lcn file, or part of it: see `Lcn.decode_area`. `data`: its bytes, path or open binary file.
 
-    `region` (x, y, width, height) in the picture's pixels; `scale` 2, 4 or 8 gives a picture of 1/scale the size. With
-    `channels`, from the first latent channels only, without alpha. With `allow_partial`, what is damaged or missing is
-    left out without notice: `Lcn.decode_area` tells what it is. `synthesis` is that of `Lcn`. Raises
-    `BitstreamError`, `CodecError` or `OSError`.
+    `region` (x, y, width, height) in the picture's pixels; `scale` 2, 4 or 8, of models with low levels also 16 or 32,
+    gives a picture of 1/scale the size. With `channels`, from the first latent channels only, without alpha. With
+    `allow_partial`, what is damaged or missing is left out without notice: `Lcn.decode_area` tells what it is. `synthesis`
+    is that of `Lcn`. Raises `BitstreamError`, `CodecError` or `OSError`.
     """
     with opened_argument("data", data) as source:
         decoder = decoder_class(_first_bytes(source))

@@ -23,6 +23,7 @@ from laconic.codecs.arguments import (
 from laconic.codecs.errors import CodecError
 from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import metadata_of_media
+from laconic.codecs.models.low_levels import LOW_STEP, LowSynthesis
 from laconic.codecs.sound_metadata import SECTION_NAME
 from laconic.codecs.steps import check_step_code, step_of_code
 from laconic.entropy.container import SAMPLE_TYPES
@@ -41,7 +42,7 @@ class Latent:
     integers are in steps of these. `alpha` is the lossless alpha plane, (height, width), or None. `metadata` are the bytes
     of a picture's "icc" and "exif", of a sound's "sound" (`SoundMetadata.to_bytes`). `bit_depth` is that of a picture's
     colours, 0 for all bits of its samples. `damage` says what could not be read, where that was allowed; the integers there
-    are 0.
+    are 0. `low` undoes the further levels of the lowest channels, None for a model that has none.
     Raises `CodecError` for other types and shapes.
     """
 
@@ -58,6 +59,7 @@ class Latent:
     metadata: Mapping[str, bytes] = field(default_factory=dict)
     bit_depth: int = 0
     damage: tuple[str, ...] = ()
+    low: LowSynthesis | None = None
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -71,6 +73,7 @@ class Latent:
             unit=positive_number_argument("unit", self.unit),
             sample_rate=whole_number_argument("sample_rate", self.sample_rate, 0),
             levels=typed_argument("levels", self.levels, Levels, "a Levels"),
+            low=typed_argument("low", self.low, (LowSynthesis, type(None)), "a LowSynthesis or None"),
             metadata=metadata_of_media(self.metadata, ("icc", "exif", SECTION_NAME)),
             bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0, 16),
         )
@@ -93,11 +96,15 @@ class Latent:
         return float(step_of_code(self.step_code)) * self.unit
 
     def points(self) -> Float[NDArray[np.float32], "d h w"]:
-        """(d, h, w) float32, what the integers stand for, of a sound or cube in units of its level."""
+        """(d, h, w) float32, what the integers stand for, of a sound or cube in units of its level; the lowest channels of
+        a picture with low levels are synthesised from them."""
         d = self.num_channels
         out = np.empty(self.values.shape, np.float32)
         values = np.ascontiguousarray(self.values).reshape(d, -1)
         _native.dequantize(values, out.reshape(d, -1), self.step, np.ascontiguousarray(self.shrink))
+        if self.low is not None:
+            planes = self.values[: self.low.num_planes]
+            out[: len(planes)] = self.low.values(planes, self.step) * LOW_STEP
         return out
 
     def dequantize(self) -> Float[NDArray[np.float32], "d h w"]:

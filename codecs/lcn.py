@@ -58,11 +58,12 @@ class Lcn:
     `quality` (SPEC.md, section 8). `grouping`: "channels" stores the model's channel groups so that a reader of few
     channels stops early, "whole" one group, some bytes smaller. `progression`: "group" or "tile" first. `tile_log2`:
     log2 of the tile side in latent places. None for these: what suits the kind of signal. `profile`: "small" codes by
-    contexts, "fast" by static tables, in larger files. `effort`: 0 rounds each coefficient by itself, 1 weighs distortion
-    against bits, 2 does so twice. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each; more decode faster; None
-    spends up to 1 %. `threads` work on one picture; its bytes do not depend on them. `synthesis` of decoding, never in the
-    file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture and slower; "auto" is
-    neural where it can be had; or the path of a network of your own. Raises `CodecError` for values outside.
+    contexts, "fast" by static tables, in larger files; "best", of pictures, by networks, in the smallest files, slowest.
+    `effort`: 0 rounds each coefficient by itself, 1 weighs distortion against bits, 2 does so twice. `lanes`: 4, 8, 16, 32
+    or 64 of every stream, three bytes each; more decode faster; None spends up to 1 %. `threads` work on one picture; its
+    bytes do not depend on them. `synthesis` of decoding, never in the file: "linear", the same pixels everywhere; "neural"
+    (`laconic[torch]`), nearer to the picture and slower; "auto" is neural where it can be had; or the path of a network of
+    your own. Raises `CodecError` for values outside.
 
     >>> import numpy as np
     >>> codec = Lcn(quality=60)
@@ -77,7 +78,7 @@ class Lcn:
     grouping: Literal["channels", "whole"] | None = None
     progression: Literal["group", "tile"] | None = None
     tile_log2: int | None = None
-    profile: Literal["fast", "small"] = "small"
+    profile: Literal["fast", "small", "best"] = "small"
     effort: int = DEFAULT_EFFORT
     lanes: int | None = None
     threads: int = 1
@@ -143,7 +144,7 @@ class Lcn:
             )
         check_bit_depth(sample_type, bit_depth or 8)
         form = Form("image", (rows.height, rows.width), sample_type, 0, bit_depth=bit_depth or 8)
-        model = load_model(self.model or _PICTURE_MODELS[num_colors])
+        model = load_model(self.model or _picture_model(num_colors, self.profile))
         check_form_fits(form, num_colors, model)
         return encode_rows(
             rows, self._plan(form, model, self._step_code), metadata_of_media({} if metadata is None else metadata)
@@ -169,8 +170,8 @@ class Lcn:
         allow_partial: bool = False,
     ) -> tuple[Image, tuple[str, ...]]:
         """Part of a picture, and what of it is damaged: `region` (x, y, width, height) in its pixels, at 1/`scale` of the
-        size, 1, 2, 4 or 8; of the first `channels` only. It is cut from what `decode` gives, bit for bit, but for a scale;
-        then, pixel (x, y) shows what is around (scale * x, scale * y).
+        size, 1, 2, 4 or 8, of models with low levels also 16 or 32; of the first `channels` only. It is cut from what
+        `decode` gives, bit for bit, but for a scale; then, pixel (x, y) shows what is around (scale * x, scale * y).
 
         Of an open file, only what the area needs is read. Raises `CodecError` for an area outside the picture or another
         kind of signal, and what `unpack` raises.
@@ -224,7 +225,7 @@ class Lcn:
         """How a signal is encoded, at the codec's own step or another. Raises `UnsupportedSignalError` where the model does
         not fit it."""
         typed_argument("the signal", signal, (Image, Audio, Cube), _SIGNALS)
-        model = load_model(self.model or default_lcn_model(signal))
+        model = load_model(self.model or default_lcn_model(signal, self.profile))
         form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
         form = replace(form, levels=levels_of(signal, model.offsets))
@@ -233,7 +234,7 @@ class Lcn:
 
     def _plan(self, form: Form, model: Model, step_code: int) -> Plan:
         grid = grid_of_form(form, model)
-        return Plan(form, model, grid, step_code, self._layout.resolved(model.kind, grid), self.effort, self.threads)
+        return Plan(form, model, grid, step_code, self._layout.resolved(model, grid), self.effort, self.threads)
 
     def pack(self, latent: Latent) -> bytes:
         """The latent as an .lcn file, losslessly; it may have fewer channels than the model."""
@@ -284,10 +285,14 @@ class Lcn:
         return load_model_of(latent.fingerprint, self.model)
 
 
-def default_lcn_model(signal: Signal) -> str:
+def _picture_model(colors: int, profile: str) -> str:
+    return _PICTURE_MODELS[colors] + ("_best" if profile == "best" else "")
+
+
+def default_lcn_model(signal: Signal, profile: str = "small") -> str:
     """Name of the shipped model for a signal. Raises `UnsupportedSignalError` for cubes, which need one of their own."""
     if isinstance(signal, Image):
-        return _PICTURE_MODELS[num_colors(signal)]
+        return _picture_model(num_colors(signal), profile)
     if isinstance(signal, Cube):
         raise UnsupportedSignalError("no shipped model is for cubes; fit one to such signals and name it (model=)")
     if signal.num_channels == 2:

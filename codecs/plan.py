@@ -14,6 +14,7 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.packing.layout import Layout, LayoutTile, tiles_of
 from laconic.codecs.transform.quantizer import Quantizer, check_quantizer_step, integer_type, quantize
 from laconic.codecs.transform.rate_distortion import optimize_rate_distortion, rate_distortion_thresholds_for
+from laconic.codecs.transform.subband_choice import optimize_subbands
 from laconic.entropy.container import Profile
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Plan:
     @property
     def optimizes(self) -> bool:
         """Whether integers are chosen by their bits in context."""
-        return self.effort > 0 and self.layout.file_profile is Profile.SMALL
+        return self.effort > 0 and self.layout.file_profile is not Profile.FAST
 
     @property
     def integer_type(self) -> type[np.signedinteger[Any]]:
@@ -70,6 +71,8 @@ def planned_integers_of_tile(
 ) -> Int[NDArray[Any], "d h w"]:
     """Those of one tile, (d, h, w), in `out`: int32, or int16 where `integer_type` is."""
     quantize(coefficients, plan.quantizer, plan.model, out)
-    if plan.optimizes:
+    if plan.optimizes and plan.layout.file_profile is Profile.BEST:
+        optimize_subbands(out, coefficients, plan.step_code, plan.model)
+    elif plan.optimizes:
         optimize_rate_distortion(out, coefficients, plan.step_code, plan.model, effort=plan.effort)
     return out

@@ -30,6 +30,7 @@ NUM_LEANS: Final = 4
 NUM_SHAPES: Final = 3
 NUM_STEP_BANDS: Final = 32
 MAX_LATER_COST: Final = 1 << 22
+NUM_FOLLOWINGS: Final = 4
 _NUM_ORIENTATIONS: Final = 3
 _MOST_COLORS, _MOST_DEPTH, _MOST_LOW_LEVELS = 3, 4, 3
 
@@ -93,9 +94,9 @@ class SubbandModel:
     channels. `networks`: of the low band, then of each level, the finest first. `tables`: what they choose from;
     `static_tables` code alpha. `table_map` (levels + 1, 48, 4, 3) uint8: table by
     level, scale, lean and shape. `quiet_tables` (levels + 1,
-    3 colours, 32) uint8: table by level, kind and step band where all around is 0. `later_costs` (tables, 3) int32, for
-    encoders: what a magnitude of 1, 2, or 3 or more costs later symbols more than the one below it, in 2^-16 bits, by the
-    symbol's own table. Raises ValueError where they do not fit together.
+    3 colours, 32) uint8: table by level, kind and step band where all around is 0. `later_costs` (tables, 4, 3) int32,
+    for encoders: what a magnitude of 1, 2, or 3 or more costs later symbols more than the one below it, in 2^-16 bits, by
+    the symbol's own table and by how much follows it. Raises ValueError where they do not fit together.
     """
 
     num_colors: int
@@ -106,7 +107,7 @@ class SubbandModel:
     static_tables: TableSet
     table_map: UInt[NDArray[np.uint8], "networks 48 4 3"]
     quiet_tables: UInt[NDArray[np.uint8], "networks kinds 32"]
-    later_costs: Int[NDArray[np.int32], "tables 3"]
+    later_costs: Int[NDArray[np.int32], "tables 4 3"]
 
     num_predicted: ClassVar[int] = 0  # prediction is part of the coding here
 
@@ -125,7 +126,7 @@ class SubbandModel:
         shapes: dict[str, tuple[type[np.integer[Any]], tuple[int, ...]]] = {
             "table_map": (np.uint8, (self.num_levels + 1, NUM_SCALES, NUM_LEANS, NUM_SHAPES)),
             "quiet_tables": (np.uint8, (self.num_levels + 1, num_kinds, NUM_STEP_BANDS)),
-            "later_costs": (np.int32, (len(self.tables), 3)),
+            "later_costs": (np.int32, (len(self.tables), NUM_FOLLOWINGS, 3)),
         }
         for name, (dtype, shape) in shapes.items():
             array = getattr(self, name)

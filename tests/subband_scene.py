@@ -70,7 +70,7 @@ def model_of(layout: Layout, networks: list[ContextNetwork], seed: int = 0, **ch
     maps = {
         "table_map": (np.arange(576) % NUM_TABLES).reshape(48, 4, 3).astype(np.uint8)[None].repeat(len(networks), 0),
         "quiet_tables": rng.integers(0, NUM_TABLES, (len(networks), 3 * layout.colors, 32)).astype(np.uint8),
-        "later_costs": np.zeros((NUM_TABLES, 3), np.int32),
+        "later_costs": np.zeros((NUM_TABLES, 4, 3), np.int32),
     }
     return SubbandModel(
         layout.colors,

@@ -135,8 +135,8 @@ def tensor_steps_of_codes(step_codes: Int[Tensor, " b"]) -> Float[Tensor, " b"]:
 
 
 def load_tensor_encoder(path: Path | str) -> TensorEncoderModel:
-    """Of a picture model as `laconic fit` writes it. Raises `WeightsError` for another file, and for a model whose
-    projection is not cut at the leaves of its tree."""
+    """Of a picture model as `laconic fit` writes it. Raises `WeightsError` for another file, for a model whose projection
+    is not cut at the leaves of its tree, and for one with low levels."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -166,6 +166,10 @@ def load_tensor_encoder(path: Path | str) -> TensorEncoderModel:
     if config.get("kind") != "image" or sizes != [len(a) for a in model.analysis]:
         raise WeightsError(
             f"model file {path} is not of pictures with a block for each leaf; fit one with --blocks leaf"
+        )
+    if config.get("low_levels"):
+        raise WeightsError(
+            f"model file {path} has low levels, which the encoder in tensors does not know: choose one without"
         )
     return model
 

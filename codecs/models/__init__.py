@@ -1,7 +1,7 @@
 """What is learned of signals, and where it is found.
 
-In reading order: `packet_tree` (which wavelet packets), `fixed_point` (the integer map of the transform), `model` (all
-that encoder and decoder must agree on, in one file), `zoo` (shipped models by name or fingerprint, own ones by path),
-`neural_synthesis` (with torch: the network that repairs coefficients). The shipped models lie here, see README.md;
-networks of their neural synthesis in `synthesis/`.
+In reading order: `packet_tree` (which wavelet packets), `fixed_point` (the integer map of the transform), `low_levels`
+(further levels of a picture's lowest channels), `model` (all that encoder and decoder must agree on, in one file), `zoo`
+(shipped models by name or fingerprint, own ones by path), `neural_synthesis` (with torch: the network that repairs
+coefficients). The shipped models lie here, see README.md; networks of their neural synthesis in `synthesis/`.
 """

@@ -22,11 +22,22 @@ from numpy.typing import NDArray
 from laconic.codecs import _native
 from laconic.codecs.arguments import path_argument
 from laconic.codecs.errors import CodecError, WeightsError
+from laconic.codecs.models.context_parts import Contexts, check_contexts, context_config, contexts_of_parts
 from laconic.codecs.models.fixed_point import FixedLeaf, fixed_point_map
+from laconic.codecs.models.low_levels import (
+    LowSynthesis,
+    check_low_levels,
+    low_arrays,
+    low_bytes,
+    low_config,
+    low_parts,
+    low_synthesis_of,
+    no_low_gains,
+    no_low_scale_codes,
+)
 from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.steps import CODES_PER_SCALE
-from laconic.entropy import BitstreamError, ContextModel
-from laconic.entropy.subbands import SubbandModel
+from laconic.entropy import BitstreamError
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
@@ -48,8 +59,9 @@ class Model:
     (d,) int16, scale of each channel's values, in the unit of channel codes. `shrink`: (96, 3) float32, by scale and
     |q| = 1, 2, 3 or more, what reconstruction takes off |q|.
     `offsets`: (planes,) float32, the middles of a cube's planes in units of their level (`levels`), 0 of other signals.
-    `unit`: steps are in this unit, a power of two. Raises
-    `WeightsError` where the parts do not fit together.
+    `unit`: steps are in this unit, a power of two. `low_levels`: further wavelet levels, 0 to 2, of a picture's lowest
+    channels, with `low_gains`, (classes,) float32, and `low_scale_codes`, (classes, planes) int16, of each class of their
+    coefficients (`low_levels`). Raises `WeightsError` where the parts do not fit together.
     """
 
     name: str
@@ -61,13 +73,16 @@ class Model:
     rounding: float
     scale_codes: Int[NDArray[np.int16], " d"]
     shrink: Float[NDArray[np.float32], "96 3"]
-    contexts: ContextModel | SubbandModel
+    contexts: Contexts
     offsets: Float[NDArray[np.float32], " planes"]
     channels: UInt[NDArray[np.uint16], " d"]
     fixed: tuple[FixedLeaf, ...] = ()
     unit: float = 1.0
     kind: Literal["image", "sound", "cube"] = "image"
     card: Mapping[str, str] = field(default_factory=dict)
+    low_levels: int = 0
+    low_gains: Float[NDArray[np.float32], " classes"] = field(default_factory=no_low_gains)
+    low_scale_codes: Int[NDArray[np.int16], "classes _"] = field(default_factory=no_low_scale_codes)
 
     def __post_init__(self) -> None:
         d = self.contexts.num_channels
@@ -99,6 +114,8 @@ class Model:
             raise WeightsError(f"model {self.name} has offsets of shape {self.offsets.shape}, not (planes,)")
         if self.scale_codes.shape != (d,) or self.scale_codes.dtype != np.int16:
             raise WeightsError(f"model {self.name} has scale codes of shape {self.scale_codes.shape}, not ({d},)")
+        check_low_levels(self)
+        check_contexts(self)
 
     @property
     def num_channels(self) -> int:
@@ -110,6 +127,10 @@ class Model:
         ends = np.cumsum([0, *(len(m) for m in self.analysis)]).tolist()
         return tuple(pairwise(ends))
 
+    @property
+    def _lowest_leaf(self) -> tuple[int, ...]:
+        return next(path for path in self.tree.leaves if not any(path))
+
     @cached_property
     def fixed_map(self) -> _native.FixedMap | None:
         """The kernels of the fixed-point transform, None where the model has none."""
@@ -117,12 +138,16 @@ class Model:
 
     def channels_at(self, scale_log2: int) -> int:
         """How many leading channels a picture of 2**-scale_log2 the size needs. Raises `CodecError` where the low band of
-        the tree does not go down so far."""
+        the tree, with the low levels, does not go down so far."""
         low = (0,) * scale_log2
-        if scale_log2 and low[1:] not in self.tree.splits:
+        smallest = len(self._lowest_leaf) + self.low_levels
+        if scale_log2 > smallest:
+            allowed = ", ".join(str(1 << n) for n in range(smallest + 1))
             raise CodecError(
-                f"the scale is 1/{1 << scale_log2}; the tree of model {self.name} ends before, choose a larger one"
+                f"the scale is 1/{1 << scale_log2}; the tree of model {self.name} ends before: allowed are {allowed}"
             )
+        if scale_log2 > len(self._lowest_leaf):
+            return self.num_planes
         rows: list[int] = []
         at = 0
         for path in self.tree.leaves:
@@ -143,12 +168,21 @@ class Model:
             sha.update(bytes([leaf.analysis_bits, leaf.synthesis_bits]))
             sha.update(leaf.analysis.astype("<i2").tobytes() + leaf.synthesis.astype("<i2").tobytes())
         sha.update(self.scale_codes.astype("<i2").tobytes() + self.channels.astype("<u2").tobytes())
-        sha.update(self.contexts.digest)
+        sha.update(low_bytes(self) + self.contexts.digest)
         return sha.digest()[:FINGERPRINT_BYTES]
 
     def shrink_of(self, step_code: int, num_channels: int) -> Float[NDArray[np.float32], "num_channels 3"]:
         """(num_channels, 3), not to be written to: what reconstruction takes off |q| = 1, 2, 3 or more at this step."""
         return _shrink_at(self, step_code)[:num_channels]
+
+    def shrink_at(self, scale_codes: Int[NDArray[np.int16], " n"], step_code: int) -> Float[NDArray[np.float32], "n 3"]:
+        """(n, 3): the same for values of these scales."""
+        scales = (scale_codes.astype(np.int64) - step_code) // CODES_PER_SCALE
+        return self.shrink[np.clip(scales, 0, NUM_SCALES - 1)]
+
+    def low_at(self, step_code: int) -> LowSynthesis | None:
+        """How the lowest channels are undone at this step, None for a model without low levels."""
+        return _low_at(self, step_code)
 
     def save(self, path: Path | str) -> None:
         """Write a safetensors file. Raises `OSError`."""
@@ -160,6 +194,7 @@ class Model:
             "channels": self.channels,
             "scale_codes": self.scale_codes,
             "shrink": self.shrink,
+            **low_arrays(self),
             **self.contexts.to_arrays(),
         }
         for i, (a, s) in enumerate(zip(self.analysis, self.synthesis, strict=True)):
@@ -195,10 +230,14 @@ class Model:
 
 @lru_cache(maxsize=64)
 def _shrink_at(model: Model, step_code: int) -> NDArray[np.float32]:
-    scales = (model.scale_codes.astype(np.int64) - step_code) // CODES_PER_SCALE
-    rows = model.shrink[np.clip(scales, 0, NUM_SCALES - 1)]
+    rows = model.shrink_at(model.scale_codes, step_code)
     rows.flags.writeable = False
     return rows
+
+
+@lru_cache(maxsize=64)
+def _low_at(model: Model, step_code: int) -> LowSynthesis | None:
+    return low_synthesis_of(model, step_code)
 
 
 def _config(model: Model) -> dict[str, object]:
@@ -211,16 +250,17 @@ def _config(model: Model) -> dict[str, object]:
         "depth": model.tree.depth,
         "splits": sorted(list(path) for path in model.tree.splits),
         "group_ends": list(model.group_ends),
-        "pass_ends": list(model.contexts.pass_ends),
-        "num_predicted": model.contexts.num_predicted,
         "rounding": model.rounding,
+        **context_config(model.contexts),
+        **low_config(model),
     }
 
 
 def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, str]) -> Model:
     config = json.loads(metadata["config"])
     blocks = range(sum(1 for key in arrays if key.startswith("analysis.")))
-    contexts = ContextModel.from_arrays(arrays, pass_ends=config["pass_ends"], num_predicted=config["num_predicted"])
+    low_levels, low_gains, low_scale_codes = low_parts(config, arrays)
+    contexts = contexts_of_parts(config, arrays)
     return Model(
         name=metadata["name"],
         num_planes=config["num_planes"],
@@ -238,6 +278,9 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
         unit=config["unit"],
         kind=config["kind"],
         card={k: v for k, v in metadata.items() if k not in ("config", "fingerprint", "name")},
+        low_levels=low_levels,
+        low_gains=low_gains,
+        low_scale_codes=low_scale_codes,
     )
 
 

@@ -2,9 +2,11 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 
+#include <algorithm>
 #include <cstdint>
 
 #include "latent.hpp"
+#include "low_levels.hpp"
 #include "wavelet.hpp"
 
 namespace nb = nanobind;
@@ -14,6 +16,8 @@ namespace {
 
 template <class T, std::size_t dims>
 using Array = nb::ndarray<T, nb::ndim<dims>, nb::c_contig, nb::device::cpu>;
+
+constexpr float max_low_gain = 65536.0F;  // so that no sum of 32-bit integers times gains is infinite
 
 void require(bool condition, const char* what) {
     if (!condition) throw nb::value_error(what);
@@ -126,12 +130,61 @@ void py_samples(const Array<const float, 3>& planes, const Array<T, 3>& samples,
         samples_of_plane(planes.data() + c * extent.padded_height * extent.padded_width, samples.data() + c, extent, peak);
 }
 
+// 1 + 3 levels classes
+std::size_t low_levels_of(std::size_t classes) {
+    require(classes >= 4 && classes % 3 == 1 && classes / 3 <= max_low_levels, "the number of classes fits no number of levels");
+    return classes / 3;
+}
+
+template <class Values>
+bool are_gains(const Values& values) {
+    for (std::size_t i = 0; i < values.size(); ++i)
+        if (!(values.data()[i] > 0.0F && values.data()[i] <= max_low_gain)) return false;
+    return true;
+}
+
+void py_analyze_low(const Array<float, 3>& planes, const Array<const float, 1>& gains) {
+    const std::size_t levels = low_levels_of(gains.shape(0)), height = planes.shape(1), width = planes.shape(2);
+    require(height > 0 && width > 0, "a plane is empty");
+    require(are_gains(gains), "a gain is none");
+    nb::gil_scoped_release unlocked;
+    for (std::size_t c = 0; c < planes.shape(0); ++c) analyze_low(planes.data() + c * height * width, height, width, levels, gains.data());
+}
+
+template <class T>
+void py_synthesize_low(const Array<const T, 3>& values, const Array<std::int16_t, 3>& out, float step, const Array<const float, 3>& shrink,
+                       const Array<const float, 1>& inverse, std::size_t skipped) {
+    const LowRule rule{low_levels_of(inverse.shape(0)), shrink.shape(1), step, inverse.data(), shrink.data()};
+    const std::size_t height = values.shape(1), width = values.shape(2), side = std::size_t{1} << std::min(skipped, max_low_levels);
+    require(height > 0 && width > 0, "a plane is empty");
+    require(are_gains(inverse) && step >= 0.0F && step <= max_low_gain, "a gain or step is none");
+    require(shrink.shape(0) == inverse.shape(0) && values.shape(0) <= rule.planes && shrink.shape(2) == 3,
+            "shrinkage needs three values a class and plane");
+    require(skipped <= rule.levels && out.shape(0) == values.shape(0) && out.shape(1) == (height + side - 1) / side &&
+                out.shape(2) == (width + side - 1) / side,
+            "input and output do not fit");
+    nb::gil_scoped_release unlocked;
+    for (std::size_t c = 0; c < values.shape(0); ++c)
+        synthesize_low_plane(values.data() + c * height * width, out.data() + c * out.shape(1) * out.shape(2), height, width, rule, c, skipped);
+}
+
+template <class T>
+void bind_synthesize_low(nb::module_& m) {
+    m.def("synthesize_low", &py_synthesize_low<T>, nb::arg("values").noconvert(), nb::arg("out").noconvert(), nb::arg("step"),
+          nb::arg("shrink").noconvert(), nb::arg("inverse").noconvert(), nb::arg("skipped"));
+}
+
 }  // namespace
 
 void bind_fixed(nb::module_& m);
 
 NB_MODULE(_native, m) {
     bind_fixed(m);
+    m.def("analyze_low", &py_analyze_low, nb::arg("planes").noconvert(), nb::arg("gains").noconvert());
+    bind_synthesize_low<std::int16_t>(m);
+    bind_synthesize_low<std::int32_t>(m);
+    m.attr("LOW_MARGIN") = low_margin;
+    m.attr("MAX_LOW_LEVELS") = max_low_levels;
     m.def("split2", &py_split2, nb::arg("planes").noconvert(), nb::arg("bands").noconvert());
     m.def("merge2", &py_merge2, nb::arg("bands").noconvert(), nb::arg("planes").noconvert());
     m.def("split1", &py_split1, nb::arg("lines").noconvert(), nb::arg("bands").noconvert());

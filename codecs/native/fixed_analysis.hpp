@@ -76,6 +76,18 @@ private:
     const Thresholds* thresholds_;
 };
 
+// Where the leaves write: the first one, the low band, apart from the others if `low` is there.
+struct AnalysisOut {
+    const LatentOut& tiles;
+    LatentWriter& writer;
+    const LatentOut* low = nullptr;
+    LatentWriter* low_writer = nullptr;
+
+    std::size_t first() const noexcept { return low == nullptr ? tiles.first : std::min(tiles.first, low->first); }
+    std::size_t last() const noexcept { return low == nullptr ? tiles.last : std::max(tiles.last, low->last); }
+    bool is_low(std::size_t leaf) const noexcept { return leaf == 0 && low != nullptr; }
+};
+
 class AnalysisLeaf {
 public:
     AnalysisLeaf(const FixedKernels& kernels, const FixedMap& map, const FixedLeaf& leaf, std::size_t first_row, std::size_t places,
@@ -145,7 +157,7 @@ private:
 class AnalysisNode {
 public:
     AnalysisNode(const FixedKernels& kernels, const FixedMap& map, std::size_t index, std::size_t first_row, std::size_t places,
-                 const LatentOut& out, LatentWriter& writer)
+                 const AnalysisOut& out)
         : kernels_{kernels},
           planes_{map.planes},
           depth_{map.nodes[index].depth},
@@ -153,10 +165,9 @@ public:
         for (std::size_t band = 0; band < 4; ++band) {
             const int child = map.nodes[index].children[band];
             if (child >= 0)
-                nodes_[band] = std::make_unique<AnalysisNode>(kernels, map, static_cast<std::size_t>(child), first_row, places, out, writer);
+                nodes_[band] = std::make_unique<AnalysisNode>(kernels, map, static_cast<std::size_t>(child), first_row, places, out);
             else
-                leaves_[band] = std::make_unique<AnalysisLeaf>(kernels, map, map.leaves[static_cast<std::size_t>(~child)], first_row,
-                                                               places, out, writer);
+                leaves_[band] = leaf(map, static_cast<std::size_t>(~child), first_row, places, out);
         }
     }
 
@@ -192,6 +203,13 @@ public:
     }
 
 private:
+    std::unique_ptr<AnalysisLeaf> leaf(const FixedMap& map, std::size_t index, std::size_t first_row, std::size_t places,
+                                       const AnalysisOut& out) const {
+        const bool is_low = out.is_low(index);
+        return std::make_unique<AnalysisLeaf>(kernels_, map, map.leaves[index], first_row, places, is_low ? *out.low : out.tiles,
+                                              is_low ? *out.low_writer : out.writer);
+    }
+
     static std::size_t even(std::size_t i) noexcept { return 2 * i; }
     static std::size_t odd(std::size_t i) noexcept { return 2 * i + 1; }
 
@@ -231,15 +249,15 @@ struct SampleRows {
     std::size_t first_row, height;  // in the picture
 };
 
-// Rows `out.first` to `out.last` - 1 of the latent. `source` must hold the picture's rows for `margin` more on both sides, as
+// Rows `out.first()` to `out.last()` - 1 of the latent. `source` must hold the picture's rows for `margin` more on both sides, as
 // far as the picture has them; below, one row less is enough (28 rows of samples above and 20 below decide a row).
-inline void analyze_fixed(const FixedKernels& kernels, const FixedMap& map, const SampleRows& source, const LatentOut& out, LatentWriter& writer) {
+inline void analyze_fixed(const FixedKernels& kernels, const FixedMap& map, const SampleRows& source, const AnalysisOut& out) {
     const std::size_t factor = map.factor(), grid_height = (source.height + factor - 1) / factor;
     const std::size_t places = (source.width + factor - 1) / factor, width = places * factor;
-    const std::size_t first = out.first - std::min(out.first, margin), last = std::min(grid_height, out.last + margin - 1);
+    const std::size_t first = out.first() - std::min(out.first(), margin), last = std::min(grid_height, out.last() + margin - 1);
     const std::size_t pitch = round_up(width) + lane_block;
     Buffer<std::int16_t> rows{map.planes * pitch};
-    AnalysisNode root{kernels, map, 0, first, places, out, writer};
+    AnalysisNode root{kernels, map, 0, first, places, out};
     for (std::size_t y = first * factor; y < last * factor; ++y) {
         const std::size_t row = mirrored(y, source.height);
         if (row < source.first_row || row - source.first_row >= source.rows) throw std::out_of_range("rows of the picture are missing");

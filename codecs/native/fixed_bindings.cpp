@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -9,6 +10,7 @@
 #include <bit>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 
 #include "fixed_analysis.hpp"
@@ -127,32 +129,57 @@ LatentOut latent_out(const FixedMap& map, const Samples8& samples, std::size_t h
     return out;
 }
 
+using LowCoefficients = std::optional<Array<float, 3>>;
+
+// Where the channels of the first leaf go instead, in rows from `first` on: (channels, rows, places), apart from the tiles.
+std::optional<LatentOut> low_out(const FixedMap& map, const Samples8& samples, std::size_t height, const LowCoefficients& low, std::size_t first) {
+    if (!low) return std::nullopt;
+    const std::size_t f = map.factor(), places = (samples.shape(1) + f - 1) / f, rows = low->shape(1);
+    require(low->shape(0) == map.leaves.front().size && low->shape(2) == places && rows > 0 && first <= (height + f - 1) / f &&
+                rows <= (height + f - 1) / f - first,
+            "the low coefficients do not fit the samples");
+    for (const std::uint16_t channel : map.leaves.front().channels) require(channel < low->shape(0), "the low channels are not the first");
+    return LatentOut{first, first + rows, max_side, places, {low->data()}};
+}
+
+// Analysis into tiles, and into `low` where it is there.
+void analyze(const FixedMap& map, const SampleRows& source, const LatentOut& out, LatentWriter& writer, const std::optional<LatentOut>& low) {
+    if (!low) return analyze_fixed(fixed_kernels(), map, source, {out, writer});
+    CoefficientWriter low_writer{fixed_kernels(), *low};
+    analyze_fixed(fixed_kernels(), map, source, {out, writer, &*low, &low_writer});
+}
+
 void py_coefficients(const FixedMap& map, const Samples8& samples, std::size_t first_row, std::size_t height, std::size_t first,
-                     std::size_t last, std::size_t side, const std::vector<Array<float, 3>>& tiles) {
+                     std::size_t last, std::size_t side, const std::vector<Array<float, 3>>& tiles, const LowCoefficients& low,
+                     std::size_t low_first) {
     const LatentOut out = latent_out(map, samples, height, first, last, side, tiles);
+    const std::optional<LatentOut> apart = low_out(map, samples, height, low, low_first);
     const SampleRows source{samples.data(), samples.shape(0), samples.shape(1), samples.shape(2), first_row, height};
     nb::gil_scoped_release unlocked;
     CoefficientWriter writer{fixed_kernels(), out};
-    analyze_fixed(fixed_kernels(), map, source, out, writer);
+    analyze(map, source, out, writer, apart);
 }
 
 template <class T>
 void py_integers(const FixedMap& map, const Samples8& samples, std::size_t first_row, std::size_t height, std::size_t first, std::size_t last,
-                 std::size_t side, const std::vector<Array<T, 3>>& tiles, float inverse_step, const Array<const float, 2>& thresholds) {
+                 std::size_t side, const std::vector<Array<T, 3>>& tiles, float inverse_step, const Array<const float, 2>& thresholds,
+                 const LowCoefficients& low, std::size_t low_first) {
     require(thresholds.shape(0) == map.num_channels && thresholds.shape(1) == 2, "thresholds need two values a channel");
     require(inverse_step >= 0.0F && all_of(thresholds, [](float t) { return t >= 0.0F; }), "a step or threshold is none");
     const LatentOut out = latent_out(map, samples, height, first, last, side, tiles);
+    const std::optional<LatentOut> apart = low_out(map, samples, height, low, low_first);
     const SampleRows source{samples.data(), samples.shape(0), samples.shape(1), samples.shape(2), first_row, height};
     nb::gil_scoped_release unlocked;
     IntegerWriter<T> writer{fixed_kernels(), out, inverse_step, reinterpret_cast<const Thresholds*>(thresholds.data())};
-    analyze_fixed(fixed_kernels(), map, source, out, writer);
+    analyze(map, source, out, writer, apart);
 }
 
 // Places `row` to `row` + `num_rows` - 1 of `values` (d, h', w') -> the rectangle `out` (h, w, c) at 2^-level of the size, whose
-// corner is (y, x) from that of the places. Later channels of `out` are left alone.
+// corner is (y, x) from that of the places. `low` stands for the first channels of `values`, in units of `low_scale`. Later channels of `out` are left alone.
 template <class T>
 void py_synthesize(const FixedMap& map, const Array<const T, 3>& values, std::size_t row, std::size_t num_rows, unsigned row_bits,
-                   float scale, const Array<const float, 2>& shrink, std::size_t level, const Array<std::uint8_t, 3>& out, std::size_t y, std::size_t x) {
+                   float scale, const Array<const float, 2>& shrink, std::size_t level, const Array<std::uint8_t, 3>& out, std::size_t y, std::size_t x,
+                   const std::optional<Array<const std::int16_t, 3>>& low, float low_scale) {
     require_complete(map);
     require(values.shape(0) <= map.num_channels && num_rows > 0 && num_rows <= values.shape(1) &&
                 row <= values.shape(1) - num_rows && values.shape(2) > 0,
@@ -167,8 +194,16 @@ void py_synthesize(const FixedMap& map, const Array<const T, 3>& values, std::si
     require(out.shape(2) >= map.planes && out.shape(2) <= 4 && out.shape(0) <= height && y <= height - out.shape(0) &&
                 out.shape(1) <= width && x <= width - out.shape(1),
             "the samples do not fit the latent");
-    const LatentPart part{values.data() + row * values.shape(2), sizeof(T) == 4, values.shape(0), num_rows, values.shape(2),
+    require(!low || (low->shape(0) <= values.shape(0) && low->shape(1) == values.shape(1) && low->shape(2) == values.shape(2)),
+            "the low values do not fit the others");
+    require(low_scale >= 0.0F && low_scale <= max_scale, "the scale of low values is none");
+    LatentPart part{values.data() + row * values.shape(2), sizeof(T) == 4, values.shape(0), num_rows, values.shape(2),
                           values.shape(1) * values.shape(2), values.shape(2), row_bits, scale, shrink.data()};
+    if (low) {
+        part.low = low->data() + row * values.shape(2);
+        part.num_low = low->shape(0);
+        part.low_scale = low_scale;
+    }
     const SampleOut place{out.data(), out.shape(1) * out.shape(2), out.shape(2), x, y, out.shape(1), out.shape(0)};
     nb::gil_scoped_release unlocked;
     synthesize_fixed(fixed_kernels(), map, part, level, place);
@@ -178,9 +213,10 @@ template <class T>
 void bind_integers(nb::module_& m) {
     m.def("fixed_integers", &py_integers<T>, nb::arg("map"), nb::arg("samples").noconvert(), nb::arg("first_row"), nb::arg("height"),
           nb::arg("first"), nb::arg("last"), nb::arg("side"), nb::arg("tiles").noconvert(), nb::arg("inverse_step"),
-          nb::arg("thresholds").noconvert());
+          nb::arg("thresholds").noconvert(), nb::arg("low").noconvert() = nb::none(), nb::arg("low_first") = 0);
     m.def("fixed_samples", &py_synthesize<T>, nb::arg("map"), nb::arg("values").noconvert(), nb::arg("row"), nb::arg("num_rows"),
-          nb::arg("row_bits"), nb::arg("scale"), nb::arg("shrink").noconvert(), nb::arg("level"), nb::arg("out").noconvert(), nb::arg("y"), nb::arg("x"));
+          nb::arg("row_bits"), nb::arg("scale"), nb::arg("shrink").noconvert(), nb::arg("level"), nb::arg("out").noconvert(), nb::arg("y"), nb::arg("x"),
+          nb::arg("low").noconvert() = nb::none(), nb::arg("low_scale") = 0.0F);
 }
 
 }  // namespace
@@ -192,7 +228,7 @@ void bind_fixed(nb::module_& m) {
         .def("add_leaf", &add_leaf, nb::arg("depth"), nb::arg("analysis").noconvert(), nb::arg("analysis_bits"),
              nb::arg("synthesis").noconvert(), nb::arg("synthesis_bits"), nb::arg("channels"));
     m.def("fixed_coefficients", &py_coefficients, nb::arg("map"), nb::arg("samples").noconvert(), nb::arg("first_row"), nb::arg("height"),
-          nb::arg("first"), nb::arg("last"), nb::arg("side"), nb::arg("tiles").noconvert());
+          nb::arg("first"), nb::arg("last"), nb::arg("side"), nb::arg("tiles").noconvert(), nb::arg("low").noconvert() = nb::none(), nb::arg("low_first") = 0);
     bind_integers<std::int16_t>(m);
     bind_integers<std::int32_t>(m);
     m.def("use_simd", [](const std::string& name) { return use_fixed_kernels(name); }, nb::arg("name"));

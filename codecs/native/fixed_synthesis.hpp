@@ -23,6 +23,10 @@ struct LatentPart {
     unsigned row_bits;                     // fraction bits of rows, in levels; coefficients have three less
     float scale;                           // step in the units of coefficients
     const float* shrink;                   // (channels, 3)
+    // Synthesised values of the first `num_low` channels (low_levels.hpp), laid out as `values`; they stand for themselves.
+    const std::int16_t* low = nullptr;
+    std::size_t num_low = 0;
+    float low_scale = 0.0F;
 };
 
 class SynthesisLeaf {
@@ -59,11 +63,14 @@ private:
     static constexpr std::size_t table_size = 32;
 
     Dequantizer dequantizer(std::size_t r) const noexcept {
+        static constexpr float nothing[3]{};
+        if (leaf_.channels[r] < part_.num_low) return {part_.low_scale, nothing, tables_.data() + r * table_size};
         return {part_.scale, part_.shrink + 3 * leaf_.channels[r], tables_.data() + r * table_size};
     }
 
     bool dequantize(std::size_t r, std::int16_t* out) const {
         const std::size_t at = leaf_.channels[r] * part_.channel_pitch + row_ * part_.row_pitch;
+        if (leaf_.channels[r] < part_.num_low) return kernels_.dequantize16(part_.low + at, dequantizer(r), out, places_);
         const std::size_t size = part_.is_wide ? 4 : 2;
         fetch(static_cast<const char*>(part_.values) + (at + part_.row_pitch) * size, places_ * size);
         return part_.is_wide ? kernels_.dequantize32(static_cast<const std::int32_t*>(part_.values) + at, dequantizer(r), out, places_)

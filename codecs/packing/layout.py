@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import NDArray
 
 from laconic.codecs.arguments import choice_argument, optional_choice_argument, settle_arguments, whole_number_argument
+from laconic.codecs.errors import CodecError
 from laconic.codecs.models.model import Model
 from laconic.entropy.container import Profile
 from laconic.entropy.rans import LANES
+from laconic.entropy.subbands import SubbandModel
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -19,12 +21,13 @@ UNTILED_SIDE = 128  # grids up to this side, in latent places, are one tile
 PICTURE_TILE_LOG2 = 6
 SOUND_TILE_LOG2 = 7
 CHUNK_VALUES = 1 << 24  # of a latent that are worked on at a time, unless one row of tiles has more
-_PROFILES = {"fast": Profile.FAST, "small": Profile.SMALL}
+PROFILES = {"fast": Profile.FAST, "small": Profile.SMALL, "best": Profile.BEST}
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a latent is cut into segments and coded: profile "fast" by static tables, "small" by contexts.
+    """How a latent is cut into segments and coded: profile "fast" by static tables, "small" by contexts,
+    "best" by networks.
 
     None: pictures and cubes go by channel groups, in one tile where they are small, else in tiles of 64x64 places;
     sounds go by time, 128 places a tile, all channels in one group.
@@ -33,7 +36,7 @@ class Layout:
     grouping: Literal["channels", "whole"] | None = None
     progression: Literal["group", "tile"] | None = None
     tile_log2: int | None = None
-    profile: Literal["fast", "small"] = "small"
+    profile: Literal["fast", "small", "best"] = "small"
     lanes: int | None = None
 
     def __post_init__(self) -> None:
@@ -42,17 +45,18 @@ class Layout:
             grouping=optional_choice_argument("grouping", self.grouping, ("channels", "whole")),
             progression=optional_choice_argument("progression", self.progression, ("group", "tile")),
             tile_log2=None if self.tile_log2 is None else whole_number_argument("tile_log2", self.tile_log2, 3, 16),
-            profile=choice_argument("profile", self.profile, tuple(_PROFILES)),
+            profile=choice_argument("profile", self.profile, tuple(PROFILES)),
             lanes=optional_choice_argument("lanes", self.lanes, LANES),
         )
 
     @property
     def file_profile(self) -> Profile:
-        return _PROFILES[self.profile]
+        return PROFILES[self.profile]
 
-    def resolved(self, kind: str, grid: tuple[int, int]) -> Layout:
-        """The same with every None replaced by the choice for this kind of signal, but for `tile_log2` of one tile."""
-        is_sound = kind == "sound"
+    def resolved(self, model: Model, grid: tuple[int, int]) -> Layout:
+        """The same with every None replaced by the choice for signals of this model, but for `tile_log2` of one tile; a
+        model with networks has profile best for its small one. Raises `CodecError` for a profile it does not code in."""
+        is_sound = model.kind == "sound"
         tile_log2 = self.tile_log2
         if tile_log2 is None and max(grid) > UNTILED_SIDE:
             tile_log2 = SOUND_TILE_LOG2 if is_sound else PICTURE_TILE_LOG2
@@ -60,9 +64,19 @@ class Layout:
             grouping=self.grouping or ("whole" if is_sound else "channels"),
             progression=self.progression or ("tile" if is_sound else "group"),
             tile_log2=tile_log2,
-            profile=self.profile,
+            profile=_profile_of(self.profile, model),
             lanes=self.lanes,
         )
+
+
+def _profile_of(profile: Literal["fast", "small", "best"], model: Model) -> Literal["fast", "small", "best"]:
+    has_networks = isinstance(model.contexts, SubbandModel)
+    if has_networks and profile == "small":
+        return "best"
+    if has_networks != (profile == "best"):
+        allowed = "best" if has_networks else "fast and small"
+        raise CodecError(f"profile is {profile}; allowed with model {model.name} is {allowed}")
+    return profile
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def unpack(unpacker: Unpacker) -> Latent:
         metadata=header.metadata,
         bit_depth=unpacker.form.bit_depth,
         damage=unpacker.damage,
+        low=unpacker.model.low_at(header.step_code),
     )
 
 

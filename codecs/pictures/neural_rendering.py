@@ -15,15 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError, missing_torch_error
-from laconic.codecs.latent import Latent
 from laconic.codecs.models.fixed_point import MARGIN
+from laconic.codecs.models.low_levels import LOW_GRID, LOW_MARGIN, LOW_STEP
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import synthesis_path
 from laconic.codecs.packing.layout import LayoutTile
 from laconic.codecs.pictures.rendering import Rectangle, rendering_in_strips, rendering_margin
 from laconic.codecs.steps import step_of_code
 from laconic.codecs.threads import ThreadedMap
-from laconic.codecs.transform.picture_rows import PictureRowsPart, rows_of_coefficients
+from laconic.codecs.transform.picture_rows import PictureRowsPart, points_of_part, rows_of_coefficients
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -40,24 +40,27 @@ class NeuralRenderer:
     def __init__(self, model: Model, network: NeuralSynthesis, num_channels: int) -> None:
         self._model, self._network, self._num_channels = model, network, num_channels
         self._halo = self._network.config.halo
+        # Places around a block that it depends on.
+        self._reach = -(-self._halo // LOW_GRID) * LOW_GRID + LOW_MARGIN if model.low_levels else self._halo
         # Repaired rows to go on from, and the number of the first.
         self._rows: tuple[int, Floats] = 0, np.empty((0, 0, 0), np.float32)
 
     def needed(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
-        return rendering_margin(_in_blocks(rendering_margin(places, MARGIN, grid)), self._halo, grid)
+        return rendering_margin(_in_blocks(rendering_margin(places, MARGIN, grid)), self._reach, grid)
 
     def ready(self, bottom: int) -> int:
-        return (bottom - self._halo) // BLOCK * BLOCK - MARGIN
+        return (bottom - self._reach) // BLOCK * BLOCK - MARGIN
 
     def first_needed(self, ready: int) -> int:
-        return ready + MARGIN - self._halo
+        return ready + MARGIN - self._reach
 
     def render(self, part: PictureRowsPart, out: Rectangle, run: ThreadedMap, threads: int) -> None:
         side = self._model.tree.factor >> out.scale_log2
         height, width = (-(-n // self._model.tree.factor) for n in part.size)
-        # The part has a halo on each side but where the latent ends.
+        part = part.with_low(self._model)
+        # The part has what blocks depend on on each side but where the latent ends.
         left, right = part.corner[1], part.corner[1] + part.values.shape[2]
-        columns = (left + self._halo if left else 0, right if right == width else right - self._halo)
+        columns = (left + self._reach if left else 0, right if right == width else right - self._reach)
         bottom = out.y + len(out.samples)
         last = min(-(-bottom // side) + MARGIN, height)
         top, rows = self._from(max(out.y // side - MARGIN, 0))
@@ -108,25 +111,38 @@ class NeuralRenderer:
         for left in range(*columns, BLOCK):
             block = LayoutTile(top, left, bottom, min(left + BLOCK, columns[1]))
             seen = rendering_margin(block, self._halo, grid)
-            values = seen.moved(-part.corner[0], -part.corner[1]).cut(part.values)
-            repaired = neural_rendering_of(self._network, values, self._model, part.step_code, self._num_channels)
+            seen_of_part = seen.moved(-part.corner[0], -part.corner[1])
+            low = None if part.low is None else seen_of_part.cut(part.low)
+            values = seen_of_part.cut(part.values)
+            repaired = neural_rendering_of(
+                self._network, values, self._model, part.step_code, self._num_channels, low=low
+            )
             inner = block.moved(-seen.top, -seen.left)
             block.moved(-top, -columns[0]).cut(out)[...] = inner.cut(repaired)
         return out
 
 
 def neural_rendering_of(
-    network: NeuralSynthesis, values: Int[NDArray[Any], "c h w"], model: Model, step_code: int, num_channels: int
+    network: NeuralSynthesis,
+    values: Int[NDArray[Any], "c h w"],
+    model: Model,
+    step_code: int,
+    num_channels: int,
+    *,
+    low: Int[NDArray[np.int16], "p h w"] | None = None,
 ) -> Float[Floats, "d h w"]:
-    """Integers (c, h, w) of the first channels, those of `num_channels` that are not 0 -> coefficients (d, h, w)."""
+    """Integers (c, h, w) of the first channels, those of `num_channels` that are not 0 -> coefficients (d, h, w).
+
+    `low` are the synthesised values of the lowest channels of a model with low levels.
+    """
     import torch
 
-    shrink = model.shrink_of(step_code, model.num_channels)[: len(values)]
-    integers = np.ascontiguousarray(values, np.int32)
-    known = Latent(integers, step_code, model.fingerprint, shrink, (0, 0), unit=model.unit).dequantize()
-    coefficients = torch.zeros((1, model.num_channels, *values.shape[1:]))
+    known = points_of_part(values, low, step_code, model)
+    coefficients = torch.zeros((1, model.num_channels, *known.shape[1:]))
     coefficients[0, : len(known)] = torch.from_numpy(known)
     steps = torch.full((1, model.num_channels), float(step_of_code(step_code)) * model.unit)
+    if model.low_levels:
+        steps[:, : model.num_planes] = float(LOW_STEP)
     steps[:, num_channels:] = torch.inf
     with torch.inference_mode():
         repaired: Floats = network(coefficients, steps)[0].numpy()

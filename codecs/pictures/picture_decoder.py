@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from jaxtyping import UInt
 
 SYNTHESES: Final = ("linear", "neural", "auto")  # or the path of a network, *.safetensors
-SCALES: Final = (1, 2, 4, 8)  # a picture may be decoded at one over these
+SCALES: Final = (1, 2, 4, 8, 16, 32)  # a picture may be decoded at one over these, as far as its model goes down
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ class PicturePart:
 
     def _blocks(self, out: Samples | None) -> Iterator[Samples]:
         with threaded_map(self.threads) as run:
-            renderer = _renderer_of(self.synthesis, self.unpacker)
+            renderer = _renderer_of(self.synthesis, self.unpacker, self.area.scale_log2)
             yield from _Canvas(self, renderer, run).blocks(out)
         if self.shape[:2] == self.unpacker.header.shape:
             self.unpacker.expect_end()
@@ -165,32 +167,32 @@ class _Canvas:
     renderer: Renderer
     run: ThreadedMap
 
-    @property
-    def _side(self) -> int:
-        """Of a place, in pixels of the area."""
-        return self.part.unpacker.model.tree.factor >> self.part.area.scale_log2
+    @cached_property
+    def _pixels(self) -> Fraction:
+        """Of the area, along a side of a place."""
+        return Fraction(self.part.unpacker.model.tree.factor, 1 << self.part.area.scale_log2)
 
     @cached_property
     def _places(self) -> LayoutTile:
         """Those of the area with their margin."""
-        area, side = self.part.area, self._side
+        area, side = self.part.area, self._pixels
         inside = LayoutTile(
-            area.y // side, area.x // side, -(-(area.y + area.height) // side), -(-(area.x + area.width) // side)
+            area.y // side, area.x // side, ceil((area.y + area.height) / side), ceil((area.x + area.width) / side)
         )
         return self.renderer.needed(inside, self.part.unpacker.grid)
 
     def blocks(self, out: Samples | None) -> Iterator[Samples]:
         """Rows of the area, some at a time, in `out` where it is given."""
-        places, side, end = self._places, self._side, self.part.area.y + self.part.area.height
+        places, side, end = self._places, self._pixels, self.part.area.y + self.part.area.height
         sheet = _Sheet(self.part, out)
         window = _Window(np.zeros((1, 0, places.right - places.left), np.int16), places.top)
         for tiles in self._chunks():
             window = self._grown(window, tiles)
-            sheet.begin(min(window.bottom * side, end))
+            sheet.begin(min(ceil(window.bottom * side), end))
             if self.part.unpacker.has_alpha:
                 self._add_alpha(sheet, tiles)
             rendered = self.renderer.ready(window.bottom)
-            ready = end if window.bottom == places.bottom else min(rendered * side, end)
+            ready = end if window.bottom == places.bottom else min(floor(rendered * side), end)
             if ready > sheet.first:
                 self._synthesize(window, sheet, ready)
                 yield sheet.take(ready)
@@ -296,10 +298,11 @@ def check_decoder_synthesis(synthesis: str) -> str:
     return synthesis
 
 
-def _renderer_of(synthesis: str, unpacker: Unpacker) -> Renderer:
-    """The renderer for a file; "auto" is the neural one where the model has it and torch is there."""
+def _renderer_of(synthesis: str, unpacker: Unpacker, scale_log2: int) -> Renderer:
+    """The renderer for a file; "auto" is the neural one where the model has it and torch is there. Pictures smaller than
+    the grid of the latent are linear."""
     model = unpacker.model
-    if synthesis == "linear":
+    if synthesis == "linear" or scale_log2 > model.tree.depth:
         return LinearRenderer(model)
     from laconic.codecs.pictures.neural_rendering import NeuralRenderer, rendering_network_at, rendering_network_of
 

@@ -1,7 +1,7 @@
 """Pictures of any size -> .lcn files, some rows of tiles at a time, of what is in memory or as it is read.
 
-The transform runs over the whole picture. What is made of some rows is the same whatever the rows are, because `MARGIN`
-places around them are taken along; so bytes depend neither on how a picture is cut nor on the number of threads.
+The transform runs over the whole picture. What is made of some rows is the same whatever the rows are, because `margin_of`
+the model places around them are taken along; so bytes depend neither on how a picture is cut nor on the number of threads.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ from numpy.typing import NDArray
 from laconic.codecs.form import has_alpha
 from laconic.codecs.formats.bit_depths import check_bit_depth_of_colors
 from laconic.codecs.media import Image, Samples
-from laconic.codecs.models.fixed_point import MARGIN
 from laconic.codecs.packing.layout import CHUNK_VALUES, LayoutTile
 from laconic.codecs.packing.packer import PackedTile, Packer
 from laconic.codecs.plan import Plan, planned_integers_of_tile
 from laconic.codecs.threads import threaded_map
-from laconic.codecs.transform.picture_rows import UNTILED, PictureRows, coefficients_of_rows, integers_of_rows
+from laconic.codecs.transform.picture_rows import (
+    UNTILED,
+    PictureRows,
+    coefficients_of_rows,
+    integers_of_rows,
+    margin_of,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import UInt
@@ -125,11 +130,11 @@ def _spans(plan: Plan) -> list[tuple[int, int]]:
 
 def _chunks_of_source(source: EncoderRowSource, plan: Plan) -> Iterator[Chunk]:
     """Rows of samples for each span, with the margin that analysis needs."""
-    factor = plan.model.tree.factor
+    factor, margin = plan.model.tree.factor, margin_of(plan.model)
     kept: NDArray[Any] | None = None
     first = end = 0  # of what is kept
     for top, bottom in _spans(plan):
-        start, stop = max(top - MARGIN, 0) * factor, min((bottom + MARGIN) * factor, source.height)
+        start, stop = max(top - margin, 0) * factor, min((bottom + margin) * factor, source.height)
         more: list[NDArray[Any]] = [source.read_rows(stop - end)] if stop > end else []
         for new in more:
             check_bit_depth_of_colors(new, plan.form.bit_depth)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from laconic.codecs.media import Samples
 from laconic.codecs.models.fixed_point import MARGIN
+from laconic.codecs.models.low_levels import LOW_GRID
 from laconic.codecs.models.model import Model
 from laconic.codecs.packing.layout import LayoutTile
 from laconic.codecs.threads import ThreadedMap
-from laconic.codecs.transform.picture_rows import PictureRowsPart, synthesize_picture_rows
+from laconic.codecs.transform.picture_rows import PictureRowsPart, margin_of, synthesize_picture_rows
 
 if TYPE_CHECKING:
     from jaxtyping import UInt
@@ -55,15 +56,19 @@ class LinearRenderer:
     model: Model
 
     def needed(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
-        return rendering_margin(places, MARGIN, grid)
+        return on_low_grid(rendering_margin(places, margin_of(self.model), grid), self.model)
 
     def ready(self, bottom: int) -> int:
-        return bottom - MARGIN
+        return bottom - margin_of(self.model)
 
     def first_needed(self, ready: int) -> int:
-        return ready - MARGIN
+        return (ready - margin_of(self.model)) // LOW_GRID * LOW_GRID
 
     def render(self, part: PictureRowsPart, out: Rectangle, run: ThreadedMap, threads: int) -> None:
+        depth = self.model.tree.depth
+        part = part.with_low(self.model, max(out.scale_log2 - depth, 0))
+        out = replace(out, scale_log2=min(out.scale_log2, depth))
+
         def work(rectangle: Rectangle, rows: slice) -> None:
             corner = (rectangle.y, rectangle.x)
             synthesize_picture_rows(part, self.model, rectangle.samples, corner, rectangle.scale_log2, rows)
@@ -99,3 +104,10 @@ def rendering_margin(places: LayoutTile, margin: int, grid: tuple[int, int]) -> 
     """Bounds so many places farther out, as far as the latent goes."""
     wide = LayoutTile(places.top - margin, places.left - margin, places.bottom + margin, places.right + margin)
     return wide.within(LayoutTile(0, 0, *grid))
+
+
+def on_low_grid(places: LayoutTile, model: Model) -> LayoutTile:
+    """Bounds whose corner is where a part of a model with low levels may begin; those of others stay."""
+    if not model.low_levels:
+        return places
+    return replace(places, top=places.top // LOW_GRID * LOW_GRID, left=places.left // LOW_GRID * LOW_GRID)

@@ -1,13 +1,14 @@
 """Pictures <-> coefficients or integers, some rows at a time.
 
-What is made of some rows is the same whatever the rows are, as long as `MARGIN` latent rows around them are taken along.
+What is made of some rows is the same whatever the rows are, as long as `margin_of(model)` latent rows around them are taken
+along.
 Pictures of 8 bits go through the fixed-point map of their model; others in float32, in a fixed order of operations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from laconic.codecs import _native
 from laconic.codecs.latent import Latent
 from laconic.codecs.media import Samples
 from laconic.codecs.models.fixed_point import MARGIN
+from laconic.codecs.models.low_levels import LOW_MARGIN, LOW_STEP, LOW_STEP_LOG2
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Tree, length_padded_to_tree
 from laconic.codecs.steps import step_of_code
@@ -36,6 +38,11 @@ _ROW_BITS: Final = 6
 _COARSE_CODE: Final = 144
 
 
+def margin_of(model: Model) -> int:
+    """Latent places around a part of a picture that it depends on."""
+    return MARGIN + (LOW_MARGIN if model.low_levels else 0)
+
+
 @dataclass(frozen=True)
 class PictureRows:
     """Rows `first` and on of a picture of `height` rows: `samples` (rows, w, c), whose largest colour is `peak`."""
@@ -51,15 +58,20 @@ def coefficients_of_rows(
 ) -> None:
     """Coefficients of rows `span` of the latent, as (d, h, w) `tiles` of `side` places, in raster order.
 
-    `rows` must hold `MARGIN` latent rows more on both sides, as far as the picture has them.
+    `rows` must hold `margin_of(model)` latent rows more on both sides, as far as the picture has them; spans of models with
+    low levels begin at multiples of 8.
     """
-    if _is_fixed(rows.samples, model):
-        samples = np.ascontiguousarray(rows.samples)
-        _native.fixed_coefficients(model.fixed_map, samples, rows.first, rows.height, *span, side, list(tiles))
+    if not _is_fixed(rows.samples, model):
+        whole = _float_coefficients(rows, span, model)
+        for tile, cut in zip(tiles, _cuts(whole, side), strict=True):
+            tile[...] = cut
         return
-    whole = _float_coefficients(rows, span, model)
-    for tile, cut in zip(tiles, _cuts(whole, side), strict=True):
-        tile[...] = cut
+    low, first = _low_room(rows, span, model)
+    samples = np.ascontiguousarray(rows.samples)
+    _native.fixed_coefficients(model.fixed_map, samples, rows.first, rows.height, *span, side, list(tiles), low, first)
+    if low is not None:
+        for tile, cut in zip(tiles, _cuts(_low_coefficients(low, first, span, model), side), strict=True):
+            tile[: len(cut)] = cut
 
 
 def integers_of_rows(
@@ -72,29 +84,87 @@ def integers_of_rows(
 ) -> None:
     """Integers, as `quantize` makes them of what `coefficients_of_rows` gives; `tiles` are int32, or int16 where
     `integer_type` allows it."""
-    if _is_fixed(rows.samples, model):
-        inverse = inverse_quantizer_step(quantizer.step_code, model)
-        thresholds = np.ascontiguousarray(quantizer.thresholds)
-        samples = np.ascontiguousarray(rows.samples)
-        _native.fixed_integers(
-            model.fixed_map, samples, rows.first, rows.height, *span, side, list(tiles), inverse, thresholds
-        )
+    if not _is_fixed(rows.samples, model):
+        _quantize_cuts(_float_coefficients(rows, span, model), model, quantizer, tiles, side)
         return
-    whole = _float_coefficients(rows, span, model)
-    for tile, cut in zip(tiles, _cuts(whole, side), strict=True):
-        tile[...] = quantize(np.ascontiguousarray(cut), quantizer, model)
+    low, first = _low_room(rows, span, model)
+    inverse = inverse_quantizer_step(quantizer.step_code, model)
+    thresholds = np.ascontiguousarray(quantizer.thresholds)
+    samples = np.ascontiguousarray(rows.samples)
+    _native.fixed_integers(
+        model.fixed_map, samples, rows.first, rows.height, *span, side, list(tiles), inverse, thresholds, low, first
+    )
+    if low is not None:
+        _quantize_cuts(_low_coefficients(low, first, span, model), model, quantizer, tiles, side)
+
+
+def _quantize_cuts(
+    planes: Floats, model: Model, quantizer: Quantizer, tiles: Sequence[NDArray[Any]], side: int
+) -> None:
+    """Integers of the first channels of the tiles of some rows, those of `planes`."""
+    for tile, cut in zip(tiles, _cuts(planes, side), strict=True):
+        quantize(np.ascontiguousarray(cut), quantizer, model, tile[: len(cut)])
+
+
+def _low_room(rows: PictureRows, span: tuple[int, int], model: Model) -> tuple[Floats | None, int]:
+    """Where analysis puts the lowest channels of rows of the latent and of those that their further levels depend on, and
+    the first of these rows; None for a model without low levels."""
+    if not model.low_levels:
+        return None, 0
+    first, last = _low_span(rows, span, model)
+    return np.empty((model.num_planes, last - first, model.tree.places_of(rows.samples.shape[1])), np.float32), first
+
+
+def _low_span(rows: PictureRows, span: tuple[int, int], model: Model) -> tuple[int, int]:
+    margin = LOW_MARGIN if model.low_levels else 0
+    return max(span[0] - margin, 0), min(span[1] + margin, model.tree.places_of(rows.height))
+
+
+def _low_coefficients(low: Floats, first: int, span: tuple[int, int], model: Model) -> Floats:
+    """The same in their further levels, of rows `span` alone, from those of rows from `first` on; in place."""
+    _native.analyze_low(low, model.low_gains)
+    return low[:, span[0] - first : span[1] - first]
 
 
 @dataclass(frozen=True)
 class PictureRowsPart:
     """Places of a picture's latent: `values` (channels, rows, columns) from place `corner` (row, column) on. `size` is
-    (height, width) of the whole picture, `peak` its largest colour."""
+    (height, width) of the whole picture, `peak` its largest colour. `low` stands for the first values of a model with low
+    levels, synthesised, in units of 2**-11; those of the part's outer `LOW_MARGIN` places are none."""
 
     values: Int[NDArray[Any], "d h w"]
     corner: tuple[int, int]
     size: tuple[int, ...]
     step_code: int
     peak: int
+    low: Int[NDArray[np.int16], "p h w"] | None = None
+
+    def with_low(self, model: Model, skipped: int = 0) -> PictureRowsPart:
+        """The same with `low`, where the model has low levels; the corner is then at multiples of 4.
+
+        With the finest `skipped` levels left as they are, at least 1, places of the grid that is so much coarser, with the
+        lowest channels alone.
+        """
+        rule = model.low_at(self.step_code)
+        if rule is None or self.low is not None:
+            return self
+        step = float(step_of_code(self.step_code)) * model.unit
+        low = rule.values(self.values[: model.num_planes], step, skipped)
+        if not skipped:
+            return replace(self, low=low)
+        return replace(self, values=low, corner=(self.corner[0] >> skipped, self.corner[1] >> skipped), low=low)
+
+
+def points_of_part(
+    values: Int[NDArray[Any], "d h w"], low: Int[NDArray[np.int16], "p h w"] | None, step_code: int, model: Model
+) -> Float[Floats, "d h w"]:
+    """Coefficients of integers of the first channels, the very first of which `low` stands for where it is there."""
+    shrink = model.shrink_of(step_code, len(values))
+    integers = np.ascontiguousarray(values, np.int32)
+    points = Latent(integers, step_code, model.fingerprint, shrink, (0, 0), unit=model.unit).dequantize()
+    if low is not None:
+        points[: len(low)] = low * LOW_STEP
+    return points
 
 
 def synthesize_picture_rows(
@@ -107,23 +177,27 @@ def synthesize_picture_rows(
 ) -> None:
     """Colours of the rectangle `out` (h, w, c) of the picture at 2**-scale_log2 of its size, from pixel `corner` (y, x) on.
 
-    Around the rectangle's own places, the part needs `MARGIN` more, as far as the picture has them. `rows`: of the part's
-    places, those to use. A channel of `out` beyond the colours is left alone.
+    Around the rectangle's places, the part needs `margin_of(model)` more, as far as the picture has them. `rows`: of the
+    part's places, those to use, `MARGIN` more around where `low` is there. A channel of `out` beyond the colours is left
+    alone.
     """
     top, bottom, _ = rows.indices(part.values.shape[1])
     side = model.tree.factor >> scale_log2
     y, x = corner[0] - (part.corner[0] + top) * side, corner[1] - part.corner[1] * side
+    part = part.with_low(model)
+    low = None if part.low is None else np.ascontiguousarray(part.low)
     shrink = model.shrink_of(part.step_code, model.num_channels)
     if _is_fixed(out, model):
         row_bits = _ROW_BITS - (part.step_code >= _COARSE_CODE)
         scale = float(step_of_code(part.step_code) * np.float32(255 << row_bits >> 3))
         values = np.ascontiguousarray(part.values)
         extent = (top, bottom - top, row_bits, scale, shrink, scale_log2)
-        _native.fixed_samples(model.fixed_map, values, *extent, out, y, x)
+        low_scale = float((255 << row_bits >> 3) * 2.0**LOW_STEP_LOG2)
+        _native.fixed_samples(model.fixed_map, values, *extent, out, y, x, low, low_scale)
         return
-    values = np.ascontiguousarray(part.values[:, top:bottom], np.int32)
-    latent = Latent(values, part.step_code, model.fingerprint, shrink[: len(values)], part.size, unit=model.unit)
-    rows_of_coefficients(latent.dequantize(), model, out, (y, x), peak=part.peak, scale_log2=scale_log2)
+    cut = slice(top, bottom)
+    points = points_of_part(part.values[:, cut], None if low is None else low[:, cut], part.step_code, model)
+    rows_of_coefficients(points, model, out, (y, x), peak=part.peak, scale_log2=scale_log2)
 
 
 def rows_of_coefficients(
@@ -159,13 +233,16 @@ def packets_of_picture(
 
 
 def _float_coefficients(rows: PictureRows, span: tuple[int, int], model: Model) -> Floats:
-    top, bottom = span
     factor = model.tree.factor
+    top, bottom = _low_span(rows, span, model)
     first = max(top - MARGIN, 0)
     last = min(bottom + MARGIN, -(-rows.height // factor))
     cut = rows.samples[first * factor - rows.first : min(last * factor, rows.height) - rows.first]
     packets = packets_of_picture(cut, rows.peak, model.tree, model.num_planes)
-    return project(np.ascontiguousarray(packets[:, top - first : bottom - first]), model)
+    out = project(np.ascontiguousarray(packets[:, top - first : bottom - first]), model)
+    if model.low_levels:
+        _native.analyze_low(out[: model.num_planes], model.low_gains)
+    return out[:, span[0] - top : span[1] - top]
 
 
 def _cuts(planes: Floats, side: int) -> Iterator[Floats]:

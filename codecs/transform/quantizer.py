@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from laconic.codecs import _native
 from laconic.codecs.errors import CodecError
 from laconic.codecs.models.fixed_point import largest_fixed_coefficient
+from laconic.codecs.models.low_levels import largest_low_coefficient
 from laconic.codecs.models.model import Model
 from laconic.codecs.steps import step_of_code
 
@@ -33,8 +34,10 @@ class Quantizer:
 
 def integer_type(model: Model, step_code: int) -> type[np.signedinteger[Any]]:
     """int16 where it holds every integer of an 8-bit picture at this step, else int32."""
-    fits = model.fixed and largest_fixed_coefficient(model.fixed) / float(step_of_code(step_code)) < 32767
-    return np.int16 if fits else np.int32
+    if not model.fixed:
+        return np.int32
+    largest = max(largest_fixed_coefficient(model.fixed), largest_low_coefficient(model))
+    return np.int16 if largest / float(step_of_code(step_code)) < 32767 else np.int32
 
 
 def quantize(

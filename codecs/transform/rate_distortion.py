@@ -24,6 +24,7 @@ from laconic.entropy import ContextModel, _native
 from laconic.entropy.container import Profile
 from laconic.entropy.contexts import MAX_MAGNITUDE, residuals_of_context_prediction
 from laconic.entropy.rans import COST_UNIT_BITS
+from laconic.entropy.subbands import SubbandModel
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -45,16 +46,17 @@ def optimize_rate_distortion(
 ) -> None:
     """Better integers of the coefficients of one tile, (d, h, w) both, for files of profile small; in place.
 
-    `values`, int32 or int16, are the nearest integers, of predicted channels what the file has. These stay, and so do
-    zeros. `effort`, at least 1: how often contexts are gone over.
+    `values`, int32 or int16, are the nearest integers, of predicted channels and those with low levels what the file has.
+    These stay, and so do zeros. `effort`, at least 1: how often contexts are gone over.
     """
     contexts = model.contexts
+    assert isinstance(contexts, ContextModel)
     shrink = model.shrink_of(step_code, len(values))
     inverse_step = np.float32(1) / (step_of_code(step_code) * np.float32(model.unit))
-    fixed = min(contexts.num_predicted, len(values))
+    fixed = min(_num_kept(model), len(values))
     symbols = np.ascontiguousarray(values)
     kept = symbols[:fixed].copy()
-    for c, plane in enumerate(kept):
+    for c, plane in enumerate(kept[: contexts.num_predicted]):
         residuals = residuals_of_context_prediction(plane.astype(np.int32))
         symbols[c] = residuals.clip(-MAX_MAGNITUDE, MAX_MAGNITUDE)
     _native.optimize_contexts(
@@ -75,12 +77,21 @@ def optimize_rate_distortion(
         values[...] = symbols
 
 
+def _num_kept(model: Model) -> int:
+    """Leading channels whose integers are rounded plainly: others depend on them beyond their contexts."""
+    return max(model.contexts.num_predicted, model.num_planes if model.low_levels else 0)
+
+
 def rate_distortion_thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Float[Floats, "d 2"]:
-    """Thresholds (d, 2) of every channel, as `transform.quantize` takes them: of plain rounding for effort 0 and predicted
-    channels, else of the cheapest integers for profile fast; for `optimize_rate_distortion` to begin from, the nearest."""
-    d, fixed = model.num_channels, model.contexts.num_predicted
+    """Thresholds (d, 2) of every channel, as `transform.quantize` takes them: of plain rounding for effort 0, predicted
+    channels and those with low levels, else of the cheapest integers for profile fast; for `optimize_rate_distortion` to
+    begin from, the nearest. Of models with networks, the low channels are rounded to the nearest."""
+    d, fixed = model.num_channels, _num_kept(model)
     plain = np.float32(model.rounding)
     out = np.tile(np.array([1 - plain, plain], np.float32), (d, 1))
+    if isinstance(model.contexts, SubbandModel):
+        out[: fixed if effort == 0 else d] = 0.5
+        return out
     if effort == 0:
         return out
     if profile is Profile.FAST:

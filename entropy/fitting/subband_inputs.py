@@ -163,6 +163,26 @@ class SubbandPyramid:
             out[29 + c] = _largest(bands, NUM_ORIENTATIONS * c, orientation, shape)
 
 
+def pyramid_of_planes(planes: Int[Ints, "d h w"], num_colors: int, depth: int, low_levels: int) -> SubbandPyramid:
+    """Of the channels of a picture's latent, (d, h, w)."""
+    low, levels = planes[:num_colors], []
+    height, width = planes.shape[1:]
+    for level in range(1, depth + 1):
+        side, first = 1 << (depth - level), num_colors << (2 * (depth - level))
+        bands = planes[first : first + NUM_ORIENTATIONS * num_colors * side * side].reshape(
+            -1, side, side, height, width
+        )
+        levels.append([b.transpose(2, 0, 3, 1).reshape(side * height, side * width) for b in bands])
+    for k in range(low_levels):
+        far, near = slice(1 << k, None, 2 << k), slice(None, None, 2 << k)
+        levels.append([p[rows, columns] for p in low for rows, columns in ((far, near), (near, far), (far, far))])
+    lowest = slice(None, None, 1 << low_levels)
+    contiguous = np.ascontiguousarray
+    return SubbandPyramid(
+        [contiguous(p[lowest, lowest]) for p in low], [[contiguous(b) for b in bands] for bands in levels]
+    )
+
+
 def is_quiet(inputs: UInt[Codes, "n 40"]) -> Bool[NDArray[np.bool_], " n"]:
     """Where all around is 0: there a table stands in for the network."""
     quiet: NDArray[np.bool_] = np.logical_not(inputs[:, :NUM_QUIET_INPUTS].any(1))

@@ -157,7 +157,7 @@ def _static_tables(counts: Floats, index: NDArray[np.uint8], prior: Floats) -> t
         # A channel without data keeps the level of its mean.
         pull = 1e-3 * np.abs(np.arange(NUM_LEVELS) - index[..., None])
         index = (counts @ costs.T + pull).argmin(-1).astype(np.uint8)
-    return TableSet(tuple(_table(_two_sided(p)) for p in probabilities)), index
+    return TableSet(tuple(table_of_shares(_two_sided(p)) for p in probabilities)), index
 
 
 def _context_tables(counts: Floats, prior: Floats) -> tuple[TableSet, NDArray[np.uint8]]:
@@ -172,7 +172,7 @@ def _context_tables(counts: Floats, prior: Floats) -> tuple[TableSet, NDArray[np
     for number, (lean, levels, _) in enumerate(groups, NUM_LEVELS):
         table_map[lean + 1, levels] = number
     shares = [*level_shares, *(total / total.sum() for _, _, total in groups)]
-    return TableSet(tuple(_table(p) for p in shares)), table_map
+    return TableSet(tuple(table_of_shares(p) for p in shares)), table_map
 
 
 def _merged(counts: Floats, num_groups: int) -> list[tuple[int, slice, Floats]]:
@@ -210,7 +210,7 @@ def _two_sided(magnitudes: Floats) -> Floats:
     return np.concatenate([half[..., ::-1], magnitudes[..., :1], half], -1)
 
 
-def _table(shares: Floats) -> Table:
+def table_of_shares(shares: Float[Floats, " 257"]) -> Table:
     """The table of values -127 to 127 with these shares (257); rare ones at both ends, and what is beyond, escape."""
     values = np.arange(-MAX_MAGNITUDE, MAX_MAGNITUDE + 1)
     likely = values[(shares[1:-1] > _RARE) | (values == 0)]

@@ -85,6 +85,35 @@ nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>> symbols(const SubbandTile& til
     return {values, {band.height(), band.width()}, owner};
 }
 
+nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<3>> tables_of(const SubbandTile& tile, const StepSubbandRules& rules, const TableSet& tables) {
+    check_tables(rules, tables);
+    const std::size_t d = tile.layout().num_channels(), size = tile.grid().size();
+    auto* const indices = new std::uint8_t[d * size]();
+    const nb::capsule owner(indices, [](void* pointer) noexcept { delete[] static_cast<std::uint8_t*>(pointer); });
+    for (const SubbandStage& stage : subband_stages(tile.layout(), 0, d))
+        SubbandWalk(tile, rules, stage).run([&](const FrontSymbols& s) {
+            for (std::size_t i = 0; i < s.count; ++i) indices[tile.plane_place(stage.level, s.kind[i], s.y[i], s.x[i])] = s.table[i];
+        });
+    return {indices, {d, tile.grid().height, tile.grid().width}, owner};
+}
+
+nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<3>> followings(const SubbandRules& rules, const Planes& sizes) {
+    const std::size_t d = rules.layout.num_channels(), h = sizes.shape(1), w = sizes.shape(2);
+    if (sizes.shape(0) != d || h == 0 || w == 0 || h > max_tile_side || w > max_tile_side) throw nb::value_error("planes do not fit the rules");
+    SubbandTile ahead(rules.layout, {h, w});
+    auto* const steps = new std::uint8_t[d * h * w]();
+    const nb::capsule owner(steps, [](void* pointer) noexcept { delete[] static_cast<std::uint8_t*>(pointer); });
+    const std::vector<SubbandStage> stages = subband_stages(rules.layout, 0, d);
+    for (const SubbandStage& stage : stages)
+        if (stage.level > 0) load_stage(ahead, sizes.data(), stage);
+    for (const SubbandStage& stage : stages)
+        if (stage.level > 0)
+            for_places(ahead, stage, [&](std::size_t level, std::size_t kind, std::size_t y, std::size_t x) {
+                steps[ahead.plane_place(level, kind, y, x)] = static_cast<std::uint8_t>(SubbandOptimizer::following(ahead, level, kind, y, x));
+            });
+    return {steps, {d, h, w}, owner};
+}
+
 using Coefficients = nb::ndarray<const float, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 using Floats = Flat<float>;
 using MutablePlanes = nb::ndarray<std::int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
@@ -96,7 +125,7 @@ void optimize(const StepSubbandRules& rules, const TableSet& tables, const CostT
     const std::size_t d = planes.shape(0), h = planes.shape(1), w = planes.shape(2);
     if (h == 0 || w == 0 || h > max_tile_side || w > max_tile_side || d > layout.num_channels()) throw nb::value_error("planes do not fit the rules");
     if (coefficients.shape(0) != d || coefficients.shape(1) != h || coefficients.shape(2) != w || shrink.size() != 3 * d ||
-        low_shrink.size() != 3 * layout.num_colors * (1 + num_orientations * layout.low_levels) || later_costs.size() != 3 * tables.num_tables())
+        low_shrink.size() != 3 * layout.num_colors * (1 + num_orientations * layout.low_levels) || later_costs.size() != 3 * num_followings * tables.num_tables())
         throw nb::value_error("coefficients, shrinkage, costs and planes differ in shape");
     nb::gil_scoped_release unlocked;
     SubbandTile tile(layout, {h, w});
@@ -127,8 +156,10 @@ void bind_subbands(nb::module_& m) {
         }, nb::arg("rules"), nb::arg("height"), nb::arg("width"))
         .def("load", &load, nb::arg("planes").noconvert(), nb::arg("first"), nb::arg("last"))
         .def("coded", &coded, nb::arg("rules"), nb::arg("tables"), nb::arg("first"), nb::arg("last"))
+        .def("tables", &tables_of, nb::arg("rules"), nb::arg("tables"))
         .def("inputs", &inputs, nb::arg("level"), nb::arg("kind"))
         .def("symbols", &symbols, nb::arg("level"), nb::arg("kind"));
+    m.def("subband_followings", &followings, nb::arg("rules"), nb::arg("sizes").noconvert());
     m.def("optimize_subbands", &optimize, nb::arg("rules"), nb::arg("tables"), nb::arg("costs"), nb::arg("coefficients").noconvert(),
           nb::arg("inverse_step"), nb::arg("shrink").noconvert(), nb::arg("low_shrink").noconvert(), nb::arg("price"),
           nb::arg("later_costs").noconvert(), nb::arg("planes").noconvert());

@@ -164,17 +164,20 @@ inline bool clear_subbands(SubbandTile& tile, std::span<const SubbandStage> stag
     return had_any;
 }
 
-// Takes the channels first .. last - 1 of `planes` (d, h, w) in.
+// Takes a stage of `planes` (d, h, w) into subbands of zeros.
+inline void load_stage(SubbandTile& tile, const std::int32_t* planes, const SubbandStage& stage) {
+    for_places(tile, stage, [&](std::size_t level, std::size_t kind, std::size_t y, std::size_t x) {
+        const std::int32_t value = planes[tile.plane_place(level, kind, y, x)];
+        const std::size_t place = tile.band(level, kind).at(y, x);
+        tile.put(level, kind, place, level > 0 ? value : wrapped_sum(value, 0U - static_cast<std::uint32_t>(tile.predicted(kind, place))));
+    });
+}
+
+// Takes the channels first .. last - 1 in.
 inline void load_subbands(SubbandTile& tile, const std::int32_t* planes, std::size_t first, std::size_t last) {
     const std::vector<SubbandStage> stages = subband_stages(tile.layout(), first, last);
     clear_subbands(tile, stages);
-    for (const SubbandStage& stage : stages)
-        for_places(tile, stage, [&](std::size_t level, std::size_t kind, std::size_t y, std::size_t x) {
-            const std::int32_t value = planes[tile.plane_place(level, kind, y, x)];
-            const std::size_t place = tile.band(level, kind).at(y, x);
-            tile.put(level, kind, place,
-                     level > 0 ? value : wrapped_sum(value, 0U - static_cast<std::uint32_t>(tile.predicted(kind, place))));
-        });
+    for (const SubbandStage& stage : stages) load_stage(tile, planes, stage);
 }
 
 // Symbols of channels first .. last - 1 of a tile that holds these and all before them.

@@ -10,9 +10,6 @@
 
 namespace laconic {
 
-// Inputs that are 0 where all around is: those before this one.
-inline constexpr std::size_t num_quiet_inputs = 23;
-
 // The surroundings of the symbols of one kind: subbands that are known already, null where there are none.
 class SubbandContext {
 public:
@@ -48,14 +45,21 @@ public:
     bool inputs(std::size_t y, std::size_t x, std::uint8_t* to) const noexcept {
         const std::size_t at = own_->at(y, x), stride = own_->stride();
         const std::uint8_t* const m = own_->magnitudes() + at;
-        std::memcpy(to, m - 3, 3);
+        // What is not 0 is gathered on the way: bytes that were just stored one by one are slow to load together.
+        std::uint32_t left = 0, above = 0;
+        std::uint64_t second = 0;
+        std::memcpy(&left, m - 3, 3);
+        std::memcpy(&above, m - stride - 2, 4);
+        std::memcpy(&second, m - 2 * stride - 2, 5);
+        std::memcpy(to, &left, 3);
         to[3] = *(m - 3 * stride);
-        std::memcpy(to + 4, m - stride - 2, 4);
-        std::memcpy(to + 8, m - 2 * stride - 2, 5);
-        const std::size_t parent = put_coarser(y, x, to);
-        for (std::size_t o = 0; o < 2; ++o) put_one(earlier_[o], y, x, to + 15 + 2 * o);
-        for (std::size_t c = 0; c < 2; ++c) put_one(colors_[c][0], y, x, to + 19 + 2 * c);
-        if (is_quiet(to)) return false;
+        std::memcpy(to + 4, &above, 4);
+        std::memcpy(to + 8, &second, 5);
+        std::size_t parent = nowhere;
+        std::uint64_t any = left | above | second | to[3] | put_coarser(y, x, to, parent);
+        for (std::size_t o = 0; o < 2; ++o) any |= put_one(earlier_[o], y, x, to + 15 + 2 * o);
+        for (std::size_t c = 0; c < 2; ++c) any |= put_one(colors_[c][0], y, x, to + 19 + 2 * c);
+        if (any == 0) return false;
         put_rest(y, x, at, parent, to);
         return true;
     }
@@ -63,44 +67,33 @@ public:
 private:
     static constexpr std::size_t nowhere = static_cast<std::size_t>(-1);
 
-    static bool is_quiet(const std::uint8_t* inputs) noexcept {
-        std::uint64_t words[3] = {};
-        std::memcpy(words, inputs, num_quiet_inputs);
-        return (words[0] | words[1] | words[2]) == 0;
+    // Returns what is not 0 where any is.
+    static unsigned put_two(std::uint8_t* to, std::uint8_t first, std::uint8_t second) noexcept {
+        to[0] = first;
+        to[1] = second;
+        return unsigned{first} | second;
     }
 
-    static void put_one(const Subband* band, std::size_t y, std::size_t x, std::uint8_t* to) noexcept {
-        if (band == nullptr || !band->has(y, x)) {
-            to[0] = to[1] = 0;
-            return;
-        }
+    static unsigned put_one(const Subband* band, std::size_t y, std::size_t x, std::uint8_t* to) noexcept {
+        if (band == nullptr || !band->has(y, x)) return put_two(to, 0, 0);
         const std::size_t place = band->at(y, x);
-        to[0] = band->magnitudes()[place];
-        to[1] = band->ring_code(place);
+        return put_two(to, band->magnitudes()[place], band->ring_code(place));
     }
 
-    // Of the parent, or of the values of the low band. Returns the place of the parent.
-    std::size_t put_coarser(std::size_t y, std::size_t x, std::uint8_t* to) const noexcept {
-        to[13] = to[14] = 0;
+    // Of the parent, or of the values of the low band; sets the place there.
+    unsigned put_coarser(std::size_t y, std::size_t x, std::uint8_t* to, std::size_t& parent) const noexcept {
+        const Subband& coarser = values_ != nullptr ? *values_ : *parent_[0];
+        const std::size_t down = values_ != nullptr ? y : y / 2, right = values_ != nullptr ? x : x / 2;
+        if (!coarser.has(down, right)) return put_two(to + 13, 0, 0);
+        const std::size_t at = parent = coarser.at(down, right);
+        if (values_ == nullptr) return put_two(to + 13, coarser.magnitudes()[at], coarser.ring_code(at));
+        const std::size_t stride = coarser.stride();
         if (level_ == 0) {
-            const std::size_t at = values_->at(y, x), stride = values_->stride();
-            const std::int32_t left = values_->symbol(at - 1), up = values_->symbol(at - stride), corner = values_->symbol(at - stride - 1);
-            to[13] = difference_code(left, corner);
-            to[14] = difference_code(up, corner);
-            return at;
+            const std::int32_t corner = coarser.symbol(at - stride - 1);
+            return put_two(to + 13, difference_code(coarser.symbol(at - 1), corner), difference_code(coarser.symbol(at - stride), corner));
         }
-        if (values_ != nullptr) {
-            if (!values_->has(y, x)) return nowhere;
-            const std::size_t at = values_->at(y, x), stride = values_->stride();
-            to[13] = difference_code(values_->symbol(at - stride), values_->symbol(at + stride));
-            to[14] = difference_code(values_->symbol(at + 1), values_->symbol(at - 1));
-            return at;
-        }
-        if (!parent_[0]->has(y / 2, x / 2)) return nowhere;
-        const std::size_t at = parent_[0]->at(y / 2, x / 2);
-        to[13] = parent_[0]->magnitudes()[at];
-        to[14] = parent_[0]->ring_code(at);
-        return at;
+        return put_two(to + 13, difference_code(coarser.symbol(at - stride), coarser.symbol(at + stride)),
+                       difference_code(coarser.symbol(at + 1), coarser.symbol(at - 1)));
     }
 
     void put_rest(std::size_t y, std::size_t x, std::size_t at, std::size_t parent, std::uint8_t* to) const noexcept {

@@ -2,8 +2,8 @@
 // free to choose them; decoders know nothing of it.
 //
 // Symbols are chosen in coding order, so that the contexts of each are those of the file. What a symbol does to the contexts of
-// later ones is estimated, by the table of its own context. Bits are whole units of 2^-16, and what is left in floats is done in
-// one order, so that every machine chooses the same.
+// later ones is estimated, by the table of its own context and by what is likely to follow around it. Bits are whole units of
+// 2^-16, and what is left in floats is done in one order, so that every machine chooses the same.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +19,8 @@ namespace laconic {
 
 // Coefficients of a tile, (d, h, w): `inverse_step` times each is one in steps. What reconstruction takes off magnitudes of 1,
 // 2, and 3 or more: `shrink` (d, 3), of the first channels `low_shrink` (1 + 3 low levels, colours, 3), by class. `price` is
-// that of a bit in squared steps. `later_costs` (tables, 3): what a magnitude of 1, 2, or 3 or more costs later symbols more
-// than the one below it, in units of 2^-16 bit, by the table of the symbol.
+// that of a bit in squared steps. `later_costs` (tables, followings, 3): what a magnitude of 1, 2, or 3 or more costs later
+// symbols more than the one below it, in units of 2^-16 bit, by the table of the symbol and by how much follows it.
 struct SubbandTarget {
     const float* coefficients;
     float inverse_step;
@@ -30,6 +30,8 @@ struct SubbandTarget {
     const std::int32_t* later_costs;
 };
 
+inline constexpr std::size_t num_followings = 4;
+
 // Replaces the nearest integers in `planes` (d, h, w) of the first `num_channels` channels, whole subbands. Those of the low band
 // stay, and so do zeros.
 class SubbandOptimizer {
@@ -38,28 +40,57 @@ public:
         : rules_{rules}, tables_{tables}, costs_{costs}, target_{target}, unit_{target.price / static_cast<float>(1U << cost_fraction_bits)} {}
 
     void run(SubbandTile& tile, std::int32_t* planes, std::size_t num_channels) const {
-        for (const SubbandStage& stage : subband_stages(tile.layout(), 0, num_channels)) {
+        const std::vector<SubbandStage> stages = subband_stages(tile.layout(), 0, num_channels);
+        SubbandTile ahead(tile.layout(), tile.grid());
+        for (const SubbandStage& stage : stages) {
+            if (stage.level == 0) continue;
+            for_places(tile, stage, [&](std::size_t level, std::size_t kind, std::size_t y, std::size_t x) {
+                const std::size_t at = tile.plane_place(level, kind, y, x);
+                if (planes[at] == 0) return;
+                const float size = std::min(std::fabs(target_.coefficients[at] * target_.inverse_step), 255.0F);
+                ahead.put(level, kind, ahead.band(level, kind).at(y, x), static_cast<std::int32_t>(size + likely_rounding));
+            });
+        }
+        for (const SubbandStage& stage : stages) {
             if (stage.level == 0) {
-                for_places(tile, stage, [&](std::size_t level, std::size_t kind, std::size_t y, std::size_t x) {
-                    const auto value = static_cast<std::uint32_t>(planes[tile.plane_place(level, kind, y, x)]);
-                    const std::size_t place = tile.band(level, kind).at(y, x);
-                    tile.put(level, kind, place, wrapped_sum(static_cast<std::int32_t>(value), 0U - static_cast<std::uint32_t>(tile.predicted(kind, place))));
-                });
+                load_stage(tile, planes, stage);
                 continue;
             }
             SubbandWalk(tile, rules_, stage).run([&](const FrontSymbols& s) {
                 for (std::size_t i = 0; i < s.count; ++i) {
                     const std::size_t at = tile.plane_place(stage.level, s.kind[i], s.y[i], s.x[i]);
                     if (planes[at] == 0) continue;
-                    planes[at] = chosen(planes[at], target_.coefficients[at] * target_.inverse_step, shrink_of(tile, stage.level, s.kind[i], at), s.table[i], s.is_negated[i]);
+                    const std::size_t follows = following(ahead, stage.level, s.kind[i], s.y[i], s.x[i]);
+                    planes[at] = chosen(planes[at], target_.coefficients[at] * target_.inverse_step, shrink_of(tile, stage.level, s.kind[i], at),
+                                        s.table[i], s.is_negated[i], target_.later_costs + 3 * (s.table[i] * num_followings + follows));
                     if (planes[at] != 0) tile.put(stage.level, s.kind[i], tile.band(stage.level, s.kind[i]).at(s.y[i], s.x[i]), planes[at]);
                 }
             });
         }
     }
 
+    // How much there is around a place among what is coded later, in four steps: next to it, below it in the finer level, and in
+    // the same place of later kinds.
+    static std::size_t following(const SubbandTile& ahead, std::size_t level, std::size_t kind, std::size_t y, std::size_t x) noexcept {
+        const Subband& own = ahead.band(level, kind);
+        const std::size_t at = own.at(y, x), stride = own.stride();
+        const auto size = [](const Subband& band, std::size_t place) { return static_cast<std::uint32_t>(std::min(band.symbol(place), 4)); };
+        std::uint32_t sum = size(own, at + 1) + size(own, at + stride - 1) + size(own, at + stride) + size(own, at + stride + 1);
+        if (level > 1) {
+            const Subband& finer = ahead.band(level - 1, kind);
+            if (finer.has(2 * y + 1, 2 * x + 1)) {
+                const std::size_t child = finer.at(2 * y, 2 * x);
+                sum += size(finer, child) + size(finer, child + 1) + size(finer, child + finer.stride()) + size(finer, child + finer.stride() + 1);
+            }
+        }
+        for (std::size_t later = kind + 1; later < ahead.layout().num_kinds(level); ++later)
+            if (const Subband& band = ahead.band(level, later); band.has(y, x)) sum += size(band, band.at(y, x));
+        return sum == 0 ? 0 : sum < 3 ? 1 : sum < 7 ? 2 : 3;
+    }
+
 private:
     static constexpr std::int32_t largest = 1 << 20;  // that is looked at
+    static constexpr float likely_rounding = 0.36F;   // of what is coded later
 
     const float* shrink_of(const SubbandTile& tile, std::size_t level, std::size_t kind, std::size_t at) const noexcept {
         const SubbandLayout& layout = tile.layout();
@@ -69,7 +100,8 @@ private:
     }
 
     // The cheapest of the nearest integer, the one below it and, where that is 1, 0.
-    std::int32_t chosen(std::int32_t nearest, float ratio, const float* shrink, std::uint8_t table, bool is_negated) const noexcept {
+    std::int32_t chosen(std::int32_t nearest, float ratio, const float* shrink, std::uint8_t table, bool is_negated,
+                        const std::int32_t* later) const noexcept {
         if (nearest > largest || nearest < -largest) return nearest;
         const std::int32_t sign = nearest < 0 ? -1 : 1, most = nearest * sign;
         const float size = std::fabs(ratio);
@@ -80,7 +112,7 @@ private:
             const float error = size - point;
             const std::int32_t symbol = is_negated ? -sign * magnitude : sign * magnitude;
             std::int64_t bits = costs_.of(symbol, tables_, table);
-            for (std::int32_t m = magnitude; m > std::max(most - 2, 0); --m) bits += target_.later_costs[3 * table + std::min(m, 3) - 1];
+            for (std::int32_t m = magnitude; m > std::max(most - 2, 0); --m) bits += later[std::min(m, 3) - 1];
             const float loss = error * error + unit_ * static_cast<float>(bits);
             if (magnitude == most || loss < least) {
                 least = loss;

@@ -40,6 +40,8 @@ class _DecodeScale(StrEnum):
     half = "1/2"
     quarter = "1/4"
     eighth = "1/8"
+    sixteenth = "1/16"
+    thirty_second = "1/32"
 
 
 def decode(  # a command line has as many parameters as options
@@ -53,7 +55,8 @@ def decode(  # a command line has as many parameters as options
         typer.Option("--region", metavar="X,Y,W,H", help="This rectangle of pixels only, X,Y at its top left."),
     ] = None,
     scale: Annotated[
-        _DecodeScale, typer.Option(help="Pictures of this part of the width and height.")
+        _DecodeScale,
+        typer.Option(help="Pictures of this part of the width and height; below 1/8, of models with low levels."),
     ] = _DecodeScale.full,
     channels: Annotated[
         int | None, typer.Option("--channels", min=1, help="Use the first latent channels only: blurred, no alpha.")

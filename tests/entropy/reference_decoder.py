@@ -365,7 +365,7 @@ def read_model(path: Path) -> Model:
     static_tables, static_digest = read_tables(raw["static_tables"])
     fingerprint = _fingerprint(config, raw, digest + static_digest)
     _check(fingerprint.hex() == text["fingerprint"], ChecksumError, "the fingerprint is wrong")
-    if "low_levels" in config:
+    if "pass_ends" not in config:
         return _subband_model(fingerprint, config, raw, tables, static_tables)
     num_channels, num_passes = config["pass_ends"][-1], len(config["pass_ends"])
     num_features = len(raw["feature_weights"]) // 2 // num_channels
@@ -417,13 +417,13 @@ def _subband_model(
         own_weights=[],
         ring_weights=[],
         table_map=[],
-        subbands=read_subband_rules(raw, config["num_planes"], config["depth"], config["low_levels"]),
+        subbands=read_subband_rules(raw, config["num_planes"], config["depth"], config.get("low_levels", 0)),
     )
 
 
 def _context_digest(config: dict[str, Any], raw: dict[str, bytes], table_digests: bytes) -> bytes:
-    if "low_levels" in config:
-        return subband_digest(raw, table_digests, config["num_planes"], config["depth"], config["low_levels"])
+    if "pass_ends" not in config:
+        return subband_digest(raw, table_digests, config["num_planes"], config["depth"], config.get("low_levels", 0))
     pass_ends, num_predicted = config["pass_ends"], config["num_predicted"]
     contexts = table_digests + struct.pack(f"<{len(pass_ends) + 2}H", len(pass_ends), *pass_ends, num_predicted)
     for name in ("static_index", "base", "neighbour_weights", "lean_weights", "feature_weights"):
@@ -439,7 +439,8 @@ def _fingerprint(config: dict[str, Any], raw: dict[str, bytes], table_digests: b
     bits = raw.get("fixed_bits", b"")
     for k in range(len(bits) // 2):
         parts += [bits[2 * k : 2 * k + 2], raw[f"fixed_analysis.{k}"], raw[f"fixed_synthesis.{k}"]]
-    parts += [raw["scale_codes"], raw["channels"], _context_digest(config, raw, table_digests)]
+    parts += [raw[name] for name in ("scale_codes", "channels", "low_gains", "low_scale_codes") if name in raw]
+    parts.append(_context_digest(config, raw, table_digests))
     return hashlib.sha256(b"".join(parts)).digest()[:4]
 
 

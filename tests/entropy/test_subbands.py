@@ -455,6 +455,8 @@ def write_model_file(path: Path, model: SubbandModel) -> bytes:
         "offsets": np.zeros(model.num_colors, np.float32),
         "scale_codes": np.zeros(d, np.int16),
         "channels": np.arange(d, dtype=np.uint16),
+        "low_gains": np.ones(1 + 3 * model.low_levels, np.float32),
+        "low_scale_codes": np.zeros((1 + 3 * model.low_levels, model.num_colors), np.int16),
     }
     parts = [text.encode(), *(array.tobytes() for array in transform.values()), model.digest]
     fingerprint = hashlib.sha256(b"".join(parts)).digest()[:4]
@@ -635,7 +637,7 @@ def test_chosen_integers_lower_the_loss_of_rounded_ones(layout: Layout) -> None:
 
 
 def test_costs_of_later_symbols_count() -> None:
-    dear = dataclasses.replace(MODEL, later_costs=np.full((NUM_TABLES, 3), 1 << 19, np.int32))
+    dear = dataclasses.replace(MODEL, later_costs=np.full((NUM_TABLES, 4, 3), 1 << 19, np.int32))
     coefficients = np.random.default_rng(5).laplace(0, 0.9, (48, 9, 9))
     rounded = np.rint(coefficients).astype(np.int32)
     assert np.abs(optimized(dear, coefficients, rounded)).sum() < np.abs(optimized(MODEL, coefficients, rounded)).sum()

@@ -72,7 +72,7 @@ void test_missing_rows(const FixedScene& scene) {
     const SampleRows none{scene.samples.data(), 0, scene.width, scene.channels, 0, scene.height};
     bool is_refused = false;
     try {
-        analyze_fixed(fixed_kernels(), scene.map, none, out, writer);
+        analyze_fixed(fixed_kernels(), scene.map, none, {out, writer});
     } catch (const std::out_of_range&) {
         is_refused = true;
     }

@@ -76,10 +76,10 @@ struct FixedScene {
         for (std::vector<T>& tile : tiles) out.tiles.push_back(tile.data());
         if constexpr (std::is_floating_point_v<T>) {
             CoefficientWriter writer{kernels, out};
-            analyze_fixed(kernels, map, source, out, writer);
+            analyze_fixed(kernels, map, source, {out, writer});
         } else {
             IntegerWriter<T> writer{kernels, out, inverse_step, thresholds.data()};
-            analyze_fixed(kernels, map, source, out, writer);
+            analyze_fixed(kernels, map, source, {out, writer});
         }
         return tiles;
     }

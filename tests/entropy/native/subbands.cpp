@@ -140,7 +140,7 @@ void check_choice(Random& random, const SubbandScene& scene, const TableSet& tab
     for (std::size_t i = 0; i < planes.size(); ++i)
         coefficients[i] = below(random, 50) == 0 ? -3e38F : 2 * static_cast<float>(planes[i]) + static_cast<float>(below(random, 1000)) / 500 - 1;
     const std::vector<float> shrink(3 * d, 0.0625F), low_shrink(3 * layout.num_colors * (1 + num_orientations * layout.low_levels), 0.0625F);
-    std::vector<std::int32_t> later(3 * tables.num_tables());
+    std::vector<std::int32_t> later(3 * num_followings * tables.num_tables());
     for (std::int32_t& cost : later) cost = static_cast<std::int32_t>(below(random, 1 << 23)) - (1 << 22);
     const CostTables costs(tables);
     same_outcome("chosen integers", [&] {

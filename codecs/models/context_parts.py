@@ -1,0 +1,51 @@
+"""The contexts of a model, of either kind, as parts of its file: rules for channels, or networks for subbands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import WeightsError
+from laconic.entropy import ContextModel
+from laconic.entropy.subbands import SubbandModel
+
+if TYPE_CHECKING:
+    from laconic.codecs.models.model import Model
+
+Contexts = ContextModel | SubbandModel
+
+
+def context_config(contexts: Contexts) -> dict[str, object]:
+    """What stands in the configuration; of subbands nothing, whose structure is that of the transform."""
+    if isinstance(contexts, SubbandModel):
+        return {}
+    return {"pass_ends": list(contexts.pass_ends), "num_predicted": contexts.num_predicted}
+
+
+def contexts_of_parts(config: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Contexts:
+    """The contexts of a model file. Raises KeyError, ValueError, `BitstreamError`."""
+    if "pass_ends" in config:
+        return ContextModel.from_arrays(arrays, pass_ends=config["pass_ends"], num_predicted=config["num_predicted"])
+    low_levels = config.get("low_levels", 0)
+    return SubbandModel.from_arrays(
+        arrays, num_colors=config["num_planes"], depth=config["depth"], low_levels=low_levels
+    )
+
+
+def check_contexts(model: Model) -> None:
+    """Raises `WeightsError` where contexts of subbands do not fit the transform."""
+    contexts = model.contexts
+    if not isinstance(contexts, SubbandModel):
+        return
+    dyadic = {(0,) * level for level in range(model.tree.depth)}
+    found = (contexts.num_colors, contexts.depth, contexts.low_levels)
+    needed = (model.num_planes, model.tree.depth, model.low_levels)
+    if model.kind != "image" or set(model.tree.splits) != dyadic or found != needed:
+        raise WeightsError(
+            f"model {model.name} has contexts for subbands of {found} colours, levels and low levels; its transform is "
+            f"that of {needed}, of pictures and dyadic"
+        )
+    if wrong := [end for end in model.group_ends if end not in contexts.channel_ends]:
+        raise WeightsError(f"model {model.name} has groups that end at {wrong}, inside a subband")

@@ -1,0 +1,261 @@
+// Further levels of the 9/7 transform for a picture's lowest channels, in place (SPEC.md, section 9.6): places with even row and
+// even column hold the low values, odd row and even column the vertically high ones, even row and odd column the horizontally
+// high ones, both odd both; the next level does the same on the low places.
+//
+// The steps are those of wavelet.hpp, on lines of any length: n values are ceil(n / 2) even and floor(n / 2) odd ones, extended by
+// whole-sample symmetry; a single value stays as it is. What is `reach` places off has no influence, so a part of a plane whose
+// corner is on the grid of the coarsest level is transformed as the whole is, but for a border of that width.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "simd.hpp"
+#include "wavelet.hpp"
+
+namespace laconic {
+
+inline constexpr std::size_t max_low_levels = 2;
+inline constexpr std::size_t low_margin = 16;  // places; 4 of the finer level and twice 4 of the coarser one are 12
+inline constexpr float low_values_in_unit = 2048.0F;
+inline constexpr float largest_low_value = 32767.0F;
+
+inline std::size_t num_even(std::size_t n) noexcept { return (n + 1) / 2; }
+inline std::size_t num_odd(std::size_t n) noexcept { return n / 2; }
+
+// odd[i] += factor * (even[i] + even[i + 1]) of a line of n values
+inline void lift_odd_of(float* odd, const float* even, float factor, std::size_t n) noexcept {
+    const std::size_t inner = num_even(n) - 1, count = num_odd(n);
+    for (std::size_t i = 0; i < inner; ++i) odd[i] += factor * (even[i] + even[i + 1]);
+    if (count > inner) odd[inner] += factor * (even[inner] + even[inner]);
+}
+
+// even[i] += factor * (odd[i] + odd[i - 1])
+inline void lift_even_of(float* even, const float* odd, float factor, std::size_t n) noexcept {
+    const std::size_t count = num_odd(n);
+    even[0] += factor * (odd[0] + odd[0]);
+    for (std::size_t i = 1; i < count; ++i) even[i] += factor * (odd[i] + odd[i - 1]);
+    if (num_even(n) > count) even[count] += factor * (odd[count - 1] + odd[count - 1]);
+}
+
+// A row of n > 1 values; `work` has room for n.
+LACONIC_CLONES inline void analyze_low_row(float* row, float* work, std::size_t n) noexcept {
+    float *even = work, *odd = work + num_even(n);
+    for (std::size_t i = 0; i < num_odd(n); ++i) {
+        even[i] = row[2 * i];
+        odd[i] = row[2 * i + 1];
+    }
+    if (n % 2 == 1) even[n / 2] = row[n - 1];
+    lift_odd_of(odd, even, Lifting::a, n);
+    lift_even_of(even, odd, Lifting::b, n);
+    lift_odd_of(odd, even, Lifting::c, n);
+    lift_even_of(even, odd, Lifting::d, n);
+    for (std::size_t i = 0; i < num_odd(n); ++i) {
+        row[2 * i] = even[i] * Lifting::low_gain;
+        row[2 * i + 1] = odd[i] * Lifting::high_gain;
+    }
+    if (n % 2 == 1) row[n - 1] = even[n / 2] * Lifting::low_gain;
+}
+
+LACONIC_CLONES inline void synthesize_low_row(float* row, float* work, std::size_t n) noexcept {
+    float *even = work, *odd = work + num_even(n);
+    for (std::size_t i = 0; i < num_odd(n); ++i) {
+        even[i] = row[2 * i] * Lifting::low_inverse;
+        odd[i] = row[2 * i + 1] * Lifting::high_inverse;
+    }
+    if (n % 2 == 1) even[n / 2] = row[n - 1] * Lifting::low_inverse;
+    lift_even_of(even, odd, -Lifting::d, n);
+    lift_odd_of(odd, even, -Lifting::c, n);
+    lift_even_of(even, odd, -Lifting::b, n);
+    lift_odd_of(odd, even, -Lifting::a, n);
+    for (std::size_t i = 0; i < num_odd(n); ++i) {
+        row[2 * i] = even[i];
+        row[2 * i + 1] = odd[i];
+    }
+    if (n % 2 == 1) row[n - 1] = even[n / 2];
+}
+
+// Lifting down the columns of more than one row, a row at a time.
+class LowColumns {
+public:
+    LowColumns(float* plane, std::size_t height, std::size_t width) noexcept : plane_{plane}, height_{height}, width_{width} {}
+
+    LACONIC_CLONES void analyze() noexcept {
+        odd(Lifting::a);
+        even(Lifting::b);
+        odd(Lifting::c);
+        even(Lifting::d);
+        gains(Lifting::low_gain, Lifting::high_gain);
+    }
+
+    LACONIC_CLONES void synthesize() noexcept {
+        gains(Lifting::low_inverse, Lifting::high_inverse);
+        even(-Lifting::d);
+        odd(-Lifting::c);
+        even(-Lifting::b);
+        odd(-Lifting::a);
+    }
+
+private:
+    float* row(std::size_t y) const noexcept { return plane_ + y * width_; }
+
+    void odd(float factor) noexcept {
+        for (std::size_t y = 1; y < height_; y += 2) add_scaled(row(y), row(y - 1), row(y + 1 < height_ ? y + 1 : y - 1), factor, width_);
+    }
+
+    void even(float factor) noexcept {
+        for (std::size_t y = 0; y < height_; y += 2)
+            add_scaled(row(y), row(y + 1 < height_ ? y + 1 : y - 1), row(y > 0 ? y - 1 : 1), factor, width_);
+    }
+
+    void gains(float low, float high) noexcept {
+        for (std::size_t y = 0; y < height_; ++y) scale(row(y), y % 2 == 0 ? low : high, width_);
+    }
+
+    float* plane_;
+    std::size_t height_, width_;
+};
+
+// Every second value of every second row <-> a plane of their own.
+inline void gather_low(const float* plane, float* low, std::size_t height, std::size_t width) noexcept {
+    for (std::size_t y = 0; y < height; y += 2)
+        for (std::size_t x = 0; x < width; x += 2) *low++ = plane[y * width + x];
+}
+
+inline void scatter_low(const float* low, float* plane, std::size_t height, std::size_t width) noexcept {
+    for (std::size_t y = 0; y < height; y += 2)
+        for (std::size_t x = 0; x < width; x += 2) plane[y * width + x] = *low++;
+}
+
+// row[x] *= even or odd
+LACONIC_CLONES inline void scale_low_row(float* row, float even, float odd, std::size_t n) noexcept {
+    for (std::size_t i = 0; i < num_odd(n); ++i) {
+        row[2 * i] *= even;
+        row[2 * i + 1] *= odd;
+    }
+    if (n % 2 == 1) row[n - 1] *= even;
+}
+
+// One plane, in place. `gains`, 1 + 3 levels of them, are those of the classes: low, then from the coarsest level on vertically
+// high, horizontally high, both.
+inline void analyze_low(float* plane, std::size_t height, std::size_t width, std::size_t levels, const float* gains) {
+    if (levels == 0) {
+        scale(plane, gains[0], height * width);
+        return;
+    }
+    std::vector<float> work(width);
+    if (width > 1)
+        for (std::size_t y = 0; y < height; ++y) analyze_low_row(plane + y * width, work.data(), width);
+    if (height > 1) LowColumns(plane, height, width).analyze();
+    const float* high = gains + 1 + 3 * (levels - 1);
+    for (std::size_t y = 0; y < height; ++y)
+        scale_low_row(plane + y * width, y % 2 == 0 ? 1.0F : high[0], y % 2 == 0 ? high[1] : high[2], width);
+    std::vector<float> low(num_even(height) * num_even(width));
+    gather_low(plane, low.data(), height, width);
+    analyze_low(low.data(), num_even(height), num_even(width), levels - 1, gains);
+    scatter_low(low.data(), plane, height, width);
+}
+
+// The inverse, gains left out.
+inline void synthesize_low(float* plane, std::size_t height, std::size_t width, std::size_t levels) {
+    if (levels == 0) return;
+    std::vector<float> low(num_even(height) * num_even(width));
+    gather_low(plane, low.data(), height, width);
+    synthesize_low(low.data(), num_even(height), num_even(width), levels - 1);
+    scatter_low(low.data(), plane, height, width);
+    if (height > 1) LowColumns(plane, height, width).synthesize();
+    std::vector<float> work(width);
+    if (width > 1)
+        for (std::size_t y = 0; y < height; ++y) synthesize_low_row(plane + y * width, work.data(), width);
+}
+
+// What integers of one row stand for: in each column of the four arrays, what is taken off magnitudes 1, 2 and more, and the factor.
+struct LowRowRule {
+    std::vector<float> one, two, more, inverse;
+};
+
+template <class T>
+inline void dequantize_low_values(const T* in, float* out, float step, const LowRowRule& rule, std::size_t n) noexcept {
+    const float *one = rule.one.data(), *two = rule.two.data(), *more = rule.more.data(), *inverse = rule.inverse.data();
+    for (std::size_t x = 0; x < n; ++x) {
+        const float value = static_cast<float>(in[x]);
+        const float magnitude = std::fabs(value);
+        const float less = magnitude < 0.5F ? 0.0F : magnitude < 1.5F ? one[x] : magnitude < 2.5F ? two[x] : more[x];
+        const float point = (magnitude - less) * step * inverse[x];
+        out[x] = value < 0.0F ? -point : point;
+    }
+}
+
+LACONIC_CLONES inline void dequantize_low_row(const std::int16_t* in, float* out, float step, const LowRowRule& rule, std::size_t n) noexcept {
+    dequantize_low_values(in, out, step, rule, n);
+}
+LACONIC_CLONES inline void dequantize_low_row(const std::int32_t* in, float* out, float step, const LowRowRule& rule, std::size_t n) noexcept {
+    dequantize_low_values(in, out, step, rule, n);
+}
+
+// floor(in factor + 1/2), limited.
+LACONIC_CLONES inline void round_low_values(const float* in, std::int16_t* out, float factor, std::size_t n) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+        const float exact = in[i] * factor + 0.5F;
+        const float above = exact > -largest_low_value ? exact : -largest_low_value;
+        const float kept = above < largest_low_value ? above : largest_low_value;
+        const auto towards_zero = static_cast<std::int32_t>(kept);
+        out[i] = static_cast<std::int16_t>(towards_zero - (static_cast<float>(towards_zero) > kept ? 1 : 0));
+    }
+}
+
+// How integers of the lowest channels are undone: `inverse` (classes), `shrink` (classes, planes, 3).
+struct LowRule {
+    std::size_t levels, planes;
+    float step;
+    const float* inverse;
+    const float* shrink;
+
+    // Of a place, by its row and column modulo 2^levels.
+    std::size_t class_of(std::size_t y, std::size_t x) const noexcept {
+        for (std::size_t level = levels; level > 0; --level, y /= 2, x /= 2)
+            if (y % 2 + x % 2 > 0) return 3 * (level - 1) + y % 2 + 2 * (x % 2);
+        return 0;
+    }
+
+    LowRowRule of_row(std::size_t plane, std::size_t y, std::size_t width) const {
+        LowRowRule out;
+        for (std::vector<float>* column : {&out.one, &out.two, &out.more, &out.inverse}) column->reserve(width);
+        for (std::size_t x = 0; x < width; ++x) {
+            const std::size_t k = class_of(y, x);
+            const float* less = shrink + 3 * (k * planes + plane);
+            out.one.push_back(less[0]);
+            out.two.push_back(less[1]);
+            out.more.push_back(less[2]);
+            out.inverse.push_back(inverse[k]);
+        }
+        return out;
+    }
+};
+
+// Synthesised values of one plane: integers (height, width) -> those of all places whose row and column are multiples of 2^skipped,
+// for which so many of the finest levels are not undone.
+template <class T>
+inline void synthesize_low_plane(const T* in, std::int16_t* out, std::size_t height, std::size_t width, const LowRule& rule,
+                                 std::size_t plane, std::size_t skipped) {
+    std::vector<LowRowRule> rules;
+    for (std::size_t y = 0; y < std::size_t{1} << rule.levels; ++y) rules.push_back(rule.of_row(plane, y, width));
+    std::vector<float> values(height * width);
+    for (std::size_t y = 0; y < height; ++y)
+        dequantize_low_row(in + y * width, values.data() + y * width, rule.step, rules[y % rules.size()], width);
+    float factor = low_values_in_unit;
+    for (std::size_t l = 0; l < skipped; ++l) {
+        std::vector<float> low(num_even(height) * num_even(width));
+        gather_low(values.data(), low.data(), height, width);
+        values.swap(low);
+        height = num_even(height);
+        width = num_even(width);
+        factor *= 0.5F;
+    }
+    synthesize_low(values.data(), height, width, rule.levels - skipped);
+    round_low_values(values.data(), out, factor, height * width);
+}
+
+}  // namespace laconic

@@ -1,0 +1,53 @@
+"""Rate-distortion optimised quantisation for profile best: integers that cost fewer bits for the distortion they cause.
+
+Symbols are chosen in coding order, each with the bits, by the model's own network, of the symbol in the context that it
+will have in the file, and with an estimate of what it costs those whose contexts it is part of.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.models.model import Model
+from laconic.codecs.transform.quantizer import inverse_quantizer_step
+from laconic.entropy import _native
+from laconic.entropy.subbands import SubbandModel
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+SUBBAND_PRICE: Final = 0.125
+
+
+def optimize_subbands(
+    values: Int[NDArray[Any], "d h w"],
+    coefficients: Float[NDArray[np.float32], "d h w"],
+    step_code: int,
+    model: Model,
+    *,
+    price: float = SUBBAND_PRICE,
+) -> None:
+    """Better integers of the coefficients of one tile, (d, h, w) both, in place: `values`, int32 or int16, are the nearest
+    ones. Those of the low band stay, and so do zeros. `price` is that of a bit in squared steps."""
+    contexts = model.contexts
+    assert isinstance(contexts, SubbandModel)
+    low = model.low_at(step_code)
+    shrink = model.shrink_of(step_code, len(values))
+    low_shrink = np.zeros((1, model.num_planes, 3), np.float32) if low is None else low.shrink
+    planes = values.astype(np.int32)
+    _native.optimize_subbands(
+        contexts.at_step(step_code).native,
+        contexts.tables.native,
+        contexts.tables.costs,
+        np.ascontiguousarray(coefficients),
+        inverse_quantizer_step(step_code, model),
+        np.ascontiguousarray(shrink),
+        np.ascontiguousarray(low_shrink),
+        price,
+        np.ascontiguousarray(contexts.later_costs),
+        planes,
+    )
+    values[...] = planes
