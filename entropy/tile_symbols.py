@@ -148,6 +148,9 @@ class SubbandSymbols:
     """Profile best: the channels are put onto the grids of their subbands at once, what a group codes is found then."""
 
     def __init__(self, planes: Int[Planes, "d h w"], rules: SubbandStepRules) -> None:
+        end = rules.rounded_up(len(planes))
+        if len(planes) not in (0, end):
+            raise ArgumentError(f"{len(planes)} channels end inside a subband; pass {end} in profile best")
         self._rules = rules
         self._planes = np.empty(planes.shape, np.int32)
         self._are_used = _native.widen_planes(planes, self._planes)

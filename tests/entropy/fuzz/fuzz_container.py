@@ -14,6 +14,7 @@ being packed again.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import itertools
@@ -65,6 +66,7 @@ from laconic.entropy.container import (
     write_container_segment,
     write_header,
 )
+from laconic.entropy.subbands import SubbandModel
 
 SKIP_CHECKS, ALLOW_PARTIAL, FEW_CHANNELS, BUILD, AS_FILE = (1 << bit for bit in range(5))
 LIMITS = Limits(max_pixels=1 << 13, max_metadata_bytes=1 << 12)
@@ -130,6 +132,17 @@ class Choices:
         return self._at >= len(self._data)
 
 
+def profile_of(model: Model) -> Profile | None:
+    """The only profile that a model codes in, where there is but one."""
+    return Profile.BEST if isinstance(model.contexts, SubbandModel) else None
+
+
+def ends_with_subband(latent: Latent, model: Model) -> bool:
+    """Whether a latent can be packed in profile best, where its model has that."""
+    contexts = model.contexts
+    return not isinstance(contexts, SubbandModel) or len(latent.values) in contexts.channel_ends
+
+
 def built(data: bytes) -> bytes:
     """A file of fields and payloads from these bytes."""
     choices = Choices(data)
@@ -139,10 +152,13 @@ def built(data: bytes) -> bytes:
     flags = Flag(choices.byte() & sum(Flag) & ~(Flag.SECTIONS | Flag.TILED))
     tile, stored, metadata = choices.byte(8), choices.byte(), choices.byte(4)
     num_levels = shape[0] if choices.byte(2) else 1
+    profile, model = Profile(1 + choices.byte(2)), models[choices.byte() % len(models)]
+    if model.name.endswith("_best"):
+        profile = Profile.BEST
     header = Header(
         codec=codec,
-        profile=Profile(1 + choices.byte(2)),
-        fingerprint=models[choices.byte() % len(models)].fingerprint,
+        profile=profile,
+        fingerprint=model.fingerprint,
         step_code=choices.byte(),
         shape=shape,
         flags=flags,
@@ -182,7 +198,7 @@ def file_of(mode: int, data: bytes) -> bytes:
         return built(data)
     known = [model.fingerprint for model in shipped_models()]
     if mode & SKIP_CHECKS and len(data) > KIND_AT and data[KIND_AT] >> 4 not in tuple(Profile):
-        kind = data[KIND_AT] % 16 + 16 * (1 + data[KIND_AT] // 16 % 2)
+        kind = data[KIND_AT] % 16 + 16 * (1 + data[KIND_AT] // 16 % 3)
         data = data[:KIND_AT] + bytes([kind]) + data[KIND_AT + 1 :]
     fingerprint = data[FINGERPRINT_AT : FINGERPRINT_AT + 4]
     if mode & SKIP_CHECKS and len(fingerprint) == 4 and fingerprint not in known:
@@ -203,10 +219,13 @@ def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
         return f"{type(err).__name__}: {err}"
 
 
-def try_packing_again(latent: Latent) -> None:
-    """A latent comes back from a file of its own, in either profile and in one tile or many."""
+def try_packing_again(latent: Latent, model: Model) -> None:
+    """A latent comes back from a file of its own, in every profile of its model and in one tile or many."""
     tile_log2 = 3 if latent.step_code // 2 % 2 else None
-    codec = Lcn(tile_log2=tile_log2, profile="fast" if latent.step_code % 2 else "small")
+    profile = profile_of(model) or (Profile.FAST if latent.step_code % 2 else Profile.SMALL)
+    if not ends_with_subband(latent, model):
+        return
+    codec = Lcn(tile_log2=tile_log2, profile=profile.name.lower())  # type: ignore[arg-type]
     try:
         data = codec.pack(latent)
     except CodecError:
@@ -216,9 +235,9 @@ def try_packing_again(latent: Latent) -> None:
 
 def try_tiles(latent: Latent, model: Model) -> None:
     """Tiles that are coded and decoded side by side come back, also where int16 is wanted and not enough."""
-    if latent.values.size == 0:
+    if latent.values.size == 0 or not ends_with_subband(latent, model):
         return
-    profile = Profile.FAST if latent.step_code % 2 else Profile.SMALL
+    profile = profile_of(model) or (Profile.FAST if latent.step_code % 2 else Profile.SMALL)
     rules = model.contexts.at_step(latent.step_code)
     wide = latent.values[[-1]] * 0 + 70_000
     tiles = [latent.values, latent.values[:, :1]]
@@ -255,7 +274,7 @@ def run_input(data: bytes) -> str:
     if isinstance(result, str):
         return result
     if not result[0].damage and not mode & FEW_CHANNELS:
-        try_packing_again(result[0])
+        try_packing_again(*result)
         try_tiles(*result)
     return "decoded"
 
@@ -318,6 +337,8 @@ def seeds() -> dict[str, bytes]:
         "sound": Lcn(20).encode(sound),
         "fast joined": Lcn(35, profile="fast").encode(picture(18, 26, 3)),
         "fast tiles": Lcn(30, tile_log2=3, profile="fast").encode(picture(70, 80, 3)),
+        "best joined": Lcn(85, profile="best").encode(picture(18, 26, 3)),
+        "best tiles": Lcn(70, tile_log2=3, profile="best").encode(picture(67, 70, 3)),
         "fast sound": Lcn(20, profile="fast").encode(sound),
         "unequal sound": Lcn(20).encode(unequal),
         "sound with metadata": Lcn(20).encode(Audio(sound.samples[:, :500], 8000, said)),
@@ -330,6 +351,16 @@ def seeds() -> dict[str, bytes]:
     inputs["partial"] = bytes([ALLOW_PARTIAL | AS_FILE]) + files["tiles"][:-40]
     inputs["partial joined"] = bytes([ALLOW_PARTIAL]) + files["joined"][:-9]
     inputs["channels"] = bytes([FEW_CHANNELS | AS_FILE]) + files["tiles"]
+    inputs["partial best"] = bytes([ALLOW_PARTIAL | AS_FILE]) + files["best tiles"][:-40]
+    inputs["damaged best"] = bytes([ALLOW_PARTIAL]) + files["best joined"][:-1] + b"\x55"
+    inputs["small of best"] = bytes([SKIP_CHECKS]) + files["best joined"].replace(b"\x31", b"\x21", 1)
+    whole = Header(CodecNumber.IMAGE, files["best joined"][FINGERPRINT_AT:][:4], 150, (9, 9), Flag.JOINED)
+    segment = ContainerSegment(bytes([0, 0, 1, 0]) * 4, 4, has_crc=False, num_channels=193)
+    for name, stored in (("too many", None), ("few", 13)):
+        header = dataclasses.replace(whole, profile=Profile.BEST, stored_channels=stored)
+        inputs[f"{name} best"] = b"\0" + write_header(header) + write_container_segment(segment, 0, with_channels=True)
+        segment = ContainerSegment(b"", 4, has_crc=False)
+    inputs["channels best"] = bytes([FEW_CHANNELS]) + files["best joined"]
     inputs["channels joined"] = bytes([FEW_CHANNELS]) + files["joined"]
     inputs["twice"] = bytes([SKIP_CHECKS]) + files["joined"] * 2
     inputs["section"] = bytes([SKIP_CHECKS]) + _with_sections(files["joined"], 200)
