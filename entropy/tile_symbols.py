@@ -158,6 +158,9 @@ class SubbandSymbols:
 
     def __init__(self, tile: TileValues, rules: SubbandStepRules) -> None:
         planes = planes_of_contexts(tile.values)
+        end = rules.rounded_up(len(planes))
+        if len(planes) not in (0, end):
+            raise ArgumentError(f"{len(planes)} channels end inside a subband; pass {end} in profile best")
         self._rules = rules
         self._planes = np.empty(planes.shape, np.int32)
         self._are_used = _native.widen_planes(planes, self._planes)

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from laconic.codecs.errors import CodecError
-from laconic.codecs.media import Audio
+from laconic.codecs.lcn import Lcn
+from laconic.codecs.media import Audio, Image
 from laconic.codecs.models.zoo import read_zoo_entry, shipped_models
 from laconic.entropy import BitstreamError, simd
 
@@ -99,6 +100,18 @@ def test_reference_decoder_gives_the_same_integers(case: Any) -> None:
         assert (decoded.sound, kept) == ((number, said.channel_mask, said.tags), {})
     else:
         assert kept == dict(getattr(signal, "metadata", {}))
+
+
+@pytest.mark.parametrize("options", [{}, {"tile_log2": 3, "quality": 80}])
+def test_reference_decoder_gives_the_same_integers_of_profile_best(options: dict[str, Any]) -> None:
+    """Of a file that is made here."""
+    y, x, c = np.mgrid[:19, :27, :3]
+    codec = Lcn(profile="best", **options)
+    data = codec.encode(Image(((x * 9 + y * y * (c + 1) + 40 * ((x // 7 + y // 5) % 2)) % 256).astype(np.uint8)))
+    decoded = reference.decode_file(data, MODEL_PATHS[data[7:11].hex()])
+    values = codec.unpack(data).values
+    assert decoded.header.profile == reference.BEST
+    assert np.array_equal(np.array(decoded.values)[: len(values)], values)
 
 
 @pytest.mark.parametrize("case", SMALL, ids=lambda case: case.name)

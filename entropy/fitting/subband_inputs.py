@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from laconic.entropy.contexts import residuals_of_context_prediction
 
 if TYPE_CHECKING:
-    from jaxtyping import Int, UInt
+    from jaxtyping import Bool, Int, UInt
 
 NUM_INPUTS: Final = 40
 NUM_QUIET_INPUTS: Final = 23
@@ -183,8 +183,8 @@ def pyramid_of_planes(planes: Int[Ints, "d h w"], num_colors: int, depth: int, l
     )
 
 
-def is_quiet(inputs: UInt[Codes, "n 40"]) -> NDArray[np.bool_]:
-    """Where all around is 0, (n,): there a table stands in for the network."""
+def is_quiet(inputs: UInt[Codes, "n 40"]) -> Bool[NDArray[np.bool_], " n"]:
+    """Where all around is 0: there a table stands in for the network."""
     quiet: NDArray[np.bool_] = np.logical_not(inputs[:, :NUM_QUIET_INPUTS].any(1))
     return quiet
 

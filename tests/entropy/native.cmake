@@ -39,12 +39,12 @@ target_link_options(core_checked PUBLIC ${links})
 set(native tests/entropy/native)
 if(LACONIC_CHECKED_BY STREQUAL "sanitizers")
   add_executable(test_core ${native}/main.cpp ${native}/channels.cpp ${native}/contexts.cpp ${native}/conversions.cpp ${native}/damage.cpp
-                 ${native}/packets.cpp ${native}/streams.cpp)
+                 ${native}/packets.cpp ${native}/streams.cpp ${native}/subbands.cpp)
   target_link_libraries(test_core PRIVATE core_checked)
 endif()
 
 # replay_* runs a target on a folder of inputs and on mutations of these, without libFuzzer.
-foreach(target static_decode indexed_decode round_trip packets context_decode)
+foreach(target static_decode indexed_decode round_trip packets context_decode subband_decode)
   add_executable(replay_${target} tests/entropy/fuzz/${target}.cpp tests/entropy/fuzz/replay.cpp)
   target_link_libraries(replay_${target} PRIVATE core_checked)
   if(LACONIC_CHECKED_BY STREQUAL "fuzzer")

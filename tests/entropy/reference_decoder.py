@@ -439,10 +439,8 @@ def _fingerprint(config: dict[str, Any], raw: dict[str, bytes], table_digests: b
     bits = raw.get("fixed_bits", b"")
     for k in range(len(bits) // 2):
         parts += [bits[2 * k : 2 * k + 2], raw[f"fixed_analysis.{k}"], raw[f"fixed_synthesis.{k}"]]
-    parts += [raw["scale_codes"], raw["channels"]]
-    if "low_levels" in config:
-        parts += [raw["low_gains"], raw["low_scale_codes"]]
-    parts += [_context_digest(config, raw, table_digests)]
+    parts += [raw[name] for name in ("scale_codes", "channels", "low_gains", "low_scale_codes") if name in raw]
+    parts.append(_context_digest(config, raw, table_digests))
     return hashlib.sha256(b"".join(parts)).digest()[:4]
 
 

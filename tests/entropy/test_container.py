@@ -212,13 +212,13 @@ def test_unknown_codec_is_refused_by_name(codec: int) -> None:
         read(head(kind=codec + 2 * 16))
 
 
-@pytest.mark.parametrize("profile", [0, 3, 15])
+@pytest.mark.parametrize("profile", [0, 4, 15])
 def test_unknown_profile_is_refused_by_name(profile: int) -> None:
     with pytest.raises(UnsupportedVersionError, match=f"profile {profile};"):
         read(head(kind=1 + profile * 16))
 
 
-@pytest.mark.parametrize(("number", "profile"), [(1, Profile.FAST), (2, Profile.SMALL)])
+@pytest.mark.parametrize(("number", "profile"), [(1, Profile.FAST), (2, Profile.SMALL), (3, Profile.BEST)])
 def test_profile_is_that_of_the_specification(number: int, profile: Profile) -> None:
     assert read(head(kind=1 + number * 16)).profile is profile
 

@@ -12,6 +12,7 @@ MUTATIONS = {  # a few seconds each
     "round_trip": 1000,
     "packets": 4000,
     "context_decode": 1500,
+    "subband_decode": 800,
 }
 
 

@@ -1,7 +1,9 @@
 """Profile best: subbands, their contexts and networks, tiles as segments, wrong models, choice of integers."""
 
 import dataclasses
+import hashlib
 import importlib.util
+import json
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from subband_scene import (
     NUM_TABLES,
     Layout,
@@ -22,7 +25,15 @@ from subband_scene import (
 )
 
 from laconic.entropy import _native, rans, simd
-from laconic.entropy.container import ContainerSegment, Profile
+from laconic.entropy.container import (
+    CodecNumber,
+    ContainerSegment,
+    Flag,
+    Header,
+    Profile,
+    write_container_segment,
+    write_header,
+)
 from laconic.entropy.contexts import CONTEXT_ARRAYS
 from laconic.entropy.errors import ArgumentError, BitstreamError, ChecksumError, CorruptStreamError
 from laconic.entropy.fitting.subband_inputs import NUM_QUIET_INPUTS, is_quiet
@@ -429,6 +440,48 @@ def test_digest_is_that_of_the_reference_decoder() -> None:
     raw = {name: array.tobytes() for name, array in MODEL.to_arrays().items()}
     tables = b"".join(REFERENCE.read_tables(raw[name])[1] for name in ("tables", "static_tables"))
     assert REFERENCE.subband_digest(raw, tables, 3, 2, 2) == MODEL.digest
+
+
+def write_model_file(path: Path, model: SubbandModel) -> bytes:
+    """A model's file as section 9.1 has it, with a transform of nothing. Returns its fingerprint."""
+    d = model.num_channels
+    config = {"kind": "image", "num_planes": model.num_colors, "dimensions": 2, "depth": model.depth}
+    config |= {"low_levels": model.low_levels, "group_ends": list(BOUNDS[1:]), "unit": 1, "rounding": 0.5, "splits": []}
+    text = json.dumps(config, sort_keys=True)
+    transform = {
+        "analysis.0": np.zeros((1, 1), np.float32),
+        "synthesis.0": np.ones((1, 1), np.float32),
+        "shrink": np.zeros((96, 3), np.float32),
+        "offsets": np.zeros(model.num_colors, np.float32),
+        "scale_codes": np.zeros(d, np.int16),
+        "channels": np.arange(d, dtype=np.uint16),
+        "low_gains": np.ones(1 + 3 * model.low_levels, np.float32),
+        "low_scale_codes": np.zeros((1 + 3 * model.low_levels, model.num_colors), np.int16),
+    }
+    parts = [text.encode(), *(array.tobytes() for array in transform.values()), model.digest]
+    fingerprint = hashlib.sha256(b"".join(parts)).digest()[:4]
+    metadata = {"name": "random", "fingerprint": fingerprint.hex(), "config": text}
+    save_file({**transform, **model.to_arrays()}, path, metadata)
+    return fingerprint
+
+
+def test_files_are_those_of_the_reference_decoder(tmp_path: Path) -> None:
+    """Tiles and groups, with all but the segments of the last tile, which is 0 from the third group on."""
+    model = random_model(LAYOUT, 2, widths=(16,))
+    fingerprint = write_model_file(tmp_path / "random.safetensors", model)
+    planes = random_planes(LAYOUT, (9, 10))
+    planes[6:, 8:, 8:] = 0
+    tiles = [planes[:, y : y + 8, x : x + 8] for y in (0, 8) for x in (0, 8)]
+    header = Header(CodecNumber.IMAGE, fingerprint, STEP, (35, 38), Flag.TILED, 3, profile=BEST)
+    encoders = PlanesEncoder.of_tiles(tiles, model.at_step(STEP), BEST)
+    groups = [PlaneSpan(pair) for pair in pairwise(BOUNDS)]
+    segments = [encoder.segment(group) for group in groups for encoder in encoders]
+    parts = [write_container_segment(s, number, with_channels=True) for number, s in enumerate(segments)]
+    latent = REFERENCE.decode_file(write_header(header) + b"".join(parts), tmp_path / "random.safetensors")
+    assert np.array_equal(np.array(latent.values), planes)
+    other = write_header(dataclasses.replace(header, profile=Profile.SMALL)) + b"".join(parts)
+    with pytest.raises(REFERENCE.CorruptError, match="the model does not code in profile 2"):
+        REFERENCE.decode_file(other, tmp_path / "random.safetensors")
 
 
 # Damage

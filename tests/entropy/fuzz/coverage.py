@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 NATIVE = ROOT / "entropy" / "native"
-TARGETS = ("static_decode", "indexed_decode", "round_trip", "packets", "context_decode")
+TARGETS = ("static_decode", "indexed_decode", "round_trip", "packets", "context_decode", "subband_decode")
 NEEDED = (
     "rans.hpp",
     "packets.hpp",
@@ -29,6 +29,13 @@ NEEDED = (
     "contexts.hpp",
     "contexts.inc",
     "context_coder.hpp",
+    "context_network.hpp",
+    "network.inc",
+    "avx2_network.hpp",
+    "avx512_network.hpp",
+    "subbands.hpp",
+    "subband_contexts.hpp",
+    "subband_coder.hpp",
     "portable.cpp",
     "avx2.cpp",
     "avx512_decode.cpp",

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 CORPUS = HERE / "corpus"
 BUILD = ROOT / "build" / "fuzz"
-TARGETS = ("static_decode", "indexed_decode", "round_trip", "packets", "context_decode", "container")
+TARGETS = ("static_decode", "indexed_decode", "round_trip", "packets", "context_decode", "subband_decode", "container")
 COMPILERS = ("clang++", *(f"clang++-{version}" for version in range(21, 13, -1)))
 # Inputs are short, so that a second tries many; a corpus in git is to stay below 200 kB.
 LIMITS = ("-timeout=20", "-rss_limit_mb=3000", "-max_len=8192")

@@ -191,7 +191,7 @@ def file_of(mode: int, data: bytes) -> bytes:
     if mode & BUILD:
         return built(data)
     if mode & SKIP_CHECKS and len(data) > KIND_AT and data[KIND_AT] >> 4 not in tuple(Profile):
-        kind = data[KIND_AT] % 16 + 16 * (1 + data[KIND_AT] // 16 % 2)
+        kind = data[KIND_AT] % 16 + 16 * (1 + data[KIND_AT] // 16 % 3)
         data = data[:KIND_AT] + bytes([kind]) + data[KIND_AT + 1 :]
     fingerprint = data[FINGERPRINT_AT : FINGERPRINT_AT + 4]
     if mode & SKIP_CHECKS and len(fingerprint) == 4 and fingerprint not in [m.fingerprint for m in shipped_models()]:
@@ -277,7 +277,7 @@ def run_input(data: bytes) -> str:
     if isinstance(result, str):
         return result
     if not result[0].damage and not mode & FEW_CHANNELS:
-        try_packing_again(result[0])
+        try_packing_again(*result)
         try_tiles(*result)
     return "decoded"
 
@@ -359,9 +359,21 @@ def seeds() -> dict[str, bytes]:
     for number in range(8):
         head = bytes([0, 20, 20, 0, 0, 0, 0, 0, LEAST_OF_BEST, 0, 120])  # as `built` reads them: a picture of 21 x 21
         mode = BUILD | (number % 2 * SKIP_CHECKS)
-        inputs[f"best built {number}"] = bytes([mode]) + head + rng.integers(0, 256, 90 + 90 * number, np.uint8).tobytes()
+        inputs[f"best built {number}"] = (
+            bytes([mode]) + head + rng.integers(0, 256, 90 + 90 * number, np.uint8).tobytes()
+        )
     inputs["partial joined"] = bytes([ALLOW_PARTIAL]) + files["joined"][:-9]
     inputs["channels"] = bytes([FEW_CHANNELS | AS_FILE]) + files["tiles"]
+    inputs["partial best"] = bytes([ALLOW_PARTIAL | AS_FILE]) + files["best tiles"][:-40]
+    inputs["damaged best"] = bytes([ALLOW_PARTIAL]) + files["best joined"][:-1] + b"\x55"
+    inputs["small of best"] = bytes([SKIP_CHECKS]) + files["best joined"].replace(b"\x31", b"\x21", 1)
+    whole = Header(CodecNumber.IMAGE, files["best joined"][FINGERPRINT_AT:][:4], 150, (9, 9), Flag.JOINED)
+    segment = ContainerSegment(bytes([0, 0, 1, 0]) * 4, 4, has_crc=False, num_channels=193)
+    for name, stored in (("too many", None), ("few", 13)):
+        header = dataclasses.replace(whole, profile=Profile.BEST, stored_channels=stored)
+        inputs[f"{name} best"] = b"\0" + write_header(header) + write_container_segment(segment, 0, with_channels=True)
+        segment = ContainerSegment(b"", 4, has_crc=False)
+    inputs["channels best"] = bytes([FEW_CHANNELS]) + files["best joined"]
     inputs["channels joined"] = bytes([FEW_CHANNELS]) + files["joined"]
     inputs["twice"] = bytes([SKIP_CHECKS]) + files["joined"] * 2
     inputs["section"] = bytes([SKIP_CHECKS]) + _with_sections(files["joined"], 200)

@@ -20,6 +20,7 @@
 #include "dispatch.hpp"
 #include "packets.hpp"
 #include "rans.hpp"
+#include "subband_optimizer.hpp"
 #include "tables.hpp"
 
 #include "../../../codecs/native/fixed_dispatch.hpp"
@@ -269,6 +270,61 @@ void code_tile(Sum& sum, Random& random, Grid grid, unsigned lanes) {
     if (found != planes || decoder.finish() != 0x1234) fail("a tile does not come back");
 }
 
+// Subbands of random networks, their tiles there and back.
+void code_subbands(Sum& sum, Random& random, SubbandLayout layout, Grid grid, unsigned lanes) {
+    const TableSet tables = make_tables(random, 60);
+    const auto signed_weights = [&]<class T>(T, std::size_t count, std::size_t end) {
+        std::vector<T> all = weights<T>(random, count, end);
+        for (T& weight : all)
+            if (random.bits() % 2) weight = static_cast<T>(-weight);
+        return all;
+    };
+    SubbandRules rules{layout, {}, {}, {}};
+    for (std::size_t level = 0; level <= layout.num_levels(); ++level) {
+        const std::size_t width = 16 * (1 + random.below(8)), kinds = layout.num_kinds(level);
+        rules.networks.push_back({width, kinds, signed_weights(std::int8_t{}, width * network_inputs, 128), signed_weights(std::int8_t{}, width * width, 128),
+                                  signed_weights(std::int8_t{}, 3 * width, 128), signed_weights(std::int32_t{}, kinds * width, 1 << 16),
+                                  signed_weights(std::int32_t{}, width, 1 << 16), signed_weights(std::int32_t{}, kinds * 3, 1 << 16),
+                                  signed_weights(std::int32_t{}, width, 1 << 9), signed_weights(std::int32_t{}, 3, 1 << 9), {7, 8, 11}});
+    }
+    rules.table_map = weights<std::uint8_t>(random, rules.networks.size() * num_choices, tables.num_tables());
+    rules.quiet_tables = weights<std::uint8_t>(random, rules.networks.size() * layout.num_kinds(1) * num_step_bands, tables.num_tables());
+    rules.check();
+    const StepSubbandRules step(rules, static_cast<int>(random.below(256)));
+    SubbandTile tile(layout, grid), empty(layout, grid);
+    std::vector<std::int32_t> planes(layout.num_channels() * grid.size()), found(planes.size());
+    for (std::int32_t& value : planes)
+        if (random.bits() % 3) value = random.value(1 << 30);
+    load_subbands(tile, planes.data(), 0, layout.num_channels());
+    const CodedSymbols coded = coded_subbands(tile, step, 0, layout.num_channels());
+    add_values(sum, coded.values);
+    add_values(sum, coded.tables);
+    add_values(sum, coded.fronts);
+    const Message message{{coded.values.data(), ValueType::int32}, coded.values.size(), {0, coded.tables.data()}, std::nullopt, coded.fronts};
+    const Bytes stream = encode_messages({&message, 1}, tables, lanes, 0x1234);
+    sum.add(stream);
+    Decoder decoder(stream, lanes);
+    decode_subbands(decoder, empty, step, tables, 0, layout.num_channels(), found.data());
+    if (found != planes || decoder.finish() != 0x1234) fail("a tile of subbands does not come back");
+    std::vector<float> coefficients(planes.size());
+    for (std::size_t i = 0; i < planes.size(); ++i) coefficients[i] = static_cast<float>(planes[i]) + static_cast<float>(random.below(1000)) / 1000 - 0.5F;
+    const std::vector<float> shrink(3 * layout.num_channels(), 0.1F), low_shrink(3 * layout.num_colors * (1 + num_orientations * layout.low_levels), 0.2F);
+    const std::vector<std::int32_t> later = signed_weights(std::int32_t{}, 3 * num_followings * tables.num_tables(), 1 << 15);
+    SubbandTile chosen(layout, grid);
+    SubbandOptimizer(step, tables, CostTables(tables), {coefficients.data(), 1.0F, shrink.data(), low_shrink.data(), 0.13F, later.data()})
+        .run(chosen, planes.data(), layout.num_channels());
+    add_values(sum, planes);
+}
+
+Sum all_subbands() {
+    Random random(78);
+    Sum sum;
+    for (const SubbandLayout layout : {SubbandLayout{3, 3, 2}, SubbandLayout{1, 4, 0}, SubbandLayout{2, 1, 3}})
+        for (const Grid grid : {Grid{1, 1}, Grid{7, 3}, Grid{9, 16}})
+            for (unsigned lanes = min_lanes; lanes <= max_lanes; lanes *= 4) code_subbands(sum, random, layout, grid, lanes);
+    return sum;
+}
+
 Sum all_tiles() {
     Random random(77);
     Sum sum;
@@ -310,6 +366,7 @@ int main() {
         sum.print(names[type]);
     }
     same_sum("contexts", all_tiles).print("contexts");
+    same_sum("subbands", all_subbands).print("subbands");
     same_sum("pictures", all_pictures).print("pictures");
     for (const Kernels* set : available_kernels()) std::fprintf(stderr, "%s kernels agree\n", set->name);
     return 0;

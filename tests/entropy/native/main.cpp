@@ -18,5 +18,6 @@ int main() {
     test::test_damage();
     test::test_packets();
     test::test_channels();
+    test::test_subbands();
     std::puts("all tests of the core passed");
 }

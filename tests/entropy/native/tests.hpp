@@ -9,5 +9,6 @@ void test_conversions();
 void test_packets();
 void test_channels();
 void test_contexts();
+void test_subbands();
 
 }  // namespace laconic::test
