@@ -42,8 +42,8 @@ class Latent:
     integers are in steps of these. `alpha` is the lossless alpha plane, (height, width), or None. `metadata` are the bytes
     of a picture's "icc" and "exif", of a sound's "sound" (`SoundMetadata.to_bytes`). `bit_depth` is that of a picture's
     colours, 0 for all bits of its samples. `damage` says what could not be read, where that was allowed; the integers there
-    are 0. `low` undoes the further levels of the lowest channels, None for a model that has none; with them, the integers of
-    these channels are no picture of places: crop what `dequantize` gives, not `values`.
+    are 0. `low` undoes the further levels of the lowest channels, None for a model that has none; with them, the integers
+    of these channels are no picture of places: crop what `dequantize` gives, not `values`.
     Raises `CodecError` for other types and shapes.
     """
 

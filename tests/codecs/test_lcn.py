@@ -83,9 +83,7 @@ class CountingFile(io.BytesIO):
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize(("profile", "mode"), PROFILE_MODES)
-def test_latent_of_every_kind_and_size_comes_back(
-    profile: str, mode: str, dtype: type, size: tuple[int, int]
-) -> None:
+def test_latent_of_every_kind_and_size_comes_back(profile: str, mode: str, dtype: type, size: tuple[int, int]) -> None:
     codec, image = Lcn(quality=70, profile=profile), picture(mode, size, dtype)  # type: ignore[arg-type]
     latent = codec.analyze(image)
     found = codec.unpack(codec.pack(latent))

@@ -359,7 +359,9 @@ def seeds() -> dict[str, bytes]:
     for number in range(8):
         head = bytes([0, 20, 20, 0, 0, 0, 0, 0, LEAST_OF_BEST, 0, 120])  # as `built` reads them: a picture of 21 x 21
         mode = BUILD | (number % 2 * SKIP_CHECKS)
-        inputs[f"best built {number}"] = bytes([mode]) + head + rng.integers(0, 256, 90 + 90 * number, np.uint8).tobytes()
+        inputs[f"best built {number}"] = (
+            bytes([mode]) + head + rng.integers(0, 256, 90 + 90 * number, np.uint8).tobytes()
+        )
     inputs["partial joined"] = bytes([ALLOW_PARTIAL]) + files["joined"][:-9]
     inputs["channels"] = bytes([FEW_CHANNELS | AS_FILE]) + files["tiles"]
     inputs["channels joined"] = bytes([FEW_CHANNELS]) + files["joined"]
