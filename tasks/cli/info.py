@@ -104,7 +104,8 @@ def _model_fields(header: Header, entry: ZooEntry | None) -> dict[str, object]:
         channels = header.stored_channels or ends[-1]
         groups = 1 if Flag.WHOLE in header.flags else 1 + sum(end < channels for end in ends)
         tiles = _num_tiles(header, config)
-        values = (entry.name, entry.card.get("projection"), entry.num_planes, channels, groups, tiles)
+        projection = entry.card.get("projection", "not said by its model")
+        values = (entry.name, projection, entry.num_planes, channels, groups, tiles)
     known = dict(zip(names, values, strict=True))
     progression = "tile" if Flag.TILE_MAJOR in header.flags else "group"
     profile = header.profile.name.lower()

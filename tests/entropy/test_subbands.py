@@ -589,9 +589,11 @@ PRICE = 0.15
 SHRINK = np.array([0.12, 0.06, 0.03], np.float32)
 
 
-def optimized(model: SubbandModel, coefficients: np.ndarray, planes: np.ndarray, step: float = 1.0) -> np.ndarray:
+def optimized(
+    model: SubbandModel, coefficients: np.ndarray, planes: np.ndarray, step: float = 1.0
+) -> tuple[np.ndarray, _native.ChosenSubbands]:
     chosen = planes.copy()
-    _native.optimize_subbands(
+    symbols = _native.optimize_subbands(
         model.at_step(STEP).native,
         model.tables.native,
         model.tables.costs,
@@ -603,7 +605,7 @@ def optimized(model: SubbandModel, coefficients: np.ndarray, planes: np.ndarray,
         model.later_costs,
         chosen,
     )
-    return chosen
+    return chosen, symbols
 
 
 def loss(model: SubbandModel, coefficients: np.ndarray, planes: np.ndarray) -> float:
@@ -622,7 +624,7 @@ def test_chosen_integers_lower_the_loss_of_rounded_ones(layout: Layout) -> None:
     for name in simd.available():
         before = simd.current()
         simd.use(name)
-        found.append(optimized(model, coefficients, rounded, 0.5))
+        found.append(optimized(model, coefficients, rounded, 0.5)[0])
         simd.use(before)
     chosen = found[0]
     assert all(np.array_equal(chosen, other) for other in found)
@@ -636,21 +638,37 @@ def test_chosen_integers_lower_the_loss_of_rounded_ones(layout: Layout) -> None:
         assert not np.array_equal(chosen[: layout.colors], rounded[: layout.colors])
 
 
+def test_chosen_integers_hand_over_what_is_coded_of_them() -> None:
+    """In whole groups and in parts of them, also where subbands became zeros."""
+    coefficients = np.random.default_rng(6).laplace(0, 0.7, (MODEL.num_channels, 9, 11))
+    coefficients[-40:] *= 0.5
+    planes, symbols = optimized(MODEL, coefficients, np.rint(coefficients).astype(np.int32))
+    rules, ends = MODEL.at_step(STEP), (0, *MODEL.channel_ends)
+    tile = _native.SubbandTile(MODEL.native, *planes.shape[1:])
+    tile.load(planes, 0, len(planes))
+    for first, last in [(0, ends[-1]), (0, ends[1]), (ends[1], ends[4]), (ends[1], ends[2]), (ends[-4], ends[-1])]:
+        for found, expected in zip(rules.code(symbols, first, last), rules.code(tile, first, last), strict=True):
+            assert np.array_equal(found, expected)
+
+
 def test_costs_of_later_symbols_count() -> None:
     dear = dataclasses.replace(MODEL, later_costs=np.full((NUM_TABLES, 4, 3), 1 << 19, np.int32))
     coefficients = np.random.default_rng(5).laplace(0, 0.9, (48, 9, 9))
     rounded = np.rint(coefficients).astype(np.int32)
-    assert np.abs(optimized(dear, coefficients, rounded)).sum() < np.abs(optimized(MODEL, coefficients, rounded)).sum()
+    assert (
+        np.abs(optimized(dear, coefficients, rounded)[0]).sum()
+        < np.abs(optimized(MODEL, coefficients, rounded)[0]).sum()
+    )
 
 
 def test_integers_beyond_those_looked_at_stay() -> None:
     planes = random_planes(LAYOUT, (5, 5), is_extreme=True)
-    chosen = optimized(MODEL, planes.astype(np.float64), planes)
+    chosen, _ = optimized(MODEL, planes.astype(np.float64), planes)
     far = np.abs(planes.astype(np.int64)) > 1 << 20
     assert far.any() and np.array_equal(chosen[far], planes[far])
     for num_channels in (0, 3, 16):
         assert np.array_equal(
-            optimized(MODEL, planes[:num_channels] * 1.0, planes[:num_channels]), chosen[:num_channels]
+            optimized(MODEL, planes[:num_channels] * 1.0, planes[:num_channels])[0], chosen[:num_channels]
         )
     with pytest.raises(ValueError, match="end inside a subband"):
         optimized(MODEL, planes[:14] * 1.0, planes[:14])

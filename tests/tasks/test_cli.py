@@ -471,7 +471,18 @@ def test_profile_and_effort_are_those_asked_for(tmp_path):
         sizes[options] = target.stat().st_size
         laconic("decode", target, "-o", target.with_suffix(".png"))
     assert min(sizes, key=sizes.__getitem__) == ()
+    laconic("encode", PICTURE, "-o", tmp_path / "best.lcn", "--profile", "best", "--bpp", "0.5")
+    item = json.loads(laconic("info", tmp_path / "best.lcn", "--json").stdout)
+    assert (item["profile"], item["model"]) == ("best", "rgb_best") and item["bits_per_pixel"] <= 0.5
+    assert None not in item.values()
+    laconic("verify", tmp_path / "best.lcn")
     assert "'--profile'" in laconic("encode", PICTURE, "--profile", "tiny", exit_code=2).stderr
+    for options, allowed in ((("best", "--model", "rgb"), "fast and small"), (("fast", "--model", "rgb_best"), "best")):
+        arguments = ("encode", PICTURE, "-o", tmp_path / "no.lcn", "--profile", *options)
+        assert (
+            f"profile is {options[0]}; allowed with model {options[2]} is {allowed}\n"
+            in laconic(*arguments, exit_code=1).stderr
+        )
     assert "'--effort'" in laconic("encode", PICTURE, "--effort", "3", exit_code=2).stderr
 
 

@@ -63,7 +63,18 @@ def test_region_and_scale(extension, encoded, data, tmp_path):
     assert np.array_equal(read_image(target).samples, expected)
 
 
-def test_a_scale_below_the_levels_of_the_model_fails(encoded):
+def test_parts_of_profile_best(tmp_path):
+    data = Lcn(profile="best").encode(picture(130, 90))
+    (tmp_path / "x.lcn").write_bytes(data)
+    options = ("-o", tmp_path / "y.png", "--force")
+    laconic("decode", tmp_path / "x.lcn", *options, "--region", "31,40,20,71")
+    assert np.array_equal(read_image(tmp_path / "y.png").samples, decode(data).samples[40:111, 31:51])
+    for scale in (8, 16, 32):
+        laconic("decode", tmp_path / "x.lcn", *options, "--scale", f"1/{scale}", "--channels", "2")
+        assert np.array_equal(read_image(tmp_path / "y.png").samples, decode(data, scale=scale, channels=2).samples)
+
+
+def test_scales_that_the_model_does_not_have_are_refused(encoded):
     result = laconic("decode", encoded, "--scale", "1/16", exit_code=1)
     assert "the scale is 1/16; the tree of model rgb ends before: allowed are 1, 2, 4, 8" in result.stderr
 
