@@ -59,9 +59,9 @@ class Lcn:
     channels stops early, "whole" one group, some bytes smaller. `progression`: "group" or "tile" first. `tile_log2`:
     log2 of the tile side in latent places. None for these: what suits the kind of signal. `profile`: "small" codes by
     contexts, "fast" by static tables, in larger files; "best", of pictures, by networks, in the smallest files, slowest.
-    `effort`: 0 rounds each coefficient by itself, 1 weighs distortion against bits, 2 does so twice, but for "best".
-    `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each; more decode faster; None spends up to 1 %. `threads` work
-    on one picture; its bytes do not depend on them. `synthesis` of decoding, never in the file: "linear", the same pixels everywhere; "neural"
+    `effort`: 0 rounds each coefficient by itself, 1 weighs distortion against bits, 2 does so twice. `lanes`: 4, 8, 16, 32
+    or 64 of every stream, three bytes each; more decode faster; None spends up to 1 %. `threads` work on one picture; its
+    bytes do not depend on them. `synthesis` of decoding, never in the file: "linear", the same pixels everywhere; "neural"
     (`laconic[torch]`), nearer to the picture and slower; "auto" is neural where it can be had; or the path of a network of
     your own. Raises `CodecError` for values outside.
 

@@ -73,7 +73,7 @@ def planned_tile(
     """The integers of one tile, (d, h, w), in `out`: int32, or int16 where `integer_type` is."""
     quantize(coefficients, plan.quantizer, plan.model, out)
     if plan.optimizes and plan.layout.file_profile is Profile.BEST:
-        return TileValues(out, optimize_subbands(out, coefficients, plan.step_code, plan.model))
+        return TileValues(out, optimize_subbands(out, coefficients, plan.step_code, plan.model, effort=plan.effort))
     if plan.optimizes:
         optimize_rate_distortion(out, coefficients, plan.step_code, plan.model, effort=plan.effort)
     return TileValues(out)

@@ -153,6 +153,7 @@ def optimize_subbands(
     price: float,
     later_costs: NDArray[int32],
     planes: NDArray[int32],
+    likely: NDArray[int32] | None = None,
 ) -> ChosenSubbands: ...
 def coded_symbols(
     rules: ContextRules, tables: TableSet, base: NDArray[uint16], planes: NDArray[int32], first: int, last: int

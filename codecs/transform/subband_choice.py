@@ -28,10 +28,12 @@ def optimize_subbands(
     step_code: int,
     model: Model,
     *,
+    effort: int = 1,
     price: float = SUBBAND_PRICE,
 ) -> _native.ChosenSubbands:
     """Better integers of the coefficients of one tile, (d, h, w) both, in place: `values`, int32 or int16, are the nearest
     ones. Those of the low band stay, and so do zeros. `price` is that of a bit in squared steps.
+    `effort`, at least 1: how often they are chosen, after the first time knowing what is likely to follow.
 
     Returns what will be coded of them, so that it need not be found again.
     """
@@ -40,18 +42,23 @@ def optimize_subbands(
     low = model.low_at(step_code)
     shrink = model.shrink_of(step_code, len(values))
     low_shrink = np.zeros((1, model.num_planes, 3), np.float32) if low is None else low.shrink
-    planes = values.astype(np.int32)
-    chosen = _native.optimize_subbands(
-        contexts.at_step(step_code).native,
-        contexts.tables.native,
-        contexts.tables.costs,
-        np.ascontiguousarray(coefficients),
-        inverse_quantizer_step(step_code, model),
-        np.ascontiguousarray(shrink),
-        np.ascontiguousarray(low_shrink),
-        price,
-        np.ascontiguousarray(contexts.later_costs),
-        planes,
-    )
+    nearest = values.astype(np.int32)
+    likely: NDArray[np.int32] | None = None
+    for _ in range(effort):
+        planes = nearest.copy()
+        chosen = _native.optimize_subbands(
+            contexts.at_step(step_code).native,
+            contexts.tables.native,
+            contexts.tables.costs,
+            np.ascontiguousarray(coefficients),
+            inverse_quantizer_step(step_code, model),
+            np.ascontiguousarray(shrink),
+            np.ascontiguousarray(low_shrink),
+            price,
+            np.ascontiguousarray(contexts.later_costs),
+            planes,
+            likely,
+        )
+        likely = planes
     values[...] = planes
     return chosen

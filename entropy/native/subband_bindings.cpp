@@ -1,9 +1,11 @@
 // The subbands of pictures for Python. Arrays are checked and passed on.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/vector.h>
 
 #include <cstdint>
+#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -120,7 +122,8 @@ using Floats = Flat<float>;
 using MutablePlanes = nb::ndarray<std::int32_t, nb::ndim<3>, nb::c_contig, nb::device::cpu>;
 
 ChosenSubbands optimize(const StepSubbandRules& rules, const TableSet& tables, const CostTables& costs, const Coefficients& coefficients, float inverse_step,
-              const Floats& shrink, const Floats& low_shrink, float price, const Flat<std::int32_t>& later_costs, const MutablePlanes& planes) {
+              const Floats& shrink, const Floats& low_shrink, float price, const Flat<std::int32_t>& later_costs, const MutablePlanes& planes,
+                        const std::optional<Planes>& likely) {
     check_tables(rules, tables);
     const SubbandLayout& layout = rules.rules().layout;
     const std::size_t d = planes.shape(0), h = planes.shape(1), w = planes.shape(2);
@@ -128,9 +131,11 @@ ChosenSubbands optimize(const StepSubbandRules& rules, const TableSet& tables, c
     if (coefficients.shape(0) != d || coefficients.shape(1) != h || coefficients.shape(2) != w || shrink.size() != 3 * d ||
         low_shrink.size() != 3 * layout.num_colors * (1 + num_orientations * layout.low_levels) || later_costs.size() != 3 * num_followings * tables.num_tables())
         throw nb::value_error("coefficients, shrinkage, costs and planes differ in shape");
+    if (likely && (likely->shape(0) != d || likely->shape(1) != h || likely->shape(2) != w)) throw nb::value_error("likely planes differ in shape");
     nb::gil_scoped_release unlocked;
     ChosenSubbands chosen{SubbandTile(layout, {h, w})};
-    SubbandOptimizer(rules, tables, costs, {coefficients.data(), inverse_step, shrink.data(), low_shrink.data(), price, later_costs.data()})
+    SubbandOptimizer(rules, tables, costs, {coefficients.data(), inverse_step, shrink.data(), low_shrink.data(), price, later_costs.data(),
+                                             likely ? likely->data() : nullptr})
         .run(chosen, planes.data(), d);
     return chosen;
 }
@@ -170,5 +175,5 @@ void bind_subbands(nb::module_& m) {
     m.def("subband_followings", &followings, nb::arg("rules"), nb::arg("sizes").noconvert());
     m.def("optimize_subbands", &optimize, nb::arg("rules"), nb::arg("tables"), nb::arg("costs"), nb::arg("coefficients").noconvert(),
           nb::arg("inverse_step"), nb::arg("shrink").noconvert(), nb::arg("low_shrink").noconvert(), nb::arg("price"),
-          nb::arg("later_costs").noconvert(), nb::arg("planes").noconvert());
+          nb::arg("later_costs").noconvert(), nb::arg("planes").noconvert(), nb::arg("likely").noconvert().none() = nb::none());
 }

@@ -28,6 +28,7 @@ struct SubbandTarget {
     const float* low_shrink;
     float price;
     const std::int32_t* later_costs;
+    const std::int32_t* likely = nullptr;  // planes as they may be coded; null: rounded with a dead zone
 };
 
 inline constexpr std::size_t num_followings = 4;
@@ -114,10 +115,14 @@ private:
             const std::size_t at = ahead.plane_place(level, kind, y, x);
             if (planes[at] == 0) return;
             last = kind + 1;
-            const float size = std::min(std::fabs(target_.coefficients[at] * target_.inverse_step), 255.0F);
-            ahead.put(level, kind, ahead.band(level, kind).at(y, x), static_cast<std::int32_t>(size + likely_rounding));
+            ahead.put(level, kind, ahead.band(level, kind).at(y, x), likely_magnitude(at));
         });
         if (stage.level <= ahead.layout().depth) stage.last = last;
+    }
+
+    std::int32_t likely_magnitude(std::size_t at) const noexcept {
+        if (target_.likely != nullptr) return static_cast<std::int32_t>(std::min<std::uint32_t>(magnitude_of(target_.likely[at]), 255));
+        return static_cast<std::int32_t>(std::min(std::fabs(target_.coefficients[at] * target_.inverse_step), 255.0F) + likely_rounding);
     }
 
     void choose_front(const FrontSymbols& s, const SubbandStage& stage, const SubbandTile& ahead, SubbandTile& tile, std::int32_t* planes) const noexcept {
