@@ -156,7 +156,8 @@ def codec(
         if recipe == CONTEXTS:
             if model is not None:
                 raise CodecError(f"recipe {CONTEXTS} starts from nothing; leave --model out")
-            from laconic.tasks.training.context_training import ContextTrainingOptions, find_context_pictures
+            from laconic.tasks.training.context_pictures import find_context_pictures
+            from laconic.tasks.training.context_training import ContextTrainingOptions
 
             paths, folders = find_context_pictures(data, all_pictures=all_pictures)
             steps = steps or ContextTrainingOptions.steps
@@ -195,7 +196,8 @@ class _CodecReport:
 
 
 def _train_contexts(paths: Sequence[Path], run: Path, chosen: ContextTrainingOptions, report: _CodecReport) -> None:
-    from laconic.tasks.training.context_training import read_context_pictures, train_contexts
+    from laconic.tasks.training.context_pictures import read_context_pictures
+    from laconic.tasks.training.context_training import train_contexts
 
     pictures = read_context_pictures(paths, colors=chosen.colors, seed=chosen.seed)
     with progress_of_work("train", quiet=report.is_quiet) as shown:

@@ -20,7 +20,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import numpy as np
 import torch
 
 from laconic.codecs.errors import CodecError, WeightsError
@@ -36,7 +35,6 @@ from laconic.codecs.media import Image
 from laconic.codecs.models.model import Model
 from laconic.codecs.whole_files import atomic_write
 from laconic.entropy.subbands import ContextNetwork
-from laconic.tasks.training.crops import find_pictures_for_crops
 from laconic.tasks.training.processes import Processes
 from laconic.tasks.training.recipes import CONTEXTS
 from laconic.tasks.training.run_names import FIRST_NAME, LAST_NAME, WEIGHTS_NAME
@@ -44,11 +42,6 @@ from laconic.tasks.training.runs import RunLog, RunProgress, claim_run
 from laconic.tasks.training.tensor_files import load_tensors, save_tensors
 
 DEFAULT_CONTEXT_STEPS: Final = SECOND_ROUND.num_steps
-# Folders below the data folder, and every how many-th picture of each is taken.
-_DATA: Final[Mapping[str, int]] = {"bsds500/train": 1, "clothing10/train": 3, "imagenet_sample/train": 1}
-_REDUCTIONS: Final = (1.0, 1.5)
-_SHIFTS: Final = (1, 8)
-_LEAST_SIDE: Final = 32  # five levels have something to say
 _TRANSFORM_EVERY: Final = 6  # pictures that the transform is of
 _NUM_NETWORKS: Final = len(FIRST_ROUND.widths)
 _NAMES: Final = {1: "grey_best", 3: "rgb_best"}
@@ -72,41 +65,6 @@ class ContextTrainingOptions:
                 f"steps, threads and colors are {self.steps}, {self.threads} and {self.colors}; allowed is 1 and up, and "
                 "1 or 3 colors"
             )
-
-
-def find_context_pictures(data: Path, *, all_pictures: bool = False) -> tuple[list[Path], tuple[str, ...]]:
-    """Pictures of the recipe's folders below `data`, or all of those in it, and the names of the folders. Raises
-    `CodecError` where there is none."""
-    if all_pictures:
-        return find_pictures_for_crops([data]), (str(data),)
-    found = [path for folder, every in _DATA.items() for path in find_pictures_for_crops([data / folder])[::every]]
-    return found, tuple(_DATA)
-
-
-def read_context_pictures(paths: Sequence[Path], *, colors: int, seed: int) -> list[Image]:
-    """Pictures as grey (1) or RGB (3), each as it is or reduced by 1.5, without a random 1 to 7 pixels at the left and the
-    top, so that JPEG's block grid falls anywhere. Those with a side below 32 pixels are left out. Raises `CodecError` where
-    none is left, and what opening a picture raises."""
-    from PIL import Image as PillowImage
-
-    random, pictures = np.random.default_rng(seed), []
-    for path in paths:
-        with PillowImage.open(path) as file:
-            picture = file.convert("RGB" if colors == 3 else "L")
-        reduction = random.choice(_REDUCTIONS)
-        y, x = random.integers(*_SHIFTS, 2)
-        if reduction != 1:
-            size = (max(round(picture.width / reduction), 1), max(round(picture.height / reduction), 1))
-            picture = picture.resize(size, PillowImage.Resampling.LANCZOS)
-        samples = np.ascontiguousarray(np.asarray(picture)[y:, x:])
-        if min(samples.shape[:2]) >= _LEAST_SIDE:
-            pictures.append(Image.from_array(samples))
-    if not pictures:
-        raise CodecError(
-            f"none of {len(paths)} training pictures has sides of {_LEAST_SIDE} pixels when it is reduced and cut; name "
-            "larger ones"
-        )
-    return pictures
 
 
 def train_contexts(

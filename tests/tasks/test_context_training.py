@@ -17,12 +17,8 @@ from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
 from laconic.codecs.lcn import Lcn  # noqa: E402
 from laconic.codecs.models.model import Model  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
-from laconic.tasks.training.context_training import (  # noqa: E402
-    ContextTrainingOptions,
-    find_context_pictures,
-    read_context_pictures,
-    train_contexts,
-)
+from laconic.tasks.training.context_pictures import find_context_pictures, read_context_pictures  # noqa: E402
+from laconic.tasks.training.context_training import ContextTrainingOptions, train_contexts  # noqa: E402
 from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
 
 STEPS = 8
