@@ -75,13 +75,18 @@ models: $(VENV)/developer
 	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo.safetensors --kind sound --sound-channels 2 --force
 	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --force
 
-# What is trained of model rgb, from nothing: its projection and its neural synthesis. 80 minutes on two cores.
+# What is trained of the models of pictures, from nothing: the projection of rgb, then rgb_best and grey_best, about 25
+# minutes each on one core, then the neural synthesis of rgb. What was interrupted goes on. Two hours on two cores.
 train-models: $(VENV)/developer
 	mkdir -p $(TRAINING) codecs/models/synthesis
 	$(BIN)/laconic fit $(DATA)/clothing10/train -o $(TRAINING)/start.safetensors --rgb --name rgb --force
 	$(BIN)/laconic train codec $(DATA) --recipe transform --model $(TRAINING)/start.safetensors -o $(TRAINING)/transform --every 150
 	$(BIN)/laconic fit $(PICTURES) -o codecs/models/rgb.safetensors --rgb --name rgb \
 	  --projection $(TRAINING)/transform/result.safetensors --force
+	$(BIN)/laconic train codec $(DATA) --recipe contexts --rgb -o $(TRAINING)/rgb_best
+	cp $(TRAINING)/rgb_best/result.safetensors codecs/models/rgb_best.safetensors
+	$(BIN)/laconic train codec $(DATA) --recipe contexts --grey -o $(TRAINING)/grey_best
+	cp $(TRAINING)/grey_best/result.safetensors codecs/models/grey_best.safetensors
 	$(BIN)/laconic train codec $(DATA) --recipe synthesis --model codecs/models/rgb.safetensors -o $(TRAINING)/synthesis --every 1500
 	cp $(TRAINING)/synthesis/result.safetensors codecs/models/synthesis/rgb.safetensors
 

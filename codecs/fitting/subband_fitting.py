@@ -79,7 +79,7 @@ class FittedNetwork:
     def bits_per_symbol(self) -> float:
         """With a table of its own for each row of counts, of the same symbols."""
         shares = self.counts / np.maximum(self.counts.sum(1, keepdims=True), 1)
-        return float(-(self.counts * np.log2(np.maximum(shares, 1e-30))).sum() / self.counts.sum())
+        return abs(float((self.counts * np.log2(np.maximum(shares, 1e-30))).sum() / self.counts.sum()))
 
 
 def fit_subband_contexts(

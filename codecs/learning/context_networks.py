@@ -210,7 +210,8 @@ def chosen_tables(
     network: ContextNetworkLearner, samples: ContextSamples
 ) -> Iterator[tuple[Int[NDArray[np.int64], " n"], Int[NDArray[np.int32], " n"]]]:
     """Part by part, the numbers of the tables that the network chooses, up to `NUM_CHOICES` - 1, and the symbols as they
-    are coded."""
+    are coded. Of a lean half-way between two numbers below 0 the smaller one is taken, where integers round up: that is one
+    symbol in some thousands."""
     count = len(samples.symbols)
     for lo, hi in pairwise([*range(0, count, _AT_ONCE), count]):
         arrays = (samples.inputs, samples.kinds, samples.step_codes, samples.symbols)

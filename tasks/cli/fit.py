@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +16,7 @@ import typer
 from laconic.codecs.errors import sentence_of_error
 from laconic.codecs.threads import default_threads
 from laconic.tasks.cli import batch, jobs, options
-from laconic.tasks.cli.progress_lines import ProgressLines
+from laconic.tasks.cli.progress_lines import progress_of_work
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from laconic.codecs.models.packet_tree import Tree
 
 _SUFFIX = ".safetensors"
-_BAR_STEPS = 1000
 
 
 class _FitKind(StrEnum):
@@ -104,7 +102,7 @@ def fit(
     )
     fit_options = _FitChoice(tree, depth, blocks, passes, groups, projection).options(kind)
     try:
-        with _progress(quiet=quiet) as shown:
+        with progress_of_work("fit", quiet=quiet) as shown:
             model = fit_model(
                 signals,
                 name or output.stem,
@@ -128,18 +126,6 @@ def fit(
         typer.echo(f"{output}: model {model.name} ({model.fingerprint.hex()}) of {signals.num_read} files")
     if signals.num_failed:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[float], None]]:
-    """Gives a function that shows the share of the work that is done: by a bar at a terminal, else by lines."""
-    if sys.stderr.isatty():
-        with batch.batch_progress(_BAR_STEPS) as advance:
-            yield lambda share: advance(round(_BAR_STEPS * share))
-    elif quiet:
-        yield lambda share: None
-    else:
-        yield ProgressLines("fit").update
 
 
 @dataclass

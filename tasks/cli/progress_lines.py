@@ -1,13 +1,30 @@
-"""How far long work is where no terminal could show a bar: a line now and then on standard error."""
+"""How far long work is: a bar at a terminal, elsewhere a line now and then on standard error."""
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import typer
 
+from laconic.tasks.cli import batch
+
 _SECONDS_BETWEEN = 20.0
+_BAR_STEPS = 1000
+
+
+@contextmanager
+def progress_of_work(what: str, *, quiet: bool) -> Iterator[Callable[[float], None]]:
+    """Gives a function that shows the share of the work that is done, above 0 and up to 1; `quiet` leaves lines out."""
+    if sys.stderr.isatty():
+        with batch.batch_progress(_BAR_STEPS) as advance:
+            yield lambda share: advance(round(_BAR_STEPS * share))
+    elif quiet:
+        yield lambda share: None
+    else:
+        yield ProgressLines(what).update
 
 
 class ProgressLines:

@@ -6,15 +6,20 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laconic.codecs.errors import missing_torch_error
+from laconic.codecs.errors import CodecError, missing_torch_error
 from laconic.tasks.cli import batch, options
+from laconic.tasks.cli.progress_lines import progress_of_work
+
+if TYPE_CHECKING:
+    from laconic.tasks.training.context_training import ContextTrainingOptions
 
 train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train small networks on latents or on pixels.")
 
@@ -123,14 +128,20 @@ def compare(
 @train.command()
 def codec(
     data: Annotated[Path, typer.Argument(help="The folder with the recipe's data, or any folder with --all-pictures.")],
-    recipe: Annotated[str, typer.Option("--recipe", help="What to train: transform, synthesis or walloc.")],
+    recipe: Annotated[str, typer.Option("--recipe", help="What to train: transform, synthesis, walloc or contexts.")],
     run: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run; an unfinished one goes on.")],
     model: Annotated[Path | None, typer.Option("--model", help="The model file that a recipe starts from.")] = None,
     all_pictures: Annotated[
-        bool, typer.Option("--all-pictures", help="Train on every picture in DATA, the first eighth kept to validate.")
+        bool,
+        typer.Option(
+            "--all-pictures", help="Train on every picture in DATA, the first eighth kept to validate (contexts: none)."
+        ),
     ] = False,
+    rgb: Annotated[bool, typer.Option("--rgb/--grey", help="Recipe contexts: the colours to train for.")] = True,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Instead of the recipe's.")] = None,
-    every: Annotated[int, typer.Option("--every", min=1, help="Steps from one checkpoint to the next.")] = 500,
+    every: Annotated[
+        int, typer.Option("--every", min=1, help="Steps from one checkpoint to the next (contexts: a network).")
+    ] = 500,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of crops, noise and weights.")] = 0,
     threads: Annotated[int, typer.Option("--threads", "-j", min=1, help="Of torch, in each process.")] = 1,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write curves to RUN/tensorboard.")] = False,
@@ -139,22 +150,65 @@ def codec(
     """Train a learned part of a codec; the same command resumes. Under torchrun, all processes share the work."""
     with batch.batch_sentences():
         missing_torch_error("training")
+        from laconic.tasks.training.recipes import CONTEXTS
+
+        report = _CodecReport({"command": shlex.join(["laconic", *sys.argv[1:]])}, tensorboard, quiet)
+        if recipe == CONTEXTS:
+            if model is not None:
+                raise CodecError(f"recipe {CONTEXTS} starts from nothing; leave --model out")
+            from laconic.tasks.training.context_pictures import find_context_pictures
+            from laconic.tasks.training.context_training import ContextTrainingOptions
+
+            paths, folders = find_context_pictures(data, all_pictures=all_pictures)
+            steps = steps or ContextTrainingOptions.steps
+            _train_contexts(paths, run, ContextTrainingOptions(folders, steps, 3 if rgb else 1, seed, threads), report)
+            return
+        if not rgb:
+            raise CodecError(f"recipe {recipe} takes colour pictures; leave --grey out")
         from laconic.tasks.training.codec_training import CodecTrainingOptions, train_codec
         from laconic.tasks.training.recipes import prepare_recipe
 
         job = prepare_recipe(recipe, data, model, seed=seed, all_pictures=all_pictures)
         chosen = CodecTrainingOptions(recipe, job.folders, steps or job.steps, seed, every, threads, job.model)
-        shown = None if quiet else _show_row
-        card = {"command": shlex.join(["laconic", *sys.argv[1:]])}
         train_codec(
             job.learner,
             job.pictures,
             job.validation,
             run,
             chosen,
-            card=card,
+            card=report.card,
             with_tensorboard=tensorboard,
-            on_row=shown,
+            on_row=report.on_row,
+        )
+
+
+@dataclass(frozen=True)
+class _CodecReport:
+    """What a result says of its run, and what is shown of it."""
+
+    card: Mapping[str, str]
+    with_tensorboard: bool
+    is_quiet: bool
+
+    @property
+    def on_row(self) -> Callable[[Mapping[str, float]], None] | None:
+        return None if self.is_quiet else _show_row
+
+
+def _train_contexts(paths: Sequence[Path], run: Path, chosen: ContextTrainingOptions, report: _CodecReport) -> None:
+    from laconic.tasks.training.context_pictures import read_context_pictures
+    from laconic.tasks.training.context_training import train_contexts
+
+    pictures = read_context_pictures(paths, colors=chosen.colors, seed=chosen.seed)
+    with progress_of_work("train", quiet=report.is_quiet) as shown:
+        train_contexts(
+            pictures,
+            run,
+            chosen,
+            card=report.card,
+            with_tensorboard=report.with_tensorboard,
+            on_row=report.on_row,
+            on_progress=shown,
         )
 
 

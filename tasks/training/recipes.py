@@ -68,6 +68,7 @@ def _walloc(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
     return WallocNetworkLearner(WallocConfig(), start=torch.stack([planes_of_crops(p[:, sides, sides]) for p in large]))
 
 
+CONTEXTS: Final = "contexts"  # a recipe of its own kind: `context_training`
 _NUM_PLANES: Final = 3
 _PICTURES: Final = ("bsds500/train", "clothing10/train", "imagenet_sample/train")
 _VALIDATION: Final = ("bsds500/val",)
@@ -129,5 +130,5 @@ def prepare_recipe(name: str, data: Path, model: Path | None, *, seed: int, all_
 def _recipe_of(name: str) -> Recipe:
     """Raises `CodecError` for a name that is none."""
     if name not in RECIPES:
-        raise CodecError(f"recipe {name!r} is not known; allowed are {', '.join(RECIPES)}")
+        raise CodecError(f"recipe {name!r} is not known; allowed are {', '.join((*RECIPES, CONTEXTS))}")
     return RECIPES[name]

@@ -3,6 +3,7 @@
 from typing import Final
 
 OPTIONS_NAME: Final = "options.json"
+FIRST_NAME: Final = "first.safetensors"
 LAST_NAME: Final = "last.safetensors"
 CURVE_NAME: Final = "curve.jsonl"
 BEST_NAME: Final = "best.safetensors"

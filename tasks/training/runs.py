@@ -17,7 +17,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -106,13 +106,23 @@ class RunState:
         return weights | {f"mean.{name}": tensor for name, tensor in self._mean.items()}
 
 
+class SavedState(Protocol):
+    """What a run goes on from, as `RunState` or as a training has it that is no loop of steps."""
+
+    progress: RunProgress
+
+    def save(self, path: Path) -> None:
+        """Write all of it, whole or not at all."""
+        ...
+
+
 class RunLog:
     """Keeps a run's checkpoint and curve and reports each row, in the first process; used in a `with` block."""
 
     def __init__(
         self,
         run: Path,
-        state: RunState,
+        state: SavedState,
         processes: Processes,
         *,
         with_tensorboard: bool = False,
