@@ -60,9 +60,9 @@ def benchmark(data: Path, parts: str) -> list[dict[str, object]]:
 
 def test_parts_run_and_rows_of_other_parts_stay(data: Path) -> None:
     kinds = [row["kind"] for row in benchmark(data, "channels,stages")]
-    assert kinds == ["channels"] * 4 + ["stage"] * 18 + ["target"] * 2
+    assert kinds == ["channels"] * 6 + ["stage"] * 28 + ["target"] * 2
     kinds = [row["kind"] for row in benchmark(data, "channels,large")]
-    assert kinds.count("stage") == 18 and kinds.count("channels") == 4
+    assert kinds.count("stage") == 28 and kinds.count("channels") == 6
     assert kinds.count("large") == 4 and kinds.count("line") == 2 and kinds.count("region") == 1
 
 
