@@ -17,6 +17,7 @@ from laconic.codecs.models.fixed_point import fixed_leaves
 from laconic.codecs.models.model import NUM_SCALES as NUM_SHRINK_SCALES
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import dyadic_tree
+from laconic.codecs.models.zoo import load_model
 from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODES_PER_OCTAVE
 from laconic.codecs.transform.signals import coefficients_of, packets_of
 from laconic.entropy.fitting.subband_inputs import NUM_INPUTS
@@ -101,16 +102,17 @@ def _codes(means: NDArray[np.float64]) -> NDArray[np.int16]:
 
 
 def _silent_contexts(num_planes: int) -> SubbandModel:
-    """One table, and networks that say nothing."""
+    """One table, and networks that say nothing; alpha has the tables of the shipped model for as many colours."""
     levels = DEPTH + LOW_LEVELS
     tables = TableSet((Table(-1, (16384, 32768, 16383, 1)),))
+    with_alpha = load_model("grey" if num_planes == 1 else "rgb").contexts
     return SubbandModel(
         num_planes,
         DEPTH,
         LOW_LEVELS,
         tuple(_silent_network((3 if level else 1) * num_planes) for level in range(levels + 1)),
         tables,
-        tables,
+        with_alpha.static_tables,
         np.zeros((levels + 1, NUM_SCALES, NUM_LEANS, NUM_SHAPES), np.uint8),
         np.zeros((levels + 1, 3 * num_planes, NUM_STEP_BANDS), np.uint8),
         np.zeros((1, NUM_FOLLOWINGS, 3), np.int32),

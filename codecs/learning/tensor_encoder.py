@@ -154,7 +154,7 @@ def load_tensor_encoder(path: Path | str) -> TensorEncoderModel:
             channels=tensors["channels"].to(torch.int64),
             scale_codes=tensors["scale_codes"].to(torch.int64),
             shrink=tensors["shrink"].float(),
-            num_predicted=config["num_predicted"],
+            num_predicted=config.get("num_predicted", 0),
             rounding=config["rounding"],
             fingerprint=metadata["fingerprint"],
         )
