@@ -26,7 +26,7 @@ def context_config(contexts: Contexts) -> dict[str, object]:
     return {"pass_ends": list(contexts.pass_ends), "num_predicted": contexts.num_predicted}
 
 
-def contexts_of_parts(config: Mapping[str, Any], arrays: Mapping[str, Shaped[NDArray[Any], "..."]]) -> Contexts:
+def contexts_of_parts(config: Mapping[str, Any], arrays: Mapping[str, Shaped[NDArray[Any], " ..."]]) -> Contexts:
     """The contexts of a model file. Raises KeyError, ValueError, `BitstreamError`."""
     if "pass_ends" in config:
         return ContextModel.from_arrays(arrays, pass_ends=config["pass_ends"], num_predicted=config["num_predicted"])

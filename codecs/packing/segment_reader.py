@@ -42,7 +42,7 @@ class SegmentReader:
     """Reads what follows a header. Where partial results are allowed, a segment that cannot be read is its error."""
 
     def __init__(self, source: Source, header: Header, counts: tuple[int, int], reading: SegmentReading) -> None:
-        """`counts`: segments of channel groups, and of alpha. Raises `BitstreamError` for an index that does not fit them."""
+        """`counts`: segments of channel groups, and of alpha. Raises `BitstreamError` for an index that does not fit."""
         self._source, self._reading = source, reading
         self._num_coded, self.count = counts[0], sum(counts)
         self._joined = Flag.JOINED in header.flags
