@@ -12,11 +12,7 @@ the pictures, the first call of each codec (imports, models, the network), the m
 the one core as well; bench_neural.py has its speed on two. Each set (picture_sets.py) takes about 10 minutes.
 
 Rows "rd": per setting, means over the pictures of the rate (the file's bytes), PSNR and MS-SSIM, and median speeds in
-<<<<<<< HEAD
-millions of pixels per second. Rows "bd": the BD-rate of `test`, one of these three, against each peer, negative where ours
-=======
 millions of pixels per second. Rows "bd": the BD-rate of `test`, one of the three, against each peer, negative where ours
->>>>>>> every
 is smaller, with the `bjontegaard` package's value over the same interval beside it. Every run on Kodak with ours adds a
 line to kodak_runs.jsonl; before `laconic linear` was named there, `laconic` was that.
 """
