@@ -102,6 +102,7 @@ bench-audio: $(VENV)/developer
 bench-rd: $(VENV)/developer
 	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA) --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"
 	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA) --set unseen --plot benchmarks/results/rd_unseen.png --reason "$(REASON)"
+	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA) --set unlike_kodak --reason "$(REASON)"
 	$(BIN)/python benchmarks/images/bench_channels.py --data $(DATA) --plot benchmarks/results/channels.png --reason "$(REASON)"
 	$(if $(wildcard $(WALLOC)),$(BIN)/python benchmarks/images/bench_walloc.py --data $(DATA) --weights $(WALLOC) --reason "$(REASON)", \
 	  @echo "$(WALLOC) is not there, the rows of walloc.jsonl stay: make train-walloc, or name the weights with WALLOC=")

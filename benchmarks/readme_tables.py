@@ -69,6 +69,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "classify": (("learning",), learning_tables.classify_table),
     "rd_kodak": (("rd_kodak",), picture_tables.rd_table),
     "rd_unseen": (("rd_unseen",), picture_tables.rd_unseen_table),
+    "rd_unlike_kodak": (("rd_unlike_kodak",), picture_tables.rd_unseen_table),
     "walloc": (("walloc",), picture_tables.walloc_table),
     "channels": (("channels",), picture_tables.channels_table),
     "projections": (("projections",), picture_tables.projections_table),

@@ -1,6 +1,6 @@
 """Rate, distortion and speed of our image codec and its peers, in one run.
 
-    python benchmarks/images/bench_rd.py --data ../shared/data [--set kodak|unseen] [--plot FILE.png] [--images N]
+    python benchmarks/images/bench_rd.py --data ../shared/data [--set NAME] [--plot FILE.png] [--images N]
 
 `laconic` decodes by the neural synthesis, `laconic linear` the same files by the linear one, `laconic best` files of
 profile best by the linear one too.

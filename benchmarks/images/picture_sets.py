@@ -1,7 +1,8 @@
-"""The pictures of the benchmarks of rate and distortion: Kodak, and a set that nothing of ours was tuned on.
+"""The pictures of the benchmarks of rate and distortion: Kodak, and two sets that nothing of ours was tuned on.
 
 "unseen": test pictures of `imagenet_sample`, reduced by two so that their JPEG blocks are averaged away, and those of
-`clic_sample` as they are. 118 pictures, 7.4 million pixels. Pictures too small for MS-SSIM are left out.
+`clic_sample` as they are. 118 pictures, 7.4 million pixels. Pictures too small for MS-SSIM are left out. "unlike_kodak":
+an astronaut, a cat, a cup of coffee, a dark sky, a retina.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from PIL import Image as PillowImage
 
 from laconic.codecs.media import Image
 
-SETS = ("kodak", "unseen")
+SETS = ("kodak", "unseen", "unlike_kodak")
 _LEAST_SIDE = 161  # of MS-SSIM
 
 
@@ -37,6 +38,8 @@ def pictures_of(name: str, data: Path, count: int | None = None) -> list[Picture
     """The first `count` pictures of a set. `data` holds the folders of all data. Raises `FileNotFoundError`."""
     if name == "kodak":
         found = [Picture(path) for path in sorted((data / "kodak").glob("*.png"))]
+    elif name == "unlike_kodak":
+        found = [Picture(path) for path in sorted((data / "unlike_kodak" / "test").glob("*.png"))]
     else:
         jpegs = sorted((data / "imagenet_sample" / "test").glob("*.[jJ][pP]*[gG]"))
         found = [Picture(path, halved=True) for path in jpegs if _shorter_side(path) // 2 >= _LEAST_SIDE]

@@ -250,9 +250,10 @@ inline void synthesize_low_plane(const T* in, std::int16_t* out, std::size_t hei
         std::vector<float> low(num_even(height) * num_even(width));
         gather_low(values.data(), low.data(), height, width);
         values.swap(low);
+        // Each direction that was split has a gain of sqrt(2).
+        factor *= height > 1 && width > 1 ? 0.5F : height > 1 || width > 1 ? 0.70710678F : 1.0F;
         height = num_even(height);
         width = num_even(width);
-        factor *= 0.5F;
     }
     synthesize_low(values.data(), height, width, rule.levels - skipped);
     round_low_values(values.data(), out, factor, height * width);

@@ -112,7 +112,11 @@ def synthesized(integers: NDArray[np.int32], step: np.float32, rule: LowSynthesi
     less = rule.shrink[classes, 0, np.clip(magnitudes, 1, 3) - 1] * (magnitudes > 0)
     points = (magnitudes.astype(np.float32) - less) * step * rule.inverse[classes]
     planes = undone(np.where(integers < 0, -points, points), levels, skipped)
-    return np.floor(planes * np.float32(2048 >> skipped) + np.float32(0.5)).clip(-32767, 32767).astype(np.int64)
+    factor = np.float32(2048)
+    for level in range(skipped):
+        splits = sum(-(-length >> level) > 1 for length in integers.shape)
+        factor *= np.float32((1, 0.70710678, 0.5)[splits])
+    return np.floor(planes * factor + np.float32(0.5)).clip(-32767, 32767).astype(np.int64)
 
 
 @pytest.mark.parametrize("levels", [1, 2])

@@ -39,6 +39,7 @@ from laconic.entropy.errors import ArgumentError, BitstreamError, ChecksumError,
 from laconic.entropy.fitting.subband_inputs import NUM_QUIET_INPUTS, is_quiet
 from laconic.entropy.planes import PlanesDecoder, PlanesEncoder, PlaneSpan, read_planes_together
 from laconic.entropy.subbands import ContextNetwork, SubbandModel
+from laconic.entropy.tile_symbols import TileValues
 
 BEST = Profile.BEST
 STEP = 150
@@ -473,7 +474,7 @@ def test_files_are_those_of_the_reference_decoder(tmp_path: Path) -> None:
     planes[6:, 8:, 8:] = 0
     tiles = [planes[:, y : y + 8, x : x + 8] for y in (0, 8) for x in (0, 8)]
     header = Header(CodecNumber.IMAGE, fingerprint, STEP, (35, 38), Flag.TILED, 3, profile=BEST)
-    encoders = PlanesEncoder.of_tiles(tiles, model.at_step(STEP), BEST)
+    encoders = PlanesEncoder.of_tiles([TileValues(tile) for tile in tiles], model.at_step(STEP), BEST)
     groups = [PlaneSpan(pair) for pair in pairwise(BOUNDS)]
     segments = [encoder.segment(group) for group in groups for encoder in encoders]
     parts = [write_container_segment(s, number, with_channels=True) for number, s in enumerate(segments)]

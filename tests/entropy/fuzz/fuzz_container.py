@@ -277,7 +277,7 @@ def run_input(data: bytes) -> str:
     if isinstance(result, str):
         return result
     if not result[0].damage and not mode & FEW_CHANNELS:
-        try_packing_again(*result)
+        try_packing_again(result[0])
         try_tiles(*result)
     return "decoded"
 

@@ -310,7 +310,7 @@ void code_subbands(Sum& sum, Random& random, SubbandLayout layout, Grid grid, un
     for (std::size_t i = 0; i < planes.size(); ++i) coefficients[i] = static_cast<float>(planes[i]) + static_cast<float>(random.below(1000)) / 1000 - 0.5F;
     const std::vector<float> shrink(3 * layout.num_channels(), 0.1F), low_shrink(3 * layout.num_colors * (1 + num_orientations * layout.low_levels), 0.2F);
     const std::vector<std::int32_t> later = signed_weights(std::int32_t{}, 3 * num_followings * tables.num_tables(), 1 << 15);
-    SubbandTile chosen(layout, grid);
+    ChosenSubbands chosen{SubbandTile(layout, grid)};
     SubbandOptimizer(step, tables, CostTables(tables), {coefficients.data(), 1.0F, shrink.data(), low_shrink.data(), 0.13F, later.data()})
         .run(chosen, planes.data(), layout.num_channels());
     add_values(sum, planes);

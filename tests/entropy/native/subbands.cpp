@@ -146,8 +146,12 @@ void check_choice(Random& random, const SubbandScene& scene, const TableSet& tab
     same_outcome("chosen integers", [&] {
         std::vector<std::int32_t> chosen = planes;
         const StepSubbandRules step(scene.rules, scene.step_code);
+        ChosenSubbands found{SubbandTile(layout, scene.grid)};
+        SubbandOptimizer(step, tables, costs, {coefficients.data(), 0.5F, shrink.data(), low_shrink.data(), 0.125F, later.data()}).run(found, chosen.data(), d);
         SubbandTile tile(layout, scene.grid);
-        SubbandOptimizer(step, tables, costs, {coefficients.data(), 0.5F, shrink.data(), low_shrink.data(), 0.125F, later.data()}).run(tile, chosen.data(), d);
+        load_subbands(tile, chosen.data(), 0, d);
+        const CodedSymbols handed = found.coded(step, 0, d), coded = coded_subbands(tile, step, 0, d);
+        check(handed.values == coded.values && handed.tables == coded.tables && handed.fronts == coded.fronts, "what is coded is handed over");
         Bytes all;
         for (std::size_t i = 0; i < planes.size(); ++i) {
             const std::int64_t less = std::abs(std::int64_t{planes[i]}) - std::abs(std::int64_t{chosen[i]});
