@@ -155,6 +155,10 @@ class SubbandModel:
             ends += [ends[-1] + (k << (2 * (self.depth - level))) for k in range(1, 3 * self.num_colors + 1)]
         return tuple(ends)
 
+    def rounded_up(self, num_channels: int) -> int:
+        """The channels, whole subbands, that hold the first `num_channels`."""
+        return next((end for end in self.channel_ends if end >= num_channels), self.num_channels)
+
     def to_arrays(self) -> dict[str, Integer[NDArray[Any], " ..."]]:
         """All but the numbers, as arrays to store: those of the networks by number, both sets of tables as bytes."""
         tables = {"tables": self.tables, "static_tables": self.static_tables}
@@ -210,10 +214,6 @@ class SubbandStepRules:
     def __init__(self, model: SubbandModel, step_code: int) -> None:
         self.model = model
         self.native = _native.StepSubbandRules(model.native, step_code)
-
-    def rounded_up(self, num_channels: int) -> int:
-        """The channels, whole subbands, that hold the first `num_channels`."""
-        return next((end for end in self.model.channel_ends if end >= num_channels), self.model.num_channels)
 
     def code(
         self, tile: _native.SubbandTile | _native.ChosenSubbands, first: int, last: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Planes = NDArray[Any]  # int16 or int32
 Group = tuple[int, int]  # of channels: the first, and the last + 1
 StepRules = ContextStepRules | SubbandStepRules
+_Coded = tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,20 +119,22 @@ class StaticSymbols:
         return self._native.encode(list(groups), list(checks[:-1]), lanes, checks[-1] if checks else 0)
 
 
-class ContextSymbols:
-    """Profile small: what a group codes is found when it is asked for."""
+class _CodedInFronts(ABC):
+    """What a group codes is found when it is asked for, of int32 `planes`."""
 
-    def __init__(self, planes: Int[Planes, "d h w"], rules: ContextStepRules) -> None:
-        self._rules = rules
-        self._symbols = np.empty(planes.shape, np.int32)
-        self._are_used = _native.widen_planes(planes, self._symbols)
-        num_predicted = min(rules.model.num_predicted, len(planes))
-        self._symbols[:num_predicted] = residuals_of_context_prediction(planes[:num_predicted])
+    def __init__(self, planes: Int[Planes, "d h w"], tables: TableSet) -> None:
+        self._tables = tables
+        self._planes = np.empty(planes.shape, np.int32)
+        self._are_used = _native.widen_planes(planes, self._planes)
         self._messages: dict[Group, RansMessage] = {}  # that are not encoded yet
+
+    @abstractmethod
+    def _code(self, lo: int, hi: int) -> _Coded:
+        """Symbols in coding order, their tables, and the number in each front."""
 
     def ideal_bits(self, lo: int, hi: int) -> float:
         message = self._message(lo, hi)
-        return rans.ideal_bits(message.values, self._rules.model.tables, message.indices)
+        return rans.ideal_bits(message.values, self._tables, message.indices)
 
     def last_used(self, lo: int, hi: int) -> int:
         while hi > lo and not self._are_used[hi - 1]:
@@ -138,68 +142,59 @@ class ContextSymbols:
         return hi
 
     def checksum(self, lo: int, hi: int) -> int:
-        return checksum(self._symbols[lo:hi])
+        return checksum(self._planes[lo:hi])
 
     def encode(self, groups: Sequence[Group], checks: Sequence[int], lanes: int) -> bytes:
         messages = [self._message(a, b) for a, b in groups]
         for group in groups:
             del self._messages[group]
-        return _encoded(messages, checks, self._rules.model.tables, lanes)
+        for i, mark in enumerate(checks[:-1]):
+            messages[i] = replace(messages[i], mark=mark)
+        return rans.encode_rans_messages(messages, self._tables, lanes=lanes, tail=checks[-1] if checks else 0)
 
     def _message(self, lo: int, hi: int) -> RansMessage:
         if (lo, hi) not in self._messages:
-            values, tables, fronts = self._rules.code(self._symbols, lo, hi)
+            values, tables, fronts = self._code(lo, hi)
             self._messages[lo, hi] = RansMessage(values, tables, fronts=fronts)
         return self._messages[lo, hi]
 
 
-class SubbandSymbols:
-    """Profile best: the channels are put onto the grids of their subbands at once, what a group codes is found then."""
+class ContextSymbols(_CodedInFronts):
+    """Profile small."""
+
+    def __init__(self, planes: Int[Planes, "d h w"], rules: ContextStepRules) -> None:
+        super().__init__(planes, rules.model.tables)
+        self._rules = rules
+        num_predicted = min(rules.model.num_predicted, len(planes))
+        self._planes[:num_predicted] = residuals_of_context_prediction(planes[:num_predicted])
+
+    def _code(self, lo: int, hi: int) -> _Coded:
+        return self._rules.code(self._planes, lo, hi)
+
+
+class SubbandSymbols(_CodedInFronts):
+    """Profile best: the channels are put onto the grids of their subbands at once."""
 
     def __init__(self, tile: TileValues, rules: SubbandStepRules) -> None:
         planes = planes_of_contexts(tile.values)
-        end = rules.rounded_up(len(planes))
+        end = rules.model.rounded_up(len(planes))
         if len(planes) not in (0, end):
             raise ArgumentError(f"{len(planes)} channels end inside a subband; pass {end} in profile best")
+        super().__init__(planes, rules.model.tables)
         self._rules = rules
-        self._planes = np.empty(planes.shape, np.int32)
-        self._are_used = _native.widen_planes(planes, self._planes)
         self._tile: _native.SubbandTile | _native.ChosenSubbands
         if tile.subbands is None:
             self._tile = loaded = _native.SubbandTile(rules.model.native, *planes.shape[1:])
             loaded.load(self._planes, 0, len(planes))
         else:
             self._tile = tile.subbands
-        self._messages: dict[Group, RansMessage] = {}
 
-    def ideal_bits(self, lo: int, hi: int) -> float:
-        message = self._message(lo, hi)
-        return rans.ideal_bits(message.values, self._rules.model.tables, message.indices)
+    def _code(self, lo: int, hi: int) -> _Coded:
+        return self._rules.code(self._tile, lo, hi)
 
     def last_used(self, lo: int, hi: int) -> int:
-        while hi > lo and not self._are_used[hi - 1]:
-            hi -= 1
-        return hi if hi == lo else self._rules.rounded_up(hi)
-
-    def checksum(self, lo: int, hi: int) -> int:
-        return checksum(self._planes[lo:hi])
-
-    def encode(self, groups: Sequence[Group], checks: Sequence[int], lanes: int) -> bytes:
-        messages = [self._message(a, b) for a, b in groups]
-        return _encoded(messages, checks, self._rules.model.tables, lanes)
-
-    def _message(self, lo: int, hi: int) -> RansMessage:
-        if (lo, hi) not in self._messages:
-            values, tables, fronts = self._rules.code(self._tile, lo, hi)
-            self._messages[lo, hi] = RansMessage(values, tables, fronts=fronts)
-        return self._messages[lo, hi]
-
-
-def _encoded(messages: list[RansMessage], checks: Sequence[int], tables: TableSet, lanes: int) -> bytes:
-    """A stream of the messages of groups with their checksums, or none."""
-    for i, mark in enumerate(checks[:-1]):
-        messages[i] = replace(messages[i], mark=mark)
-    return rans.encode_rans_messages(messages, tables, lanes=lanes, tail=checks[-1] if checks else 0)
+        hi = super().last_used(lo, hi)
+        return hi if hi == lo else self._rules.model.rounded_up(hi)
 
 
 class DecodedTileSymbols(Protocol):
@@ -267,66 +262,57 @@ def decode_static_tile_symbols(
         rans.decode_rans_channels(decoders, planes, tables, indices[lo:])
 
 
-class ContextPlanes:
-    """Profile small: the contexts of later channels are found in int32 symbols."""
+class _DecodedInFronts:
+    """Symbols are decoded to int32, since the contexts of later ones are found in them."""
 
-    def __init__(self, planes: Int[Planes, "d h w"], rules: ContextStepRules) -> None:
-        self._rules = rules
+    def __init__(self, planes: Int[Planes, "d h w"]) -> None:
         self._planes = planes
         is_apt = planes.dtype == np.int32 and planes.flags.c_contiguous
         self._symbols = planes if is_apt else np.zeros(planes.shape, np.int32)
+
+    def clear(self, lo: int, hi: int) -> None:
+        self._symbols[lo:hi] = 0
+
+    def checksum(self, lo: int, hi: int) -> int:
+        return checksum(self._symbols[lo:hi])
+
+    def widen(self) -> None:
+        self._planes = self._symbols
+
+    def values(self, num_used: int) -> Int[Planes, "d h w"]:
+        used = self._symbols[:num_used]
+        if self._planes is not self._symbols and not _fits(used, self._planes.dtype):
+            self.widen()
+        if self._planes is not self._symbols:
+            self._planes[:num_used] = used
+        return self._planes
+
+
+class ContextPlanes(_DecodedInFronts):
+    """Profile small."""
+
+    def __init__(self, planes: Int[Planes, "d h w"], rules: ContextStepRules) -> None:
+        super().__init__(planes)
+        self._rules = rules
 
     def decode(self, decoder: rans.Decoder, lo: int, hi: int) -> None:
         decoder.decode_contexts(self._rules, self._symbols, lo, hi)
 
-    def clear(self, lo: int, hi: int) -> None:
-        self._symbols[lo:hi] = 0
-
-    def checksum(self, lo: int, hi: int) -> int:
-        return checksum(self._symbols[lo:hi])
-
-    def widen(self) -> None:
-        self._planes = self._symbols
-
     def values(self, num_used: int) -> Int[Planes, "d h w"]:
-        used = self._symbols[:num_used]
-        undo_context_prediction(used[: self._rules.model.num_predicted])
-        if self._planes is not self._symbols and not _fits(used, self._planes.dtype):
-            self.widen()
-        if self._planes is not self._symbols:
-            self._planes[:num_used] = used
-        return self._planes
+        undo_context_prediction(self._symbols[:num_used][: self._rules.model.num_predicted])
+        return super().values(num_used)
 
 
-class SubbandPlanes:
+class SubbandPlanes(_DecodedInFronts):
     """Profile best: the channels are put onto the grids of their subbands as they are decoded."""
 
     def __init__(self, planes: Int[Planes, "d h w"], rules: SubbandStepRules) -> None:
+        super().__init__(planes)
         self._rules = rules
-        self._planes = planes
-        is_apt = planes.dtype == np.int32 and planes.flags.c_contiguous
-        self._symbols = planes if is_apt else np.zeros(planes.shape, np.int32)
         self._tile = _native.SubbandTile(rules.model.native, *planes.shape[1:])
 
     def decode(self, decoder: rans.Decoder, lo: int, hi: int) -> None:
         decoder.decode_subbands(self._rules, self._tile, self._symbols, lo, hi)
-
-    def clear(self, lo: int, hi: int) -> None:
-        self._symbols[lo:hi] = 0
-
-    def checksum(self, lo: int, hi: int) -> int:
-        return checksum(self._symbols[lo:hi])
-
-    def widen(self) -> None:
-        self._planes = self._symbols
-
-    def values(self, num_used: int) -> Int[Planes, "d h w"]:
-        used = self._symbols[:num_used]
-        if self._planes is not self._symbols and not _fits(used, self._planes.dtype):
-            self.widen()
-        if self._planes is not self._symbols:
-            self._planes[:num_used] = used
-        return self._planes
 
 
 def _fits(values: NDArray[np.int32], dtype: np.dtype[Any]) -> bool:

@@ -77,47 +77,6 @@ LACONIC_CLONES inline void synthesize_low_row(float* row, float* work, std::size
     if (n % 2 == 1) row[n - 1] = even[n / 2];
 }
 
-// Lifting down the columns of more than one row, a row at a time.
-class LowColumns {
-public:
-    LowColumns(float* plane, std::size_t height, std::size_t width) noexcept : plane_{plane}, height_{height}, width_{width} {}
-
-    LACONIC_CLONES void analyze() noexcept {
-        odd(Lifting::a);
-        even(Lifting::b);
-        odd(Lifting::c);
-        even(Lifting::d);
-        gains(Lifting::low_gain, Lifting::high_gain);
-    }
-
-    LACONIC_CLONES void synthesize() noexcept {
-        gains(Lifting::low_inverse, Lifting::high_inverse);
-        even(-Lifting::d);
-        odd(-Lifting::c);
-        even(-Lifting::b);
-        odd(-Lifting::a);
-    }
-
-private:
-    float* row(std::size_t y) const noexcept { return plane_ + y * width_; }
-
-    void odd(float factor) noexcept {
-        for (std::size_t y = 1; y < height_; y += 2) add_scaled(row(y), row(y - 1), row(y + 1 < height_ ? y + 1 : y - 1), factor, width_);
-    }
-
-    void even(float factor) noexcept {
-        for (std::size_t y = 0; y < height_; y += 2)
-            add_scaled(row(y), row(y + 1 < height_ ? y + 1 : y - 1), row(y > 0 ? y - 1 : 1), factor, width_);
-    }
-
-    void gains(float low, float high) noexcept {
-        for (std::size_t y = 0; y < height_; ++y) scale(row(y), y % 2 == 0 ? low : high, width_);
-    }
-
-    float* plane_;
-    std::size_t height_, width_;
-};
-
 // Every second value of every second row <-> a plane of their own.
 inline void gather_low(const float* plane, float* low, std::size_t height, std::size_t width) noexcept {
     for (std::size_t y = 0; y < height; y += 2)
@@ -148,7 +107,7 @@ inline void analyze_low(float* plane, std::size_t height, std::size_t width, std
     std::vector<float> work(width);
     if (width > 1)
         for (std::size_t y = 0; y < height; ++y) analyze_low_row(plane + y * width, work.data(), width);
-    if (height > 1) LowColumns(plane, height, width).analyze();
+    if (height > 1) ColumnLifting(plane, height, width).forward();
     const float* high = gains + 1 + 3 * (levels - 1);
     for (std::size_t y = 0; y < height; ++y)
         scale_low_row(plane + y * width, y % 2 == 0 ? 1.0F : high[0], y % 2 == 0 ? high[1] : high[2], width);
@@ -165,7 +124,7 @@ inline void synthesize_low(float* plane, std::size_t height, std::size_t width, 
     gather_low(plane, low.data(), height, width);
     synthesize_low(low.data(), num_even(height), num_even(width), levels - 1);
     scatter_low(low.data(), plane, height, width);
-    if (height > 1) LowColumns(plane, height, width).synthesize();
+    if (height > 1) ColumnLifting(plane, height, width).inverse();
     std::vector<float> work(width);
     if (width > 1)
         for (std::size_t y = 0; y < height; ++y) synthesize_low_row(plane + y * width, work.data(), width);

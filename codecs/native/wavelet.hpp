@@ -76,10 +76,10 @@ LACONIC_CLONES inline void merge_line(float* low, float* high, float* line, std:
     }
 }
 
-// Lifting down the columns of `rows` rows of `width` samples, a whole row at a time.
+// Lifting down the columns of two or more rows of `width` samples, a whole row at a time; their number may be odd.
 class ColumnLifting {
 public:
-    ColumnLifting(float* plane, std::size_t height, std::size_t width) : plane_{plane}, half_{height / 2}, width_{width} {}
+    ColumnLifting(float* plane, std::size_t height, std::size_t width) : plane_{plane}, height_{height}, width_{width} {}
 
     LACONIC_CLONES void forward() noexcept {
         odd(Lifting::a);
@@ -101,24 +101,20 @@ private:
     float* row(std::size_t y) const noexcept { return plane_ + y * width_; }
 
     void odd(float factor) noexcept {
-        for (std::size_t i = 0; i < half_; ++i)
-            add_scaled(row(2 * i + 1), row(2 * i), row(i + 1 < half_ ? 2 * i + 2 : 2 * i), factor, width_);
+        for (std::size_t y = 1; y < height_; y += 2) add_scaled(row(y), row(y - 1), row(y + 1 < height_ ? y + 1 : y - 1), factor, width_);
     }
 
     void even(float factor) noexcept {
-        for (std::size_t i = 0; i < half_; ++i)
-            add_scaled(row(2 * i), row(2 * i + 1), row(i > 0 ? 2 * i - 1 : 1), factor, width_);
+        for (std::size_t y = 0; y < height_; y += 2)
+            add_scaled(row(y), row(y + 1 < height_ ? y + 1 : y - 1), row(y > 0 ? y - 1 : 1), factor, width_);
     }
 
     void gains(float low, float high) noexcept {
-        for (std::size_t i = 0; i < half_; ++i) {
-            scale(row(2 * i), low, width_);
-            scale(row(2 * i + 1), high, width_);
-        }
+        for (std::size_t y = 0; y < height_; ++y) scale(row(y), y % 2 == 0 ? low : high, width_);
     }
 
     float* plane_;
-    std::size_t half_;
+    std::size_t height_;
     std::size_t width_;
 };
 

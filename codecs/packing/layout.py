@@ -21,7 +21,7 @@ UNTILED_SIDE = 128  # grids up to this side, in latent places, are one tile
 PICTURE_TILE_LOG2 = 6
 SOUND_TILE_LOG2 = 7
 CHUNK_VALUES = 1 << 24  # of a latent that are worked on at a time, unless one row of tiles has more
-PROFILES = {"fast": Profile.FAST, "small": Profile.SMALL, "best": Profile.BEST}
+_PROFILES = {"fast": Profile.FAST, "small": Profile.SMALL, "best": Profile.BEST}
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Layout:
             grouping=optional_choice_argument("grouping", self.grouping, ("channels", "whole")),
             progression=optional_choice_argument("progression", self.progression, ("group", "tile")),
             tile_log2=None if self.tile_log2 is None else whole_number_argument("tile_log2", self.tile_log2, 3, 16),
-            profile=choice_argument("profile", self.profile, tuple(PROFILES)),
+            profile=choice_argument("profile", self.profile, tuple(_PROFILES)),
             lanes=optional_choice_argument("lanes", self.lanes, LANES),
         )
 
     @property
     def file_profile(self) -> Profile:
-        return PROFILES[self.profile]
+        return _PROFILES[self.profile]
 
     def resolved(self, model: Model, grid: tuple[int, int]) -> Layout:
         """The same with every None replaced by the choice for signals of this model, but for `tile_log2` of one tile; a
@@ -125,7 +125,7 @@ def tiles_of(height: int, width: int, tile_log2: int | None) -> list[LayoutTile]
 def layout_channels(model: Model, num_channels: int) -> int:
     """How many channels a file stores that is to have the first `num_channels`: with networks, whole subbands."""
     if isinstance(model.contexts, SubbandModel):
-        return next(end for end in model.contexts.channel_ends if end >= num_channels)
+        return model.contexts.rounded_up(num_channels)
     return num_channels
 
 

@@ -13,7 +13,6 @@
 
 namespace laconic {
 
-inline constexpr std::size_t max_network_width = 128;
 inline constexpr unsigned max_network_shift = 24;
 inline constexpr std::int32_t max_network_bias = 1 << 28;
 inline constexpr std::int32_t max_step_weight = 1 << 20;

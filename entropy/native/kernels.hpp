@@ -231,6 +231,7 @@ struct OptimizerKernels {
 // width); biases by kind, (kinds, width) and (kinds, 4).
 inline constexpr std::size_t network_inputs = 40;
 inline constexpr std::size_t network_outputs = 3;
+inline constexpr std::size_t max_network_width = 128;
 
 struct NetworkView {
     std::size_t width;  // a multiple of 16, up to 128

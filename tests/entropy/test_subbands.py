@@ -267,7 +267,7 @@ def test_arrays_of_a_model_make_it_again() -> None:
 
 def test_channels_may_end_with_subbands_only() -> None:
     assert MODEL.channel_ends == (3, *range(4, 13), *range(16, 49, 4))
-    assert [RULES.rounded_up(n) for n in (1, 3, 4, 13, 48)] == [3, 3, 4, 16, 48]
+    assert [MODEL.rounded_up(n) for n in (1, 3, 4, 13, 48)] == [3, 3, 4, 16, 48]
     planes = random_planes(LAYOUT, (4, 5))
     for num_channels in (1, 2, 13, 47):
         with pytest.raises(ValueError, match="end inside a subband"):
