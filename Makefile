@@ -103,6 +103,8 @@ bench-rd: $(VENV)/developer
 	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA) --plot benchmarks/results/rd_kodak.png --reason "$(REASON)"
 	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA) --set unseen --plot benchmarks/results/rd_unseen.png --reason "$(REASON)"
 	$(BIN)/python benchmarks/images/bench_rd.py --data $(DATA) --set unlike_kodak --reason "$(REASON)"
+	LACONIC_SIMD=avx2 $(BIN)/python benchmarks/images/bench_rd.py --data $(DATA) --reason "$(REASON)" \
+	  --codecs "laconic linear" "laconic fast" "laconic best" jpeg --out benchmarks/results/rd_kodak_avx2.jsonl
 	$(BIN)/python benchmarks/images/bench_channels.py --data $(DATA) --plot benchmarks/results/channels.png --reason "$(REASON)"
 	$(if $(wildcard $(WALLOC)),$(BIN)/python benchmarks/images/bench_walloc.py --data $(DATA) --weights $(WALLOC) --reason "$(REASON)", \
 	  @echo "$(WALLOC) is not there, the rows of walloc.jsonl stay: make train-walloc, or name the weights with WALLOC=")

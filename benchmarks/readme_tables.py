@@ -68,6 +68,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "loading": (("learning",), learning_tables.loading_table),
     "classify": (("learning",), learning_tables.classify_table),
     "rd_kodak": (("rd_kodak",), picture_tables.rd_table),
+    "rd_kodak_avx2": (("rd_kodak_avx2",), picture_tables.rd_table),
     "rd_unseen": (("rd_unseen",), picture_tables.rd_unseen_table),
     "rd_unlike_kodak": (("rd_unlike_kodak",), picture_tables.rd_unseen_table),
     "walloc": (("walloc",), picture_tables.walloc_table),
