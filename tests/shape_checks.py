@@ -17,6 +17,7 @@ import importlib.abc
 import inspect
 import re
 import sys
+import threading
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,8 @@ _KINDS = {n: k for n, k in vars(jaxtyping).items() if isinstance(k, type) and is
 _MENTIONS_KIND = re.compile(rf"\b({'|'.join(_KINDS)})\[")
 # What holds arrays as they are given: who codes the messages, and the model of the leaves, refuse wrong ones.
 _HOLDERS = ("RansMessage.__init__", "FixedLeaf.__init__")
+# Functions are first called in threads, and CPython 3.11 counts the depth of syntax trees for all of them together.
+_PARSING = threading.RLock()
 Function = Callable[..., Any]
 
 
@@ -136,11 +139,12 @@ def _like(value: Any, function: Function) -> Any:
 def _typing_names(module_name: str) -> dict[str, Any]:
     """What a module imports for type checkers only."""
     module = sys.modules[module_name]
-    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
     names: dict[str, Any] = {}
-    for block in tree.body:
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
-            exec(compile(ast.Module(block.body, []), str(module.__file__), "exec"), {**vars(module)}, names)
+    with _PARSING:
+        tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
+        for block in tree.body:
+            if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
+                exec(compile(ast.Module(block.body, []), str(module.__file__), "exec"), {**vars(module)}, names)
     return {name: _Kind(value) if value in _KINDS.values() else value for name, value in names.items()}
 
 
