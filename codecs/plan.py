@@ -13,7 +13,11 @@ from laconic.codecs.form import Form
 from laconic.codecs.models.model import Model
 from laconic.codecs.packing.layout import Layout, LayoutTile, tiles_of
 from laconic.codecs.transform.quantizer import Quantizer, check_quantizer_step, integer_type, quantize
-from laconic.codecs.transform.rate_distortion import optimize_rate_distortion, rate_distortion_thresholds_for
+from laconic.codecs.transform.rate_distortion import (
+    low_thresholds_for,
+    optimize_rate_distortion,
+    rate_distortion_thresholds_for,
+)
 from laconic.codecs.transform.subband_choice import optimize_subbands
 from laconic.entropy.container import Profile
 from laconic.entropy.tile_symbols import TileValues
@@ -43,8 +47,8 @@ class Plan:
     @cached_property
     def quantizer(self) -> Quantizer:
         """What integers begin from, and end with unless `optimizes`."""
-        thresholds = rate_distortion_thresholds_for(self.model, self.step_code, self.layout.file_profile, self.effort)
-        return Quantizer(self.step_code, thresholds)
+        choice = self.model, self.step_code, self.layout.file_profile, self.effort
+        return Quantizer(self.step_code, rate_distortion_thresholds_for(*choice), low_thresholds_for(*choice))
 
     @property
     def optimizes(self) -> bool:

@@ -5,7 +5,8 @@ step. `small` estimates a scale for every symbol from its decoded neighbours in 
 the place and around it; the channels of a *pass* go side by side, in *fronts* that cross the plane, so that a front is
 one round of many lanes.
 
-The first `num_predicted` channels are coded as residuals of the median edge detector.
+The first `num_predicted` channels are coded as residuals of the median edge detector. Where the lowest channels have
+further wavelet levels, they are put apart (`low_planes`) and have rules of their own.
 """
 
 from __future__ import annotations
@@ -85,18 +86,39 @@ class ContextModel(ContextWeights):
     """Integer tables and rules for the planes of one model.
 
     `tables`: those of profile small, `static_tables` those of profile fast. `static_index` (32, d) uint8: by step band,
-    the channel's table. `table_map` (4, 96) uint8: table by lean and level. Raises ValueError where they do not fit
-    together.
+    the channel's table. `table_map` (4, 96) uint8: table by lean and level. `low`: rules, with the same tables, for the
+    first pass where it has further levels; its `num_predicted` are the planes of that pass, of which each has 4**levels
+    channels. Raises ValueError where they do not fit together.
     """
 
     tables: TableSet
     static_tables: TableSet
     static_index: UInt[NDArray[np.uint8], "32 d"]
     table_map: UInt[NDArray[np.uint8], "4 96"]
+    low: ContextModel | None = None
 
     def __post_init__(self) -> None:
         self._check_numbers()
         self._check_arrays()
+        if self.low is not None:
+            self._check_low(self.low)
+
+    def _check_low(self, low: ContextModel) -> None:
+        planes = low.num_predicted
+        share, rest = divmod(low.num_channels, max(planes, 1))
+        if low.low is not None or self.num_predicted or self.pass_ends[0] != planes or rest or share not in (4, 16):
+            raise ValueError(
+                f"low contexts have {low.num_channels} channels of {planes} planes, the first pass {self.pass_ends[0]} "
+                f"channels and {self.num_predicted} predicted; needed are 4 or 16 for each plane, as many planes as "
+                "channels in the first pass, and none predicted but there"
+            )
+        if low.tables is not self.tables or low.static_tables is not self.static_tables:
+            raise ValueError("low contexts have tables of their own; needed are those of the others")
+
+    @property
+    def low_levels(self) -> int:
+        """Further levels of the first pass."""
+        return 0 if self.low is None else 1 if self.low.num_channels == 4 * self.low.num_predicted else 2
 
     def _check_numbers(self) -> None:
         object.__setattr__(self, "num_predicted", whole_number("num_predicted", self.num_predicted, 0))
@@ -147,20 +169,29 @@ class ContextModel(ContextWeights):
     def to_arrays(self) -> dict[str, Integer[NDArray[Any], " ..."]]:
         """All but the numbers, as arrays to store: `arrays`, and the bytes of both sets of tables."""
         tables = {"tables": self.tables, "static_tables": self.static_tables}
-        return {**{name: np.frombuffer(one.to_bytes(), np.uint8) for name, one in tables.items()}, **self.arrays}
+        low = {} if self.low is None else {f"low.{name}": array for name, array in self.low.arrays.items()}
+        return {**{name: np.frombuffer(one.to_bytes(), np.uint8) for name, one in tables.items()}, **self.arrays, **low}
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, Shaped[NDArray[Any], " ..."]], *, pass_ends: Sequence[int], num_predicted: int
+        cls,
+        arrays: Mapping[str, Shaped[NDArray[Any], " ..."]],
+        *,
+        pass_ends: Sequence[int],
+        num_predicted: int,
+        low_pass_ends: Sequence[int] = (),
     ) -> ContextModel:
-        """Of what `to_arrays` gave, among others. Raises KeyError, ValueError, `BitstreamError`."""
-        return cls(
-            tables=TableSet.from_bytes(arrays["tables"].tobytes()),
-            static_tables=TableSet.from_bytes(arrays["static_tables"].tobytes()),
-            pass_ends=tuple(pass_ends),
-            num_predicted=num_predicted,
-            **{name: arrays[name] for name in CONTEXT_ARRAYS},
-        )
+        """Of what `to_arrays` gave, among others; `low_pass_ends` are those of `low`. Raises KeyError, ValueError,
+        `BitstreamError`."""
+        tables = TableSet.from_bytes(arrays["tables"].tobytes())
+        static_tables = TableSet.from_bytes(arrays["static_tables"].tobytes())
+        parts = {"tables": tables, "static_tables": static_tables}
+        own = {name: arrays[name] for name in CONTEXT_ARRAYS}
+        low = None
+        if low_pass_ends:
+            of_low = {name: arrays[f"low.{name}"] for name in CONTEXT_ARRAYS}
+            low = cls(pass_ends=tuple(low_pass_ends), num_predicted=pass_ends[0], **parts, **of_low)
+        return cls(pass_ends=tuple(pass_ends), num_predicted=num_predicted, low=low, **parts, **own)
 
     @cached_property
     def digest(self) -> bytes:
@@ -170,6 +201,8 @@ class ContextModel(ContextWeights):
         sha.update(struct.pack(f"<{len(numbers)}H", *numbers))
         for array in self.arrays.values():
             sha.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
+        if self.low is not None:
+            sha.update(self.low.digest)
         return sha.digest()
 
     @cached_property
@@ -192,10 +225,11 @@ class ContextModel(ContextWeights):
 
 
 class ContextStepRules:
-    """A `ContextModel` at one step: `base` (d,) uint16 and `static_index` (d,) uint8."""
+    """A `ContextModel` at one step: `base` (d,) uint16 and `static_index` (d,) uint8; `low` likewise of its low part."""
 
     def __init__(self, model: ContextModel, step_code: int) -> None:
         self.model = model
+        self.low = None if model.low is None else model.low.at_step(step_code)
         self.base = _between_bands(model.base, step_code)
         self.static_index = _between_bands(model.static_index, step_code)
 

@@ -12,8 +12,8 @@ from laconic.entropy.container import ContainerSegment
 from laconic.entropy.contexts import residuals_of_context_prediction, undo_context_prediction
 from laconic.entropy.errors import ChecksumError
 from laconic.entropy.planes import CRC_BYTES
+from laconic.entropy.static_symbols import symbol_checksum
 from laconic.entropy.tables import TableSet
-from laconic.entropy.tile_symbols import checksum
 
 if TYPE_CHECKING:
     from jaxtyping import Int
@@ -33,7 +33,7 @@ def encode_lossless(plane: Int[NDArray[np.int32], "h w"], tables: TableSet) -> C
     ideal = (rans.ideal_bits(steps, tables, step_table) + rans.ideal_bits(residuals, tables, indices)) / 8
     lanes, has_crc = rans.rans_lanes_for(ideal), ideal >= CRC_BYTES
     messages = [rans.RansMessage(steps, step_table), rans.RansMessage(residuals, indices)]
-    tail = 0 if has_crc else checksum(residuals)
+    tail = 0 if has_crc else symbol_checksum(residuals)
     return ContainerSegment(rans.encode_rans_messages(messages, tables, lanes=lanes, tail=tail), lanes, has_crc)
 
 
@@ -48,7 +48,7 @@ def decode_lossless(
     indices = _row_tables(codes, tables)[:, None].repeat(width, 1)
     residuals = np.empty((height, width), np.int32)
     decoder.decode_into(residuals, tables, indices)
-    if decoder.finish() != (0 if segment.has_crc else checksum(residuals)):
+    if decoder.finish() != (0 if segment.has_crc else symbol_checksum(residuals)):
         raise ChecksumError("a lossless plane does not match its checksum")
     undo_context_prediction(residuals)
     return residuals

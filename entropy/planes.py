@@ -18,16 +18,8 @@ from numpy.typing import DTypeLike
 from laconic.entropy import rans
 from laconic.entropy.container import ContainerSegment, Profile
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError
-from laconic.entropy.tile_symbols import (
-    Group,
-    Planes,
-    StaticPlanes,
-    StepRules,
-    TileValues,
-    decode_static_tile_symbols,
-    planes_of_profile,
-    symbols_of,
-)
+from laconic.entropy.static_symbols import Group, Planes, StaticPlanes, decode_static_tile_symbols
+from laconic.entropy.tile_symbols import StepRules, TileValues, planes_of_profile, symbols_of
 
 if TYPE_CHECKING:
     from jaxtyping import Int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +15,30 @@ from laconic.entropy.container import Profile
 from laconic.entropy.contexts import (
     ContextStepRules,
     planes_of_contexts,
-    residuals_of_context_prediction,
     undo_context_prediction,
 )
 from laconic.entropy.errors import ArgumentError, CorruptStreamError
 from laconic.entropy.rans import RansMessage
+from laconic.entropy.static_symbols import (
+    Group,
+    Planes,
+    StaticPlanes,
+    StaticSymbols,
+    check_low_end,
+    fit_planes,
+    joined_symbols,
+    leading_symbols,
+    leading_values,
+    no_leading_planes,
+    num_led,
+    symbol_checksum,
+)
 from laconic.entropy.subbands import SubbandStepRules
 from laconic.entropy.tables import TableSet
 
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-Planes = NDArray[Any]  # int16 or int32
-Group = tuple[int, int]  # of channels: the first, and the last + 1
 StepRules = ContextStepRules | SubbandStepRules
 _Coded = tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -80,45 +91,6 @@ def _check_profile(profile: Profile, needed: Profile) -> None:
         raise ArgumentError(f"profile is {profile.name.lower()}; the model codes in {needed.name.lower()}")
 
 
-class StaticSymbols:
-    """Profile fast: everything is found in one go over the planes."""
-
-    def __init__(
-        self,
-        planes: Int[Planes, "d h w"],
-        residuals: Int[NDArray[np.int32], "_ h w"],
-        tables: TableSet,
-        native: _native.ChannelSymbols,
-    ) -> None:
-        self._planes = planes
-        self._residuals = residuals
-        self._tables = tables  # which the native symbols borrow
-        self._native = native
-        self._costs = native.costs()
-
-    @classmethod
-    def of_tiles(cls, tiles: Sequence[Int[Planes, "d h w"]], rules: ContextStepRules) -> list[StaticSymbols]:
-        if not tiles:
-            return []
-        tables, indices = rules.model.static_tables, rules.static_index[: len(tiles[0])]
-        residuals = [residuals_of_context_prediction(tile[: rules.model.num_predicted]) for tile in tiles]
-        natives = _native.channel_symbols(tables.native, tables.costs, list(tiles), residuals, indices)
-        return [cls(t, r, tables, n) for t, r, n in zip(tiles, residuals, natives, strict=True)]
-
-    def ideal_bits(self, lo: int, hi: int) -> float:
-        return sum(self._costs[lo:hi]) * rans.COST_UNIT_BITS
-
-    def last_used(self, lo: int, hi: int) -> int:
-        return self._native.last_used(lo, hi)
-
-    def checksum(self, lo: int, hi: int) -> int:
-        num_predicted = len(self._residuals)
-        return checksum(self._residuals[lo:hi], self._planes[max(lo, num_predicted) : hi])
-
-    def encode(self, groups: Sequence[Group], checks: Sequence[int], lanes: int) -> bytes:
-        return self._native.encode(list(groups), list(checks[:-1]), lanes, checks[-1] if checks else 0)
-
-
 class _CodedInFronts(ABC):
     """What a group codes is found when it is asked for, of int32 `planes`."""
 
@@ -142,7 +114,7 @@ class _CodedInFronts(ABC):
         return hi
 
     def checksum(self, lo: int, hi: int) -> int:
-        return checksum(self._planes[lo:hi])
+        return symbol_checksum(self._planes[lo:hi])
 
     def encode(self, groups: Sequence[Group], checks: Sequence[int], lanes: int) -> bytes:
         messages = [self._message(a, b) for a, b in groups]
@@ -160,16 +132,39 @@ class _CodedInFronts(ABC):
 
 
 class ContextSymbols(_CodedInFronts):
-    """Profile small."""
+    """Profile small: the channels as symbols, and beside them what is coded of the first, where these are put apart."""
 
     def __init__(self, planes: Int[Planes, "d h w"], rules: ContextStepRules) -> None:
         super().__init__(planes, rules.model.tables)
         self._rules = rules
-        num_predicted = min(rules.model.num_predicted, len(planes))
-        self._planes[:num_predicted] = residuals_of_context_prediction(planes[:num_predicted])
+        self._leading = leading_symbols(planes, rules)
+        self._num_led = num_led(rules)
+        led = self._planes[: self._num_led]
+        led[...] = self._leading if rules.low is None else joined_symbols(self._leading, rules, planes.shape)
 
     def _code(self, lo: int, hi: int) -> _Coded:
-        return self._rules.code(self._planes, lo, hi)
+        low = self._rules.low
+        if low is None or lo >= self._num_led:
+            return self._rules.code(self._planes, lo, hi)
+        coded = [low.code(self._leading, 0, len(self._leading))]
+        if hi > self._num_led:
+            coded.append(self._rules.code(self._planes, self._num_led, hi))
+        values, tables, fronts = (np.concatenate(parts) for parts in zip(*coded, strict=True))
+        return values, tables, fronts
+
+    def last_used(self, lo: int, hi: int) -> int:
+        hi = super().last_used(lo, hi)
+        return hi if self._rules.low is None or hi == lo else max(hi, self._num_led)
+
+    def checksum(self, lo: int, hi: int) -> int:
+        return _context_checksum(self._leading, self._planes, self._rules, lo, hi)
+
+
+def _context_checksum(leading: Planes, planes: Planes, rules: ContextStepRules, lo: int, hi: int) -> int:
+    cut = num_led(rules)
+    if rules.low is None or lo >= cut:
+        return symbol_checksum(planes[lo:hi])
+    return symbol_checksum(leading, planes[cut:hi])
 
 
 class SubbandSymbols(_CodedInFronts):
@@ -214,54 +209,6 @@ class DecodedTileSymbols(Protocol):
         """All channels, of which the first `num_used` may not be 0."""
 
 
-class StaticPlanes:
-    """Profile fast: residuals are kept as int32 and the rest as what the values are to be."""
-
-    def __init__(self, planes: Int[Planes, "d h w"], rules: ContextStepRules) -> None:
-        self._rules = rules
-        self._planes = planes
-        self._residuals = np.zeros(planes[: rules.model.num_predicted].shape, np.int32)
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._planes.dtype
-
-    def decode(self, decoder: rans.Decoder, lo: int, hi: int) -> None:
-        decode_static_tile_symbols([self], [decoder], [(lo, hi)])
-
-    def clear(self, lo: int, hi: int) -> None:
-        self._residuals[lo:hi] = 0
-        self._planes[lo:hi] = 0
-
-    def checksum(self, lo: int, hi: int) -> int:
-        return checksum(self._residuals[lo:hi], self._planes[max(lo, len(self._residuals)) : hi])
-
-    def widen(self) -> None:
-        self._planes = self._planes.astype(np.int32)
-
-    def values(self, num_used: int) -> Int[Planes, "d h w"]:
-        predicted = self._residuals[:num_used]
-        if not _native.put_predicted(predicted, self._planes[: len(predicted)]):
-            self.widen()
-            self._planes[: len(predicted)] = predicted
-        return self._planes
-
-
-def decode_static_tile_symbols(
-    tiles: Sequence[StaticPlanes], decoders: Sequence[rans.Decoder], groups: Sequence[Group]
-) -> None:
-    """Decode a group, which may end earlier in some tiles, in all of them; they have one model, step and dtype."""
-    rules, cut, lo = tiles[0]._rules, len(tiles[0]._residuals), groups[0][0]
-    tables, indices = rules.model.static_tables, rules.static_index
-    if lo < cut:
-        residuals = [tile._residuals[lo:hi] for tile, (_, hi) in zip(tiles, groups, strict=True)]
-        rans.decode_rans_channels(decoders, residuals, tables, indices[lo:cut])
-    lo = max(lo, cut)
-    if any(hi > lo for _, hi in groups):
-        planes = [tile._planes[lo : max(lo, hi)] for tile, (_, hi) in zip(tiles, groups, strict=True)]
-        rans.decode_rans_channels(decoders, planes, tables, indices[lo:])
-
-
 class _DecodedInFronts:
     """Symbols are decoded to int32, since the contexts of later ones are found in them."""
 
@@ -274,14 +221,14 @@ class _DecodedInFronts:
         self._symbols[lo:hi] = 0
 
     def checksum(self, lo: int, hi: int) -> int:
-        return checksum(self._symbols[lo:hi])
+        return symbol_checksum(self._symbols[lo:hi])
 
     def widen(self) -> None:
         self._planes = self._symbols
 
     def values(self, num_used: int) -> Int[Planes, "d h w"]:
         used = self._symbols[:num_used]
-        if self._planes is not self._symbols and not _fits(used, self._planes.dtype):
+        if self._planes is not self._symbols and not fit_planes(used, self._planes.dtype):
             self.widen()
         if self._planes is not self._symbols:
             self._planes[:num_used] = used
@@ -294,12 +241,32 @@ class ContextPlanes(_DecodedInFronts):
     def __init__(self, planes: Int[Planes, "d h w"], rules: ContextStepRules) -> None:
         super().__init__(planes)
         self._rules = rules
+        self._num_led = num_led(rules)
+        self._leading = self._symbols[: self._num_led] if rules.low is None else no_leading_planes(rules, planes.shape)
 
     def decode(self, decoder: rans.Decoder, lo: int, hi: int) -> None:
-        decoder.decode_contexts(self._rules, self._symbols, lo, hi)
+        low = self._rules.low
+        if low is not None and lo < self._num_led:
+            check_low_end(self._rules, hi)
+            decoder.decode_contexts(low, self._leading, 0, len(self._leading))
+            self._symbols[: self._num_led] = joined_symbols(self._leading, self._rules, self._symbols.shape)
+            lo = self._num_led
+        if hi > lo:
+            decoder.decode_contexts(self._rules, self._symbols, lo, hi)
+
+    def clear(self, lo: int, hi: int) -> None:
+        super().clear(lo, hi)
+        if lo < self._num_led:
+            self._leading[...] = 0
+
+    def checksum(self, lo: int, hi: int) -> int:
+        return _context_checksum(self._leading, self._symbols, self._rules, lo, hi)
 
     def values(self, num_used: int) -> Int[Planes, "d h w"]:
-        undo_context_prediction(self._symbols[:num_used][: self._rules.model.num_predicted])
+        if self._rules.low is None:
+            undo_context_prediction(self._leading[:num_used])
+        elif num_used:
+            self._symbols[: self._num_led] = leading_values(self._leading, self._rules, self._symbols.shape)
         return super().values(num_used)
 
 
@@ -313,16 +280,3 @@ class SubbandPlanes(_DecodedInFronts):
 
     def decode(self, decoder: rans.Decoder, lo: int, hi: int) -> None:
         decoder.decode_subbands(self._rules, self._tile, self._symbols, lo, hi)
-
-
-def _fits(values: NDArray[np.int32], dtype: np.dtype[Any]) -> bool:
-    limits = np.iinfo(dtype)
-    return values.size == 0 or bool(limits.min <= values.min() and values.max() <= limits.max)
-
-
-def checksum(*symbols: Int[Planes, "*d _ _"]) -> int:
-    """Low 16 bits of the CRC-32C of (h, w) or (d, h, w) symbols, one array after the other, as little-endian int32."""
-    crc = 0
-    for part in symbols:
-        crc = _native.crc32c_planes(planes_of_contexts(part), crc)
-    return crc & 0xFFFF

@@ -9,12 +9,11 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,13 @@ from laconic.codecs.arguments import (
     whole_numbers_argument,
 )
 from laconic.codecs.errors import CodecError
+from laconic.codecs.fitting.fitted_integers import ChosenIntegers, FittedIntegers, QuantisedIntegers, centre_of_band
+from laconic.codecs.fitting.low_scales import (
+    analyze_low_of,
+    default_low_levels,
+    low_scale_codes_of,
+    scale_codes_of_means,
+)
 from laconic.codecs.fitting.principal_axes import (
     channels_by_variance,
     noise_gains_of_axes,
@@ -36,20 +42,21 @@ from laconic.codecs.fitting.principal_axes import (
     project,
     trained_axes,
 )
+from laconic.codecs.fitting.subband_axes import low_noise_gains
 from laconic.codecs.form import form_of, num_colors
 from laconic.codecs.levels import OFFSETS_PER_UNIT, levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.fixed_point import fixed_leaves
+from laconic.codecs.models.low_levels import MAX_LOW_LEVELS, no_low_gains, no_low_scale_codes
 from laconic.codecs.models.model import NUM_SCALES, Model
 from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree
-from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODES_PER_OCTAVE, CODES_PER_SCALE, step_of_code
+from laconic.codecs.steps import CODES_PER_SCALE, step_of_code
 from laconic.codecs.threads import threaded_map
-from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, optimize_rate_distortion
 from laconic.codecs.transform.signals import packets_of
 from laconic.entropy import ContextModel
-from laconic.entropy.contexts import STEPS_PER_BAND
+from laconic.entropy.contexts import ContextWeights
 from laconic.entropy.fitting.context_fitting import fit_context_weights
-from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand, fit_tables
+from laconic.entropy.fitting.table_fitting import FITTED_BANDS, FittedPart, ValuesOfBand, fit_context_model
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -60,7 +67,7 @@ _MAX_SAMPLES = 40_000_000
 _SHRINK_SAMPLES = 4_000_000  # of each step
 _SOUND_UNIT = 1 / 32
 _MAX_CUTS = 16
-_PASSES_SHARE = 0.85  # of the time of contexts
+_PASSES_SHARE, _LOW_SHARE = 0.85, 0.1  # of the time of contexts: of all passes, and of those of low channels
 _CHANNELS_OF_ANY_PASS = 85  # the time of a pass without earlier channels, in that of earlier channels
 
 
@@ -74,7 +81,8 @@ class FitOptions:
     smallest files), "resolution": all of one resolution, "dense": everything. The first channels are a small picture
     but with "dense".
     `rounding`: the quantiser's, 0.5 is plain rounding. `projection`: analysis matrices of the blocks that were trained
-    elsewhere, instead of principal axes.
+    elsewhere, instead of principal axes. `low_levels`: further levels of the small picture, 0 to 2; None: two for
+    pictures with three dyadic levels or more, where the projection has it.
     """
 
     tree: Tree | None = None
@@ -83,6 +91,7 @@ class FitOptions:
     group_ends: tuple[int, ...] | None = None
     rounding: float = 0.375
     projection: tuple[Float[NDArray[np.float32], "n n"], ...] | None = None
+    low_levels: int | None = None
 
     def __post_init__(self) -> None:
         if self.tree is not None:
@@ -136,10 +145,20 @@ def fit(
         axes = trained_axes(options.projection, blocks)
     channels = channels_by_variance(axes.analysis, packets, _group_sizes(tree, num_planes, blocks))
     coefficients = [project(axes.analysis, channels, p) for p in packets]
-    num_predicted = num_planes if tree.dimensions == 2 and blocks[0] == num_planes else 0
+    is_small_picture = tree.dimensions == 2 and blocks[0] == num_planes
     group_ends = options.group_ends or _group_ends(_group_sizes(tree, num_planes, blocks), options.pass_ends)
     pass_ends = options.pass_ends or _pass_ends(group_ends)
-    contexts_of = partial(_contexts, _Coding(pass_ends, num_predicted, options.rounding), threads)
+    low_levels = options.low_levels
+    if low_levels is None:
+        has_low = kind == "image" and is_small_picture and pass_ends[0] == num_planes
+        low_levels = default_low_levels(tree, MAX_LOW_LEVELS) if has_low else 0
+    low_gains = low_noise_gains(tree, low_levels) if low_levels else no_low_gains()
+    if low_levels:
+        analyze_low_of(coefficients, num_planes, low_gains)
+    num_predicted = num_planes if is_small_picture and not low_levels else 0
+    coding = _Coding(pass_ends, num_predicted, options.rounding, num_planes, low_levels)
+    contexts_of = partial(_contexts, coding, threads)
+    quantised = QuantisedIntegers(coefficients, num_planes, low_levels, options.rounding)
 
     model = Model(
         name=name,
@@ -151,15 +170,20 @@ def fit(
         rounding=options.rounding,
         scale_codes=_scale_codes(coefficients),
         shrink=np.zeros((NUM_SCALES, 3), np.float32),
-        contexts=contexts_of(partial(_Quantised, coefficients, options.rounding), lambda share: on_progress(share / 2)),
+        contexts=contexts_of(quantised, lambda share: on_progress(share / 2)),
         offsets=offsets,
         channels=channels,
         fixed=fixed_leaves(tree, num_planes, axes.analysis, axes.synthesis) if kind == "image" else (),
         unit=unit,
         kind=kind,
+        low_levels=low_levels,
+        low_gains=low_gains,
+        low_scale_codes=low_scale_codes_of(coefficients, num_planes, low_levels)
+        if low_levels
+        else no_low_scale_codes(),
     )
     # Again, on the integers that an encoder chooses by these contexts.
-    contexts = contexts_of(partial(_Chosen, coefficients, model), lambda share: on_progress((1 + share) / 2))
+    contexts = contexts_of(ChosenIntegers(coefficients, model), lambda share: on_progress((1 + share) / 2))
     model = replace(model, contexts=contexts)
     model = replace(model, shrink=_shrink(coefficients, model))
     on_progress(1.0)
@@ -168,99 +192,79 @@ def fit(
 
 @dataclass(frozen=True)
 class _Coding:
-    """How channels are coded, as `fit_context_weights` takes it."""
+    """How channels are coded: `pass_ends` with the number of predicted ones, and with `low_levels` those of the
+    `num_planes` channels that have them."""
 
     pass_ends: tuple[int, ...]
     num_predicted: int
     rounding: float
+    num_planes: int
+    low_levels: int
 
 
 def _contexts(
-    coding: _Coding, threads: int, values_of_band: ValuesOfBand, on_progress: Callable[[float], None]
+    coding: _Coding, threads: int, integers: FittedIntegers, on_progress: Callable[[float], None]
 ) -> ContextModel:
-    """Weights and tables for integers: see `fit_context_weights` and `fit_tables`. `on_progress` is told the share done."""
-    # A pass takes longer the more channels it looks at, and tables less than all passes.
-    starts = np.array((0, *coding.pass_ends[:-1]))
-    shares = _PASSES_SHARE * np.cumsum(starts + _CHANNELS_OF_ANY_PASS) / np.sum(starts + _CHANNELS_OF_ANY_PASS)
-    share_at = dict(zip(coding.pass_ends, shares.tolist(), strict=True))
+    """Weights and tables for integers: see `fit_context_weights` and `fit_context_model`. `on_progress` is told the share
+    done."""
     with threaded_map(threads) as run:
-        weights = fit_context_weights(
-            values_of_band, **vars(coding), map_passes=run, on_pass=lambda end: on_progress(share_at[end])
-        )
-    return ContextModel(**vars(weights), **vars(fit_tables(values_of_band, weights, coding.rounding)))
+
+        def weights_of(
+            values: ValuesOfBand, pass_ends: tuple[int, ...], predicted: int, share: float
+        ) -> ContextWeights:
+            # A pass takes longer the more channels it looks at, and tables less than all passes.
+            starts = np.array((0, *pass_ends[:-1]))
+            shares = share * np.cumsum(starts + _CHANNELS_OF_ANY_PASS) / np.sum(starts + _CHANNELS_OF_ANY_PASS)
+            share_at = dict(zip(pass_ends, shares.tolist(), strict=True))
+            return fit_context_weights(
+                values,
+                pass_ends=pass_ends,
+                num_predicted=predicted,
+                rounding=coding.rounding,
+                map_passes=run,
+                on_pass=lambda end: on_progress(share_at[end] + _PASSES_SHARE - share),
+            )
+
+        if not coding.low_levels:
+            weights = weights_of(integers.values, coding.pass_ends, coding.num_predicted, _PASSES_SHARE)
+            return fit_context_model(FittedPart(integers.values, weights), coding.rounding)
+        planes = coding.num_planes
+        low = weights_of(integers.low_values, _low_pass_ends(planes, coding.low_levels), planes, _LOW_SHARE)
+        weights = weights_of(integers.in_place, coding.pass_ends, 0, _PASSES_SHARE - _LOW_SHARE)
+    return fit_context_model(
+        FittedPart(integers.in_place, weights, planes), coding.rounding, FittedPart(integers.low_values, low)
+    )
+
+
+def _low_pass_ends(num_planes: int, levels: int) -> tuple[int, ...]:
+    """The low band, then each class of the coarsest level, then those of the others in passes of about 8 channels."""
+    ends = tuple(num_planes << (2 * level) for level in range(levels + 1))
+    return (num_planes, *_pass_ends(ends)[1:])
 
 
 def _shrink(coefficients: Sequence[NDArray[np.float32]], model: Model) -> NDArray[np.float32]:
     """(96, 3): mean of |q| - |y| / step by scale and magnitude of the integers q that an encoder makes of coefficients y.
 
-    Pulled to 0 where data is thin.
+    Pulled to 0 where data is thin. Channels with low levels are not looked at.
     """
     sums, counts = np.zeros((2, NUM_SCALES, 4))
+    first = model.num_planes if model.low_levels else 0
+    integers = ChosenIntegers(coefficients, model)
     for band in FITTED_BANDS:
-        step = float(step_of_code(_centre(band)))
-        rows = np.clip((model.scale_codes - _centre(band)) // CODES_PER_SCALE, 0, NUM_SCALES - 1)
-        chosen, seen = _Chosen(coefficients, model, band), 0
+        step = float(step_of_code(centre_of_band(band)))
+        rows = np.clip((model.scale_codes[first:] - centre_of_band(band)) // CODES_PER_SCALE, 0, NUM_SCALES - 1)
+        chosen, seen = integers.values(band), 0
         for i in np.random.default_rng(band).permutation(len(coefficients)):
             if seen > _SHRINK_SAMPLES:
                 break
-            q = np.abs(chosen[i])
+            q = np.abs(chosen[i][first:])
             keys = (np.minimum(q, 3) + 4 * rows[:, None, None]).reshape(-1)
-            sums += np.bincount(keys, (q - np.abs(coefficients[i]) / step).reshape(-1), sums.size).reshape(sums.shape)
+            sums += np.bincount(keys, (q - np.abs(coefficients[i][first:]) / step).reshape(-1), sums.size).reshape(
+                sums.shape
+            )
             counts += np.bincount(keys, minlength=counts.size).reshape(counts.shape)
             seen += q.size
     return (sums[:, 1:] / (counts[:, 1:] + _PRIOR_SYMBOLS)).astype(np.float32)
-
-
-class _Integers(Sequence[NDArray[np.int32]]):
-    """Integers of coefficients at the centre of a step band, made when asked for."""
-
-    def __init__(self, coefficients: Sequence[NDArray[np.float32]], band: int) -> None:
-        self._coefficients = coefficients
-        self._code = _centre(band)
-
-    def __len__(self) -> int:
-        return len(self._coefficients)
-
-    @overload
-    def __getitem__(self, index: int) -> NDArray[np.int32]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[NDArray[np.int32]]: ...
-    def __getitem__(self, index: int | slice) -> NDArray[np.int32] | list[NDArray[np.int32]]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        return self._of(self._coefficients[index])
-
-    @abstractmethod
-    def _of(self, coefficients: NDArray[np.float32]) -> NDArray[np.int32]: ...
-
-
-class _Quantised(_Integers):
-    """Those of plain quantisation."""
-
-    def __init__(self, coefficients: Sequence[NDArray[np.float32]], rounding: float, band: int) -> None:
-        super().__init__(coefficients, band)
-        self._rounding = np.float32(rounding)
-
-    def _of(self, coefficients: NDArray[np.float32]) -> NDArray[np.int32]:
-        magnitudes = np.floor(np.abs(coefficients) / step_of_code(self._code) + self._rounding)
-        return np.copysign(magnitudes, coefficients).astype(np.int32)
-
-
-class _Chosen(_Quantised):
-    """Those that an encoder chooses by a model."""
-
-    def __init__(self, coefficients: Sequence[NDArray[np.float32]], model: Model, band: int) -> None:
-        super().__init__(coefficients, model.rounding, band)
-        self._model = model
-
-    def _of(self, coefficients: NDArray[np.float32]) -> NDArray[np.int32]:
-        model, step = self._model, step_of_code(self._code)
-        values = super()._of(coefficients)
-        nearest = np.floor(np.abs(coefficients) / step + np.float32(0.5))
-        fixed = model.contexts.num_predicted
-        values[fixed:] = np.copysign(nearest, coefficients)[fixed:]
-        optimize_rate_distortion(values, coefficients, self._code, replace(model, unit=1.0), effort=DEFAULT_EFFORT)
-        return values
 
 
 def _kept(signals: Iterable[Signal]) -> list[Signal]:
@@ -335,9 +339,4 @@ def _scale_codes(coefficients: Sequence[NDArray[np.float32]]) -> NDArray[np.int1
     d = len(coefficients[0])
     sums = sum(np.abs(c).reshape(d, -1).sum(1, dtype=np.float64) for c in coefficients)
     means = sums / max(sum(c[0].size for c in coefficients), 1)
-    codes = np.round(CODES_PER_OCTAVE * np.log2(np.maximum(means, 1e-9)) + CODE_OF_UNIT_SCALE)
-    return np.asarray(codes, np.int16)
-
-
-def _centre(band: int) -> int:
-    return band * STEPS_PER_BAND + STEPS_PER_BAND // 2
+    return scale_codes_of_means(means)

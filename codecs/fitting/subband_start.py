@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
+from laconic.codecs.fitting.low_scales import low_scale_codes_of, scale_codes_of_means
 from laconic.codecs.fitting.subband_axes import low_noise_gains, principal_colors, subband_axes, subband_channels
 from laconic.codecs.levels import UNLEVELLED
 from laconic.codecs.media import Image
@@ -18,7 +19,6 @@ from laconic.codecs.models.model import NUM_SCALES as NUM_SHRINK_SCALES
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import dyadic_tree
 from laconic.codecs.models.zoo import load_model
-from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODES_PER_OCTAVE
 from laconic.codecs.transform.signals import coefficients_of, packets_of
 from laconic.entropy.fitting.subband_inputs import NUM_INPUTS
 from laconic.entropy.subbands import (
@@ -80,25 +80,10 @@ def _with_scales(model: Model, coefficients: Sequence[Floats]) -> Model:
         part = means[lo : lo + size * places].reshape(size, places)
         means[lo : lo + size * places] = part.mean(1).repeat(places)
         lo += size * places
-    low = np.empty((1 + 3 * levels, planes))
-    for k in range(levels):
-        far, near = slice(1 << k, None, 2 << k), slice(None, None, 2 << k)
-        for o, (rows, columns) in enumerate(((far, near), (near, far), (far, far))):
-            low[1 + 3 * (levels - 1 - k) + o] = _mean_magnitude([c[:planes, rows, columns] for c in coefficients])
-    lowest = slice(None, None, 1 << levels)
-    low[0] = _mean_magnitude([c[:planes, lowest, lowest] for c in coefficients])
-    means[:planes] = low[0]
-    return replace(model, scale_codes=_codes(means), low_scale_codes=_codes(low))
-
-
-def _mean_magnitude(parts: Sequence[Floats]) -> NDArray[np.float64]:
-    sums = sum(np.abs(p).sum((1, 2), dtype=np.float64) for p in parts)
-    return np.asarray(sums / max(sum(p[0].size for p in parts), 1))
-
-
-def _codes(means: NDArray[np.float64]) -> NDArray[np.int16]:
-    codes = np.round(CODES_PER_OCTAVE * np.log2(np.maximum(means, 1e-9)) + CODE_OF_UNIT_SCALE)
-    return np.asarray(codes, np.int16)
+    low = low_scale_codes_of(coefficients, planes, levels)
+    codes = scale_codes_of_means(means)
+    codes[:planes] = low[0]
+    return replace(model, scale_codes=codes, low_scale_codes=low)
 
 
 def _silent_contexts(num_planes: int) -> SubbandModel:

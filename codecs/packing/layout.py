@@ -123,10 +123,11 @@ def tiles_of(height: int, width: int, tile_log2: int | None) -> list[LayoutTile]
 
 
 def layout_channels(model: Model, num_channels: int) -> int:
-    """How many channels a file stores that is to have the first `num_channels`: with networks, whole subbands."""
+    """How many channels a file stores that is to have the first `num_channels`: with networks, whole subbands; with low
+    levels, all that have these."""
     if isinstance(model.contexts, SubbandModel):
         return model.contexts.rounded_up(num_channels)
-    return num_channels
+    return max(num_channels, model.num_planes) if model.low_levels else num_channels
 
 
 def layout_group_bounds(model: Model, num_channels: int, *, whole: bool) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from laconic.codecs.models.fixed_point import largest_fixed_coefficient
 from laconic.codecs.models.low_bounds import largest_low_coefficient
 from laconic.codecs.models.model import Model
 from laconic.codecs.steps import step_of_code
+from laconic.entropy.low_planes import join_low_planes, split_low_planes
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -26,10 +27,12 @@ _LARGEST_INTEGER = 1 << 30
 @dataclass(frozen=True)
 class Quantizer:
     """`thresholds` (d, 2) float32 of the channels, in steps: |y| / step below the first gives 0, else at least 1 and what
-    the second is added to, rounded down."""
+    the second is added to, rounded down. `low_thresholds` (n, 2): of the first channels instead, put apart by
+    `split_low_planes`; None where they are quantised alike."""
 
     step_code: int
     thresholds: Float[Floats, "d 2"]
+    low_thresholds: Float[Floats, "n 2"] | None = None
 
 
 def integer_type(model: Model, step_code: int) -> type[np.signedinteger[Any]]:
@@ -48,14 +51,23 @@ def quantize(
 ) -> Int[NDArray[Any], "d h w"]:
     """Integers of coefficients (d, h, w), int32 or in `out`, int16 or int32."""
     out = np.empty(coefficients.shape, np.int32) if out is None else out
+    _quantize(coefficients, quantizer.thresholds, quantizer.step_code, model, out)
+    if quantizer.low_thresholds is not None:
+        low = np.ascontiguousarray(split_low_planes(coefficients[: model.num_planes], model.low_levels))
+        apart = np.empty(low.shape, out.dtype)
+        _quantize(low, quantizer.low_thresholds, quantizer.step_code, model, apart)
+        out[: model.num_planes] = join_low_planes(apart, model.low_levels, *out.shape[1:])
+    return out
+
+
+def _quantize(coefficients: Floats, thresholds: Floats, step_code: int, model: Model, out: NDArray[Any]) -> None:
     d = len(coefficients)
     _native.quantize(
         coefficients.reshape(d, -1),
         out.reshape(d, -1),
-        inverse_quantizer_step(quantizer.step_code, model),
-        np.ascontiguousarray(quantizer.thresholds[:d]),
+        inverse_quantizer_step(step_code, model),
+        np.ascontiguousarray(thresholds[:d]),
     )
-    return out
 
 
 def check_quantizer_step(coefficients: Float[Floats, "d h w"], step_code: int, model: Model) -> None:

@@ -22,8 +22,10 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.steps import step_of_code
 from laconic.entropy import ContextModel, _native
 from laconic.entropy.container import Profile
-from laconic.entropy.contexts import MAX_MAGNITUDE, residuals_of_context_prediction
+from laconic.entropy.contexts import MAX_MAGNITUDE, ContextStepRules, residuals_of_context_prediction
+from laconic.entropy.low_planes import join_low_planes, low_classes, split_low_planes
 from laconic.entropy.rans import COST_UNIT_BITS
+from laconic.entropy.static_symbols import in_place_symbols
 from laconic.entropy.subbands import SubbandModel
 
 if TYPE_CHECKING:
@@ -51,34 +53,81 @@ def optimize_rate_distortion(
     """
     contexts = model.contexts
     assert isinstance(contexts, ContextModel)
-    shrink = model.shrink_of(step_code, len(values))
-    inverse_step = np.float32(1) / (step_of_code(step_code) * np.float32(model.unit))
+    rules = contexts.at_step(step_code)
+    inverse_step = float(np.float32(1) / (step_of_code(step_code) * np.float32(model.unit)))
+    if rules.low is not None:
+        optimize_low_planes(values, coefficients, step_code, model, effort=effort)
     fixed = min(_num_kept(model), len(values))
     symbols = np.ascontiguousarray(values)
     kept = symbols[:fixed].copy()
-    for c, plane in enumerate(kept[: contexts.num_predicted]):
-        residuals = residuals_of_context_prediction(plane.astype(np.int32))
-        symbols[c] = residuals.clip(-MAX_MAGNITUDE, MAX_MAGNITUDE)
+    symbols[:fixed] = in_place_symbols(kept, rules).clip(-MAX_MAGNITUDE, MAX_MAGNITUDE)
+    shrink = model.shrink_of(step_code, len(values))
+    _optimize(rules, np.ascontiguousarray(coefficients), inverse_step, shrink, symbols, fixed, effort)
+    symbols[:fixed] = kept
+    if symbols is not values:
+        values[...] = symbols
+
+
+def optimize_low_planes(
+    values: Int[NDArray[Any], "d h w"],
+    coefficients: Float[Floats, "d h w"],
+    step_code: int,
+    model: Model,
+    *,
+    effort: int,
+) -> None:
+    """The same for the channels with low levels alone, but for their low band, whose values stay."""
+    contexts = model.contexts
+    assert isinstance(contexts, ContextModel)
+    low = contexts.at_step(step_code).low
+    assert low is not None
+    planes, levels = model.num_planes, model.low_levels
+    inverse_step = float(np.float32(1) / (step_of_code(step_code) * np.float32(model.unit)))
+    apart = split_low_planes(values[:planes], levels)
+    kept = apart[:planes].copy()
+    residuals = residuals_of_context_prediction(kept.astype(np.int32))
+    apart[:planes] = residuals.clip(-MAX_MAGNITUDE, MAX_MAGNITUDE)
+    by_place = split_low_planes(coefficients[:planes], levels)
+    _optimize(low, by_place, inverse_step, low_shrink_of(model, step_code), apart, planes, effort)
+    apart[:planes] = kept
+    values[:planes] = join_low_planes(apart, levels, *values.shape[1:])
+
+
+def _optimize(
+    rules: ContextStepRules,
+    coefficients: Floats,
+    inverse_step: float,
+    shrink: Floats,
+    symbols: NDArray[Any],
+    fixed: int,
+    effort: int,
+) -> None:
+    contexts = rules.model
+    tables = contexts.tables
     _native.optimize_contexts(
         contexts.native,
-        contexts.tables.native,
-        contexts.tables.costs,
-        contexts.at_step(step_code).base,
-        np.ascontiguousarray(coefficients),
-        float(inverse_step),
+        tables.native,
+        tables.costs,
+        rules.base,
+        coefficients,
+        inverse_step,
         shrink,
         symbols,
         fixed,
         PRICE,
         effort,
     )
-    symbols[:fixed] = kept
-    if symbols is not values:
-        values[...] = symbols
+
+
+def low_shrink_of(model: Model, step_code: int) -> Float[Floats, "n 3"]:
+    """What reconstruction takes off the integers of the low planes put apart (`split_low_planes`)."""
+    low = model.low_at(step_code)
+    assert low is not None
+    return np.ascontiguousarray(low.shrink[list(low_classes(model.low_levels))].reshape(-1, 3))
 
 
 def _num_kept(model: Model) -> int:
-    """Leading channels whose integers are rounded plainly: others depend on them beyond their contexts."""
+    """Leading channels whose integers are rounded plainly, or chosen apart: others depend on them beyond their contexts."""
     return max(model.contexts.num_predicted, model.num_planes if model.low_levels else 0)
 
 
@@ -94,11 +143,25 @@ def rate_distortion_thresholds_for(model: Model, step_code: int, profile: Profil
         return out
     if effort == 0:
         return out
+    if model.low_levels:
+        out[:fixed] = 0.5
     if profile is Profile.FAST:
         chosen = static_rate_distortion_thresholds(model.contexts, step_code, model.shrink_of(step_code, d))
         out[fixed:] = np.stack(chosen, axis=1)[fixed:]
     else:
         out[fixed:] = 0.5
+    return out
+
+
+def low_thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Float[Floats, "n 2"] | None:
+    """Thresholds (n, 2) of the low planes put apart, where profile fast has some of their own; the low band is rounded to
+    the nearest."""
+    contexts = model.contexts
+    if isinstance(contexts, SubbandModel) or contexts.low is None or profile is not Profile.FAST or effort == 0:
+        return None
+    chosen = static_rate_distortion_thresholds(contexts.low, step_code, low_shrink_of(model, step_code))
+    out = np.stack(chosen, axis=1)
+    out[: model.num_planes] = 0.5
     return out
 
 

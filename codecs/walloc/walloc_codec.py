@@ -35,7 +35,7 @@ from laconic.entropy.container import ContainerSegment, Limits, Profile
 from laconic.entropy.contexts import ContextModel
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError, LimitError, TruncatedError
 from laconic.entropy.fitting.context_fitting import fit_context_weights
-from laconic.entropy.fitting.table_fitting import fit_tables
+from laconic.entropy.fitting.table_fitting import FittedPart, fit_context_model
 from laconic.entropy.planes import PlanesDecoder, PlanesEncoder, PlaneSpan
 from laconic.entropy.rans import LANES
 
@@ -127,7 +127,7 @@ def _fitted_contexts(latents: Sequence[Int[NDArray[np.int32], "d h w"]]) -> Cont
     num_passes = -(-d // _PASS_CHANNELS)
     pass_ends = tuple(round(d * (i + 1) / num_passes) for i in range(num_passes))
     weights = fit_context_weights(lambda _: latents, pass_ends=pass_ends, num_predicted=min(d, 1), rounding=0.5)
-    return ContextModel(**vars(weights), **vars(fit_tables(lambda _: latents, weights, 0.5)))
+    return fit_context_model(FittedPart(lambda _: latents, weights), 0.5)
 
 
 def latent_of(module: WallocNetwork, picture: Image) -> Int[Latent, "d h w"]:

@@ -6,13 +6,13 @@ Thin counts lean on the Laplace density of their level, quantised as the signals
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.entropy import Table, TableSet
+from laconic.entropy import ContextModel, Table, TableSet
 from laconic.entropy.contexts import MAX_MAGNITUDE, NUM_LEANS, NUM_LEVELS, NUM_STEP_BANDS, ContextWeights
 from laconic.entropy.fitting.context_rules import (
     LEVELS_PER_OCTAVE,
@@ -43,33 +43,68 @@ ValuesOfBand = Callable[[int], Values]  # of all training signals, (d, h, w) eac
 
 @dataclass(frozen=True, eq=False)
 class FittedTables:
-    """The tables of sections 4.1 and 4.3, named and shaped as there."""
+    """The tables of sections 4.1 and 4.3, named and shaped as there; `static_indices` of each part that they serve."""
 
     tables: TableSet
     table_map: UInt[NDArray[np.uint8], "4 96"]
     static_tables: TableSet
-    static_index: UInt[NDArray[np.uint8], "32 d"]
+    static_indices: tuple[UInt[NDArray[np.uint8], "32 _"], ...]
 
 
-def fit_tables(values_of_band: ValuesOfBand, weights: ContextWeights, rounding: float) -> FittedTables:
+@dataclass(frozen=True, eq=False)
+class FittedPart:
+    """Channels that tables are to serve: their integers and weights; those of the first `num_skipped` are coded
+    otherwise."""
+
+    values_of_band: ValuesOfBand
+    weights: ContextWeights
+    num_skipped: int = 0
+
+
+def fit_context_model(part: FittedPart, rounding: float, low: FittedPart | None = None) -> ContextModel:
+    """The contexts with tables for signals quantised with `rounding`; `low` is what the first channels are put apart into."""
+    parts = [part] if low is None else [part, low]
+    found = fit_tables(parts, rounding)
+    tables = {"tables": found.tables, "static_tables": found.static_tables, "table_map": found.table_map}
+    models = [
+        ContextModel(**vars(one.weights), **tables, static_index=index)
+        for one, index in zip(parts, found.static_indices, strict=True)
+    ]
+    return replace(models[0], low=None if low is None else models[1])
+
+
+def fit_tables(parts: Sequence[FittedPart], rounding: float) -> FittedTables:
     """Both table sets, and which channel has which table in profile fast, for signals quantised with `rounding`."""
-    d = weights.pass_ends[-1]
+    counted = [_counts_of_part(part, rounding) for part in parts]
+    by_channel, index = (np.concatenate([found[i] for found in counted], axis=1) for i in (1, 2))
+    prior = np.stack([_laplace_magnitudes(_scale_of_level(t), rounding) for t in range(NUM_LEVELS)])
+    static_tables, index = _static_tables(by_channel, index, prior)
+    tables, table_map = _context_tables(np.sum([found[0] for found in counted], axis=0), prior)
+    ends = np.cumsum([part.weights.num_channels for part in parts])
+    indices = np.split(_continued(index), ends[:-1], axis=1)
+    return FittedTables(tables, table_map, static_tables, tuple(np.ascontiguousarray(i) for i in indices))
+
+
+def _counts_of_part(part: FittedPart, rounding: float) -> tuple[Floats, Floats, NDArray[np.uint8]]:
+    """Of coded values by lean and level, (4, 96, 257); of magnitudes by channel, (bands, d, 129); and the level of each
+    channel in profile fast, (bands, d)."""
+    weights, first = part.weights, part.num_skipped
+    d = weights.num_channels
     by_context = np.zeros((NUM_LEANS, NUM_LEVELS, 2 * _BEYOND + 1))
     by_channel = np.zeros((NUM_STEP_BANDS, d, _BEYOND + 1))
     index = np.zeros((NUM_STEP_BANDS, d), np.uint8)
     for band in FITTED_BANDS:
         sums = np.zeros(d)
-        for symbols, inner in _windows_of(values_of_band(band), band, weights.num_predicted, _COUNTED_SYMBOLS):
-            by_context += _context_counts(symbols, inner, weights, band)
+        for symbols, inner in _windows_of(part.values_of_band(band), band, weights.num_predicted, _COUNTED_SYMBOLS):
+            by_context += _context_counts(symbols, inner, weights, band, first)
             magnitudes = np.abs(symbols[inner].reshape(d, -1).astype(np.int64))
+            magnitudes[:first] = 0
             sums += magnitudes.sum(1)
             keys = np.minimum(magnitudes, _BEYOND) + (_BEYOND + 1) * np.arange(d)[:, None]
             by_channel[band] += np.bincount(keys.reshape(-1), minlength=by_channel[band].size).reshape(d, -1)
+        by_channel[band, :first] = 0
         index[band] = _levels_of_means((sums + 0.01) / (by_channel[band].sum(1) + 10), rounding)
-    prior = np.stack([_laplace_magnitudes(_scale_of_level(t), rounding) for t in range(NUM_LEVELS)])
-    static_tables, index = _static_tables(by_channel, index, prior)
-    tables, table_map = _context_tables(by_context, prior)
-    return FittedTables(tables, table_map, static_tables, _continued(index))
+    return by_context, by_channel, index
 
 
 def _windows_of(
@@ -124,11 +159,12 @@ def _levels_of_means(means: Float[Floats, "*shape"], rounding: float) -> UInt[ND
 
 
 def _context_counts(
-    symbols: NDArray[np.int32], inner: tuple[slice, slice, slice], weights: ContextWeights, band: int
+    symbols: NDArray[np.int32], inner: tuple[slice, slice, slice], weights: ContextWeights, band: int, first: int
 ) -> Floats:
-    """Number of coded values by lean, level and value."""
+    """Number of coded values by lean, level and value, without those of the channels below `first`."""
     scales = context_rule_scales(symbols, weights, weights.base[band])
     leans, is_flipped = context_rule_leans(symbols, weights, scales)
+    inner = (slice(first, None), *inner[1:])
     coded = np.clip(symbols[inner], -_BEYOND, _BEYOND)
     np.negative(coded, out=coded, where=is_flipped[inner])
     shape = (NUM_LEANS, NUM_LEVELS, 2 * _BEYOND + 1)

@@ -212,17 +212,15 @@ bool put_predicted_into(const Planes& residuals, const AnyPlanesOut& planes) {
 }
 
 std::vector<std::unique_ptr<ChannelSymbols>> channel_symbols_of(const TableSet& tables, const CostTables& costs,
-                                                                const std::vector<AnyPlanesIn>& planes,
-                                                                const std::vector<AnyPlanesIn>& residuals, const Indices& indices) {
-    require(planes.size() == residuals.size(), "planes and residuals differ in number");
+                                                                const std::vector<AnyPlanesIn>& leading, const std::vector<AnyPlanesIn>& planes,
+                                                                const Indices& indices) {
+    require(planes.size() == leading.size(), "leading and other planes differ in number");
     require(tables.has_all(span_of(indices)), "a table index is outside the table set");
     std::vector<TilePlanes> tiles;
     for (std::size_t i = 0; i < planes.size(); ++i) {
-        const PlanesView view = view_of(planes[i]), first = view_of(residuals[i]);
-        require(view.count == indices.size(), "table indices do not fit the planes");
-        require(first.count <= view.count && first.grid.height == view.grid.height && first.grid.width == view.grid.width,
-                "residuals do not fit the planes");
-        tiles.push_back({view, first});
+        const PlanesView first = view_of(leading[i]), others = view_of(planes[i]);
+        require(first.count + others.count == indices.size(), "table indices do not fit the planes");
+        tiles.push_back({first, others});
     }
     nb::gil_scoped_release unlocked;
     return channel_symbols(tiles, tables, costs, span_of(indices));
@@ -495,8 +493,8 @@ NB_MODULE(_native, m) {
     m.def("put_predicted", &put_predicted_into, nb::arg("residuals").noconvert(), nb::arg("planes").noconvert());
     m.def("undo_prediction", &undo_prediction_of, nb::arg("planes").noconvert());
 
-    m.def("channel_symbols", &channel_symbols_of, nb::arg("tables"), nb::arg("costs"), nb::arg("planes").noconvert(),
-          nb::arg("residuals").noconvert(), nb::arg("indices").noconvert());
+    m.def("channel_symbols", &channel_symbols_of, nb::arg("tables"), nb::arg("costs"), nb::arg("leading").noconvert(),
+          nb::arg("planes").noconvert(), nb::arg("indices").noconvert());
     // Borrows its tables, which the caller keeps.
     nb::class_<ChannelSymbols>(m, "ChannelSymbols")
         .def("costs", [](const ChannelSymbols& symbols) {

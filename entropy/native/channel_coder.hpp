@@ -149,30 +149,31 @@ public:
         std::optional<std::uint16_t> mark;
     };
 
-    // For channels of `size` places, which are to be added. `tables` are borrowed.
-    ChannelSymbols(const TableSet& tables, std::size_t num_channels, std::size_t size)
-        : tables_{tables}, size_{size}, entries_{std::make_unique_for_overwrite<std::uint8_t[]>(num_channels * size)} {
+    // For channels of `num_symbols` together, which are to be added. `tables` are borrowed.
+    ChannelSymbols(const TableSet& tables, std::size_t num_channels, std::size_t num_symbols)
+        : tables_{tables}, entries_{std::make_unique_for_overwrite<std::uint8_t[]>(num_symbols)} {
         channels_.reserve(num_channels);
     }
 
     // Adds channel `c` of the planes with its table. There must be room for it.
     void add(const PlanesView& planes, std::size_t c, std::uint8_t t, const CostTables& costs) {
+        const std::size_t size = planes.grid.size();
         std::uint8_t* const entries = &entries_[num_entries_];
         const unsigned found = entries_of(planes, c, tables_[t], t, entries);
-        Channel channel{t, (found & has_nonzero) != 0, num_entries_, codes_.size(), codes_.size(), 0};
+        Channel channel{t, (found & has_nonzero) != 0, size, num_entries_, codes_.size(), codes_.size(), 0};
         if (!channel.is_used) {
-            channel.cost = size_ * costs.of(0, tables_, t);
+            channel.cost = size * costs.of(0, tables_, t);
             channels_.push_back(channel);
             return;
         }
-        channel.cost = kernels().convert.sum_costs(entries, size_, costs.of_entries(t), tables_[t].size);
+        channel.cost = kernels().convert.sum_costs(entries, size, costs.of_entries(t), tables_[t].size);
         if ((found & has_escapes) != 0)
-            for_escapes(tables_, {t}, size_, entries, [&](std::size_t i) {
+            for_escapes(tables_, {t}, size, entries, [&](std::size_t i) {
                 codes_.push_back(zigzag(planes.value(c, i)));
                 channel.cost += CostTables::of_code(codes_.back());
             });
         channel.codes_end = codes_.size();
-        num_entries_ += size_;
+        num_entries_ += size;
         channels_.push_back(channel);
     }
 
@@ -196,6 +197,7 @@ private:
     struct Channel {
         std::uint8_t table;
         bool is_used;           // is not 0 everywhere; else it has no entries
+        std::size_t size;       // places
         std::size_t entries;    // where its entries begin
         std::size_t codes;      // where those of its escapes begin
         std::size_t codes_end;
@@ -206,7 +208,7 @@ private:
         const Conversions& convert = kernels().convert;
         const auto [height, width] = planes.grid;
         const bool is_dense = planes.row_step == static_cast<std::ptrdiff_t>(width);
-        const std::size_t rows = is_dense ? 1 : height, places = is_dense ? size_ : width;
+        const std::size_t rows = is_dense ? 1 : height, places = is_dense ? planes.grid.size() : width;
         const auto last = static_cast<std::uint8_t>(table.size - 1);
         if (planes.values.type == ValueType::int32)
             return convert.entries_of_rows32(static_cast<const std::int32_t*>(planes.values.data) + planes.place(c, 0), rows, places,
@@ -225,37 +227,40 @@ private:
         const TableChoice choice{channel.table};
         writer.use(tables_, choice);
         if (channel.is_used) {
-            writer.encode_entries({&entries_[channel.entries], size_}, std::span(codes_).subspan(channel.codes, channel.codes_end - channel.codes));
+            writer.encode_entries({&entries_[channel.entries], channel.size}, std::span(codes_).subspan(channel.codes, channel.codes_end - channel.codes));
             return;
         }
-        const std::vector<std::uint8_t> entries(size_, static_cast<std::uint8_t>(TableSet::entry_of(tables_[channel.table], 0)));
-        const bool escaped = size_ > 0 && entries[0] == tables_[channel.table].size - 1;
-        writer.encode_entries(entries, std::vector<std::uint32_t>(escaped ? size_ : 0, 0U));
+        const std::vector<std::uint8_t> entries(channel.size, static_cast<std::uint8_t>(TableSet::entry_of(tables_[channel.table], 0)));
+        const bool escaped = channel.size > 0 && entries[0] == tables_[channel.table].size - 1;
+        writer.encode_entries(entries, std::vector<std::uint32_t>(escaped ? channel.size : 0, 0U));
     }
 
     const TableSet& tables_;
-    std::size_t size_;  // places of a channel
     std::unique_ptr<std::uint8_t[]> entries_;
     std::size_t num_entries_ = 0;
     std::vector<std::uint32_t> codes_;
     std::vector<Channel> channels_;
 };
 
-// The planes of one tile, and what is coded of the first of them instead.
+// What is coded of one tile: planes of a grid of their own, then others.
 struct TilePlanes {
+    PlanesView leading;
     PlanesView planes;
-    PlanesView residuals;
 };
 
-// The symbols of tiles with channels of as many `indices`. Goes channel by channel: the tiles of a plane share pages of
+// The symbols of tiles with as many `indices` as planes. Goes channel by channel: the tiles of a plane share pages of
 // memory, to find which takes longer than to read the few rows of a tile on them.
 inline std::vector<std::unique_ptr<ChannelSymbols>> channel_symbols(std::span<const TilePlanes> tiles, const TableSet& tables,
                                                                     const CostTables& costs, std::span<const std::uint8_t> indices) {
     std::vector<std::unique_ptr<ChannelSymbols>> symbols;
-    for (const TilePlanes& tile : tiles) symbols.push_back(std::make_unique<ChannelSymbols>(tables, indices.size(), tile.planes.grid.size()));
+    for (const auto& [leading, planes] : tiles)
+        symbols.push_back(std::make_unique<ChannelSymbols>(tables, indices.size(), leading.count * leading.grid.size() + planes.count * planes.grid.size()));
     for (std::size_t c = 0; c < indices.size(); ++c)
-        for (std::size_t i = 0; i < tiles.size(); ++i)
-            symbols[i]->add(c < tiles[i].residuals.count ? tiles[i].residuals : tiles[i].planes, c, indices[c], costs);
+        for (std::size_t i = 0; i < tiles.size(); ++i) {
+            const auto& [leading, planes] = tiles[i];
+            if (c < leading.count) symbols[i]->add(leading, c, indices[c], costs);
+            else symbols[i]->add(planes, c - leading.count, indices[c], costs);
+        }
     return symbols;
 }
 

@@ -17,7 +17,7 @@ from laconic.entropy.fitting.context_rules import (
     context_rule_scales,
     symbols_of,
 )
-from laconic.entropy.fitting.table_fitting import FITTED_BANDS, fit_tables
+from laconic.entropy.fitting.table_fitting import FITTED_BANDS, FittedPart, fit_context_model
 
 Planes = NDArray[np.int32]
 PASS_ENDS = (2, 7, 12)
@@ -97,7 +97,7 @@ def integers(coefficients: Sequence[NDArray[np.float64]]) -> Callable[[int], lis
 def fitted(coefficients: Sequence[NDArray[np.float64]], **options: int) -> ContextModel:
     given = {"pass_ends": PASS_ENDS, "num_predicted": 0, "rounding": 0.375, **options}
     weights = fit_context_weights(integers(coefficients), **given)  # type: ignore[arg-type]
-    return ContextModel(**vars(weights), **vars(fit_tables(integers(coefficients), weights, 0.375)))
+    return fit_context_model(FittedPart(integers(coefficients), weights), 0.375)
 
 
 def bits(model: ContextModel, symbols: Planes, band: int) -> tuple[float, float]:
