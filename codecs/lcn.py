@@ -144,7 +144,7 @@ class Lcn:
             )
         check_bit_depth(sample_type, bit_depth or 8)
         form = Form("image", (rows.height, rows.width), sample_type, 0, bit_depth=bit_depth or 8)
-        model = load_model(self.model or _picture_model(num_colors, self.profile))
+        model = load_model(self.model or _PICTURE_MODELS[num_colors])
         check_form_fits(form, num_colors, model)
         return encode_rows(
             rows, self._plan(form, model, self._step_code), metadata_of_media({} if metadata is None else metadata)
@@ -225,7 +225,7 @@ class Lcn:
         """How a signal is encoded, at the codec's own step or another. Raises `UnsupportedSignalError` where the model does
         not fit it."""
         typed_argument("the signal", signal, (Image, Audio, Cube), _SIGNALS)
-        model = load_model(self.model or default_lcn_model(signal, self.profile))
+        model = load_model(self.model or default_lcn_model(signal))
         form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
         form = replace(form, levels=levels_of(signal, model.offsets))
@@ -286,14 +286,10 @@ class Lcn:
         return load_model_of(latent.fingerprint, self.model)
 
 
-def _picture_model(colors: int, profile: str) -> str:
-    return _PICTURE_MODELS[colors] + ("_best" if profile == "best" else "")
-
-
-def default_lcn_model(signal: Signal, profile: str = "small") -> str:
+def default_lcn_model(signal: Signal) -> str:
     """Name of the shipped model for a signal. Raises `UnsupportedSignalError` for cubes, which need one of their own."""
     if isinstance(signal, Image):
-        return _picture_model(num_colors(signal), profile)
+        return _PICTURE_MODELS[num_colors(signal)]
     if isinstance(signal, Cube):
         raise UnsupportedSignalError("no shipped model is for cubes; fit one to such signals and name it (model=)")
     if signal.num_channels == 2:

@@ -91,12 +91,11 @@ class SubbandModel:
     """Networks and tables for the subbands of pictures of `num_colors` colours, 1 to 3.
 
     `depth`: levels whose subbands are channels of their own, 1 to 4; `low_levels`: further ones, 0 to 3, in the first
-    channels. `networks`: of the low band, then of each level, the finest first. `tables`: what they choose from;
-    `static_tables` code alpha. `table_map` (levels + 1, 48, 4, 3) uint8: table by
-    level, scale, lean and shape. `quiet_tables` (levels + 1,
-    3 colours, 32) uint8: table by level, kind and step band where all around is 0. `later_costs` (tables, 4, 3) int32,
-    for encoders: what a magnitude of 1, 2, or 3 or more costs later symbols more than the one below it, in 2^-16 bits, by
-    the symbol's own table and by how much follows it. Raises ValueError where they do not fit together.
+    channels. `networks`: of the low band, then of each level, the finest first. `tables`: what they choose from.
+    `table_map` (levels + 1, 48, 4, 3) uint8: table by level, scale, lean and shape. `quiet_tables` (levels + 1, 3 colours,
+    32) uint8: table by level, kind and step band where all around is 0. `later_costs` (tables, 4, 3) int32, for encoders:
+    what a magnitude of 1, 2, or 3 or more costs later symbols more than the one below it, in 2^-16 bits, by the symbol's
+    own table and by how much follows it. Raises ValueError where they do not fit together.
     """
 
     num_colors: int
@@ -104,7 +103,6 @@ class SubbandModel:
     low_levels: int
     networks: tuple[ContextNetwork, ...]
     tables: TableSet
-    static_tables: TableSet
     table_map: UInt[NDArray[np.uint8], "networks 48 4 3"]
     quiet_tables: UInt[NDArray[np.uint8], "networks kinds 32"]
     later_costs: Int[NDArray[np.int32], "tables 4 3"]
@@ -120,8 +118,7 @@ class SubbandModel:
             object.__setattr__(self, name, whole_number(name, getattr(self, name), least, most))
         if not isinstance(self.networks, tuple | list) or not all(isinstance(n, ContextNetwork) for n in self.networks):
             raise ArgumentError(f"networks are {shown(self.networks)}; allowed is a tuple of ContextNetwork")
-        for tables in (self.tables, self.static_tables):
-            native_tables_of(tables)
+        native_tables_of(self.tables)
         num_kinds = _NUM_ORIENTATIONS * self.num_colors
         shapes: dict[str, tuple[type[np.integer[Any]], tuple[int, ...]]] = {
             "table_map": (np.uint8, (self.num_levels + 1, NUM_SCALES, NUM_LEANS, NUM_SHAPES)),
@@ -160,11 +157,10 @@ class SubbandModel:
         return next((end for end in self.channel_ends if end >= num_channels), self.num_channels)
 
     def to_arrays(self) -> dict[str, Integer[NDArray[Any], " ..."]]:
-        """All but the numbers, as arrays to store: those of the networks by number, both sets of tables as bytes."""
-        tables = {"tables": self.tables, "static_tables": self.static_tables}
+        """All but the numbers, as arrays to store: those of the networks by number, the tables as bytes."""
         networks = {f"network.{i}.{k}": a for i, network in enumerate(self.networks) for k, a in network.arrays.items()}
         maps = {name: getattr(self, name) for name in ("table_map", "quiet_tables", "later_costs")}
-        return {**{name: np.frombuffer(one.to_bytes(), np.uint8) for name, one in tables.items()}, **networks, **maps}
+        return {"tables": np.frombuffer(self.tables.to_bytes(), np.uint8), **networks, **maps}
 
     @classmethod
     def from_arrays(
@@ -178,7 +174,6 @@ class SubbandModel:
             low_levels,
             tuple(ContextNetwork(*(arrays[f"network.{i}.{name}"] for name in _ARRAYS)) for i in networks),
             TableSet.from_bytes(arrays["tables"].tobytes()),
-            TableSet.from_bytes(arrays["static_tables"].tobytes()),
             arrays["table_map"],
             arrays["quiet_tables"],
             arrays["later_costs"],
@@ -187,7 +182,7 @@ class SubbandModel:
     @cached_property
     def digest(self) -> bytes:
         """SHA-256 of everything that decides a table: equal digests decode each other's streams."""
-        sha = hashlib.sha256(self.tables.digest + self.static_tables.digest)
+        sha = hashlib.sha256(self.tables.digest)
         sha.update(struct.pack("<3H", self.num_colors, self.depth, self.low_levels))
         for network in self.networks:
             sha.update(struct.pack("<H", len(network.second)))

@@ -12,23 +12,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.arguments import (
-    choice_argument,
     items_of_argument,
     name_argument,
+    optional_choice_argument,
     real_number_argument,
     settle_arguments,
     typed_argument,
     whole_numbers_argument,
 )
 from laconic.codecs.errors import CodecError
-from laconic.codecs.fitting.fitted_integers import ChosenIntegers, FittedIntegers, QuantisedIntegers, centre_of_band
+from laconic.codecs.fitting.fitted_contexts import (
+    ContextCoding,
+    fit_contexts,
+    pass_ends_of_groups,
+    pass_ends_of_subbands,
+)
+from laconic.codecs.fitting.fitted_integers import ChosenIntegers, QuantisedIntegers, centre_of_band
 from laconic.codecs.fitting.low_scales import (
     analyze_low_of,
     default_low_levels,
@@ -42,33 +47,26 @@ from laconic.codecs.fitting.principal_axes import (
     project,
     trained_axes,
 )
-from laconic.codecs.fitting.subband_axes import low_noise_gains
+from laconic.codecs.fitting.subband_axes import low_noise_gains, principal_colors, subband_axes, subband_channels
 from laconic.codecs.form import form_of, num_colors
 from laconic.codecs.levels import OFFSETS_PER_UNIT, levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.fixed_point import fixed_leaves
 from laconic.codecs.models.low_levels import MAX_LOW_LEVELS, no_low_gains, no_low_scale_codes
 from laconic.codecs.models.model import NUM_SCALES, Model
-from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree
+from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree, is_dyadic
 from laconic.codecs.steps import CODES_PER_SCALE, step_of_code
-from laconic.codecs.threads import threaded_map
 from laconic.codecs.transform.signals import packets_of
-from laconic.entropy import ContextModel
-from laconic.entropy.contexts import ContextWeights
-from laconic.entropy.fitting.context_fitting import fit_context_weights
-from laconic.entropy.fitting.table_fitting import FITTED_BANDS, FittedPart, ValuesOfBand, fit_context_model
+from laconic.entropy.fitting.table_fitting import FITTED_BANDS
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-PASS_CHANNELS = 8  # about as many in each pass
 _PRIOR_SYMBOLS = 30.0
 _MAX_SAMPLES = 40_000_000
 _SHRINK_SAMPLES = 4_000_000  # of each step
 _SOUND_UNIT = 1 / 32
 _MAX_CUTS = 16
-_PASSES_SHARE, _LOW_SHARE = 0.85, 0.1  # of the time of contexts: of all passes, and of those of low channels
-_CHANNELS_OF_ANY_PASS = 85  # the time of a pass without earlier channels, in that of earlier channels
 
 
 @dataclass(frozen=True)
@@ -77,16 +75,17 @@ class FitOptions:
     cut into passes of about 8 channels.
 
     `tree` None: three dyadic levels for pictures, two for cubes (c, h, w), eight full ones for sound, five for cubes
-    (c, t). `blocks`: what the projection mixes. "leaf": all planes and phases of one leaf of the tree (cheapest, and the
-    smallest files), "resolution": all of one resolution, "dense": everything. The first channels are a small picture
-    but with "dense".
+    (c, t). `blocks`: what the projection mixes. "color", of dyadic pictures: the colours of each place, the same
+    everywhere, with the channels in the order of subbands, as networks need them (None for pictures). "leaf": all planes
+    and phases of one leaf of the tree (None for others), "resolution": all of one resolution, "dense": everything. The
+    first channels are a small picture but with "dense".
     `rounding`: the quantiser's, 0.5 is plain rounding. `projection`: analysis matrices of the blocks that were trained
     elsewhere, instead of principal axes. `low_levels`: further levels of the small picture, 0 to 2; None: two for
     pictures with three dyadic levels or more, where the projection has it.
     """
 
     tree: Tree | None = None
-    blocks: Literal["leaf", "resolution", "dense"] = "leaf"
+    blocks: Literal["color", "leaf", "resolution", "dense"] | None = None
     pass_ends: tuple[int, ...] | None = None
     group_ends: tuple[int, ...] | None = None
     rounding: float = 0.375
@@ -98,7 +97,7 @@ class FitOptions:
             typed_argument("tree", self.tree, Tree, "a Tree or None")
         settle_arguments(
             self,
-            blocks=choice_argument("blocks", self.blocks, ("leaf", "resolution", "dense")),
+            blocks=optional_choice_argument("blocks", self.blocks, ("color", "leaf", "resolution", "dense")),
             pass_ends=None if self.pass_ends is None else whole_numbers_argument("pass_ends", self.pass_ends),
             group_ends=None if self.group_ends is None else whole_numbers_argument("group_ends", self.group_ends),
             rounding=real_number_argument("rounding", self.rounding, lowest=2**-16, highest=0.5),
@@ -137,17 +136,25 @@ def fit(
             raise CodecError(
                 f"{what} end with {chosen[-1]}; they must end with the {num_channels} channels of the tree"
             )
-    blocks = _block_sizes(tree, num_planes, options.blocks)
+    mixing = options.blocks or ("color" if kind == "image" and is_dyadic(tree) else "leaf")
+    blocks = _block_sizes(tree, num_planes, mixing)
     gains = noise_gains_of_axes(tree, num_planes)
-    if options.projection is None:
-        axes = principal_axes(packets, gains, blocks, symmetric=kind == "sound" and num_planes == 2)
-    else:
+    if options.projection is not None:
         axes = trained_axes(options.projection, blocks)
-    channels = channels_by_variance(axes.analysis, packets, _group_sizes(tree, num_planes, blocks))
+    elif mixing == "color":
+        axes = subband_axes(principal_colors(packets, tree, num_planes), tree)
+    else:
+        axes = principal_axes(packets, gains, blocks, symmetric=kind == "sound" and num_planes == 2)
+    if mixing == "color":
+        channels = subband_channels(tree, num_planes)
+    else:
+        channels = channels_by_variance(axes.analysis, packets, _group_sizes(tree, num_planes, blocks))
     coefficients = [project(axes.analysis, channels, p) for p in packets]
     is_small_picture = tree.dimensions == 2 and blocks[0] == num_planes
     group_ends = options.group_ends or _group_ends(_group_sizes(tree, num_planes, blocks), options.pass_ends)
-    pass_ends = options.pass_ends or _pass_ends(group_ends)
+    pass_ends = options.pass_ends or (
+        pass_ends_of_subbands(tree, num_planes) if mixing == "color" else pass_ends_of_groups(group_ends)
+    )
     low_levels = options.low_levels
     if low_levels is None:
         has_low = kind == "image" and is_small_picture and pass_ends[0] == num_planes
@@ -156,8 +163,8 @@ def fit(
     if low_levels:
         analyze_low_of(coefficients, num_planes, low_gains)
     num_predicted = num_planes if is_small_picture and not low_levels else 0
-    coding = _Coding(pass_ends, num_predicted, options.rounding, num_planes, low_levels)
-    contexts_of = partial(_contexts, coding, threads)
+    coding = ContextCoding(pass_ends, num_predicted, options.rounding, num_planes, low_levels)
+    contexts_of = partial(fit_contexts, coding, threads)
     quantised = QuantisedIntegers(coefficients, num_planes, low_levels, options.rounding)
 
     model = Model(
@@ -188,58 +195,6 @@ def fit(
     model = replace(model, shrink=_shrink(coefficients, model))
     on_progress(1.0)
     return model
-
-
-@dataclass(frozen=True)
-class _Coding:
-    """How channels are coded: `pass_ends` with the number of predicted ones, and with `low_levels` those of the
-    `num_planes` channels that have them."""
-
-    pass_ends: tuple[int, ...]
-    num_predicted: int
-    rounding: float
-    num_planes: int
-    low_levels: int
-
-
-def _contexts(
-    coding: _Coding, threads: int, integers: FittedIntegers, on_progress: Callable[[float], None]
-) -> ContextModel:
-    """Weights and tables for integers: see `fit_context_weights` and `fit_context_model`. `on_progress` is told the share
-    done."""
-    with threaded_map(threads) as run:
-
-        def weights_of(
-            values: ValuesOfBand, pass_ends: tuple[int, ...], predicted: int, share: float
-        ) -> ContextWeights:
-            # A pass takes longer the more channels it looks at, and tables less than all passes.
-            starts = np.array((0, *pass_ends[:-1]))
-            shares = share * np.cumsum(starts + _CHANNELS_OF_ANY_PASS) / np.sum(starts + _CHANNELS_OF_ANY_PASS)
-            share_at = dict(zip(pass_ends, shares.tolist(), strict=True))
-            return fit_context_weights(
-                values,
-                pass_ends=pass_ends,
-                num_predicted=predicted,
-                rounding=coding.rounding,
-                map_passes=run,
-                on_pass=lambda end: on_progress(share_at[end] + _PASSES_SHARE - share),
-            )
-
-        if not coding.low_levels:
-            weights = weights_of(integers.values, coding.pass_ends, coding.num_predicted, _PASSES_SHARE)
-            return fit_context_model(FittedPart(integers.values, weights), coding.rounding)
-        planes = coding.num_planes
-        low = weights_of(integers.low_values, _low_pass_ends(planes, coding.low_levels), planes, _LOW_SHARE)
-        weights = weights_of(integers.in_place, coding.pass_ends, 0, _PASSES_SHARE - _LOW_SHARE)
-    return fit_context_model(
-        FittedPart(integers.in_place, weights, planes), coding.rounding, FittedPart(integers.low_values, low)
-    )
-
-
-def _low_pass_ends(num_planes: int, levels: int) -> tuple[int, ...]:
-    """The low band, then each class of the coarsest level, then those of the others in passes of about 8 channels."""
-    ends = tuple(num_planes << (2 * level) for level in range(levels + 1))
-    return (num_planes, *_pass_ends(ends)[1:])
 
 
 def _shrink(coefficients: Sequence[NDArray[np.float32]], model: Model) -> NDArray[np.float32]:
@@ -308,7 +263,7 @@ def _middles(signals: Sequence[Signal], num_planes: int) -> NDArray[np.float32]:
 
 def _block_sizes(tree: Tree, num_planes: int, blocks: str) -> tuple[int, ...]:
     """Packets that the projection mixes."""
-    if blocks == "leaf":
+    if blocks in ("leaf", "color"):
         return tuple(num_planes * tree.channels_of(path) for path in tree.leaves)
     return tree.block_sizes(num_planes) if blocks == "resolution" else (num_planes * tree.num_bands**tree.depth,)
 
@@ -323,15 +278,6 @@ def _group_ends(blocks: tuple[int, ...], pass_ends: tuple[int, ...] | None) -> t
     ends = [int(e) for e in np.cumsum(blocks) if pass_ends is None or e in pass_ends]
     every = -(-len(ends) // _MAX_CUTS)
     return tuple(ends[every - 1 :: every]) if len(ends) % every == 0 else (*ends[every - 1 : -1 : every], ends[-1])
-
-
-def _pass_ends(group_ends: tuple[int, ...]) -> tuple[int, ...]:
-    """Ends of about equal passes of each group."""
-    ends: list[int] = []
-    for lo, hi in pairwise((0, *group_ends)):
-        num_passes = max(1, round((hi - lo) / PASS_CHANNELS))
-        ends += [lo + round((hi - lo) * i / num_passes) for i in range(1, num_passes + 1)]
-    return tuple(ends)
 
 
 def _scale_codes(coefficients: Sequence[NDArray[np.float32]]) -> NDArray[np.int16]:

@@ -1,7 +1,7 @@
 """Contexts of profile best from pictures: networks by training, tables by counting, for a model with its transform.
 
-Two rounds make a model from `subband_start.subband_model`: the first for the integers of plain quantisation, the second for
-those that an encoder chooses by the contexts of the first.
+Two rounds make them for a fitted model: the first for the integers of plain quantisation, the second for those that an
+encoder chooses by the networks of the first.
 """
 
 from __future__ import annotations
@@ -108,11 +108,11 @@ def fit_subband_contexts(
         tell = partial(work.tell, 1 + level - len(fitted))
         networks.append(_fitted_network(samples.levels[level], level, options, seed, tell))
         on_network(networks[-1])
-    contexts = _contexts(model, networks, samples.quiet)
-    model = replace(model, contexts=contexts)
+    made = _networks(model, networks, samples.quiet)
+    model = replace(model, networks=made)
     order = np.random.default_rng(seed).permutation(len(pictures))
     tried = [pictures[i] for i in order[:_TRIED_PICTURES]]
-    model = replace(model, contexts=replace(contexts, later_costs=later_costs_of_pictures(tried, model)))
+    model = replace(model, networks=replace(made, later_costs=later_costs_of_pictures(tried, model)))
     model = replace(model, shrink=_shrink(tried, model))
     on_progress(1.0)
     return model
@@ -158,7 +158,7 @@ def _fitted_network(
     return FittedNetwork(learner.integers(), counts / options.shares[level], densities.priors())
 
 
-def _contexts(model: Model, networks: Sequence[FittedNetwork], quiet: Floats) -> SubbandModel:
+def _networks(model: Model, networks: Sequence[FittedNetwork], quiet: Floats) -> SubbandModel:
     """With tables of all that chooses one, in every level."""
     counts = np.stack([network.counts for network in networks])
     priors = np.stack([network.priors for network in networks])
@@ -173,14 +173,12 @@ def _contexts(model: Model, networks: Sequence[FittedNetwork], quiet: Floats) ->
         )
     )
     levels, cut = len(networks), len(networks) * NUM_CHOICES
-    assert isinstance(model.contexts, SubbandModel)
     return SubbandModel(
         num_colors=model.num_planes,
         depth=model.tree.depth,
         low_levels=model.low_levels,
         networks=tuple(network.network for network in networks),
         tables=tables,
-        static_tables=model.contexts.static_tables,
         table_map=of_cell[:cut].reshape(levels, NUM_SCALES, NUM_LEANS, NUM_SHAPES).astype(np.uint8),
         quiet_tables=of_cell[cut:].reshape(quiet.shape[:3]).astype(np.uint8),
         later_costs=np.zeros((len(tables), NUM_FOLLOWINGS, 3), np.int32),

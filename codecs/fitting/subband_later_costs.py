@@ -34,8 +34,8 @@ _EITHER: Final = 0.14  # so much below the nearest integer, in steps, a symbol m
 def later_costs_of_pictures(pictures: Sequence[Image], model: Model) -> Int[Ints, "tables 4 3"]:
     """What symbols cost later ones, as a `SubbandModel` has it, by trial on these pictures: some that could be either of
     two integers are the smaller one, and what that saves beyond themselves is shared among them. 0 without data."""
-    contexts = model.contexts
-    assert isinstance(contexts, SubbandModel)
+    contexts = model.networks
+    assert contexts is not None
     sizes = table_sizes(contexts.tables)
     trials = list(_trials(pictures, model))
     random = np.random.default_rng(0)
@@ -72,8 +72,8 @@ class _Trial:
 
 
 def _trials(pictures: Sequence[Image], model: Model) -> Iterator[_Trial]:
-    contexts = model.contexts
-    assert isinstance(contexts, SubbandModel)
+    contexts = model.networks
+    assert contexts is not None
     for i, picture in enumerate(pictures):
         code = _TRIAL_CODES[i % len(_TRIAL_CODES)]
         part = Image.from_array(np.ascontiguousarray(picture.samples[:_TRIAL_SIDE, :_TRIAL_SIDE]))

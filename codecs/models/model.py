@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 from laconic.codecs import _native
 from laconic.codecs.arguments import path_argument
 from laconic.codecs.errors import CodecError, WeightsError
-from laconic.codecs.models.context_parts import Contexts, check_contexts, context_config, contexts_of_parts
+from laconic.codecs.models.context_parts import (
+    check_contexts,
+    context_arrays,
+    context_config,
+    context_digest,
+    contexts_of_parts,
+)
 from laconic.codecs.models.fixed_point import FixedLeaf, fixed_point_map
 from laconic.codecs.models.low_levels import (
     LowSynthesis,
@@ -37,7 +43,10 @@ from laconic.codecs.models.low_levels import (
 )
 from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.steps import CODES_PER_SCALE
-from laconic.entropy import BitstreamError
+from laconic.entropy import BitstreamError, ContextModel, CorruptStreamError
+from laconic.entropy.container import Profile
+from laconic.entropy.subbands import SubbandModel
+from laconic.entropy.tile_symbols import StepRules
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
@@ -61,7 +70,8 @@ class Model:
     `offsets`: (planes,) float32, the middles of a cube's planes in units of their level (`levels`), 0 of other signals.
     `unit`: steps are in this unit, a power of two. `low_levels`: further wavelet levels, 0 to 2, of a picture's lowest
     channels, with `low_gains`, (classes,) float32, and `low_scale_codes`, (classes, planes) int16, of each class of their
-    coefficients (`low_levels`). Raises `WeightsError` where the parts do not fit together.
+    coefficients (`low_levels`). `contexts` are for profiles fast and small, `networks` for profile best, where it codes in
+    that. Raises `WeightsError` where the parts do not fit together.
     """
 
     name: str
@@ -73,7 +83,7 @@ class Model:
     rounding: float
     scale_codes: Int[NDArray[np.int16], " d"]
     shrink: Float[NDArray[np.float32], "96 3"]
-    contexts: Contexts
+    contexts: ContextModel
     offsets: Float[NDArray[np.float32], " planes"]
     channels: UInt[NDArray[np.uint16], " d"]
     fixed: tuple[FixedLeaf, ...] = ()
@@ -83,6 +93,7 @@ class Model:
     low_levels: int = 0
     low_gains: Float[NDArray[np.float32], " classes"] = field(default_factory=no_low_gains)
     low_scale_codes: Int[NDArray[np.int16], "classes _"] = field(default_factory=no_low_scale_codes)
+    networks: SubbandModel | None = None
 
     def __post_init__(self) -> None:
         d = self.contexts.num_channels
@@ -168,7 +179,7 @@ class Model:
             sha.update(bytes([leaf.analysis_bits, leaf.synthesis_bits]))
             sha.update(leaf.analysis.astype("<i2").tobytes() + leaf.synthesis.astype("<i2").tobytes())
         sha.update(self.scale_codes.astype("<i2").tobytes() + self.channels.astype("<u2").tobytes())
-        sha.update(low_bytes(self) + self.contexts.digest)
+        sha.update(low_bytes(self) + context_digest(self))
         return sha.digest()[:FINGERPRINT_BYTES]
 
     def shrink_of(self, step_code: int, num_channels: int) -> Float[NDArray[np.float32], "num_channels 3"]:
@@ -179,6 +190,14 @@ class Model:
         """(n, 3): the same for values of these scales."""
         scales = (scale_codes.astype(np.int64) - step_code) // CODES_PER_SCALE
         return self.shrink[np.clip(scales, 0, NUM_SCALES - 1)]
+
+    def rules_at(self, step_code: int, profile: Profile) -> StepRules:
+        """What says which table codes which symbol. Raises `CorruptStreamError` for a profile that it does not code in."""
+        if profile is not Profile.BEST:
+            return self.contexts.at_step(step_code)
+        if self.networks is None:
+            raise CorruptStreamError(f"the file has profile best, for which model {self.name} has no networks")
+        return self.networks.at_step(step_code)
 
     def low_at(self, step_code: int) -> LowSynthesis | None:
         """How the lowest channels are undone at this step, None for a model without low levels."""
@@ -195,7 +214,7 @@ class Model:
             "scale_codes": self.scale_codes,
             "shrink": self.shrink,
             **low_arrays(self),
-            **self.contexts.to_arrays(),
+            **context_arrays(self),
         }
         for i, (a, s) in enumerate(zip(self.analysis, self.synthesis, strict=True)):
             arrays |= {f"analysis.{i}": np.ascontiguousarray(a), f"synthesis.{i}": np.ascontiguousarray(s)}
@@ -251,7 +270,7 @@ def _config(model: Model) -> dict[str, object]:
         "splits": sorted(list(path) for path in model.tree.splits),
         "group_ends": list(model.group_ends),
         "rounding": model.rounding,
-        **context_config(model.contexts),
+        **context_config(model),
         **low_config(model),
     }
 
@@ -261,7 +280,7 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
     if not isinstance(config, dict):
         raise ValueError("its config is no JSON object")
     blocks = range(sum(1 for key in arrays if key.startswith("analysis.")))
-    contexts = contexts_of_parts(config, arrays)
+    contexts, networks = contexts_of_parts(config, arrays)
     low_levels, low_gains, low_scale_codes = low_parts(config, arrays)
     return Model(
         name=metadata["name"],
@@ -283,6 +302,7 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
         low_levels=low_levels,
         low_gains=low_gains,
         low_scale_codes=low_scale_codes,
+        networks=networks,
     )
 
 

@@ -111,6 +111,11 @@ def dyadic_tree(dimensions: int, depth: int) -> Tree:
     return Tree(dimensions, depth, frozenset((0,) * level for level in range(depth)))
 
 
+def is_dyadic(tree: Tree) -> bool:
+    """Whether a tree is `dyadic_tree` of two dimensions."""
+    return tree == dyadic_tree(2, tree.depth)
+
+
 def _checked(dimensions: int, depth: int) -> tuple[int, int]:
     return choice_argument("dimensions", dimensions, (1, 2)), whole_number_argument("depth", depth, 1, _MAX_DEPTH)
 

@@ -12,7 +12,6 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.models.model import Model
 from laconic.entropy.container import Profile
 from laconic.entropy.rans import LANES
-from laconic.entropy.subbands import SubbandModel
 
 if TYPE_CHECKING:
     from jaxtyping import Shaped
@@ -54,8 +53,12 @@ class Layout:
         return _PROFILES[self.profile]
 
     def resolved(self, model: Model, grid: tuple[int, int]) -> Layout:
-        """The same with every None replaced by the choice for signals of this model, but for `tile_log2` of one tile; a
-        model with networks has profile best for its small one. Raises `CodecError` for a profile it does not code in."""
+        """The same with every None replaced by the choice for signals of this model, but for `tile_log2` of one tile.
+        Raises `CodecError` for a profile it does not code in."""
+        if self.file_profile is Profile.BEST and model.networks is None:
+            raise CodecError(
+                f"profile is best; allowed with model {model.name}, which has no networks, is fast and small"
+            )
         is_sound = model.kind == "sound"
         tile_log2 = self.tile_log2
         if tile_log2 is None and max(grid) > UNTILED_SIDE:
@@ -64,19 +67,9 @@ class Layout:
             grouping=self.grouping or ("whole" if is_sound else "channels"),
             progression=self.progression or ("tile" if is_sound else "group"),
             tile_log2=tile_log2,
-            profile=_profile_of(self.profile, model),
+            profile=self.profile,
             lanes=self.lanes,
         )
-
-
-def _profile_of(profile: Literal["fast", "small", "best"], model: Model) -> Literal["fast", "small", "best"]:
-    has_networks = isinstance(model.contexts, SubbandModel)
-    if has_networks and profile == "small":
-        return "best"
-    if has_networks != (profile == "best"):
-        allowed = "best" if has_networks else "fast and small"
-        raise CodecError(f"profile is {profile}; allowed with model {model.name} is {allowed}")
-    return profile
 
 
 @dataclass(frozen=True)
@@ -122,11 +115,11 @@ def tiles_of(height: int, width: int, tile_log2: int | None) -> list[LayoutTile]
     ]
 
 
-def layout_channels(model: Model, num_channels: int) -> int:
-    """How many channels a file stores that is to have the first `num_channels`: with networks, whole subbands; with low
-    levels, all that have these."""
-    if isinstance(model.contexts, SubbandModel):
-        return model.contexts.rounded_up(num_channels)
+def layout_channels(model: Model, num_channels: int, profile: Profile) -> int:
+    """How many channels a file stores that is to have the first `num_channels`: in profile best, whole subbands; with
+    low levels, all that have these."""
+    if profile is Profile.BEST and model.networks is not None:
+        return model.networks.rounded_up(num_channels)
     return max(num_channels, model.num_planes) if model.low_levels else num_channels
 
 

@@ -72,7 +72,7 @@ class Packer:
         self.tiles = plan.tiles
         self._plan, self._model, self._layout = plan, plan.model, plan.layout
         self._num_channels = num_channels
-        self._rules = plan.model.contexts.at_step(plan.step_code)
+        self._rules = plan.model.rules_at(plan.step_code, plan.layout.file_profile)
         self._bounds = layout_group_bounds(plan.model, num_channels, whole=plan.layout.grouping == "whole")
         self._is_tile_major = plan.layout.progression == "tile"
 
@@ -175,12 +175,12 @@ def pack(latent: Latent, plan: Plan) -> PackedFile:
 
 def _whole_subbands(values: NDArray[np.int32], plan: Plan) -> NDArray[np.int32]:
     """The channels, with as many of zeros as the last subband lacks."""
-    count, stored = len(values), layout_channels(plan.model, len(values))
+    count, stored = len(values), layout_channels(plan.model, len(values), plan.layout.file_profile)
     if stored == count:
         return values
     note(
-        f"{count} channels end inside a subband, and profile best stores whole ones: {stored} channels were stored, "
-        f"the last {stored - count} of zeros"
+        f"{count} channels end inside a subband, and files have whole ones: {stored} channels were stored, the last "
+        f"{stored - count} of zeros"
     )
     return np.concatenate([values, np.zeros((stored - count, *values.shape[1:]), np.int32)])
 

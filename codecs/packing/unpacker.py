@@ -114,7 +114,7 @@ class Unpacker:
         num_groups = 1 if self._joined else len(self._bounds) - 1
         self._check_number(num_groups)
         self.tiles = tiles_of(*self.grid, header.tile_log2) if self.grid[1] else []
-        self._rules = found.contexts.at_step(header.step_code)
+        self._rules = found.rules_at(header.step_code, header.profile)
         tile_major = Flag.TILE_MAJOR in header.flags
         self._order = list(container_segment_order(len(self.tiles), num_groups, tile_major=tile_major))
         self._numbers: list[list[int]] = [[] for _ in self.tiles]  # wanted segments of each tile

@@ -26,7 +26,6 @@ from laconic.entropy.contexts import MAX_MAGNITUDE, ContextStepRules, residuals_
 from laconic.entropy.low_planes import join_low_planes, low_classes, split_low_planes
 from laconic.entropy.rans import COST_UNIT_BITS
 from laconic.entropy.static_symbols import in_place_symbols
-from laconic.entropy.subbands import SubbandModel
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -51,9 +50,7 @@ def optimize_rate_distortion(
     `values`, int32 or int16, are the nearest integers, of predicted channels and those with low levels what the file has.
     These stay, and so do zeros. `effort`, at least 1: how often contexts are gone over.
     """
-    contexts = model.contexts
-    assert isinstance(contexts, ContextModel)
-    rules = contexts.at_step(step_code)
+    rules = model.contexts.at_step(step_code)
     inverse_step = float(np.float32(1) / (step_of_code(step_code) * np.float32(model.unit)))
     if rules.low is not None:
         optimize_low_planes(values, coefficients, step_code, model, effort=effort)
@@ -77,9 +74,7 @@ def optimize_low_planes(
     effort: int,
 ) -> None:
     """The same for the channels with low levels alone, but for their low band, whose values stay."""
-    contexts = model.contexts
-    assert isinstance(contexts, ContextModel)
-    low = contexts.at_step(step_code).low
+    low = model.contexts.at_step(step_code).low
     assert low is not None
     planes, levels = model.num_planes, model.low_levels
     inverse_step = float(np.float32(1) / (step_of_code(step_code) * np.float32(model.unit)))
@@ -134,11 +129,11 @@ def _num_kept(model: Model) -> int:
 def rate_distortion_thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Float[Floats, "d 2"]:
     """Thresholds (d, 2) of every channel, as `transform.quantize` takes them: of plain rounding for effort 0, predicted
     channels and those with low levels, else of the cheapest integers for profile fast; for `optimize_rate_distortion` to
-    begin from, the nearest. Of models with networks, the low channels are rounded to the nearest."""
+    begin from, the nearest. In profile best, the low channels are rounded to the nearest."""
     d, fixed = model.num_channels, _num_kept(model)
     plain = np.float32(model.rounding)
     out = np.tile(np.array([1 - plain, plain], np.float32), (d, 1))
-    if isinstance(model.contexts, SubbandModel):
+    if profile is Profile.BEST:
         out[: fixed if effort == 0 else d] = 0.5
         return out
     if effort == 0:
@@ -156,10 +151,10 @@ def rate_distortion_thresholds_for(model: Model, step_code: int, profile: Profil
 def low_thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Float[Floats, "n 2"] | None:
     """Thresholds (n, 2) of the low planes put apart, where profile fast has some of their own; the low band is rounded to
     the nearest."""
-    contexts = model.contexts
-    if isinstance(contexts, SubbandModel) or contexts.low is None or profile is not Profile.FAST or effort == 0:
+    low = model.contexts.low
+    if low is None or profile is not Profile.FAST or effort == 0:
         return None
-    chosen = static_rate_distortion_thresholds(contexts.low, step_code, low_shrink_of(model, step_code))
+    chosen = static_rate_distortion_thresholds(low, step_code, low_shrink_of(model, step_code))
     out = np.stack(chosen, axis=1)
     out[: model.num_planes] = 0.5
     return out

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from laconic.codecs.models.model import Model
 from laconic.codecs.transform.quantizer import inverse_quantizer_step
 from laconic.entropy import _native
-from laconic.entropy.subbands import SubbandModel
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -37,8 +36,8 @@ def optimize_subbands(
 
     Returns what will be coded of them, so that it need not be found again.
     """
-    contexts = model.contexts
-    assert isinstance(contexts, SubbandModel)
+    networks = model.networks
+    assert networks is not None
     low = model.low_at(step_code)
     shrink = model.shrink_of(step_code, len(values))
     low_shrink = np.zeros((1, model.num_planes, 3), np.float32) if low is None else low.shrink
@@ -47,15 +46,15 @@ def optimize_subbands(
     for _ in range(effort):
         planes = nearest.copy()
         chosen = _native.optimize_subbands(
-            contexts.at_step(step_code).native,
-            contexts.tables.native,
-            contexts.tables.costs,
+            networks.at_step(step_code).native,
+            networks.tables.native,
+            networks.tables.costs,
             np.ascontiguousarray(coefficients),
             inverse_quantizer_step(step_code, model),
             np.ascontiguousarray(shrink),
             np.ascontiguousarray(low_shrink),
             price,
-            np.ascontiguousarray(contexts.later_costs),
+            np.ascontiguousarray(networks.later_costs),
             planes,
             likely,
         )

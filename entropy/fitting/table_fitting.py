@@ -62,7 +62,7 @@ class FittedPart:
 
 
 def fit_context_model(part: FittedPart, rounding: float, low: FittedPart | None = None) -> ContextModel:
-    """The contexts with tables for signals quantised with `rounding`; `low` is what the first channels are put apart into."""
+    """Contexts with tables for signals quantised with `rounding`; `low` is what the first channels are put apart into."""
     parts = [part] if low is None else [part, low]
     found = fit_tables(parts, rounding)
     tables = {"tables": found.tables, "static_tables": found.static_tables, "table_map": found.table_map}

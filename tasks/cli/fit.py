@@ -45,8 +45,10 @@ class _TreeKind(StrEnum):
 
 
 class _FitBlocks(StrEnum):
-    """What the projection mixes: each leaf of the tree on its own, each resolution, or everything."""
+    """What the projection mixes: the colours of each place, each leaf of the tree on its own, each resolution, or
+    everything."""
 
+    color = "color"
     leaf = "leaf"
     resolution = "resolution"
     dense = "dense"
@@ -69,7 +71,9 @@ def fit(
     name: Annotated[str | None, typer.Option("--name", help="Of the model; that of the file if not given.")] = None,
     tree: Annotated[_TreeKind | None, typer.Option("--tree", help="The packet tree; of pictures dyadic.")] = None,
     depth: Annotated[int | None, typer.Option("--depth", min=1, max=10, help="Levels of the tree.")] = None,
-    blocks: Annotated[_FitBlocks, typer.Option("--blocks", help="What the projection mixes.")] = _FitBlocks.leaf,
+    blocks: Annotated[
+        _FitBlocks | None, typer.Option("--blocks", help="What the projection mixes; of pictures color, else leaf.")
+    ] = None,
     projection: Annotated[
         Path | None,
         typer.Option("--projection", help="Trained analysis matrices: of `laconic train codec`, or of a model file."),
@@ -113,7 +117,9 @@ def fit(
     except ValueError as err:
         raise batch.batch_failure(f"{' '.join(folders)}: {sentence_of_error(err)}") from err
     command = shlex.join(["laconic", *sys.argv[1:]])
-    card = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value, "command": command}
+    card = {"data": " ".join(folders), "signals": str(signals.num_read), "command": command}
+    if blocks is not None:
+        card["projection"] = blocks.value
     with tempfile.TemporaryDirectory() as folder:
         replace(model, card=card).save(Path(folder, "model"))
         data = Path(folder, "model").read_bytes()
@@ -168,7 +174,7 @@ class _FitChoice:
 
     tree: _TreeKind | None
     depth: int | None
-    blocks: _FitBlocks
+    blocks: _FitBlocks | None
     passes: str | None
     groups: str | None
     projection: Path | None
@@ -179,7 +185,7 @@ class _FitChoice:
 
         return FitOptions(
             tree=self._tree(kind),
-            blocks=self.blocks.value,
+            blocks=None if self.blocks is None else self.blocks.value,
             pass_ends=_ends("--passes", self.passes),
             group_ends=_ends("--groups", self.groups),
             projection=None if self.projection is None else _matrices(self.projection),

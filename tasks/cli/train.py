@@ -19,6 +19,7 @@ from laconic.tasks.cli import batch, options
 from laconic.tasks.cli.progress_lines import progress_of_work
 
 if TYPE_CHECKING:
+    from laconic.codecs.models.model import Model
     from laconic.tasks.training.context_training import ContextTrainingOptions
 
 train = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train small networks on latents or on pixels.")
@@ -137,7 +138,6 @@ def codec(
             "--all-pictures", help="Train on every picture in DATA, the first eighth kept to validate (contexts: none)."
         ),
     ] = False,
-    rgb: Annotated[bool, typer.Option("--rgb/--grey", help="Recipe contexts: the colours to train for.")] = True,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Instead of the recipe's.")] = None,
     every: Annotated[
         int, typer.Option("--every", min=1, help="Steps from one checkpoint to the next (contexts: a network).")
@@ -154,17 +154,18 @@ def codec(
 
         report = _CodecReport({"command": shlex.join(["laconic", *sys.argv[1:]])}, tensorboard, quiet)
         if recipe == CONTEXTS:
-            if model is not None:
-                raise CodecError(f"recipe {CONTEXTS} starts from nothing; leave --model out")
+            if model is None:
+                raise CodecError(f"recipe {CONTEXTS} needs a fitted model to add networks to: pass --model")
+            from laconic.codecs.models.model import Model
             from laconic.tasks.training.context_pictures import find_context_pictures
             from laconic.tasks.training.context_training import ContextTrainingOptions
 
             paths, folders = find_context_pictures(data, all_pictures=all_pictures)
+            start = Model.load(model)
             steps = steps or ContextTrainingOptions.steps
-            _train_contexts(paths, run, ContextTrainingOptions(folders, steps, 3 if rgb else 1, seed, threads), report)
+            options_of_run = ContextTrainingOptions(folders, steps, start.fingerprint.hex(), seed, threads)
+            _train_contexts(paths, start, run, options_of_run, report)
             return
-        if not rgb:
-            raise CodecError(f"recipe {recipe} takes colour pictures; leave --grey out")
         from laconic.tasks.training.codec_training import CodecTrainingOptions, train_codec
         from laconic.tasks.training.recipes import prepare_recipe
 
@@ -195,14 +196,17 @@ class _CodecReport:
         return None if self.is_quiet else _show_row
 
 
-def _train_contexts(paths: Sequence[Path], run: Path, chosen: ContextTrainingOptions, report: _CodecReport) -> None:
+def _train_contexts(
+    paths: Sequence[Path], start: Model, run: Path, chosen: ContextTrainingOptions, report: _CodecReport
+) -> None:
     from laconic.tasks.training.context_pictures import read_context_pictures
     from laconic.tasks.training.context_training import train_contexts
 
-    pictures = read_context_pictures(paths, colors=chosen.colors, seed=chosen.seed)
+    pictures = read_context_pictures(paths, colors=start.num_planes, seed=chosen.seed)
     with progress_of_work("train", quiet=report.is_quiet) as shown:
         train_contexts(
             pictures,
+            start,
             run,
             chosen,
             card=report.card,

@@ -1,4 +1,4 @@
-"""Recipe `contexts`: a model of profile best, its transform and contexts, of pictures, in two rounds (`subband_fitting`).
+"""Recipe `contexts`: the networks of profile best for a fitted model of pictures, in two rounds (`subband_fitting`).
 
 A run has the files of `runs`; its checkpoints are the networks that are done, with the counts that tables are made of, and
 beside them
@@ -20,9 +20,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import numpy as np
 import torch
 
 from laconic.codecs.errors import CodecError, WeightsError
+from laconic.codecs.fitting.subband_axes import subband_channels
 from laconic.codecs.fitting.subband_fitting import (
     FIRST_ROUND,
     SECOND_ROUND,
@@ -30,9 +32,9 @@ from laconic.codecs.fitting.subband_fitting import (
     fit_subband_contexts,
     seconds_of_fit,
 )
-from laconic.codecs.fitting.subband_start import subband_model
 from laconic.codecs.media import Image
 from laconic.codecs.models.model import Model
+from laconic.codecs.models.packet_tree import is_dyadic
 from laconic.codecs.whole_files import atomic_write
 from laconic.entropy.subbands import ContextNetwork
 from laconic.tasks.training.processes import Processes
@@ -42,33 +44,29 @@ from laconic.tasks.training.runs import RunLog, RunProgress, claim_run
 from laconic.tasks.training.tensor_files import load_tensors, save_tensors
 
 DEFAULT_CONTEXT_STEPS: Final = SECOND_ROUND.num_steps
-_TRANSFORM_EVERY: Final = 6  # pictures that the transform is of
 _NUM_NETWORKS: Final = len(FIRST_ROUND.widths)
-_NAMES: Final = {1: "grey_best", 3: "rgb_best"}
 
 
 @dataclass(frozen=True)
 class ContextTrainingOptions:
-    """`steps` of each network in the second round; in the first the same, and 1,500 at most. `colors`: 1 or 3 planes of the
-    pictures. `threads` of torch."""
+    """`steps` of each network in the second round; in the first the same, and 1,500 at most. `model`: fingerprint of the
+    one that gets the networks. `threads` of torch."""
 
     data: tuple[str, ...]
     steps: int = DEFAULT_CONTEXT_STEPS
-    colors: int = 3
+    model: str = ""
     seed: int = 0
     threads: int = 1
     recipe: str = CONTEXTS
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.threads < 1 or self.colors not in _NAMES:
-            raise CodecError(
-                f"steps, threads and colors are {self.steps}, {self.threads} and {self.colors}; allowed is 1 and up, and "
-                "1 or 3 colors"
-            )
+        if self.steps < 1 or self.threads < 1:
+            raise CodecError(f"steps and threads are {self.steps} and {self.threads}; allowed is 1 and up")
 
 
 def train_contexts(
     pictures: Sequence[Image],
+    start: Model,
     run: Path,
     options: ContextTrainingOptions,
     *,
@@ -77,14 +75,16 @@ def train_contexts(
     on_row: Callable[[Mapping[str, float]], None] | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> RunProgress:
-    """Make the model RUN/result.safetensors of these pictures, or go on with a run that was killed; how it went.
+    """Make RUN/result.safetensors, the model `start` with networks for these pictures, or go on with a run that was killed;
+    how it went.
 
     `card`: more that the model should say of itself. `on_row` is given numbers of each network, `on_progress` the share
-    that is done of what there was to do when this began. Raises `CodecError` for a `run` of other options and among several
-    processes. Sets torch's number of threads.
+    that is done of what there was to do when this began. Raises `CodecError` for a `run` of other options, for a model that
+    cannot have networks, and among several processes. Sets torch's number of threads.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise CodecError(f"recipe {CONTEXTS} runs in one process; start it without torchrun")
+    _check_start(start)
     claim_run(run, asdict(options))
     state = _ContextState()
     state.restore(run / LAST_NAME)
@@ -92,9 +92,9 @@ def train_contexts(
         return state.progress
     torch.set_num_threads(options.threads)
     with _flushed_denormals(), RunLog(run, state, Processes(), with_tensorboard=with_tensorboard, on_row=on_row) as log:
-        rounds = _Rounds(pictures, options, state, log, on_progress)
+        rounds = _Rounds(pictures, start, options, state, log, on_progress)
         model = rounds.model(run / FIRST_NAME)
-    said = {**(card or {}), **_facts(options, state, len(pictures))}
+    said = {**_of_start(start), **(card or {}), **_facts(options, state, len(pictures))}
     _write_model(replace(model, card=said), run / WEIGHTS_NAME)
     return state.progress
 
@@ -143,12 +143,13 @@ class _Rounds:
     def __init__(
         self,
         pictures: Sequence[Image],
+        start: Model,
         options: ContextTrainingOptions,
         state: _ContextState,
         log: RunLog,
         on_progress: Callable[[float], None],
     ) -> None:
-        self._pictures, self._options, self._state, self._log = pictures, options, state, log
+        self._pictures, self._start, self._options, self._state, self._log = pictures, start, options, state, log
         self._on_progress = on_progress
         self._mark = time.perf_counter()
         steps = options.steps
@@ -163,9 +164,8 @@ class _Rounds:
         if first.exists():
             left[0] = 0.0
         else:
-            start = subband_model(self._pictures[::_TRANSFORM_EVERY], _NAMES[self._options.colors])
             share = left[0] / sum(left)
-            _write_model(self._fit(0, start, lambda done: self._on_progress(share * done)), first)
+            _write_model(self._fit(0, self._start, lambda done: self._on_progress(share * done)), first)
         rest = left[1] / sum(left)
         model = self._fit(1, Model.load(first), lambda done: self._on_progress(1 - rest * (1 - done)))
         self._add_time()
@@ -200,6 +200,22 @@ class _Rounds:
         now = time.perf_counter()
         self._state.progress.seconds += now - self._mark
         self._mark = now
+
+
+def _check_start(model: Model) -> None:
+    """Raises `CodecError` for a model whose subbands networks could not code."""
+    is_picture = model.kind == "image" and model.num_planes in (1, 3)
+    if not is_picture or not is_dyadic(model.tree) or model.tree.depth + model.low_levels + 1 != _NUM_NETWORKS:
+        raise CodecError(
+            f"model {model.name} is none of grey or RGB pictures with five dyadic levels; fit one as laconic fit does"
+        )
+    if not np.array_equal(model.channels, subband_channels(model.tree, model.num_planes)):
+        raise CodecError(f"model {model.name} has channels in another order than subbands; fit one with --blocks color")
+
+
+def _of_start(model: Model) -> dict[str, str]:
+    """What the card of the model that networks are added to said, under names of its own."""
+    return {f"fit_{name}": text for name, text in model.card.items() if not name.startswith("fit_")}
 
 
 @contextmanager
