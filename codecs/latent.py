@@ -23,6 +23,7 @@ from laconic.codecs.arguments import (
 from laconic.codecs.errors import CodecError
 from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import metadata_of_media
+from laconic.codecs.models.latent_turn import LatentTurn
 from laconic.codecs.models.low_levels import LOW_STEP, LowSynthesis
 from laconic.codecs.sound_metadata import SECTION_NAME
 from laconic.codecs.steps import check_step_code, step_of_code
@@ -43,7 +44,9 @@ class Latent:
     of a picture's "icc" and "exif", of a sound's "sound" (`SoundMetadata.to_bytes`). `bit_depth` is that of a picture's
     colours, 0 for all bits of its samples. `damage` says what could not be read, where that was allowed; the integers there
     are 0. `low` undoes the further levels of the lowest channels, None for a model that has none; with them, the integers
-    of these channels are no picture of places: crop what `dequantize` gives, not `values`.
+    of these channels are no picture of places: crop what `dequantize` gives, not `values`. `turn`: of a model that codes in
+    other axes than those of its latents, which `dequantize` gives; then `values` are the channels as they are coded, all
+    that the first `wanted` channels of the axes are made of.
     Raises `CodecError` for other types and shapes.
     """
 
@@ -61,6 +64,8 @@ class Latent:
     bit_depth: int = 0
     damage: tuple[str, ...] = ()
     low: LowSynthesis | None = None
+    turn: LatentTurn | None = None
+    wanted: int | None = None
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -75,6 +80,8 @@ class Latent:
             sample_rate=whole_number_argument("sample_rate", self.sample_rate, 0),
             levels=typed_argument("levels", self.levels, Levels, "a Levels"),
             low=typed_argument("low", self.low, (LowSynthesis, type(None)), "a LowSynthesis or None"),
+            turn=typed_argument("turn", self.turn, (LatentTurn, type(None)), "a LatentTurn or None"),
+            wanted=None if self.wanted is None else whole_number_argument("wanted", self.wanted, 1, len(self.values)),
             metadata=metadata_of_media(self.metadata, ("icc", "exif", SECTION_NAME)),
             bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0, 16),
         )
@@ -89,7 +96,8 @@ class Latent:
 
     @property
     def num_channels(self) -> int:
-        return len(self.values)
+        """Of what `dequantize` gives."""
+        return len(self.values) if self.wanted is None else self.wanted
 
     @property
     def step(self) -> float:
@@ -97,9 +105,9 @@ class Latent:
         return float(step_of_code(self.step_code)) * self.unit
 
     def points(self) -> Float[NDArray[np.float32], "d h w"]:
-        """(d, h, w) float32, what the integers stand for, of a sound or cube in units of its level; the lowest channels of
-        a picture with low levels are synthesised from them."""
-        d = self.num_channels
+        """(d, h, w) float32, what the integers stand for, of a sound or cube in units of its level, in the axes that they
+        are coded in; the lowest channels of a picture with low levels are synthesised from them."""
+        d = len(self.values)
         out = np.empty(self.values.shape, np.float32)
         values = np.ascontiguousarray(self.values).reshape(d, -1)
         _native.dequantize(values, out.reshape(d, -1), self.step, np.ascontiguousarray(self.shrink))
@@ -109,11 +117,13 @@ class Latent:
         return out
 
     def dequantize(self) -> Float[NDArray[np.float32], "d h w"]:
-        """(d, h, w) float32 in signal units (full scale = 1), so that latents of different quality and level mix in one
-        batch. Where channels that are coded together, or planes of a cube, have levels of their own, in those of the
+        """(d, h, w) float32 in signal units (full scale = 1), so that latents of different quality, level and profile mix
+        in one batch. Where channels that are coded together, or planes of a cube, have levels of their own, in those of the
         loudest."""
+        if self.turn is not None:
+            return self.turn.turned(self.points(), self.num_channels)
         if self.levels == UNLEVELLED:
-            return self.points()
+            return self.points()[: self.num_channels]
         return self.points() * self.levels.gains(self.values.shape[1] if self.sample_rate else 1)[:, None]
 
     def __eq__(self, other: object) -> bool:

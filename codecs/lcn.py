@@ -144,7 +144,7 @@ class Lcn:
             )
         check_bit_depth(sample_type, bit_depth or 8)
         form = Form("image", (rows.height, rows.width), sample_type, 0, bit_depth=bit_depth or 8)
-        model = load_model(self.model or _PICTURE_MODELS[num_colors])
+        model = load_model(self.model or _picture_model(num_colors, self.profile))
         check_form_fits(form, num_colors, model)
         return encode_rows(
             rows, self._plan(form, model, self._step_code), metadata_of_media({} if metadata is None else metadata)
@@ -225,7 +225,7 @@ class Lcn:
         """How a signal is encoded, at the codec's own step or another. Raises `UnsupportedSignalError` where the model does
         not fit it."""
         typed_argument("the signal", signal, (Image, Audio, Cube), _SIGNALS)
-        model = load_model(self.model or default_lcn_model(signal))
+        model = load_model(self.model or default_lcn_model(signal, self.profile))
         form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
         form = replace(form, levels=levels_of(signal, model.offsets))
@@ -260,13 +260,14 @@ class Lcn:
     ) -> Latent:
         """The latent of an .lcn file, exactly.
 
-        With `channels`, the first of them only, without alpha, reading no further than their groups: the head of the
-        file is enough (`pack_with_heads`). `data`: bytes, a path or an open binary file. With `allow_partial`, damaged
-        or missing segments become zeros and are listed in `damage`. Raises `BitstreamError`,
+        With `channels`, the first of them only, in the axes of `dequantize`, without alpha, reading no further than their
+        groups: the head of the file is enough (`pack_with_heads`). `data`: bytes, a path or an open binary file. With
+        `allow_partial`, damaged or missing segments become zeros and are listed in `damage`. Raises `BitstreamError`,
         `UnknownModelError`, `OSError`, or `CodecError` for more channels than stored.
         """
         with opened_argument("data", data) as source:
-            return unpack(Unpacker(source, SegmentReading(channels, limits, allow_partial), model=self.model))
+            reading = SegmentReading(channels, limits, allow_partial)
+            return unpack(Unpacker(source, reading, model=self.model, for_latent=True))
 
     def synthesize(self, latent: Latent) -> Signal:
         """The signal by linear synthesis; missing channels count as 0."""
@@ -286,10 +287,14 @@ class Lcn:
         return load_model_of(latent.fingerprint, self.model)
 
 
-def default_lcn_model(signal: Signal) -> str:
+def _picture_model(colors: int, profile: str) -> str:
+    return _PICTURE_MODELS[colors] + ("_best" if profile == "best" else "")
+
+
+def default_lcn_model(signal: Signal, profile: str = "small") -> str:
     """Name of the shipped model for a signal. Raises `UnsupportedSignalError` for cubes, which need one of their own."""
     if isinstance(signal, Image):
-        return _PICTURE_MODELS[num_colors(signal)]
+        return _picture_model(num_colors(signal), profile)
     if isinstance(signal, Cube):
         raise UnsupportedSignalError("no shipped model is for cubes; fit one to such signals and name it (model=)")
     if signal.num_channels == 2:

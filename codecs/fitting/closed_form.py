@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.arguments import (
+    choice_argument,
     items_of_argument,
     name_argument,
-    optional_choice_argument,
     real_number_argument,
     settle_arguments,
     typed_argument,
@@ -52,6 +52,7 @@ from laconic.codecs.form import form_of, num_colors
 from laconic.codecs.levels import OFFSETS_PER_UNIT, levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.fixed_point import fixed_leaves
+from laconic.codecs.models.latent_turn import turn_to_axes
 from laconic.codecs.models.low_levels import MAX_LOW_LEVELS, no_low_gains, no_low_scale_codes
 from laconic.codecs.models.model import NUM_SCALES, Model
 from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree, is_dyadic
@@ -75,33 +76,35 @@ class FitOptions:
     cut into passes of about 8 channels.
 
     `tree` None: three dyadic levels for pictures, two for cubes (c, h, w), eight full ones for sound, five for cubes
-    (c, t). `blocks`: what the projection mixes. "color", of dyadic pictures: the colours of each place, the same
-    everywhere, with the channels in the order of subbands, as networks need them (None for pictures). "leaf": all planes
-    and phases of one leaf of the tree (None for others), "resolution": all of one resolution, "dense": everything. The
-    first channels are a small picture but with "dense".
+    (c, t). `blocks`: what the projection mixes. "leaf": all planes and phases of one leaf of the tree (cheapest, and the
+    smallest files), "resolution": all of one resolution, "dense": everything; "color", of dyadic pictures: the colours of
+    each place only, the same everywhere, with the channels in the order of subbands, as networks need them. The first
+    channels are a small picture but with "dense".
     `rounding`: the quantiser's, 0.5 is plain rounding. `projection`: analysis matrices of the blocks that were trained
     elsewhere, instead of principal axes. `low_levels`: further levels of the small picture, 0 to 2; None: two for
-    pictures with three dyadic levels or more, where the projection has it.
+    pictures with up to three dyadic levels. `axes`: of a model of the same tree, in which latents are to be given.
     """
 
     tree: Tree | None = None
-    blocks: Literal["color", "leaf", "resolution", "dense"] | None = None
+    blocks: Literal["color", "leaf", "resolution", "dense"] = "leaf"
     pass_ends: tuple[int, ...] | None = None
     group_ends: tuple[int, ...] | None = None
     rounding: float = 0.375
     projection: tuple[Float[NDArray[np.float32], "n n"], ...] | None = None
     low_levels: int | None = None
+    axes: Model | None = None
 
     def __post_init__(self) -> None:
         if self.tree is not None:
             typed_argument("tree", self.tree, Tree, "a Tree or None")
         settle_arguments(
             self,
-            blocks=optional_choice_argument("blocks", self.blocks, ("color", "leaf", "resolution", "dense")),
+            blocks=choice_argument("blocks", self.blocks, ("color", "leaf", "resolution", "dense")),
             pass_ends=None if self.pass_ends is None else whole_numbers_argument("pass_ends", self.pass_ends),
             group_ends=None if self.group_ends is None else whole_numbers_argument("group_ends", self.group_ends),
             rounding=real_number_argument("rounding", self.rounding, lowest=2**-16, highest=0.5),
         )
+        typed_argument("axes", self.axes, (Model, type(None)), "a Model or None")
         for matrix in items_of_argument("projection", () if self.projection is None else self.projection):
             typed_argument("a matrix of the projection", matrix, np.ndarray, "an array of float32")
 
@@ -136,7 +139,9 @@ def fit(
             raise CodecError(
                 f"{what} end with {chosen[-1]}; they must end with the {num_channels} channels of the tree"
             )
-    mixing = options.blocks or ("color" if kind == "image" and is_dyadic(tree) else "leaf")
+    mixing = options.blocks
+    if mixing == "color" and (kind != "image" or not is_dyadic(tree)):
+        raise CodecError("blocks are color; allowed is that of pictures with a dyadic tree")
     blocks = _block_sizes(tree, num_planes, mixing)
     gains = noise_gains_of_axes(tree, num_planes)
     if options.projection is not None:
@@ -188,6 +193,7 @@ def fit(
         low_scale_codes=low_scale_codes_of(coefficients, num_planes, low_levels)
         if low_levels
         else no_low_scale_codes(),
+        turn=None if options.axes is None else turn_to_axes(axes.synthesis, channels, options.axes),
     )
     # Again, on the integers that an encoder chooses by these contexts.
     contexts = contexts_of(ChosenIntegers(coefficients, model), lambda share: on_progress((1 + share) / 2))

@@ -30,6 +30,7 @@ from laconic.codecs.models.context_parts import (
     contexts_of_parts,
 )
 from laconic.codecs.models.fixed_point import FixedLeaf, fixed_point_map
+from laconic.codecs.models.latent_turn import LatentTurn, check_turn, turn_arrays, turn_bytes, turn_of_parts
 from laconic.codecs.models.low_levels import (
     LowSynthesis,
     check_low_levels,
@@ -71,7 +72,8 @@ class Model:
     `unit`: steps are in this unit, a power of two. `low_levels`: further wavelet levels, 0 to 2, of a picture's lowest
     channels, with `low_gains`, (classes,) float32, and `low_scale_codes`, (classes, planes) int16, of each class of their
     coefficients (`low_levels`). `contexts` are for profiles fast and small, `networks` for profile best, where it codes in
-    that. Raises `WeightsError` where the parts do not fit together.
+    that. `turn`: to the axes of its latents, where it codes in others (`latent_turn`). Raises `WeightsError` where the parts
+    do not fit together.
     """
 
     name: str
@@ -94,6 +96,7 @@ class Model:
     low_gains: Float[NDArray[np.float32], " classes"] = field(default_factory=no_low_gains)
     low_scale_codes: Int[NDArray[np.int16], "classes _"] = field(default_factory=no_low_scale_codes)
     networks: SubbandModel | None = None
+    turn: LatentTurn | None = None
 
     def __post_init__(self) -> None:
         d = self.contexts.num_channels
@@ -127,6 +130,7 @@ class Model:
             raise WeightsError(f"model {self.name} has scale codes of shape {self.scale_codes.shape}, not ({d},)")
         check_low_levels(self)
         check_contexts(self)
+        check_turn(self)
 
     @property
     def num_channels(self) -> int:
@@ -179,7 +183,7 @@ class Model:
             sha.update(bytes([leaf.analysis_bits, leaf.synthesis_bits]))
             sha.update(leaf.analysis.astype("<i2").tobytes() + leaf.synthesis.astype("<i2").tobytes())
         sha.update(self.scale_codes.astype("<i2").tobytes() + self.channels.astype("<u2").tobytes())
-        sha.update(low_bytes(self) + context_digest(self))
+        sha.update(low_bytes(self) + context_digest(self) + turn_bytes(self))
         return sha.digest()[:FINGERPRINT_BYTES]
 
     def shrink_of(self, step_code: int, num_channels: int) -> Float[NDArray[np.float32], "num_channels 3"]:
@@ -215,6 +219,7 @@ class Model:
             "shrink": self.shrink,
             **low_arrays(self),
             **context_arrays(self),
+            **turn_arrays(self),
         }
         for i, (a, s) in enumerate(zip(self.analysis, self.synthesis, strict=True)):
             arrays |= {f"analysis.{i}": np.ascontiguousarray(a), f"synthesis.{i}": np.ascontiguousarray(s)}
@@ -303,6 +308,7 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
         low_gains=low_gains,
         low_scale_codes=low_scale_codes,
         networks=networks,
+        turn=turn_of_parts(arrays),
     )
 
 

@@ -188,7 +188,7 @@ def _whole_subbands(values: NDArray[np.int32], plan: Plan) -> NDArray[np.int32]:
 def check_latent_to_pack(latent: Latent, plan: Plan) -> None:
     """Raises `CodecError` for a latent that no reader would take back."""
     most = plan.model.num_channels
-    if not 1 <= latent.num_channels <= most or latent.values.shape[1:] != plan.grid:
+    if not 1 <= len(latent.values) <= most or latent.values.shape[1:] != plan.grid:
         raise CodecError(f"the latent has shape {latent.values.shape}; needed are 1 to {most} channels of {plan.grid}")
     if not latent.levels.fit(plan.form.size[0], has_offsets=plan.model.kind == "cube"):
         raise CodecError(f"the latent has {latent.levels}, which a {plan.model.kind} of size {latent.size} cannot have")

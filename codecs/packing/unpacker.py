@@ -69,6 +69,8 @@ def unpack(unpacker: Unpacker) -> Latent:
         bit_depth=unpacker.form.bit_depth,
         damage=unpacker.damage,
         low=unpacker.model.low_at(header.step_code),
+        turn=unpacker.model.turn,
+        wanted=unpacker.wanted,
     )
 
 
@@ -86,7 +88,11 @@ class Unpacker:
     Segments are sought by the file's index where it has one and can seek; else they are read in order and kept.
     """
 
-    def __init__(self, data: bytes | BinaryIO, reading: SegmentReading, *, model: str | None = None) -> None:
+    def __init__(
+        self, data: bytes | BinaryIO, reading: SegmentReading, *, model: str | None = None, for_latent: bool = False
+    ) -> None:
+        """`for_latent`: the wanted channels are those of the latent's axes, and `num_channels` those that they are made
+        of."""
         self._source = Source(source_of_segments(data) if reading.allow_partial else data)
         self.header = header = read_header(self._source, reading.limits)
         self.model = found = load_model_of(header.fingerprint, model)
@@ -98,7 +104,10 @@ class Unpacker:
         channels = reading.channels
         if channels is not None and channels > stored:
             raise CodecError(f"channels is {shown(channels)}; allowed is 1 to the {stored} that the file stores")
+        self.wanted = channels  # of the latent
         self.num_channels = stored if channels is None else channels
+        if for_latent and channels is not None and found.turn is not None:
+            self.num_channels = min(found.turn.coded_for(channels), stored)
         if reading.scale_log2:
             self.num_channels = min(self.num_channels, found.channels_at(reading.scale_log2))
         self.has_alpha = header.has_alpha and channels is None

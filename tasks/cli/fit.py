@@ -71,12 +71,13 @@ def fit(
     name: Annotated[str | None, typer.Option("--name", help="Of the model; that of the file if not given.")] = None,
     tree: Annotated[_TreeKind | None, typer.Option("--tree", help="The packet tree; of pictures dyadic.")] = None,
     depth: Annotated[int | None, typer.Option("--depth", min=1, max=10, help="Levels of the tree.")] = None,
-    blocks: Annotated[
-        _FitBlocks | None, typer.Option("--blocks", help="What the projection mixes; of pictures color, else leaf.")
-    ] = None,
+    blocks: Annotated[_FitBlocks, typer.Option("--blocks", help="What the projection mixes.")] = _FitBlocks.leaf,
     projection: Annotated[
         Path | None,
         typer.Option("--projection", help="Trained analysis matrices: of `laconic train codec`, or of a model file."),
+    ] = None,
+    axes: Annotated[
+        str | None, typer.Option("--axes", help="The model in whose axes latents are given, as rgb_best; else its own.")
     ] = None,
     passes: Annotated[str | None, typer.Option("--passes", help="Ends of the coding passes, as 3,12,48,192.")] = None,
     groups: Annotated[str | None, typer.Option("--groups", help="Ends of the channel groups, likewise.")] = None,
@@ -104,7 +105,7 @@ def fit(
     signals = _Signals(
         [paths[i] for i in order[:limit]], kind, sound_channels if kind is _FitKind.sound else 3 if rgb else 1, seed
     )
-    fit_options = _FitChoice(tree, depth, blocks, passes, groups, projection).options(kind)
+    fit_options = _FitChoice(tree, depth, blocks, passes, groups, projection, axes).options(kind)
     try:
         with progress_of_work("fit", quiet=quiet) as shown:
             model = fit_model(
@@ -117,9 +118,7 @@ def fit(
     except ValueError as err:
         raise batch.batch_failure(f"{' '.join(folders)}: {sentence_of_error(err)}") from err
     command = shlex.join(["laconic", *sys.argv[1:]])
-    card = {"data": " ".join(folders), "signals": str(signals.num_read), "command": command}
-    if blocks is not None:
-        card["projection"] = blocks.value
+    card = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value, "command": command}
     with tempfile.TemporaryDirectory() as folder:
         replace(model, card=card).save(Path(folder, "model"))
         data = Path(folder, "model").read_bytes()
@@ -174,21 +173,24 @@ class _FitChoice:
 
     tree: _TreeKind | None
     depth: int | None
-    blocks: _FitBlocks | None
+    blocks: _FitBlocks
     passes: str | None
     groups: str | None
     projection: Path | None
+    axes: str | None
 
     def options(self, kind: _FitKind) -> FitOptions:
         """Raises `typer.BadParameter` for numbers that cannot be meant."""
         from laconic.codecs.fitting.closed_form import FitOptions
+        from laconic.codecs.models.zoo import load_model
 
         return FitOptions(
             tree=self._tree(kind),
-            blocks=None if self.blocks is None else self.blocks.value,
+            blocks=self.blocks.value,
             pass_ends=_ends("--passes", self.passes),
             group_ends=_ends("--groups", self.groups),
             projection=None if self.projection is None else _matrices(self.projection),
+            axes=None if self.axes is None else load_model(self.axes),
         )
 
     def _tree(self, kind: _FitKind) -> Tree | None:

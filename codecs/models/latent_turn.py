@@ -1,0 +1,116 @@
+"""From the axes that a model codes in to those in which latents are given, where these differ.
+
+Profiles fast and small gain by mixing the places of a block before coding, profile best codes bands as they are. Models of
+both kinds may agree on one set of axes: then `Latent.dequantize` gives the same channels, whichever coded the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs import _native
+from laconic.codecs.errors import WeightsError
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Shaped, UInt
+
+    from laconic.codecs.models.model import Model
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class LatentTurn:
+    """`matrices` (n, n) float32, one for each block of a model: rows of the block's coded channels -> channels of the
+    latent's axes. `coded` (d,) uint16 are the coded channels of all rows, `channels` (d,) those of the axes."""
+
+    matrices: tuple[Float[Floats, "n n"], ...]
+    coded: UInt[NDArray[np.uint16], " d"]
+    channels: UInt[NDArray[np.uint16], " d"]
+
+    @cached_property
+    def _blocks(self) -> tuple[tuple[int, int], ...]:
+        ends = np.cumsum([0, *(len(m) for m in self.matrices)]).tolist()
+        return tuple(pairwise(ends))
+
+    def coded_for(self, num_channels: int) -> int:
+        """How many leading coded channels the first `num_channels` of the axes are made of."""
+        touched = [slice(lo, hi) for lo, hi in self._blocks if self.channels[lo:hi].min() < num_channels]
+        return 1 + max(int(self.coded[block].max()) for block in touched)
+
+    def turned(self, coefficients: Float[Floats, "c h w"], num_channels: int) -> Float[Floats, "num_channels h w"]:
+        """The first channels of the axes from the leading coded ones; missing ones count as 0."""
+        sides = coefficients.shape[1:]
+        padded = np.zeros((max(self.coded_for(num_channels), len(coefficients)), *sides), np.float32)
+        padded[: len(coefficients)] = coefficients
+        out = np.zeros((len(self.channels), *sides), np.float32)
+        for (lo, hi), matrix in zip(self._blocks, self.matrices, strict=True):
+            if self.channels[lo:hi].min() >= num_channels:
+                continue
+            values = np.ascontiguousarray(padded[self.coded[lo:hi]].reshape(hi - lo, -1))
+            made = np.empty_like(values)
+            _native.project(matrix, values, made)
+            out[self.channels[lo:hi]] = made.reshape(hi - lo, *sides)
+        return out[:num_channels]
+
+
+def turn_to_axes(
+    synthesis: Sequence[Float[Floats, "n n"]], coded: UInt[NDArray[np.uint16], " d"], axes: Model
+) -> LatentTurn:
+    """From what these matrices are the synthesis of to the axes of a model. Raises `WeightsError` where that has others
+    blocks, or axes that are not its own."""
+    shapes = [matrix.shape for matrix in axes.analysis]
+    if axes.turn is not None or [matrix.shape for matrix in synthesis] != shapes:
+        raise WeightsError(f"model {axes.name} has blocks of shapes {shapes}, or a turn: it has no axes for this model")
+    pairs = zip(axes.analysis, synthesis, strict=True)
+    matrices = tuple((a.astype(np.float64) @ s.astype(np.float64)).astype(np.float32) for a, s in pairs)
+    return LatentTurn(matrices, coded, axes.channels)
+
+
+def turn_arrays(model: Model) -> dict[str, Shaped[NDArray[Any], " ..."]]:
+    """Arrays of the model file, none where there is no turn."""
+    if model.turn is None:
+        return {}
+    matrices = {f"turn.{i}": np.ascontiguousarray(matrix) for i, matrix in enumerate(model.turn.matrices)}
+    return {**matrices, "turn_channels": model.turn.channels}
+
+
+def turn_bytes(model: Model) -> bytes:
+    """What the fingerprint is over, nothing where there is no turn."""
+    if model.turn is None:
+        return b""
+    matrices = b"".join(np.ascontiguousarray(matrix, "<f4").tobytes() for matrix in model.turn.matrices)
+    return matrices + model.turn.channels.astype("<u2").tobytes()
+
+
+def turn_of_parts(arrays: Mapping[str, NDArray[np.generic]]) -> LatentTurn | None:
+    """The turn of a model file, None where it has none. Raises KeyError."""
+    if "turn_channels" not in arrays:
+        return None
+    blocks = range(sum(1 for name in arrays if name.startswith("turn.")))
+    matrices = tuple(arrays[f"turn.{i}"].astype(np.float32) for i in blocks)
+    return LatentTurn(matrices, arrays["channels"].astype(np.uint16), arrays["turn_channels"].astype(np.uint16))
+
+
+def check_turn(model: Model) -> None:
+    """Raises `WeightsError` for a turn that does not fit the model."""
+    turn = model.turn
+    if turn is None:
+        return
+    shapes = [matrix.shape for matrix in turn.matrices]
+    d = model.num_channels
+    if shapes != [matrix.shape for matrix in model.analysis] or not all(np.isfinite(m).all() for m in turn.matrices):
+        raise WeightsError(f"model {model.name} has a turn of shapes {shapes}; needed are finite ones, as its blocks'")
+    if turn.channels.shape != (d,) or not np.array_equal(np.sort(turn.channels), np.arange(d)):
+        raise WeightsError(f"model {model.name} has a turn to an order of channels that is none of 0 to {d - 1}")
+    if model.kind != "image" or (
+        model.low_levels and sorted(turn.channels[: model.num_planes]) != [*range(model.num_planes)]
+    ):
+        raise WeightsError(f"model {model.name} has a turn that does not keep the small picture in the first channels")
