@@ -71,9 +71,9 @@ class Model:
     `offsets`: (planes,) float32, the middles of a cube's planes in units of their level (`levels`), 0 of other signals.
     `unit`: steps are in this unit, a power of two. `low_levels`: further wavelet levels, 0 to 2, of a picture's lowest
     channels, with `low_gains`, (classes,) float32, and `low_scale_codes`, (classes, planes) int16, of each class of their
-    coefficients (`low_levels`). `contexts` are for profiles fast and small, `networks` for profile best, where it codes in
-    that. `turn`: to the axes of its latents, where it codes in others (`latent_turn`). Raises `WeightsError` where the parts
-    do not fit together.
+    coefficients (`low_levels`). `contexts` are for profiles fast and small, `networks` for profile best, where it codes
+    in that. `turn`: to the axes of its latents, where it codes in others (`latent_turn`). Raises `WeightsError` where
+    the parts do not fit together.
     """
 
     name: str
