@@ -69,24 +69,29 @@ $(VENV)/developer: $(NATIVE)
 # The shipped models, from their data (codecs/models/README.md).
 models: $(VENV)/developer
 	$(BIN)/laconic fit $(PICTURES) -o codecs/models/rgb.safetensors --rgb --name rgb \
-	  --projection codecs/models/rgb.safetensors --force
-	$(BIN)/laconic fit $(DATA)/clothing10/train -o codecs/models/grey.safetensors --grey --name grey --force
+	  --projection codecs/models/rgb.safetensors --axes rgb_best --force
+	$(BIN)/laconic fit $(DATA)/clothing10/train -o codecs/models/grey.safetensors --grey --name grey \
+	  --projection codecs/models/grey.safetensors --axes grey_best --force
 	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech.safetensors --kind sound --force
 	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo.safetensors --kind sound --sound-channels 2 --force
 	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --force
 
-# What is trained of the models of pictures, from nothing: the projection of rgb, then rgb_best and grey_best, about 25
-# minutes each on one core, then the neural synthesis of rgb. What was interrupted goes on. Two hours on two cores.
+# What is trained of the models of pictures, from nothing: rgb_best and grey_best, about 25 minutes each on one core, the
+# projection of rgb, then the neural syntheses. What was interrupted goes on.
 train-models: $(VENV)/developer
 	mkdir -p $(TRAINING) codecs/models/synthesis
+	$(BIN)/laconic fit $(PICTURES) -o $(TRAINING)/colors.safetensors --rgb --name rgb_best --blocks color --force
+	$(BIN)/laconic train codec $(DATA) --recipe contexts --model $(TRAINING)/colors.safetensors -o $(TRAINING)/rgb_best
+	cp $(TRAINING)/rgb_best/result.safetensors codecs/models/rgb_best.safetensors
+	$(BIN)/laconic fit $(PICTURES) -o $(TRAINING)/greys.safetensors --grey --name grey_best --blocks color --force
+	$(BIN)/laconic train codec $(DATA) --recipe contexts --model $(TRAINING)/greys.safetensors -o $(TRAINING)/grey_best
+	cp $(TRAINING)/grey_best/result.safetensors codecs/models/grey_best.safetensors
 	$(BIN)/laconic fit $(DATA)/clothing10/train -o $(TRAINING)/start.safetensors --rgb --name rgb --force
 	$(BIN)/laconic train codec $(DATA) --recipe transform --model $(TRAINING)/start.safetensors -o $(TRAINING)/transform --every 150
 	$(BIN)/laconic fit $(PICTURES) -o codecs/models/rgb.safetensors --rgb --name rgb \
-	  --projection $(TRAINING)/transform/result.safetensors --force
-	$(BIN)/laconic train codec $(DATA) --recipe contexts --rgb -o $(TRAINING)/rgb_best
-	cp $(TRAINING)/rgb_best/result.safetensors codecs/models/rgb_best.safetensors
-	$(BIN)/laconic train codec $(DATA) --recipe contexts --grey -o $(TRAINING)/grey_best
-	cp $(TRAINING)/grey_best/result.safetensors codecs/models/grey_best.safetensors
+	  --projection $(TRAINING)/transform/result.safetensors --axes codecs/models/rgb_best.safetensors --force
+	$(BIN)/laconic fit $(DATA)/clothing10/train -o codecs/models/grey.safetensors --grey --name grey \
+	  --axes codecs/models/grey_best.safetensors --force
 	$(BIN)/laconic train codec $(DATA) --recipe synthesis --model codecs/models/rgb.safetensors -o $(TRAINING)/synthesis --every 1500
 	cp $(TRAINING)/synthesis/result.safetensors codecs/models/synthesis/rgb.safetensors
 

@@ -40,10 +40,10 @@ def export_analysis(model_path: Path | str, target: str | os.PathLike[str], *, f
     and on the right by their mirror image around the last row and column (`numpy.pad` with "reflect"). `coefficients` are
     in signal units and in the order of the latent.
 
-    Raises `WeightsError` for a file that is no picture model, `MissingDependencyError` without onnx and onnxscript,
-    `FileExistsError` for a target that exists unless `force`, `OSError`.
+    Raises `WeightsError` for a file that is no picture model or one with low levels, `MissingDependencyError` without onnx
+    and onnxscript, `FileExistsError` for a target that exists unless `force`, `OSError`.
     """
-    model = load_tensor_encoder(model_path)
+    model = _model_of(model_path)
     side = model.tree.factor
     planes = torch.zeros((1, model.num_planes, *(n * side for n in _EXAMPLE_PLACES)))
     graph = _Graph(_Analysis(model), {"planes": planes}, "coefficients", side)
@@ -64,10 +64,10 @@ def export_synthesis(
     coefficients before the linear one; with None there is the linear one alone, and no input `steps`. `planes` are not
     clipped, and cover whole places of the grid: the picture is their upper left corner.
 
-    Raises `WeightsError` for a file that is no picture model, for one that is no neural synthesis and for one that is of
-    another model; otherwise as `export_analysis`.
+    Raises `WeightsError` for a file that is no neural synthesis and for one that is of another model; otherwise as
+    `export_analysis`.
     """
-    model = load_tensor_encoder(model_path)
+    model = _model_of(model_path)
     inputs = {"coefficients": torch.zeros((1, len(model.channels), *_EXAMPLE_PLACES))}
     network = None
     if synthesis_path is not None:
@@ -75,6 +75,14 @@ def export_synthesis(
         inputs["steps"] = torch.ones((1, len(model.channels)))
     graph = _Graph(_Synthesis(model, network), inputs, "planes", 1)
     atomic_write(target, graph.to_bytes(_card(model, "synthesis")), force=force)
+
+
+def _model_of(path: Path | str) -> TensorEncoderModel:
+    """Raises `WeightsError` for low levels, which would have to be between a latent and these coefficients."""
+    model = load_tensor_encoder(path)
+    if model.low_levels:
+        raise WeightsError(f"model file {path} has low levels, which are in neither graph: choose one without")
+    return model
 
 
 def _network_for(model: TensorEncoderModel, path: Path | str) -> NeuralSynthesis:

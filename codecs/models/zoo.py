@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent
 _MAX_HEADER_BYTES = 1 << 20
+# Models that were shipped last before the format changed, by fingerprint.
+_RETIRED = {"b26a3833": "rgb", "4f4ed8aa": "grey", "378b5070": "rgb_best", "fc487097": "grey_best"}
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,11 @@ def load_model_of(fingerprint: bytes, given: str | None) -> Model:
     for entry in shipped_models():
         if entry.fingerprint == fingerprint:
             return _load(str(entry.path))
+    if (retired := _RETIRED.get(fingerprint.hex())) is not None:
+        raise UnknownModelError(
+            f"the file was made with model {retired} ({fingerprint.hex()}) of laconic 0.1.0 before 2026-11-29, at commit "
+            "9830798 or earlier: that reads it; this one needs the original encoded or packed again"
+        )
     raise UnknownModelError(
         f"the file was made with model {fingerprint.hex()}, which is not at hand"
         + (f" (model {given} is another one)" if given else "")

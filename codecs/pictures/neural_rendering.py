@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError, missing_torch_error
 from laconic.codecs.models.fixed_point import MARGIN
-from laconic.codecs.models.low_levels import LOW_GRID, LOW_MARGIN, LOW_STEP
+from laconic.codecs.models.low_levels import LOW_GRID, LOW_MARGIN
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import synthesis_path
 from laconic.codecs.packing.layout import LayoutTile
@@ -133,7 +133,8 @@ def neural_rendering_of(
 ) -> Float[Floats, "d h w"]:
     """Integers (c, h, w) of the first channels, those of `num_channels` that are not 0 -> coefficients (d, h, w).
 
-    `low` are the synthesised values of the lowest channels of a model with low levels.
+    `low` are the synthesised values of the lowest channels of a model with low levels. The network is told the file's
+    step for these too, as in its training: their error is about that of plain rounding at it.
     """
     import torch
 
@@ -141,8 +142,6 @@ def neural_rendering_of(
     coefficients = torch.zeros((1, model.num_channels, *known.shape[1:]))
     coefficients[0, : len(known)] = torch.from_numpy(known)
     steps = torch.full((1, model.num_channels), float(step_of_code(step_code)) * model.unit)
-    if model.low_levels:
-        steps[:, : model.num_planes] = float(LOW_STEP)
     steps[:, num_channels:] = torch.inf
     with torch.inference_mode():
         repaired: Floats = network(coefficients, steps)[0].numpy()
