@@ -40,6 +40,7 @@ SMALL_NAMES = (
     "grey_1x1",
     "rgba_1x1_transparent",
     "rgb_best_1x7_q90",
+    "rgb_fast_1x1",
     "sound_1_sample",
     "sound_tags_short",
     "cube_lines_of_one_value",

@@ -287,16 +287,6 @@ def test_no_picture_has_larger_coefficients_than_the_type_is_chosen_for(name: st
         assert integer_type(model, quality_code) is np.int16
 
 
-def test_graphs_refuse_low_levels(paths: dict[int, str]) -> None:
-    pytest.importorskip("torch")
-    from laconic.codecs.onnx_export import export_analysis, export_synthesis
-
-    with pytest.raises(CodecError, match="has low levels, which are in neither graph: choose one without"):
-        export_analysis(paths[3], "none.onnx")
-    with pytest.raises(CodecError, match="has low levels"):
-        export_synthesis(paths[3], None, "none.onnx")
-
-
 # --- pictures
 
 

@@ -54,7 +54,7 @@ class Case:
 
     @property
     def codec(self) -> Lcn:
-        return Lcn(**{k: str(MODEL_FOLDER / v) if k == "model" else v for k, v in self.options.items()})
+        return Lcn(**{k: str(MODEL_FOLDER / v) if v in _FITTED else v for k, v in self.options.items()})
 
     @property
     def expression(self) -> str:
@@ -175,8 +175,8 @@ _TAGS = {"title": "Trägt: 24 bits", "artist": "nobody", "my own": "words " * 40
 _FAST = {"profile": "fast"}
 _WHOLE = {"grouping": "whole"}
 _BEST = {"profile": "best"}
-_PLANES = {"model": "planes.safetensors"}
-_LINES = {"model": "lines.safetensors"}
+_FITTED = ("planes.safetensors", "lines.safetensors")
+_PLANES, _LINES = ({"model": name} for name in _FITTED)
 _BY_TILE = {"progression": "tile"}
 
 CASES = (
@@ -231,6 +231,16 @@ CASES = (
     Case("rgb_noise_fast_step0", lambda: noise(24, 40, 3), {"step_code": 0, **_FAST}),
     Case("rgb_photo_fast_12_channels", lambda: photo(64, 96), _FAST, 12),
     *(Case(f"rgb_photo_effort_{n}", lambda: photo(64, 96), {"effort": n}) for n in (0, 2)),
+    # Low planes, in profile small and fast; sides that end inside their places
+    Case("rgb_24x24_q20", lambda: photo(24, 24, left=60), {"quality": 20}),
+    Case("rgb_fast_24x24_q20", lambda: photo(24, 24, left=60), {"quality": 20, **_FAST}),
+    Case("rgb_33x47", lambda: photo(33, 47, top=40), {"quality": 70}),
+    Case("rgb_fast_33x47", lambda: photo(33, 47, top=40), {"quality": 70, **_FAST}),
+    Case("grey_fast_33x47", lambda: photo(33, 47, grey=True), _FAST),
+    Case("rgb_fast_1x1", lambda: flat(1, 1, (255, 128, 3)), _FAST),
+    Case("rgb_fast_flat_70x90_tiled", lambda: flat(70, 90, (127, 128, 128)), {"tile_log2": 3, **_FAST}),
+    Case("rgb_best_model_small_24x24", lambda: photo(24, 24, top=50), {"model": "rgb_best"}),
+    Case("rgb_best_model_fast_24x24", lambda: photo(24, 24, top=50), {"model": "rgb_best", **_FAST}),
     # Networks
     Case("rgb_best_1x1", lambda: flat(1, 1, (255, 128, 3)), _BEST),
     Case("rgb_best_1x7_q90", lambda: ramp(1, 7, 3), {"quality": 90, **_BEST}),
