@@ -23,6 +23,7 @@ from laconic.entropy.container import (
     CodecNumber,
     Flag,
     Header,
+    Profile,
     container_segment_order,
     index_of,
     write_container_segment,
@@ -169,8 +170,9 @@ class Packer:
 
 
 def pack(latent: Latent, plan: Plan) -> PackedFile:
-    """The latent as a file; it fits the plan. Channels that end inside a subband are rounded up, which is noted."""
-    values = _whole_subbands(latent.values, plan)
+    """The latent as a file; it fits the plan. Channels that end among some that are coded together are rounded up, which is
+    noted."""
+    values = _rounded_up(latent.values, plan)
     packer = Packer(plan, len(values))
     tiles = [TileValues(tile.cut(values)) for tile in packer.tiles]
     alpha: list[NDArray[Any] | None] = [None] * len(tiles)
@@ -180,15 +182,16 @@ def pack(latent: Latent, plan: Plan) -> PackedFile:
     return packer.join(packed, dict(latent.metadata))
 
 
-def _whole_subbands(values: NDArray[np.int32], plan: Plan) -> NDArray[np.int32]:
-    """The channels, with as many of zeros as the last subband lacks."""
-    count, stored = len(values), layout_channels(plan.model, len(values), plan.layout.file_profile)
+def _rounded_up(values: NDArray[np.int32], plan: Plan) -> NDArray[np.int32]:
+    """The channels, with as many of zeros as the last subband, or those with low levels, lack."""
+    profile = plan.layout.file_profile
+    count, stored = len(values), layout_channels(plan.model, len(values), profile)
     if stored == count:
         return values
-    note(
-        f"{count} channels end inside a subband, and files have whole ones: {stored} channels were stored, the last "
-        f"{stored - count} of zeros"
-    )
+    where = "inside a subband, and profile best stores whole ones"
+    if profile is not Profile.BEST:
+        where = "among those with low levels, which are stored together"
+    note(f"{count} channels end {where}: {stored} channels were stored, the last {stored - count} of zeros")
     return np.concatenate([values, np.zeros((stored - count, *values.shape[1:]), np.int32)])
 
 

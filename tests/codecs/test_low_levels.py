@@ -187,7 +187,8 @@ def test_values_are_limited() -> None:
 
 
 def low_model(name: str, levels: int = 2, gains: Floats | None = None) -> Model:
-    """A shipped model with such low levels, all classes in the scale of their channel; with its contexts, where they fit."""
+    """A shipped model with such low levels, all classes in the scale of their channel, and with its contexts where they
+    fit."""
     model = load_model(name)
     classes, contexts = 1 + 3 * levels, model.contexts
     if contexts.low_levels != levels:
