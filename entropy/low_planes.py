@@ -1,4 +1,4 @@
-"""The lowest channels of a tile in profiles fast and small, put apart by the place in a block (SPEC.md, section 4.1).
+"""The lowest channels of a tile in profiles fast and small, put apart by the place in a block (SPEC.md, section 4).
 
 With `levels` further wavelet levels in the order of lifting in place, a block of 2**levels by 2**levels places has one
 value of the low band and three of each level. Put apart, they are channels on a grid that is so much coarser: the low band

@@ -194,8 +194,10 @@ class StaticPlanes:
         self._planes = self._planes.astype(np.int32)
 
     def values(self, num_used: int) -> Int[Planes, "d h w"]:
+        if not num_used:
+            return self._planes
         first = self._planes[: min(num_used, self._numbers.num_led)]
-        if self._rules.low is not None and num_used:
+        if self._rules.low is not None:
             predicted = leading_values(self._leading, self._rules, self._planes.shape)[: len(first)]
             put = fit_planes(predicted, self._planes.dtype)
             if put:

@@ -84,7 +84,6 @@ def model_of(layout: Layout, networks: list[ContextNetwork], seed: int = 0, **ch
         layout.low_levels,
         tuple(networks),
         tables=TABLES,
-        static_tables=laplace_tables(9),
         **{**maps, **changes},
     )
 

@@ -251,11 +251,12 @@ def _clip(number: int) -> int:
 
 @dataclass(frozen=True)
 class SubbandRules:
-    """What a model of profile best has in place of the arrays of section 4.3."""
+    """What profile best has in place of the arrays of section 4.3."""
 
     num_planes: int
     depth: int
     low_levels: int
+    tables: list[Table]
     networks: list[Network]
     table_map: list[tuple[int, ...]]  # (levels + 1, 48 * 4 * 3)
     quiet_tables: list[list[tuple[int, ...]]]  # (levels + 1, 3 P, 32)
@@ -275,7 +276,7 @@ NETWORK_ARRAYS = (
 
 
 def read_subband_rules(raw: dict[str, bytes], num_planes: int, depth: int, low_levels: int) -> SubbandRules:
-    """The rules of the arrays of a model of profile best."""
+    """The rules of these arrays, whose names are without `best.`."""
     num_levels, networks = depth + low_levels + 1, []
     for level in range(num_levels):
         arrays = {name: raw[f"network.{level}.{name}"] for name in NETWORK_ARRAYS}
@@ -298,35 +299,41 @@ def read_subband_rules(raw: dict[str, bytes], num_planes: int, depth: int, low_l
         num_planes,
         depth,
         low_levels,
+        read_tables(raw["tables"])[0],
         networks,
         table_map=_rows(raw["table_map"], "B", num_levels),
         quiet_tables=[quiet[level * num_kinds : (level + 1) * num_kinds] for level in range(num_levels)],
     )
 
 
-def subband_digest(raw: dict[str, bytes], table_digests: bytes, num_planes: int, depth: int, low_levels: int) -> bytes:
-    """The context digest of a model of profile best."""
-    contexts = table_digests + struct.pack("<3H", num_planes, depth, low_levels)
+def subband_digest(raw: dict[str, bytes], num_planes: int, depth: int, low_levels: int) -> bytes:
+    """The digest of networks."""
+    networks = read_tables(raw["tables"])[1] + struct.pack("<3H", num_planes, depth, low_levels)
     for level in range(depth + low_levels + 1):
-        contexts += struct.pack("<H", len(raw[f"network.{level}.second_bias"]) // 4)
-        contexts += b"".join(raw[f"network.{level}.{name}"] for name in NETWORK_ARRAYS)
-    return hashlib.sha256(contexts + raw["table_map"] + raw["quiet_tables"] + raw["later_costs"]).digest()
+        networks += struct.pack("<H", len(raw[f"network.{level}.second_bias"]) // 4)
+        networks += b"".join(raw[f"network.{level}.{name}"] for name in NETWORK_ARRAYS)
+    return hashlib.sha256(networks + raw["table_map"] + raw["quiet_tables"] + raw["later_costs"]).digest()
+
+
+CONTEXT_ARRAYS = (
+    "static_index",
+    "base",
+    "neighbour_weights",
+    "lean_weights",
+    "feature_weights",
+    "own_weights",
+    "ring_weights",
+    "table_map",
+)
 
 
 @dataclass(frozen=True)
-class Model:
-    """What the integers need of a model: arrays as lists along their first axes, the last axis as tuples."""
+class Contexts:
+    """The numbers of profiles fast and small for `d` channels, or low planes: arrays as lists along their first axes, the
+    last axis as tuples."""
 
-    fingerprint: bytes
-    kind: str
-    num_planes: int
-    dimensions: int
-    depth: int
-    group_ends: list[int]
     pass_ends: list[int]
     num_predicted: int
-    tables: list[Table]
-    static_tables: list[Table]
     static_index: list[tuple[int, ...]]  # (32, d)
     base: list[tuple[int, ...]]  # (32, d)
     neighbour_weights: list[tuple[int, ...]]  # (d, 6)
@@ -335,14 +342,73 @@ class Model:
     own_weights: list[list[tuple[int, ...]]]  # (passes, J, d)
     ring_weights: list[list[tuple[int, ...]]]  # (passes, J, d)
     table_map: list[tuple[int, ...]]  # (4, 96)
-    subbands: SubbandRules | None = None  # of a model of profile best, which has none of the arrays above but tables
+
+    @property
+    def num_channels(self) -> int:
+        return self.pass_ends[-1]
+
+    def passes(self) -> list[range]:
+        return [range(begin, end) for begin, end in zip([0, *self.pass_ends], self.pass_ends, strict=False)]
+
+
+def read_contexts(raw: dict[str, bytes], pass_ends: list[int], num_predicted: int, prefix: str = "") -> Contexts:
+    """The numbers of the arrays whose names begin with `prefix`."""
+    arrays = {name: raw[prefix + name] for name in CONTEXT_ARRAYS}
+    num_channels, num_passes = pass_ends[-1], len(pass_ends)
+    num_features = len(arrays["feature_weights"]) // 2 // num_channels
+    weights = {}
+    for name in ("own_weights", "ring_weights"):
+        rows = _rows(arrays[name], "B", num_passes * num_features) if num_features else []
+        weights[name] = [rows[k * num_features : (k + 1) * num_features] for k in range(num_passes)]
+    return Contexts(
+        pass_ends=pass_ends,
+        num_predicted=num_predicted,
+        static_index=_rows(arrays["static_index"], "B", 32),
+        base=_rows(arrays["base"], "H", 32),
+        neighbour_weights=_rows(arrays["neighbour_weights"], "B", num_channels),
+        lean_weights=_rows(arrays["lean_weights"], "b", num_channels),
+        feature_weights=_rows(arrays["feature_weights"], "H", num_channels),
+        own_weights=weights["own_weights"],
+        ring_weights=weights["ring_weights"],
+        table_map=_rows(arrays["table_map"], "B", 4),
+    )
+
+
+def context_digest(raw: dict[str, bytes], pass_ends: list[int], num_predicted: int, low_pass_ends: list[int]) -> bytes:
+    """The context digest, with that of the low planes where `low_pass_ends` are any."""
+    low = _part_digest(raw, low_pass_ends, pass_ends[0], "low.") if low_pass_ends else b""
+    return _part_digest(raw, pass_ends, num_predicted, "", low)
+
+
+def _part_digest(
+    raw: dict[str, bytes], pass_ends: list[int], num_predicted: int, prefix: str, low: bytes = b""
+) -> bytes:
+    digests = read_tables(raw["tables"])[1] + read_tables(raw["static_tables"])[1]
+    numbers = struct.pack(f"<{len(pass_ends) + 2}H", len(pass_ends), *pass_ends, num_predicted)
+    arrays = b"".join(raw[prefix + name] for name in CONTEXT_ARRAYS)
+    return hashlib.sha256(digests + numbers + arrays + low).digest()
+
+
+@dataclass(frozen=True)
+class Model:
+    """What the integers need of a model."""
+
+    fingerprint: bytes
+    kind: str
+    num_planes: int
+    dimensions: int
+    depth: int
+    group_ends: list[int]
+    tables: list[Table]
+    static_tables: list[Table]
+    contexts: Contexts
+    low_levels: int = 0
+    low: Contexts | None = None  # of the low planes, of a model with low levels
+    subbands: SubbandRules | None = None  # of a model with networks
 
     @property
     def num_channels(self) -> int:
         return self.num_planes << self.dimensions * self.depth
-
-    def passes(self) -> list[range]:
-        return [range(begin, end) for begin, end in zip([0, *self.pass_ends], self.pass_ends, strict=False)]
 
 
 def _rows(data: bytes, code: str, num_rows: int) -> list[tuple[int, ...]]:
@@ -361,87 +427,55 @@ def read_model(path: Path) -> Model:
     text = header.pop("__metadata__")
     raw = {name: body[slice(*entry["data_offsets"])] for name, entry in header.items()}
     config = json.loads(text["config"])
-    tables, digest = read_tables(raw["tables"])
-    static_tables, static_digest = read_tables(raw["static_tables"])
-    fingerprint = _fingerprint(config, raw, digest + static_digest)
+    fingerprint = _fingerprint(config, raw)
     _check(fingerprint.hex() == text["fingerprint"], ChecksumError, "the fingerprint is wrong")
-    if "pass_ends" not in config:
-        return _subband_model(fingerprint, config, raw, tables, static_tables)
-    num_channels, num_passes = config["pass_ends"][-1], len(config["pass_ends"])
-    num_features = len(raw["feature_weights"]) // 2 // num_channels
-    weights = {}
-    for name in ("own_weights", "ring_weights"):
-        rows = _rows(raw[name], "B", num_passes * num_features) if num_features else []
-        weights[name] = [rows[k * num_features : (k + 1) * num_features] for k in range(num_passes)]
+    num_planes, depth, low_levels = config["num_planes"], config["depth"], config.get("low_levels", 0)
+    low = subbands = None
+    if low_levels:
+        low = read_contexts(raw, config["low_pass_ends"], num_planes, "low.")
+    if config.get("has_networks"):
+        subbands = read_subband_rules(_arrays_of_networks(raw), num_planes, depth, low_levels)
     return Model(
         fingerprint=fingerprint,
         kind=config["kind"],
-        num_planes=config["num_planes"],
+        num_planes=num_planes,
         dimensions=config["dimensions"],
-        depth=config["depth"],
+        depth=depth,
         group_ends=config["group_ends"],
-        pass_ends=config["pass_ends"],
-        num_predicted=config["num_predicted"],
-        tables=tables,
-        static_tables=static_tables,
-        static_index=_rows(raw["static_index"], "B", 32),
-        base=_rows(raw["base"], "H", 32),
-        neighbour_weights=_rows(raw["neighbour_weights"], "B", num_channels),
-        lean_weights=_rows(raw["lean_weights"], "b", num_channels),
-        feature_weights=_rows(raw["feature_weights"], "H", num_channels),
-        own_weights=weights["own_weights"],
-        ring_weights=weights["ring_weights"],
-        table_map=_rows(raw["table_map"], "B", 4),
+        tables=read_tables(raw["tables"])[0],
+        static_tables=read_tables(raw["static_tables"])[0],
+        contexts=read_contexts(raw, config["pass_ends"], config["num_predicted"]),
+        low_levels=low_levels,
+        low=low,
+        subbands=subbands,
     )
 
 
-def _subband_model(
-    fingerprint: bytes, config: dict[str, Any], raw: dict[str, bytes], tables: list[Table], static_tables: list[Table]
-) -> Model:
-    return Model(
-        fingerprint=fingerprint,
-        kind=config["kind"],
-        num_planes=config["num_planes"],
-        dimensions=config["dimensions"],
-        depth=config["depth"],
-        group_ends=config["group_ends"],
-        pass_ends=[],
-        num_predicted=0,
-        tables=tables,
-        static_tables=static_tables,
-        static_index=[],
-        base=[],
-        neighbour_weights=[],
-        lean_weights=[],
-        feature_weights=[],
-        own_weights=[],
-        ring_weights=[],
-        table_map=[],
-        subbands=read_subband_rules(raw, config["num_planes"], config["depth"], config.get("low_levels", 0)),
-    )
+def _arrays_of_networks(raw: dict[str, bytes]) -> dict[str, bytes]:
+    return {name.removeprefix("best."): data for name, data in raw.items() if name.startswith("best.")}
 
 
-def _context_digest(config: dict[str, Any], raw: dict[str, bytes], table_digests: bytes) -> bytes:
-    if "pass_ends" not in config:
-        return subband_digest(raw, table_digests, config["num_planes"], config["depth"], config.get("low_levels", 0))
-    pass_ends, num_predicted = config["pass_ends"], config["num_predicted"]
-    contexts = table_digests + struct.pack(f"<{len(pass_ends) + 2}H", len(pass_ends), *pass_ends, num_predicted)
-    for name in ("static_index", "base", "neighbour_weights", "lean_weights", "feature_weights"):
-        contexts += raw[name]
-    return hashlib.sha256(contexts + raw["own_weights"] + raw["ring_weights"] + raw["table_map"]).digest()
-
-
-def _fingerprint(config: dict[str, Any], raw: dict[str, bytes], table_digests: bytes) -> bytes:
+def _fingerprint(config: dict[str, Any], raw: dict[str, bytes]) -> bytes:
     parts = [json.dumps(config, sort_keys=True).encode()]
     for side in ("analysis", "synthesis"):
-        parts += [raw[f"{side}.{k}"] for k in range(sum(name.startswith(side) for name in raw))]
+        parts += _numbered(raw, side)
     parts += [raw["shrink"], raw["offsets"]]
     bits = raw.get("fixed_bits", b"")
     for k in range(len(bits) // 2):
         parts += [bits[2 * k : 2 * k + 2], raw[f"fixed_analysis.{k}"], raw[f"fixed_synthesis.{k}"]]
     parts += [raw[name] for name in ("scale_codes", "channels", "low_gains", "low_scale_codes") if name in raw]
-    parts.append(_context_digest(config, raw, table_digests))
+    parts.append(context_digest(raw, config["pass_ends"], config["num_predicted"], config.get("low_pass_ends", [])))
+    if config.get("has_networks"):
+        structure = config["num_planes"], config["depth"], config.get("low_levels", 0)
+        parts.append(subband_digest(_arrays_of_networks(raw), *structure))
+    if "turn_channels" in raw:
+        parts += [*_numbered(raw, "turn"), raw["turn_channels"]]
     return hashlib.sha256(b"".join(parts)).digest()[:4]
+
+
+def _numbered(raw: dict[str, bytes], name: str) -> list[bytes]:
+    """The arrays NAME.0, NAME.1, ..."""
+    return [raw[f"{name}.{k}"] for k in range(sum(other.startswith(f"{name}.") for other in raw))]
 
 
 # 6. The header and the sections
@@ -651,19 +685,60 @@ def at_step(rows: list[tuple[int, ...]], step_code: int) -> list[int]:
     return [((8 - f) * below + f * above + 4) // 8 for below, above in pairs]
 
 
+class StepContexts:
+    """Contexts at one step: a table for each channel in profile fast, and what profile small needs."""
+
+    def __init__(self, contexts: Contexts, model: Model, step_code: int) -> None:
+        self.contexts, self.tables = contexts, model.tables
+        self.static_tables = [model.static_tables[index] for index in at_step(contexts.static_index, step_code)]
+        self.base = at_step(contexts.base, step_code)
+
+
 class Rules:
     """A model at one step, in one profile."""
 
     def __init__(self, model: Model, step_code: int, profile: int) -> None:
-        is_best = model.subbands is not None
-        _check((profile == BEST) == is_best, CorruptError, f"the model does not code in profile {profile}")
+        self.is_fast, self.is_best = profile == FAST, profile == BEST
+        _check(not self.is_best or model.subbands is not None, CorruptError, "the model has no networks")
         self.model = model
         self.step_code = step_code
-        self.is_fast = profile == FAST
-        if is_best:
-            return
-        self.static_tables = [model.static_tables[index] for index in at_step(model.static_index, step_code)]
-        self.base = at_step(model.base, step_code)
+        self.channels = StepContexts(model.contexts, model, step_code)
+        has_low = model.low is not None and not self.is_best
+        self.low = StepContexts(model.low, model, step_code) if has_low else None
+
+    def values(self, tile: Tile) -> list[list[int]]:
+        """What the symbols of a tile stand for, channel by channel."""
+        if self.is_best:
+            return tile.symbols
+        if self.low is None or tile.low is None:
+            num_predicted = self.model.contexts.num_predicted
+            return [undo_prediction(s, tile.w) if c < num_predicted else s for c, s in enumerate(tile.symbols)]
+        num_planes = self.model.num_planes
+        apart = [undo_prediction(plane, tile.low.w) for plane in tile.low.symbols[:num_planes]]
+        return self.in_place([*apart, *tile.low.symbols[num_planes:]], tile) + tile.symbols[num_planes:]
+
+    def in_place(self, low_planes: list[list[int]], tile: Tile) -> list[list[int]]:
+        """Numbers of all low planes of a tile, at the places of the first channels that they were taken from."""
+        num_planes, g = self.model.num_planes, 2**self.model.low_levels
+        planes = [[0] * (tile.h * tile.w) for _ in range(num_planes)]
+        for k, (i, j) in enumerate(low_places(g)):
+            for p, plane in enumerate(planes):
+                for place, number in enumerate(low_planes[num_planes * k + p]):
+                    y, x = divmod(place, -(-tile.w // g))
+                    if g * y + i < tile.h and g * x + j < tile.w:
+                        plane[(g * y + i) * tile.w + g * x + j] = number
+        return planes
+
+
+def low_places(g: int) -> list[tuple[int, int]]:
+    """(i, j) of the low planes, each for all colour planes."""
+    places, s = [(0, 0)], g // 2
+    while s:
+        steps = range(0, g, s)
+        for parities in ((1, 0), (0, 1), (1, 1)):
+            places += [(i, j) for i in steps for j in steps if (i // s % 2, j // s % 2) == parities]
+        s //= 2
+    return places
 
 
 def fronts_of(num_channels: int, h: int, w: int) -> list[list[tuple[int, int]]]:
@@ -677,12 +752,12 @@ def fronts_of(num_channels: int, h: int, w: int) -> list[list[tuple[int, int]]]:
     return [fronts[number] for number in sorted(fronts)]
 
 
-def features(model: Model, pass_number: int, symbols: list[list[int]], h: int, w: int) -> list[list[int]]:
+def features(contexts: Contexts, pass_number: int, symbols: list[list[int]], h: int, w: int) -> list[list[int]]:
     """The features of a pass at every place of a tile, from the symbols of all channels before the pass."""
-    num_features, before = len(model.own_weights[pass_number]), range(model.passes()[pass_number].start)
+    num_features, before = len(contexts.own_weights[pass_number]), range(contexts.passes()[pass_number].start)
     own, ring = ([[0] * num_features for _ in range(h * w)] for _ in range(2))
     for c in before:
-        weights = [(own_row[c], ring_row[c]) for own_row, ring_row in _weight_rows(model, pass_number)]
+        weights = [(own_row[c], ring_row[c]) for own_row, ring_row in _weight_rows(contexts, pass_number)]
         for place, symbol in enumerate(symbols[c]):
             if symbol:
                 magnitude = min(abs(symbol), 127)
@@ -699,8 +774,8 @@ def features(model: Model, pass_number: int, symbols: list[list[int]], h: int, w
     return [[min(65535, total) for total in sums] for sums in own]
 
 
-def _weight_rows(model: Model, pass_number: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
-    return zip(model.own_weights[pass_number], model.ring_weights[pass_number], strict=True)
+def _weight_rows(contexts: Contexts, pass_number: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    return zip(contexts.own_weights[pass_number], contexts.ring_weights[pass_number], strict=True)
 
 
 def level_of(strength: int) -> int:
@@ -712,14 +787,14 @@ def level_of(strength: int) -> int:
 
 
 class SmallPass:
-    """One pass, or the part of it that is coded, of one tile in profile small.
+    """One pass, or the part of it that is coded, of one tile or its low planes in profile small.
 
     Its symbols, cut to -127 to 127, stand in planes with two columns of 0 before, one after, and two rows above the tile.
     """
 
-    def __init__(self, rules: Rules, pass_number: int, channels: range, tile: Tile) -> None:
+    def __init__(self, rules: StepContexts, pass_number: int, channels: range, tile: Tile) -> None:
         self.rules, self.channels, self.tile = rules, channels, tile
-        self.features = features(rules.model, pass_number, tile.symbols, tile.h, tile.w)
+        self.features = features(rules.contexts, pass_number, tile.symbols, tile.h, tile.w)
         self.stride = tile.w + 3
         self.cut = {c: [0] * (self.stride * (tile.h + 2)) for c in channels}
         for c in channels:
@@ -737,20 +812,20 @@ class SmallPass:
 
     def table(self, r: int, x: int, c: int) -> tuple[Table, bool]:
         """The table of one symbol, and whether its negative is coded."""
-        model, plane = self.rules.model, self.cut[c]
+        contexts, plane = self.rules.contexts, self.cut[c]
         at = (r + 2) * self.stride + x + 2
         above = at - self.stride
         left, up, up_left, up_right = plane[at - 1], plane[above], plane[above - 1], plane[above + 1]
-        n0, n1, n2, n3, n4, n5 = model.neighbour_weights[c]
+        n0, n1, n2, n3, n4, n5 = contexts.neighbour_weights[c]
         strength = self.rules.base[c] + n0 * abs(left) + n1 * abs(up) + n2 * abs(up_left) + n3 * abs(up_right)
         strength += n4 * abs(plane[at - 2]) + n5 * abs(plane[above - self.stride])
-        for weight, feature in zip(model.feature_weights[c], self.features[r * self.tile.w + x], strict=True):
+        for weight, feature in zip(contexts.feature_weights[c], self.features[r * self.tile.w + x], strict=True):
             strength += weight * feature >> 16
         strength = min(65535, strength)
-        g0, g1, g2, g3 = model.lean_weights[c]
+        g0, g1, g2, g3 = contexts.lean_weights[c]
         m = g0 * left + g1 * up + g2 * up_left + g3 * up_right
         lean = (abs(m) > strength // 16) + (abs(m) > strength // 4) + (abs(m) > strength // 2)
-        return model.tables[model.table_map[lean][level_of(strength)]], lean > 0 and m < 0
+        return self.rules.tables[contexts.table_map[lean][level_of(strength)]], lean > 0 and m < 0
 
 
 # 4.4 Subbands
@@ -928,13 +1003,13 @@ class BestStage:
 
     def table(self, k: int, y: int, x: int) -> tuple[Table, bool]:
         """The table of one symbol, and whether its negative is coded."""
-        rules, tables, step_code = self.subbands.rules, self.rules.model.tables, self.rules.step_code
+        rules, step_code = self.subbands.rules, self.rules.step_code
         inputs = self.subbands.inputs(self.level, k, y, x)
         if not any(inputs[:23]):
-            return tables[rules.quiet_tables[self.level][k][step_code // 8]], False
+            return rules.tables[rules.quiet_tables[self.level][k][step_code // 8]], False
         first, second, third = rules.networks[self.level].outputs(k, step_code, inputs)
         scale, lean, shape = min(max(first, 0), 47), min(max(second, -3), 3), min(max(third, 0), 2)
-        return tables[rules.table_map[self.level][(scale * 4 + abs(lean)) * 3 + shape]], lean < 0
+        return rules.tables[rules.table_map[self.level][(scale * 4 + abs(lean)) * 3 + shape]], lean < 0
 
     def put(self, k: int, y: int, x: int, symbol: int) -> None:
         """Keep a symbol, and its value where the channels have it."""
@@ -985,7 +1060,8 @@ def read_segment(reader: Reader, number: int, with_channels: bool) -> Segment:
 class Tile:
     """A rectangle of the grid and the symbols of all stored channels in it, 0 where there is no other.
 
-    In profile best `symbols` are the values of the channels, and `subbands` has the symbols.
+    In profile best `symbols` are the values of the channels, and `subbands` has the symbols. `low` are the low planes once
+    they are decoded, as a tile on their own grid; `symbols` has theirs too.
     """
 
     top: int
@@ -994,6 +1070,7 @@ class Tile:
     w: int
     symbols: list[list[int]] = field(default_factory=list)
     subbands: Subbands | None = None
+    low: Tile | None = None
 
 
 def cut(gh: int, gw: int, side: int) -> list[Tile]:
@@ -1003,22 +1080,44 @@ def cut(gh: int, gw: int, side: int) -> list[Tile]:
 
 
 def decode_group(rules: Rules, stream: Stream, tile: Tile, channels: range) -> list[int]:
-    """The messages of one group: its `channels` of the tile's symbols are filled in, and returned in order."""
-    if rules.is_fast:
+    """The messages of one group: its `channels` of the tile's symbols are filled in. Returns what is checked, in order."""
+    if rules.is_best:
+        return decode_best_group(rules, stream, tile, channels)
+    checked = []
+    if rules.low is not None and channels.start == 0:
+        num_planes, g = rules.model.num_planes, 2**rules.model.low_levels
+        _check(len(channels) >= num_planes, CorruptError, "channels end inside those with low levels")
+        low = Tile(0, 0, -(-tile.h // g), -(-tile.w // g), [[] for _ in range(num_planes * g * g)])
+        decode_planes(rules.low, stream, low, range(num_planes * g * g), is_fast=rules.is_fast)
+        tile.low = low
+        tile.symbols[:num_planes] = rules.in_place(low.symbols, tile)
+        checked = [symbol for plane in low.symbols for symbol in plane]
+        channels = channels[num_planes:]
+    decode_planes(rules.channels, stream, tile, channels, is_fast=rules.is_fast)
+    return checked + [symbol for c in channels for symbol in tile.symbols[c]]
+
+
+def decode_planes(rules: StepContexts, stream: Stream, tile: Tile, channels: range, *, is_fast: bool) -> None:
+    """The messages of channels, or of low planes, in profiles fast and small."""
+    if is_fast:
         for c in channels:
             tile.symbols[c] = stream.message([rules.static_tables[c]] * (tile.h * tile.w))
-    elif rules.model.subbands is not None:
-        tile.subbands = tile.subbands or Subbands(rules.model.subbands, tile.h, tile.w)
-        stages = tile.subbands.stages(channels)
-        for c in channels:
-            tile.symbols[c] = [0] * (tile.h * tile.w)
-        for level, ks in stages:
-            BestStage(rules, tile, level, ks).decode(stream)
-    else:
-        for pass_number, pass_channels in enumerate(rules.model.passes()):
-            part = range(max(channels.start, pass_channels.start), min(channels.stop, pass_channels.stop))
-            if part:
-                SmallPass(rules, pass_number, part, tile).decode(stream)
+        return
+    for pass_number, pass_channels in enumerate(rules.contexts.passes()):
+        part = range(max(channels.start, pass_channels.start), min(channels.stop, pass_channels.stop))
+        if part:
+            SmallPass(rules, pass_number, part, tile).decode(stream)
+
+
+def decode_best_group(rules: Rules, stream: Stream, tile: Tile, channels: range) -> list[int]:
+    """The stages of one group in profile best."""
+    assert rules.model.subbands is not None
+    tile.subbands = tile.subbands or Subbands(rules.model.subbands, tile.h, tile.w)
+    stages = tile.subbands.stages(channels)
+    for c in channels:
+        tile.symbols[c] = [0] * (tile.h * tile.w)
+    for level, ks in stages:
+        BestStage(rules, tile, level, ks).decode(stream)
     return [symbol for c in channels for symbol in tile.symbols[c]]
 
 
@@ -1149,8 +1248,7 @@ def _decode_segments(
 
     values = [[[0] * gw for _ in range(gh)] for _ in range(model.num_channels)]
     for tile in tiles:
-        for c, symbols in enumerate(tile.symbols):
-            plane = undo_prediction(symbols, tile.w) if c < model.num_predicted else symbols
+        for c, plane in enumerate(rules.values(tile)):
             _paste(values[c], plane, tile.top, tile.left, tile.w)
     if not header.flags & ALPHA:
         return values, None, sizes

@@ -9,14 +9,16 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from low_scene import reference_model
 
 from laconic.entropy import _native, rans, simd
 from laconic.entropy.container import ContainerSegment, Profile
-from laconic.entropy.contexts import CONTEXT_ARRAYS, ContextModel
+from laconic.entropy.contexts import ContextModel
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError
 from laconic.entropy.planes import CRC_BYTES, PlanesDecoder, PlanesEncoder, PlaneSpan, read_planes_together
+from laconic.entropy.static_symbols import symbol_checksum
 from laconic.entropy.tables import TableSet, table_of_counts
-from laconic.entropy.tile_symbols import TileValues, checksum
+from laconic.entropy.tile_symbols import TileValues
 
 STEP = 150
 BOUNDS = (0, 3, 7, 12)
@@ -104,25 +106,7 @@ def separate(values: np.ndarray, profile: Profile) -> list[ContainerSegment]:
 
 def reference_values(segments: list[ContainerSegment], shape: tuple[int, int], profile: Profile) -> np.ndarray:
     """What the reference decoder makes of segments, a joined one or one a group."""
-    tables, static_tables = (REFERENCE.read_tables(t.to_bytes())[0] for t in (MODEL.tables, MODEL.static_tables))
-    arrays = {name: getattr(MODEL, name).tolist() for name in CONTEXT_ARRAYS}
-    rules = REFERENCE.Rules(
-        REFERENCE.Model(
-            fingerprint=b"",
-            kind="image",
-            num_planes=3,
-            dimensions=2,
-            depth=1,
-            group_ends=list(BOUNDS[1:]),
-            pass_ends=list(MODEL.pass_ends),
-            num_predicted=MODEL.num_predicted,
-            tables=tables,
-            static_tables=static_tables,
-            **arrays,
-        ),
-        STEP,
-        int(profile),
-    )
+    rules = REFERENCE.Rules(reference_model(REFERENCE, MODEL, num_planes=3, depth=1), STEP, int(profile))
     tile = REFERENCE.Tile(0, 0, *shape, symbols=[[0] * (shape[0] * shape[1])] * 12)
     found = [REFERENCE.Segment(s.lanes, s.num_channels, s.has_crc, s.payload) for s in segments]
     groups = [range(*bounds) for bounds in pairwise(BOUNDS)]
@@ -131,8 +115,7 @@ def reference_values(segments: list[ContainerSegment], shape: tuple[int, int], p
     else:
         for segment, group in zip(found, groups, strict=True):
             REFERENCE.decode_segment(rules, segment, tile, group)
-    planes = [REFERENCE.undo_prediction(s, shape[1]) if c < 2 else s for c, s in enumerate(tile.symbols)]
-    return np.array(planes, np.int32).reshape(12, *shape)
+    return np.array(rules.values(tile), np.int32).reshape(12, *shape)
 
 
 SPANS = [PlaneSpan(pair) for pair in pairwise(BOUNDS)]
@@ -318,7 +301,7 @@ def test_wrong_mark_names_its_channels(profile: Profile) -> None:
     right, wrong = joined(values, profile), values.copy()
     wrong[4, 3, 3] += 1
     # The payload of other values with the same length cannot be had, so the checksum itself is checked.
-    assert checksum(values[3:7]) != checksum(wrong[3:7])
+    assert symbol_checksum(values[3:7]) != symbol_checksum(wrong[3:7])
     payload = bytearray(right.payload)
     raised = set()
     for position in range(len(payload)):
@@ -567,6 +550,6 @@ def test_checksum_of_int16_is_that_of_int32(level: str) -> None:
     simd.use(level)
     values = values_of((70, 67))
     for same in (values.astype(np.int16), as_tile_of_more(values), as_tile_of_more(values.astype(np.int16))):
-        assert checksum(same) == checksum(values)
-        assert checksum(same[:2], same[2:]) == checksum(values)
-    assert checksum(values) == _native.crc32c(values.astype("<i4").tobytes()) & 0xFFFF
+        assert symbol_checksum(same) == symbol_checksum(values)
+        assert symbol_checksum(same[:2], same[2:]) == symbol_checksum(values)
+    assert symbol_checksum(values) == _native.crc32c(values.astype("<i4").tobytes()) & 0xFFFF

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from low_scene import low_pass_ends_of, random_contexts, raw_of, reference_model
 from safetensors.numpy import save_file
 from subband_scene import (
     NUM_TABLES,
@@ -34,7 +35,7 @@ from laconic.entropy.container import (
     write_container_segment,
     write_header,
 )
-from laconic.entropy.contexts import CONTEXT_ARRAYS
+from laconic.entropy.contexts import ContextModel
 from laconic.entropy.errors import ArgumentError, BitstreamError, ChecksumError, CorruptStreamError
 from laconic.entropy.fitting.subband_inputs import NUM_QUIET_INPUTS, is_quiet
 from laconic.entropy.planes import PlanesDecoder, PlanesEncoder, PlaneSpan, read_planes_together
@@ -253,7 +254,7 @@ def test_arrays_of_a_model_make_it_again() -> None:
     again = SubbandModel.from_arrays(arrays, num_colors=3, depth=2, low_levels=2)
     assert again.digest == MODEL.digest
     for name, array in arrays.items():
-        if name in ("tables", "static_tables"):
+        if name == "tables":
             continue
         changed = array.copy()
         changed.reshape(-1)[-1] ^= 1
@@ -387,26 +388,11 @@ def reference_values(
 ) -> np.ndarray:
     """What the reference decoder makes of segments, a joined one or one a group."""
     layout = Layout(model.num_colors, model.depth, model.low_levels)
-    tables, static_tables = (REFERENCE.read_tables(t.to_bytes())[0] for t in (model.tables, model.static_tables))
-    raw = {name: array.tobytes() for name, array in model.to_arrays().items()}
-    rules = REFERENCE.Rules(
-        REFERENCE.Model(
-            fingerprint=b"",
-            kind="image",
-            num_planes=layout.colors,
-            dimensions=2,
-            depth=layout.depth,
-            group_ends=list(bounds[1:]),
-            pass_ends=[],
-            num_predicted=0,
-            tables=tables,
-            static_tables=static_tables,
-            **{name: [] for name in CONTEXT_ARRAYS},
-            subbands=REFERENCE.read_subband_rules(raw, layout.colors, layout.depth, layout.low_levels),
-        ),
-        STEP,
-        int(BEST),
-    )
+    structure = layout.colors, layout.depth, layout.low_levels
+    subbands = REFERENCE.read_subband_rules(raw_of(model.to_arrays()), *structure)
+    contexts = random_contexts(layout.num_channels, num_planes=layout.colors)
+    whole = reference_model(REFERENCE, contexts, num_planes=layout.colors, depth=layout.depth, subbands=subbands)
+    rules = REFERENCE.Rules(whole, STEP, int(BEST))
     tile = REFERENCE.Tile(0, 0, *shape, symbols=[[0] * (shape[0] * shape[1])] * layout.num_channels)
     found = [REFERENCE.Segment(s.lanes, s.num_channels, s.has_crc, s.payload) for s in segments]
     groups = [range(*pair) for pair in pairwise(bounds)]
@@ -438,51 +424,63 @@ def test_layouts_are_those_of_the_reference_decoder(layout: Layout) -> None:
 
 
 def test_digest_is_that_of_the_reference_decoder() -> None:
-    raw = {name: array.tobytes() for name, array in MODEL.to_arrays().items()}
-    tables = b"".join(REFERENCE.read_tables(raw[name])[1] for name in ("tables", "static_tables"))
-    assert REFERENCE.subband_digest(raw, tables, 3, 2, 2) == MODEL.digest
+    assert REFERENCE.subband_digest(raw_of(MODEL.to_arrays()), 3, 2, 2) == MODEL.digest
 
 
-def write_model_file(path: Path, model: SubbandModel) -> bytes:
-    """A model's file as section 9.1 has it, with a transform of nothing. Returns its fingerprint."""
-    d = model.num_channels
-    config = {"kind": "image", "num_planes": model.num_colors, "dimensions": 2, "depth": model.depth}
-    config |= {"low_levels": model.low_levels, "group_ends": list(BOUNDS[1:]), "unit": 1, "rounding": 0.5, "splits": []}
+def write_model_file(path: Path, networks: SubbandModel | None, contexts: ContextModel) -> bytes:
+    """A file of a model as section 9.1 has it, with a transform of nothing, and a turn. Returns its fingerprint."""
+    d = contexts.num_channels
+    config = {"kind": "image", "num_planes": 3, "dimensions": 2, "depth": LAYOUT.depth, "unit": 1, "rounding": 0.5}
+    config |= {"group_ends": list(BOUNDS[1:]), "splits": [], "pass_ends": list(contexts.pass_ends)}
+    config |= {"num_predicted": contexts.num_predicted, "low_levels": contexts.low_levels}
+    config |= {"low_pass_ends": low_pass_ends_of(contexts)}
+    arrays, digests = contexts.to_arrays(), contexts.digest
+    if networks is not None:
+        config |= {"has_networks": True}
+        arrays |= {f"best.{name}": array for name, array in networks.to_arrays().items()}
+        digests += networks.digest
     text = json.dumps(config, sort_keys=True)
     transform = {
         "analysis.0": np.zeros((1, 1), np.float32),
         "synthesis.0": np.ones((1, 1), np.float32),
         "shrink": np.zeros((96, 3), np.float32),
-        "offsets": np.zeros(model.num_colors, np.float32),
+        "offsets": np.zeros(3, np.float32),
         "scale_codes": np.zeros(d, np.int16),
         "channels": np.arange(d, dtype=np.uint16),
-        "low_gains": np.ones(1 + 3 * model.low_levels, np.float32),
-        "low_scale_codes": np.zeros((1 + 3 * model.low_levels, model.num_colors), np.int16),
+        "low_gains": np.ones(1 + 3 * contexts.low_levels, np.float32),
+        "low_scale_codes": np.zeros((1 + 3 * contexts.low_levels, 3), np.int16),
     }
-    parts = [text.encode(), *(array.tobytes() for array in transform.values()), model.digest]
-    fingerprint = hashlib.sha256(b"".join(parts)).digest()[:4]
+    turn = {"turn.0": np.full((1, 1), 2, np.float32), "turn_channels": np.arange(d, dtype=np.uint16)}
+    before, after = (b"".join(array.tobytes() for array in part.values()) for part in (transform, turn))
+    fingerprint = hashlib.sha256(text.encode() + before + digests + after).digest()[:4]
     metadata = {"name": "random", "fingerprint": fingerprint.hex(), "config": text}
-    save_file({**transform, **model.to_arrays()}, path, metadata)
+    save_file({**transform, **turn, **arrays}, path, metadata)
     return fingerprint
 
 
-def test_files_are_those_of_the_reference_decoder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("profile", Profile, ids=lambda profile: profile.name)
+def test_files_are_those_of_the_reference_decoder(tmp_path: Path, profile: Profile) -> None:
     """Tiles and groups, with all but the segments of the last tile, which is 0 from the third group on."""
-    model = random_model(LAYOUT, 2, widths=(16,))
-    fingerprint = write_model_file(tmp_path / "random.safetensors", model)
+    networks, contexts = random_model(LAYOUT, 2, widths=(16,)), random_contexts(48, low_levels=LAYOUT.low_levels)
+    fingerprint = write_model_file(tmp_path / "random.safetensors", networks, contexts)
     planes = random_planes(LAYOUT, (9, 10))
     planes[6:, 8:, 8:] = 0
     tiles = [planes[:, y : y + 8, x : x + 8] for y in (0, 8) for x in (0, 8)]
-    header = Header(CodecNumber.IMAGE, fingerprint, STEP, (35, 38), Flag.TILED, 3, profile=BEST)
-    encoders = PlanesEncoder.of_tiles([TileValues(tile) for tile in tiles], model.at_step(STEP), BEST)
+    header = Header(CodecNumber.IMAGE, fingerprint, STEP, (35, 38), Flag.TILED, 3, profile=profile)
+    rules = (networks if profile is BEST else contexts).at_step(STEP)
+    encoders = PlanesEncoder.of_tiles([TileValues(tile) for tile in tiles], rules, profile)
     groups = [PlaneSpan(pair) for pair in pairwise(BOUNDS)]
     segments = [encoder.segment(group) for group in groups for encoder in encoders]
     parts = [write_container_segment(s, number, with_channels=True) for number, s in enumerate(segments)]
     latent = REFERENCE.decode_file(write_header(header) + b"".join(parts), tmp_path / "random.safetensors")
     assert np.array_equal(np.array(latent.values), planes)
-    other = write_header(dataclasses.replace(header, profile=Profile.SMALL)) + b"".join(parts)
-    with pytest.raises(REFERENCE.CorruptError, match="the model does not code in profile 2"):
-        REFERENCE.decode_file(other, tmp_path / "random.safetensors")
+
+
+def test_profile_best_of_a_model_without_networks_is_corrupt(tmp_path: Path) -> None:
+    fingerprint = write_model_file(tmp_path / "random.safetensors", None, random_contexts(48, low_levels=2))
+    header = Header(CodecNumber.IMAGE, fingerprint, STEP, (35, 38), Flag.JOINED, profile=BEST)
+    with pytest.raises(REFERENCE.CorruptError, match="the model has no networks"):
+        REFERENCE.decode_file(write_header(header), tmp_path / "random.safetensors")
 
 
 # Damage
