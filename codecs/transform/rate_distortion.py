@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 DEFAULT_EFFORT: Final = 1
-MAX_EFFORT: Final = 2
 PRICE: Final = 0.125
 
 Floats = NDArray[np.float32]
