@@ -24,6 +24,7 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import metadata_of_media
 from laconic.codecs.models.low_levels import LOW_STEP, LowSynthesis
+from laconic.codecs.models.turned_colors import TurnedColors
 from laconic.codecs.sound_metadata import SECTION_NAME
 from laconic.codecs.steps import check_step_code, step_of_code
 from laconic.entropy.container import SAMPLE_TYPES
@@ -43,7 +44,8 @@ class Latent:
     of a picture's "icc" and "exif", of a sound's "sound" (`SoundMetadata.to_bytes`). `bit_depth` is that of a picture's
     colours, 0 for all bits of its samples. `damage` says what could not be read, where that was allowed; the integers there
     are 0. `low` undoes the further levels of the lowest channels, None for a model that has none; with them, the integers
-    of these channels are no picture of places: crop what `dequantize` gives, not `values`.
+    of these channels are no picture of places: crop what `dequantize` gives, not `values`. `turned` turns the colours of a
+    picture that has its own back to the model's, None for others.
     Raises `CodecError` for other types and shapes.
     """
 
@@ -61,6 +63,7 @@ class Latent:
     bit_depth: int = 0
     damage: tuple[str, ...] = ()
     low: LowSynthesis | None = None
+    turned: TurnedColors | None = None
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -75,6 +78,7 @@ class Latent:
             sample_rate=whole_number_argument("sample_rate", self.sample_rate, 0),
             levels=typed_argument("levels", self.levels, Levels, "a Levels"),
             low=typed_argument("low", self.low, (LowSynthesis, type(None)), "a LowSynthesis or None"),
+            turned=typed_argument("turned", self.turned, (TurnedColors, type(None)), "a TurnedColors or None"),
             metadata=metadata_of_media(self.metadata, ("icc", "exif", SECTION_NAME)),
             bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0, 16),
         )
@@ -98,7 +102,7 @@ class Latent:
 
     def points(self) -> Float[NDArray[np.float32], "d h w"]:
         """(d, h, w) float32, what the integers stand for, of a sound or cube in units of its level; the lowest channels of
-        a picture with low levels are synthesised from them."""
+        a picture with low levels are synthesised from them, and turned colours are turned back to the model's."""
         d = self.num_channels
         out = np.empty(self.values.shape, np.float32)
         values = np.ascontiguousarray(self.values).reshape(d, -1)
@@ -106,7 +110,7 @@ class Latent:
         if self.low is not None:
             planes = self.values[: self.low.num_planes]
             out[: len(planes)] = self.low.values(planes, self.step) * LOW_STEP
-        return out
+        return out if self.turned is None else self.turned.to_model(out)
 
     def dequantize(self) -> Float[NDArray[np.float32], "d h w"]:
         """(d, h, w) float32 in signal units (full scale = 1), so that latents of different quality and level mix in one
@@ -126,7 +130,7 @@ class Latent:
             np.array_equal(self.values, other.values)
             and (self.step_code, self.fingerprint, self.size, self.sample_type, self.sample_rate)
             == (other.step_code, other.fingerprint, other.size, other.sample_type, other.sample_rate)
-            and (self.levels, self.bit_depth) == (other.levels, other.bit_depth)
+            and (self.levels, self.bit_depth, self.turned) == (other.levels, other.bit_depth, other.turned)
             and dict(self.metadata) == dict(other.metadata)
             and same_alpha
         )

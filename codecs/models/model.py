@@ -42,6 +42,8 @@ from laconic.entropy import BitstreamError
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
 
+    from laconic.codecs.models.turned_colors import TurnedColors
+
 FINGERPRINT_BYTES = 4
 NUM_SCALES = 96  # eighths of an octave of scale / step, the first at 2**-4
 _MAX_SHRINK = 16
@@ -61,7 +63,8 @@ class Model:
     `offsets`: (planes,) float32, the middles of a cube's planes in units of their level (`levels`), 0 of other signals.
     `unit`: steps are in this unit, a power of two. `low_levels`: further wavelet levels, 0 to 2, of a picture's lowest
     channels, with `low_gains`, (classes,) float32, and `low_scale_codes`, (classes, planes) int16, of each class of their
-    coefficients (`low_levels`). Raises `WeightsError` where the parts do not fit together.
+    coefficients (`low_levels`). `turned`: of a model whose colours are those of a file (`turned_colors`), else None. Raises
+    `WeightsError` where the parts do not fit together.
     """
 
     name: str
@@ -83,6 +86,7 @@ class Model:
     low_levels: int = 0
     low_gains: Float[NDArray[np.float32], " classes"] = field(default_factory=no_low_gains)
     low_scale_codes: Int[NDArray[np.int16], "classes _"] = field(default_factory=no_low_scale_codes)
+    turned: TurnedColors | None = None
 
     def __post_init__(self) -> None:
         d = self.contexts.num_channels
@@ -161,6 +165,8 @@ class Model:
     @cached_property
     def fingerprint(self) -> bytes:
         """4 bytes that change with anything that changes encoded bytes or decoded pixels."""
+        if self.turned is not None:
+            return self.turned.fingerprint
         sha = hashlib.sha256(json.dumps(_config(self), sort_keys=True).encode())
         for array in (*self.analysis, *self.synthesis, self.shrink, self.offsets):
             sha.update(np.ascontiguousarray(array, "<f4").tobytes())

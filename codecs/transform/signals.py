@@ -86,6 +86,7 @@ def latent_of(signal: Signal, values: Int[NDArray[np.int32], "d h w"], plan: Pla
         metadata=metadata,
         bit_depth=form.bit_depth,
         low=model.low_at(plan.step_code),
+        turned=model.turned,
     )
 
 
