@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
 from itertools import accumulate, pairwise
 from math import prod
+from operator import mul
 from typing import BinaryIO
 
 from laconic.entropy import _native
@@ -62,6 +63,8 @@ class Flag(IntFlag):
 
 _KNOWN_FLAGS = sum(Flag)
 _STORED_DEPTHS = range(9, 16)  # bits of samples of 16 of which fewer are used
+COLOR_ONE = 127  # the numbers of colour axes are in units of its inverse
+_MOST_OFF_COLOR_AXES = 1024  # products of their rows, from those of axes at right angles, all of length 127
 
 
 class SectionNumber(IntEnum):
@@ -71,6 +74,7 @@ class SectionNumber(IntEnum):
     ICC = 2
     BIT_DEPTH = 3
     EXIF = 4
+    COLOR_AXES = 5
     INDEX = 6
     SOUND = 8
 
@@ -107,7 +111,8 @@ class Header:
     stored: the model knows them. `stored_channels` is None when all channels of the model are there. `tile_log2`: log2
     of the tile side in latent places, None for one tile. `sample_rate` in Hz, of a sound; `sample_type` of a cube.
     `level_codes` of a sound or cube: one for all channels or planes, or one for each; `offset_codes` of a cube's planes.
-    `stored_depth`: bits of the colours of a 16-bit picture, 9 to 15, None where all are used.
+    `stored_depth`: bits of the colours of a 16-bit picture, 9 to 15, None where all are used. `color_axes`: nine numbers,
+    -128 to 127, of a picture whose colours are not in the axes of its model (SPEC.md, section 9.7).
     """
 
     codec: CodecNumber
@@ -125,6 +130,7 @@ class Header:
     level_codes: tuple[int, ...] = (0,)
     offset_codes: tuple[int, ...] = ()
     stored_depth: int | None = None
+    color_axes: tuple[int, ...] | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -390,6 +396,8 @@ def _write_sections(header: Header) -> bytes:
         out += _section(SectionNumber.CHANNELS, varint(header.stored_channels))
     if header.stored_depth is not None:
         out += _section(SectionNumber.BIT_DEPTH, bytes([header.stored_depth]))
+    if header.color_axes is not None:
+        out += _section(SectionNumber.COLOR_AXES, struct.pack("<9b", *header.color_axes))
     if header.index is not None:
         out += _section(SectionNumber.INDEX, b"".join(varint(n) for n in header.index))
     for number, name in _METADATA_SECTIONS:
@@ -469,7 +477,10 @@ def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -
         index = tuple(sizes)
     metadata = {name: _inflated(found[number], limits) for number, name in _METADATA_SECTIONS if number in found}
     depth = _stored_depth(header, found[SectionNumber.BIT_DEPTH]) if SectionNumber.BIT_DEPTH in found else None
-    return replace(header, stored_channels=channels, index=index, metadata=metadata, stored_depth=depth)
+    axes = _color_axes(header, found[SectionNumber.COLOR_AXES]) if SectionNumber.COLOR_AXES in found else None
+    return replace(
+        header, stored_channels=channels, index=index, metadata=metadata, stored_depth=depth, color_axes=axes
+    )
 
 
 def _stored_depth(header: Header, section: bytes) -> int:
@@ -478,6 +489,26 @@ def _stored_depth(header: Header, section: bytes) -> int:
     if len(section) != 1 or section[0] not in _STORED_DEPTHS:
         raise CorruptStreamError(f"the section of the bit depth is {section[:8]!r}; allowed is one byte, 9 to 15")
     return section[0]
+
+
+def _color_axes(header: Header, section: bytes) -> tuple[int, ...]:
+    if header.codec is not CodecNumber.IMAGE:
+        raise CorruptStreamError("the file has a section of colour axes, which only pictures have")
+    if len(section) != 9:
+        raise CorruptStreamError(f"the section of colour axes has {len(section)} bytes; needed are 9")
+    axes = struct.unpack("<9b", section)
+    if reason := color_axes_misfit(axes):
+        raise CorruptStreamError(reason)
+    return axes
+
+
+def color_axes_misfit(axes: Sequence[int]) -> str | None:
+    """Why nine numbers are no colour axes, None where they are: rows at right angles, nearly, of nearly the length 127."""
+    rows = [axes[i : i + 3] for i in (0, 3, 6)]
+    products = [sum(map(mul, rows[i], rows[j])) - (i == j) * COLOR_ONE**2 for i in range(3) for j in range(i + 1)]
+    if max(map(abs, products)) <= _MOST_OFF_COLOR_AXES:
+        return None
+    return f"the colour axes are {list(axes)}; needed are three rows at right angles, each of length 127, nearly"
 
 
 def write_container_segment(segment: ContainerSegment, number: int, *, with_channels: bool) -> bytes:

@@ -92,6 +92,8 @@ def test_reference_decoder_gives_the_same_integers(case: Any) -> None:
     assert (decoded.header.shape, decoded.header.sample_rate) == (tuple(record["size"]), record["sample_rate"])
     assert (decoded.header.level_codes, decoded.header.offset_codes) == tuple(record["levels"])
     assert decoded.bit_depth == getattr(case.signal(), "bit_depth", 0)
+    assert list(decoded.color_axes or ()) == record.get("color_axes", [])
+    assert (decoded.color_axes is not None) == case.chooses_colors
     metadata = {"icc": decoded.icc_profile, "exif": decoded.exif}
     signal, kept = case.signal(), {k: v for k, v in metadata.items() if v is not None}
     if isinstance(signal, Audio):

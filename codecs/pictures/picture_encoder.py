@@ -18,6 +18,7 @@ from laconic.codecs.formats.bit_depths import check_bit_depth_of_colors
 from laconic.codecs.media import Image, Samples
 from laconic.codecs.packing.layout import CHUNK_VALUES, LayoutTile
 from laconic.codecs.packing.packer import PackedTile, Packer
+from laconic.codecs.pictures.color_choice import may_choose_colors, with_chosen_colors
 from laconic.codecs.pictures.picture_search import SEARCH_MARGIN, searched_coefficients
 from laconic.codecs.plan import Plan, planned_tile
 from laconic.codecs.progress import tell_progress
@@ -50,15 +51,27 @@ Chunk = tuple[PictureRows, tuple[int, int]]  # rows of samples, and the rows of 
 
 
 def encode_rows(source: EncoderRowSource, plan: Plan, metadata: Mapping[str, bytes]) -> bytes:
-    """The .lcn file of a picture without alpha, read once from the top; a few rows of tiles are in memory at a time."""
-    return _encode(_chunks_of_source(source, plan), plan, metadata, alpha=None)
+    """The .lcn file of a picture without alpha, read once from the top; a few rows of tiles are in memory at a time, all of
+    a picture whose colours may be its own."""
+    if not may_choose_colors(plan):
+        return _encode(_chunks_of_source(source, plan), plan, metadata, alpha=None)
+    samples = source.read_rows(source.height)
+    check_bit_depth_of_colors(samples, plan.form.bit_depth)
+    return _encode_whole(PictureRows(samples, 0, source.height, plan.form.peak), plan, metadata, alpha=None)
 
 
 def encode_image(image: Image, plan: Plan) -> bytes:
     """The .lcn file of a picture."""
     whole = PictureRows(image.samples, 0, image.height, image.peak)
     alpha = image.samples[:, :, -1] if has_alpha(image) else None
-    return _encode(((whole, span) for span in _spans(plan)), plan, image.metadata, alpha)
+    return _encode_whole(whole, plan, image.metadata, alpha)
+
+
+def _encode_whole(
+    rows: PictureRows, plan: Plan, metadata: Mapping[str, bytes], alpha: UInt[Samples, "height width"] | None
+) -> bytes:
+    plan = with_chosen_colors(plan, rows)
+    return _encode(((rows, span) for span in _spans(plan)), plan, metadata, alpha)
 
 
 def _encode(chunks: Iterable[Chunk], plan: Plan, metadata: Mapping[str, bytes], alpha: NDArray[Any] | None) -> bytes:

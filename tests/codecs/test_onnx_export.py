@@ -188,10 +188,11 @@ def test_linear_synthesis_is_that_of_the_codec(linear, latent, picture):
 def test_neural_synthesis_is_that_of_the_codec(neural, network_path, latent, picture, num_there):
     model, network = load_model("rgb"), load_neural_synthesis(network_path)[0]
     values = np.where(np.arange(192)[:, None, None] < num_there, latent.values, 0).astype(np.int32)
-    repaired = neural_rendering_of(network, values, model, STEP_CODE, num_there)
+    known = latent_of(picture, values).dequantize()
+    repaired = neural_rendering_of(network, known, model, STEP_CODE, num_there)
     expected = np.empty(picture.samples.shape, np.uint16)
     rows_of_coefficients(repaired, model, expected, (0, 0), peak=65535)
-    coefficients = latent_of(picture, values).dequantize()[None]
+    coefficients = known[None]
     planes = run(neural, coefficients=coefficients, steps=steps_of(num_there))
     assert np.abs(levels_of(planes, 65535) - expected).max() < 0.7  # half of it by rounding
     finer = run(neural, coefficients=coefficients, steps=np.full_like(steps_of(0), 1e-3))

@@ -43,12 +43,14 @@ _PEAK = {8: 255, 16: 65535}
 
 @dataclass(frozen=True)
 class Case:
-    """One golden file: a signal, the options of the codec, and how many channels are kept (None: all)."""
+    """One golden file: a signal, the options of the codec, and how many channels are kept (None: all). Of those that
+    `chooses_colors`, the colours are the picture's own."""
 
     name: str
     signal: Callable[[], Signal]
     options: Mapping[str, Any] = field(default_factory=dict)
     channels: int | None = None
+    chooses_colors: bool = False
     is_kept = True
     file_suffix = ".lcn"
 
@@ -58,13 +60,17 @@ class Case:
 
     @property
     def expression(self) -> str:
-        """The codec as one would write it, and the channels that are kept."""
+        """The codec as one would write it, and what is kept or chosen."""
         call = f"Lcn({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+        if self.chooses_colors:
+            return f"{call}, own colours"
         return call if self.channels is None else f"{call}, {self.channels} channels"
 
     def encode(self) -> bytes:
         """The file's bytes."""
         codec = self.codec
+        if self.chooses_colors:
+            return codec.encode(self.signal())
         latent = codec.analyze(self.signal())
         if self.channels is not None:
             kept = slice(0, self.channels)
@@ -128,6 +134,13 @@ def photo(h: int, w: int, *, grey: bool = False, top: int = 0, left: int = 0, me
         rgb = np.asarray(picture.convert("RGB"))[top : top + h, left : left + w].astype(np.int64)
     values = (rgb @ np.array([[77], [150], [29]])) >> 8 if grey else rgb
     return Image(_samples(values, 8), metadata or {})
+
+
+def tinted(h: int, w: int, *, bits: int = 8) -> Image:
+    """A piece of a photograph in other colours, of which nearly all is between two."""
+    rgb = photo(h, w).samples.astype(np.int64)
+    values = np.stack([rgb[:, :, 1], rgb.sum(2) // 12 + 20, 255 - rgb[:, :, 0]], 2)
+    return Image(_samples(values * 257 if bits == 16 else values, bits))
 
 
 def see_through(h: int, w: int) -> Image:
@@ -242,6 +255,13 @@ CASES = (
     Case("rgb_best_alpha_24x20", lambda: ramp(24, 20, 4), _BEST),
     Case("rgb_best_16bit_20x24_q75", lambda: ramp(20, 24, 3, bits=16), {"quality": 75, **_BEST}),
     Case("rgb_best_3x200_tiled", lambda: ramp(3, 200, 3), {"tile_log2": 3, **_BY_TILE, **_BEST}),
+    Case("rgb_best_own_colours_66x64", lambda: tinted(66, 64), _BEST, chooses_colors=True),
+    Case(
+        "rgb_best_own_colours_16bit_64x80_q85",
+        lambda: tinted(64, 80, bits=16),
+        {"quality": 85, "tile_log2": 3, **_BEST},
+        chooses_colors=True,
+    ),
     *(Case(f"rgb_best_{n}_channels", lambda: photo(24, 24), {"quality": 80, **_BEST}, n) for n in (3, 16)),
     # Sections
     Case("rgb_metadata", lambda: photo(16, 24, metadata=_METADATA)),
@@ -391,6 +411,7 @@ def digest(array: NDArray[Any] | None) -> str | None:
 def record(case: Case, data: bytes) -> dict[str, Any]:
     """What `golden.json` says of a file."""
     latent: Latent = case.codec.unpack(data)
+    axes = {} if latent.colors is None else {"color_axes": list(latent.colors.numbers)}
     return {
         "codec": case.expression,
         "model": latent.fingerprint.hex(),
@@ -403,6 +424,7 @@ def record(case: Case, data: bytes) -> dict[str, Any]:
         "sample_rate": latent.sample_rate,
         "levels": [list(latent.levels.codes), list(latent.levels.offset_codes)],
         "samples_sha256": digest(case.codec.synthesize(latent).samples),
+        **axes,
     }
 
 
