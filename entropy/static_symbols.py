@@ -139,7 +139,7 @@ class _Numbers:
         )
 
     def runs(self, leading: Integers, shape: tuple[int, ...], start: int, end: int) -> list[Integers]:
-        """What is coded of `leading` of a tile of shape (d, h, w), from plane `start` to `end` - 1: of low planes those places
+        """What is coded of `leading` of a tile of shape (d, h, w), planes `start` to `end` - 1: of low planes those places
         that lie in the tile, in runs of as large planes."""
         if self._low is None:
             return [leading[start:end]]

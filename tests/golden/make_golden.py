@@ -56,7 +56,9 @@ class Case:
 
     @property
     def codec(self) -> Lcn:
-        return Lcn(**{k: str(MODEL_FOLDER / v) if k == "model" else v for k, v in self.options.items()})
+        return Lcn(
+            **{k: str(MODEL_FOLDER / v) if str(v).endswith(".safetensors") else v for k, v in self.options.items()}
+        )
 
     @property
     def expression(self) -> str:
@@ -234,7 +236,7 @@ CASES = (
     Case("rgb_photo_one_tile", lambda: photo(50, 60), {"quality": 40, "tile_log2": 16, **_BY_TILE}),
     Case("rgb_alpha_tiled", lambda: ramp(90, 70, 4), {"quality": 20, "tile_log2": 3}),
     # Fewer channels
-    *(Case(f"rgb_photo_{n}_channels", lambda: photo(64, 96), {"quality": 60}, n) for n in (1, 12, 20)),
+    *(Case(f"rgb_photo_{n}_channels", lambda: photo(64, 96), {"quality": 60}, n) for n in (3, 12, 20)),
     Case("rgb_photo_tiled_12_channels", lambda: photo(100, 80), {"tile_log2": 3}, 12),
     Case("grey_alpha_5_channels", lambda: ramp(30, 30, 2), {"quality": 80}, 5),
     # Static tables, and other efforts
@@ -243,6 +245,8 @@ CASES = (
     Case("grey_photo_fast_tiled", lambda: photo(80, 70, grey=True), {"quality": 30, "tile_log2": 3, **_FAST}),
     Case("rgb_noise_fast_step0", lambda: noise(24, 40, 3), {"step_code": 0, **_FAST}),
     Case("rgb_photo_fast_12_channels", lambda: photo(64, 96), _FAST, 12),
+    Case("rgb_photo_fast_33x47", lambda: photo(33, 47), _FAST),
+    Case("rgb_photo_33x47_q80", lambda: photo(33, 47, top=20), {"quality": 80}),
     *(Case(f"rgb_photo_effort_{n}", lambda: photo(64, 96), {"effort": n}) for n in (0, 2)),
     # Networks
     Case("rgb_best_1x1", lambda: flat(1, 1, (255, 128, 3)), _BEST),
@@ -263,6 +267,10 @@ CASES = (
         chooses_colors=True,
     ),
     *(Case(f"rgb_best_{n}_channels", lambda: photo(24, 24), {"quality": 80, **_BEST}, n) for n in (3, 16)),
+    Case("grey_best_24x17", lambda: photo(24, 17, grey=True), _BEST),
+    Case("grey_best_9x17_q90", lambda: ramp(9, 17, 1), {"quality": 90, **_BEST}),
+    Case("rgb_best_small_33x47", lambda: photo(33, 47), {"model": "rgb_best", "quality": 70}),
+    Case("rgb_best_fast_33x47", lambda: photo(33, 47), {"model": "rgb_best", "quality": 70, **_FAST}),
     # Sections
     Case("rgb_metadata", lambda: photo(16, 24, metadata=_METADATA)),
     Case("grey_metadata_tiled", lambda: photo(90, 70, grey=True, metadata=_METADATA), {"quality": 20, "tile_log2": 3}),
