@@ -1101,13 +1101,30 @@ def decode_group(rules: Rules, stream: Stream, tile: Tile, channels: range) -> l
         num_planes, g = rules.model.num_planes, 2**rules.model.low_levels
         _check(len(channels) >= num_planes, CorruptError, "channels end inside those with low levels")
         low = Tile(0, 0, -(-tile.h // g), -(-tile.w // g), [[] for _ in range(num_planes * g * g)])
-        decode_planes(rules.low, stream, low, range(num_planes * g * g), is_fast=rules.is_fast)
+        if rules.is_fast:
+            checked = decode_fast_low_planes(rules.low, stream, tile, low, num_planes, g)
+        else:
+            decode_planes(rules.low, stream, low, range(num_planes * g * g), is_fast=False)
+            checked = [symbol for plane in low.symbols for symbol in plane]
         tile.low = low
         tile.symbols[:num_planes] = rules.in_place(low.symbols, tile)
-        checked = [symbol for plane in low.symbols for symbol in plane]
         channels = channels[num_planes:]
     decode_planes(rules.channels, stream, tile, channels, is_fast=rules.is_fast)
     return checked + [symbol for c in channels for symbol in tile.symbols[c]]
+
+
+def decode_fast_low_planes(
+    rules: StepContexts, stream: Stream, tile: Tile, low: Tile, num_planes: int, g: int
+) -> list[int]:
+    """The messages of low planes in profile fast, of the places that lie in the tile. Returns what is checked."""
+    checked = []
+    for n in range(num_planes * g * g):
+        i, j = low_places(g)[n // num_planes]
+        h, w = (max(-(-(side - at) // g), 0) for side, at in ((tile.h, i), (tile.w, j)))
+        values = stream.message([rules.static_tables[n]] * (h * w))
+        low.symbols[n] = [values[y * w + x] if y < h and x < w else 0 for y in range(low.h) for x in range(low.w)]
+        checked += values
+    return checked
 
 
 def decode_planes(rules: StepContexts, stream: Stream, tile: Tile, channels: range, *, is_fast: bool) -> None:
