@@ -14,7 +14,7 @@ from enum import IntEnum, IntFlag
 from itertools import accumulate, pairwise
 from math import prod
 from operator import mul
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from laconic.entropy import _native
 from laconic.entropy.errors import (
@@ -101,6 +101,12 @@ class Profile(IntEnum):
     FAST = 1
     SMALL = 2
     BEST = 3
+
+
+# Plain dictionaries and numbers of what every header is asked for: enumerations take longer to ask.
+_CODEC_NUMBERS = {int(one): one for one in CodecNumber}
+_PROFILES = {int(one): one for one in Profile}
+_TILED = int(Flag.TILED)
 
 
 @dataclass(frozen=True)
@@ -205,16 +211,17 @@ class Source:
 
     def varint(self, what: str) -> int:
         """LEB128, at most 9 bytes."""
-        data, at = self._bytes, self.position
-        if data is not None and at + 1 < len(
-            data
-        ):  # nearly all of them have one byte or two: no need for the calls below
-            low, high = data[at], data[at + 1]
-            if low < 0x80 or 0 < high < 0x80:
-                size = 1 + (low >= 0x80)
-                self.position += size
-                self.num_bytes_read += size
-                return low if size == 1 else low & 0x7F | high << 7
+        value = shift = 0
+        for byte in self._bytes[self.position : self.position + 4] if self._bytes is not None else b"":
+            # Nearly all of them are this short, so that there is no need for the calls below.
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80 and (byte > 0 or shift == 7):
+                self.position += shift // 7
+                self.num_bytes_read += shift // 7
+                return value
+            if byte == 0:
+                break
         value = shift = 0
         while True:
             byte = self.read(1, what)[0]
@@ -306,35 +313,37 @@ def _read_fixed(source: Source) -> tuple[bytes, Header]:
         raise UnsupportedVersionError(
             f"the file sets header flag {flags & ~_KNOWN_FLAGS}, unknown here: update laconic"
         )
-    if kind & 15 not in tuple(CodecNumber):
+    if kind & 15 not in _CODEC_NUMBERS:
         raise UnsupportedVersionError(f"the file has codec number {kind & 15}, unknown here: update laconic")
-    if kind >> 4 not in tuple(Profile):
+    if kind >> 4 not in _PROFILES:
         raise UnsupportedVersionError(
             f"the file has profile {kind >> 4}; known are 1 (fast), 2 (small) and 3 (best): update laconic"
         )
+    codec = _CODEC_NUMBERS[kind & 15]
+    shape = _read_shape(source, codec)
+    tile = source.read(1, "the tile size") if flags & _TILED else b""
     header = Header(
-        codec=CodecNumber(kind & 15),
-        profile=Profile(kind >> 4),
+        codec=codec,
+        profile=_PROFILES[kind >> 4],
         fingerprint=fingerprint,
         step_code=step_code,
-        shape=(),
         flags=Flag(flags),
+        tile_log2=tile[0] if tile else None,
+        **shape,
     )
-    header = _with_shape(source, header)
-    tile = source.read(1, "the tile size") if flags & Flag.TILED else b""
-    header = replace(header, tile_log2=tile[0] if tile else None)
     return head + version + fixed + _write_shape(header) + tile, header
 
 
-def _with_shape(source: Source, header: Header) -> Header:
-    if header.codec is CodecNumber.IMAGE:
+def _read_shape(source: Source, codec: CodecNumber) -> dict[str, Any]:
+    """The shape and what follows from the codec, as fields of the header."""
+    if codec is CodecNumber.IMAGE:
         width, height = source.varint("the width"), source.varint("the height")
-        return replace(header, shape=(height, width))
-    if header.codec is CodecNumber.SOUND:
+        return {"shape": (height, width)}
+    if codec is CodecNumber.SOUND:
         channels, length = source.varint("the channels"), source.varint("the length")
         rate = source.varint("the sample rate")
         levels = _read_levels(source, channels)
-        return replace(header, shape=(channels, length), sample_rate=rate, sample_type="float32", level_codes=levels)
+        return {"shape": (channels, length), "sample_rate": rate, "sample_type": "float32", "level_codes": levels}
     type_number, num_sides = source.read(2, "the sample type")
     if type_number >= len(SAMPLE_TYPES) or num_sides not in (2, 3):
         raise CorruptStreamError(
@@ -346,7 +355,7 @@ def _with_shape(source: Source, header: Header) -> Header:
         raise CorruptStreamError(f"the cube has {shape[0]} planes; allowed are {MAX_LEVELS}")
     offsets = tuple(_read_signed(source, "an offset") for _ in range(shape[0]))
     sample_type = SAMPLE_TYPES[type_number]
-    return replace(header, shape=shape, sample_type=sample_type, level_codes=levels, offset_codes=offsets)
+    return {"shape": shape, "sample_type": sample_type, "level_codes": levels, "offset_codes": offsets}
 
 
 def _read_levels(source: Source, num_planes: int) -> tuple[int, ...]:
@@ -369,25 +378,29 @@ def _unzigzag(value: int) -> int:
 
 
 def _check_header(header: Header, limits: Limits) -> None:
-    size = " x ".join(str(n) for n in header.shape)
     if header.codec is not CodecNumber.IMAGE and header.has_alpha:
         raise CorruptStreamError("the file has an alpha plane, which only pictures have; it is damaged")
     sides = header.shape[:1] if header.codec is CodecNumber.SOUND else header.shape  # a sound may be empty
     if 0 in sides:
-        raise CorruptStreamError(f"the signal is {size}; no side may be 0")
+        raise CorruptStreamError(f"the signal is {_size_text(header)}; no side may be 0")
     if header.tile_log2 is not None and not 3 <= header.tile_log2 <= 16:
         raise CorruptStreamError(f"the tile side is 2^{header.tile_log2}; allowed is 2^3 to 2^16")
     if header.codec is CodecNumber.SOUND and not 1 <= header.sample_rate < 1 << 31:
         raise CorruptStreamError(f"the sample rate is {header.sample_rate} Hz; allowed is 1 to 2147483647")
-    if any(abs(code) > MAX_LEVEL_CODE for code in header.level_codes):
+    if max(map(abs, header.level_codes)) > MAX_LEVEL_CODE:
         raise CorruptStreamError(
             f"the level codes run from {min(header.level_codes)} to {max(header.level_codes)}; "
             f"allowed is -{MAX_LEVEL_CODE} to {MAX_LEVEL_CODE}"
         )
     if prod(header.shape) > limits.max_pixels:
         raise LimitError(
-            f"the signal has {size} samples, over the limit of {limits.max_pixels}; raise max_pixels to decode it"
+            f"the signal has {_size_text(header)} samples, over the limit of {limits.max_pixels}; "
+            "raise max_pixels to decode it"
         )
+
+
+def _size_text(header: Header) -> str:
+    return " x ".join(str(n) for n in header.shape)
 
 
 def _write_sections(header: Header) -> bytes:
