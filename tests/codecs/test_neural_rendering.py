@@ -9,6 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from color_scene import TURNED, turned_file  # noqa: E402
+
 from laconic.codecs.errors import CodecError, MissingDependencyError, WeightsError  # noqa: E402
 from laconic.codecs.lcn import Lcn  # noqa: E402
 from laconic.codecs.learning.tensor_encoder import load_tensor_encoder  # noqa: E402
