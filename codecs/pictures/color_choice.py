@@ -32,7 +32,7 @@ from laconic.entropy.container import COLOR_ONE, Profile
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-MOST_PIXELS: Final = 1 << 24  # as many bytes of samples as of the coefficients that are worked on at a time
+MOST_PIXELS: Final = 1 << 24  # whose samples need no more memory than the coefficients of some rows (`CHUNK_VALUES`)
 _NOISE: Final = 1 / 20  # of a squared step
 # Files of 49 pictures of bsds500/val and imagenet_sample/train at quality 50 and 80 are at equal distortion smaller by 1.5
 # and 1.1 times the part that is estimated (correlation 0.93 and 0.86), in bytes by 0.6 and 0.7 times. Wanted are a
