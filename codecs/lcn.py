@@ -133,8 +133,9 @@ class Lcn:
         metadata: Mapping[str, bytes] | None = None,
     ) -> bytes:
         """The .lcn file of a picture without alpha that is read from the top, as `encode` makes it of the whole; memory is
-        that of some rows and of the file. `num_colors` 1 or 3, `sample_type` "uint8" or "uint16"; of the second,
-        `bit_depth` 9 to 16 is needed, since samples are not known beforehand.
+        that of some rows and of the file; in profile best, of pictures of up to 2^24 pixels, that of all rows. `num_colors`
+        1 or 3, `sample_type` "uint8" or "uint16"; of the second, `bit_depth` 9 to 16 is needed, since samples are not known
+        beforehand.
         """
         num_colors = choice_argument("num_colors", num_colors, tuple(_PICTURE_MODELS))
         sample_type = choice_argument("sample_type", sample_type, ("uint8", "uint16"))

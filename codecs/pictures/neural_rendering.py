@@ -118,13 +118,20 @@ class NeuralRenderer:
             seen_of_part = seen.moved(-part.corner[0], -part.corner[1])
             low = None if part.low is None else seen_of_part.cut(part.low)
             values = seen_of_part.cut(part.values)
-            known = points_of_part(values, low, part.step_code, self._model)
-            if self._colors is not None:
-                known = self._colors.to_model(known)
+            known = self._upright(points_of_part(values, low, part.step_code, self._model))
             repaired = neural_rendering_of(self._network, known, self._model, part.step_code, self._num_channels)
             inner = block.moved(-seen.top, -seen.left)
             block.moved(-top, -columns[0]).cut(out)[...] = inner.cut(repaired)
         return out
+
+    def _upright(self, points: Float[Floats, "c h w"]) -> Float[Floats, "_ h w"]:
+        """Coefficients in the colours of the model, of all channels that are there: those that are 0 beyond the first c may
+        be no longer."""
+        if self._colors is None:
+            return points
+        whole = np.zeros((self._num_channels, *points.shape[1:]), np.float32)
+        whole[: len(points)] = points
+        return self._colors.to_model(whole)
 
 
 def neural_rendering_of(
