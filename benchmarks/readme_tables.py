@@ -16,7 +16,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import common
-from result_tables import coder_tables, headline, learning_tables, picture_tables, sound_tables, speed_tables
+from result_tables import (
+    coder_tables,
+    comparison_tables,
+    headline,
+    learning_tables,
+    picture_tables,
+    sound_tables,
+    speed_tables,
+)
 
 README = common.BENCHMARKS.parent / "README.md"
 _BLOCK = re.compile(r"(<!-- table:(?P<name>\w+) -->\n)(?P<body>.*?)(<!-- /table -->)", re.DOTALL)
@@ -71,6 +79,9 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "rd_kodak_avx2": (("rd_kodak_avx2",), picture_tables.rd_table),
     "rd_unseen": (("rd_unseen",), picture_tables.rd_unseen_table),
     "rd_unlike_kodak": (("rd_unlike_kodak",), picture_tables.rd_unseen_table),
+    "before": (("rd_before", "rd_kodak", "rd_unseen", "rd_unlike_kodak"), comparison_tables.before_table),
+    "published": (("published", "rd_kodak"), comparison_tables.published_table),
+    "bands": (("bands",), comparison_tables.bands_table),
     "walloc": (("walloc",), picture_tables.walloc_table),
     "channels": (("channels",), picture_tables.channels_table),
     "projections": (("projections",), picture_tables.projections_table),

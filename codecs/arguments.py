@@ -27,23 +27,26 @@ T = TypeVar("T")
 
 def whole_number_argument(name: str, value: object, lowest: int, highest: int | None = None) -> int:
     """An int from `lowest` to `highest` (None: no end), of an integer of any library; no bool, no float."""
-    with _as_codec_error():
+    try:
         return plain_values.whole_number(name, value, lowest, highest)
+    except ArgumentError as err:
+        raise CodecError(str(err)) from None
 
 
 def real_number_argument(name: str, value: object, *, lowest: float, highest: float = math.inf) -> float:
     """A finite float from `lowest` to `highest`, of a real number of any library; no bool."""
-    with _as_codec_error():
+    try:
         return plain_values.real_number(name, value, lowest=lowest, highest=highest)
+    except ArgumentError as err:
+        raise CodecError(str(err)) from None
 
 
 def positive_number_argument(name: str, value: object, *, highest: float = math.inf) -> float:
     """A finite float above 0, up to `highest`."""
-    with _as_codec_error():
-        number = plain_values.real_number(name, value, lowest=0, highest=highest)
-        if number == 0:
-            raise ArgumentError(f"{name} is {shown(value)}; allowed is a finite number above 0")
-        return number
+    number = real_number_argument(name, value, lowest=0, highest=highest)
+    if number == 0:
+        raise CodecError(f"{name} is {shown(value)}; allowed is a finite number above 0")
+    return number
 
 
 def whole_numbers_argument(name: str, value: object, count: int | None = None) -> tuple[int, ...]:
@@ -127,8 +130,10 @@ def text_argument(name: str, value: object) -> str:
 
 def bytes_argument(name: str, value: object) -> bytes:
     """Bytes of any buffer of single bytes: a bytearray, a memoryview, a uint8 array of one axis."""
-    with _as_codec_error():
+    try:
         return plain_values.plain_bytes(name, value)
+    except ArgumentError as err:
+        raise CodecError(str(err)) from None
 
 
 def read_bytes_argument(name: str, value: object) -> bytes:
@@ -183,11 +188,3 @@ def _equals(value: object, number: int) -> bool:
         return plain_values.whole_number("", value, number, number) == number
     except ArgumentError:
         return False
-
-
-@contextmanager
-def _as_codec_error() -> Iterator[None]:
-    try:
-        yield
-    except ArgumentError as err:
-        raise CodecError(str(err)) from None

@@ -25,6 +25,7 @@ from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import metadata_of_media
 from laconic.codecs.models.latent_turn import LatentTurn
 from laconic.codecs.models.low_levels import LOW_STEP, LowSynthesis
+from laconic.codecs.models.turned_colors import TurnedColors
 from laconic.codecs.sound_metadata import SECTION_NAME
 from laconic.codecs.steps import check_step_code, step_of_code
 from laconic.entropy.container import SAMPLE_TYPES
@@ -47,6 +48,7 @@ class Latent:
     of these channels are no picture of places: crop what `dequantize` gives, not `values`. `turn`: of a model that codes in
     other axes than those of its latents, which `dequantize` gives; then `values` are the channels as they are coded, all
     that the first `wanted` channels of the axes are made of.
+    `colors` turns the colours of a picture that has its own back to the model's, None for others.
     Raises `CodecError` for other types and shapes.
     """
 
@@ -66,6 +68,7 @@ class Latent:
     low: LowSynthesis | None = None
     turn: LatentTurn | None = None
     wanted: int | None = None
+    colors: TurnedColors | None = None
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -82,6 +85,7 @@ class Latent:
             low=typed_argument("low", self.low, (LowSynthesis, type(None)), "a LowSynthesis or None"),
             turn=typed_argument("turn", self.turn, (LatentTurn, type(None)), "a LatentTurn or None"),
             wanted=None if self.wanted is None else whole_number_argument("wanted", self.wanted, 1, len(self.values)),
+            colors=typed_argument("colors", self.colors, (TurnedColors, type(None)), "a TurnedColors or None"),
             metadata=metadata_of_media(self.metadata, ("icc", "exif", SECTION_NAME)),
             bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0, 16),
         )
@@ -106,7 +110,8 @@ class Latent:
 
     def points(self) -> Float[NDArray[np.float32], "d h w"]:
         """(d, h, w) float32, what the integers stand for, of a sound or cube in units of its level, in the axes that they
-        are coded in; the lowest channels of a picture with low levels are synthesised from them."""
+        are coded in; the lowest channels of a picture with low levels are synthesised from them, and turned colours are
+        turned back to the model's."""
         d = len(self.values)
         out = np.empty(self.values.shape, np.float32)
         values = np.ascontiguousarray(self.values).reshape(d, -1)
@@ -114,14 +119,14 @@ class Latent:
         if self.low is not None:
             planes = self.values[: self.low.num_planes]
             out[: len(planes)] = self.low.values(planes, self.step) * LOW_STEP
-        return out
+        return out if self.colors is None else self.colors.to_model(out)
 
     def dequantize(self) -> Float[NDArray[np.float32], "d h w"]:
         """(d, h, w) float32 in signal units (full scale = 1), so that latents of different quality, level and profile mix
         in one batch. Where channels that are coded together, or planes of a cube, have levels of their own, in those of the
         loudest."""
         if self.turn is not None:
-            return self.turn.turned(self.points(), self.num_channels)
+            return self.turn.applied(self.points(), self.num_channels)
         if self.levels == UNLEVELLED:
             return self.points()[: self.num_channels]
         return self.points() * self.levels.gains(self.values.shape[1] if self.sample_rate else 1)[:, None]
@@ -136,7 +141,7 @@ class Latent:
             np.array_equal(self.values, other.values)
             and (self.step_code, self.fingerprint, self.size, self.sample_type, self.sample_rate)
             == (other.step_code, other.fingerprint, other.size, other.sample_type, other.sample_rate)
-            and (self.levels, self.bit_depth) == (other.levels, other.bit_depth)
+            and (self.levels, self.bit_depth, self.colors) == (other.levels, other.bit_depth, other.colors)
             and dict(self.metadata) == dict(other.metadata)
             and same_alpha
         )

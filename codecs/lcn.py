@@ -30,16 +30,17 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.levels import levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal, metadata_of_media
 from laconic.codecs.models.model import Model
+from laconic.codecs.models.turned_colors import turned_model
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.layout import Layout
 from laconic.codecs.packing.packer import PackedFile, check_latent_to_pack, pack
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker, unpack
 from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, check_decoder_synthesis, decoder_area_of
-from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows
-from laconic.codecs.plan import Plan, planned_integers
+from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows, searched_image
+from laconic.codecs.plan import SEARCH_EFFORT, Plan, planned_integers
 from laconic.codecs.steps import check_quality, check_step_code, step_code_of_quality, step_code_of_sound_quality
-from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT, MAX_EFFORT
+from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
 from laconic.codecs.transform.signals import coefficients_of, latent_of, signal_of
 from laconic.codecs.transform.transparency import fill_transparent
 from laconic.entropy import Limits
@@ -59,11 +60,14 @@ class Lcn:
     channels stops early, "whole" one group, some bytes smaller. `progression`: "group" or "tile" first. `tile_log2`:
     log2 of the tile side in latent places. None for these: what suits the kind of signal. `profile`: "small" codes by
     contexts, "fast" by static tables, in larger files; "best", of pictures, by networks, in the smallest files, slowest.
-    `effort`: 0 rounds each coefficient by itself, 1 weighs distortion against bits, 2 does so twice. `lanes`: 4, 8, 16, 32
-    or 64 of every stream, three bytes each; more decode faster; None spends up to 1 %. `threads` work on one picture; its
-    bytes do not depend on them. `synthesis` of decoding, never in the file: "linear", the same pixels everywhere; "neural"
-    (`laconic[torch]`), nearer to the picture and slower; "auto" is neural where it can be had; or the path of a network of
-    your own. Raises `CodecError` for values outside.
+    `effort`: 0 rounds each coefficient by itself, 1 weighs distortion against bits, 2 does so twice; from 1 on, `encode`,
+    not `analyze`, gives a picture of profile best colours of its own where these save 1 %. 3, of pictures
+    (`laconic[torch]`, a minute for a million pixels), is for the pixels that `synthesis` decodes, with the same bytes only
+    on one machine with one torch and number of its threads. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each;
+    more decode faster; None spends up to 1 %. `threads` work on one picture; its bytes do not depend on them. `synthesis`
+    of decoding, never in the file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture
+    and slower; "auto" is neural where it can be had; or the path of a network of your own. Raises `CodecError` for values
+    outside.
 
     >>> import numpy as np
     >>> codec = Lcn(quality=60)
@@ -95,11 +99,13 @@ class Lcn:
             quality=check_quality(self.quality),
             model=None if self.model is None else text_argument("model", self.model),
             step_code=None if self.step_code is None else check_step_code(self.step_code),
-            effort=whole_number_argument("effort", self.effort, 0, MAX_EFFORT),
+            effort=whole_number_argument("effort", self.effort, 0, SEARCH_EFFORT),
             threads=whole_number_argument("threads", self.threads, 1, _MAX_THREADS),
             synthesis=check_decoder_synthesis(self.synthesis),
         )
         settle_arguments(self, **asdict(self._layout))
+        if self.effort == SEARCH_EFFORT and self.profile == "fast":
+            raise CodecError("effort 3 is for profiles small and best, this is fast; choose effort 1")
 
     @property
     def name(self) -> str:
@@ -127,8 +133,9 @@ class Lcn:
         metadata: Mapping[str, bytes] | None = None,
     ) -> bytes:
         """The .lcn file of a picture without alpha that is read from the top, as `encode` makes it of the whole; memory is
-        that of some rows and of the file. `num_colors` 1 or 3, `sample_type` "uint8" or "uint16"; of the second,
-        `bit_depth` 9 to 16 is needed, since samples are not known beforehand.
+        that of some rows and of the file; in profile best, of pictures of up to 2^24 pixels, that of all rows. `num_colors`
+        1 or 3, `sample_type` "uint8" or "uint16"; of the second, `bit_depth` 9 to 16 is needed, since samples are not known
+        beforehand.
         """
         num_colors = choice_argument("num_colors", num_colors, tuple(_PICTURE_MODELS))
         sample_type = choice_argument("sample_type", sample_type, ("uint8", "uint16"))
@@ -215,16 +222,20 @@ class Lcn:
         if not codes:
             raise CodecError("step_codes is empty; allowed is at least one step code")
         first = self.plan_of(signal, codes[0])
+        plans = [replace(first, step_code=code) for code in codes]
         if isinstance(signal, Image):
             signal = fill_transparent(signal)
+            if first.searches:
+                return [latent_of(signal, planned_integers(searched_image(signal, p), p), p) for p in plans]
         coefficients = coefficients_of(signal, first.model, first.form.levels)
-        plans = [replace(first, step_code=code) for code in codes]
         return [latent_of(signal, planned_integers(coefficients, plan), plan) for plan in plans]
 
     def plan_of(self, signal: Signal, step_code: int | None = None) -> Plan:
         """How a signal is encoded, at the codec's own step or another. Raises `UnsupportedSignalError` where the model does
         not fit it."""
         typed_argument("the signal", signal, (Image, Audio, Cube), _SIGNALS)
+        if self.effort == SEARCH_EFFORT and not isinstance(signal, Image):
+            raise UnsupportedSignalError(f"effort 3 is for pictures, this is {type(signal).__name__}; choose effort 2")
         model = load_model(self.model or default_lcn_model(signal, self.profile))
         form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
@@ -234,7 +245,8 @@ class Lcn:
 
     def _plan(self, form: Form, model: Model, step_code: int) -> Plan:
         grid = grid_of_form(form, model)
-        return Plan(form, model, grid, step_code, self._layout.resolved(model, grid), self.effort, self.threads)
+        layout = self._layout.resolved(model, grid)
+        return Plan(form, model, grid, step_code, layout, self.effort, self.threads, self.synthesis)
 
     def pack(self, latent: Latent) -> bytes:
         """The latent as an .lcn file, losslessly; it may have fewer channels than the model. Profile best stores whole
@@ -285,7 +297,8 @@ class Lcn:
 
     def _model_of(self, latent: Latent) -> Model:
         typed_argument("the latent", latent, Latent, "a Latent: analyze and unpack give them")
-        return load_model_of(latent.fingerprint, self.model)
+        model = load_model_of(latent.fingerprint, self.model)
+        return model if latent.colors is None else turned_model(model, latent.colors.numbers)
 
 
 def _picture_model(colors: int, profile: str) -> str:

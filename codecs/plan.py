@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 
+SEARCH_EFFORT: Final = 3  # the largest
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """How a signal of this form is encoded by a model that takes it. `grid`: sides of the latent; `layout` is resolved;
-    `effort` and `threads` are those of `Lcn`."""
+    `effort`, `threads` and `synthesis` are those of `Lcn`."""
 
     form: Form
     model: Model
@@ -38,6 +41,7 @@ class Plan:
     layout: Layout
     effort: int
     threads: int = 1
+    synthesis: str = "linear"
 
     @cached_property
     def tiles(self) -> list[LayoutTile]:
@@ -54,6 +58,11 @@ class Plan:
     def optimizes(self) -> bool:
         """Whether integers are chosen by their bits in context."""
         return self.effort > 0 and self.layout.file_profile is not Profile.FAST
+
+    @property
+    def searches(self) -> bool:
+        """Whether coefficients are moved first, so that integers are chosen for decoded pixels (`picture_search`)."""
+        return self.optimizes and self.effort == SEARCH_EFFORT
 
     @property
     def integer_type(self) -> type[np.signedinteger[Any]]:
@@ -76,8 +85,9 @@ def planned_tile(
 ) -> TileValues:
     """The integers of one tile, (d, h, w), in `out`: int32, or int16 where `integer_type` is."""
     quantize(coefficients, plan.quantizer, plan.model, out)
+    effort = 1 if plan.searches else plan.effort  # in a search, 2 makes the file no better
     if plan.optimizes and plan.layout.file_profile is Profile.BEST:
-        return TileValues(out, optimize_subbands(out, coefficients, plan.step_code, plan.model, effort=plan.effort))
+        return TileValues(out, optimize_subbands(out, coefficients, plan.step_code, plan.model, effort=effort))
     if plan.optimizes:
-        optimize_rate_distortion(out, coefficients, plan.step_code, plan.model, effort=plan.effort)
+        optimize_rate_distortion(out, coefficients, plan.step_code, plan.model, effort=effort)
     return TileValues(out)

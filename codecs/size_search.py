@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from laconic.codecs.errors import CodecError
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Signal
+from laconic.codecs.pictures.color_choice import may_choose_colors
 from laconic.codecs.steps import NUM_STEP_CODES
 
 
@@ -30,4 +33,14 @@ def best_within(signal: Signal, max_bytes: int, codec: Lcn) -> bytes:
             f"the smallest possible file has {smallest} bytes, over the limit of {max_bytes}; "
             "allow more or reduce the signal"
         )
+    return _in_own_colors(best, high, signal, max_bytes, codec)
+
+
+def _in_own_colors(best: bytes, step_code: int, signal: Signal, max_bytes: int, codec: Lcn) -> bytes:
+    """The file of the finest step that fits in colours of the picture's own, from the step of the `best` one without."""
+    while step_code >= 0 and may_choose_colors(codec.plan_of(signal, step_code)):
+        data = replace(codec, step_code=step_code).encode(signal)
+        if len(data) > max_bytes or data == best:
+            break
+        best, step_code = data, step_code - 1
     return best

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from enum import IntEnum, IntFlag
 from itertools import accumulate, pairwise
 from math import prod
-from typing import BinaryIO
+from operator import mul
+from typing import Any, BinaryIO
 
 from laconic.entropy import _native
 from laconic.entropy.errors import (
@@ -62,6 +63,8 @@ class Flag(IntFlag):
 
 _KNOWN_FLAGS = sum(Flag)
 _STORED_DEPTHS = range(9, 16)  # bits of samples of 16 of which fewer are used
+COLOR_ONE = 127  # the numbers of colour axes are in units of its inverse
+_MOST_OFF_COLOR_AXES = 1024  # products of their rows, from those of axes at right angles, all of length 127
 
 
 class SectionNumber(IntEnum):
@@ -71,6 +74,7 @@ class SectionNumber(IntEnum):
     ICC = 2
     BIT_DEPTH = 3
     EXIF = 4
+    COLOR_AXES = 5
     INDEX = 6
     SOUND = 8
 
@@ -99,6 +103,12 @@ class Profile(IntEnum):
     BEST = 3
 
 
+# Plain dictionaries and numbers of what every header is asked for: enumerations take longer to ask.
+_CODEC_NUMBERS = {int(one): one for one in CodecNumber}
+_PROFILES = {int(one): one for one in Profile}
+_TILED = int(Flag.TILED)
+
+
 @dataclass(frozen=True)
 class Header:
     """Everything a reader must know before the segments.
@@ -107,7 +117,8 @@ class Header:
     stored: the model knows them. `stored_channels` is None when all channels of the model are there. `tile_log2`: log2
     of the tile side in latent places, None for one tile. `sample_rate` in Hz, of a sound; `sample_type` of a cube.
     `level_codes` of a sound or cube: one for all channels or planes, or one for each; `offset_codes` of a cube's planes.
-    `stored_depth`: bits of the colours of a 16-bit picture, 9 to 15, None where all are used.
+    `stored_depth`: bits of the colours of a 16-bit picture, 9 to 15, None where all are used. `color_axes`: nine numbers,
+    -128 to 127, of a picture whose colours are not in the axes of its model (SPEC.md, section 9.7).
     """
 
     codec: CodecNumber
@@ -125,6 +136,7 @@ class Header:
     level_codes: tuple[int, ...] = (0,)
     offset_codes: tuple[int, ...] = ()
     stored_depth: int | None = None
+    color_axes: tuple[int, ...] | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -199,16 +211,17 @@ class Source:
 
     def varint(self, what: str) -> int:
         """LEB128, at most 9 bytes."""
-        data, at = self._bytes, self.position
-        if data is not None and at + 1 < len(
-            data
-        ):  # nearly all of them have one byte or two: no need for the calls below
-            low, high = data[at], data[at + 1]
-            if low < 0x80 or 0 < high < 0x80:
-                size = 1 + (low >= 0x80)
-                self.position += size
-                self.num_bytes_read += size
-                return low if size == 1 else low & 0x7F | high << 7
+        value = shift = 0
+        for byte in self._bytes[self.position : self.position + 4] if self._bytes is not None else b"":
+            # Nearly all of them are this short, so that there is no need for the calls below.
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80 and (byte > 0 or shift == 7):
+                self.position += shift // 7
+                self.num_bytes_read += shift // 7
+                return value
+            if byte == 0:
+                break
         value = shift = 0
         while True:
             byte = self.read(1, what)[0]
@@ -300,35 +313,37 @@ def _read_fixed(source: Source) -> tuple[bytes, Header]:
         raise UnsupportedVersionError(
             f"the file sets header flag {flags & ~_KNOWN_FLAGS}, unknown here: update laconic"
         )
-    if kind & 15 not in tuple(CodecNumber):
+    if kind & 15 not in _CODEC_NUMBERS:
         raise UnsupportedVersionError(f"the file has codec number {kind & 15}, unknown here: update laconic")
-    if kind >> 4 not in tuple(Profile):
+    if kind >> 4 not in _PROFILES:
         raise UnsupportedVersionError(
             f"the file has profile {kind >> 4}; known are 1 (fast), 2 (small) and 3 (best): update laconic"
         )
+    codec = _CODEC_NUMBERS[kind & 15]
+    shape = _read_shape(source, codec)
+    tile = source.read(1, "the tile size") if flags & _TILED else b""
     header = Header(
-        codec=CodecNumber(kind & 15),
-        profile=Profile(kind >> 4),
+        codec=codec,
+        profile=_PROFILES[kind >> 4],
         fingerprint=fingerprint,
         step_code=step_code,
-        shape=(),
         flags=Flag(flags),
+        tile_log2=tile[0] if tile else None,
+        **shape,
     )
-    header = _with_shape(source, header)
-    tile = source.read(1, "the tile size") if flags & Flag.TILED else b""
-    header = replace(header, tile_log2=tile[0] if tile else None)
     return head + version + fixed + _write_shape(header) + tile, header
 
 
-def _with_shape(source: Source, header: Header) -> Header:
-    if header.codec is CodecNumber.IMAGE:
+def _read_shape(source: Source, codec: CodecNumber) -> dict[str, Any]:
+    """The shape and what follows from the codec, as fields of the header."""
+    if codec is CodecNumber.IMAGE:
         width, height = source.varint("the width"), source.varint("the height")
-        return replace(header, shape=(height, width))
-    if header.codec is CodecNumber.SOUND:
+        return {"shape": (height, width)}
+    if codec is CodecNumber.SOUND:
         channels, length = source.varint("the channels"), source.varint("the length")
         rate = source.varint("the sample rate")
         levels = _read_levels(source, channels)
-        return replace(header, shape=(channels, length), sample_rate=rate, sample_type="float32", level_codes=levels)
+        return {"shape": (channels, length), "sample_rate": rate, "sample_type": "float32", "level_codes": levels}
     type_number, num_sides = source.read(2, "the sample type")
     if type_number >= len(SAMPLE_TYPES) or num_sides not in (2, 3):
         raise CorruptStreamError(
@@ -340,7 +355,7 @@ def _with_shape(source: Source, header: Header) -> Header:
         raise CorruptStreamError(f"the cube has {shape[0]} planes; allowed are {MAX_LEVELS}")
     offsets = tuple(_read_signed(source, "an offset") for _ in range(shape[0]))
     sample_type = SAMPLE_TYPES[type_number]
-    return replace(header, shape=shape, sample_type=sample_type, level_codes=levels, offset_codes=offsets)
+    return {"shape": shape, "sample_type": sample_type, "level_codes": levels, "offset_codes": offsets}
 
 
 def _read_levels(source: Source, num_planes: int) -> tuple[int, ...]:
@@ -363,25 +378,29 @@ def _unzigzag(value: int) -> int:
 
 
 def _check_header(header: Header, limits: Limits) -> None:
-    size = " x ".join(str(n) for n in header.shape)
     if header.codec is not CodecNumber.IMAGE and header.has_alpha:
         raise CorruptStreamError("the file has an alpha plane, which only pictures have; it is damaged")
     sides = header.shape[:1] if header.codec is CodecNumber.SOUND else header.shape  # a sound may be empty
     if 0 in sides:
-        raise CorruptStreamError(f"the signal is {size}; no side may be 0")
+        raise CorruptStreamError(f"the signal is {_size_text(header)}; no side may be 0")
     if header.tile_log2 is not None and not 3 <= header.tile_log2 <= 16:
         raise CorruptStreamError(f"the tile side is 2^{header.tile_log2}; allowed is 2^3 to 2^16")
     if header.codec is CodecNumber.SOUND and not 1 <= header.sample_rate < 1 << 31:
         raise CorruptStreamError(f"the sample rate is {header.sample_rate} Hz; allowed is 1 to 2147483647")
-    if any(abs(code) > MAX_LEVEL_CODE for code in header.level_codes):
+    if max(map(abs, header.level_codes)) > MAX_LEVEL_CODE:
         raise CorruptStreamError(
             f"the level codes run from {min(header.level_codes)} to {max(header.level_codes)}; "
             f"allowed is -{MAX_LEVEL_CODE} to {MAX_LEVEL_CODE}"
         )
     if prod(header.shape) > limits.max_pixels:
         raise LimitError(
-            f"the signal has {size} samples, over the limit of {limits.max_pixels}; raise max_pixels to decode it"
+            f"the signal has {_size_text(header)} samples, over the limit of {limits.max_pixels}; "
+            "raise max_pixels to decode it"
         )
+
+
+def _size_text(header: Header) -> str:
+    return " x ".join(str(n) for n in header.shape)
 
 
 def _write_sections(header: Header) -> bytes:
@@ -390,6 +409,8 @@ def _write_sections(header: Header) -> bytes:
         out += _section(SectionNumber.CHANNELS, varint(header.stored_channels))
     if header.stored_depth is not None:
         out += _section(SectionNumber.BIT_DEPTH, bytes([header.stored_depth]))
+    if header.color_axes is not None:
+        out += _section(SectionNumber.COLOR_AXES, struct.pack("<9b", *header.color_axes))
     if header.index is not None:
         out += _section(SectionNumber.INDEX, b"".join(varint(n) for n in header.index))
     for number, name in _METADATA_SECTIONS:
@@ -469,7 +490,10 @@ def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -
         index = tuple(sizes)
     metadata = {name: _inflated(found[number], limits) for number, name in _METADATA_SECTIONS if number in found}
     depth = _stored_depth(header, found[SectionNumber.BIT_DEPTH]) if SectionNumber.BIT_DEPTH in found else None
-    return replace(header, stored_channels=channels, index=index, metadata=metadata, stored_depth=depth)
+    axes = _color_axes(header, found[SectionNumber.COLOR_AXES]) if SectionNumber.COLOR_AXES in found else None
+    return replace(
+        header, stored_channels=channels, index=index, metadata=metadata, stored_depth=depth, color_axes=axes
+    )
 
 
 def _stored_depth(header: Header, section: bytes) -> int:
@@ -478,6 +502,26 @@ def _stored_depth(header: Header, section: bytes) -> int:
     if len(section) != 1 or section[0] not in _STORED_DEPTHS:
         raise CorruptStreamError(f"the section of the bit depth is {section[:8]!r}; allowed is one byte, 9 to 15")
     return section[0]
+
+
+def _color_axes(header: Header, section: bytes) -> tuple[int, ...]:
+    if header.codec is not CodecNumber.IMAGE:
+        raise CorruptStreamError("the file has a section of colour axes, which only pictures have")
+    if len(section) != 9:
+        raise CorruptStreamError(f"the section of colour axes has {len(section)} bytes; needed are 9")
+    axes = struct.unpack("<9b", section)
+    if reason := color_axes_misfit(axes):
+        raise CorruptStreamError(reason)
+    return axes
+
+
+def color_axes_misfit(axes: Sequence[int]) -> str | None:
+    """Why nine numbers are no colour axes, None where they are: rows at right angles, nearly, of nearly the length 127."""
+    rows = [axes[i : i + 3] for i in (0, 3, 6)]
+    products = [sum(map(mul, rows[i], rows[j])) - (i == j) * COLOR_ONE**2 for i in range(3) for j in range(i + 1)]
+    if max(map(abs, products)) <= _MOST_OFF_COLOR_AXES:
+        return None
+    return f"the colour axes are {list(axes)}; needed are three rows at right angles, each of length 127, nearly"
 
 
 def write_container_segment(segment: ContainerSegment, number: int, *, with_channels: bool) -> bytes:

@@ -9,6 +9,7 @@ place, at each place all planes.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,21 @@ def low_classes(levels: int) -> tuple[int, ...]:
 def low_grid(height: int, width: int, levels: int) -> tuple[int, int]:
     """Sides of the coarser grid."""
     return -(-height >> levels), -(-width >> levels)
+
+
+@lru_cache(maxsize=64)
+def low_runs(num_planes: int, height: int, width: int, levels: int) -> tuple[tuple[int, int, int, int], ...]:
+    """Runs (first channel, last + 1, rows, columns) of channels that have as many places in (height, width)."""
+    sizes = [
+        tuple(max(-(-(side - at) >> levels), 0) for side, at in zip((height, width), place, strict=True))
+        for place in low_places(levels)
+    ]
+    runs, first = [], 0
+    for (rows, columns), group in groupby(sizes):
+        last = first + num_planes * len(list(group))
+        runs.append((first, last, rows, columns))
+        first = last
+    return tuple(runs)
 
 
 def split_low_planes(planes: Shaped[NDArray[Any], "p h w"], levels: int) -> Shaped[NDArray[Any], "c _ _"]:

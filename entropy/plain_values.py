@@ -26,7 +26,7 @@ def whole_number(name: str, value: object, lowest: int, highest: int | None = No
 
 def real_number(name: str, value: object, *, lowest: float, highest: float = math.inf) -> float:
     """`value` as a finite float (or the int that it is) from `lowest` to `highest`: any real number, no bool."""
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    is_number = type(value) is float or (isinstance(value, Real) and not isinstance(value, bool))
     try:
         number = float(value) if is_number else math.nan  # type: ignore[arg-type]
     except OverflowError:
@@ -63,6 +63,8 @@ def shown(value: object) -> str:
 
 
 def _integer(value: object) -> int | None:
+    if type(value) is int:
+        return value
     if isinstance(value, bool):
         return None
     try:

@@ -20,10 +20,12 @@ from laconic.entropy.contexts import (
     undo_context_prediction,
 )
 from laconic.entropy.errors import CorruptStreamError
-from laconic.entropy.low_planes import join_low_planes, low_grid, split_low_planes
+from laconic.entropy.low_planes import join_low_planes, low_grid, low_runs, split_low_planes
 
 if TYPE_CHECKING:
     from jaxtyping import Int, UInt
+
+    from laconic.entropy.tables import TableSet
 
 Planes = NDArray[Any]  # int16 or int32
 Integers = NDArray[np.int32]
@@ -102,8 +104,12 @@ class StaticSymbols:
         tables, numbers = rules.model.static_tables, _Numbers(rules)
         indices = numbers.indices[: numbers.end_of(len(tiles[0]))]
         leading = [leading_symbols(tile, rules) for tile in tiles]
-        others = [tile[numbers.num_led :] for tile in tiles]
-        natives = _native.channel_symbols(tables.native, tables.costs, leading, others, np.ascontiguousarray(indices))
+        end = numbers.num_leading
+        runs = [
+            [*numbers.runs(first, tile.shape, 0, end), tile[numbers.num_led :]]
+            for first, tile in zip(leading, tiles, strict=True)
+        ]
+        natives = _native.channel_symbols(tables.native, tables.costs, runs, np.ascontiguousarray(indices))
         return [cls(r, t, rules, n) for r, t, n in zip(leading, tiles, natives, strict=True)]
 
     def ideal_bits(self, lo: int, hi: int) -> float:
@@ -124,13 +130,21 @@ class _Numbers:
     """Numbers of what is coded in profile fast: of the first channels what `leading_symbols` gives, then the others."""
 
     def __init__(self, rules: ContextStepRules) -> None:
-        self._low = rules.low
+        self._low, self._low_levels = rules.low, rules.model.low_levels
         self.num_led = num_led(rules)
         self.num_leading = self.num_led if rules.low is None else rules.low.model.num_channels
         own = rules.static_index
         self.indices: UInt[NDArray[np.uint8], " n"] = (
             own if rules.low is None else np.concatenate([rules.low.static_index, own[self.num_led :]])
         )
+
+    def runs(self, leading: Integers, shape: tuple[int, ...], start: int, end: int) -> list[Integers]:
+        """What is coded of `leading` of a tile of shape (d, h, w), planes `start` to `end` - 1: of low planes those places
+        that lie in the tile, in runs of as large planes."""
+        if self._low is None:
+            return [leading[start:end]]
+        runs = low_runs(self.num_led, *shape[1:], self._low_levels)
+        return [leading[a:b, :rows, :columns] for a, b, rows, columns in runs if start <= a and b <= end]
 
     def end_of(self, channels: int) -> int:
         """Where what is coded of so many channels ends."""
@@ -149,8 +163,8 @@ class _Numbers:
 
 def _checksum(leading: Integers, planes: Planes, numbers: _Numbers, lo: int, hi: int) -> int:
     cut = numbers.num_led
-    first = leading[slice(*(min(end, len(leading)) for end in numbers.of(lo, hi)))]
-    return symbol_checksum(first, planes[max(lo, cut) : max(hi, cut)])
+    start, end = (min(bound, len(leading)) for bound in numbers.of(lo, hi))
+    return symbol_checksum(*numbers.runs(leading, planes.shape, start, end), planes[max(lo, cut) : max(hi, cut)])
 
 
 class StaticPlanes:
@@ -208,12 +222,31 @@ def decode_static_tile_symbols(
     bounds = [numbers.of(lo, hi) for _, hi in groups]
     start = bounds[0][0]
     if start < cut:
-        leading = [tile._leading[start:end] for tile, (_, end) in zip(tiles, bounds, strict=True)]
-        rans.decode_rans_channels(decoders, leading, tables, indices[start:cut])
+        runs = [
+            numbers.runs(tile._leading, tile._planes.shape, start, min(end, cut))
+            for tile, (_, end) in zip(tiles, bounds, strict=True)
+        ]
+        if len({tuple(len(run) for run in of_tile) for of_tile in runs}) == 1:
+            _decode_runs(decoders, runs, tables, indices[start:cut])
+        else:
+            for decoder, of_tile in zip(decoders, runs, strict=True):
+                _decode_runs([decoder], [of_tile], tables, indices[start:cut])
     lo = max(lo, numbers.num_led)
     if any(hi > lo for _, hi in groups):
         planes = [tile._planes[lo : max(lo, hi)] for tile, (_, hi) in zip(tiles, groups, strict=True)]
         rans.decode_rans_channels(decoders, planes, tables, indices[max(start, cut) :])
+
+
+def _decode_runs(
+    decoders: Sequence[rans.Decoder], runs: Sequence[list[Integers]], tables: TableSet, indices: NDArray[np.uint8]
+) -> None:
+    """Into runs of planes of several tiles, which have as many planes each."""
+    at = 0
+    for together in zip(*runs, strict=True):
+        count = len(together[0])
+        if together[0].size or len(together) > 1:
+            rans.decode_rans_channels(decoders, together, tables, indices[at : at + count])
+        at += count
 
 
 def fit_planes(values: Int[Integers, "*d _ _"], dtype: np.dtype[Any]) -> bool:

@@ -40,7 +40,6 @@ SMALL_NAMES = (
     "grey_1x1",
     "rgba_1x1_transparent",
     "rgb_best_1x7_q90",
-    "rgb_fast_1x1",
     "sound_1_sample",
     "sound_tags_short",
     "cube_lines_of_one_value",
@@ -93,6 +92,8 @@ def test_reference_decoder_gives_the_same_integers(case: Any) -> None:
     assert (decoded.header.shape, decoded.header.sample_rate) == (tuple(record["size"]), record["sample_rate"])
     assert (decoded.header.level_codes, decoded.header.offset_codes) == tuple(record["levels"])
     assert decoded.bit_depth == getattr(case.signal(), "bit_depth", 0)
+    assert list(decoded.color_axes or ()) == record.get("color_axes", [])
+    assert (decoded.color_axes is not None) == case.chooses_colors
     metadata = {"icc": decoded.icc_profile, "exif": decoded.exif}
     signal, kept = case.signal(), {k: v for k, v in metadata.items() if v is not None}
     if isinstance(signal, Audio):

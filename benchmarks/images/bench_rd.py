@@ -3,7 +3,8 @@
     python benchmarks/images/bench_rd.py --data ../shared/data [--set NAME] [--plot FILE.png] [--images N]
 
 `laconic` decodes by the neural synthesis, `laconic linear` the same files by the linear one, `laconic best` files of
-profile best by the linear one too.
+profile best by the linear one too, `laconic best neural` the same by the neural one. `laconic best neural effort 3`, files
+that were searched for that decoder, takes an hour for Kodak: it is measured where --codecs names it.
 
 Timed: `encode`, from an array in memory to the bytes of a whole file in memory, and `decode` back to an array, at each
 setting, in one process on one core, best of 2 per picture (1 where a run takes over a quarter of a second). All codecs
@@ -12,7 +13,7 @@ the pictures, the first call of each codec (imports, models, the network), the m
 the one core as well; bench_neural.py has its speed on two. Each set (picture_sets.py) takes about 10 minutes.
 
 Rows "rd": per setting, means over the pictures of the rate (the file's bytes), PSNR and MS-SSIM, and median speeds in
-millions of pixels per second. Rows "bd": the BD-rate of `test`, one of the three, against each peer, negative where ours
+millions of pixels per second. Rows "bd": the BD-rate of `test`, one of ours, against each peer, negative where ours
 is smaller, with the `bjontegaard` package's value over the same interval beside it. Every run on Kodak with ours adds a
 line to kodak_runs.jsonl; before `laconic linear` was named there, `laconic` was that.
 """
@@ -27,7 +28,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 import numpy as np
 from picture_sets import SETS, Picture, pictures_of
+from rd_codecs import BASES, FAMILIES, OURS, SEARCHED
 
 from laconic.codecs.codec import Codec
 from laconic.codecs.media import Image
@@ -42,85 +43,8 @@ from laconic.tasks.measures.bdrate import Curve, bd_rate, quality_interval
 from laconic.tasks.measures.picture_distortion import ms_ssim, psnr
 from laconic.tasks.measures.rate import bits_per_pixel
 
-OURS, LINEAR, BEST = "laconic", "laconic linear", "laconic best"
 LOW_BPP, HIGH_BPP = 0.15, 1.5  # the range of the BD-rates
 METRICS = ("psnr_db", "ms_ssim_db")
-
-
-# Each row of settings reaches from below LOW_BPP to above HIGH_BPP on Kodak, where the codec can.
-
-
-def _ours(synthesis: str) -> list[Codec[Image]]:
-    from laconic.codecs.lcn import Lcn
-
-    qualities = (15, 20, 27, 34, 41, 48, 55, 62, 70, 80, 90)
-    return [Lcn(quality=quality, synthesis=synthesis) for quality in qualities]
-
-
-def _plain() -> list[Codec[Image]]:
-    """Ours without optimised quantisation."""
-    from laconic.codecs.lcn import Lcn
-
-    return [Lcn(quality=quality, effort=0) for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
-
-
-def _fast() -> list[Codec[Image]]:
-    from laconic.codecs.lcn import Lcn
-
-    return [Lcn(quality=quality, profile="fast") for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
-
-
-def _best() -> list[Codec[Image]]:
-    from laconic.codecs.lcn import Lcn
-
-    return [Lcn(quality=quality, profile="best") for quality in (15, 20, 27, 34, 41, 48, 55, 62, 70, 80, 90)]
-
-
-def _jpeg() -> list[Codec[Image]]:
-    from laconic.codecs.external.jpeg import Jpeg
-
-    qualities = (2, 5, 9, 15, 25, 40, 60, 75, 85)
-    return [Jpeg(quality=quality, optimize=True, progressive=True) for quality in qualities]
-
-
-def _webp() -> list[Codec[Image]]:
-    from laconic.codecs.external.webp import WebP
-
-    return [WebP(quality=quality, method=6) for quality in (0, 2, 6, 14, 28, 45, 62, 76, 87)]
-
-
-def _jpeg2000() -> list[Codec[Image]]:
-    from laconic.codecs.external.jpeg2000 import Jpeg2000
-
-    return [Jpeg2000(rate=rate) for rate in (200, 140, 100, 70, 48, 34, 24, 18, 13)]
-
-
-def _avif() -> list[Codec[Image]]:
-    from laconic.codecs.external.avif import Avif
-
-    return [Avif(quality=quality) for quality in (10, 20, 28, 36, 44, 52, 60, 69, 78)]
-
-
-def _avif_444() -> list[Codec[Image]]:
-    from laconic.codecs.external.avif import Avif
-
-    qualities = (11, 20, 31, 43, 56, 71)  # the slowest by far
-    return [Avif(quality=quality, speed=4, subsampling="4:4:4", tune="psnr") for quality in qualities]
-
-
-# A row is imported only when it is asked for: one codec that is missing does not stop the others.
-FAMILIES: dict[str, Callable[[], list[Codec[Image]]]] = {
-    OURS: partial(_ours, "neural"),
-    LINEAR: partial(_ours, "linear"),
-    f"{OURS} effort 0": _plain,
-    f"{OURS} fast": _fast,
-    BEST: _best,
-    "jpeg": _jpeg,
-    "webp": _webp,
-    "jpeg2000": _jpeg2000,
-    "avif": _avif,
-    "avif-444": _avif_444,
-}
 
 
 @dataclass(frozen=True)
@@ -169,7 +93,8 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--log", type=Path, default=common.RESULTS / "kodak_runs.jsonl", help="file to add the run to")
     parser.add_argument("--plot", type=Path, help="file to draw the curves to")
     parser.add_argument("--images", type=int, help="use the first N pictures only")
-    parser.add_argument("--codecs", nargs="+", choices=FAMILIES, default=list(FAMILIES), help="measure these only")
+    default = [label for label in FAMILIES if label != SEARCHED]
+    parser.add_argument("--codecs", nargs="+", choices=FAMILIES, default=default, help="measure these only")
     parser.add_argument("--reason", default="unstated", help="why this run is made, for the log")
     return parser.parse_args()
 
@@ -225,13 +150,13 @@ def summary(label: str, codec: str, measurements: Sequence[Measurement]) -> comm
 
 
 def bd_rows_of(rd_rows: Sequence[common.Row]) -> list[common.Row]:
-    """The rows "bd": the neural one and profile best against the linear one, and all three against every peer; none of what
-    was not measured."""
+    """The rows "bd": each of ours against those of ours in its `BASES`, and against every peer; none of what was not
+    measured."""
     labels = list(dict.fromkeys(row["label"] for row in rd_rows))
     rows = []
-    for test, taken in ((OURS, {OURS, BEST}), (LINEAR, {OURS, LINEAR, BEST}), (BEST, {OURS, BEST})):
+    for test, bases in BASES.items():
         for anchor in labels if test in labels else ():
-            if anchor in taken:
+            if anchor in BASES and anchor not in bases:
                 continue
             row: common.Row = {"type": "bd", "anchor": anchor, "test": test, "low_bpp": LOW_BPP, "high_bpp": HIGH_BPP}
             for metric in METRICS:

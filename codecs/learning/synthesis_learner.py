@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 from torch import Tensor
 
-from laconic.codecs.learning.learner import cutting_for_learner
+from laconic.codecs.learning.learner import cutting_for_learner, training_precision
 from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, tensor_steps_of_codes
 from laconic.codecs.models.neural_synthesis import NeuralSynthesis, NeuralSynthesisConfig, save_neural_synthesis
 
@@ -58,13 +58,16 @@ class SynthesisSample:
 
 
 class SynthesisLearner:
-    """What the training loop needs of the neural synthesis (`codec_training.Learner`)."""
+    """What the training loop needs of the neural synthesis (`codec_training.Learner`); `start`: a network of the options'
+    config to go on from."""
 
-    def __init__(self, encoder: TensorEncoderModel, options: SynthesisOptions) -> None:
+    def __init__(
+        self, encoder: TensorEncoderModel, options: SynthesisOptions, start: NeuralSynthesis | None = None
+    ) -> None:
         self.encoder, self.options = encoder, options
         self.batch_size = options.batch_size
         self.cutting = cutting_for_learner(encoder.coefficients, crop=options.crop, factor=encoder.tree.factor)
-        self.module = NeuralSynthesis(options.config, encoder.scales)
+        self.module = NeuralSynthesis(options.config, encoder.scales) if start is None else start
         self._typical = torch.full((256,), torch.nan)  # of each step code, once crops were seen
         self.module.register_buffer("typical_error", self._typical, persistent=False)
 
@@ -84,7 +87,7 @@ class SynthesisLearner:
 
     def loss(self, sample: SynthesisSample, done: float) -> tuple[Float[Tensor, ""], dict[str, float]]:
         """Squared error over that of the linear synthesis, and the gain over it to log."""
-        with torch.autocast(sample.decoded.device.type, torch.bfloat16):
+        with training_precision(sample.decoded.device):
             repaired = self.module(sample.decoded, sample.steps)
         neural = (repaired - sample.coefficients).square().mean((1, 2, 3))
         gain_db = -10 * torch.log10(neural.detach().mean() / sample.linear.mean())
@@ -131,7 +134,7 @@ class SynthesisLearner:
                 ("gain_db_12_channels", 126, 12),
             ):
                 decoded, steps = self.decoded(coefficients, torch.tensor([code]), torch.tensor([kept]))
-                with torch.autocast(coefficients.device.type, torch.bfloat16):
+                with training_precision(coefficients.device):
                     repaired = self.module(decoded, steps)
                 ratio = (repaired - coefficients).square().mean() / (decoded - coefficients).square().mean()
                 found.setdefault(name, []).append(float(-10 * torch.log10(ratio)))

@@ -2,7 +2,7 @@
 
 In reading order: `packet_tree` (which wavelet packets), `fixed_point` (the integer map of the transform), `low_levels`
 (further levels of a picture's lowest channels), `low_bounds` (how large their coefficients are), `model` (all that encoder
-and decoder must agree on, in one file), `zoo` (shipped models by name or fingerprint, own ones by path),
-`neural_synthesis` (with torch: the network that repairs coefficients). The shipped models lie here, see README.md;
-networks of their neural synthesis in `synthesis/`.
+and decoder must agree on, in one file), `turned_colors` (a model in the colours of one file), `zoo` (shipped models by name
+or fingerprint, own ones by path), `neural_synthesis` (with torch: the network that repairs coefficients). The shipped
+models lie here, see README.md; networks of their neural synthesis in `synthesis/`.
 """

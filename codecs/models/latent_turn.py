@@ -45,7 +45,7 @@ class LatentTurn:
         touched = [slice(lo, hi) for lo, hi in self._blocks if self.channels[lo:hi].min() < num_channels]
         return 1 + max(int(self.coded[block].max()) for block in touched)
 
-    def turned(self, coefficients: Float[Floats, "c h w"], num_channels: int) -> Float[Floats, "num_channels h w"]:
+    def applied(self, coefficients: Float[Floats, "c h w"], num_channels: int) -> Float[Floats, "num_channels h w"]:
         """The first channels of the axes from the leading coded ones; missing ones count as 0."""
         sides = coefficients.shape[1:]
         padded = np.zeros((max(self.coded_for(num_channels), len(coefficients)), *sides), np.float32)

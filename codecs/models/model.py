@@ -52,6 +52,8 @@ from laconic.entropy.tile_symbols import StepRules
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
 
+    from laconic.codecs.models.turned_colors import TurnedColors
+
 FINGERPRINT_BYTES = 4
 NUM_SCALES = 96  # eighths of an octave of scale / step, the first at 2**-4
 _MAX_SHRINK = 16
@@ -72,8 +74,8 @@ class Model:
     `unit`: steps are in this unit, a power of two. `low_levels`: further wavelet levels, 0 to 2, of a picture's lowest
     channels, with `low_gains`, (classes,) float32, and `low_scale_codes`, (classes, planes) int16, of each class of their
     coefficients (`low_levels`). `contexts` are for profiles fast and small, `networks` for profile best, where it codes
-    in that. `turn`: to the axes of its latents, where it codes in others (`latent_turn`). Raises `WeightsError` where
-    the parts do not fit together.
+    in that. `turn`: to the axes of its latents, where it codes in others (`latent_turn`). `colors`: of a model whose
+    colours are those of a file (`turned_colors`), else None. Raises `WeightsError` where the parts do not fit together.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Model:
     low_scale_codes: Int[NDArray[np.int16], "classes _"] = field(default_factory=no_low_scale_codes)
     networks: SubbandModel | None = None
     turn: LatentTurn | None = None
+    colors: TurnedColors | None = None
 
     def __post_init__(self) -> None:
         d = self.contexts.num_channels
@@ -176,6 +179,8 @@ class Model:
     @cached_property
     def fingerprint(self) -> bytes:
         """4 bytes that change with anything that changes encoded bytes or decoded pixels."""
+        if self.colors is not None:
+            return self.colors.fingerprint
         sha = hashlib.sha256(json.dumps(_config(self), sort_keys=True).encode())
         for array in (*self.analysis, *self.synthesis, self.shrink, self.offsets):
             sha.update(np.ascontiguousarray(array, "<f4").tobytes())

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _CONDITION_WIDTH: Final = 64
 _LARGEST_SIZE: Final = 4096
 # log2(scale / step) of a channel, as the network sees it: a channel that is missing has the least.
-_LEAST_LEVEL, _LARGEST_LEVEL, _LEVELS_PER_UNIT = -5.0, 9.0, 4.0
+_LEAST_LEVEL, _LARGEST_LEVEL = -5.0, 9.0
+LEVELS_PER_UNIT: Final = 4.0
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class NeuralSynthesis(nn.Module):
         """(b, d, h, w) in signal units, missing channels 0, and quantiser steps (b, d), infinite for missing channels ->
         (b, d, h, w) float32."""
         per_step = steps.reciprocal()
-        level = torch.log2(self.scales * per_step).clamp(_LEAST_LEVEL, _LARGEST_LEVEL) / _LEVELS_PER_UNIT
+        level = torch.log2(self.scales * per_step).clamp(_LEAST_LEVEL, _LARGEST_LEVEL) / LEVELS_PER_UNIT
         shape = (len(steps), self.config.num_blocks, 2, self.config.width, 1, 1)
         gains_and_biases = self.condition(level).reshape(shape)
         in_steps = torch.asinh(coefficients * per_step[:, :, None, None])

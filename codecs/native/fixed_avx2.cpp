@@ -51,6 +51,89 @@ void multiply_rows(const std::int32_t* matrix, std::size_t stride, const std::in
 #include "fixed_multiply.inc"
 #include "fixed_kernels.inc"
 
+__m128i load_bytes(const std::uint8_t* at) noexcept { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)); }
+void store_bytes(std::uint8_t* at, __m128i value) noexcept { _mm_storeu_si128(reinterpret_cast<__m128i*>(at), value); }
+
+// Bytes of 16 pixels of three planes: `apart[p][k]` moves those of plane p that register k holds to their pixels, `together[k][p]`
+// moves them back; all others become 0.
+struct ThreePlanes {
+    alignas(16) std::uint8_t apart[3][3][16]{};
+    alignas(16) std::uint8_t together[3][3][16]{};
+
+    constexpr ThreePlanes() {
+        for (unsigned p = 0; p < 3; ++p)
+            for (unsigned k = 0; k < 3; ++k)
+                for (unsigned i = 0; i < 16; ++i) apart[p][k][i] = together[k][p][i] = 0x80;
+        for (unsigned at = 0; at < 48; ++at) {
+            apart[at % 3][at / 16][at / 3] = static_cast<std::uint8_t>(at % 16);
+            together[at / 16][at % 3][at % 16] = static_cast<std::uint8_t>(at / 3);
+        }
+    }
+};
+constexpr ThreePlanes three_planes;
+
+__m128i shuffled(const __m128i* registers, const std::uint8_t (*to)[16]) noexcept {
+    const auto one = [&](unsigned k) { return _mm_shuffle_epi8(registers[k], load_bytes(to[k])); };
+    return _mm_or_si128(_mm_or_si128(one(0), one(1)), one(2));
+}
+
+// `rows_of_samples`, 16 pixels of three colours at a time.
+void rows_of_pixels(const std::uint8_t* samples, std::size_t stride, std::int16_t* rows, std::size_t planes, std::size_t pitch, std::size_t n) {
+    if (stride != 3 || planes != 3) return rows_of_samples(samples, stride, rows, planes, pitch, n);
+    const __m256i middle = _mm256_set1_epi16(8160);
+    std::size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        const std::uint8_t* const at = samples + 3 * i;
+        const __m128i pixels[3]{load_bytes(at), load_bytes(at + 16), load_bytes(at + 32)};
+        for (std::size_t p = 0; p < 3; ++p) {
+            const __m256i wide = _mm256_cvtepu8_epi16(shuffled(pixels, three_planes.apart[p]));
+            Lanes::store(rows + p * pitch + i, _mm256_sub_epi16(_mm256_slli_epi16(wide, 6), middle));
+        }
+    }
+    rows_of_samples(samples + 3 * i, stride, rows + i, planes, pitch, n - i);
+}
+
+// `samples_of_rows`, 16 pixels of three colours at a time. What saturates at 16 bits is beyond 255.
+void pixels_of_rows(const std::int16_t* rows, unsigned bits, std::size_t planes, std::size_t pitch, std::uint8_t* samples, std::size_t stride,
+                    std::size_t n) {
+    if (stride != 3 || planes != 3) return samples_of_rows(rows, bits, planes, pitch, samples, stride, n);
+    const __m256i middle = _mm256_set1_epi16(static_cast<short>(128 << bits));
+    const __m128i count = _mm_cvtsi32_si128(static_cast<int>(bits));
+    std::size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        __m128i levels[3];
+        for (std::size_t p = 0; p < 3; ++p) {
+            const __m256i level = _mm256_sra_epi16(_mm256_adds_epi16(Lanes::load(rows + p * pitch + i), middle), count);
+            levels[p] = _mm_packus_epi16(_mm256_castsi256_si128(level), _mm256_extracti128_si256(level, 1));
+        }
+        for (std::size_t k = 0; k < 3; ++k) store_bytes(samples + 3 * i + 16 * k, shuffled(levels, three_planes.together[k]));
+    }
+    samples_of_rows(rows + i, bits, planes, pitch, samples + 3 * i, stride, n - i);
+}
+
+// `quantize` of 8 sums, modulo 2^16.
+__m256i quantized(__m256i sums, __m256 unit, __m256 inverse, __m256 zero_below, __m256 rounding) noexcept {
+    const __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), unit);
+    const __m256 magnitude = _mm256_mul_ps(_mm256_andnot_ps(_mm256_set1_ps(-0.0F), y), inverse);
+    const __m256 up = _mm256_min_ps(_mm256_add_ps(magnitude, rounding), _mm256_set1_ps(1073741824.0F));
+    const __m256i one = _mm256_set1_epi32(1);
+    const __m256i at_least_one = _mm256_max_epi32(_mm256_cvttps_epi32(up), one);
+    const __m256i integer = _mm256_and_si256(at_least_one, _mm256_castps_si256(_mm256_cmp_ps(magnitude, zero_below, _CMP_NLT_UQ)));
+    return _mm256_and_si256(_mm256_sign_epi32(integer, _mm256_or_si256(sums, one)), _mm256_set1_epi32(0xFFFF));
+}
+
+void quantize16(const std::int32_t* sums, const Quantizer& q, const Thresholds& t, std::int16_t* out, std::size_t n) {
+    const __m256 unit = _mm256_set1_ps(q.unit), inverse = _mm256_set1_ps(q.inverse_step);
+    const __m256 zero_below = _mm256_set1_ps(t.zero_below), rounding = _mm256_set1_ps(t.rounding);
+    std::size_t i = 0;
+    for (; i + 16 <= n; i += 16) {
+        const __m256i low = quantized(load(sums + i), unit, inverse, zero_below, rounding);
+        const __m256i high = quantized(load(sums + i + 8), unit, inverse, zero_below, rounding);
+        Lanes::store(out + i, _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xD8));
+    }
+    quantize(sums + i, q, t, out + i, n - i);
+}
+
 // Values from -15 to 15 by a table of the magnitudes, whose low and high bytes are looked up apart.
 bool dequantize16(const std::int16_t* values, const Dequantizer& d, std::int16_t* out, std::size_t n) {
     __m256i used = _mm256_setzero_si256();
@@ -83,6 +166,6 @@ bool dequantize16(const std::int16_t* values, const Dequantizer& d, std::int16_t
 
 }  // namespace
 
-constexpr FixedKernels fixed_avx2 = kernels_named("avx2", rows_of_samples, quantize<std::int16_t>, dequantize16);
+constexpr FixedKernels fixed_avx2 = kernels_named("avx2", rows_of_pixels, pixels_of_rows, quantize16, dequantize16);
 
 }  // namespace laconic

@@ -136,6 +136,7 @@ class Packer:
             level_codes=self._plan.form.levels.codes,
             offset_codes=self._plan.form.levels.offset_codes,
             stored_depth=self._stored_depth,
+            color_axes=None if self._model.colors is None else self._model.colors.numbers,
         )
         head = write_header(header)
         return PackedFile(

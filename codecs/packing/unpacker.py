@@ -16,6 +16,8 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.form import Form, Kind, grid_of_form, misfit_of_form
 from laconic.codecs.latent import Latent
 from laconic.codecs.levels import Levels
+from laconic.codecs.models.model import Model
+from laconic.codecs.models.turned_colors import turned_model, turning_misfit
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.packing.layout import LayoutTile, layout_group_bounds, tiles_of
 from laconic.codecs.packing.segment_reader import Found, SegmentReader, SegmentReading, source_of_segments
@@ -71,6 +73,7 @@ def unpack(unpacker: Unpacker) -> Latent:
         low=unpacker.model.low_at(header.step_code),
         turn=unpacker.model.turn,
         wanted=unpacker.wanted,
+        colors=unpacker.model.colors,
     )
 
 
@@ -85,7 +88,8 @@ class UnpackedTile:
 class Unpacker:
     """Reads the tiles of one file, no more segments than the wanted channels and tiles need.
 
-    Segments are sought by the file's index where it has one and can seek; else they are read in order and kept.
+    Segments are sought by the file's index where it has one and can seek; else they are read in order and kept. `model` is
+    that of the file with the file's colours, `base` the same without.
     """
 
     def __init__(
@@ -95,7 +99,8 @@ class Unpacker:
         of."""
         self._source = Source(source_of_segments(data) if reading.allow_partial else data)
         self.header = header = read_header(self._source, reading.limits)
-        self.model = found = load_model_of(header.fingerprint, model)
+        self.base = load_model_of(header.fingerprint, model)
+        self.model = found = _model_of(header, self.base)
         self._reading = reading
         self._damage: list[tuple[int, str]] = []
         stored = header.stored_channels or found.num_channels
@@ -265,6 +270,15 @@ def _whole(found: Found) -> ContainerSegment:
     if isinstance(found, BitstreamError):
         raise found
     return found
+
+
+def _model_of(header: Header, model: Model) -> Model:
+    """The model in the colours of the file."""
+    if header.color_axes is None:
+        return model
+    if reason := turning_misfit(model):
+        raise CorruptStreamError(f"the file turns the colours of model {model.name}, which cannot be: {reason}")
+    return turned_model(model, header.color_axes)
 
 
 def _form_of(header: Header) -> Form:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +26,23 @@ from laconic.codecs.threads import ThreadedMap
 from laconic.codecs.transform.picture_rows import PictureRowsPart, points_of_part, rows_of_coefficients
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
 
     from laconic.codecs.models.neural_synthesis import NeuralSynthesis
+    from laconic.codecs.models.turned_colors import TurnedColors
 
 BLOCK: Final = 128  # places a side
 Floats = NDArray[np.float32]
 
 
 class NeuralRenderer:
-    """Repairs coefficients block by block, then synthesises them linearly. `num_channels` of the model are there."""
+    """Repairs coefficients block by block, then synthesises them linearly. `num_channels` of the model are there;
+    coefficients of `colors` of a file are turned back before."""
 
-    def __init__(self, model: Model, network: NeuralSynthesis, num_channels: int) -> None:
-        self._model, self._network, self._num_channels = model, network, num_channels
+    def __init__(
+        self, model: Model, network: NeuralSynthesis, num_channels: int, colors: TurnedColors | None = None
+    ) -> None:
+        self._model, self._network, self._num_channels, self._colors = model, network, num_channels, colors
         self._halo = self._network.config.halo
         # Places around a block that it depends on.
         self._reach = -(-self._halo // LOW_GRID) * LOW_GRID + LOW_MARGIN if model.low_levels else self._halo
@@ -114,31 +118,36 @@ class NeuralRenderer:
             seen_of_part = seen.moved(-part.corner[0], -part.corner[1])
             low = None if part.low is None else seen_of_part.cut(part.low)
             values = seen_of_part.cut(part.values)
-            repaired = neural_rendering_of(
-                self._network, values, self._model, part.step_code, self._num_channels, low=low
-            )
+            known = self._upright(points_of_part(values, low, part.step_code, self._model))
+            repaired = neural_rendering_of(self._network, known, self._model, part.step_code, self._num_channels)
             inner = block.moved(-seen.top, -seen.left)
             block.moved(-top, -columns[0]).cut(out)[...] = inner.cut(repaired)
         return out
 
+    def _upright(self, points: Float[Floats, "c h w"]) -> Float[Floats, "_ h w"]:
+        """Coefficients in the colours of the model, of all channels that are there: those that are 0 beyond the first c may
+        be no longer."""
+        if self._colors is None:
+            return points
+        whole = np.zeros((self._num_channels, *points.shape[1:]), np.float32)
+        whole[: len(points)] = points
+        return self._colors.to_model(whole)
+
 
 def neural_rendering_of(
     network: NeuralSynthesis,
-    values: Int[NDArray[Any], "c h w"],
+    known: Float[Floats, "c h w"],
     model: Model,
     step_code: int,
     num_channels: int,
-    *,
-    low: Int[NDArray[np.int16], "p h w"] | None = None,
 ) -> Float[Floats, "d h w"]:
-    """Integers (c, h, w) of the first channels, those of `num_channels` that are not 0 -> coefficients (d, h, w).
+    """Coefficients (c, h, w) of the first channels, those of `num_channels` that are not 0 -> repaired ones (d, h, w).
 
-    `low` are the synthesised values of the lowest channels of a model with low levels. The network is told the file's
-    step for these too, as in its training: their error is about that of plain rounding at it.
+    The network is told the file's step for the lowest channels of a model with low levels too, as in its training: their
+    error is about that of plain rounding at it.
     """
     import torch
 
-    known = points_of_part(values, low, step_code, model)
     coefficients = torch.zeros((1, model.num_channels, *known.shape[1:]))
     coefficients[0, : len(known)] = torch.from_numpy(known)
     steps = torch.full((1, model.num_channels), float(step_of_code(step_code)) * model.unit)

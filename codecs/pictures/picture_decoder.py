@@ -311,4 +311,4 @@ def _renderer_of(synthesis: str, unpacker: Unpacker, scale_log2: int) -> Rendere
         if synthesis == "auto":
             return LinearRenderer(model)
         raise
-    return NeuralRenderer(model, network, unpacker.num_channels)
+    return NeuralRenderer(unpacker.base, network, unpacker.num_channels, model.colors)

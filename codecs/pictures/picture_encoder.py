@@ -18,7 +18,10 @@ from laconic.codecs.formats.bit_depths import check_bit_depth_of_colors
 from laconic.codecs.media import Image, Samples
 from laconic.codecs.packing.layout import CHUNK_VALUES, LayoutTile
 from laconic.codecs.packing.packer import PackedTile, Packer
+from laconic.codecs.pictures.color_choice import may_choose_colors, with_chosen_colors
+from laconic.codecs.pictures.picture_search import SEARCH_MARGIN, searched_coefficients
 from laconic.codecs.plan import Plan, planned_tile
+from laconic.codecs.progress import tell_progress
 from laconic.codecs.threads import threaded_map
 from laconic.codecs.transform.picture_rows import (
     UNTILED,
@@ -30,7 +33,7 @@ from laconic.codecs.transform.picture_rows import (
 from laconic.entropy.tile_symbols import TileValues
 
 if TYPE_CHECKING:
-    from jaxtyping import UInt
+    from jaxtyping import Float, UInt
 
 
 class EncoderRowSource(Protocol):
@@ -48,15 +51,27 @@ Chunk = tuple[PictureRows, tuple[int, int]]  # rows of samples, and the rows of 
 
 
 def encode_rows(source: EncoderRowSource, plan: Plan, metadata: Mapping[str, bytes]) -> bytes:
-    """The .lcn file of a picture without alpha, read once from the top; a few rows of tiles are in memory at a time."""
-    return _encode(_chunks_of_source(source, plan), plan, metadata, alpha=None)
+    """The .lcn file of a picture without alpha, read once from the top; a few rows of tiles are in memory at a time, all of
+    a picture whose colours may be its own."""
+    if not may_choose_colors(plan):
+        return _encode(_chunks_of_source(source, plan), plan, metadata, alpha=None)
+    samples = source.read_rows(source.height)
+    check_bit_depth_of_colors(samples, plan.form.bit_depth)
+    return _encode_whole(PictureRows(samples, 0, source.height, plan.form.peak), plan, metadata, alpha=None)
 
 
 def encode_image(image: Image, plan: Plan) -> bytes:
     """The .lcn file of a picture."""
     whole = PictureRows(image.samples, 0, image.height, image.peak)
     alpha = image.samples[:, :, -1] if has_alpha(image) else None
-    return _encode(((whole, span) for span in _spans(plan)), plan, image.metadata, alpha)
+    return _encode_whole(whole, plan, image.metadata, alpha)
+
+
+def _encode_whole(
+    rows: PictureRows, plan: Plan, metadata: Mapping[str, bytes], alpha: UInt[Samples, "height width"] | None
+) -> bytes:
+    plan = with_chosen_colors(plan, rows)
+    return _encode(((rows, span) for span in _spans(plan)), plan, metadata, alpha)
 
 
 def _encode(chunks: Iterable[Chunk], plan: Plan, metadata: Mapping[str, bytes], alpha: NDArray[Any] | None) -> bytes:
@@ -76,7 +91,8 @@ def _encode(chunks: Iterable[Chunk], plan: Plan, metadata: Mapping[str, bytes], 
             lambda some, values: packer.pack_tiles([numbers[i] for i in some], values, [cuts[i] for i in some]),
         )
 
-    with threaded_map(plan.threads) as run:
+    # What is searched needs memory, and has torch's threads.
+    with threaded_map(1 if plan.searches else plan.threads) as run:
         packed = [tile for tiles in run(work, chunks) for tile in tiles]
     return packer.join(packed, dict(metadata)).data
 
@@ -104,7 +120,12 @@ class _ChunkEncoder(threading.local):
             integers_of_rows(rows, span, model, plan.quantizer, values, side)
             return pack(range(len(tiles)), [TileValues(v) for v in values])
         *coefficients, largest = self._kept([*shapes, max(shapes)], np.float32)
-        coefficients_of_rows(rows, span, model, coefficients, side)
+        if plan.searches:
+            found = _searched(rows, span, plan)
+            for cut, tile in zip(coefficients, tiles, strict=True):
+                cut[...] = tile.moved(-span[0], 0).cut(found)
+        else:
+            coefficients_of_rows(rows, span, model, coefficients, side)
         packed = []
         for i, tile in enumerate(coefficients):
             room = largest.reshape(-1).view(plan.integer_type)[: tile.size].reshape(tile.shape)
@@ -117,6 +138,20 @@ class _ChunkEncoder(threading.local):
         return self._arrays
 
 
+def searched_image(image: Image, plan: Plan) -> Float[NDArray[np.float32], "d h w"]:
+    """Coefficients of a whole picture, as effort 3 chooses integers of them."""
+    rows = PictureRows(image.samples, 0, image.height, image.peak)
+    return np.concatenate([_searched(rows, span, plan) for span in _spans(plan)], 1)
+
+
+def _searched(rows: PictureRows, span: tuple[int, int], plan: Plan) -> Float[NDArray[np.float32], "d h w"]:
+    """Coefficients of rows `span` of the latent, telling how far the picture is."""
+    top, bottom = span
+    return searched_coefficients(
+        rows, span, plan, lambda share: tell_progress((top + share * (bottom - top)) / plan.grid[0])
+    )
+
+
 def _spans(plan: Plan) -> list[tuple[int, int]]:
     """Rows of the latent to be encoded together: whole rows of tiles, as many as fit, but a share for each thread."""
     height, width = plan.grid
@@ -124,14 +159,14 @@ def _spans(plan: Plan) -> list[tuple[int, int]]:
         return [(0, height)]
     side = 1 << plan.layout.tile_log2
     most = max(1, CHUNK_VALUES // (plan.model.num_channels * width * side))
-    fair = max(1, -(-height // side) // (4 * plan.threads)) if plan.threads > 1 else most
+    fair = max(1, -(-height // side) // (4 * plan.threads)) if plan.threads > 1 and not plan.searches else most
     step = side * min(most, fair)
     return [(top, min(top + step, height)) for top in range(0, height, step)]
 
 
 def _chunks_of_source(source: EncoderRowSource, plan: Plan) -> Iterator[Chunk]:
     """Rows of samples for each span, with the margin that analysis needs."""
-    factor, margin = plan.model.tree.factor, margin_of(plan.model)
+    factor, margin = plan.model.tree.factor, margin_of(plan.model) + (SEARCH_MARGIN if plan.searches else 0)
     kept: NDArray[Any] | None = None
     first = end = 0  # of what is kept
     for top, bottom in _spans(plan):

@@ -13,6 +13,7 @@ a matter of thresholds, and what is below 2 may become 0. At high rates the slop
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 DEFAULT_EFFORT: Final = 1
-MAX_EFFORT: Final = 2
 PRICE: Final = 0.125
 
 Floats = NDArray[np.float32]
@@ -129,25 +129,29 @@ def _num_kept(model: Model) -> int:
 def rate_distortion_thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Float[Floats, "d 2"]:
     """Thresholds (d, 2) of every channel, as `transform.quantize` takes them: of plain rounding for effort 0, predicted
     channels and those with low levels, else of the cheapest integers for profile fast; for `optimize_rate_distortion` to
-    begin from, the nearest. In profile best, the low channels are rounded to the nearest."""
+    begin from, the nearest. In profile best, the low channels are rounded to the nearest. Read-only."""
+    return _thresholds_for(model, step_code, profile, effort)
+
+
+@lru_cache(maxsize=64)
+def _thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Float[Floats, "d 2"]:
     d, fixed = model.num_channels, _num_kept(model)
     plain = np.float32(model.rounding)
     out = np.tile(np.array([1 - plain, plain], np.float32), (d, 1))
     if profile is Profile.BEST:
         out[: fixed if effort == 0 else d] = 0.5
-        return out
-    if effort == 0:
-        return out
-    if model.low_levels:
-        out[:fixed] = 0.5
-    if profile is Profile.FAST:
+    elif effort > 0 and profile is Profile.FAST:
         chosen = static_rate_distortion_thresholds(model.contexts, step_code, model.shrink_of(step_code, d))
         out[fixed:] = np.stack(chosen, axis=1)[fixed:]
-    else:
+    elif effort > 0:
         out[fixed:] = 0.5
+    if model.low_levels and effort > 0:
+        out[:fixed] = 0.5
+    out.flags.writeable = False
     return out
 
 
+@lru_cache(maxsize=64)
 def low_thresholds_for(model: Model, step_code: int, profile: Profile, effort: int) -> Float[Floats, "n 2"] | None:
     """Thresholds (n, 2) of the low planes put apart, where profile fast has some of their own; the low band is rounded to
     the nearest."""
@@ -157,6 +161,7 @@ def low_thresholds_for(model: Model, step_code: int, profile: Profile, effort: i
     chosen = static_rate_distortion_thresholds(low, step_code, low_shrink_of(model, step_code))
     out = np.stack(chosen, axis=1)
     out[: model.num_planes] = 0.5
+    out.flags.writeable = False
     return out
 
 

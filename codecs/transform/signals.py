@@ -87,6 +87,7 @@ def latent_of(signal: Signal, values: Int[NDArray[np.int32], "d h w"], plan: Pla
         bit_depth=form.bit_depth,
         low=model.low_at(plan.step_code),
         turn=model.turn,
+        colors=model.colors,
     )
 
 

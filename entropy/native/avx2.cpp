@@ -18,7 +18,46 @@ namespace laconic {
 
 namespace {
 
+// Costs as three tables of bytes, looked up for 32 entries at a time and added up by the sums of eight differences to 0.
+template <unsigned parts>
+[[gnu::always_inline]] inline std::uint64_t sum_costs_of(const std::uint8_t* entries, std::size_t count, const std::uint32_t* costs) {
+    __m256i table[3][parts];
+    for (unsigned byte = 0; byte < 3; ++byte)
+        for (unsigned part = 0; part < parts; ++part) {
+            alignas(16) std::uint8_t bytes[16];
+            for (unsigned i = 0; i < 16; ++i) bytes[i] = static_cast<std::uint8_t>(costs[16 * part + i] >> (8 * byte));
+            table[byte][part] = _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(bytes)));
+        }
+    __m256i sums[3] = {};
+    std::size_t at = 0;
+    for (; at + 32 <= count; at += 32) {
+        const __m256i entry = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(entries + at));
+        const __m256i second = _mm256_cmpgt_epi8(entry, _mm256_set1_epi8(15));
+        for (unsigned byte = 0; byte < 3; ++byte) {
+            __m256i found = _mm256_shuffle_epi8(table[byte][0], entry);
+            if constexpr (parts == 2) found = _mm256_blendv_epi8(found, _mm256_shuffle_epi8(table[byte][1], entry), second);
+            sums[byte] = _mm256_add_epi64(sums[byte], _mm256_sad_epu8(found, _mm256_setzero_si256()));
+        }
+    }
+    std::uint64_t total = 0;
+    for (unsigned byte = 0; byte < 3; ++byte) {
+        alignas(32) std::uint64_t lanes[4];
+        _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sums[byte]);
+        total += (lanes[0] + lanes[1] + lanes[2] + lanes[3]) << (8 * byte);
+    }
+    for (; at < count; ++at) total += costs[entries[at]];
+    return total;
+}
+
+namespace plain {
 #include "sum_costs.inc"
+}
+
+std::uint64_t sum_costs(const std::uint8_t* entries, std::size_t count, const std::uint32_t* costs, std::size_t size) {
+    if (size <= 16) return sum_costs_of<1>(entries, count, costs);
+    if (size <= 32) return sum_costs_of<2>(entries, count, costs);
+    return plain::sum_costs(entries, count, costs, size);
+}
 
 #include "convert.inc"
 
@@ -390,14 +429,46 @@ std::size_t decode_indexed(DecodeStream* const* streams, std::size_t num_streams
     return _mm256_add_epi32(quotient, _mm256_add_epi32(done, _mm256_set1_epi32(1)));
 }
 
+// Ranges of a table of up to 8 * parts entries, in registers; none: they are gathered.
+template <unsigned parts>
+struct ShuffledRanges {
+    Vector of[parts];
+    explicit ShuffledRanges(const std::uint32_t* ranges) {
+        for (unsigned part = 0; part < parts; ++part) of[part] = load(ranges + 8 * part);
+    }
+    [[gnu::always_inline]] Vector at(Vector place) const {
+        Vector found = _mm256_permutevar8x32_epi32(of[0], place);
+        if constexpr (parts > 1) found = choose(found, _mm256_permutevar8x32_epi32(of[1], place), _mm256_slli_epi32(place, 28));
+        if constexpr (parts > 2) {
+            const Vector later = choose(_mm256_permutevar8x32_epi32(of[2], place), _mm256_permutevar8x32_epi32(of[3], place), _mm256_slli_epi32(place, 28));
+            found = choose(found, later, _mm256_slli_epi32(place, 27));
+        }
+        return found;
+    }
+
+private:
+    // By the highest bit of each lane.
+    static Vector choose(Vector zero, Vector one, Vector bit) {
+        return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(zero), _mm256_castsi256_ps(one), _mm256_castsi256_ps(bit)));
+    }
+};
+
+template <>
+struct ShuffledRanges<0> {
+    const std::uint32_t* ranges;
+    explicit ShuffledRanges(const std::uint32_t* of) : ranges{of} {}
+    [[gnu::always_inline]] Vector at(Vector place) const { return gather(ranges, place); }
+};
+
 // Lanes stand in reverse: words are written in the order of encoding, last lane first.
-template <Tables kind>
+template <Tables kind, unsigned parts>
 void encode_gathered(EncodeStream& stream, unsigned lanes, std::size_t rounds) {
     const Vector half = _mm256_set1_epi32(0xFFFF);
     const Vector backwards = _mm256_set_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     const __m128i backwards_bytes = _mm_set_epi8(15, 14, 13, 12, 11, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7);
     const __m128i base = _mm_set1_epi8(static_cast<char>(stream.base));
     const __m128i last = _mm_set1_epi8(static_cast<char>(*stream.escape_entries));
+    const ShuffledRanges<parts> table(stream.ranges);
     std::uint32_t states[max_lanes];
     for (unsigned lane = 0; lane < lanes; lane += 8)
         store(states + lane, _mm256_permutevar8x32_epi32(load(stream.states + lanes - 8 - lane), backwards));
@@ -411,7 +482,7 @@ void encode_gathered(EncodeStream& stream, unsigned lanes, std::size_t rounds) {
             Vector place = _mm256_cvtepu8_epi32(_mm_shuffle_epi8(bytes, backwards_bytes));
             if (kind == Tables::each)
                 place = _mm256_or_si256(place, _mm256_slli_epi32(bytes_to_places(__builtin_bswap64(load_bytes(stream.indices - 8 - lane))), 8));
-            const Vector range = gather(stream.ranges, place);
+            const Vector range = table.at(place);
             const Vector end = _mm256_add_epi32(_mm256_and_si256(range, half), _mm256_srli_epi32(range, 16));
             escaped |= static_cast<std::uint64_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(end, half)))) << lane;
             ranges[lane / 8] = range;
@@ -445,12 +516,22 @@ void encode_gathered(EncodeStream& stream, unsigned lanes, std::size_t rounds) {
 
 void encode_static(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
     if (lanes < 8 || lanes % 8 != 0) return portable_kernels.encode_static(streams, num_streams, lanes, rounds);
-    for (std::size_t s = 0; s < num_streams; ++s) encode_gathered<Tables::one>(*streams[s], lanes, rounds);
+    for (std::size_t s = 0; s < num_streams; ++s) {
+        const std::uint8_t last = *streams[s]->escape_entries;
+        if (last < 8)
+            encode_gathered<Tables::one, 1>(*streams[s], lanes, rounds);
+        else if (last < 16)
+            encode_gathered<Tables::one, 2>(*streams[s], lanes, rounds);
+        else if (last < 32)
+            encode_gathered<Tables::one, 4>(*streams[s], lanes, rounds);
+        else
+            encode_gathered<Tables::one, 0>(*streams[s], lanes, rounds);
+    }
 }
 
 void encode_indexed(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
     if (lanes < 8 || lanes % 8 != 0) return portable_kernels.encode_indexed(streams, num_streams, lanes, rounds);
-    for (std::size_t s = 0; s < num_streams; ++s) encode_gathered<Tables::each>(*streams[s], lanes, rounds);
+    for (std::size_t s = 0; s < num_streams; ++s) encode_gathered<Tables::each, 0>(*streams[s], lanes, rounds);
 }
 
 unsigned cost(unsigned lanes, std::size_t num_streams, unsigned levels) {

@@ -212,15 +212,15 @@ bool put_predicted_into(const Planes& residuals, const AnyPlanesOut& planes) {
 }
 
 std::vector<std::unique_ptr<ChannelSymbols>> channel_symbols_of(const TableSet& tables, const CostTables& costs,
-                                                                const std::vector<AnyPlanesIn>& leading, const std::vector<AnyPlanesIn>& planes,
-                                                                const Indices& indices) {
-    require(planes.size() == leading.size(), "leading and other planes differ in number");
+                                                                const std::vector<std::vector<AnyPlanesIn>>& runs, const Indices& indices) {
     require(tables.has_all(span_of(indices)), "a table index is outside the table set");
     std::vector<TilePlanes> tiles;
-    for (std::size_t i = 0; i < planes.size(); ++i) {
-        const PlanesView first = view_of(leading[i]), others = view_of(planes[i]);
-        require(first.count + others.count == indices.size(), "table indices do not fit the planes");
-        tiles.push_back({first, others});
+    for (const std::vector<AnyPlanesIn>& tile : runs) {
+        TilePlanes views;
+        std::size_t count = 0;
+        for (const AnyPlanesIn& run : tile) count += views.emplace_back(view_of(run)).count;
+        require(count == indices.size(), "table indices do not fit the planes");
+        tiles.push_back(std::move(views));
     }
     nb::gil_scoped_release unlocked;
     return channel_symbols(tiles, tables, costs, span_of(indices));
@@ -493,8 +493,8 @@ NB_MODULE(_native, m) {
     m.def("put_predicted", &put_predicted_into, nb::arg("residuals").noconvert(), nb::arg("planes").noconvert());
     m.def("undo_prediction", &undo_prediction_of, nb::arg("planes").noconvert());
 
-    m.def("channel_symbols", &channel_symbols_of, nb::arg("tables"), nb::arg("costs"), nb::arg("leading").noconvert(),
-          nb::arg("planes").noconvert(), nb::arg("indices").noconvert());
+    m.def("channel_symbols", &channel_symbols_of, nb::arg("tables"), nb::arg("costs"), nb::arg("runs"),
+          nb::arg("indices").noconvert());
     // Borrows its tables, which the caller keeps.
     nb::class_<ChannelSymbols>(m, "ChannelSymbols")
         .def("costs", [](const ChannelSymbols& symbols) {

@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "blocks.hpp"
@@ -242,24 +243,25 @@ private:
     std::vector<Channel> channels_;
 };
 
-// What is coded of one tile: planes of a grid of their own, then others.
-struct TilePlanes {
-    PlanesView leading;
-    PlanesView planes;
-};
+// What is coded of one tile: runs of planes, each with a grid of its own.
+using TilePlanes = std::vector<PlanesView>;
 
 // The symbols of tiles with as many `indices` as planes. Goes channel by channel: the tiles of a plane share pages of
 // memory, to find which takes longer than to read the few rows of a tile on them.
 inline std::vector<std::unique_ptr<ChannelSymbols>> channel_symbols(std::span<const TilePlanes> tiles, const TableSet& tables,
                                                                     const CostTables& costs, std::span<const std::uint8_t> indices) {
     std::vector<std::unique_ptr<ChannelSymbols>> symbols;
-    for (const auto& [leading, planes] : tiles)
-        symbols.push_back(std::make_unique<ChannelSymbols>(tables, indices.size(), leading.count * leading.grid.size() + planes.count * planes.grid.size()));
-    for (std::size_t c = 0; c < indices.size(); ++c)
+    for (const TilePlanes& runs : tiles) {
+        std::size_t num_symbols = 0;
+        for (const PlanesView& run : runs) num_symbols += run.count * run.grid.size();
+        symbols.push_back(std::make_unique<ChannelSymbols>(tables, indices.size(), num_symbols));
+    }
+    std::vector<std::pair<std::size_t, std::size_t>> at(tiles.size());  // the run, and the plane in it
+    for (const std::uint8_t index : indices)
         for (std::size_t i = 0; i < tiles.size(); ++i) {
-            const auto& [leading, planes] = tiles[i];
-            if (c < leading.count) symbols[i]->add(leading, c, indices[c], costs);
-            else symbols[i]->add(planes, c - leading.count, indices[c], costs);
+            auto& [run, plane] = at[i];
+            while (plane == tiles[i][run].count) ++run, plane = 0;
+            symbols[i]->add(tiles[i][run], plane++, index, costs);
         }
     return symbols;
 }

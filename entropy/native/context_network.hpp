@@ -59,6 +59,10 @@ public:
         for (std::size_t i = 0; i < network_outputs * width_; ++i) third_[i] = weights.third[i];
         first_bias_ = weights.first_bias;
         for (std::size_t i = 0; i < first_bias_.size(); ++i) first_bias_[i] += above * weights.first_step[i % width_];
+        first_bias_at_zero_ = first_bias_;
+        for (std::size_t i = 0; i < first_bias_.size(); ++i)
+            for (std::size_t input = first_sign_input; input < network_inputs; ++input)
+                first_bias_at_zero_[i] += zero_sign_input * weights.first[i % width_ * network_inputs + input];
         second_bias_ = weights.second_bias;
         third_bias_.assign(4 * weights.num_kinds, 0);
         for (std::size_t kind = 0; kind < weights.num_kinds; ++kind)
@@ -68,7 +72,7 @@ public:
     }
 
     NetworkView view() const noexcept {
-        return {width_, first_.data(), first_bias_.data(), second_.data(), second_bias_.data(), third_.data(), third_bias_.data(),
+        return {width_, first_.data(), first_bias_.data(), first_bias_at_zero_.data(), second_.data(), second_bias_.data(), third_.data(), third_bias_.data(),
                 {shifts_[0], shifts_[1], third_shift_}};
     }
 
@@ -84,7 +88,7 @@ private:
     std::size_t width_;
     unsigned third_shift_;
     std::vector<std::int16_t> first_, second_, third_;
-    std::vector<std::int32_t> first_bias_, second_bias_, third_bias_;
+    std::vector<std::int32_t> first_bias_, first_bias_at_zero_, second_bias_, third_bias_;
     std::array<unsigned, 2> shifts_{};
 };
 

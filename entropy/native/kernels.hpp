@@ -231,12 +231,15 @@ struct OptimizerKernels {
 // width); biases by kind, (kinds, width) and (kinds, 4).
 inline constexpr std::size_t network_inputs = 40;
 inline constexpr std::size_t network_outputs = 3;
+inline constexpr std::size_t first_sign_input = 31;  // this one and those after it are signs
+inline constexpr std::int16_t zero_sign_input = 128;
 inline constexpr std::size_t max_network_width = 128;
 
 struct NetworkView {
     std::size_t width;  // a multiple of 16, up to 128
     const std::int16_t* first;
     const std::int32_t* first_bias;
+    const std::int32_t* first_bias_at_zero;  // with signs that are those of 0 taken in
     const std::int16_t* second;
     const std::int32_t* second_bias;
     const std::int16_t* third;

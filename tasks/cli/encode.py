@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from math import prod
 from pathlib import Path
@@ -13,6 +14,7 @@ from laconic.entropy.container import Limits
 from laconic.tasks.cli import batch, jobs, options
 from laconic.tasks.cli.batch import BatchOutcome, BatchScreen
 from laconic.tasks.cli.jobs import FoundJob, Job
+from laconic.tasks.cli.progress_lines import ProgressLines
 
 if TYPE_CHECKING:
     from laconic.codecs.form import Form
@@ -50,8 +52,22 @@ def encode(  # a command line has as many parameters as options
         ),
     ] = Profile.small,
     effort: Annotated[
-        int, typer.Option(min=0, max=2, help="0: plain rounding. 1: weighs distortion against bits. 2: does so twice.")
+        int,
+        typer.Option(
+            min=0,
+            max=3,
+            help="0: plain rounding. 1: weighs distortion against bits. 2: does so twice. 3: of pictures, for the decoder "
+            "of --synthesis; a minute for a million pixels, needs torch; always a valid file, but the same bytes only on "
+            "one machine with the same torch and number of its threads.",
+        ),
     ] = 1,
+    synthesis: Annotated[
+        str,
+        typer.Option(
+            metavar="linear|neural|auto|FILE",
+            help="With --effort 3: the decoder that will be used; others can read it too.",
+        ),
+    ] = "linear",
     frame: options.Frame = None,
     bit_depth: options.BitDepth = None,
     max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
@@ -77,6 +93,7 @@ def encode(  # a command line has as many parameters as options
         from laconic.codecs.lcn import Lcn
         from laconic.codecs.models.zoo import load_model
         from laconic.codecs.pictures.graphics import graphics_hint_for
+        from laconic.codecs.progress import progress_told_to
         from laconic.entropy.container import MAGIC
 
         batch.check_batch_target(job, force=force)
@@ -86,8 +103,12 @@ def encode(  # a command line has as many parameters as options
             if file.read(len(MAGIC)) == MAGIC:
                 raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
             if bpp is None and max_bytes is None:
-                codec = Lcn(quality or 50, model, profile=profile.value, effort=effort, threads=threads_each)
-                data, form = streams.encode_file(file, codec, kind=kind, limits=limits, frame=frame, bit_depth=depth)
+                chosen = {"profile": profile.value, "effort": effort, "threads": threads_each, "synthesis": synthesis}
+                codec = Lcn(quality or 50, model, **chosen)
+                with progress_told_to(_progress_of(job, quiet=quiet)):
+                    data, form = streams.encode_file(
+                        file, codec, kind=kind, limits=limits, frame=frame, bit_depth=depth
+                    )
             else:
                 signal = files.read_signal(file, kind=kind, limits=limits, frame=frame, bit_depth=depth)
                 graphics_hint_for(signal)
@@ -100,6 +121,7 @@ def encode(  # a command line has as many parameters as options
                     profile=profile.value,
                     effort=effort,
                     threads=threads_each,
+                    synthesis=synthesis,
                 )
         batch.write_batch_target(job, data, force=force)
         text, size = _size(form, data)
@@ -113,6 +135,11 @@ def encode(  # a command line has as many parameters as options
     threads_each = batch.threads_within_batch(threads, len(planned))
     screen = BatchScreen(as_json=as_json, quiet=quiet, is_data=planned[0].target is None)
     batch.finish_batch(found, batch.run_batch(planned, work, screen, threads), screen)
+
+
+def _progress_of(job: Job, *, quiet: bool) -> Callable[[float], None]:
+    """Says on standard error, now and then, how far a file is."""
+    return (lambda share: None) if quiet else ProgressLines(job.source.name).update
 
 
 def _series(found: FoundJob, limits: Limits, frame: int | None) -> dict[Path | None, BitDepth]:

@@ -61,7 +61,8 @@ def _form(header: Header) -> dict[str, object]:
     if header.codec is CodecNumber.IMAGE:
         height, width = header.shape
         size = {"width": width, "height": height}
-        return {"kind": kind, **size, "bit_depth": header.bit_depth, "alpha": header.has_alpha}
+        axes = list(header.color_axes or ())
+        return {"kind": kind, **size, "bit_depth": header.bit_depth, "alpha": header.has_alpha, "color_axes": axes}
     if header.codec is CodecNumber.SOUND:
         fields: dict[str, object] = {"sample_rate_hz": header.sample_rate, **_said_of_sound(header)}
     else:

@@ -37,6 +37,23 @@ def _synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
     return SynthesisLearner(_encoder(model), SynthesisOptions())
 
 
+def _turned_synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
+    from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions
+    from laconic.codecs.learning.synthesis_turning import turned_synthesis
+    from laconic.codecs.learning.tensor_encoder import load_tensor_encoder
+    from laconic.codecs.models.neural_synthesis import load_neural_synthesis_for
+    from laconic.codecs.models.zoo import model_path, synthesis_path
+
+    encoder, source = _encoder(model), load_tensor_encoder(model_path("rgb"))
+    path = synthesis_path(bytes.fromhex(source.fingerprint))
+    if path is None:
+        raise CodecError("model rgb has no neural synthesis to start from; train it first, by recipe synthesis")
+    start = turned_synthesis(load_neural_synthesis_for(path, source.fingerprint), source, encoder)
+    # Lower rates: the blocks are to change little.
+    options = SynthesisOptions(start.config, learning_rate=1e-3, kernel_learning_rate=6e-3)
+    return SynthesisLearner(encoder, options, start.train())
+
+
 def _transform(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
     from laconic.codecs.learning.transform_learner import TransformLearner, TransformOptions
 
@@ -77,6 +94,7 @@ _START_PICTURES, _START_SIDE = 200, 128  # that WaLLoC's linear start is of
 RECIPES: Final[Mapping[str, Recipe]] = {
     "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_500, needs_model=True, reductions=(1.5,)),
     "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 13_500, needs_model=True),
+    "turned_synthesis": Recipe(_turned_synthesis, _PICTURES, _VALIDATION, 2_000, needs_model=True),
     "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 100, needs_model=False),
 }
 

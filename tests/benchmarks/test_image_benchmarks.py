@@ -47,6 +47,7 @@ def test_ours_are_compared_with_every_peer() -> None:
         ]
 
     ours = [*curve("laconic", 0.8), *curve("laconic linear", 1), *curve("laconic best", 0.9)]
+    ours += curve("laconic best neural", 0.75)
     rows = bd_rows_of([*ours, *curve("webp", 1)])
     found = {(row["test"], row["anchor"]): row["bd_rate_psnr_db_percent"] for row in rows}
     assert found == {
@@ -55,6 +56,9 @@ def test_ours_are_compared_with_every_peer() -> None:
         ("laconic linear", "webp"): pytest.approx(0),
         ("laconic best", "laconic linear"): pytest.approx(-10),
         ("laconic best", "webp"): pytest.approx(-10),
+        ("laconic best neural", "laconic linear"): pytest.approx(-25),
+        ("laconic best neural", "laconic best"): pytest.approx(100 * (0.75 / 0.9 - 1), abs=1e-3),
+        ("laconic best neural", "webp"): pytest.approx(-25),
     }
     assert bd_rows_of(curve("webp", 1)) == []
 

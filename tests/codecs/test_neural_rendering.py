@@ -9,6 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from color_scene import TURNED, turned_file  # noqa: E402
+
 from laconic.codecs.errors import CodecError, MissingDependencyError, WeightsError  # noqa: E402
 from laconic.codecs.lcn import Lcn  # noqa: E402
 from laconic.codecs.learning.tensor_encoder import load_tensor_encoder  # noqa: E402
@@ -97,6 +99,9 @@ def test_identity_is_the_linear_picture_but_for_rounding(models, tmp_path: Path)
         data = NEURAL.encode(picture(70, 90, dtype=dtype))
         change = NEURAL.decode(data).samples.astype(int) - Lcn().decode(data).samples
         assert np.abs(change).max() <= most
+        turned = turned_file(picture(70, 90, dtype=dtype), TURNED, NEURAL)
+        change = NEURAL.decode(turned).samples.astype(int) - Lcn().decode(turned).samples
+        assert np.abs(change).max() <= most + 1  # turned back, the rounding of matrices is another
 
 
 # --- areas, rows, threads, blocks

@@ -212,9 +212,7 @@ def test_linear_synthesis_is_that_of_the_codec(linear, model, picture):
 def test_neural_synthesis_is_that_of_the_codec(neural, network_path, picture, num_there):
     model, network = load_model("rgb"), load_neural_synthesis(network_path)[0]
     latent = latent_of(picture, model, num_there)
-    assert latent.low is not None
-    low = latent.low.values(latent.values[:3], latent.step)
-    repaired = neural_rendering_of(network, latent.values, model, STEP_CODE, num_there, low=low)
+    repaired = neural_rendering_of(network, latent.points(), model, STEP_CODE, num_there)
     expected = np.empty(picture.samples.shape, np.uint16)
     rows_of_coefficients(repaired, model, expected, (0, 0), peak=65535)
     coefficients = latent.dequantize()[None]

@@ -402,6 +402,7 @@ class Model:
     tables: list[Table]
     static_tables: list[Table]
     contexts: Contexts
+    has_integer_matrices: bool
     low_levels: int = 0
     low: Contexts | None = None  # of the low planes, of a model with low levels
     subbands: SubbandRules | None = None  # of a model with networks
@@ -445,6 +446,7 @@ def read_model(path: Path) -> Model:
         tables=read_tables(raw["tables"])[0],
         static_tables=read_tables(raw["static_tables"])[0],
         contexts=read_contexts(raw, config["pass_ends"], config["num_predicted"]),
+        has_integer_matrices="fixed_bits" in raw,
         low_levels=low_levels,
         low=low,
         subbands=subbands,
@@ -605,8 +607,19 @@ def read_sections(reader: Reader) -> dict[int, bytes]:
     crc = crc32c(reader.data[begin : reader.position])
     _check(reader.unsigned(4) == crc, ChecksumError, "the sections' checksum is wrong")
     for number in sections:
-        _check(number % 2 == 0 or number in (1, 3), UnsupportedError, f"section {number}")
-    return {number: payload for number, payload in sections.items() if number in (1, 2, 3, 4, 6, 8)}
+        _check(number % 2 == 0 or number in (1, 3, 5), UnsupportedError, f"section {number}")
+    return {number: payload for number, payload in sections.items() if number in (1, 2, 3, 4, 5, 6, 8)}
+
+
+def read_color_axes(section: bytes) -> tuple[int, ...]:
+    """The nine numbers of section 9.7, checked."""
+    _check(len(section) == 9, CorruptError, f"{len(section)} bytes of colour axes")
+    axes = struct.unpack("<9b", section)
+    for p in range(3):
+        for q in range(3):
+            r = sum(axes[3 * p + i] * axes[3 * q + i] for i in range(3))
+            _check(-1024 <= r - (127**2 if p == q else 0) <= 1024, CorruptError, f"colour axes {axes}")
+    return axes
 
 
 def unpack_bytes(payload: bytes) -> bytes:
@@ -1088,13 +1101,30 @@ def decode_group(rules: Rules, stream: Stream, tile: Tile, channels: range) -> l
         num_planes, g = rules.model.num_planes, 2**rules.model.low_levels
         _check(len(channels) >= num_planes, CorruptError, "channels end inside those with low levels")
         low = Tile(0, 0, -(-tile.h // g), -(-tile.w // g), [[] for _ in range(num_planes * g * g)])
-        decode_planes(rules.low, stream, low, range(num_planes * g * g), is_fast=rules.is_fast)
+        if rules.is_fast:
+            checked = decode_fast_low_planes(rules.low, stream, tile, low, num_planes, g)
+        else:
+            decode_planes(rules.low, stream, low, range(num_planes * g * g), is_fast=False)
+            checked = [symbol for plane in low.symbols for symbol in plane]
         tile.low = low
         tile.symbols[:num_planes] = rules.in_place(low.symbols, tile)
-        checked = [symbol for plane in low.symbols for symbol in plane]
         channels = channels[num_planes:]
     decode_planes(rules.channels, stream, tile, channels, is_fast=rules.is_fast)
     return checked + [symbol for c in channels for symbol in tile.symbols[c]]
+
+
+def decode_fast_low_planes(
+    rules: StepContexts, stream: Stream, tile: Tile, low: Tile, num_planes: int, g: int
+) -> list[int]:
+    """The messages of low planes in profile fast, of the places that lie in the tile. Returns what is checked."""
+    checked = []
+    for n in range(num_planes * g * g):
+        i, j = low_places(g)[n // num_planes]
+        h, w = (max(-(-(side - at) // g), 0) for side, at in ((tile.h, i), (tile.w, j)))
+        values = stream.message([rules.static_tables[n]] * (h * w))
+        low.symbols[n] = [values[y * w + x] if y < h and x < w else 0 for y in range(low.h) for x in range(low.w)]
+        checked += values
+    return checked
 
 
 def decode_planes(rules: StepContexts, stream: Stream, tile: Tile, channels: range, *, is_fast: bool) -> None:
@@ -1182,6 +1212,7 @@ class ReferenceLatent:
     icc_profile: bytes | None
     exif: bytes | None
     sound: tuple[int, int, dict[str, str]]
+    color_axes: tuple[int, ...] | None
 
 
 def decode_file(data: bytes, model_path: Path) -> ReferenceLatent:
@@ -1199,6 +1230,9 @@ def decode(data: bytes, model: Model) -> ReferenceLatent:
     _check(len(stored) == 1 and 1 <= stored[0] <= model.num_channels, CorruptError, f"stored channels: {stored}")
     bit_depth = header.bit_depth(sections.get(3))
     _check(8 not in sections or header.kind == "sound", CorruptError, "the metadata of a sound are those of another")
+    axes = read_color_axes(sections[5]) if 5 in sections else None
+    can_turn = header.kind == "image" and model.num_planes == 3 and model.has_integer_matrices
+    _check(axes is None or can_turn, CorruptError, "these colours have no axes")
     values, alpha, sizes = _decode_segments(model, header, stored[0], reader)
     _check(reader.at_end, CorruptError, "bytes after the last segment")
     _check(6 not in sections or unpack_varints(sections[6]) == sizes, CorruptError, "the index is wrong")
@@ -1211,6 +1245,7 @@ def decode(data: bytes, model: Model) -> ReferenceLatent:
         icc_profile=unpack_bytes(sections[2]) if 2 in sections else None,
         exif=unpack_bytes(sections[4]) if 4 in sections else None,
         sound=read_sound_metadata(unpack_bytes(sections[8])) if 8 in sections else (0, 0, {}),
+        color_axes=axes,
     )
 
 

@@ -52,6 +52,7 @@ FULL = dataclasses.replace(
     flags=Flag.JOINED | Flag.WHOLE | Flag.TILE_MAJOR | Flag.ALPHA | Flag.DEEP,
     tile_log2=5,
     stored_channels=48,
+    color_axes=(120, -40, 5, 40, 120, 7, -7, -5, 127),
     profile=Profile.FAST,
     metadata={"icc": ICC, "exif": b"Exif\0\0"},
     index=(5, 700, 0, 1 << 40),
@@ -223,7 +224,7 @@ def test_profile_is_that_of_the_specification(number: int, profile: Profile) -> 
     assert read(head(kind=1 + number * 16)).profile is profile
 
 
-@pytest.mark.parametrize("number", [5, 7, 99, 2**40 + 1])
+@pytest.mark.parametrize("number", [7, 9, 99, 2**40 + 1])
 def test_unknown_critical_section_is_refused_by_name(number: int) -> None:
     with pytest.raises(UnsupportedVersionError, match=f"section {number},"):
         read(with_sections([(number, b"x")]))
@@ -238,6 +239,31 @@ def test_unknown_optional_section_is_skipped(number: int) -> None:
 def test_metadata_of_a_sound_in_a_picture_are_refused() -> None:
     with pytest.raises(CorruptStreamError, match="the metadata of a sound, and is none"):
         read(with_sections([(8, b"\0\1\0")]))
+
+
+@pytest.mark.parametrize("axes", [(0, 127, 0, 0, 0, -128, 127, 0, 0), (-127, 0, 0, 0, 123, -4, 0, 4, 127)])
+def test_colour_axes_are_those_of_the_specification(axes: tuple[int, ...]) -> None:
+    header = read(with_sections([(5, struct.pack("<9b", *axes))]))
+    assert header.color_axes == axes
+    assert write_header(header) == with_sections([(5, struct.pack("<9b", *axes))])
+
+
+@pytest.mark.parametrize(
+    "axes",
+    [(0,) * 9, (1,) * 9, (127,) * 9, (127, 0, 0, 127, 0, 0, 0, 0, 127), (127, 0, 0, 0, 122, 0, 0, 0, 127)],
+    ids=["none", "small", "all one", "two alike", "one short"],
+)
+def test_axes_that_are_not_at_right_angles_are_refused(axes: tuple[int, ...]) -> None:
+    with pytest.raises(CorruptStreamError, match=r"needed are three rows at right angles, each of length 127, nearly"):
+        read(with_sections([(5, struct.pack("<9b", *axes))]))
+
+
+def test_colour_axes_of_other_length_or_signal_are_refused() -> None:
+    with pytest.raises(CorruptStreamError, match="has 8 bytes; needed are 9"):
+        read(with_sections([(5, bytes(8))]))
+    axes = (127, 0, 0, 0, 127, 0, 0, 0, 127)
+    with pytest.raises(CorruptStreamError, match="which only pictures have"):
+        read(write_header(dataclasses.replace(SOUND, color_axes=axes)))
 
 
 def test_section_that_stands_twice_is_refused() -> None:

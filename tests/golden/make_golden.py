@@ -43,28 +43,36 @@ _PEAK = {8: 255, 16: 65535}
 
 @dataclass(frozen=True)
 class Case:
-    """One golden file: a signal, the options of the codec, and how many channels are kept (None: all)."""
+    """One golden file: a signal, the options of the codec, and how many channels are kept (None: all). Of those that
+    `chooses_colors`, the colours are the picture's own."""
 
     name: str
     signal: Callable[[], Signal]
     options: Mapping[str, Any] = field(default_factory=dict)
     channels: int | None = None
+    chooses_colors: bool = False
     is_kept = True
     file_suffix = ".lcn"
 
     @property
     def codec(self) -> Lcn:
-        return Lcn(**{k: str(MODEL_FOLDER / v) if v in _FITTED else v for k, v in self.options.items()})
+        return Lcn(
+            **{k: str(MODEL_FOLDER / v) if str(v).endswith(".safetensors") else v for k, v in self.options.items()}
+        )
 
     @property
     def expression(self) -> str:
-        """The codec as one would write it, and the channels that are kept."""
+        """The codec as one would write it, and what is kept or chosen."""
         call = f"Lcn({', '.join(f'{k}={v!r}' for k, v in self.options.items())})"
+        if self.chooses_colors:
+            return f"{call}, own colours"
         return call if self.channels is None else f"{call}, {self.channels} channels"
 
     def encode(self) -> bytes:
         """The file's bytes."""
         codec = self.codec
+        if self.chooses_colors:
+            return codec.encode(self.signal())
         latent = codec.analyze(self.signal())
         if self.channels is not None:
             kept = slice(0, self.channels)
@@ -130,6 +138,13 @@ def photo(h: int, w: int, *, grey: bool = False, top: int = 0, left: int = 0, me
     return Image(_samples(values, 8), metadata or {})
 
 
+def tinted(h: int, w: int, *, bits: int = 8) -> Image:
+    """A piece of a photograph in other colours, of which nearly all is between two."""
+    rgb = photo(h, w).samples.astype(np.int64)
+    values = np.stack([rgb[:, :, 1], rgb.sum(2) // 12 + 20, 255 - rgb[:, :, 0]], 2)
+    return Image(_samples(values * 257 if bits == 16 else values, bits))
+
+
 def see_through(h: int, w: int) -> Image:
     """One colour under noise as alpha: the alpha segment is long."""
     alpha = noise(h, w, 1).samples
@@ -175,8 +190,8 @@ _TAGS = {"title": "Trägt: 24 bits", "artist": "nobody", "my own": "words " * 40
 _FAST = {"profile": "fast"}
 _WHOLE = {"grouping": "whole"}
 _BEST = {"profile": "best"}
-_FITTED = ("planes.safetensors", "lines.safetensors")
-_PLANES, _LINES = ({"model": name} for name in _FITTED)
+_PLANES = {"model": "planes.safetensors"}
+_LINES = {"model": "lines.safetensors"}
 _BY_TILE = {"progression": "tile"}
 
 CASES = (
@@ -221,7 +236,7 @@ CASES = (
     Case("rgb_photo_one_tile", lambda: photo(50, 60), {"quality": 40, "tile_log2": 16, **_BY_TILE}),
     Case("rgb_alpha_tiled", lambda: ramp(90, 70, 4), {"quality": 20, "tile_log2": 3}),
     # Fewer channels
-    *(Case(f"rgb_photo_{n}_channels", lambda: photo(64, 96), {"quality": 60}, n) for n in (1, 12, 20)),
+    *(Case(f"rgb_photo_{n}_channels", lambda: photo(64, 96), {"quality": 60}, n) for n in (3, 12, 20)),
     Case("rgb_photo_tiled_12_channels", lambda: photo(100, 80), {"tile_log2": 3}, 12),
     Case("grey_alpha_5_channels", lambda: ramp(30, 30, 2), {"quality": 80}, 5),
     # Static tables, and other efforts
@@ -230,17 +245,9 @@ CASES = (
     Case("grey_photo_fast_tiled", lambda: photo(80, 70, grey=True), {"quality": 30, "tile_log2": 3, **_FAST}),
     Case("rgb_noise_fast_step0", lambda: noise(24, 40, 3), {"step_code": 0, **_FAST}),
     Case("rgb_photo_fast_12_channels", lambda: photo(64, 96), _FAST, 12),
+    Case("rgb_photo_fast_33x47", lambda: photo(33, 47), _FAST),
+    Case("rgb_photo_33x47_q80", lambda: photo(33, 47, top=20), {"quality": 80}),
     *(Case(f"rgb_photo_effort_{n}", lambda: photo(64, 96), {"effort": n}) for n in (0, 2)),
-    # Low planes, in profile small and fast; sides that end inside their places
-    Case("rgb_24x24_q20", lambda: photo(24, 24, left=60), {"quality": 20}),
-    Case("rgb_fast_24x24_q20", lambda: photo(24, 24, left=60), {"quality": 20, **_FAST}),
-    Case("rgb_33x47", lambda: photo(33, 47, top=40), {"quality": 70}),
-    Case("rgb_fast_33x47", lambda: photo(33, 47, top=40), {"quality": 70, **_FAST}),
-    Case("grey_fast_33x47", lambda: photo(33, 47, grey=True), _FAST),
-    Case("rgb_fast_1x1", lambda: flat(1, 1, (255, 128, 3)), _FAST),
-    Case("rgb_fast_flat_70x90_tiled", lambda: flat(70, 90, (127, 128, 128)), {"tile_log2": 3, **_FAST}),
-    Case("rgb_best_model_small_24x24", lambda: photo(24, 24, top=50), {"model": "rgb_best"}),
-    Case("rgb_best_model_fast_24x24", lambda: photo(24, 24, top=50), {"model": "rgb_best", **_FAST}),
     # Networks
     Case("rgb_best_1x1", lambda: flat(1, 1, (255, 128, 3)), _BEST),
     Case("rgb_best_1x7_q90", lambda: ramp(1, 7, 3), {"quality": 90, **_BEST}),
@@ -252,7 +259,18 @@ CASES = (
     Case("rgb_best_alpha_24x20", lambda: ramp(24, 20, 4), _BEST),
     Case("rgb_best_16bit_20x24_q75", lambda: ramp(20, 24, 3, bits=16), {"quality": 75, **_BEST}),
     Case("rgb_best_3x200_tiled", lambda: ramp(3, 200, 3), {"tile_log2": 3, **_BY_TILE, **_BEST}),
+    Case("rgb_best_own_colours_66x64", lambda: tinted(66, 64), _BEST, chooses_colors=True),
+    Case(
+        "rgb_best_own_colours_16bit_64x80_q85",
+        lambda: tinted(64, 80, bits=16),
+        {"quality": 85, "tile_log2": 3, **_BEST},
+        chooses_colors=True,
+    ),
     *(Case(f"rgb_best_{n}_channels", lambda: photo(24, 24), {"quality": 80, **_BEST}, n) for n in (3, 16)),
+    Case("grey_best_24x17", lambda: photo(24, 17, grey=True), _BEST),
+    Case("grey_best_9x17_q90", lambda: ramp(9, 17, 1), {"quality": 90, **_BEST}),
+    Case("rgb_best_small_33x47", lambda: photo(33, 47), {"model": "rgb_best", "quality": 70}),
+    Case("rgb_best_fast_33x47", lambda: photo(33, 47), {"model": "rgb_best", "quality": 70, **_FAST}),
     # Sections
     Case("rgb_metadata", lambda: photo(16, 24, metadata=_METADATA)),
     Case("grey_metadata_tiled", lambda: photo(90, 70, grey=True, metadata=_METADATA), {"quality": 20, "tile_log2": 3}),
@@ -401,6 +419,7 @@ def digest(array: NDArray[Any] | None) -> str | None:
 def record(case: Case, data: bytes) -> dict[str, Any]:
     """What `golden.json` says of a file."""
     latent: Latent = case.codec.unpack(data)
+    axes = {} if latent.colors is None else {"color_axes": list(latent.colors.numbers)}
     return {
         "codec": case.expression,
         "model": latent.fingerprint.hex(),
@@ -413,6 +432,7 @@ def record(case: Case, data: bytes) -> dict[str, Any]:
         "sample_rate": latent.sample_rate,
         "levels": [list(latent.levels.codes), list(latent.levels.offset_codes)],
         "samples_sha256": digest(case.codec.synthesize(latent).samples),
+        **axes,
     }
 
 

@@ -64,6 +64,8 @@ from laconic.entropy.container import (
     Flag,
     Header,
     Profile,
+    Source,
+    read_header,
     varint,
     write_container_segment,
     write_header,
@@ -346,6 +348,7 @@ def seeds() -> dict[str, bytes]:
         "best tiles": Lcn(30, tile_log2=3, profile="best").encode(picture(70, 80, 4)),
         "best by tile": Lcn(20, tile_log2=3, profile="best", progression="tile").encode(picture(20, 70, 3)),
         "best whole": Lcn(50, profile="best", grouping="whole").encode(picture(24, 24, 3)),
+        "best own colours": _in_own_colors(picture(70, 66, 3)),
         "fast joined": Lcn(35, profile="fast").encode(picture(18, 26, 3)),
         "fast tiles": Lcn(30, tile_log2=3, profile="fast").encode(picture(70, 80, 3)),
         "fast sound": Lcn(20, profile="fast").encode(sound),
@@ -379,6 +382,17 @@ def seeds() -> dict[str, bytes]:
         segment = ContainerSegment(b"", 4, has_crc=False)
     inputs["channels best"] = bytes([FEW_CHANNELS]) + files["best joined"]
     inputs["channels joined"] = bytes([FEW_CHANNELS]) + files["joined"]
+    colors = read_header(Source(files["best own colours"]))
+    upright = (127, 0, 0, 0, 127, 0, 0, 0, 127)
+    for name, header in {
+        "bent": dataclasses.replace(colors, color_axes=(127, 0, 0, 0, 127, 0, 90, 0, 90)),
+        "of a sound": dataclasses.replace(read_header(Source(files["sound"])), color_axes=upright),
+        "of grey": dataclasses.replace(read_header(Source(files["grey"])), color_axes=upright),
+    }.items():
+        inputs[f"axes {name}"] = b"\0" + write_header(header) + bytes(20)
+    at = files["best own colours"].index(b"\5\x09")
+    cut = files["best own colours"][: at + 1] + b"\x08" + files["best own colours"][at + 3 :]
+    inputs["axes cut"] = bytes([SKIP_CHECKS]) + cut
     inputs["twice"] = bytes([SKIP_CHECKS]) + files["joined"] * 2
     inputs["section"] = bytes([SKIP_CHECKS]) + _with_sections(files["joined"], 200)
     inputs["section twice"] = bytes([SKIP_CHECKS]) + _with_sections(files["joined"], 200, 200)
@@ -402,6 +416,14 @@ def seeds() -> dict[str, bytes]:
             damaged[int(rng.integers(4 if number < 4 else 16, len(damaged)))] ^= 1 << int(rng.integers(8))
             inputs[f"damaged {name} {number}"] = bytes([number % 5 // 4 * ALLOW_PARTIAL]) + damaged
     return inputs
+
+
+def _in_own_colors(image: Image) -> bytes:
+    """A file with colour axes, of a picture that has one colour alone."""
+    samples = image.samples // [1, 200, 200]
+    data = Lcn(60, profile="best", tile_log2=3).encode(Image(samples.astype(np.uint8)))
+    assert read_header(Source(data)).color_axes is not None
+    return data
 
 
 def _with_sections(data: bytes, *numbers: int) -> bytes:
