@@ -39,6 +39,12 @@ class TurnedColors:
     matrices: tuple[Float[Floats, "n n"], ...] = field(compare=False)
     channels: UInt[NDArray[np.uint16], " d"] = field(compare=False)
 
+    def needed_for(self, num_channels: int) -> int:
+        """How many leading channels of the file the first `num_channels` of the model are made of."""
+        ends = np.cumsum([len(matrix) for matrix in self.matrices])
+        blocks = np.split(self.channels, ends[:-1])
+        return 1 + max(int(block.max()) for block in blocks if block.min() < num_channels)
+
     def to_model(self, points: Float[Floats, "c h w"]) -> Float[Floats, "c h w"]:
         """Coefficients (c, h, w) of the first channels, in those of the model; channels that are missing count as 0."""
         channels, *sides = points.shape

@@ -14,7 +14,7 @@ from laconic.codecs.arguments import whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.formats.bit_depths import DEPTHS
 from laconic.codecs.latent import Latent
-from laconic.codecs.models.latent_turn import LatentTurn
+from laconic.codecs.models.model import Model
 from laconic.codecs.notes import note
 from laconic.codecs.packing.layout import layout_channels, layout_group_bounds
 from laconic.codecs.plan import Plan
@@ -51,12 +51,12 @@ class PackedTile:
 @dataclass(frozen=True, repr=False)
 class PackedFile:
     """A file, and how far a reader of few channels reads: `stops[g]` bytes from its start hold the channel groups up to
-    g, of which `bounds` are the bounds; `turn` is that of its model."""
+    g, of which `bounds` are the bounds; `model` is that of the file, where it codes in other axes than those of its latents."""
 
     data: bytes
     bounds: tuple[int, ...]
     stops: tuple[int, ...]
-    turn: LatentTurn | None = None
+    model: Model | None = None
 
     def head_bytes(self, channels: int) -> int:
         """Bytes from the start that hold the first `channels` of `Latent.dequantize`, 1 to those of the file, without
@@ -65,8 +65,8 @@ class PackedFile:
         Raises `CodecError` for another number.
         """
         channels = whole_number_argument("channels", channels, 1, self.bounds[-1])
-        if self.turn is not None:
-            channels = min(self.turn.coded_for(channels), self.bounds[-1])
+        if self.model is not None:
+            channels = min(self.model.coded_for(channels), self.bounds[-1])
         return next(stop for end, stop in zip(self.bounds[1:], self.stops, strict=True) if end >= channels)
 
 
@@ -140,7 +140,7 @@ class Packer:
         )
         head = write_header(header)
         return PackedFile(
-            b"".join([head, *segments]), self._bounds, self._stops(len(head), order, segments), self._model.turn
+            b"".join([head, *segments]), self._bounds, self._stops(len(head), order, segments), self._model
         )
 
     @property

@@ -111,8 +111,8 @@ class Unpacker:
             raise CodecError(f"channels is {shown(channels)}; allowed is 1 to the {stored} that the file stores")
         self.wanted = channels  # of the latent
         self.num_channels = stored if channels is None else channels
-        if for_latent and channels is not None and found.turn is not None:
-            self.num_channels = min(found.turn.coded_for(channels), stored)
+        if for_latent and channels is not None:
+            self.num_channels = min(found.coded_for(channels), stored)
         if reading.scale_log2:
             self.num_channels = min(self.num_channels, found.channels_at(reading.scale_log2))
         self.has_alpha = header.has_alpha and channels is None

@@ -39,11 +39,11 @@ def test_a_turn_is_one_product_a_block() -> None:
     expected = np.zeros((5, 5))
     for rows, matrix in ((slice(0, 2), turn.matrices[0]), (slice(2, 5), turn.matrices[1])):
         expected[np.ix_(turn.channels[rows], turn.coded[rows])] = matrix
-    found = turn.turned(coefficients, 5)
+    found = turn.applied(coefficients, 5)
     np.testing.assert_allclose(found, np.einsum("rc,chw->rhw", expected, coefficients), atol=1e-5)
     for count in range(1, 6):
-        assert np.array_equal(turn.turned(coefficients, count), found[:count])
-        assert np.array_equal(turn.turned(coefficients[: turn.coded_for(count)], count), found[:count])
+        assert np.array_equal(turn.applied(coefficients, count), found[:count])
+        assert np.array_equal(turn.applied(coefficients[: turn.coded_for(count)], count), found[:count])
 
 
 def test_coded_channels_are_those_of_all_blocks_that_channels_are_in() -> None:
@@ -53,14 +53,14 @@ def test_coded_channels_are_those_of_all_blocks_that_channels_are_in() -> None:
 def test_missing_coded_channels_count_as_0() -> None:
     turn, coefficients = turn_of(), np.ones((5, 1, 1), np.float32)
     coefficients[3:] = 0
-    assert np.array_equal(turn.turned(coefficients[:3], 5), turn.turned(coefficients, 5))
+    assert np.array_equal(turn.applied(coefficients[:3], 5), turn.applied(coefficients, 5))
 
 
 def test_turn_to_own_axes_changes_nothing() -> None:
     model = load_model("rgb_best")
     turn = turn_to_axes(model.synthesis, model.channels, model)
     coefficients = np.random.default_rng(2).normal(size=(192, 2, 2)).astype(np.float32)
-    np.testing.assert_allclose(turn.turned(coefficients, 192), coefficients, atol=1e-4)
+    np.testing.assert_allclose(turn.applied(coefficients, 192), coefficients, atol=1e-4)
 
 
 def test_axes_that_do_not_fit_are_refused() -> None:
@@ -82,7 +82,6 @@ def changed(**changes: Any) -> LatentTurn:
         ({"matrices": (np.eye(3, dtype=np.float32),)}, "has a turn of shapes"),
         ({"matrices": tuple(np.full((n, n), np.nan, np.float32) for n in (3,) * 4 + (12,) * 3 + (48,) * 3)}, "finite"),
         ({"channels": np.zeros(192, np.uint16)}, "an order of channels that is none of 0 to 191"),
-        ({"channels": np.arange(3, dtype=np.uint16)}, "an order of channels that is none of 0 to 191"),
         ({"channels": np.arange(192, dtype=np.uint16)[::-1].copy()}, "does not keep the small picture in the first"),
     ],
 )

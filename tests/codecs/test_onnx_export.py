@@ -71,7 +71,7 @@ def without_low(model: Model) -> Model:
 def of_latents(coefficients, model: Model) -> np.ndarray:
     """(d, h, w) in the axes of latents, of what the model codes."""
     coefficients = np.asarray(coefficients, np.float32)
-    return coefficients if model.turn is None else model.turn.turned(coefficients, model.num_channels)
+    return coefficients if model.turn is None else model.turn.applied(coefficients, model.num_channels)
 
 
 def expected_analysis(picture: Image, model: Model) -> np.ndarray:

@@ -7,8 +7,7 @@ import pytest
 
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image, Signal
-from laconic.codecs.models.latent_turn import LatentTurn
-from laconic.codecs.models.zoo import load_model_of
+from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.packer import PackedFile
 from laconic.entropy import TruncatedError
 
@@ -72,7 +71,8 @@ def test_head_bytes_of_a_file_with_few_channels() -> None:
 
 
 def test_head_bytes_reach_all_that_the_axes_of_latents_are_made_of() -> None:
-    turn = LatentTurn((np.eye(4, dtype=np.float32),), np.array([2, 0, 3, 1], np.uint16), np.arange(4, dtype=np.uint16))
-    assert PackedFile(b"", (0, 1, 2, 4), (10, 20, 30)).head_bytes(1) == 10
-    assert PackedFile(b"", (0, 1, 2, 4), (10, 20, 30), turn).head_bytes(1) == 30
-    assert PackedFile(b"", (0, 1, 2), (10, 20), turn).head_bytes(1) == 20
+    model = load_model("rgb")
+    assert model.coded_for(4) == 9
+    assert PackedFile(b"", (0, 4, 8, 12), (10, 20, 30)).head_bytes(4) == 10
+    assert PackedFile(b"", (0, 4, 8, 12), (10, 20, 30), model).head_bytes(4) == 30
+    assert PackedFile(b"", (0, 4, 8), (10, 20), model).head_bytes(4) == 20

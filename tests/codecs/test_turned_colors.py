@@ -131,12 +131,22 @@ def test_latent_says_the_coefficients_of_the_model(name: str, dtype: type) -> No
 
 
 @each_model
-@pytest.mark.parametrize("channels", [3, 12, 60])
-def test_missing_channels_count_as_0(name: str, channels: int) -> None:
+@pytest.mark.parametrize("channels", [1, 3, 4, 12, 60])
+def test_few_channels_are_the_first_of_all(name: str, channels: int) -> None:
+    """All that they are made of is read."""
     codec = codec_of(name)
     data = turned_file(waves(64, 48), TURNED, codec)
     few = codec.unpack(data, channels=channels)
-    whole = codec.unpack(data)
+    assert few.num_channels == channels <= len(few.values)
+    np.testing.assert_array_equal(few.dequantize(), codec.unpack(data).dequantize()[:channels])
+
+
+@each_model
+@pytest.mark.parametrize("channels", [3, 12, 60])
+def test_missing_channels_count_as_0(name: str, channels: int) -> None:
+    codec = codec_of(name)
+    whole = codec.unpack(turned_file(waves(64, 48), TURNED, codec))
+    few = replace(whole, values=whole.values[:channels], shrink=whole.shrink[:channels])
     values = np.where(np.arange(192)[:, None, None] < channels, whole.values, 0).astype(np.int32)
     np.testing.assert_array_equal(few.dequantize(), replace(whole, values=values).dequantize()[:channels])
 
