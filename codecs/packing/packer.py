@@ -51,7 +51,7 @@ class PackedTile:
 @dataclass(frozen=True, repr=False)
 class PackedFile:
     """A file, and how far a reader of few channels reads: `stops[g]` bytes from its start hold the channel groups up to
-    g, of which `bounds` are the bounds; `model` is that of the file, where it codes in other axes than those of its latents."""
+    g, of which `bounds` are the bounds; `model` is that of the file, None for one that codes in the axes of its latents."""
 
     data: bytes
     bounds: tuple[int, ...]
