@@ -250,7 +250,8 @@ class Lcn:
 
     def pack(self, latent: Latent) -> bytes:
         """The latent as an .lcn file, losslessly; it may have fewer channels than the model. Profile best stores whole
-        subbands: where channels end inside one, those that it lacks are stored as zeros, and a note says so."""
+        subbands, the others the channels with low levels together: where channels end among these, those that are lacking
+        are stored as zeros, and a note says so."""
         return self.pack_with_heads(latent).data
 
     def pack_with_heads(self, latent: Latent) -> PackedFile:

@@ -2,9 +2,10 @@
 
 Two graphs, both of float32, with one picture at a time and sides that are chosen when they run: *analysis*, planes ->
 coefficients, and *synthesis*, dequantised coefficients -> planes. What lies between them, the choice of integers and their
-coding, is not in a graph. The graphs compute what the codec does for 16-bit pictures. For 8-bit ones it computes in
-integers (`fixed_point`): coefficients of photographs then differ by 0.07 levels on average, and of linearly decoded samples
-one in 20 by a level, one in 10 at coarse steps.
+coding, is not in a graph, and neither are low levels: coefficients are those of `Latent.dequantize`, which undoes these, in
+its axes. The graphs compute what the codec does for 16-bit pictures. For 8-bit ones it computes in integers
+(`fixed_point`): coefficients of photographs then differ by 0.07 levels on average, and of linearly decoded samples one in
+20 by a level, one in 10 at coarse steps.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -38,12 +39,12 @@ def export_analysis(model_path: Path | str, target: str | os.PathLike[str], *, f
 
     Planes are in [-0.5, 0.5], h and w multiples of f: other pictures are extended first, as the codec does, at the bottom
     and on the right by their mirror image around the last row and column (`numpy.pad` with "reflect"). `coefficients` are
-    in signal units and in the order of the latent.
+    in signal units, in the axes and the order of `Latent.dequantize`.
 
-    Raises `WeightsError` for a file that is no picture model or one with low levels, `MissingDependencyError` without onnx
-    and onnxscript, `FileExistsError` for a target that exists unless `force`, `OSError`.
+    Raises `WeightsError` for a file that is no picture model, `MissingDependencyError` without onnx and onnxscript,
+    `FileExistsError` for a target that exists unless `force`, `OSError`.
     """
-    model = _model_of(model_path)
+    model = _in_latent_axes(load_tensor_encoder(model_path))
     side = model.tree.factor
     planes = torch.zeros((1, model.num_planes, *(n * side for n in _EXAMPLE_PLACES)))
     graph = _Graph(_Analysis(model), {"planes": planes}, "coefficients", side)
@@ -59,15 +60,16 @@ def export_synthesis(
 ) -> None:
     """Write the graph `coefficients` (1, d, h', w'), `steps` (1, d) -> `planes` (1, c, f h', f w'), f the grid's factor.
 
-    `coefficients` are dequantised, in signal units, 0 in channels that are missing; `steps` are the quantiser's, in the
-    same units, infinite in channels that are missing. The neural synthesis in the file `synthesis_path` repairs the
-    coefficients before the linear one; with None there is the linear one alone, and no input `steps`. `planes` are not
-    clipped, and cover whole places of the grid: the picture is their upper left corner.
+    `coefficients` are those of `Latent.dequantize`, in signal units, 0 in channels that are missing; `steps` are the
+    quantiser's of the channels of `Latent.values`, in the same units, infinite in channels that are missing. The neural
+    synthesis in the file `synthesis_path` repairs the coefficients before the linear one; with None there is the linear one
+    alone, and no input `steps`. `planes` are not clipped, and cover whole places of the grid: the picture is their upper
+    left corner.
 
     Raises `WeightsError` for a file that is no neural synthesis and for one that is of another model; otherwise as
     `export_analysis`.
     """
-    model = _model_of(model_path)
+    model = load_tensor_encoder(model_path)
     inputs = {"coefficients": torch.zeros((1, len(model.channels), *_EXAMPLE_PLACES))}
     network = None
     if synthesis_path is not None:
@@ -77,12 +79,18 @@ def export_synthesis(
     atomic_write(target, graph.to_bytes(_card(model, "synthesis")), force=force)
 
 
-def _model_of(path: Path | str) -> TensorEncoderModel:
-    """Raises `WeightsError` for low levels, which would have to be between a latent and these coefficients."""
-    model = load_tensor_encoder(path)
-    if model.low_levels:
-        raise WeightsError(f"model file {path} has low levels, which are in neither graph: choose one without")
-    return model
+def _in_latent_axes(model: TensorEncoderModel) -> TensorEncoderModel:
+    """With the transform between planes and what `Latent.dequantize` gives, of models that code in other axes."""
+    if not model.turn:
+        return model
+    analysis = zip(model.turn, model.analysis, strict=True)
+    synthesis = zip(model.synthesis, model.turn, strict=True)
+    return replace(
+        model,
+        analysis=tuple((turn.double() @ matrix.double()).float() for turn, matrix in analysis),
+        synthesis=tuple((matrix.double() @ torch.linalg.inv(turn.double())).float() for matrix, turn in synthesis),
+        channels=model.turn_channels,
+    )
 
 
 def _network_for(model: TensorEncoderModel, path: Path | str) -> NeuralSynthesis:
@@ -111,16 +119,20 @@ class _Analysis(nn.Module):
 
 
 class _Synthesis(nn.Module):
-    """Neural repair where there is a network, then `EncoderModel.planes`."""
+    """Neural repair where there is a network, in the axes that the model codes in, then `EncoderModel.planes`."""
 
     def __init__(self, model: TensorEncoderModel, network: NeuralSynthesis | None) -> None:
         super().__init__()
         self._model, self._network = model, network
+        self._of_latents = _in_latent_axes(model)
 
     def forward(self, coefficients: Tensor, steps: Tensor | None = None) -> Tensor:
-        if self._network is not None:
-            coefficients = self._network(coefficients, steps)
-        return self._model.planes(coefficients)
+        if self._network is None:
+            return self._of_latents.planes(coefficients)
+        if self._model.turn:
+            packets = self._of_latents.unproject(coefficients, self._of_latents.synthesis)
+            coefficients = self._model.project(packets, self._model.analysis)
+        return self._model.planes(self._network(coefficients, steps))
 
 
 @dataclass(frozen=True, eq=False)

@@ -85,6 +85,7 @@ def reference_model(
         tables=reference.read_tables(raw["tables"])[0],
         static_tables=reference.read_tables(raw["static_tables"])[0],
         contexts=reference.read_contexts(raw, list(contexts.pass_ends), contexts.num_predicted),
+        has_integer_matrices=False,
         low_levels=contexts.low_levels,
         low=None if low is None else reference.read_contexts(raw, list(low.pass_ends), num_planes, "low."),
         subbands=subbands,

@@ -24,6 +24,7 @@ from laconic.codecs.arguments import (
     real_number_argument,
     settle_arguments,
     typed_argument,
+    whole_number_argument,
     whole_numbers_argument,
 )
 from laconic.codecs.errors import CodecError
@@ -103,6 +104,9 @@ class FitOptions:
             pass_ends=None if self.pass_ends is None else whole_numbers_argument("pass_ends", self.pass_ends),
             group_ends=None if self.group_ends is None else whole_numbers_argument("group_ends", self.group_ends),
             rounding=real_number_argument("rounding", self.rounding, lowest=2**-16, highest=0.5),
+            low_levels=None
+            if self.low_levels is None
+            else whole_number_argument("low_levels", self.low_levels, 0, MAX_LOW_LEVELS),
         )
         typed_argument("axes", self.axes, (Model, type(None)), "a Model or None")
         for matrix in items_of_argument("projection", () if self.projection is None else self.projection):

@@ -42,7 +42,9 @@ _FIRST_POINT: Final = 0.95  # where 1 is reconstructed, about
 class TensorEncoderModel:
     """What training needs of a model file: `analysis` and `synthesis` (n, n) of each leaf of the tree, `channels` (d,)
     the latent channel of each of their rows, `scales` (d,) typical magnitudes in signal units, `scale_codes` (d,) the
-    same as codes, `shrink` (rows, 3) as in `model.Model`; its `low_levels`, which nothing here undoes."""
+    same as codes, `shrink` (rows, 3) as in `model.Model`; its `low_levels`, which nothing here undoes. `turn` (n, n) of
+    each leaf, rows of coded channels -> channels `turn_channels` (d,) of the axes of latents; none where they are the same
+    (`latent_turn`)."""
 
     num_planes: int
     tree: Tree
@@ -54,6 +56,8 @@ class TensorEncoderModel:
     num_predicted: int
     rounding: float
     low_levels: int
+    turn: tuple[Float[Tensor, "n n"], ...]
+    turn_channels: Int[Tensor, " d"]
     fingerprint: str
 
     @cached_property
@@ -165,6 +169,8 @@ def load_tensor_encoder(path: Path | str) -> TensorEncoderModel:
             num_predicted=config["num_planes"] if is_plain else config["num_predicted"],
             rounding=0.5 if is_plain else config["rounding"],
             low_levels=config.get("low_levels", 0),
+            turn=tuple(tensors[f"turn.{i}"].float() for i in leaves if "turn_channels" in tensors),
+            turn_channels=tensors.get("turn_channels", tensors["channels"]).to(torch.int64),
             fingerprint=metadata["fingerprint"],
         )
     except FileNotFoundError as err:

@@ -14,6 +14,7 @@ from laconic.codecs.arguments import whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.formats.bit_depths import DEPTHS
 from laconic.codecs.latent import Latent
+from laconic.codecs.models.latent_turn import LatentTurn
 from laconic.codecs.notes import note
 from laconic.codecs.packing.layout import layout_channels, layout_group_bounds
 from laconic.codecs.plan import Plan
@@ -22,6 +23,7 @@ from laconic.entropy.container import (
     CodecNumber,
     Flag,
     Header,
+    Profile,
     container_segment_order,
     index_of,
     write_container_segment,
@@ -49,18 +51,22 @@ class PackedTile:
 @dataclass(frozen=True, repr=False)
 class PackedFile:
     """A file, and how far a reader of few channels reads: `stops[g]` bytes from its start hold the channel groups up to
-    g, of which `bounds` are the bounds."""
+    g, of which `bounds` are the bounds; `turn` is that of its model."""
 
     data: bytes
     bounds: tuple[int, ...]
     stops: tuple[int, ...]
+    turn: LatentTurn | None = None
 
     def head_bytes(self, channels: int) -> int:
-        """Bytes from the start that hold the first `channels`, 1 to those of the file, without alpha.
+        """Bytes from the start that hold the first `channels` of `Latent.dequantize`, 1 to those of the file, without
+        alpha.
 
         Raises `CodecError` for another number.
         """
         channels = whole_number_argument("channels", channels, 1, self.bounds[-1])
+        if self.turn is not None:
+            channels = min(self.turn.coded_for(channels), self.bounds[-1])
         return next(stop for end, stop in zip(self.bounds[1:], self.stops, strict=True) if end >= channels)
 
 
@@ -133,7 +139,9 @@ class Packer:
             color_axes=None if self._model.colors is None else self._model.colors.numbers,
         )
         head = write_header(header)
-        return PackedFile(b"".join([head, *segments]), self._bounds, self._stops(len(head), order, segments))
+        return PackedFile(
+            b"".join([head, *segments]), self._bounds, self._stops(len(head), order, segments), self._model.turn
+        )
 
     @property
     def _stored_depth(self) -> int | None:
@@ -163,8 +171,9 @@ class Packer:
 
 
 def pack(latent: Latent, plan: Plan) -> PackedFile:
-    """The latent as a file; it fits the plan. Channels that end inside a subband are rounded up, which is noted."""
-    values = _whole_subbands(latent.values, plan)
+    """The latent as a file; it fits the plan. Channels that end among some that are coded together are rounded up, which is
+    noted."""
+    values = _rounded_up(latent.values, plan)
     packer = Packer(plan, len(values))
     tiles = [TileValues(tile.cut(values)) for tile in packer.tiles]
     alpha: list[NDArray[Any] | None] = [None] * len(tiles)
@@ -174,15 +183,16 @@ def pack(latent: Latent, plan: Plan) -> PackedFile:
     return packer.join(packed, dict(latent.metadata))
 
 
-def _whole_subbands(values: NDArray[np.int32], plan: Plan) -> NDArray[np.int32]:
-    """The channels, with as many of zeros as the last subband lacks."""
-    count, stored = len(values), layout_channels(plan.model, len(values), plan.layout.file_profile)
+def _rounded_up(values: NDArray[np.int32], plan: Plan) -> NDArray[np.int32]:
+    """The channels, with as many of zeros as the last subband, or those with low levels, lack."""
+    profile = plan.layout.file_profile
+    count, stored = len(values), layout_channels(plan.model, len(values), profile)
     if stored == count:
         return values
-    note(
-        f"{count} channels end inside a subband, and files have whole ones: {stored} channels were stored, the last "
-        f"{stored - count} of zeros"
-    )
+    where = "inside a subband, and profile best stores whole ones"
+    if profile is not Profile.BEST:
+        where = "among those with low levels, which are stored together"
+    note(f"{count} channels end {where}: {stored} channels were stored, the last {stored - count} of zeros")
     return np.concatenate([values, np.zeros((stored - count, *values.shape[1:]), np.int32)])
 
 

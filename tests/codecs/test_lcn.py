@@ -144,8 +144,9 @@ def test_laws_hold_for_16_bits() -> None:
 @pytest.mark.parametrize("grouping", ["channels", "whole"])
 @pytest.mark.parametrize("tile_log2", [None, 3, 5])
 def test_latent_does_not_depend_on_the_layout(tile_log2: int | None, grouping: str, progression: str) -> None:
-    latents = [Lcn(75, profile=profile).analyze(photo()) for profile in ("small", "best")]  # type: ignore[arg-type]
-    for profile, latent in (("fast", latents[0]), ("small", latents[0]), ("best", latents[1])):
+    of_small, of_best = (Lcn(75, profile=profile).analyze(photo()) for profile in ("small", "best"))  # type: ignore[arg-type]
+    pairs = [("fast", of_small), ("small", of_small), *((profile, of_best) for profile in ("fast", "small", "best"))]
+    for profile, latent in pairs:
         codec = Lcn(75, None, None, grouping, progression, tile_log2, profile)  # type: ignore[arg-type]
         assert codec.unpack(codec.pack(latent)) == latent
 
@@ -218,13 +219,25 @@ def test_latent_of_few_channels_is_a_smaller_file(channels: int) -> None:
     first = codec.unpack(data, channels=channels)
     packed = codec.pack(first)
     assert len(packed) < len(data)
-    assert codec.unpack(packed) == first
+    found = codec.unpack(packed)
+    assert found == first
+    assert np.array_equal(found.dequantize()[:channels], first.dequantize())
     assert codec.decode(packed).samples.shape == photo("kodim05_crop.png").samples.shape
 
 
 @pytest.mark.parametrize(("channels", "stored"), [(1, 3), (2, 3), (3, 3), (5, 5), (12, 12), (13, 16), (49, 64)])
 def test_channels_that_end_inside_a_subband_are_rounded_up(channels: int, stored: int) -> None:
-    codec = Lcn(quality=80, profile="best")
+    check_rounding_up("best", channels, stored)
+
+
+@pytest.mark.parametrize("profile", ["fast", "small"])
+@pytest.mark.parametrize(("channels", "stored"), [(1, 3), (2, 3), (3, 3), (5, 5)])
+def test_channels_that_end_among_those_with_low_levels_are_rounded_up(channels: int, stored: int, profile: str) -> None:
+    check_rounding_up(profile, channels, stored)
+
+
+def check_rounding_up(profile: str, channels: int, stored: int) -> None:
+    codec = Lcn(quality=80, profile=profile)  # type: ignore[arg-type]
     latent = codec.analyze(crop("kodim05_crop.png", 0, 0, 90))
     first = dataclasses.replace(latent, values=latent.values[:channels], shrink=latent.shrink[:channels])
     with collect_notes() as notes:
@@ -232,7 +245,9 @@ def test_channels_that_end_inside_a_subband_are_rounded_up(channels: int, stored
     found = codec.unpack(packed.data)
     assert found.num_channels == stored and packed.bounds[-1] == stored
     assert np.array_equal(found.values[:channels], first.values) and not found.values[channels:].any()
-    assert codec.unpack(packed.data[: packed.head_bytes(channels)], channels=channels) == first
+    head = codec.unpack(packed.data[: packed.head_bytes(channels)], channels=channels)
+    assert np.array_equal(head.values, found.values[: len(head.values)])
+    assert np.array_equal(head.dequantize(), found.dequantize()[:channels])
     assert codec.decode(packed.data) == codec.synthesize(first)
     said = f"{stored} channels were stored, the last {stored - channels} of zeros"
     assert [note.endswith(said) for note in notes] == [True] * (stored > channels)
@@ -243,6 +258,8 @@ def test_rounding_up_is_a_warning_where_nobody_collects_notes() -> None:
     latent = codec.analyze(crop("kodim05_crop.png", 0, 0, 20))
     with pytest.warns(DroppedWarning, match="13 channels end inside a subband, and profile best stores whole ones: 16"):
         codec.pack(dataclasses.replace(latent, values=latent.values[:13], shrink=latent.shrink[:13]))
+    with pytest.warns(DroppedWarning, match="2 channels end among those with low levels, which are stored together: 3"):
+        Lcn().pack(dataclasses.replace(latent, values=latent.values[:2], shrink=latent.shrink[:2]))
 
 
 def test_picture_of_few_channels_is_a_coarse_one() -> None:
@@ -423,13 +440,20 @@ def test_picture_of_other_planes_than_the_model_is_refused() -> None:
 
 
 def test_profile_that_the_model_does_not_code_in_is_refused() -> None:
-    with pytest.raises(CodecError, match="profile is best; allowed with model rgb is fast and small"):
-        Lcn(model="rgb", profile="best").encode(picture("RGB", (8, 8)))
-    with pytest.raises(CodecError, match="profile is fast; allowed with model rgb_best is best"):
-        Lcn(model="rgb_best", profile="fast").encode(picture("RGB", (8, 8)))
-    with pytest.raises(CodecError, match="profile is best; allowed with model speech is fast and small"):
-        Lcn(profile="best").encode(Audio(np.zeros((1, 9), np.float32), 16_000))
-    assert Lcn(model="rgb_best").encode(picture("RGB", (8, 8))) == Lcn(profile="best").encode(picture("RGB", (8, 8)))
+    for name, signal in (("rgb", picture("RGB", (8, 8))), ("speech", Audio(np.zeros((1, 9), np.float32), 16_000))):
+        said = f"profile is best; allowed with model {name}, which has no networks, is fast and small"
+        with pytest.raises(CodecError, match=said):
+            Lcn(model=name, profile="best").encode(signal)
+
+
+@pytest.mark.parametrize("profile", ["fast", "small", "best"])
+def test_a_model_with_networks_codes_in_every_profile(profile: str) -> None:
+    image = photo("kodim05_crop.png")
+    codec = Lcn(model="rgb_best", profile=profile)  # type: ignore[arg-type]
+    data = codec.encode(image)
+    assert codec.unpack(data) == codec.analyze(image)
+    assert Lcn().decode(data) == codec.synthesize(codec.analyze(image))
+    assert psnr_db(codec.decode(data), image) > 30
 
 
 def test_unknown_model_is_refused_by_name() -> None:

@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from low_scene import random_contexts
 from numpy.typing import NDArray
 
 from laconic.codecs import CodecError, Image, Lcn, _native
 from laconic.codecs.errors import WeightsError
 from laconic.codecs.files import read_image
 from laconic.codecs.models.low_bounds import largest_low_coefficient
-from laconic.codecs.models.low_levels import LowSynthesis
+from laconic.codecs.models.low_levels import LowSynthesis, no_low_gains, no_low_scale_codes
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import HIGH_GAIN, LIFTING, LOW_GAIN
 from laconic.codecs.models.zoo import load_model
@@ -185,17 +186,33 @@ def test_values_are_limited() -> None:
 # --- models
 
 
-def low_model(name: str, levels: int = 2, gains: Floats | None = None, *, num_predicted: int = 0) -> Model:
-    """A shipped model with low levels, all classes in the scale of their channel."""
+def low_model(name: str, levels: int = 2, gains: Floats | None = None) -> Model:
+    """A shipped model with such low levels, all classes in the scale of their channel, and with its contexts where they
+    fit."""
     model = load_model(name)
-    classes = 1 + 3 * levels
+    classes, contexts = 1 + 3 * levels, model.contexts
+    if contexts.low_levels != levels:
+        contexts = random_contexts(model.num_channels, num_planes=model.num_planes, low_levels=levels)
     return dataclasses.replace(
         model,
         name="low",
         low_levels=levels,
         low_gains=np.ones(classes, np.float32) if gains is None else gains,
         low_scale_codes=np.tile(model.scale_codes[: model.num_planes], (classes, 1)),
-        contexts=dataclasses.replace(model.contexts, num_predicted=num_predicted),
+        contexts=contexts,
+    )
+
+
+def plain_model(name: str) -> Model:
+    """A shipped model without its low levels."""
+    model = load_model(name)
+    return dataclasses.replace(
+        model,
+        name="plain",
+        low_levels=0,
+        low_gains=no_low_gains(),
+        low_scale_codes=no_low_scale_codes(),
+        contexts=dataclasses.replace(model.contexts, low=None),
     )
 
 
@@ -208,6 +225,14 @@ def paths(tmp_path_factory: pytest.TempPathFactory) -> dict[int, str]:
     return {1: str(folder / "grey.safetensors"), 3: str(folder / "rgb.safetensors")}
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """File of a model of colours without low levels."""
+    path = tmp_path_factory.mktemp("plain") / "plain.safetensors"
+    plain_model("rgb").save(path)
+    return str(path)
+
+
 def test_a_model_file_holds_low_levels(paths: dict[int, str]) -> None:
     model, loaded = low_model("grey", gains=GAINS), load_model(paths[1])
     assert (loaded.low_levels, loaded.fingerprint) == (2, model.fingerprint)
@@ -218,8 +243,7 @@ def test_a_model_file_holds_low_levels(paths: dict[int, str]) -> None:
 def test_each_part_changes_the_fingerprint() -> None:
     codes = low_model("grey").low_scale_codes + np.int16(1)
     models = [
-        load_model("grey"),
-        low_model("grey", num_predicted=1),
+        plain_model("grey"),
         low_model("grey", 1),
         low_model("grey"),
         low_model("grey", gains=GAINS),
@@ -231,7 +255,7 @@ def test_each_part_changes_the_fingerprint() -> None:
 def test_models_without_low_levels_do_not_mention_them(tmp_path: Path) -> None:
     from safetensors import safe_open
 
-    load_model("grey").save(tmp_path / "grey.safetensors")
+    plain_model("grey").save(tmp_path / "grey.safetensors")
     with safe_open(tmp_path / "grey.safetensors", framework="np") as file:
         assert "low_levels" not in json.loads(file.metadata()["config"])
         assert not [key for key in file.keys() if key.startswith("low_")]  # noqa: SIM118 - not a mapping
@@ -285,16 +309,6 @@ def test_no_picture_has_larger_coefficients_than_the_type_is_chosen_for(name: st
         assert np.abs(found).max() <= largest_low_coefficient(model)
     for quality_code in (84, 154):  # 100 and 50
         assert integer_type(model, quality_code) is np.int16
-
-
-def test_graphs_refuse_low_levels(paths: dict[int, str]) -> None:
-    pytest.importorskip("torch")
-    from laconic.codecs.onnx_export import export_analysis, export_synthesis
-
-    with pytest.raises(CodecError, match="has low levels, which are in neither graph: choose one without"):
-        export_analysis(paths[3], "none.onnx")
-    with pytest.raises(CodecError, match="has low levels"):
-        export_synthesis(paths[3], None, "none.onnx")
 
 
 # --- pictures
@@ -437,7 +451,7 @@ def test_small_pictures_keep_the_colour(paths: dict[int, str], color: tuple[int,
         assert np.abs(found.astype(int) - color).max() <= 1
 
 
-def test_scales_go_as_far_as_the_levels(paths: dict[int, str], tmp_path: Path) -> None:
+def test_scales_go_as_far_as_the_levels(plain: str, tmp_path: Path) -> None:
     low_model("rgb", 1).save(tmp_path / "one.safetensors")
     codec = codec_for({3: str(tmp_path / "one.safetensors")})
     data = codec.encode(picture(70, 90))
@@ -446,8 +460,8 @@ def test_scales_go_as_far_as_the_levels(paths: dict[int, str], tmp_path: Path) -
         CodecError, match=r"the scale is 1/32; .* of model low ends before: allowed are 1, 2, 4, 8, 16$"
     ):
         codec.decode_area(data, scale=32)
-    with pytest.raises(CodecError, match=r"model rgb ends before: allowed are 1, 2, 4, 8$"):
-        Lcn().decode_area(Lcn().encode(picture(70, 90)), scale=16)
+    with pytest.raises(CodecError, match=r"model plain ends before: allowed are 1, 2, 4, 8$"):
+        Lcn(model=plain).decode_area(Lcn(model=plain).encode(picture(70, 90)), scale=16)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 12, 192])
@@ -457,20 +471,20 @@ def test_few_channels_are_the_head_of_the_latent(paths: dict[int, str], channels
     whole, some = codec.unpack(data), codec.unpack(data, channels=channels)
     assert np.array_equal(some.dequantize(), whole.dequantize()[:channels])
     picture_of_few = codec.decode_area(data, channels=channels)[0]
-    assert picture_of_few == codec.synthesize(some)
+    coded = dataclasses.replace(whole, values=whole.values[:channels], shrink=whole.shrink[:channels])
+    assert picture_of_few == codec.synthesize(coded)
     region = (40, 70, 90, 80)
     found = codec.decode_area(data, channels=channels, region=region)[0].samples
     assert np.array_equal(found, crop(picture_of_few.samples, region))
 
 
-def test_latents_hold_the_small_picture(paths: dict[int, str]) -> None:
+def test_latents_hold_the_small_picture(paths: dict[int, str], plain: str) -> None:
     image = picture(203, 187)
-    low, plain = (codec.analyze(image).dequantize() for codec in (codec_for(paths, quality=90), Lcn(quality=90)))
-    assert np.abs(low - plain)[:3].max() < 0.1
-    assert np.array_equal(low[:3] * 2048, np.rint(low[:3] * 2048))
-    assert np.array_equal(
-        codec_for(paths, quality=90).analyze(image).values[3:], Lcn(quality=90, effort=0).analyze(image).values[3:]
-    )
+    codecs = (codec_for(paths, quality=90), Lcn(quality=90, model=plain, effort=0))
+    low, expected = (codec.analyze(image) for codec in codecs)
+    assert np.abs(low.dequantize() - expected.dequantize())[:3].max() < 0.1
+    assert np.array_equal(low.points()[:3] * 2048, np.rint(low.points()[:3] * 2048))
+    assert np.array_equal(low.values[3:], expected.values[3:])
 
 
 def test_edited_latents_keep_their_low_levels(paths: dict[int, str]) -> None:
@@ -495,27 +509,18 @@ def test_a_part_without_low_values_is_synthesised_too(paths: dict[int, str]) -> 
     assert margin_of(model) == _native.MARGIN + _native.LOW_MARGIN
 
 
-def test_predicted_channels_may_have_low_levels(tmp_path: Path) -> None:
-    path = tmp_path / "predicted.safetensors"
-    low_model("rgb", num_predicted=3).save(path)
-    image, codec = picture(203, 187), Lcn(model=str(path), tile_log2=3)
-    data = codec.encode(image)
-    assert codec.unpack(data) == codec.analyze(image)
-
-
 @pytest.mark.parametrize("levels", [1, 2])
 @pytest.mark.parametrize("name", ["kodim05.png", "kodim20.png"])
-def test_photographs_are_as_good(tmp_path: Path, name: str, levels: int) -> None:
+def test_photographs_are_as_good(plain: str, tmp_path: Path, name: str, levels: int) -> None:
     if not (KODAK / name).exists():
         pytest.skip("no photographs here")
     low_model("rgb", levels).save(tmp_path / "low.safetensors")
     image = read_image(KODAK / name)
-    found, plain = (
-        codec.decode(codec.encode(image)) for codec in (Lcn(model=str(tmp_path / "low.safetensors")), Lcn())
-    )
+    codecs = (Lcn(model=model, effort=0) for model in (str(tmp_path / "low.safetensors"), plain))
+    found, expected = (codec.decode(codec.encode(image)) for codec in codecs)
     assert isinstance(found, Image)
-    assert isinstance(plain, Image)
-    assert psnr(found.samples, image.samples) > psnr(plain.samples, image.samples) - 0.3
+    assert isinstance(expected, Image)
+    assert psnr(found.samples, image.samples) > psnr(expected.samples, image.samples) - 0.3
 
 
 def saturated(kind: str) -> NDArray[np.uint8]:
@@ -528,14 +533,12 @@ def saturated(kind: str) -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("kind", ["white", "black", "red", "green", "blue", "1", "8", "16"])
-def test_saturated_pictures_are_as_good(paths: dict[int, str], kind: str, dtype: type) -> None:
+def test_saturated_pictures_are_as_good(paths: dict[int, str], plain: str, kind: str, dtype: type) -> None:
     image = Image(saturated(kind).astype(dtype) * dtype(1 if dtype == np.uint8 else 257))
-    codecs = (codec_for(paths, quality=100), Lcn(quality=100, effort=0))
-    found, plain = (codec.decode(codec.encode(image)) for codec in codecs)
-    assert isinstance(found, Image)
-    assert isinstance(plain, Image)
+    codecs = (codec_for(paths, quality=100), Lcn(quality=100, model=plain, effort=0))
+    decoded = [codec.decode(codec.encode(image)).samples for codec in codecs]
     scale = 1 if dtype == np.uint8 else 257
-    quality, expected = (psnr(decoded.samples / scale, image.samples / scale) for decoded in (found, plain))
+    quality, expected = (psnr(samples / scale, image.samples / scale) for samples in decoded)
     assert quality >= min(expected, 60) - 0.05
 
 

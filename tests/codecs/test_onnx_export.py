@@ -18,6 +18,8 @@ from laconic.codecs.files import read_image  # noqa: E402
 from laconic.codecs.latent import Latent  # noqa: E402
 from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, load_tensor_encoder  # noqa: E402
 from laconic.codecs.media import Image  # noqa: E402
+from laconic.codecs.models.low_levels import no_low_gains, no_low_scale_codes  # noqa: E402
+from laconic.codecs.models.model import Model  # noqa: E402
 from laconic.codecs.models.neural_synthesis import (  # noqa: E402
     NeuralSynthesis,
     NeuralSynthesisConfig,
@@ -34,6 +36,10 @@ from laconic.tasks.cli import app  # noqa: E402
 
 PICTURE = Path(__file__).parents[1] / "data" / "kodim23_crop.png"
 MODEL = model_path("rgb")
+NAMES = (
+    "rgb",
+    "rgb_best",
+)  # that codes in other axes than those of its latents, and that does not; both with low levels
 STEP_CODE = 126
 SIZES = [(1, 1), (5, 4), (24, 17)]  # of the latent
 
@@ -49,6 +55,27 @@ def run(path, **inputs):
 @pytest.fixture(scope="module")
 def encoder() -> TensorEncoderModel:
     return load_tensor_encoder(MODEL)
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def model(request) -> Model:
+    return load_model(request.param)
+
+
+def without_low(model: Model) -> Model:
+    """With the same transform, but for the low levels, which no graph has."""
+    none = {"low_levels": 0, "low_gains": no_low_gains(), "low_scale_codes": no_low_scale_codes(), "networks": None}
+    return replace(model, contexts=replace(model.contexts, low=None), **none)
+
+
+def of_latents(coefficients, model: Model) -> np.ndarray:
+    """(d, h, w) in the axes of latents, of what the model codes."""
+    coefficients = np.asarray(coefficients, np.float32)
+    return coefficients if model.turn is None else model.turn.turned(coefficients, model.num_channels)
+
+
+def expected_analysis(picture: Image, model: Model) -> np.ndarray:
+    return of_latents(coefficients_of(picture, without_low(model)), model)
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +100,16 @@ def network_path(tmp_path_factory, encoder) -> Path:
 
 
 @pytest.fixture(scope="module")
-def analysis(tmp_path_factory) -> Path:
+def analysis(tmp_path_factory, model) -> Path:
     path = tmp_path_factory.mktemp("analysis") / "analysis.onnx"
-    export_analysis(MODEL, path)
+    export_analysis(model_path(model.name), path)
     return path
 
 
 @pytest.fixture(scope="module")
-def linear(tmp_path_factory) -> Path:
+def linear(tmp_path_factory, model) -> Path:
     path = tmp_path_factory.mktemp("linear") / "linear.onnx"
-    export_synthesis(MODEL, None, path)
+    export_synthesis(model_path(model.name), None, path)
     return path
 
 
@@ -93,18 +120,12 @@ def neural(tmp_path_factory, network_path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def latent(picture) -> Latent:
-    """Integers of the picture, rounded, at a coarse step."""
-    model = load_model("rgb")
+def latent_of(picture: Image, model: Model, num_there: int = 192) -> Latent:
+    """Integers of the picture, rounded, at a coarse step, 0 from channel `num_there` on."""
     values = np.round(coefficients_of(picture, model) / float(step_of_code(STEP_CODE))).astype(np.int32)
-    return latent_of(picture, values)
-
-
-def latent_of(picture: Image, values) -> Latent:
-    model = load_model("rgb")
-    shrink = model.shrink_of(STEP_CODE, model.num_channels)
-    return Latent(values, STEP_CODE, model.fingerprint, shrink[: len(values)], picture.samples.shape[:2], "uint8")
+    values[num_there:] = 0
+    shrink, undoing = model.shrink_of(STEP_CODE, 192), {"low": model.low_at(STEP_CODE), "turn": model.turn}
+    return Latent(values, STEP_CODE, model.fingerprint, shrink, picture.samples.shape[:2], "uint8", **undoing)
 
 
 def steps_of(num_there: int) -> np.ndarray:
@@ -129,17 +150,19 @@ def random_coefficients(encoder, size, num_there=192):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_analysis_is_that_of_torch_at_every_size(analysis, encoder, size):
+def test_analysis_is_that_of_torch_at_every_size(analysis, model, size):
     planes = torch.rand((1, 3, 8 * size[0], 8 * size[1]), generator=torch.Generator().manual_seed(7)) - 0.5
     found = run(analysis, planes=planes.numpy())
     assert found.shape == (1, 192, *size)
-    np.testing.assert_allclose(found, encoder.coefficients(planes).numpy(), atol=1e-5, rtol=0)
+    expected = load_tensor_encoder(model_path(model.name)).coefficients(planes)[0].numpy()
+    np.testing.assert_allclose(found[0], of_latents(expected, model), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_linear_synthesis_is_that_of_torch_at_every_size(linear, encoder, size):
+def test_linear_synthesis_is_that_of_torch_at_every_size(linear, model, size):
+    encoder = load_tensor_encoder(model_path(model.name))
     coefficients = random_coefficients(encoder, size)
-    found = run(linear, coefficients=coefficients.numpy())
+    found = run(linear, coefficients=of_latents(coefficients[0], model)[None])
     assert found.shape == (1, 3, 8 * size[0], 8 * size[1])
     np.testing.assert_allclose(found, encoder.planes(coefficients).numpy(), atol=1e-5, rtol=0)
 
@@ -150,32 +173,33 @@ def test_neural_synthesis_is_that_of_torch_at_every_size(neural, encoder, networ
     coefficients, steps = random_coefficients(encoder, size, num_there), steps_of(num_there)
     with torch.inference_mode():
         repaired = load_neural_synthesis(network_path)[0](coefficients, torch.from_numpy(steps))
-    found = run(neural, coefficients=coefficients.numpy(), steps=steps)
+    found = run(neural, coefficients=of_latents(coefficients[0], load_model("rgb"))[None], steps=steps)
     np.testing.assert_allclose(found, encoder.planes(repaired).numpy(), atol=1e-5, rtol=0)
 
 
-def test_analysis_is_that_of_the_codec_for_16_bits(analysis, picture):
+def test_analysis_is_that_of_the_codec_for_16_bits(analysis, model, picture):
     samples = picture.samples.astype(np.uint16) * 257
-    expected = coefficients_of(Image(samples), load_model("rgb"))
+    expected = expected_analysis(Image(samples), model)
     np.testing.assert_allclose(run(analysis, planes=planes_of(samples, 65535))[0], expected, atol=2e-6, rtol=0)
 
 
-def test_analysis_of_a_mirrored_picture_is_that_of_the_codec(analysis, picture):
+def test_analysis_of_a_mirrored_picture_is_that_of_the_codec(analysis, model, picture):
     samples = np.ascontiguousarray(picture.samples[:61, :82].astype(np.uint16) * 257)
-    expected = coefficients_of(Image(samples), load_model("rgb"))
+    expected = expected_analysis(Image(samples), model)
     planes = planes_of(np.pad(samples, ((0, 3), (0, 6), (0, 0)), mode="reflect"), 65535)
     np.testing.assert_allclose(run(analysis, planes=planes)[0], expected, atol=2e-6, rtol=0)
 
 
-def test_analysis_is_nearly_that_of_the_codec_for_8_bits(analysis, picture):
+def test_analysis_is_nearly_that_of_the_codec_for_8_bits(analysis, model, picture):
     """Whose arithmetic is in integers: off by 0.07 levels on average, most where the gain is largest, 8 in channel 0."""
-    errors = run(analysis, planes=planes_of(picture.samples, 255))[0] - coefficients_of(picture, load_model("rgb"))
+    errors = run(analysis, planes=planes_of(picture.samples, 255))[0] - expected_analysis(picture, model)
     assert np.sqrt(np.square(errors).mean()) < 3.5e-4
     assert np.abs(errors).max() < 6e-3
 
 
-def test_linear_synthesis_is_that_of_the_codec(linear, latent, picture):
-    planes, model = run(linear, coefficients=latent.dequantize()[None]), load_model("rgb")
+def test_linear_synthesis_is_that_of_the_codec(linear, model, picture):
+    latent = latent_of(picture, model)
+    planes = run(linear, coefficients=latent.dequantize()[None])
     of_16_bits = signal_of(replace(latent, sample_type="uint16"), model).samples
     assert np.abs(levels_of(planes, 65535) - of_16_bits).max() < 0.6  # half of it by rounding
     # Those of 8 bits are made in integers.
@@ -185,14 +209,13 @@ def test_linear_synthesis_is_that_of_the_codec(linear, latent, picture):
 
 
 @pytest.mark.parametrize("num_there", [192, 12])
-def test_neural_synthesis_is_that_of_the_codec(neural, network_path, latent, picture, num_there):
+def test_neural_synthesis_is_that_of_the_codec(neural, network_path, picture, num_there):
     model, network = load_model("rgb"), load_neural_synthesis(network_path)[0]
-    values = np.where(np.arange(192)[:, None, None] < num_there, latent.values, 0).astype(np.int32)
-    known = latent_of(picture, values).dequantize()
-    repaired = neural_rendering_of(network, known, model, STEP_CODE, num_there)
+    latent = latent_of(picture, model, num_there)
+    repaired = neural_rendering_of(network, latent.points(), model, STEP_CODE, num_there)
     expected = np.empty(picture.samples.shape, np.uint16)
     rows_of_coefficients(repaired, model, expected, (0, 0), peak=65535)
-    coefficients = known[None]
+    coefficients = latent.dequantize()[None]
     planes = run(neural, coefficients=coefficients, steps=steps_of(num_there))
     assert np.abs(levels_of(planes, 65535) - expected).max() < 0.7  # half of it by rounding
     finer = run(neural, coefficients=coefficients, steps=np.full_like(steps_of(0), 1e-3))

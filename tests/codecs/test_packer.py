@@ -7,7 +7,9 @@ import pytest
 
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image, Signal
+from laconic.codecs.models.latent_turn import LatentTurn
 from laconic.codecs.models.zoo import load_model_of
+from laconic.codecs.packing.packer import PackedFile
 from laconic.entropy import TruncatedError
 
 
@@ -53,7 +55,9 @@ def test_head_bytes_are_enough_and_not_too_many(codec: Lcn, signal: Signal) -> N
     packed = codec.pack_with_heads(latent)
     for channels in (1, len(latent.values) // 2, len(latent.values)):
         head = packed.data[: packed.head_bytes(channels)]
-        assert np.array_equal(codec.unpack(head, channels=channels).values, latent.values[:channels])
+        found = codec.unpack(head, channels=channels)
+        assert np.array_equal(found.values, latent.values[: len(found.values)])
+        assert np.array_equal(found.dequantize(), latent.dequantize()[:channels])
         with pytest.raises(TruncatedError):
             codec.unpack(head[:-1], channels=channels)
 
@@ -62,5 +66,13 @@ def test_head_bytes_of_a_file_with_few_channels() -> None:
     codec = Lcn(quality=90)
     latent = codec.unpack(codec.encode(Image(noise(160, 200, 3))), channels=20)
     packed = codec.pack_with_heads(latent)
-    assert packed.bounds[-1] == 20 and packed.head_bytes(20) == len(packed.data)
+    stored = len(latent.values)
+    assert packed.bounds[-1] == stored and packed.head_bytes(20) == packed.head_bytes(stored) == len(packed.data)
     assert 0 < packed.head_bytes(1) < len(packed.data)
+
+
+def test_head_bytes_reach_all_that_the_axes_of_latents_are_made_of() -> None:
+    turn = LatentTurn((np.eye(4, dtype=np.float32),), np.array([2, 0, 3, 1], np.uint16), np.arange(4, dtype=np.uint16))
+    assert PackedFile(b"", (0, 1, 2, 4), (10, 20, 30)).head_bytes(1) == 10
+    assert PackedFile(b"", (0, 1, 2, 4), (10, 20, 30), turn).head_bytes(1) == 30
+    assert PackedFile(b"", (0, 1, 2), (10, 20), turn).head_bytes(1) == 20

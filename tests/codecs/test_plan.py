@@ -28,6 +28,7 @@ CODECS = {
     "plain": Lcn(),
     "small tiles": Lcn(tile_log2=3),
     "fast": Lcn(profile="fast"),
+    "fast in small tiles": Lcn(profile="fast", tile_log2=3),
     "rounded": Lcn(effort=0),
     "threads": Lcn(effort=2, tile_log2=4, threads=2),
 }

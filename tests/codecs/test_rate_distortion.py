@@ -21,6 +21,8 @@ from laconic.codecs.steps import step_of_code
 from laconic.codecs.transform.quantizer import Quantizer, quantize
 from laconic.codecs.transform.rate_distortion import (
     PRICE,
+    low_shrink_of,
+    low_thresholds_for,
     optimize_rate_distortion,
     rate_distortion_thresholds_for,
     static_rate_distortion_thresholds,
@@ -85,7 +87,8 @@ def test_integers_are_the_nearest_or_one_smaller(picture: Image, profile: Profil
     ratios = _ratios(picture, profile)
     nearest = np.floor(np.abs(ratios) + np.float32(0.5)).astype(int)
     kept = _kept(load_model(_name(profile)), chosen.shape)
-    assert np.array_equal(chosen[kept], plain[kept])
+    rounded = np.copysign(nearest, ratios) if load_model(_name(profile)).low_levels else plain
+    assert np.array_equal(chosen[kept], rounded[kept])
     magnitudes, nearest = np.abs(chosen[~kept]), nearest[~kept]
     assert (magnitudes <= nearest).all() and (magnitudes != nearest).any()
     smallest = nearest - 1 if profile is Profile.SMALL else np.where(nearest == 2, 0, nearest - 1)
@@ -105,7 +108,7 @@ def _loss(picture: Image, values: Planes, profile: Profile, code: int) -> float:
         if low := model.low_at(code):
             rows[: model.num_planes] = np.moveaxis(low.shrink[_classes(model, values.shape[1:]), :, i - 1], -1, 0)
         off += np.where(magnitudes == i if i < 3 else magnitudes >= i, rows, 0)
-    bits = PlanesEncoder(values, model.contexts.at_step(code), profile).ideal_bits(0, len(values))
+    bits = PlanesEncoder(values, model.rules_at(code, profile), profile).ideal_bits(0, len(values))
     price = SUBBAND_PRICE if profile is Profile.BEST else PRICE
     return float((off.astype(float) ** 2).sum() + price * bits)
 
@@ -166,20 +169,37 @@ def test_thresholds_are_applied_as_they_are_described() -> None:
 
 
 @pytest.mark.parametrize("profile", list(Profile))
-def test_thresholds_of_predicted_channels_and_of_effort_0_are_those_of_plain_rounding(profile: Profile) -> None:
+def test_thresholds_of_low_channels_and_of_effort_0_are_those_of_plain_rounding(profile: Profile) -> None:
     model = load_model(_name(profile))
     plain = np.tile(np.array([1 - model.rounding, model.rounding], np.float32), (192, 1))
     if profile is Profile.BEST:  # the low channels are rounded to the nearest
         plain[:3] = 0.5
     assert np.array_equal(rate_distortion_thresholds_for(model, CODE, profile, 0), plain)
-    chosen, fixed = rate_distortion_thresholds_for(model, CODE, profile, 1), model.contexts.num_predicted
-    assert np.array_equal(chosen[:fixed], plain[:fixed])
-    assert profile is not Profile.BEST or fixed == 0
+    assert low_thresholds_for(model, CODE, profile, 0) is None
+    chosen, low = (f(model, CODE, profile, 1) for f in (rate_distortion_thresholds_for, low_thresholds_for))
     if profile is not Profile.FAST:
-        assert (chosen[fixed:] == 0.5).all()
-    else:
-        static = static_rate_distortion_thresholds(model.contexts, CODE, model.shrink_of(CODE, 192))
-        assert np.array_equal(chosen[fixed:], np.stack(static, axis=1)[fixed:])
+        assert (chosen == 0.5).all()
+        assert low is None
+        return
+    assert (chosen[:3] == 0.5).all()
+    static = static_rate_distortion_thresholds(model.contexts, CODE, model.shrink_of(CODE, 192))
+    assert np.array_equal(chosen[3:], np.stack(static, axis=1)[3:])
+    assert low is not None and model.contexts.low is not None
+    assert (low[:3] == 0.5).all()
+    static = static_rate_distortion_thresholds(model.contexts.low, CODE, low_shrink_of(model, CODE))
+    assert np.array_equal(low[3:], np.stack(static, axis=1)[3:])
+
+
+def test_low_planes_are_quantised_by_thresholds_of_their_own(picture: Image) -> None:
+    model = load_model("rgb")
+    coefficients = coefficients_of(picture, model)
+    low = np.tile(np.array([[0.5, 0.5]], np.float32), (48, 1))
+    low[3 * 5] = 1e9, 0.5  # of plane 0, at place (1, 2) of 4 x 4
+    found = quantize(coefficients, Quantizer(CODE, np.full((192, 2), 0.5, np.float32), low), model)
+    nearest = quantize(coefficients, Quantizer(CODE, np.full((192, 2), 0.5, np.float32)), model)
+    assert nearest[0, 1::4, 2::4].any()
+    nearest[0, 1::4, 2::4] = 0
+    assert np.array_equal(found, nearest)
 
 
 def _small_choice(model: Model, coefficients: NDArray[np.float32], code: int, dtype: type = np.int32) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Models of profile best from pictures: transform, networks and their integers, tables, costs of later symbols."""
+"""Networks of profile best for a fitted model: transform, networks and their integers, tables, costs of later symbols."""
 
 from dataclasses import replace
 from itertools import accumulate
@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 
 from laconic.codecs import _native as codecs_native  # noqa: E402
 from laconic.codecs.errors import CodecError  # noqa: E402
+from laconic.codecs.fitting.closed_form import FitOptions, fit  # noqa: E402
 from laconic.codecs.fitting.subband_axes import low_noise_gains, subband_axes, subband_channels  # noqa: E402
 from laconic.codecs.fitting.subband_fitting import (  # noqa: E402
     FittedNetwork,
@@ -21,7 +22,6 @@ from laconic.codecs.fitting.subband_fitting import (  # noqa: E402
 )
 from laconic.codecs.fitting.subband_later_costs import later_costs_of_pictures  # noqa: E402
 from laconic.codecs.fitting.subband_samples import SampleChoice, samples_of_pictures  # noqa: E402
-from laconic.codecs.fitting.subband_start import subband_model  # noqa: E402
 from laconic.codecs.fitting.subband_tables import (  # noqa: E402
     NUM_VALUES,
     gathered_tables,
@@ -61,7 +61,7 @@ PICTURES = [texture(1), texture(2)]
 
 @pytest.fixture(scope="module")
 def start() -> Model:
-    return subband_model(PICTURES, "small")
+    return fit(PICTURES, "small", FitOptions(blocks="color"))
 
 
 @pytest.fixture(scope="module")
@@ -129,11 +129,6 @@ def test_noise_of_the_low_levels_costs_what_their_gains_say() -> None:
     assert np.linalg.norm(wavelet.synthesize_wavelet(packets, TREE, 1)) == pytest.approx(gains[2], abs=1e-3)
 
 
-def test_model_needs_pictures() -> None:
-    with pytest.raises(CodecError, match="there is no picture to fit to"):
-        subband_model([], "none")
-
-
 # --- tables
 
 
@@ -165,7 +160,8 @@ def test_costs_of_later_symbols_are_0_without_data(fitted: Model) -> None:
     assert not later_costs_by_size(np.linspace(0, 3, 9), lambda *_: ()).any()
     flat = Image(np.full((96, 96, 3), 90, np.uint8))
     costs = later_costs_of_pictures([flat], fitted)
-    assert costs.shape == (len(fitted.contexts.tables), 4, 3)
+    assert fitted.networks is not None
+    assert costs.shape == (len(fitted.networks.tables), 4, 3)
     assert not costs.any()
 
 
@@ -252,17 +248,17 @@ def test_training_learns_what_the_inputs_say() -> None:
 # --- the fit
 
 
-def test_fitted_model_codes_pictures_in_fewer_bytes(start: Model, fitted: Model, tmp_path: Path) -> None:
+def test_fitted_model_codes_pictures_in_every_profile(start: Model, fitted: Model, tmp_path: Path) -> None:
+    assert (start.networks, fitted.contexts.digest) == (None, start.contexts.digest)
+    fitted.save(tmp_path / "fitted.safetensors")
     sizes = {}
-    for name, model in (("start", start), ("fitted", fitted)):
-        model.save(tmp_path / f"{name}.safetensors")
-        codec = Lcn(quality=60, model=str(tmp_path / f"{name}.safetensors"))
+    for profile in ("fast", "small", "best"):
+        codec = Lcn(quality=60, model=str(tmp_path / "fitted.safetensors"), profile=profile)  # type: ignore[arg-type]
         data = codec.encode(PICTURES[0])
         decoded = codec.decode(data).samples
-        assert np.array_equal(decoded, codec.decode(data).samples)
         assert 10 * np.log10(255**2 / np.mean((decoded.astype(float) - PICTURES[0].samples) ** 2)) > 30
-        sizes[name] = len(data)
-    assert sizes["fitted"] < 0.6 * sizes["start"]
+        sizes[profile] = len(data)
+    assert sizes["best"] < sizes["fast"]
 
 
 def test_fit_goes_on_from_networks_that_are_there(
@@ -271,7 +267,8 @@ def test_fit_goes_on_from_networks_that_are_there(
     shares: list[float] = []
     again = fit_subband_contexts(PICTURES, start, OPTIONS, fitted=networks[:5], on_progress=shares.append)
     assert again.fingerprint == fitted.fingerprint
-    assert np.array_equal(again.contexts.later_costs, fitted.contexts.later_costs)
+    assert again.networks is not None and fitted.networks is not None
+    assert np.array_equal(again.networks.later_costs, fitted.networks.later_costs)
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert seconds_of_fit(2, OPTIONS, 5) < seconds_of_fit(2, OPTIONS)
@@ -289,10 +286,12 @@ def test_second_round_looks_at_what_an_encoder_chooses(fitted: Model) -> None:
 
 def test_grey_pictures_have_a_model_too() -> None:
     pictures = [texture(5, 1, (48, 64)), texture(6, 1, (48, 64))]
-    model = fit_subband_contexts(pictures, subband_model(pictures, "grey"), replace(OPTIONS, num_steps=10))
+    start = fit(pictures, "grey", FitOptions(blocks="color"))
+    model = fit_subband_contexts(pictures, start, replace(OPTIONS, num_steps=10))
     assert model.num_planes == 1
-    assert len(model.contexts.networks[0].third_bias) == 1
-    assert len(model.contexts.networks[1].third_bias) == 3
+    assert model.networks is not None
+    assert len(model.networks.networks[0].third_bias) == 1
+    assert len(model.networks.networks[1].third_bias) == 3
 
 
 def test_pictures_without_detail_are_a_sentence(start: Model) -> None:

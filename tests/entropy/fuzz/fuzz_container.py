@@ -39,7 +39,7 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import shipped_models
 from laconic.codecs.notes import collect_notes
 from laconic.codecs.packing import unpacker
-from laconic.codecs.packing.layout import layout_group_bounds
+from laconic.codecs.packing.layout import layout_channels, layout_group_bounds
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker
 from laconic.codecs.sound_metadata import SoundMetadata
@@ -53,6 +53,7 @@ from laconic.entropy import (
     planes,
     rans,
     simd,
+    static_symbols,
     tile_symbols,
 )
 from laconic.entropy.container import (
@@ -69,14 +70,13 @@ from laconic.entropy.container import (
     write_container_segment,
     write_header,
 )
-from laconic.entropy.subbands import SubbandModel
 
 SKIP_CHECKS, ALLOW_PARTIAL, FEW_CHANNELS, BUILD, AS_FILE = (1 << bit for bit in range(5))
 LIMITS = Limits(max_pixels=1 << 13, max_metadata_bytes=1 << 12)
 KIND_AT, FINGERPRINT_AT = 6, 7
 MAX_SIZE = 1 << 12
 LEAST_OF_BEST = 192  # from this byte on, a built file has profile best
-PARSER = (container, planes, tile_symbols, lossless, contexts, rans, unpacker)
+PARSER = (container, planes, tile_symbols, static_symbols, lossless, contexts, rans, unpacker)
 
 
 class Agreeable(int):
@@ -110,11 +110,11 @@ class WithoutChecks:
 @contextmanager
 def checks_skipped() -> Iterator[None]:
     """Checksums agree until the block ends."""
-    container._native = tile_symbols._native = WithoutChecks()  # type: ignore[assignment]
+    container._native = static_symbols._native = WithoutChecks()  # type: ignore[assignment]
     try:
         yield
     finally:
-        container._native = tile_symbols._native = _native
+        container._native = static_symbols._native = _native
 
 
 class Choices:
@@ -185,7 +185,7 @@ def built(data: bytes) -> bytes:
 
 def fingerprints_of(profile: Profile) -> list[bytes]:
     """Of the shipped models that code in it. An input says which by its place, so that it outlives the models."""
-    return [m.fingerprint for m in shipped_models() if m.name.endswith("_best") == (profile is Profile.BEST)]
+    return [m.fingerprint for m in shipped_models() if profile is not Profile.BEST or m.name.endswith("_best")]
 
 
 def file_of(mode: int, data: bytes) -> bytes:
@@ -217,33 +217,37 @@ def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
 
 def try_packing_again(latent: Latent) -> None:
     """A latent comes back from a file of its own, in any profile of its model and in one tile or many; with zeros where
-    its channels end inside a subband."""
+    its channels end inside a subband, or inside those with low levels."""
     tile_log2 = 3 if latent.step_code // 2 % 2 else None
     has_networks = latent.fingerprint in fingerprints_of(Profile.BEST)
-    codec = Lcn(tile_log2=tile_log2, profile="fast" if latent.step_code % 2 and not has_networks else "small")
+    profile = profile_of_step(latent.step_code, has_networks=has_networks)
+    codec = Lcn(tile_log2=tile_log2, profile=profile.name.lower())  # type: ignore[arg-type]
     try:
         with collect_notes():
             data = codec.pack(latent)
     except CodecError:
         return
     found = codec.unpack(data, limits=LIMITS)
-    if has_networks:
-        assert not found.values[latent.num_channels :].any(), "channels that were added are not 0"
-        kept = slice(0, latent.num_channels)
-        found = dataclasses.replace(found, values=found.values[kept], shrink=found.shrink[kept])
+    count = len(latent.values)
+    assert not found.values[count:].any(), "channels that were added are not 0"
+    found = dataclasses.replace(found, values=found.values[:count], shrink=found.shrink[:count])
     assert found == latent, "a latent changes by being packed"
+
+
+def profile_of_step(step_code: int, *, has_networks: bool) -> Profile:
+    """One of those of a model, a different one for steps next to each other."""
+    profiles = tuple(Profile)[: 3 if has_networks else 2]
+    return profiles[step_code % len(profiles)]
 
 
 def try_tiles(latent: Latent, model: Model) -> None:
     """Tiles that are coded and decoded side by side come back, also where int16 is wanted and not enough."""
     if latent.values.size == 0:
         return
-    profile = Profile.FAST if latent.step_code % 2 else Profile.SMALL
-    if isinstance(model.contexts, SubbandModel):
-        profile = Profile.BEST
-        if len(latent.values) not in model.contexts.channel_ends:
-            return
-    rules = model.contexts.at_step(latent.step_code)
+    profile = profile_of_step(latent.step_code, has_networks=model.networks is not None)
+    if layout_channels(model, len(latent.values), profile) != len(latent.values):
+        return
+    rules = model.rules_at(latent.step_code, profile)
     wide = latent.values[[-1]] * 0 + 70_000
     tiles = [latent.values, latent.values[:, :1]]
     tiles += [np.concatenate([wide, latent.values[1:]]), np.concatenate([latent.values[:-1], wide])]
