@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ from laconic.entropy.tables import TableSet
 if TYPE_CHECKING:
     from jaxtyping import Int
 
-StepRules = ContextStepRules | SubbandStepRules
+StepRules: TypeAlias = ContextStepRules | SubbandStepRules
 _Coded = tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.uint8]]
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from laconic.codecs.models.model import Model
 
-Arrays = Mapping[str, "Shaped[NDArray[Any], ' ...']"]
 _NETWORKS: Final = "best."  # before the names of arrays of networks
 
 
@@ -43,7 +42,9 @@ def context_digest(model: Model) -> bytes:
     return model.contexts.digest + (b"" if model.networks is None else model.networks.digest)
 
 
-def contexts_of_parts(config: Mapping[str, Any], arrays: Arrays) -> tuple[ContextModel, SubbandModel | None]:
+def contexts_of_parts(
+    config: Mapping[str, Any], arrays: Mapping[str, Shaped[NDArray[Any], " ..."]]
+) -> tuple[ContextModel, SubbandModel | None]:
     """The contexts of a model file, and its networks if it has them. Raises KeyError, ValueError, `BitstreamError`."""
     contexts = ContextModel.from_arrays(
         arrays,

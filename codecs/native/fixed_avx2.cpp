@@ -30,22 +30,41 @@ struct Lanes {
 __m256i load(const std::int32_t* at) noexcept { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
 void store(std::int32_t* at, __m256i value) noexcept { _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), value); }
 
+// `rows` sums of 8 * width places from `first` on.
+template <std::size_t rows, std::size_t width>
+[[gnu::always_inline]] inline void multiply_some(const std::int32_t* matrix, std::size_t stride, const std::int32_t* const* pairs, std::size_t num_pairs,
+                                                 std::int32_t* sums, std::size_t pitch, std::size_t first) {
+    __m256i sum[rows][width];
+#pragma GCC unroll 12
+    for (std::size_t r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+        for (std::size_t w = 0; w < width; ++w) sum[r][w] = _mm256_setzero_si256();
+    for (std::size_t k = 0; k < num_pairs; ++k) {
+        __m256i x[width];
+#pragma GCC unroll 4
+        for (std::size_t w = 0; w < width; ++w) x[w] = load(pairs[k] + first + 8 * w);
+#pragma GCC unroll 12
+        for (std::size_t r = 0; r < rows; ++r) {
+            const __m256i m = _mm256_set1_epi32(matrix[k * stride + r]);
+#pragma GCC unroll 4
+            for (std::size_t w = 0; w < width; ++w) sum[r][w] = _mm256_add_epi32(sum[r][w], _mm256_madd_epi16(x[w], m));
+        }
+    }
+#pragma GCC unroll 12
+    for (std::size_t r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+        for (std::size_t w = 0; w < width; ++w) store(sums + r * pitch + first + 8 * w, sum[r][w]);
+}
+
+// Twelve sums stay in registers: of six rows and 16 places, so that what is loaded is used twice and more.
 template <std::size_t rows>
 void multiply_rows(const std::int32_t* matrix, std::size_t stride, const std::int32_t* const* pairs, std::size_t num_pairs,
                    std::int32_t* sums, std::size_t pitch, std::size_t first) {
-    for (std::size_t p = first; p < first + 32; p += 8) {
-        __m256i sum[rows];
-#pragma GCC unroll 12
-        for (std::size_t r = 0; r < rows; ++r) sum[r] = _mm256_setzero_si256();
-        for (std::size_t k = 0; k < num_pairs; ++k) {
-            const __m256i x = load(pairs[k] + p);
-#pragma GCC unroll 12
-            for (std::size_t r = 0; r < rows; ++r)
-                sum[r] = _mm256_add_epi32(sum[r], _mm256_madd_epi16(x, _mm256_set1_epi32(matrix[k * stride + r])));
-        }
-#pragma GCC unroll 12
-        for (std::size_t r = 0; r < rows; ++r) store(sums + r * pitch + p, sum[r]);
-    }
+    constexpr std::size_t height = rows < 6 ? rows : 6, width = 2;
+    static_assert(rows % height == 0);
+    for (std::size_t r = 0; r < rows; r += height)
+        for (std::size_t p = first; p < first + 32; p += 8 * width)
+            multiply_some<height, width>(matrix + r, stride, pairs, num_pairs, sums + r * pitch, pitch, p);
 }
 
 #include "fixed_multiply.inc"
@@ -111,6 +130,26 @@ void pixels_of_rows(const std::int16_t* rows, unsigned bits, std::size_t planes,
     samples_of_rows(rows + i, bits, planes, pitch, samples + 3 * i, stride, n - i);
 }
 
+// `scatter` of 8 sums of two or four rows at a time.
+void scatter_by_shuffles(const std::int32_t* sums, std::size_t pitch, std::size_t count, unsigned bits, std::int16_t* out, std::size_t n) {
+    const __m256i half = _mm256_set1_epi32((1 << bits) >> 1);
+    const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(bits));
+    const auto rounded = [&](std::size_t j, std::size_t i) { return _mm256_sra_epi32(_mm256_add_epi32(load(sums + j * pitch + i), half), shift); };
+    std::size_t i = 0;
+    for (; count == 2 && i + 8 <= n; i += 8) {
+        const __m256i rows = _mm256_packs_epi32(rounded(0, i), rounded(1, i));
+        Lanes::store(out + 2 * i, _mm256_unpacklo_epi16(rows, _mm256_srli_si256(rows, 8)));
+    }
+    for (; count == 4 && i + 8 <= n; i += 8) {
+        const __m256i even = _mm256_packs_epi32(rounded(0, i), rounded(2, i)), odd = _mm256_packs_epi32(rounded(1, i), rounded(3, i));
+        const __m256i first = _mm256_unpacklo_epi16(even, odd), second = _mm256_unpackhi_epi16(even, odd);
+        const __m256i low = _mm256_unpacklo_epi32(first, second), high = _mm256_unpackhi_epi32(first, second);
+        Lanes::store(out + 4 * i, _mm256_permute2x128_si256(low, high, 0x20));
+        Lanes::store(out + 4 * i + 16, _mm256_permute2x128_si256(low, high, 0x31));
+    }
+    scatter(sums + i, pitch, count, bits, out + count * i, n - i);
+}
+
 // `quantize` of 8 sums, modulo 2^16.
 __m256i quantized(__m256i sums, __m256 unit, __m256 inverse, __m256 zero_below, __m256 rounding) noexcept {
     const __m256 y = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), unit);
@@ -166,6 +205,14 @@ bool dequantize16(const std::int16_t* values, const Dequantizer& d, std::int16_t
 
 }  // namespace
 
-constexpr FixedKernels fixed_avx2 = kernels_named("avx2", rows_of_pixels, pixels_of_rows, quantize16, dequantize16);
+constexpr FixedKernels fixed_avx2 = [] {
+    FixedKernels kernels = kernels_named("avx2");
+    kernels.rows_of_samples = rows_of_pixels;
+    kernels.samples_of_rows = pixels_of_rows;
+    kernels.quantize16 = quantize16;
+    kernels.dequantize16 = dequantize16;
+    kernels.scatter = scatter_by_shuffles;
+    return kernels;
+}();
 
 }  // namespace laconic

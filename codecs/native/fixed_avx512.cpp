@@ -140,6 +140,12 @@ bool dequantize16(const std::int16_t* values, const Dequantizer& d, std::int16_t
 
 }  // namespace
 
-constexpr FixedKernels fixed_avx512 = kernels_named("avx512", rows_of_pixels, samples_of_rows, quantize16, dequantize16);
+constexpr FixedKernels fixed_avx512 = [] {
+    FixedKernels kernels = kernels_named("avx512");
+    kernels.rows_of_samples = rows_of_pixels;
+    kernels.quantize16 = quantize16;
+    kernels.dequantize16 = dequantize16;
+    return kernels;
+}();
 
 }  // namespace laconic

@@ -46,6 +46,6 @@ void multiply(const std::int32_t* matrix, std::size_t stride, std::size_t rows, 
 
 }  // namespace
 
-constexpr FixedKernels fixed_portable = kernels_named("portable", rows_of_samples, samples_of_rows, quantize<std::int16_t>, dequantize<std::int16_t>);
+constexpr FixedKernels fixed_portable = kernels_named("portable");
 
 }  // namespace laconic

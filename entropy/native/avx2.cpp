@@ -61,11 +61,26 @@ std::uint64_t sum_costs(const std::uint8_t* entries, std::size_t count, const st
 
 #include "convert.inc"
 
+// By shuffles where only the first 16 values are asked for: passes of four channels and more have no more rows.
 [[gnu::always_inline]] inline void spread(const std::uint16_t* from, const std::uint8_t* index, std::uint16_t* to) noexcept {
-    for (std::size_t i = 0; i < front_lanes; ++i) to[i] = from[index[i]];
+    const auto bytes = [&](std::size_t at) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(index + at)); };
+    if (!_mm256_testz_si256(_mm256_or_si256(bytes(0), bytes(32)), _mm256_set1_epi8(static_cast<char>(0xF0)))) {
+        for (std::size_t i = 0; i < front_lanes; ++i) to[i] = from[index[i]];
+        return;
+    }
+    const auto eight = [&](std::size_t at) { return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(from + at))); };
+    const __m256i first = eight(0), second = eight(8);
+    for (std::size_t i = 0; i < front_lanes; i += 16) {
+        const __m256i place = _mm256_cvtepu8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(index + i)));
+        const __m256i both_bytes = _mm256_add_epi16(_mm256_mullo_epi16(place, _mm256_set1_epi16(0x0202)), _mm256_set1_epi16(0x0100));
+        const __m256i found = _mm256_blendv_epi8(_mm256_shuffle_epi8(first, both_bytes), _mm256_shuffle_epi8(second, both_bytes),
+                                                 _mm256_cmpgt_epi16(place, _mm256_set1_epi16(7)));
+        _mm256_store_si256(reinterpret_cast<__m256i*>(to + i), found);
+    }
 }
 
 [[gnu::always_inline]] inline void look_up(const std::uint8_t* map, const std::uint16_t* places, std::uint8_t* to) noexcept {
+#pragma GCC unroll 64
     for (std::size_t i = 0; i < front_lanes; ++i) to[i] = map[places[i]];
 }
 
@@ -337,8 +352,8 @@ enum class Tables { one, each };
     return bytes;
 }
 
-// Eight lanes at a time, tables by gathers.
-template <Tables kind>
+// Eight lanes at a time, tables by gathers. Where `is_partial`, any number of lanes, with room for whole eights of indices and entries.
+template <Tables kind, bool is_partial = false>
 std::size_t decode_gathered(DecodeStream& stream, unsigned lanes, std::size_t rounds) {
     const Vector half = _mm256_set1_epi32(0xFFFF);
     const Vector zero = _mm256_setzero_si256();
@@ -352,9 +367,11 @@ std::size_t decode_gathered(DecodeStream& stream, unsigned lanes, std::size_t ro
         std::uint8_t* const entries = stream.entries;
         std::uint64_t escaped = 0;
         for (unsigned lane = 0; lane < lanes; lane += 8) {
-            Vector state = load(stream.states + lane);
-            const Vector slot = _mm256_and_si256(state, half);
-            const Vector table = kind == Tables::one ? zero : bytes_to_places(load_bytes(indices + lane));
+            const Vector before = load(stream.states + lane);
+            const Vector in_use = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(lanes - lane)), _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+            const auto only = [&](Vector value) { return is_partial ? _mm256_and_si256(value, in_use) : value; };
+            const Vector slot = _mm256_and_si256(before, half);
+            const Vector table = kind == Tables::one ? zero : only(bytes_to_places(load_bytes(indices + lane)));
             const Vector bucket = _mm256_add_epi32(_mm256_slli_epi32(table, 10), _mm256_srli_epi32(slot, coarse_shift));
             Vector entry = _mm256_and_si256(_mm256_i32gather_epi32(reinterpret_cast<const int*>(stream.coarse), bucket, 1),
                                             _mm256_set1_epi32(0xFF));
@@ -372,13 +389,14 @@ std::size_t decode_gathered(DecodeStream& stream, unsigned lanes, std::size_t ro
             }
             // Only the last entry of a table ends at 2^16, and the last one is the escape.
             const Vector end = _mm256_add_epi32(_mm256_and_si256(range, half), frequency);
-            escaped |= static_cast<std::uint64_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(end, half)))) << lane;
-            state = _mm256_add_epi32(_mm256_mullo_epi32(frequency, _mm256_srli_epi32(state, 16)), offset);
-            const Vector refill = _mm256_cmpeq_epi32(_mm256_srli_epi32(state, 16), zero);
+            escaped |= static_cast<std::uint64_t>(_mm256_movemask_ps(_mm256_castsi256_ps(only(_mm256_cmpgt_epi32(end, half))))) << lane;
+            Vector state = _mm256_add_epi32(_mm256_mullo_epi32(frequency, _mm256_srli_epi32(before, 16)), offset);
+            const Vector refill = only(_mm256_cmpeq_epi32(_mm256_srli_epi32(state, 16), zero));
             const auto mask = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(refill)));
             const Vector words = _mm256_cvtepu16_epi32(_mm_shuffle_epi8(load_half(at), load_half(shuffles.expand[mask])));
             at += 2 * count(mask);
             state = _mm256_blendv_epi8(state, _mm256_or_si256(_mm256_slli_epi32(state, 16), words), refill);
+            if constexpr (is_partial) state = _mm256_blendv_epi8(before, state, in_use);
             store(stream.states + lane, state);
             const __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(entry), _mm256_extracti128_si256(entry, 1));
             _mm_storel_epi64(reinterpret_cast<__m128i*>(entries + lane), _mm_add_epi8(_mm_packus_epi16(packed, packed), base));
@@ -547,7 +565,8 @@ void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* 
 }
 
 std::size_t decode_partial(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
-    return portable_kernels.decode_partial(streams, num_streams, lanes, rounds);
+    if (lanes < 8) return portable_kernels.decode_partial(streams, num_streams, lanes, rounds);
+    return decode_gathered<Tables::each, true>(*streams[0], lanes, rounds);
 }
 
 void encode_partial(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
