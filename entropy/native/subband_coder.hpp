@@ -192,10 +192,12 @@ inline void load_subbands(SubbandTile& tile, const std::int32_t* planes, std::si
 
 // Appends some symbols of a front, of a tile that holds them.
 inline void append_front(CodedSymbols& coded, const SubbandTile& tile, const SubbandStage& stage, const FrontSymbols& s) {
+    const std::size_t first = coded.values.size();
+    coded.values.resize(first + s.count);
     for (std::size_t i = 0; i < s.count; ++i) {
         const Subband& band = tile.band(stage.level, s.kind[i]);
         const auto symbol = static_cast<std::uint32_t>(band.symbol(band.at(s.y[i], s.x[i])));
-        coded.values.push_back(static_cast<std::int32_t>(s.is_negated[i] ? 0U - symbol : symbol));
+        coded.values[first + i] = static_cast<std::int32_t>(s.is_negated[i] ? 0U - symbol : symbol);
     }
     coded.tables.insert(coded.tables.end(), s.table, s.table + s.count);
     coded.fronts.push_back(static_cast<std::uint8_t>(s.count));
