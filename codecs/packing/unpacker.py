@@ -45,7 +45,7 @@ MOST_TOGETHER: Final = 16  # tiles that are decoded side by side; more are no fa
 
 def unpack(unpacker: Unpacker) -> Latent:
     """The latent of a file. See `Lcn.unpack`."""
-    values = np.zeros((unpacker.capacity, *unpacker.grid), np.int32)
+    values = np.empty((unpacker.capacity, *unpacker.grid), np.int32)
     everything = range(len(unpacker.tiles))
     for _ in unpacker.values(everything, outs=[tile.cut(values) for tile in unpacker.tiles]):
         pass  # int32 holds all values, so they are where they belong
@@ -79,7 +79,7 @@ def unpack(unpacker: Unpacker) -> Latent:
 
 @dataclass(frozen=True, eq=False)
 class UnpackedTile:
-    """(channels, h, w) values; from channel `num_used` on all are 0."""
+    """(channels, h, w) values of the first channels; those from `num_used` on, and those that are not there, are 0."""
 
     values: Int[NDArray[Any], "d h w"]
     num_used: int
@@ -159,7 +159,7 @@ class Unpacker:
     ) -> Iterator[UnpackedTile]:
         """Values of each of these tiles, of `dtype`, int16 or int32, but for tiles where they do not fit.
 
-        `outs`: zeros of that type, (`capacity`, h, w), in which to put those of a tile, None for an array of its own.
+        `outs`: arrays of that type, (`capacity`, h, w), in which to put those of a tile, None for an array of its own.
         `together`: how many one call of `run` decodes.
         """
         found = self._segments.fetch([number for tile in tiles for number in self._numbers[tile]])
@@ -216,7 +216,9 @@ class Unpacker:
         decoders = []
         for tile, out in zip(tiles, outs, strict=True):
             bounds = self.tiles[tile]
-            shape = (self.capacity, bounds.bottom - bounds.top, bounds.right - bounds.left)
+            shape = (self._num_stored(tile, found), bounds.bottom - bounds.top, bounds.right - bounds.left)
+            if out is not None:
+                out[...] = 0
             decoders.append(
                 PlanesDecoder(self.num_channels, shape, self._rules, self.header.profile, dtype=dtype, out=out)
             )
@@ -234,6 +236,13 @@ class Unpacker:
             for number, decoder, segment in zip(numbers, decoders, segments, strict=True):
                 self._read_alone(number, decoder, segment, span)
         return [UnpackedTile(decoder.values(), decoder.num_used) for decoder in decoders]
+
+    def _num_stored(self, tile: int, found: dict[int, Found]) -> int:
+        """Channels to make room for: up to the last that segments of a tile say they have, and all predicted ones."""
+        least = max(self.model.contexts.num_predicted, 1)
+        heads = [(self._bounds[self._order[number][1]], found[number]) for number in self._numbers[tile]]
+        ends = [first + one.num_channels for first, one in heads if isinstance(one, ContainerSegment)]
+        return min(max(least, *ends), self.capacity) if ends else min(least, self.capacity)
 
     def _read_alone(self, number: int, decoder: PlanesDecoder, segment: Found, span: PlaneSpan) -> None:
         try:

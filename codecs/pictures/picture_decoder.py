@@ -226,8 +226,9 @@ class _Canvas:
             (only,) = unpacker.values(tiles, run=self.run, dtype=np.int16)
             return _Window(only.values[: max(only.num_used, 1)], window.top)
         shape = (unpacker.capacity, rows.bottom - window.top, window.values.shape[2])
-        out = np.zeros(shape, window.values.dtype)
+        out = np.empty(shape, window.values.dtype)  # tiles set what is theirs to 0 first, in their threads
         out[: len(window.values), :before] = window.values
+        out[len(window.values) :, :before] = 0
         used = len(window.values)
         inner = [tile.within(rows) for tile in bounds]
         targets = [tile.moved(-window.top, -places.left) for tile in inner]
@@ -242,6 +243,7 @@ class _Canvas:
             values = cut.moved(-tile.top, -tile.left).cut(found.values)
             if not np.may_share_memory(values, out):
                 target.cut(out)[: found.num_used] = values[: found.num_used]
+                target.cut(out)[found.num_used :] = 0
         return _Window(out[:used], window.top)
 
     def _synthesize(self, window: _Window, sheet: _Sheet, stop: int) -> None:

@@ -80,6 +80,26 @@ struct FrontSymbols {
     std::int32_t outputs[4 * front_lanes];
 };
 
+// Goes over `count` subbands, `band(p)`, in fronts: calls `place(p, y, x)` for each place, and `end()` after each front.
+template <class Band, class Place, class End>
+void for_fronts(std::size_t count, Band band, Place place, End end) {
+    std::size_t num_fronts = 0;
+    for (std::size_t p = 0; p < count; ++p) {
+        const Subband& own = band(p);
+        if (own.height() > 0 && own.width() > 0) num_fronts = std::max(num_fronts, 4 * p + own.width() + 2 * (own.height() - 1));
+    }
+    for (std::size_t front = 0; front < num_fronts; ++front) {
+        for (std::size_t p = 0; p < count && 4 * p <= front; ++p) {
+            const Subband& own = band(p);
+            if (own.height() == 0 || own.width() == 0) continue;
+            const std::size_t f = front - 4 * p, width = own.width();
+            const std::size_t last = std::min(own.height() - 1, f / 2);
+            for (std::size_t y = f < width ? 0 : (f - width + 2) / 2; y <= last; ++y) place(p, y, f - 2 * y);
+        }
+        end();
+    }
+}
+
 // Goes over a stage in fronts. Place (y, x) of the stage's subband number p is in front x + 2 y + 4 p: all that it depends on is
 // in earlier ones.
 class SubbandWalk {
@@ -95,24 +115,13 @@ public:
     // Calls `use(symbols)` for up to 64 symbols of a front at a time, with their tables.
     template <class Use>
     void run(Use use) {
-        std::size_t num_fronts = 0;
-        for (std::size_t p = 0; p < contexts_.size(); ++p) {
-            const Subband& own = contexts_[p].own();
-            if (own.height() > 0 && own.width() > 0) num_fronts = std::max(num_fronts, 4 * p + own.width() + 2 * (own.height() - 1));
-        }
-        for (std::size_t front = 0; front < num_fronts; ++front) {
-            for (std::size_t p = 0; p < contexts_.size() && 4 * p <= front; ++p) {
-                const Subband& own = contexts_[p].own();
-                if (own.height() == 0 || own.width() == 0) continue;
-                const std::size_t f = front - 4 * p, width = own.width();
-                const std::size_t last = std::min(own.height() - 1, f / 2);
-                for (std::size_t y = f < width ? 0 : (f - width + 2) / 2; y <= last; ++y) {
-                    add(p, y, f - 2 * y);
-                    if (symbols_.count == front_lanes) finish(use);
-                }
-            }
+        const auto place = [&](std::size_t p, std::size_t y, std::size_t x) {
+            add(p, y, x);
+            if (symbols_.count == front_lanes) finish(use);
+        };
+        for_fronts(contexts_.size(), [&](std::size_t p) -> const Subband& { return contexts_[p].own(); }, place, [&] {
             if (symbols_.count > 0) finish(use);
-        }
+        });
     }
 
 private:
@@ -183,10 +192,12 @@ inline void load_subbands(SubbandTile& tile, const std::int32_t* planes, std::si
 
 // Appends some symbols of a front, of a tile that holds them.
 inline void append_front(CodedSymbols& coded, const SubbandTile& tile, const SubbandStage& stage, const FrontSymbols& s) {
+    const std::size_t first = coded.values.size();
+    coded.values.resize(first + s.count);
     for (std::size_t i = 0; i < s.count; ++i) {
         const Subband& band = tile.band(stage.level, s.kind[i]);
         const auto symbol = static_cast<std::uint32_t>(band.symbol(band.at(s.y[i], s.x[i])));
-        coded.values.push_back(static_cast<std::int32_t>(s.is_negated[i] ? 0U - symbol : symbol));
+        coded.values[first + i] = static_cast<std::int32_t>(s.is_negated[i] ? 0U - symbol : symbol);
     }
     coded.tables.insert(coded.tables.end(), s.table, s.table + s.count);
     coded.fronts.push_back(static_cast<std::uint8_t>(s.count));
@@ -195,6 +206,24 @@ inline void append_front(CodedSymbols& coded, const SubbandTile& tile, const Sub
 // Symbols of a stage of a tile that holds it and all before it.
 inline void append_stage(CodedSymbols& coded, const SubbandTile& tile, const StepSubbandRules& rules, const SubbandStage& stage) {
     SubbandWalk(tile, rules, stage).run([&](const FrontSymbols& s) { append_front(coded, tile, stage, s); });
+}
+
+// Appends the symbols of the first `num_kinds` kinds of a stage, of which `all` are known: no kind depends on a later one.
+inline void append_kinds(CodedSymbols& coded, const SubbandTile& tile, const SubbandStage& stage, const CodedSymbols& all, std::size_t num_kinds) {
+    std::size_t at = 0, count = 0;
+    const auto end = [&] {
+        if (count > 0) coded.fronts.push_back(static_cast<std::uint8_t>(count));
+        count = 0;
+    };
+    const auto place = [&](std::size_t p, std::size_t, std::size_t) {
+        if (p < num_kinds) {
+            coded.values.push_back(all.values[at]);
+            coded.tables.push_back(all.tables[at]);
+            if (++count == front_lanes) end();
+        }
+        ++at;
+    };
+    for_fronts(stage.last - stage.first, [&](std::size_t p) -> const Subband& { return tile.band(stage.level, stage.first + p); }, place, end);
 }
 
 // Symbols of channels first .. last - 1 of a tile that holds these and all before them.

@@ -46,9 +46,15 @@ struct ChosenSubbands {
     CodedSymbols coded(const StepSubbandRules& rules, std::size_t first, std::size_t last) const {
         CodedSymbols all;
         for (const SubbandStage& stage : subband_stages(tile.layout(), first, last)) {
-            const auto found = std::find_if(stages.begin(), stages.end(), [&](const Stage& known) { return known.stage == stage; });
+            const auto found = std::find_if(stages.begin(), stages.end(), [&](const Stage& known) {
+                return known.stage.level == stage.level && known.stage.first == stage.first && known.stage.last >= stage.last;
+            });
             if (found == stages.end()) {
                 append_stage(all, tile, rules, stage);
+                continue;
+            }
+            if (found->stage.last > stage.last) {
+                append_kinds(all, tile, found->stage, found->symbols, stage.last - stage.first);
                 continue;
             }
             all.values.insert(all.values.end(), found->symbols.values.begin(), found->symbols.values.end());

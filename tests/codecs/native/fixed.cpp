@@ -65,6 +65,63 @@ void test_rectangle(const FixedScene& scene, std::mt19937_64& random) {
               "a rectangle differs from that of the whole");
 }
 
+template <class T>
+std::vector<T> drawn(std::size_t count, std::mt19937_64& random) {
+    std::vector<T> values(count);
+    for (T& value : values) value = static_cast<T>(random() >> (random() % 3 * 8));
+    return values;
+}
+
+// Kernels by themselves, on any numbers, which pictures do not reach: up to 16 and 32 bits.
+void test_kernels(std::mt19937_64& random) {
+    const FixedKernels& set = fixed_kernels();
+    const std::size_t n = 1 + random() % 150, pitch = n + random() % 40;
+    const auto samples = drawn<std::uint8_t>(3 * n, random);
+    const auto rows = drawn<std::int16_t>(3 * pitch, random);
+    const auto sums = drawn<std::int32_t>(8 * pitch, random);
+    const auto bits = static_cast<unsigned>(random() % 16);
+    const auto same = [&](auto of_set, auto of_portable, const char* what) { check(of_set == of_portable, std::string("a kernel differs: ") + what); };
+    const auto read = [&](const FixedKernels& kernels) {
+        std::vector<std::int16_t> out(3 * pitch);
+        kernels.rows_of_samples(samples.data(), 3, out.data(), 3, pitch, n);
+        return out;
+    };
+    same(read(set), read(fixed_portable), "rows of samples");
+    const auto written = [&](const FixedKernels& kernels) {
+        std::vector<std::uint8_t> out(3 * n);
+        kernels.samples_of_rows(rows.data(), 5 + bits % 2, 3, pitch, out.data(), 3, n);
+        return out;
+    };
+    same(written(set), written(fixed_portable), "samples of rows");
+    const float step = static_cast<float>(1 + random() % 1000) / 100.0F;
+    const Thresholds thresholds{static_cast<float>(random() % 5) / 4.0F, static_cast<float>(random() % 3) / 2.0F};
+    const auto quantized = [&](const FixedKernels& kernels) {
+        std::vector<std::int16_t> out(n);
+        kernels.quantize16(sums.data(), {1.0F / 65536.0F, step}, thresholds, out.data(), n);
+        return out;
+    };
+    same(quantized(set), quantized(fixed_portable), "integers");
+    for (const std::size_t count : {1U, 2U, 4U, 8U}) {
+        const auto scattered = [&](const FixedKernels& kernels) {
+            std::vector<std::int16_t> out(count * n);
+            kernels.scatter(sums.data(), pitch, count, bits, out.data(), n);
+            return out;
+        };
+        same(scattered(set), scattered(fixed_portable), "sums in order");
+    }
+    const std::size_t num_rows = 1 + random() % 50, num_pairs = 1 + random() % 24, width = round_up(n);
+    const auto matrix = drawn<std::int32_t>(num_pairs * num_rows, random);
+    const auto pairs = drawn<std::int32_t>(num_pairs * width, random);
+    std::vector<const std::int32_t*> at;
+    for (std::size_t k = 0; k < num_pairs; ++k) at.push_back(&pairs[k * width]);
+    const auto product = [&](const FixedKernels& kernels) {
+        std::vector<std::int32_t> out(num_rows * width);
+        kernels.multiply(matrix.data(), num_rows, num_rows, at.data(), num_pairs, out.data(), width, width);
+        return out;
+    };
+    same(product(set), product(fixed_portable), "matrix product");
+}
+
 void test_missing_rows(const FixedScene& scene) {
     std::vector<float> values(scene.map.num_channels * scene.columns());
     const LatentOut out{0, 1, FixedScene::untiled, scene.columns(), {values.data()}};
@@ -92,6 +149,7 @@ int main() {
             check(scene.everything(fixed_kernels()) == expected, "scene " + std::to_string(seed) + " differs from the portable kernels");
             test_rows(scene, random);
             test_rectangle(scene, random);
+            test_kernels(random);
         }
         test_missing_rows(scene);
     }
