@@ -63,7 +63,7 @@ def turned_model(model: Model, numbers: tuple[int, ...]) -> Model:
     if reason := color_axes_misfit(numbers):
         raise CodecError(reason)
     turn = np.array(numbers, np.int64).reshape(NUM_COLORS, NUM_COLORS)
-    back = np.linalg.inv(turn / COLOR_ONE)
+    back = np.asarray(np.linalg.inv(turn / COLOR_ONE), np.float64)
     synthesis = tuple(_turned(s, turn) for s in model.synthesis)
     matrices = tuple(
         (a.astype(np.float64) @ s.astype(np.float64)).astype(np.float32)
@@ -126,4 +126,4 @@ def _fits(matrix: Int[NDArray[np.int64], "n n"]) -> bool:
 
 
 def _limited(matrix: Num[NDArray[Any], "n n"]) -> Int[NDArray[np.int16], "n n"]:
-    return np.ascontiguousarray(matrix.clip(-(1 << 15), (1 << 15) - 1), np.int16)
+    return np.ascontiguousarray(np.clip(matrix, -(1 << 15), (1 << 15) - 1), np.int16)
