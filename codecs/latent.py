@@ -111,7 +111,8 @@ class Latent:
     def points(self) -> Float[NDArray[np.float32], "d h w"]:
         """(d, h, w) float32, what the integers stand for, of a sound or cube in units of its level, in the axes that they
         are coded in; the lowest channels of a picture with low levels are synthesised from them, and turned colours are
-        turned back to the model's."""
+        turned back to the model's. For that, channels that are missing count as 0; the first 3, 12 and 48 of model
+        "rgb_best" need no others."""
         d = len(self.values)
         out = np.empty(self.values.shape, np.float32)
         values = np.ascontiguousarray(self.values).reshape(d, -1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from laconic.codecs.models.fixed_point import FixedLeaf
 from laconic.entropy.container import COLOR_ONE, color_axes_misfit
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int, Num, UInt
+    from jaxtyping import Float, Int, UInt
 
     from laconic.codecs.models.model import Model
 
@@ -69,7 +69,7 @@ def turned_model(model: Model, numbers: tuple[int, ...]) -> Model:
     if reason := color_axes_misfit(numbers):
         raise CodecError(reason)
     turn = np.array(numbers, np.int64).reshape(NUM_COLORS, NUM_COLORS)
-    back = np.linalg.inv(turn / COLOR_ONE)
+    back = np.asarray(np.linalg.inv(turn / COLOR_ONE), np.float64)
     synthesis = tuple(_turned(s, turn) for s in model.synthesis)
     matrices = tuple(
         (a.astype(np.float64) @ s.astype(np.float64)).astype(np.float32)
@@ -114,7 +114,8 @@ def _turned_leaf(
     """Integer matrices of a leaf. Those of the analysis have one fraction bit less: turned back, no colour is twice as
     large, so neither entries nor sums exceed what they may."""
     bits = max(leaf.analysis_bits - 1, 0)
-    analysis = np.rint(_before(leaf.analysis.astype(np.float64), back) * 2.0 ** (bits - leaf.analysis_bits))
+    scaled = _before(leaf.analysis.astype(np.float64), back) * 2.0 ** (bits - leaf.analysis_bits)
+    analysis = np.rint(scaled).astype(np.int64)
     colors = leaf.synthesis.astype(np.int64).reshape(-1, NUM_COLORS, len(leaf.synthesis))
     sums = np.einsum("pq,iqc->ipc", turn, colors).reshape(leaf.synthesis.shape)
     synthesis, less = _rounded(sums, 1), 0
@@ -131,5 +132,6 @@ def _fits(matrix: Int[NDArray[np.int64], "n n"]) -> bool:
     return bool(matrix.min() >= -(1 << 15) and matrix.max() < 1 << 15)
 
 
-def _limited(matrix: Num[NDArray[Any], "n n"]) -> Int[NDArray[np.int16], "n n"]:
-    return np.ascontiguousarray(matrix.clip(-(1 << 15), (1 << 15) - 1), np.int16)
+def _limited(matrix: Int[NDArray[np.int64], "n n"]) -> Int[NDArray[np.int16], "n n"]:
+    limits = np.iinfo(np.int16)
+    return np.clip(matrix, limits.min, limits.max).astype(np.int16)

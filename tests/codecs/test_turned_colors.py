@@ -151,6 +151,14 @@ def test_missing_channels_count_as_0(name: str, channels: int) -> None:
     np.testing.assert_array_equal(few.dequantize(), replace(whole, values=values).dequantize()[:channels])
 
 
+@pytest.mark.parametrize("channels", [3, 12, 48])
+def test_first_channels_of_whole_levels_are_those_of_the_whole_latent(channels: int) -> None:
+    codec = codec_of("rgb_best")
+    data = turned_file(waves(64, 48), TURNED, codec)
+    few, whole = codec.unpack(data, channels=channels), codec.unpack(data)
+    np.testing.assert_allclose(few.dequantize(), whole.dequantize()[:channels], atol=1e-6)
+
+
 @each_kind
 def test_latent_is_packed_as_it_is(name: str, dtype: type) -> None:
     image, codec = waves(75, 90, dtype), codec_of(name)
