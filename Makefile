@@ -76,7 +76,8 @@ models: $(VENV)/developer
 	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --force
 
 # What is trained of the models of pictures, from nothing: the projection of rgb, then rgb_best and grey_best, about 25
-# minutes each on one core, then the neural synthesis of rgb. What was interrupted goes on. Two hours on two cores.
+# minutes each on one core, then the neural synthesis of rgb, and from it that of rgb_best. What was interrupted goes on. Two
+# hours on two cores.
 train-models: $(VENV)/developer
 	mkdir -p $(TRAINING) codecs/models/synthesis
 	$(BIN)/laconic fit $(DATA)/clothing10/train -o $(TRAINING)/start.safetensors --rgb --name rgb --force
@@ -89,6 +90,8 @@ train-models: $(VENV)/developer
 	cp $(TRAINING)/grey_best/result.safetensors codecs/models/grey_best.safetensors
 	$(BIN)/laconic train codec $(DATA) --recipe synthesis --model codecs/models/rgb.safetensors -o $(TRAINING)/synthesis --every 1500
 	cp $(TRAINING)/synthesis/result.safetensors codecs/models/synthesis/rgb.safetensors
+	$(BIN)/laconic train codec $(DATA) --recipe turned_synthesis --model codecs/models/rgb_best.safetensors -o $(TRAINING)/synthesis_best
+	cp $(TRAINING)/synthesis_best/result.safetensors codecs/models/synthesis/rgb_best.safetensors
 
 # The published baseline, on the same pictures for the same minutes; its 228 MB are not kept.
 train-walloc: $(VENV)/developer

@@ -134,7 +134,7 @@ def neural_rendering_of(
     """Integers (c, h, w) of the first channels, those of `num_channels` that are not 0 -> coefficients (d, h, w).
 
     `low` are the synthesised values of the lowest channels of a model with low levels. The network is told the file's
-    step for these too, as in its training: their error is about that of plain rounding at it.
+    step for these too, as in its training: their error is about as large as that of plain rounding at it.
     """
     import torch
 
