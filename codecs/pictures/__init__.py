@@ -1,5 +1,6 @@
 """Pictures of any size <-> .lcn files, by rows, in part, with threads.
 
-In reading order: `picture_encoder`, `picture_search` (effort 3), `picture_decoder` (whole pictures, regions, scales), `rendering` (integers -> samples,
-linear synthesis), `neural_rendering` (the same by a network, with torch), `graphics` (drawn or photographed).
+In reading order: `picture_encoder`, `picture_search` (effort 3, with torch), `picture_decoder` (whole pictures, regions,
+scales), `rendering` (integers -> samples, linear synthesis), `neural_rendering` (the same by a network, with torch),
+`graphics` (drawn or photographed).
 """

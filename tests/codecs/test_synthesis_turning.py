@@ -36,7 +36,7 @@ def gain_db(turned: NeuralSynthesis, code: int) -> float:
     """Over the linear synthesis, of coefficients of a photograph."""
     with PillowImage.open(CROP) as file:
         planes = torch.from_numpy(np.array(file.convert("RGB"))).movedim(2, 0).float() / 255 - 0.5
-    learner = SynthesisLearner(encoder("rgb_best"), SynthesisOptions(), turned)
+    learner = SynthesisLearner(encoder("rgb_best"), SynthesisOptions(), start=turned)
     coefficients = learner.cutting.prepare(planes)[None].float()
     decoded, steps = learner.decoded(coefficients, torch.tensor([code]), torch.tensor([192]))
     with torch.no_grad():
