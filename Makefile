@@ -77,7 +77,7 @@ models: $(VENV)/developer
 	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --force
 
 # What is trained of the models of pictures, from nothing: rgb_best and grey_best, about 25 minutes each on one core, the
-# projection of rgb, then the neural syntheses. What was interrupted goes on.
+# projection of rgb, then its neural synthesis, and from it that of rgb_best. What was interrupted goes on.
 train-models: $(VENV)/developer
 	mkdir -p $(TRAINING) codecs/models/synthesis
 	$(BIN)/laconic fit $(PICTURES) -o $(TRAINING)/colors.safetensors --rgb --name rgb_best --blocks color --force
@@ -94,6 +94,8 @@ train-models: $(VENV)/developer
 	  --axes codecs/models/grey_best.safetensors --force
 	$(BIN)/laconic train codec $(DATA) --recipe synthesis --model codecs/models/rgb.safetensors -o $(TRAINING)/synthesis --every 1500
 	cp $(TRAINING)/synthesis/result.safetensors codecs/models/synthesis/rgb.safetensors
+	$(BIN)/laconic train codec $(DATA) --recipe turned_synthesis --model codecs/models/rgb_best.safetensors -o $(TRAINING)/synthesis_best
+	cp $(TRAINING)/synthesis_best/result.safetensors codecs/models/synthesis/rgb_best.safetensors
 
 # The published baseline, on the same pictures for the same minutes; its 228 MB are not kept.
 train-walloc: $(VENV)/developer

@@ -6,7 +6,7 @@ a sound), `form` (what a file says of a signal), `steps` (quality -> step), `lev
 `plan` (how one signal is encoded, and its integers), `files` (media files; the functions most people need), `notes`
 (what was dropped of a file, and hints), `streams` (pictures larger than memory), `pillow` (a plugin), `registry`
 (codecs by name), `checks` (the laws of a codec as a test kit), `whole_files` (writing all or nothing), `threads` (the
-one map over threads), `onnx_export` (with torch: the transform for other runtimes).
+one map over threads), `progress` (how far an encoder is), `onnx_export` (with torch: the transform for other runtimes).
 
 The folders, in reading order: `models` (what is learned, and where it is found), `transform` (signal <-> integers),
 `packing` (latent <-> .lcn file), `pictures` (by rows, in part, with threads), `formats` (media files of other formats),

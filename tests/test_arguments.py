@@ -130,7 +130,8 @@ CALLS: dict[str, Callable[[Any], Call]] = {
     "codecs.FitOptions": lambda s: (codecs.FitOptions, dict(vars(codecs.FitOptions()))),
     "codecs.encode": lambda s: (
         codecs.encode,
-        {"picture": s.picture, "quality": 30, "model": "rgb", "profile": "fast", "effort": 1, "threads": 1},
+        {"picture": s.picture, "quality": 30, "model": "rgb", "profile": "fast", "effort": 1, "threads": 1}
+        | {"synthesis": "linear"},
     ),
     "codecs.encode to a rate": lambda s: (codecs.encode, {"picture": s.picture, "bits_per_pixel": 9.0}),
     "codecs.encode to a size": lambda s: (codecs.encode, {"picture": s.picture, "max_bytes": 500}),

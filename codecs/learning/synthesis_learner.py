@@ -7,7 +7,7 @@ over the error of the linear synthesis: so every step and every number of channe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _VALIDATED_CODES: Final = (98, 126, 140, 154, 168, 180)
 _MAX_VALIDATED: Final = 6  # pictures
+_GREY_WEIGHTS: Final = (0.299, 0.587, 0.114)  # of red, green and blue, as Pillow has them (ITU-R BT.601)
 
 
 @dataclass(frozen=True)
@@ -58,29 +59,65 @@ class SynthesisSample:
 
 
 class SynthesisLearner:
-    """What the training loop needs of the neural synthesis (`codec_training.Learner`); `start`: a network of the options'
-    config to go on from."""
+    """What the training loop needs of the neural synthesis (`codec_training.Learner`).
+
+    `start`: a network of the options' config to go on from. `encode`: planes (c, h, w) and a step code to coefficients
+    (d, h', w') as a file has them, by the encoder itself; without, `encoder` models its choice. With it a picture has one
+    step at a time, drawn from what it looks like.
+    """
 
     def __init__(
-        self, encoder: TensorEncoderModel, options: SynthesisOptions, start: NeuralSynthesis | None = None
+        self,
+        encoder: TensorEncoderModel,
+        options: SynthesisOptions,
+        *,
+        start: NeuralSynthesis | None = None,
+        encode: Callable[[Tensor, int], Tensor] | None = None,
     ) -> None:
-        self.encoder, self.options = encoder, options
+        self.encoder, self.options, self._encode = encoder, options, encode
         self.batch_size = options.batch_size
-        self.cutting = cutting_for_learner(encoder.coefficients, crop=options.crop, factor=encoder.tree.factor)
+        self.cutting = cutting_for_learner(self._coefficients, crop=options.crop, factor=encoder.tree.factor)
         self.module = NeuralSynthesis(options.config, encoder.scales) if start is None else start
         self._typical = torch.full((256,), torch.nan)  # of each step code, once crops were seen
         self.module.register_buffer("typical_error", self._typical, persistent=False)
+
+    def _coefficients(self, planes: Float[Tensor, "1 3 _ _"]) -> Float[Tensor, "1 c _ _"]:
+        """Of a picture (1, 3, h, w), by a model of one plane as grey; with `encode` also as a file has them, and after both
+        the step code."""
+        planes = self._planes_of(planes)
+        coefficients = self.encoder.coefficients(planes)
+        if self._encode is None:
+            return coefficients
+        generator = torch.Generator().manual_seed(int(planes.double().sum().abs() * 1e4))
+        code = self._step_codes(1, generator)
+        encoded = self._encode(planes[0], int(code))[None]
+        return torch.cat((coefficients, encoded, code.float().expand_as(coefficients[:, :1])), 1)
+
+    def _planes_of(self, planes: Float[Tensor, "1 3 _ _"]) -> Float[Tensor, "1 _ _ _"]:
+        if self.encoder.num_planes == 3:
+            return planes
+        return (planes * planes.new_tensor(_GREY_WEIGHTS)[:, None, None]).sum(1, keepdim=True)
+
+    def _step_codes(self, count: int, generator: torch.Generator) -> Int[Tensor, " b"]:
+        options = self.options
+        codes = torch.randint(options.first_code, options.last_code + 1, (count,), generator=generator)
+        often = torch.randint(*options.often, (count,), generator=generator)
+        return torch.where(torch.rand(count, generator=generator) < options.often_share, often, codes)
 
     @torch.no_grad()
     def sample(self, crops: Float[Tensor, "b d h w"], generator: torch.Generator) -> SynthesisSample:
         """Crops (b, d, crop, crop) as files would give them back."""
         options, count = self.options, len(crops)
-        codes = torch.randint(options.first_code, options.last_code + 1, (count,), generator=generator)
-        often = torch.randint(*options.often, (count,), generator=generator)
-        codes = torch.where(torch.rand(count, generator=generator) < options.often_share, often, codes)
+        codes = self._step_codes(count, generator)
         is_cut = torch.rand(count, generator=generator) < options.prefix_share
         picks = torch.tensor(options.prefixes)[torch.randint(len(options.prefixes), (count,), generator=generator)]
-        decoded, steps = self.decoded(crops, codes, torch.where(is_cut, picks, options.config.num_channels))
+        kept = torch.where(is_cut, picks, options.config.num_channels)
+        if self._encode is None:
+            decoded, steps = self.decoded(crops, codes, kept)
+        else:
+            d = options.config.num_channels
+            crops, decoded, codes = crops[:, :d], crops[:, d : 2 * d], crops[:, -1, 0, 0].long()
+            decoded, steps = _first_channels(decoded, tensor_steps_of_codes(codes), kept)
         linear = (decoded - crops).square().mean((1, 2, 3))
         typical = 0.5 * linear + 0.5 * self._typical_error(crops, linear, codes, is_cut)
         return SynthesisSample(crops, decoded, steps, linear, typical)
@@ -102,9 +139,7 @@ class SynthesisLearner:
         with torch.no_grad():
             in_steps = coefficients / steps[:, None, None, None]
             points = self.encoder.points(self.encoder.integers(in_steps, codes), codes)
-            there = torch.arange(coefficients.shape[1])[None] < kept[:, None]
-            decoded = torch.where(there[:, :, None, None], points * steps[:, None, None, None], 0.0)
-        return decoded, torch.where(there, steps[:, None], torch.inf)
+        return _first_channels(points * steps[:, None, None, None], steps, kept)
 
     def _typical_error(self, coefficients: Tensor, linear: Tensor, codes: Tensor, is_cut: Tensor) -> Tensor:
         """Mean error of the linear synthesis at each step, so that flat crops do not outweigh the others; of crops with
@@ -128,12 +163,21 @@ class SynthesisLearner:
         found: dict[str, list[float]] = {}
         d = self.options.config.num_channels
         for picture in pictures[:_MAX_VALIDATED]:
-            coefficients = self.cutting.prepare(picture)[None].float()
+            side = self.encoder.tree.factor
+            planes = self._planes_of(
+                picture[None, :, : picture.shape[1] // side * side, : picture.shape[2] // side * side]
+            )
+            coefficients = self.encoder.coefficients(planes.contiguous())
             for name, code, kept in (
                 *((f"gain_db_{c}", c, d) for c in _VALIDATED_CODES),
                 ("gain_db_12_channels", 126, 12),
             ):
-                decoded, steps = self.decoded(coefficients, torch.tensor([code]), torch.tensor([kept]))
+                codes, count = torch.tensor([code]), torch.tensor([kept])
+                if self._encode is None:
+                    decoded, steps = self.decoded(coefficients, codes, count)
+                else:
+                    encoded = self._encode(planes[0], code)[None]
+                    decoded, steps = _first_channels(encoded, tensor_steps_of_codes(codes), count)
                 with training_precision(coefficients.device):
                     repaired = self.module(decoded, steps)
                 ratio = (repaired - coefficients).square().mean() / (decoded - coefficients).square().mean()
@@ -151,3 +195,11 @@ class SynthesisLearner:
 
     def save(self, path: Path, card: dict[str, str]) -> None:
         save_neural_synthesis(self.module, path, {**card, "model_fingerprint": self.encoder.fingerprint})
+
+
+def _first_channels(
+    decoded: Float[Tensor, "b d h w"], steps: Float[Tensor, " b"], kept: Int[Tensor, " b"]
+) -> tuple[Float[Tensor, "b d h w"], Float[Tensor, "b d"]]:
+    """Coefficients of the first `kept` channels alone, and the steps of each channel, infinite for the others."""
+    there = torch.arange(decoded.shape[1])[None] < kept[:, None]
+    return torch.where(there[:, :, None, None], decoded, 0.0), torch.where(there, steps[:, None], torch.inf)

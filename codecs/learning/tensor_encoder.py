@@ -7,7 +7,8 @@ non-zero integers and their mean magnitude are within 3 % of the encoder's, the 
 of profile best within 9 % and 7 %; tests hold it to that.
 
 Low levels are left out: channels below `num_planes` are taken as plainly rounded at the file's step, because the error
-that low levels leave in them is about as large, and as even.
+that low levels leave in them is about as large. It is not as even: what has to know it, and how profile best chooses
+integers, is trained on `encoded_coefficients`.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ def neural_rendering_of(
     """Coefficients (c, h, w) of the first channels, those of `num_channels` that are not 0 -> repaired ones (d, h, w).
 
     The network is told the file's step for the lowest channels of a model with low levels too, as in its training: their
-    error is about that of plain rounding at it.
+    error is about as large as that of plain rounding at it.
     """
     import torch
 

@@ -122,14 +122,14 @@ class _ChunkEncoder(threading.local):
         *coefficients, largest = self._kept([*shapes, max(shapes)], np.float32)
         if plan.searches:
             found = _searched(rows, span, plan)
-            for cut, tile in zip(coefficients, tiles, strict=True):
-                cut[...] = tile.moved(-span[0], 0).cut(found)
+            for room, bounds in zip(coefficients, tiles, strict=True):
+                room[...] = bounds.moved(-span[0], 0).cut(found)
         else:
             coefficients_of_rows(rows, span, model, coefficients, side)
         packed = []
         for i, tile in enumerate(coefficients):
-            room = largest.reshape(-1).view(plan.integer_type)[: tile.size].reshape(tile.shape)
-            packed += pack([i], [planned_tile(tile, plan, room)])
+            values_room = largest.reshape(-1).view(plan.integer_type)[: tile.size].reshape(tile.shape)
+            packed += pack([i], [planned_tile(tile, plan, values_room)])
         return packed
 
     def _kept(self, shapes: Sequence[tuple[int, ...]], dtype: type[np.generic]) -> list[NDArray[Any]]:

@@ -21,6 +21,7 @@ from laconic.codecs.steps import step_of_code
 from laconic.codecs.transform.picture_rows import (
     PictureRows,
     PictureRowsPart,
+    analyze_low_channels,
     coefficients_of_rows,
     points_of_part,
 )
@@ -58,11 +59,14 @@ def searched_coefficients(
         tiles += [LayoutTile(top, 0, bottom, plan.grid[1])] if bottom > top else []
     pixels = _pixels_of(rows, (first, last), model)
     reach = np.float32(_LARGEST_MOVE * float(step_of_code(plan.step_code)) * model.unit)
-    kept = max(model.contexts.num_predicted, model.num_planes)  # rounded plainly
     moved = start.copy()
     for number, share in enumerate(_SHARES):
         aims = gradient.aims(_points_of(moved, tiles, first, plan), pixels)
-        moved[kept:] += np.float32(share) * (aims - moved)[kept:]
+        if model.low_levels:
+            low = aims[: model.num_planes].copy()
+            analyze_low_channels(low, model)
+            aims[: model.num_planes] = low
+        moved += np.float32(share) * (aims - moved)
         np.clip(moved, start - reach, start + reach, out=moved)
         on_round((number + 1) / len(_SHARES))
     return np.ascontiguousarray(moved[:, span[0] - first : span[1] - first])

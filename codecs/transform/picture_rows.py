@@ -122,8 +122,13 @@ def _low_span(rows: PictureRows, span: tuple[int, int], model: Model) -> tuple[i
 
 def _low_coefficients(low: Floats, first: int, span: tuple[int, int], model: Model) -> Floats:
     """The same in their further levels, of rows `span` alone, from those of rows from `first` on; in place."""
-    _native.analyze_low(low, model.low_gains)
+    analyze_low_channels(low, model)
     return low[:, span[0] - first : span[1] - first]
+
+
+def analyze_low_channels(low: Float[Floats, "p h w"], model: Model) -> None:
+    """Planes of the lowest channels to coefficients of their further levels, in place, of a model that has these."""
+    _native.analyze_low(low, model.low_gains)
 
 
 @dataclass(frozen=True)

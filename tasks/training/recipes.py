@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Recipe:
     """`data` and `validation`: folders below the data folder. `make` builds the learner, of a model file if
-    `needs_model`, and of the pictures. `steps` end in at most 90 minutes on two cores."""
+    `needs_model`, and of every `picture_step`-th of the pictures. `steps` end in at most 90 minutes on two cores."""
 
     make: Callable[[Path | None, Sequence[Tensor]], Learner]
     data: tuple[str, ...]
@@ -29,12 +29,30 @@ class Recipe:
     steps: int
     needs_model: bool
     reductions: tuple[float, ...] = (1.0, 1.5)
+    picture_step: int = 1
 
 
 def _synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
     from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions
+    from laconic.codecs.models.neural_synthesis import NeuralSynthesisConfig
 
-    return SynthesisLearner(_encoder(model), SynthesisOptions())
+    encoder = _encoder(model, (1, 3))
+    encode = _encode_of(encoder, model)
+    if encoder.num_planes == 3:
+        return SynthesisLearner(encoder, SynthesisOptions(), encode=encode)
+    config = NeuralSynthesisConfig(num_channels=len(encoder.channels), width=64)
+    return SynthesisLearner(
+        encoder, SynthesisOptions(config, prefixes=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48)), encode=encode
+    )
+
+
+def _encode_of(encoder: TensorEncoderModel, model: Path | None) -> Callable[[Tensor, int], Tensor] | None:
+    """The encoder itself for a model whose integers `encoder` does not model well enough."""
+    if not encoder.low_levels or model is None:
+        return None
+    from laconic.codecs.learning.encoded_coefficients import EncodedCoefficients
+
+    return EncodedCoefficients(model)
 
 
 def _turned_synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
@@ -51,7 +69,7 @@ def _turned_synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner
     start = turned_synthesis(load_neural_synthesis_for(path, source.fingerprint), source, encoder)
     # Lower rates: the blocks are to change little.
     options = SynthesisOptions(start.config, learning_rate=1e-3, kernel_learning_rate=6e-3)
-    return SynthesisLearner(encoder, options, start.train())
+    return SynthesisLearner(encoder, options, start=start.train(), encode=_encode_of(encoder, model))
 
 
 def _transform(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
@@ -60,13 +78,15 @@ def _transform(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
     return TransformLearner(_encoder(model), TransformOptions())
 
 
-def _encoder(model: Path | None) -> TensorEncoderModel:
+def _encoder(model: Path | None, allowed: tuple[int, ...] = (3,)) -> TensorEncoderModel:
     from laconic.codecs.learning.tensor_encoder import load_tensor_encoder
 
     assert model is not None
     encoder = load_tensor_encoder(model)
-    if encoder.num_planes != _NUM_PLANES:
-        raise CodecError(f"model file {model} has {encoder.num_planes} planes; training takes one of {_NUM_PLANES}")
+    if encoder.num_planes not in allowed:
+        raise CodecError(
+            f"model file {model} has {encoder.num_planes} planes; this recipe takes one of {' or '.join(map(str, allowed))}"
+        )
     return encoder
 
 
@@ -86,7 +106,6 @@ def _walloc(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
 
 
 CONTEXTS: Final = "contexts"  # a recipe of its own kind: `context_training`
-_NUM_PLANES: Final = 3
 _PICTURES: Final = ("bsds500/train", "clothing10/train", "imagenet_sample/train")
 _VALIDATION: Final = ("bsds500/val",)
 _MAX_VALIDATION: Final = 12  # pictures
@@ -94,7 +113,7 @@ _START_PICTURES, _START_SIDE = 200, 128  # that WaLLoC's linear start is of
 RECIPES: Final[Mapping[str, Recipe]] = {
     "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_500, needs_model=True, reductions=(1.5,)),
     "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 13_500, needs_model=True),
-    "turned_synthesis": Recipe(_turned_synthesis, _PICTURES, _VALIDATION, 2_000, needs_model=True),
+    "turned_synthesis": Recipe(_turned_synthesis, _PICTURES, _VALIDATION, 2_000, needs_model=True, picture_step=6),
     "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 100, needs_model=False),
 }
 
@@ -131,7 +150,7 @@ def prepare_recipe(name: str, data: Path, model: Path | None, *, seed: int, all_
     else:
         chosen = find_pictures_for_crops([data / folder for folder in recipe.data])
         kept = find_pictures_for_crops([data / folder for folder in recipe.validation])
-    pictures = read_pictures_for_crops(chosen, reductions=recipe.reductions)
+    pictures = read_pictures_for_crops(chosen[:: recipe.picture_step], reductions=recipe.reductions)
     learner = recipe.make(model, pictures)
     least = learner.cutting.least_side
     large = (

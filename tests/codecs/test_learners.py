@@ -13,7 +13,7 @@ from safetensors.numpy import load_file  # noqa: E402
 
 from laconic.codecs.learning.context_rate import ContextRate  # noqa: E402
 from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
-from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, load_tensor_encoder  # noqa: E402
+from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, load_tensor_encoder, tensor_steps_of_codes  # noqa: E402
 from laconic.codecs.learning.transform_learner import LearnedLeafRotations, TransformLearner, TransformOptions  # noqa: E402
 from laconic.codecs.models import zoo  # noqa: E402
 from laconic.codecs.models.neural_synthesis import NeuralSynthesisConfig, load_neural_synthesis  # noqa: E402
@@ -229,3 +229,52 @@ def test_saved_network_names_its_model(tmp_path: Path) -> None:
     network, card = load_neural_synthesis(tmp_path / "s.safetensors")
     assert card == {"recipe": "synthesis", "model_fingerprint": encoder().fingerprint}
     assert network.config == replace(SYNTHESIS.config)
+
+
+# --- the encoder itself
+
+
+def test_learner_of_files_sees_what_decoders_see() -> None:
+    """Crops hold coefficients, the same of a file at a step, and its code; the sample takes them apart."""
+    from laconic.codecs.learning.encoded_coefficients import EncodedCoefficients
+
+    path = Path(zoo.__file__).parent / "rgb_best.safetensors"
+    model, encode = load_tensor_encoder(path), EncodedCoefficients(path)
+    learner = SynthesisLearner(model, SYNTHESIS, encode=encode)
+    whole = picture()
+    prepared = learner.cutting.prepare(whole)
+    assert torch.equal(prepared, learner.cutting.prepare(whole))  # the step is drawn from the picture
+    code = int(prepared[-1, 0, 0])
+    assert SYNTHESIS.first_code <= code <= SYNTHESIS.last_code
+    expected = encode(whole, code)[:, 2:-2, 2:-2]
+    torch.testing.assert_close(prepared[192:384].float(), expected, rtol=1e-3, atol=1e-3)
+    crops = prepared[None, :, :8, :8].float()
+    sample = learner.sample(crops, torch.Generator().manual_seed(0))
+    assert sample.coefficients.shape == sample.decoded.shape == (1, 192, 8, 8)
+    there = sample.steps[0].isfinite()
+    assert torch.equal(sample.decoded[0, there], crops[0, 192:384][there])
+    assert sample.decoded[0, ~there].abs().sum() == 0
+    learner.loss(sample, 0.5)
+    assert learner.validate([whole])["gain_db_140"] == 0  # the network starts as the identity
+
+
+def test_file_of_a_step_is_near_the_picture() -> None:
+    from laconic.codecs.learning.encoded_coefficients import EncodedCoefficients
+
+    path = Path(zoo.__file__).parent / "grey_best.safetensors"
+    model, encode = load_tensor_encoder(path), EncodedCoefficients(path)
+    planes = picture()[:1]
+    error = (encode(planes, 110) - model.coefficients(planes[None])[0]).square().mean().sqrt()
+    step = tensor_steps_of_codes(torch.tensor([110]))[0]
+    assert 0.05 * step < error < 0.4 * step
+
+
+def test_grey_models_learn_of_colour_pictures() -> None:
+    model = load_tensor_encoder(Path(zoo.__file__).parent / "grey.safetensors")
+    config = NeuralSynthesisConfig(num_channels=64, width=8, num_blocks=1)
+    learner = SynthesisLearner(model, replace(SYNTHESIS, config=config, prefixes=(1, 4, 16)))
+    prepared = learner.cutting.prepare(picture())
+    assert len(prepared) == 64
+    sample = learner.sample(prepared[None, :, :8, :8].float(), torch.Generator().manual_seed(0))
+    assert learner.loss(sample, 0.5)[0].isfinite()
+    assert learner.validate([picture()])["gain_db_140"] == 0

@@ -483,7 +483,22 @@ def test_profile_and_effort_are_those_asked_for(tmp_path):
     laconic("encode", PICTURE, "-o", tmp_path / "fast.lcn", "--profile", "fast", "--model", "rgb_best")
     item = json.loads(laconic("info", tmp_path / "fast.lcn", "--json").stdout)
     assert (item["profile"], item["model"]) == ("fast", "rgb_best")
-    assert "'--effort'" in laconic("encode", PICTURE, "--effort", "3", exit_code=2).stderr
+    assert "'--effort'" in laconic("encode", PICTURE, "--effort", "4", exit_code=2).stderr
+
+
+def test_effort_3_is_for_the_decoder_that_is_named(tmp_path):
+    pytest.importorskip("torch")
+    for synthesis in ("linear", "neural"):
+        laconic("encode", PICTURE, "-o", tmp_path / f"{synthesis}.lcn", "--effort", "3", "--synthesis", synthesis)
+        laconic("verify", tmp_path / f"{synthesis}.lcn")
+    laconic("encode", PICTURE, "-o", tmp_path / "plain.lcn")
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 3
+    for options, sentence in (
+        (("--profile", "fast"), "effort 3 is for profiles small and best, this is fast"),
+        (("--synthesis", "nearest"), "synthesis is 'nearest'; allowed are linear, neural, auto"),
+    ):
+        result = laconic("encode", PICTURE, "-o", tmp_path / "no.lcn", "--effort", "3", *options, exit_code=1)
+        assert sentence in result.stderr
 
 
 def test_info_of_sections_and_tiles(tmp_path):

@@ -524,7 +524,7 @@ def test_command_trains_on_a_folder_and_goes_on(folder: Path, tmp_path: Path) ->
         (["--recipe", "transform", "--model", "none.safetensors"], "does not exist"),
         (
             ["--recipe", "transform", "--model", RGB.with_name("grey.safetensors")],
-            "has 1 planes; training takes one of 3",
+            "has 1 planes; this recipe takes one of 3",
         ),
         (["--recipe", "transform", "--model", RGB.with_name("speech.safetensors")], "a block for each leaf"),
         (["--recipe", "transform", "--model", RGB], "there is no picture in"),  # the recipe's folders
