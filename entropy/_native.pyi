@@ -86,8 +86,7 @@ def decode_channels(
 def channel_symbols(
     tables: TableSet,
     costs: CostTables,
-    planes: list[NDArray[Any]],
-    residuals: list[NDArray[int32]],
+    runs: list[list[NDArray[Any]]],
     indices: NDArray[uint8],
 ) -> list[ChannelSymbols]: ...
 

@@ -56,14 +56,15 @@ def in_place_symbols(planes: Int[Planes, "d h w"], rules: ContextStepRules) -> I
 
 def joined_symbols(leading: Int[Integers, "n _ _"], rules: ContextStepRules, shape: tuple[int, ...]) -> Integers:
     """(n, h, w): planes that were put apart, of a tile of shape (d, h, w), where their values stand."""
-    return join_low_planes(leading, rules.model.low_levels, *shape[1:])
+    return join_low_planes(leading, rules.model.low_levels, shape[1], shape[2])
 
 
 def no_leading_planes(rules: ContextStepRules, shape: tuple[int, ...]) -> Int[Integers, "n _ _"]:
     """Zeros for what is coded of the first channels of a tile of shape (d, h, w)."""
     if rules.low is None:
         return np.zeros((min(shape[0], num_led(rules)), *shape[1:]), np.int32)
-    return np.zeros((rules.low.model.num_channels, *low_grid(*shape[1:], rules.model.low_levels)), np.int32)
+    height, width = low_grid(shape[1], shape[2], rules.model.low_levels)
+    return np.zeros((rules.low.model.num_channels, height, width), np.int32)
 
 
 def leading_values(symbols: Int[Integers, "n _ _"], rules: ContextStepRules, shape: tuple[int, ...]) -> Integers:
@@ -143,7 +144,7 @@ class _Numbers:
         that lie in the tile, in runs of as large planes."""
         if self._low is None:
             return [leading[start:end]]
-        runs = low_runs(self.num_led, *shape[1:], self._low_levels)
+        runs = low_runs(self.num_led, shape[1], shape[2], self._low_levels)
         return [leading[a:b, :rows, :columns] for a, b, rows, columns in runs if start <= a and b <= end]
 
     def end_of(self, channels: int) -> int:

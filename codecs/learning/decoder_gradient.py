@@ -93,5 +93,7 @@ def _tensor_encoder_of(model: Model) -> TensorEncoderModel:
         num_predicted=model.num_planes,
         rounding=model.rounding,
         low_levels=model.low_levels,
+        turn=(),  # coefficients are those that are coded
+        turn_channels=torch.from_numpy(model.channels.astype(np.int64)),
         fingerprint=model.fingerprint.hex(),
     )

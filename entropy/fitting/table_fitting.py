@@ -65,9 +65,14 @@ def fit_context_model(part: FittedPart, rounding: float, low: FittedPart | None 
     """Contexts with tables for signals quantised with `rounding`; `low` is what the first channels are put apart into."""
     parts = [part] if low is None else [part, low]
     found = fit_tables(parts, rounding)
-    tables = {"tables": found.tables, "static_tables": found.static_tables, "table_map": found.table_map}
     models = [
-        ContextModel(**vars(one.weights), **tables, static_index=index)
+        ContextModel(
+            **vars(one.weights),
+            tables=found.tables,
+            static_tables=found.static_tables,
+            table_map=found.table_map,
+            static_index=index,
+        )
         for one, index in zip(parts, found.static_indices, strict=True)
     ]
     return replace(models[0], low=None if low is None else models[1])
