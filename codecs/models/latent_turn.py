@@ -74,6 +74,13 @@ def turn_to_axes(
     return LatentTurn(matrices, coded, axes.channels)
 
 
+def coded_channels_for(model: Model, num_channels: int) -> int:
+    """How many leading channels of a file the first `num_channels` of `Latent.dequantize` are made of."""
+    if model.turn is not None:
+        num_channels = model.turn.coded_for(num_channels)
+    return num_channels if model.colors is None else model.colors.needed_for(num_channels)
+
+
 def turn_arrays(model: Model) -> dict[str, Shaped[NDArray[Any], " ..."]]:
     """Arrays of the model file, none where there is no turn."""
     if model.turn is None:

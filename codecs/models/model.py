@@ -191,12 +191,6 @@ class Model:
         sha.update(low_bytes(self) + context_digest(self) + turn_bytes(self))
         return sha.digest()[:FINGERPRINT_BYTES]
 
-    def coded_for(self, num_channels: int) -> int:
-        """How many leading channels of a file the first `num_channels` of `Latent.dequantize` are made of."""
-        if self.turn is not None:
-            num_channels = self.turn.coded_for(num_channels)
-        return num_channels if self.colors is None else self.colors.needed_for(num_channels)
-
     def shrink_of(self, step_code: int, num_channels: int) -> Float[NDArray[np.float32], "num_channels 3"]:
         """(num_channels, 3), not to be written to: what reconstruction takes off |q| = 1, 2, 3 or more at this step."""
         return _shrink_at(self, step_code)[:num_channels]

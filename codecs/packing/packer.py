@@ -14,6 +14,7 @@ from laconic.codecs.arguments import whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.formats.bit_depths import DEPTHS
 from laconic.codecs.latent import Latent
+from laconic.codecs.models.latent_turn import coded_channels_for
 from laconic.codecs.models.model import Model
 from laconic.codecs.notes import note
 from laconic.codecs.packing.layout import layout_channels, layout_group_bounds
@@ -66,7 +67,7 @@ class PackedFile:
         """
         channels = whole_number_argument("channels", channels, 1, self.bounds[-1])
         if self.model is not None:
-            channels = min(self.model.coded_for(channels), self.bounds[-1])
+            channels = min(coded_channels_for(self.model, channels), self.bounds[-1])
         return next(stop for end, stop in zip(self.bounds[1:], self.stops, strict=True) if end >= channels)
 
 

@@ -16,6 +16,7 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.form import Form, Kind, grid_of_form, misfit_of_form
 from laconic.codecs.latent import Latent
 from laconic.codecs.levels import Levels
+from laconic.codecs.models.latent_turn import coded_channels_for
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.turned_colors import turned_model, turning_misfit
 from laconic.codecs.models.zoo import load_model_of
@@ -112,7 +113,7 @@ class Unpacker:
         self.wanted = channels  # of the latent
         self.num_channels = stored if channels is None else channels
         if for_latent and channels is not None:
-            self.num_channels = min(found.coded_for(channels), stored)
+            self.num_channels = min(coded_channels_for(found, channels), stored)
         if reading.scale_log2:
             self.num_channels = min(self.num_channels, found.channels_at(reading.scale_log2))
         self.has_alpha = header.has_alpha and channels is None

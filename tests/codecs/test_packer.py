@@ -7,6 +7,7 @@ import pytest
 
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image, Signal
+from laconic.codecs.models.latent_turn import coded_channels_for
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.packer import PackedFile
 from laconic.entropy import TruncatedError
@@ -72,7 +73,7 @@ def test_head_bytes_of_a_file_with_few_channels() -> None:
 
 def test_head_bytes_reach_all_that_the_axes_of_latents_are_made_of() -> None:
     model = load_model("rgb")
-    assert model.coded_for(4) == 9
+    assert coded_channels_for(model, 4) == 9
     assert PackedFile(b"", (0, 4, 8, 12), (10, 20, 30)).head_bytes(4) == 10
     assert PackedFile(b"", (0, 4, 8, 12), (10, 20, 30), model).head_bytes(4) == 30
     assert PackedFile(b"", (0, 4, 8), (10, 20), model).head_bytes(4) == 20
