@@ -44,9 +44,8 @@ def form_of(signal: Signal) -> Form:
     """Kind, size and sample type of a signal, alpha left out."""
     match signal:
         case Image():
-            return Form(
-                "image", (signal.height, signal.width), str(signal.samples.dtype), 0, bit_depth=signal.bit_depth
-            )
+            sample_type = "uint16" if signal.is_deep else "uint8"
+            return Form("image", (signal.height, signal.width), sample_type, 0, bit_depth=signal.bit_depth)
         case Audio():
             return Form("sound", signal.samples.shape, "float32", signal.sample_rate)
         case Cube():

@@ -54,7 +54,7 @@ class Image:
             )
         bit_depth = whole_number_argument("bit_depth", self.bit_depth, 0)
         if bit_depth:
-            check_bit_depth(array.dtype.name, bit_depth)
+            check_bit_depth("uint16" if self.is_deep else "uint8", bit_depth)
             check_bit_depth_of_colors(array, bit_depth)
         settle_arguments(self, metadata=metadata_of_media(self.metadata), bit_depth=bit_depth or bit_depth_of(array))
 

@@ -55,7 +55,7 @@ def check_bit_depth_of_colors(samples: UInt[Samples, "h w c"], bit_depth: int) -
 
 def bit_depth_of(samples: UInt[Samples, "h w c"]) -> int:
     """Bits that the largest colour of samples (h, w, c) needs, as far as their type allows."""
-    allowed = DEPTHS[samples.dtype.name]
+    allowed = DEPTHS["uint8" if samples.itemsize == 1 else "uint16"]
     return allowed[-1] if len(allowed) == 1 else max(allowed[0], _largest_color(samples).bit_length())
 
 
