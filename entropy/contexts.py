@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -185,13 +185,15 @@ class ContextModel(ContextWeights):
         `BitstreamError`."""
         tables = TableSet.from_bytes(arrays["tables"].tobytes())
         static_tables = TableSet.from_bytes(arrays["static_tables"].tobytes())
-        parts = {"tables": tables, "static_tables": static_tables}
-        own = {name: arrays[name] for name in CONTEXT_ARRAYS}
-        low = None
-        if low_pass_ends:
-            of_low = {name: arrays[f"low.{name}"] for name in CONTEXT_ARRAYS}
-            low = cls(pass_ends=tuple(low_pass_ends), num_predicted=pass_ends[0], **parts, **of_low)
-        return cls(pass_ends=tuple(pass_ends), num_predicted=num_predicted, low=low, **parts, **own)
+
+        def part(ends: Sequence[int], predicted: int, prefix: str) -> ContextModel:
+            own: dict[str, Any] = {name: arrays[prefix + name] for name in CONTEXT_ARRAYS}
+            return cls(
+                pass_ends=tuple(ends), num_predicted=predicted, tables=tables, static_tables=static_tables, **own
+            )
+
+        whole = part(pass_ends, num_predicted, "")
+        return replace(whole, low=part(low_pass_ends, pass_ends[0], "low.")) if low_pass_ends else whole
 
     @cached_property
     def digest(self) -> bytes:
