@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from laconic.tasks.cli import batch, options
+from laconic.tasks.cli.encode import Profile
 from laconic.tasks.cli.folded_notes import FoldedNotes
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def pack(
     bit_depth: options.BitDepth = None,
     splits: options.Splits = None,
     model: options.ModelName = None,
+    profile: Annotated[
+        Profile, typer.Option("--profile", help="How files are coded: quickest, in small files, or in the smallest.")
+    ] = Profile.small,
     shard_samples: Annotated[int, typer.Option("--shard-samples", min=1, help="Samples of one tar file.")] = 500,
     threads: options.Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with what was packed.")] = False,
@@ -49,7 +53,9 @@ def pack(
     from laconic.tasks.datasets.splits import parse_splits
 
     with batch.batch_sentences():
-        chosen = PackIndexOptions(quality, model, size, sample_rate, seconds, shard_samples, bit_depth or 0)
+        chosen = PackIndexOptions(
+            quality, model, size, sample_rate, seconds, shard_samples, bit_depth or 0, profile.value
+        )
         listing = list_class_folder(folder, None if splits is None else parse_splits(splits))
         _announce(listing, quiet=quiet or as_json)
         with batch.batch_progress(len(listing.samples)) as advance:

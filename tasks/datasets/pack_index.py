@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ COLUMNS = ("shard", "offset", "length", "label", "key", "source", "heads")
 class PackIndexOptions:
     """How a folder is packed. `model`: a shipped name or a path. `shard_samples`: files of one shard, bad ones included.
     `bit_depth` of 16-bit pictures, 9 to 16; 0 for what files say, else what the largest colour of all of them needs, which
-    is what an index says then.
+    is what an index says then. `profile`: as of `Lcn`.
 
     Raises `CodecError` for values outside.
     """
@@ -44,10 +44,11 @@ class PackIndexOptions:
     seconds: float | None = None
     shard_samples: int = 500
     bit_depth: int = 0
+    profile: Literal["fast", "small", "best"] = "small"
 
     def __post_init__(self) -> None:
-        codec = Lcn(quality=self.quality, model=self.model)
-        settle_arguments(self, quality=codec.quality, model=codec.model, **vars(self.framing))
+        codec = Lcn(quality=self.quality, model=self.model, profile=self.profile)
+        settle_arguments(self, quality=codec.quality, model=codec.model, profile=codec.profile, **vars(self.framing))
         settle_arguments(self, shard_samples=whole_number_argument("shard_samples", self.shard_samples, 1, 10**6))
 
     @property
@@ -57,9 +58,14 @@ class PackIndexOptions:
     def codec(self, kind: MediaKind) -> Lcn:
         """The encoder. Sounds go by channel groups as pictures do, so that few channels are the head of a file."""
         if kind == "image":
-            return Lcn(quality=self.quality, model=self.model)
+            return Lcn(quality=self.quality, model=self.model, profile=self.profile)
         return Lcn(
-            quality=self.quality, model=self.model, grouping="channels", progression="group", tile_log2=_SOUND_TILE_LOG2
+            quality=self.quality,
+            model=self.model,
+            profile=self.profile,
+            grouping="channels",
+            progression="group",
+            tile_log2=_SOUND_TILE_LOG2,
         )
 
 

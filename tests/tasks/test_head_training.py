@@ -101,7 +101,7 @@ def test_train_learns_easy_classes(finished: Path) -> None:
 
 
 def test_run_on_a_pack_of_another_shipped_model_predicts(folder: Path, tmp_path: Path) -> None:
-    archive.pack(folder, tmp_path / "packed", PackIndexOptions(size=64, model="rgb_best"))
+    archive.pack(folder, tmp_path / "packed", PackIndexOptions(size=64, profile="best"))
     train(tmp_path / "packed", tmp_path / "run", replace(SMALL, epochs=1))
     predictor, picture = Predictor.load(tmp_path / "run"), folder / "test/red/0.png"
     encoded = tmp_path / "x.lcn"

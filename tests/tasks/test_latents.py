@@ -50,7 +50,7 @@ def packed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def packed_best(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("packed") / "best"
-    archive.pack(folder, output, PackIndexOptions(quality=70, shard_samples=5, model="rgb_best"))
+    archive.pack(folder, output, PackIndexOptions(quality=70, shard_samples=5, profile="best"))
     return output
 
 
