@@ -54,17 +54,17 @@ def packed_best(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-@pytest.mark.parametrize("model", ["rgb", "rgb_best"])
+@pytest.mark.parametrize("profile", ["small", "best"])
 @pytest.mark.parametrize("channels", [1, 3, 4, 5, 12, 13, 40, 50, 192])
 def test_items_are_the_first_channels_of_the_latents(
-    folder: Path, packed: Path, packed_best: Path, channels: int, model: str
+    folder: Path, packed: Path, packed_best: Path, channels: int, profile: str
 ) -> None:
-    """Of `rgb`, whose latents are in other axes than it codes in, groups do not end where these channels do."""
-    source = packed_best if model == "rgb_best" else packed
+    """Of profile small, whose latents are in other axes than it codes in, groups do not end where these channels do."""
+    source = packed_best if profile == "best" else packed
     dataset = LatentDataset(source, channels=channels, split="test", scaling="none")
     assert (len(dataset), dataset.shape, dataset.classes) == (4, (channels, 8, 8), ("dark", "light"))
     tensor, label = dataset[3]
-    latent = Lcn(quality=70, model=model).analyze(read_signal(folder / "test/light/1.png", "image", Framing()))
+    latent = Lcn(quality=70, profile=profile).analyze(read_signal(folder / "test/light/1.png", "image", Framing()))
     assert (label, tensor.dtype, type(label)) == (1, torch.float32, int)
     assert np.array_equal(tensor.numpy(), latent.dequantize()[:channels])
     found = dataset.latent(3)
