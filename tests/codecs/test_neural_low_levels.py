@@ -1,6 +1,7 @@
 """Neural decoding of profile best, whose lowest channels have low levels: areas, rows, threads and scales, one picture."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from laconic.codecs import Image, Lcn  # noqa: E402
+from laconic.codecs.files import read_image  # noqa: E402
 from laconic.codecs.learning.tensor_encoder import load_tensor_encoder  # noqa: E402
 from laconic.codecs.models.neural_synthesis import NeuralSynthesis, NeuralSynthesisConfig, save_neural_synthesis  # noqa: E402
 from laconic.codecs.models.zoo import model_path  # noqa: E402
 from laconic.codecs.pictures import neural_rendering  # noqa: E402
+from laconic.tasks.measures.picture_distortion import psnr  # noqa: E402
 
 BEST = Lcn(quality=60, profile="best", tile_log2=3, effort=0)  # 64 pixels a side: many tiles in a small picture
 SIZE = (203, 187)
@@ -93,3 +96,13 @@ def test_rows_and_threads_are_the_whole(codec: Lcn, colors: int, small_blocks: N
     rows = np.concatenate([part.copy() for part in codec.open_area(data).rows()])
     assert np.array_equal(rows, whole.samples)
     assert replace(codec, threads=3).decode(data) == whole
+
+
+@pytest.mark.parametrize(("quality", "least_db"), [(25, 0.02), (50, 0.02), (80, 0.02)])
+def test_shipped_network_repairs_photographs(quality: int, least_db: float) -> None:
+    codec, gains = Lcn(quality=quality, profile="best"), []
+    for name in ("kodim05_crop", "kodim23_crop"):
+        image = read_image(Path(__file__).parents[1] / "data" / f"{name}.png")
+        data = codec.encode(image)
+        gains.append(psnr(image, replace(codec, synthesis="neural").decode(data)) - psnr(image, codec.decode(data)))
+    assert sum(gains) / len(gains) > least_db, gains
