@@ -109,8 +109,8 @@ class _ChunkEncoder(threading.local):
         *coefficients, largest = self._kept([*shapes, max(shapes)], np.float32)
         if plan.searches:
             found = _searched(rows, span, plan)
-            for cut, tile in zip(coefficients, tiles, strict=True):
-                cut[...] = tile.moved(-span[0], 0).cut(found)
+            for cut, place in zip(coefficients, tiles, strict=True):
+                cut[...] = place.moved(-span[0], 0).cut(found)
         else:
             coefficients_of_rows(rows, span, model, coefficients, side)
         packed = []

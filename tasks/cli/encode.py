@@ -103,8 +103,14 @@ def encode(  # a command line has as many parameters as options
             if file.read(len(MAGIC)) == MAGIC:
                 raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
             if bpp is None and max_bytes is None:
-                chosen = {"profile": profile.value, "effort": effort, "threads": threads_each, "synthesis": synthesis}
-                codec = Lcn(quality or 50, model, **chosen)
+                codec = Lcn(
+                    quality or 50,
+                    model,
+                    profile=profile.value,
+                    effort=effort,
+                    threads=threads_each,
+                    synthesis=synthesis,
+                )
                 with progress_told_to(_progress_of(job, quiet=quiet)):
                     data, form = streams.encode_file(
                         file, codec, kind=kind, limits=limits, frame=frame, bit_depth=depth
