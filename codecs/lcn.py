@@ -62,7 +62,7 @@ class Lcn:
     contexts, "fast" by static tables, in larger files; "best", of pictures, by networks, in the smallest files, slowest.
     `effort`: 0 rounds each coefficient by itself, 1 weighs distortion against bits, 2 does so twice; from 1 on, `encode`,
     not `analyze`, gives a picture of profile best colours of its own where these save 1 %. 3, of pictures
-    (`laconic[torch]`, a minute for a million pixels), is for the pixels that `synthesis` decodes, with the same bytes only
+    (`laconic[torch]`, seconds for a million pixels), is for the pixels that `synthesis` decodes, with the same bytes only
     on one machine with one torch and number of its threads. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each;
     more decode faster; None spends up to 1 %. `threads` work on one picture; its bytes do not depend on them. `synthesis`
     of decoding, never in the file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture

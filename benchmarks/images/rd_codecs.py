@@ -40,7 +40,7 @@ def _best(synthesis: str) -> list[Codec[Image]]:
 
 
 def _searched() -> list[Codec[Image]]:
-    """Few settings: a minute for each picture at each."""
+    """Few settings, since each takes long."""
     from laconic.codecs.lcn import Lcn
 
     qualities = (15, 30, 41, 55, 70)

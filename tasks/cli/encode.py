@@ -57,7 +57,7 @@ def encode(  # a command line has as many parameters as options
             min=0,
             max=3,
             help="0: plain rounding. 1: weighs distortion against bits. 2: does so twice. 3: of pictures, for the decoder "
-            "of --synthesis; a minute for a million pixels, needs torch; always a valid file, but the same bytes only on "
+            "of --synthesis; seconds for a million pixels, needs torch; always a valid file, but the same bytes only on "
             "one machine with the same torch and number of its threads.",
         ),
     ] = 1,

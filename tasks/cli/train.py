@@ -129,7 +129,10 @@ def compare(
 @train.command()
 def codec(
     data: Annotated[Path, typer.Argument(help="The folder with the recipe's data, or any folder with --all-pictures.")],
-    recipe: Annotated[str, typer.Option("--recipe", help="What to train: transform, synthesis, walloc or contexts.")],
+    recipe: Annotated[
+        str,
+        typer.Option("--recipe", help="What to train: transform, synthesis, turned_synthesis, walloc or contexts."),
+    ],
     run: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run; an unfinished one goes on.")],
     model: Annotated[Path | None, typer.Option("--model", help="The model file that a recipe starts from.")] = None,
     all_pictures: Annotated[

@@ -110,6 +110,7 @@ _PICTURES: Final = ("bsds500/train", "clothing10/train", "imagenet_sample/train"
 _VALIDATION: Final = ("bsds500/val",)
 _MAX_VALIDATION: Final = 12  # pictures
 _START_PICTURES, _START_SIDE = 200, 128  # that WaLLoC's linear start is of
+# "turned_synthesis" encodes every picture at its start, and one at every step.
 RECIPES: Final[Mapping[str, Recipe]] = {
     "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_500, needs_model=True, reductions=(1.5,)),
     "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 13_500, needs_model=True),

@@ -518,7 +518,10 @@ def test_command_trains_on_a_folder_and_goes_on(folder: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--recipe", "magic"], "recipe 'magic' is not known; allowed are transform, synthesis, walloc"),
+        (
+            ["--recipe", "magic"],
+            "recipe 'magic' is not known; allowed are transform, synthesis, turned_synthesis, walloc",
+        ),
         (["--recipe", "synthesis"], "needs a model file to start from: pass --model"),
         (["--recipe", "walloc", "--model", RGB], "recipe walloc starts from nothing"),
         (["--recipe", "transform", "--model", "none.safetensors"], "does not exist"),
