@@ -430,8 +430,8 @@ def test_damaged_header_is_not_mistaken_for_an_unknown_model() -> None:
 
 
 def test_stored_channels_limit_what_may_be_asked_for() -> None:
-    with pytest.raises(CodecError, match="20 that the file stores"):
-        Lcn().unpack(files()["few channels"], channels=21)
+    with pytest.raises(CodecError, match="40 that the file stores"):  # what 20 of the latent's axes are made of
+        Lcn().unpack(files()["few channels"], channels=41)
 
 
 def test_alpha_beyond_its_largest_sample_is_refused() -> None:
