@@ -280,7 +280,7 @@ class Lcn:
         """
         with opened_argument("data", data) as source:
             reading = SegmentReading(channels, limits, allow_partial)
-            return unpack(Unpacker(source, reading, model=self.model, for_latent=True))
+            return unpack(Unpacker(source, reading, model=self.model))
 
     def synthesize(self, latent: Latent) -> Signal:
         """The signal by linear synthesis; missing channels count as 0."""

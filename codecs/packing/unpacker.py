@@ -93,11 +93,8 @@ class Unpacker:
     that of the file with the file's colours, `base` the same without.
     """
 
-    def __init__(
-        self, data: bytes | BinaryIO, reading: SegmentReading, *, model: str | None = None, for_latent: bool = False
-    ) -> None:
-        """`for_latent`: the wanted channels are those of the latent's axes, and `num_channels` those that they are made
-        of."""
+    def __init__(self, data: bytes | BinaryIO, reading: SegmentReading, *, model: str | None = None) -> None:
+        """The wanted channels are those of the latent's axes; `num_channels` will be those that they are made of."""
         self._source = Source(source_of_segments(data) if reading.allow_partial else data)
         self.header = header = read_header(self._source, reading.limits)
         self.base = load_model_of(header.fingerprint, model)
@@ -112,7 +109,7 @@ class Unpacker:
             raise CodecError(f"channels is {shown(channels)}; allowed is 1 to the {stored} that the file stores")
         self.wanted = channels  # of the latent
         self.num_channels = stored if channels is None else channels
-        if for_latent and channels is not None:
+        if channels is not None:
             self.num_channels = min(coded_channels_for(found, channels), stored)
         if reading.scale_log2:
             self.num_channels = min(self.num_channels, found.channels_at(reading.scale_log2))
