@@ -25,6 +25,7 @@ from laconic.codecs.packing.layout import LayoutTile
 from laconic.codecs.packing.packer import Packer
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker
+from laconic.codecs.pictures.color_choice import with_chosen_colors
 from laconic.codecs.plan import Plan, planned_tile
 from laconic.codecs.transform.picture_rows import (
     UNTILED,
@@ -98,7 +99,7 @@ class Stages:
 
     @cached_property
     def _plan(self) -> Plan:
-        return self.codec.plan_of(self.image)
+        return with_chosen_colors(self.codec.plan_of(self.image), self._rows)
 
     @cached_property
     def _rows(self) -> PictureRows:
