@@ -1,11 +1,14 @@
 """Random contexts of profiles fast and small, with and without low levels, and what the reference decoder takes of them."""
 
+import dataclasses
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 from subband_scene import laplace_tables
 
+from laconic.codecs.models.low_levels import no_low_gains, no_low_scale_codes
+from laconic.codecs.models.model import Model
 from laconic.entropy.contexts import ContextModel
 from laconic.entropy.tables import TableSet
 
@@ -89,4 +92,12 @@ def reference_model(
         low_levels=contexts.low_levels,
         low=None if low is None else reference.read_contexts(raw, list(low.pass_ends), num_planes, "low."),
         subbands=subbands,
+    )
+
+
+def without_low_levels(model: Model) -> Model:
+    """The transform in integers is the same with and without; low levels are in floats (`test_low_levels`)."""
+    contexts = dataclasses.replace(model.contexts, low=None)
+    return dataclasses.replace(
+        model, contexts=contexts, low_levels=0, low_gains=no_low_gains(), low_scale_codes=no_low_scale_codes()
     )

@@ -169,6 +169,7 @@ def fit(
         has_low = kind == "image" and is_small_picture and pass_ends[0] == num_planes
         low_levels = default_low_levels(tree, MAX_LOW_LEVELS) if has_low else 0
     low_gains = low_noise_gains(tree, low_levels) if low_levels else no_low_gains()
+    scale_codes = _scale_codes(coefficients)  # of the small picture as latents give it, without its low levels
     if low_levels:
         analyze_low_of(coefficients, num_planes, low_gains)
     num_predicted = num_planes if is_small_picture and not low_levels else 0
@@ -184,7 +185,7 @@ def fit(
         synthesis=axes.synthesis,
         group_ends=group_ends,
         rounding=options.rounding,
-        scale_codes=_scale_codes(coefficients),
+        scale_codes=scale_codes,
         shrink=np.zeros((NUM_SCALES, 3), np.float32),
         contexts=contexts_of(quantised, lambda share: on_progress(share / 2)),
         offsets=offsets,

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from low_scene import without_low_levels
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from safetensors import safe_open
@@ -24,7 +25,6 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
 from laconic.codecs.models import fixed_point
 from laconic.codecs.models.fixed_point import FixedLeaf, fixed_leaves, fixed_point_map
-from laconic.codecs.models.low_levels import no_low_gains, no_low_scale_codes
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Path, Tree, dyadic_tree, full_tree
 from laconic.codecs.models.zoo import load_model
@@ -570,14 +570,6 @@ def float_synthesize(coefficients: NDArray[np.float64], model: Model) -> NDArray
     for path in sorted(model.tree.splits, key=len, reverse=True):
         bands[path] = merge_plane([bands[*path, i] for i in range(4)], float_merge)
     return 255 * bands[()].transpose(1, 2, 0) + 127.5
-
-
-def without_low_levels(model: Model) -> Model:
-    """The transform in integers is the same with and without; low levels are in floats (`test_low_levels`)."""
-    contexts = dataclasses.replace(model.contexts, low=None)
-    return dataclasses.replace(
-        model, contexts=contexts, low_levels=0, low_gains=no_low_gains(), low_scale_codes=no_low_scale_codes()
-    )
 
 
 def squared_errors(samples: NDArray[np.uint8], model: Model, code: int) -> tuple[float, float]:
