@@ -16,7 +16,8 @@ _SETS = {"kodak": "Kodak", "unseen": "never tuned on", "unlike_kodak": "unlike K
 
 def before_table(before: Sequence[common.Row], *now: Sequence[common.Row]) -> str:
     """BD-rates, PSNR, of profiles against `small` and themselves as they were; rows of several sets of pictures."""
-    rows = [row for rows in now for row in rows if row["type"] == "rd"]
+    known = {row["commit"] for row in before}
+    rows = [row for rows in now for row in rows if row["type"] == "rd" and row["commit"] not in known]
     lines = [f"| profile, against | {' | '.join(_SETS.values())} |", "|---|" + "--:|" * len(_SETS)]
     for label, name in _PROFILES.items():
         anchors = {"itself": label, "`small`": "laconic linear"}
