@@ -101,6 +101,8 @@ class ContextModel(ContextWeights):
         self._check_numbers()
         self._check_arrays()
         if self.low is not None:
+            if not isinstance(self.low, ContextModel):
+                raise ArgumentError(f"low is {shown(self.low)}; allowed is a ContextModel or None")
             self._check_low(self.low)
 
     def _check_low(self, low: ContextModel) -> None:
