@@ -54,7 +54,9 @@ def in_place_symbols(planes: Int[Planes, "d h w"], rules: ContextStepRules) -> I
     return leading if rules.low is None else joined_symbols(leading, rules, planes.shape)
 
 
-def joined_symbols(leading: Int[Integers, "n _ _"], rules: ContextStepRules, shape: tuple[int, ...]) -> Integers:
+def joined_symbols(
+    leading: Int[Integers, "n _ _"], rules: ContextStepRules, shape: tuple[int, ...]
+) -> Int[Integers, "n h w"]:
     """(n, h, w): planes that were put apart, of a tile of shape (d, h, w), where their values stand."""
     return join_low_planes(leading, rules.model.low_levels, shape[1], shape[2])
 
@@ -67,7 +69,9 @@ def no_leading_planes(rules: ContextStepRules, shape: tuple[int, ...]) -> Int[In
     return np.zeros((rules.low.model.num_channels, height, width), np.int32)
 
 
-def leading_values(symbols: Int[Integers, "n _ _"], rules: ContextStepRules, shape: tuple[int, ...]) -> Integers:
+def leading_values(
+    symbols: Int[Integers, "n _ _"], rules: ContextStepRules, shape: tuple[int, ...]
+) -> Int[Integers, "_ h w"]:
     """(n, h, w): the first channels of a tile of shape (d, h, w), with further levels, of what is coded of them; residuals
     among `symbols` become values."""
     assert rules.low is not None

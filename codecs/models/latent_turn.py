@@ -97,7 +97,7 @@ def turn_bytes(model: Model) -> bytes:
     return matrices + model.turn.channels.astype("<u2").tobytes()
 
 
-def turn_of_parts(arrays: Mapping[str, NDArray[np.generic]]) -> LatentTurn | None:
+def turn_of_parts(arrays: Mapping[str, Shaped[NDArray[Any], " ..."]]) -> LatentTurn | None:
     """The turn of a model file, None where it has none. Raises KeyError."""
     if "turn_channels" not in arrays:
         return None
