@@ -56,7 +56,7 @@ def in_place_symbols(planes: Int[Planes, "d h w"], rules: ContextStepRules) -> I
 
 def joined_symbols(
     leading: Int[Integers, "n _ _"], rules: ContextStepRules, shape: tuple[int, ...]
-) -> Int[Integers, "n h w"]:
+) -> Int[Integers, "p h w"]:
     """(n, h, w): planes that were put apart, of a tile of shape (d, h, w), where their values stand."""
     return join_low_planes(leading, rules.model.low_levels, shape[1], shape[2])
 
