@@ -57,7 +57,7 @@ class FittedIntegers(ABC):
 
         def make(coefficients: Floats) -> Integers:
             planes = self._of_low(coefficients[: self._num_planes], centre_of_band(band))
-            return np.ascontiguousarray(split_low_planes(planes, self._low_levels))
+            return split_low_planes(planes, self._low_levels)
 
         return _Made(self._coefficients, make)
 

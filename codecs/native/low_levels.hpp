@@ -18,7 +18,7 @@
 namespace laconic {
 
 inline constexpr std::size_t max_low_levels = 2;
-inline constexpr std::size_t low_margin = 16;  // places; 4 of the finer level and twice 4 of the coarser one are 12
+inline constexpr std::size_t low_margin = 12;  // places: 4 of the finer level and twice 4 of the coarser one
 inline constexpr float low_values_in_unit = 2048.0F;
 inline constexpr float largest_low_value = 32767.0F;
 

@@ -96,6 +96,11 @@ class LayoutTile:
             min(self.right, other.right),
         )
 
+    def meets(self, other: LayoutTile) -> bool:
+        """Whether there is any place that both have."""
+        both = self.within(other)
+        return both.top < both.bottom and both.left < both.right
+
     def pixels(self, factor: int, size: tuple[int, ...]) -> LayoutTile:
         """The same bounds in pixels of a picture of this size."""
         return LayoutTile(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, groupby
 from math import prod
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -146,6 +146,13 @@ class Unpacker:
         """Of the file, so far."""
         return self._source.num_bytes_read
 
+    def leave_out_details(self, tiles: Iterable[int]) -> None:
+        """Of these tiles, values of the lowest channels alone are wanted from now on, as far as segments are cut there."""
+        for tile in tiles:
+            self._numbers[tile] = [
+                number for number in self._numbers[tile] if self._bounds[self._order[number][1]] < self.model.num_planes
+            ]
+
     def values(
         self,
         tiles: Sequence[int],
@@ -162,7 +169,12 @@ class Unpacker:
         """
         found = self._segments.fetch([number for tile in tiles for number in self._numbers[tile]])
         places = list(outs) if outs is not None else [None] * len(tiles)
-        batches = [(tiles[i : i + together], places[i : i + together]) for i in range(0, len(tiles), together)]
+        batches = []
+        for _, alike in groupby(range(len(tiles)), lambda i: len(self._numbers[tiles[i]])):
+            run_of = list(alike)
+            for i in range(run_of[0], run_of[-1] + 1, together):
+                end = min(i + together, run_of[-1] + 1)
+                batches.append((tiles[i:end], places[i:end]))
         return chain.from_iterable(run(lambda batch: self._decode(*batch, found, dtype), batches))
 
     def alpha(self, tiles: Sequence[int], *, run: ThreadedMap = map) -> Iterator[UInt[NDArray[Any], "height width"]]:

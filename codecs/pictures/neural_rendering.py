@@ -52,6 +52,9 @@ class NeuralRenderer:
     def needed(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
         return rendering_margin(_in_blocks(rendering_margin(places, MARGIN, grid)), self._reach, grid)
 
+    def needed_whole(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
+        return rendering_margin(_in_blocks(rendering_margin(places, MARGIN, grid)), self._halo, grid)
+
     def ready(self, bottom: int) -> int:
         return (bottom - self._reach) // BLOCK * BLOCK - MARGIN
 

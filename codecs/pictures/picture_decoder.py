@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -174,11 +175,15 @@ class _Canvas:
         return pixels << self.part.area.scale_log2 >> self.part.unpacker.model.tree.depth
 
     @cached_property
+    def _inside(self) -> LayoutTile:
+        """Places that the area's pixels lie in."""
+        area, of = self.part.area, self._places_of
+        return LayoutTile(of(area.y), of(area.x), -of(-area.y - area.height), -of(-area.x - area.width))
+
+    @cached_property
     def _places(self) -> LayoutTile:
         """Those of the area with their margin."""
-        area, of = self.part.area, self._places_of
-        inside = LayoutTile(of(area.y), of(area.x), -of(-area.y - area.height), -of(-area.x - area.width))
-        return self.renderer.needed(inside, self.part.unpacker.grid)
+        return self.renderer.needed(self._inside, self.part.unpacker.grid)
 
     def blocks(self, out: Samples | None) -> Iterator[Samples]:
         """Rows of the area, some at a time, in `out` where it is given."""
@@ -201,11 +206,13 @@ class _Canvas:
     def _chunks(self) -> Iterator[list[int]]:
         """Numbers of the tiles that are needed, some rows of tiles at a time."""
         places, unpacker = self._places, self.part.unpacker
+        whole = self.renderer.needed_whole(self._inside, unpacker.grid)
         by_row: dict[int, list[int]] = {}
         for number, tile in enumerate(unpacker.tiles):
-            inner = tile.within(places)
-            if inner.top < inner.bottom and inner.left < inner.right:
+            if tile.meets(places):
                 by_row.setdefault(tile.top, []).append(number)
+        needed = chain.from_iterable(by_row.values())
+        unpacker.leave_out_details(number for number in needed if not unpacker.tiles[number].meets(whole))
         chunk: list[int] = []
         size = 0
         for row in by_row.values():

@@ -35,6 +35,10 @@ class Renderer(Protocol):
         """The places whose integers these `places` depend on, in a latent of sides `grid`."""
         ...
 
+    def needed_whole(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
+        """Those of them that more than the lowest channels are needed of."""
+        ...
+
     def ready(self, bottom: int) -> int:
         """Rows of places above this one can be rendered where integers are known above row `bottom`."""
         ...
@@ -57,6 +61,9 @@ class LinearRenderer:
 
     def needed(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
         return on_low_grid(rendering_margin(places, margin_of(self.model), grid), self.model)
+
+    def needed_whole(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
+        return rendering_margin(places, MARGIN, grid)
 
     def ready(self, bottom: int) -> int:
         return bottom - margin_of(self.model)

@@ -53,7 +53,7 @@ def quantize(
     out = np.empty(coefficients.shape, np.int32) if out is None else out
     _quantize(coefficients, quantizer.thresholds, quantizer.step_code, model, out)
     if quantizer.low_thresholds is not None:
-        low = np.ascontiguousarray(split_low_planes(coefficients[: model.num_planes], model.low_levels))
+        low = split_low_planes(coefficients[: model.num_planes], model.low_levels)
         apart = np.empty(low.shape, out.dtype)
         _quantize(low, quantizer.low_thresholds, quantizer.step_code, model, apart)
         out[: model.num_planes] = join_low_planes(apart, model.low_levels, *out.shape[1:])

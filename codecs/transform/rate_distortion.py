@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.models.model import Model
-from laconic.codecs.steps import step_of_code
+from laconic.codecs.transform.quantizer import inverse_quantizer_step
 from laconic.entropy import ContextModel, _native
 from laconic.entropy.container import Profile
 from laconic.entropy.contexts import MAX_MAGNITUDE, ContextStepRules, residuals_of_context_prediction
@@ -51,7 +51,7 @@ def optimize_rate_distortion(
     These stay, and so do zeros. `effort`, at least 1: how often contexts are gone over.
     """
     rules = model.contexts.at_step(step_code)
-    inverse_step = float(np.float32(1) / (step_of_code(step_code) * np.float32(model.unit)))
+    inverse_step = inverse_quantizer_step(step_code, model)
     if rules.low is not None:
         optimize_low_planes(values, coefficients, step_code, model, effort=effort)
     fixed = min(_num_kept(model), len(values))
@@ -77,7 +77,7 @@ def optimize_low_planes(
     low = model.contexts.at_step(step_code).low
     assert low is not None
     planes, levels = model.num_planes, model.low_levels
-    inverse_step = float(np.float32(1) / (step_of_code(step_code) * np.float32(model.unit)))
+    inverse_step = inverse_quantizer_step(step_code, model)
     apart = split_low_planes(values[:planes], levels)
     kept = apart[:planes].copy()
     residuals = residuals_of_context_prediction(kept.astype(np.int32))
