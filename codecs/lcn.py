@@ -177,8 +177,9 @@ class Lcn:
         allow_partial: bool = False,
     ) -> tuple[Image, tuple[str, ...]]:
         """Part of a picture, and what of it is damaged: `region` (x, y, width, height) in its pixels, at 1/`scale` of the
-        size, 1, 2, 4 or 8, of models with low levels also 16 or 32; of the first `channels` only, as `unpack` has them. It is cut from what
-        `decode` gives, bit for bit, but for a scale; then, pixel (x, y) shows what is around (scale * x, scale * y).
+        size, 1, 2, 4 or 8, of models with low levels also 16 or 32; of the first `channels` only, as `unpack` has them. It
+        is cut from what `decode` gives, bit for bit, but for a scale; then, pixel (x, y) shows what is around (scale * x,
+        scale * y).
 
         Of an open file, only what the area needs is read. Raises `CodecError` for an area outside the picture or another
         kind of signal, and what `unpack` raises.
