@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from module_files import load_module
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.lcn import Lcn
@@ -19,19 +16,8 @@ from laconic.codecs.media import Audio, Image
 from laconic.codecs.models.zoo import read_zoo_entry, shipped_models
 from laconic.entropy import BitstreamError, simd
 
-
-def _load(relative: str) -> ModuleType:
-    path = Path(__file__).parent / relative
-    spec = importlib.util.spec_from_file_location(f"laconic_tests_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-golden = _load("golden/make_golden.py")
-reference = _load("entropy/reference_decoder.py")
+golden = load_module("golden/make_golden.py")
+reference = load_module("entropy/reference_decoder.py")
 RECORDS: dict[str, dict[str, Any]] = golden.read_index()
 MODEL_PATHS = {entry.fingerprint.hex(): entry.path for entry in shipped_models()}
 MODEL_PATHS |= {read_zoo_entry(str(path)).fingerprint.hex(): path for path in golden.MODEL_FOLDER.glob("*.safetensors")}

@@ -69,16 +69,22 @@ def turn_to_axes(
     shapes = [matrix.shape for matrix in axes.analysis]
     if axes.turn is not None or [matrix.shape for matrix in synthesis] != shapes:
         raise WeightsError(f"model {axes.name} has blocks of shapes {shapes}, or a turn: it has no axes for this model")
-    pairs = zip(axes.analysis, synthesis, strict=True)
-    matrices = tuple((a.astype(np.float64) @ s.astype(np.float64)).astype(np.float32) for a, s in pairs)
-    return LatentTurn(matrices, coded, axes.channels)
+    return LatentTurn(products(axes.analysis, synthesis), coded, axes.channels)
+
+
+def products(
+    analysis: Sequence[Float[Floats, "n n"]], synthesis: Sequence[Float[Floats, "n n"]]
+) -> tuple[Float[Floats, "n n"], ...]:
+    """What the analysis makes of the synthesis, block by block: each sum in float64."""
+    pairs = zip(analysis, synthesis, strict=True)
+    return tuple((a.astype(np.float64) @ s.astype(np.float64)).astype(np.float32) for a, s in pairs)
 
 
 def coded_channels_for(model: Model, num_channels: int) -> int:
     """How many leading channels of a file the first `num_channels` of `Latent.dequantize` are made of."""
     if model.turn is not None:
         num_channels = model.turn.coded_for(num_channels)
-    return num_channels if model.colors is None else model.colors.needed_for(num_channels)
+    return num_channels if model.colors is None else model.colors.turn.coded_for(num_channels)
 
 
 def turn_arrays(model: Model) -> dict[str, Shaped[NDArray[Any], " ..."]]:

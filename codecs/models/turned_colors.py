@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs import _native
 from laconic.codecs.errors import CodecError
 from laconic.codecs.models.fixed_point import FixedLeaf
+from laconic.codecs.models.latent_turn import LatentTurn, products
 from laconic.entropy.container import COLOR_ONE, color_axes_misfit
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int, UInt
+    from jaxtyping import Float, Int
 
     from laconic.codecs.models.model import Model
 
@@ -30,34 +30,16 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class TurnedColors:
-    """How the channels of a file become those of its model: a square one of `matrices` for each leaf, whose rows are
-    `channels`, (d,) of all leaves together, as in `Model`. `numbers` are the nine of the file, `fingerprint` is that of the
-    model. Two are equal where these are."""
+    """`numbers` are the nine of a file, `fingerprint` is that of its model, `turn` is from the channels of the file to
+    those of the model. Two are equal where the first two are."""
 
     numbers: tuple[int, ...]
     fingerprint: bytes
-    matrices: tuple[Float[Floats, "n n"], ...] = field(compare=False)
-    channels: UInt[NDArray[np.uint16], " d"] = field(compare=False)
-
-    def needed_for(self, num_channels: int) -> int:
-        """How many leading channels of the file the first `num_channels` of the model are made of."""
-        ends = np.cumsum([len(matrix) for matrix in self.matrices])
-        blocks = np.split(self.channels, ends[:-1])
-        return 1 + max(int(block.max()) for block in blocks if block.min() < num_channels)
+    turn: LatentTurn = field(compare=False)
 
     def to_model(self, points: Float[Floats, "c h w"]) -> Float[Floats, "c h w"]:
         """Coefficients (c, h, w) of the first channels, in those of the model; channels that are missing count as 0."""
-        channels, *sides = points.shape
-        out = np.zeros((len(self.channels), int(np.prod(sides))), np.float32)
-        out[:channels] = points.reshape(channels, -1)
-        first = 0
-        for matrix in self.matrices:
-            rows = self.channels[first : first + len(matrix)]
-            turned = np.empty((len(rows), out.shape[1]), np.float32)
-            _native.project(matrix, out[rows], turned)
-            out[rows] = turned
-            first += len(rows)
-        return np.ascontiguousarray(out[:channels]).reshape(points.shape)
+        return self.turn.applied(points, len(points))
 
 
 @lru_cache(maxsize=32)
@@ -71,16 +53,13 @@ def turned_model(model: Model, numbers: tuple[int, ...]) -> Model:
     turn = np.array(numbers, np.int64).reshape(NUM_COLORS, NUM_COLORS)
     back = np.asarray(np.linalg.inv(turn / COLOR_ONE), np.float64)
     synthesis = tuple(_turned(s, turn) for s in model.synthesis)
-    matrices = tuple(
-        (a.astype(np.float64) @ s.astype(np.float64)).astype(np.float32)
-        for a, s in zip(model.analysis, synthesis, strict=True)
-    )
+    to_model = LatentTurn(products(model.analysis, synthesis), model.channels, model.channels)
     return replace(
         model,
         analysis=tuple(_before(a.astype(np.float64), back).astype(np.float32) for a in model.analysis),
         synthesis=synthesis,
         fixed=tuple(_turned_leaf(leaf, turn, back) for leaf in model.fixed),
-        colors=TurnedColors(numbers, model.fingerprint, matrices, model.channels),
+        colors=TurnedColors(numbers, model.fingerprint, to_model),
     )
 
 

@@ -1,16 +1,13 @@
 """Low planes in profiles fast and small: how channels are put apart, tiles as segments, what is refused."""
 
 import dataclasses
-import importlib.util
-import sys
 from itertools import pairwise
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from low_scene import random_contexts, reference_model
+from module_files import load_module
 
 from laconic.entropy import simd
 from laconic.entropy.container import ContainerSegment, Profile
@@ -31,17 +28,7 @@ SHAPES = [(1, 1), (1, 5), (5, 1), (3, 5), (8, 8), (33, 47)]
 MODELS = {levels: random_contexts(NUM_CHANNELS, low_levels=levels, seed=levels) for levels in (1, 2)}
 
 
-def load_reference() -> ModuleType:
-    path = Path(__file__).parent / "reference_decoder.py"
-    spec = importlib.util.spec_from_file_location("laconic_tests_low_reference", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-REFERENCE = load_reference()
+REFERENCE = load_module("entropy/reference_decoder.py")
 
 each_profile = pytest.mark.parametrize(
     "profile", [Profile.FAST, Profile.SMALL], ids=lambda profile: profile.name.lower()

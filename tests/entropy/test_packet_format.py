@@ -5,20 +5,17 @@ Forms that our encoder never chooses come from the plain encoder below, written 
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import struct
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from module_files import load_module
 
 from laconic.entropy.errors import BitstreamError
 from laconic.entropy.packets import decode_array, encode_array
@@ -28,17 +25,7 @@ SETTINGS = settings(max_examples=150, deadline=None, derandomize=True, database=
 LANES = (4, 8, 16, 32, 64)
 
 
-def _load_reference() -> ModuleType:
-    path = Path(__file__).parent / "reference_decoder.py"
-    spec = importlib.util.spec_from_file_location("laconic_packet_reference", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-reference = _load_reference()
+reference = load_module("entropy/reference_decoder.py")
 
 
 def random_tables(rng: np.random.Generator, count: int) -> TableSet:

@@ -1,15 +1,12 @@
 """Tiles as segments: exact for any groups, any prefix of channels, refused when damaged."""
 
 import dataclasses
-import importlib.util
-import sys
 from itertools import pairwise
-from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 from low_scene import reference_model
+from module_files import load_module
 
 from laconic.entropy import _native, rans, simd
 from laconic.entropy.container import ContainerSegment, Profile
@@ -49,19 +46,9 @@ def model() -> ContextModel:
     )
 
 
-def load_reference() -> ModuleType:
-    path = Path(__file__).parent / "reference_decoder.py"
-    spec = importlib.util.spec_from_file_location("laconic_tests_planes_reference", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 MODEL = model()
 RULES = MODEL.at_step(STEP)
-REFERENCE = load_reference()
+REFERENCE = load_module("entropy/reference_decoder.py")
 
 
 @pytest.fixture(params=(Profile.FAST, Profile.SMALL), ids=lambda profile: profile.name)

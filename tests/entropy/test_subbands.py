@@ -2,17 +2,15 @@
 
 import dataclasses
 import hashlib
-import importlib.util
 import json
-import sys
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from low_scene import low_pass_ends_of, random_contexts, raw_of, reference_model
+from module_files import load_module
 from safetensors.numpy import save_file
 from subband_scene import (
     NUM_TABLES,
@@ -52,17 +50,7 @@ LAYOUTS = [Layout(p, d, k) for p in (1, 2, 3) for d in (1, 2, 3, 4) for k in (0,
 SHAPES = [(1, 1), (1, 2), (2, 1), (3, 2), (5, 7), (8, 8), (4, 13)]
 
 
-def load_reference() -> ModuleType:
-    path = Path(__file__).parent / "reference_decoder.py"
-    spec = importlib.util.spec_from_file_location("laconic_tests_subbands_reference", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-REFERENCE = load_reference()
+REFERENCE = load_module("entropy/reference_decoder.py")
 
 
 # Inputs and symbols
