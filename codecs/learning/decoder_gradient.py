@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 from laconic.codecs.learning.tensor_encoder import TensorEncoderModel
 from laconic.codecs.steps import step_of_code
+from laconic.codecs.transform.rate_distortion import PRICE
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -92,6 +93,7 @@ def _tensor_encoder_of(model: Model) -> TensorEncoderModel:
         shrink=torch.from_numpy(model.shrink),
         num_predicted=model.num_planes,
         rounding=model.rounding,
+        price=PRICE,
         low_levels=model.low_levels,
         turn=(),  # coefficients are those that are coded
         turn_channels=torch.from_numpy(model.channels.astype(np.int64)),

@@ -3,8 +3,8 @@ integers much as the encoder of profile small chooses them.
 
 The choice is modelled, not made: the encoder weighs real code lengths, here each coefficient has a Laplace density
 whose scale is guessed from its surroundings. On photographs (bsds500/val), at steps of code 98 to 180, the share of
-non-zero integers and their mean magnitude are within 3 % of the encoder's (the share within 10 % at 98), the squared error
-within 4 %, with the model of profile best within 9 % and 7 %; tests hold it to that.
+non-zero integers and their mean magnitude are within 3 % of the encoder's, the squared error within 4 %, with the model of
+profile best, of the channels without low levels, within 9 % and 7 %; tests hold it to that.
 
 Low levels are left out: channels below `num_planes` are taken as plainly rounded at the file's step, because the error
 that low levels leave in them is about as large. It is not as even: what has to know it, and how profile best chooses
@@ -32,8 +32,9 @@ from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODE_OF_UNIT_STEP, CODES_PE
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-_PRICE: Final = 0.13  # squared steps a bit; rate_distortion.py has 0.125
-# Of the guessed scale in steps, fitted to the encoder's integers on bsds500/val.
+# Squared steps a bit, where rate_distortion.py has 0.125, of models without networks and of those of profile best; and
+# of the guessed scale in steps: fitted to the encoder's integers on bsds500/val.
+_PRICE, _PRICE_OF_BEST = 0.139, 0.13
 _SCALE_SHARE, _LEAST_SCALE, _OWN_SHARE = 0.75, 0.02, 0.45
 _LARGEST_NEIGHBOUR: Final = 20.0
 _FIRST_POINT: Final = 0.95  # where 1 is reconstructed, about
@@ -43,9 +44,9 @@ _FIRST_POINT: Final = 0.95  # where 1 is reconstructed, about
 class TensorEncoderModel:
     """What training needs of a model file: `analysis` and `synthesis` (n, n) of each leaf of the tree, `channels` (d,)
     the latent channel of each of their rows, `scales` (d,) typical magnitudes in signal units, `scale_codes` (d,) the
-    same as codes, `shrink` (rows, 3) as in `model.Model`; its `low_levels`, which nothing here undoes. `turn` (n, n) of
-    each leaf, rows of coded channels -> channels `turn_channels` (d,) of the axes of latents; none where they are the same
-    (`latent_turn`)."""
+    same as codes, `shrink` (rows, 3) as in `model.Model`; `price` of a bit in squared steps; its `low_levels`, which
+    nothing here undoes. `turn` (n, n) of each leaf, rows of coded channels -> channels `turn_channels` (d,) of the axes of
+    latents; none where they are the same (`latent_turn`)."""
 
     num_planes: int
     tree: Tree
@@ -56,6 +57,7 @@ class TensorEncoderModel:
     shrink: Float[Tensor, "rows 3"]
     num_predicted: int
     rounding: float
+    price: float
     low_levels: int
     turn: tuple[Float[Tensor, "n n"], ...]
     turn_channels: Int[Tensor, " d"]
@@ -109,8 +111,8 @@ class TensorEncoderModel:
         tail = torch.exp(-0.5 / spread)
         bits_of_one = torch.log2((1 - tail) / (0.5 * tail * (1 - tail * tail)).clamp(min=1e-12))  # over those of zero
         # Where the losses of 0 and 1, of 1 and 2 are equal: see optimizer.static_thresholds.
-        zero_below = 0.5 * (_FIRST_POINT + _PRICE / _FIRST_POINT * bits_of_one.clamp(-1, 12))
-        one_below = (1.5 + 0.5 * _PRICE * (1 / (math.log(2) * spread)).clamp(max=6)).clamp(max=2)
+        zero_below = 0.5 * (_FIRST_POINT + self.price / _FIRST_POINT * bits_of_one.clamp(-1, 12))
+        one_below = (1.5 + 0.5 * self.price * (1 / (math.log(2) * spread)).clamp(max=6)).clamp(max=2)
         chosen = torch.floor(magnitudes + (2 - one_below)).clamp(min=1)
         chosen = torch.where(magnitudes < zero_below.clamp(min=0.5), 0.0, chosen)
         n = self.num_predicted
@@ -169,6 +171,7 @@ def load_tensor_encoder(path: Path | str) -> TensorEncoderModel:
             shrink=tensors["shrink"].float(),
             num_predicted=config["num_planes"] if is_plain else config["num_predicted"],
             rounding=0.5 if is_plain else config["rounding"],
+            price=_PRICE_OF_BEST if config.get("has_networks") else _PRICE,
             low_levels=config.get("low_levels", 0),
             turn=tuple(tensors[f"turn.{i}"].float() for i in leaves if "turn_channels" in tensors),
             turn_channels=tensors.get("turn_channels", tensors["channels"]).to(torch.int64),
