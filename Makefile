@@ -14,7 +14,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-walloc bench-rd bench-projections bench-speed bench-start bench-audio bench-entropy readme clean
+.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-large train-walloc bench-rd bench-projections bench-speed bench-start bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -77,7 +77,8 @@ models: $(VENV)/developer
 	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --force
 
 # What is trained of the models of pictures, from nothing: rgb_best and grey_best, about 25 minutes each on one core, the
-# projection of rgb, then its neural synthesis, and from it that of rgb_best. What was interrupted goes on.
+# projection of rgb, then its neural synthesis, from it that of rgb_best, and that of grey_best; about 35, 35 and 10 minutes
+# on two cores with AVX-512. What was interrupted goes on.
 train-models: $(VENV)/developer
 	mkdir -p $(TRAINING) codecs/models/synthesis
 	$(BIN)/laconic fit $(PICTURES) -o $(TRAINING)/colors.safetensors --rgb --name rgb_best --blocks color --force
@@ -94,8 +95,16 @@ train-models: $(VENV)/developer
 	  --axes codecs/models/grey_best.safetensors --force
 	$(BIN)/laconic train codec $(DATA) --recipe synthesis --model codecs/models/rgb.safetensors -o $(TRAINING)/synthesis --every 1500
 	cp $(TRAINING)/synthesis/result.safetensors codecs/models/synthesis/rgb.safetensors
-	$(BIN)/laconic train codec $(DATA) --recipe turned_synthesis --model codecs/models/rgb_best.safetensors -o $(TRAINING)/synthesis_best
+	$(BIN)/laconic train codec $(DATA) --recipe turned_synthesis --model codecs/models/rgb_best.safetensors -o $(TRAINING)/synthesis_best --every 250 -j 2
 	cp $(TRAINING)/synthesis_best/result.safetensors codecs/models/synthesis/rgb_best.safetensors
+	$(BIN)/laconic train codec $(DATA) --recipe synthesis --model codecs/models/grey_best.safetensors -o $(TRAINING)/synthesis_grey --every 500 -j 2
+	cp $(TRAINING)/synthesis_grey/result.safetensors codecs/models/synthesis/grey_best.safetensors
+
+# A network of twice the arithmetic for files of profile best, for `laconic decode --synthesis FILE`: up to 6 hours on two
+# cores with AVX-512. What was interrupted goes on. None is shipped (codecs/models/README.md).
+train-large: $(VENV)/developer
+	mkdir -p $(TRAINING)
+	$(BIN)/laconic train codec $(DATA) --recipe large_synthesis --model codecs/models/rgb_best.safetensors -o $(TRAINING)/synthesis_large --every 1000 -j 2
 
 # The published baseline, on the same pictures for the same minutes; its 228 MB are not kept.
 train-walloc: $(VENV)/developer

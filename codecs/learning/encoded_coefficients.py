@@ -16,23 +16,31 @@ from torch import Tensor
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
 from laconic.codecs.models.zoo import load_model
-from laconic.codecs.transform.picture_rows import PictureRowsPart, points_of_part
+from laconic.codecs.pictures.color_choice import with_chosen_colors
+from laconic.codecs.plan import planned_integers
+from laconic.codecs.transform.picture_rows import PictureRows, PictureRowsPart, points_of_part
+from laconic.codecs.transform.signals import coefficients_of
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 
 class EncodedCoefficients:
-    """Of the model in a file, by its usual profile."""
+    """Of the model in a file, by profile best where it has networks, else by profile small."""
 
     def __init__(self, path: Path | str) -> None:
-        self._model = load_model(Path(path).resolve())
-        self._codec = Lcn(model=str(Path(path).resolve()))
+        name = str(Path(path).resolve())
+        self._model = load_model(name)
+        self._codec = Lcn(model=name, profile="small" if self._model.networks is None else "best")
 
     def __call__(self, planes: Float[Tensor, "c h w"], step_code: int) -> Float[Tensor, "d _ _"]:
-        """(c, h, w) in [-0.5, 0.5] -> dequantised coefficients (d, h', w') of its file at a step."""
+        """(c, h, w) in [-0.5, 0.5] -> dequantised coefficients (d, h', w') of its file at a step, in the colours of the
+        model."""
         samples = ((planes + 0.5) * 255).round().clamp(0, 255).to(torch.uint8).movedim(0, 2)
         image = Image(np.ascontiguousarray(samples.numpy()))
-        latent = self._codec.analyze_steps(image, (step_code,))[0]
-        part = PictureRowsPart(latent.values, (0, 0), latent.size, step_code, 255).with_low(self._model)
-        return torch.from_numpy(points_of_part(latent.values, part.low, step_code, self._model))
+        plan = self._codec.plan_of(image, step_code)
+        plan = with_chosen_colors(plan, PictureRows(image.samples, 0, image.height, image.peak))
+        values = planned_integers(coefficients_of(image, plan.model), plan)
+        part = PictureRowsPart(values, (0, 0), plan.form.size, step_code, image.peak).with_low(plan.model)
+        points = points_of_part(values, part.low, step_code, plan.model)
+        return torch.from_numpy(points if plan.model.colors is None else plan.model.colors.to_model(points))

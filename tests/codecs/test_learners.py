@@ -6,15 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image as PillowImage
 
 torch = pytest.importorskip("torch")
 
 from safetensors.numpy import load_file  # noqa: E402
 
+from laconic.codecs.lcn import Lcn  # noqa: E402
 from laconic.codecs.learning.context_rate import ContextRate  # noqa: E402
 from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
 from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, load_tensor_encoder, tensor_steps_of_codes  # noqa: E402
 from laconic.codecs.learning.transform_learner import LearnedLeafRotations, TransformLearner, TransformOptions  # noqa: E402
+from laconic.codecs.media import Image  # noqa: E402
 from laconic.codecs.models import zoo  # noqa: E402
 from laconic.codecs.models.neural_synthesis import NeuralSynthesisConfig, load_neural_synthesis  # noqa: E402
 
@@ -256,6 +259,26 @@ def test_learner_of_files_sees_what_decoders_see() -> None:
     assert sample.decoded[0, ~there].abs().sum() == 0
     learner.loss(sample, 0.5)
     assert learner.validate([whole])["gain_db_140"] == 0  # the network starts as the identity
+
+
+@pytest.mark.parametrize("name", ["rgb", "rgb_best", "grey_best"])
+@pytest.mark.parametrize("code", [110, 160])
+def test_coefficients_are_those_of_files(name: str, code: int) -> None:
+    """Of the profile that the model is for, with colours of the picture's own."""
+    from laconic.codecs.learning.encoded_coefficients import EncodedCoefficients
+
+    path = Path(zoo.__file__).parent / f"{name}.safetensors"
+    with PillowImage.open(Path(__file__).parents[1] / "data" / "kodim23_crop.png") as file:
+        picture = file.convert("L" if name == "grey_best" else "RGB")
+    samples = np.atleast_3d(np.asarray(picture)[: picture.height // 8 * 8, : picture.width // 8 * 8])
+    planes = torch.from_numpy(samples / np.float32(255) - np.float32(0.5)).movedim(2, 0)
+    found = load_tensor_encoder(path).planes(EncodedCoefficients(path)(planes, code)[None])[0]
+    codec = Lcn(profile="best" if name.endswith("_best") else "small", step_code=code)
+    data = codec.encode(Image(np.ascontiguousarray(samples)))
+    assert (codec.unpack(data).colors is not None) == (name == "rgb_best")
+    decoded = codec.decode(data).samples.astype(np.float32)
+    of_tensors = ((found.movedim(0, 2).numpy() + 0.5) * 255).clip(0, 255)
+    assert np.abs(of_tensors - decoded).max() < 1.5
 
 
 def test_file_of_a_step_is_near_the_picture() -> None:
