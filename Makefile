@@ -137,6 +137,8 @@ bench-projections: $(VENV)/developer
 
 bench-speed: $(VENV)/developer
 	$(BIN)/python benchmarks/images/bench_speed.py --data $(DATA) --plot benchmarks/results/speed_size.png --reason "$(REASON)"
+	LACONIC_SIMD=avx2 $(BIN)/python benchmarks/images/bench_speed.py --data $(DATA) --parts codecs,channels,scale,threads --reason "$(REASON)" \
+	  --out benchmarks/results/speed_avx2.jsonl
 	$(BIN)/python benchmarks/readme_tables.py
 
 bench-start: $(VENV)/developer

@@ -87,6 +87,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "projections": (("projections",), picture_tables.projections_table),
     "neural": (("neural",), speed_tables.neural_table),
     "speed": (("speed",), speed_tables.speed_table),
+    "speed_avx2": (("speed_avx2",), speed_tables.speed_table),
     "start": (("start",), speed_tables.start_table),
     "audio": (("audio",), sound_tables.audio_table),
     "entropy": (("entropy",), coder_tables.entropy_table),

@@ -24,6 +24,11 @@ Call = Callable[[], object]
 shape_checks.install()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The one test that takes minutes comes first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_types.py")
+
+
 @dataclass(frozen=True)
 class Work:
     """`lines`: of laconic's Python that were run. `allocated_bytes`: by Python and numpy, in all, `peak_bytes` at once.

@@ -13,10 +13,12 @@ Parts, and the rows each makes:
 - process: `laconic encode` of a Kodak picture from start to exit.
 - large: files of 1 to 400 million pixels, row by row, as processes: seconds and peak memory; and 512 x 512 pixels of the
   largest. Takes 4 GB of disk for a while.
+- large_best: the largest of these in profile best, once. Minutes.
 
-"kodak": the 24 pictures, each on its own, times added up. "mosaic": the same pictures in one of 28 million pixels. All
-tasks of a part alternate (turns.py). Not timed: reading pictures, models, the first call. Rows of parts that are left out
-stay in the file; the rows "target", which benchmarks/README.md shows, are made of all. About 10 minutes.
+"kodak": the 24 pictures, each on its own, times added up. "mosaic": the same pictures in one of 28 million pixels. "crops":
+the middle of each, of 224 pixels a side. All tasks of a part alternate (turns.py). Not timed: reading pictures, models, the
+first call. Rows of parts that are left out stay in the file; the rows "target", which benchmarks/README.md shows, are made
+of all. About 15 minutes; with LACONIC_SIMD=avx2 in the environment, what most processors can do.
 """
 
 from __future__ import annotations
@@ -41,8 +43,10 @@ from speed_stages import stage_rows
 from speed_targets import target_rows
 
 from laconic.codecs.media import Image
+from laconic.entropy import simd
 
 MOSAIC_MPIX = 20
+CROP_SIDE = 224
 QUICK_IMAGES, QUICK_MOSAIC_MPIX, QUICK_SIDES = 2, 1, (400, 800)
 PROCESS_PICTURE = "kodim05.png"
 
@@ -95,7 +99,7 @@ def _stages(run: Run) -> Iterator[common.Row]:
 
 
 def _channels(run: Run) -> Iterator[common.Row]:
-    for data in run.data_sets:
+    for data in (*run.data_sets, mosaics.crops(run.kodak, CROP_SIDE)):
         yield from speed_parts.channel_rows(data, run.num_rounds)
 
 
@@ -122,6 +126,12 @@ def _large(run: Run) -> Iterator[common.Row]:
     yield speed_processes.region_row(speed_processes.largest(run.folder, max(run.sides)), run.num_rounds)
 
 
+def _large_best(run: Run) -> Iterator[common.Row]:
+    side = max(run.sides)
+    yield from speed_processes.large_rows(run.endless, run.folder, sides=(side,), num_rounds=1, profile="best")
+    yield speed_processes.region_row(speed_processes.largest(run.folder, side, "best"), run.num_rounds, profile="best")
+
+
 PARTS: dict[str, Callable[[Run], Iterator[common.Row]]] = {
     "codecs": _codecs,
     "bytes": _bytes,
@@ -131,6 +141,7 @@ PARTS: dict[str, Callable[[Run], Iterator[common.Row]]] = {
     "threads": _threads,
     "process": _process,
     "large": _large,
+    "large_best": _large_best,
 }
 
 
@@ -140,7 +151,7 @@ def main() -> None:
     if unknown := set(parts) - set(PARTS):
         sys.exit(f"--parts has {', '.join(sorted(unknown))}; allowed are {', '.join(PARTS)}")
     common.pin_to_one_core()
-    source = common.provenance(options.reason) | {"quick": options.quick}
+    source = common.provenance(options.reason) | {"quick": options.quick, "simd": simd.current()}
     source["versions"] |= _codec_versions()
     with tempfile.TemporaryDirectory(dir=options.temp) as folder:
         out = options.out or (Path(folder) if options.quick else common.RESULTS) / "speed.jsonl"

@@ -41,6 +41,15 @@ def read(folder: Path, count: int | None = None) -> DataSet:
     return DataSet(folder.name, tuple(images))
 
 
+def crops(data: DataSet, side: int) -> DataSet:
+    """The middle of each picture, `side` pixels square, as networks are trained on."""
+    images = []
+    for image in data.images:
+        y, x = max(image.height - side, 0) // 2, max(image.width - side, 0) // 2
+        images.append(Image(np.ascontiguousarray(image.samples[y : y + side, x : x + side])))
+    return DataSet("crops", tuple(images))
+
+
 class Mosaic:
     """Pictures in rows of six, upright ones turned, and mirrored at all four sides without end: no seam at a mirror."""
 

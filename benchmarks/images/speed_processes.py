@@ -22,7 +22,6 @@ WRAPPER = Path(__file__).with_name("measured_process.py")
 LARGE_SIDES = (1000, 2000, 4000, 8000, 10_000, 20_000)
 REGION_SIDE = 512
 NUM_REGIONS = 12
-_NAMES = (("big", ".ppm"), ("big", ".lcn"), ("out", ".ppm"))
 
 
 def process_rows(picture: Path, folder: Path, num_rounds: int) -> list[common.Row]:
@@ -45,36 +44,44 @@ def process_rows(picture: Path, folder: Path, num_rounds: int) -> list[common.Ro
     ]
 
 
-def large_rows(mosaic: Mosaic, folder: Path, *, sides: Sequence[int], num_rounds: int) -> list[common.Row]:
-    """Rows "large": seconds and peak memory of whole processes on files of squares, and rows "line": how far the time is
-    from a straight line over the size. The largest .lcn file is left in the folder (`largest`)."""
+def large_rows(
+    mosaic: Mosaic, folder: Path, *, sides: Sequence[int], num_rounds: int, profile: str = "small"
+) -> list[common.Row]:
+    """Rows "large": seconds and peak memory of whole processes on files of squares, and, of several sizes, rows "line": how
+    far the time is from a straight line over the size. The .lcn files are left in the folder (`largest`)."""
     peaks: dict[tuple[str, int], int] = {}
     tasks = {}
     for side in sides:
-        source, target, decoded = (folder / f"{name}{side}{end}" for name, end in _NAMES)
+        source, decoded = folder / f"big{side}.ppm", folder / f"out{side}.ppm"
+        target = largest(folder, side, profile)
         mosaic.write_ppm(source, side, side)
-        for verb, files in (("encode", (source, target)), ("decode", (target, decoded))):
-            command = _measured(verb, files)
+        for verb, files, options in (
+            ("encode", (source, target), ("--profile", profile)),
+            ("decode", (target, decoded), ()),
+        ):
+            command = [*_measured(verb, files), *options]
             tasks[verb, side] = [partial(_run_measured, command, peaks, (verb, side))]
     seconds = in_turns(tasks, num_rounds=num_rounds)
     rows = []
     for (verb, side), found in seconds.items():
-        row: common.Row = {"kind": "large", "operation": verb, "mpix": side * side / 1e6}
+        row: common.Row = {"kind": "large", "profile": profile, "operation": verb, "mpix": side * side / 1e6}
         row |= {"runs": found.num_runs, "seconds": found.times(1, 4)}
         row |= {"peak_mb": round(peaks[verb, side] / 1e6, 1)}
-        rows.append(row | {"bpp": round(8 * largest(folder, side).stat().st_size / side**2, 4)})
+        rows.append(row | {"bpp": round(8 * largest(folder, side, profile).stat().st_size / side**2, 4)})
     for side in sides:
         (folder / f"big{side}.ppm").unlink()
         (folder / f"out{side}.ppm").unlink()
+    if len(sides) == 1:
+        return rows
     return rows + [_line(verb, {side: seconds[verb, side] for side in sides}) for verb in ("encode", "decode")]
 
 
-def largest(folder: Path, side: int) -> Path:
+def largest(folder: Path, side: int, profile: str = "small") -> Path:
     """The file that `large_rows` left."""
-    return folder / f"big{side}.lcn"
+    return folder / f"{profile}{side}.lcn"
 
 
-def region_row(path: Path, num_rounds: int) -> common.Row:
+def region_row(path: Path, num_rounds: int, profile: str = "small") -> common.Row:
     """The row "region": parts of 512 x 512 pixels at random places, from an open file in the system's cache, by a process
     that has decoded before. Bytes read are those that the system was asked for at the worst place, header and index
     included."""
@@ -103,6 +110,7 @@ def region_row(path: Path, num_rounds: int) -> common.Row:
     num_bytes = path.stat().st_size
     return {
         "kind": "region",
+        "profile": profile,
         "mpix": height * width / 1e6,
         "side": side,
         "num_places": len(corners),
@@ -149,7 +157,7 @@ def _line(verb: str, seconds: dict[int, Spread]) -> common.Row:
     """The straight line with the least squares of relative deviations from the medians."""
     sizes = np.array([side * side / 1e6 for side in seconds])
     medians = np.array([found.median for found in seconds.values()])
-    slope, constant = np.polyfit(sizes, medians, 1, w=1 / medians) if len(sizes) > 1 else (medians[0] / sizes[0], 0)
+    slope, constant = np.polyfit(sizes, medians, 1, w=1 / medians)
     deviations = medians / (constant + slope * sizes) - 1
     return {
         "kind": "line",

@@ -29,13 +29,13 @@ def quantity(value: float, unit: str) -> str:
     return f"{number} {unit}".removesuffix(" times").replace("-", "\N{MINUS SIGN}")
 
 
-def target_lines(rows: Sequence[common.Row]) -> list[str]:
-    """What was asked for beside what was measured: text, limit, Kodak, mosaic."""
+def target_lines(rows: Sequence[common.Row], measured_on: Sequence[str] = ("kodak", "mosaic")) -> list[str]:
+    """What was asked for beside what was measured: text, limit, a column for each set of pictures."""
     lines = []
     for row in (row for row in rows if row["kind"] == "target"):
         sign = "\N{LESS-THAN OR EQUAL TO}" if row["at_most"] else "\N{GREATER-THAN OR EQUAL TO}"
         values = row["measured"]
-        cells = [quantity(values[data], row["unit"]) if data in values else "" for data in ("kodak", "mosaic")]
+        cells = [quantity(values[data], row["unit"]) if data in values else "" for data in measured_on]
         if "" in values:  # neither
             cells[0] = quantity(values[""], row["unit"])
         asked = "" if row["limit"] is None else f"{sign} {quantity(row['limit'], row['unit'])}"

@@ -10,18 +10,19 @@ from result_tables.cell_text import speed_and_range, target_lines
 
 
 def speed_table(rows: Sequence[common.Row]) -> str:
-    """What was asked for beside what was measured, then codecs by speed, rate and PSNR on both sets of pictures."""
-    lines = ["| speed of `laconic` | asked | Kodak | mosaic |", "|---|--:|--:|--:|", *target_lines(rows)]
+    """What was asked for beside what was measured, then codecs by speed, rate and PSNR on two sets of pictures."""
+    lines = ["| speed of `laconic` | asked | Kodak | mosaic | 224 px |", "|---|--:|--:|--:|--:|"]
+    lines += target_lines(rows, ("kodak", "mosaic", "crops"))
     lines += ["", "| pictures | codec | setting | bpp | PSNR dB | encode | decode |", "|---|---|---|--:|--:|--:|--:|"]
     for row in (row for row in rows if row["kind"] == "codec"):
         speeds = " | ".join(speed_and_range(row[f"{verb}_mpix_s"]) for verb in ("encode", "decode"))
         sizes = f"{row['bpp']:.3f} | {row['psnr_db']:.2f}"
         lines.append(f"| {row['data']} | {row['label']} | `{row['codec']}` | {sizes} | {speeds} |")
-    first = rows[0]
+    first, commits = rows[0], ", ".join(dict.fromkeys(row["commit"] for row in rows))
     caption = (
-        "Kodak: 24 pictures, each on its own; mosaic: one picture of them all. Speeds in MPix/s, medians and their range "
-        f"over the runs, on one core of {first['machine']['cpu']} but for the rows of 2 threads; {first['date'][:10]}, "
-        f"commit {', '.join(dict.fromkeys(row['commit'] for row in rows))}."
+        "Kodak: 24 pictures, each on its own; mosaic: one picture of them all; 224 px: the middle of each. Speeds in "
+        f"MPix/s, medians and their range over the runs, on one core of {first['machine']['cpu']} with {first['simd']} but "
+        f"for the rows of 2 threads; {first['date'][:10]}, commit {commits}."
     )
     return "\n".join([*lines, "", caption, ""])
 
