@@ -33,7 +33,7 @@ def evaluate(
         typer.Option(
             "--tasks",
             help="imagenet, segmentation, mask-agreement, tagging, speech, head:RUN of `laconic train`; "
-            "images or sounds for two each; may be repeated, or separated by commas.",
+            "images or sounds for two each, or one of another package; may be repeated, or separated by commas.",
         ),
     ],
     data: Annotated[Path, typer.Option("--data", help="The folder that holds the tasks' data.")],
@@ -47,6 +47,10 @@ def evaluate(
     points: Annotated[
         str | None, typer.Option("--points", help="Qualities for bare names of codecs that have one, as in 10,25,50.")
     ] = None,
+    margin: Annotated[
+        float,
+        typer.Option("--margin", min=0, max=100, help="Points of score whose loss the conclusions are to exclude."),
+    ] = 3,
     workers: Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes.")] = 2,
     quiet: options.Quiet = False,
 ) -> None:
@@ -54,6 +58,7 @@ def evaluate(
     try:
         from laconic.tasks.mpq import evaluate as run
         from laconic.tasks.mpq import make_tasks, operating_points, summarize, write_report
+        from laconic.tasks.mpq.provenance import evaluation_provenance
 
         try:
             chosen = make_tasks(" ".join(tasks).replace(",", " ").split(), data, models or data / "models")
@@ -64,14 +69,26 @@ def evaluate(
         with ExitStack() as stack:
             rows = run(chosen, found, output / "rows.jsonl", limit=limit, num_workers=workers, advance=_bar(stack))
         summaries = [summarize(task, found, rows) for task in chosen]
-        write_report(summaries, output)
+        about = evaluation_provenance(_command(codecs, tasks, data, output, limit, points))
+        write_report(summaries, output, margin=margin / 100, about=about)
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError) as err:
         typer.echo(f"laconic: {sentence_of_error(err)}", err=True)
         raise typer.Exit(1) from err
-    _show(summaries, output, quiet=quiet)
+    _show(summaries, output, margin / 100, quiet=quiet)
 
 
-def _show(summaries: Sequence[TaskSummary], output: Path, *, quiet: bool) -> None:
+def _command(
+    codecs: Sequence[str], tasks: Sequence[str], data: Path, output: Path, limit: int | None, points: str | None
+) -> list[str]:
+    """The words that decide what is measured."""
+    words = [word for codec in codecs for word in ("--codecs", codec)] + [w for t in tasks for w in ("--tasks", t)]
+    words += [
+        word for name, value in (("--limit", limit), ("--points", points)) if value for word in (name, str(value))
+    ]
+    return ["laconic", "evaluate", *words, "--data", str(data), "-o", str(output)]
+
+
+def _show(summaries: Sequence[TaskSummary], output: Path, margin: float, *, quiet: bool) -> None:
     """Conclusions, and what was left out of them, which is failure."""
     from laconic.tasks.mpq.report import report_conclusions
 
@@ -82,7 +99,7 @@ def _show(summaries: Sequence[TaskSummary], output: Path, *, quiet: bool) -> Non
         typer.echo(f"laconic: and {len(left_out) - _NUM_NAMED} more left out, listed in {output}/rows.jsonl", err=True)
     if not quiet:
         for summary in summaries:
-            for sentence in report_conclusions(summary):
+            for sentence in report_conclusions(summary, margin):
                 typer.echo(f"{summary.name}: {sentence}")
         typer.echo(f"{output / 'report.html'}")
     if left_out:

@@ -11,7 +11,8 @@ disk), `evaluation` (`evaluate`: all of them, in processes, resumable), `interva
     rows = evaluate(tasks, points, folder / "rows.jsonl", num_workers=2)
     write_report([summarize(task, points, rows) for task in tasks], folder)
 
-A task of your own is any value with the members of `Task`.
+A task of your own is any value with the members of `Task`; by an entry point of the group "laconic.tasks" the command
+finds it (`catalog`).
 """
 
 from laconic.tasks.mpq.catalog import make_tasks

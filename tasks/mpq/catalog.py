@@ -1,23 +1,30 @@
-"""Names of tasks -> tasks on folders of data and models."""
+"""Names of tasks -> tasks on folders of data and models.
+
+Packages add their own by an entry point of the group "laconic.tasks": name = "module:make", where make(data, models) gives
+a task (`protocol.Task`) of the two folders. Names of built-in tasks cannot be taken over.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, cast
 
 from laconic.codecs.arguments import items_of_argument, name_argument, path_argument
-from laconic.codecs.errors import CodecError
+from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.tasks.mpq.protocol import Task
 
+GROUP: Final = "laconic.tasks"
 _GROUPS = {"images": ("imagenet", "segmentation"), "sounds": ("tagging", "speech")}
+_MEMBERS = "name", "title", "kind", "score_name", "higher_is_better", "keys", "sample", "judge", "aggregate"
 TASK_NAMES = ("imagenet", "segmentation", "mask-agreement", "tagging", "speech", "head:RUN")
 
 
 def make_tasks(names: Sequence[str], data: Path, models: Path) -> list[Task[Any]]:
     """The tasks of these names, each once; "images" and "sounds" stand for two each.
 
-    Raises `CodecError` for an unknown name and for a task without data.
+    Raises `CodecError` for an unknown name, for a task without data, and for an entry point that makes no task.
     """
     data, models = path_argument("data", data), path_argument("models", models)
     texts = [name_argument("a task", name) for name in items_of_argument("tasks", names)]
@@ -54,4 +61,24 @@ def _make_task(name: str, data: Path, models: Path) -> Task[Any]:
     for task in frozen:
         if task.name == name:
             return task
-    raise CodecError(f"task {name!r} is unknown; known are {', '.join(TASK_NAMES)}, images and sounds")
+    plugins = {entry.name: entry for entry in entry_points(group=GROUP)}
+    if name in plugins:
+        return _task_of(plugins[name], data, models)
+    known = ", ".join((*TASK_NAMES, *sorted(plugins)))
+    raise CodecError(f"task {name!r} is unknown; known are {known}, images and sounds")
+
+
+def _task_of(entry: EntryPoint, data: Path, models: Path) -> Task[Any]:
+    """Raises `CodecError` whatever the code of another package raises, and for what lacks members of a task."""
+    try:
+        task = entry.load()(data, models)
+    except Exception as err:
+        raise CodecError(f"task {entry.name!r} ({entry.value}) cannot be made: {sentence_of_error(err)}") from err
+    lacking = [member for member in _MEMBERS if not hasattr(task, member)]
+    if lacking:
+        raise CodecError(f"task {entry.name!r} ({entry.value}) has no {lacking[0]}; a task has {', '.join(_MEMBERS)}")
+    if task.name != entry.name:
+        raise CodecError(
+            f"task {entry.name!r} ({entry.value}) calls itself {task.name!r}; its name is its entry point's"
+        )
+    return cast("Task[Any]", task)

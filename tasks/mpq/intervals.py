@@ -1,13 +1,14 @@
-"""Bootstrap intervals of scores, paired: one set of resamplings serves every codec of a task.
+"""Intervals of scores, and how much of a score may be lost at most: paired, one set of resamplings serves every codec.
 
-Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile intervals).
+Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile intervals); Wilson, JASA 22,
+1927 (shares of right answers); Hanley and Lippman-Hand, JAMA 249, 1983 (what none of n samples showed).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,10 @@ Aggregate = Callable[[NDArray[Any]], NDArray[Any]]
 
 _NUM_RESAMPLINGS = 4000
 _PERCENTILES = (2.5, 97.5)
+_ONE_SIDED = (5.0, 95.0)
+_NORMAL_975 = 1.959964
+# Of fewer samples nothing is concluded: what none of 29 showed may still be so for every tenth.
+LEAST_SAMPLES: Final = 30
 # Percentile intervals of few samples are too narrow. A sign test needs 6 equal signs: 2 * 0.5**5 > 0.05 > 2 * 0.5**6.
 _MIN_DIFFERING = 6
 
@@ -27,13 +32,16 @@ _MIN_DIFFERING = 6
 class IntervalComparison:
     """A score with its 95 % interval, and its difference from the anchor's on the same samples with its own.
 
-    `resolved`: the interval of the difference excludes 0 and at least 6 samples were judged otherwise than the anchor's.
+    `bounds`: the difference is not below the first, and not above the second, with 95 % each: of resamplings, and no nearer
+    than what none of n samples showed allows, 1 - 0.05^(1/n) of all. `resolved`: the interval of the difference excludes 0,
+    at least 6 samples were judged otherwise than the anchor's, and there are 30.
     """
 
     score: float
     interval: tuple[float, float]
     difference: float
     difference_interval: tuple[float, float]
+    bounds: tuple[float, float]
     resolved: bool
 
 
@@ -54,11 +62,28 @@ def compare(
     score = float(aggregate(counts.sum(axis=0)))
     difference = score - float(aggregate(anchor.sum(axis=0)))
     low, high = _percentiles(scores - anchors)
+    lowest, highest = _percentiles(scores - anchors, _ONE_SIDED)
+    unseen = 1 - 0.05 ** (1 / num_samples)
+    bounds = min(lowest, difference - unseen), max(highest, difference + unseen)
     num_differing = int((counts != anchor).any(axis=1).sum())
-    resolved = not low <= 0 <= high and num_differing >= _MIN_DIFFERING
-    return IntervalComparison(score, _percentiles(scores), difference, (low, high), resolved)
+    resolved = not low <= 0 <= high and num_differing >= _MIN_DIFFERING and num_samples >= LEAST_SAMPLES
+    interval = _wilson(counts[:, 0]) if _are_answers(counts) else _percentiles(scores)
+    return IntervalComparison(score, interval, difference, (low, high), bounds, resolved)
 
 
-def _percentiles(values: NDArray[Any]) -> tuple[float, float]:
-    low, high = np.percentile(values, _PERCENTILES)
+def _are_answers(counts: Num[NDArray[Any], "n k"]) -> bool:
+    """Whether each row is a right or a wrong answer, (1, 1) or (0, 1)."""
+    return counts.shape[1] == 2 and bool((counts[:, 1] == 1).all() and np.isin(counts[:, 0], (0, 1)).all())
+
+
+def _wilson(answers: Num[NDArray[Any], " n"]) -> tuple[float, float]:
+    """Of a share, also of none and of all, where resamplings have no width."""
+    n, share, z = len(answers), float(answers.mean()), _NORMAL_975
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def _percentiles(values: NDArray[Any], which: tuple[float, float] = _PERCENTILES) -> tuple[float, float]:
+    low, high = np.percentile(values, which)
     return float(low), float(high)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
 from laconic.tasks.mpq.evaluation import Rows, points_of_evaluation
-from laconic.tasks.mpq.intervals import compare
+from laconic.tasks.mpq.intervals import LEAST_SAMPLES, compare
 from laconic.tasks.mpq.measurement import DISTORTIONS, RATE_UNITS
 from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.protocol import Task
@@ -24,8 +24,9 @@ class Summary:
     """A codec at an operating point on the samples of a task.
 
     `rate` and `distortion` are means over the samples, `ratio` is uncompressed bytes per byte, and `intervals` are of 95
-    %. A distortion is None where every sample came back equal. `error` is set, and all scores are empty, where a sample
-    was refused: a score of the others would compare different samples.
+    %; `largest_loss` is what of the anchor's score is lost at most, with 95 %. A distortion is None where every sample came
+    back equal. `error` is set, and all scores are empty, where a sample was refused: a score of the others would compare
+    different samples.
     """
 
     task: str
@@ -40,6 +41,7 @@ class Summary:
     difference: float = 0.0
     difference_interval: tuple[float, float] = (0.0, 0.0)
     resolved: bool = False
+    largest_loss: float = 1.0
     distortion: dict[str, float | None] = field(default_factory=dict)
     error: str | None = None
 
@@ -124,6 +126,7 @@ def _line(head: Summary, task: Task[Any], coded: Sequence[Row], anchor: Sequence
         difference=comparison.difference,
         difference_interval=comparison.difference_interval,
         resolved=comparison.resolved,
+        largest_loss=max(-comparison.bounds[0] if task.higher_is_better else comparison.bounds[1], 0.0),
         distortion={name: _mean(coded, name) for name in DISTORTIONS[task.kind]},
     )
 
@@ -138,11 +141,14 @@ def _mean(rows: Sequence[Row], name: str) -> float | None:
     return sum(finite) / len(finite) if finite else None
 
 
-def smallest_unharmed_of_summary(task: TaskSummary, curve: str) -> Summary | None:
-    """The point of least rate of a curve such that neither it nor any of more rate is resolved to be worse."""
+def smallest_within_margin(task: TaskSummary, curve: str, margin: float) -> Summary | None:
+    """The point of least rate of a curve such that, with 95 %, neither it nor any of more rate loses more than `margin`,
+    a share of 1; None too where the samples are too few to say so."""
     best = None
+    if task.anchor.num_samples < LEAST_SAMPLES:
+        return best
     for line in reversed(task.curves[curve]):
-        if line.resolved and (line.difference < 0) == task.higher_is_better:
+        if line.largest_loss > margin:
             break
         best = line
     return best

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from laconic.tasks.mpq.intervals import compare
+from laconic.tasks.mpq.intervals import LEAST_SAMPLES, compare
 
 
 def accuracy(totals: np.ndarray) -> np.ndarray:
@@ -42,9 +42,40 @@ def test_equal_answers_are_not_resolved() -> None:
 
 @pytest.mark.parametrize(("changed", "resolved"), [(1, False), (5, False), (6, True)])
 def test_few_changed_samples_are_not_resolved(changed: int, resolved: bool) -> None:
-    anchor = [1] * 8
+    anchor = [1] * LEAST_SAMPLES
     worse = [0] * changed + anchor[changed:]
     assert compare(counts(worse), counts(anchor), accuracy, seed=0).resolved is resolved
+
+
+def test_few_samples_resolve_nothing() -> None:
+    n = LEAST_SAMPLES - 1
+    assert not compare(counts([0] * n), counts([1] * n), accuracy, seed=0).resolved
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"), [(40, 40, 0.9124, 1.0), (0, 40, 0.0, 0.0876), (35, 40, 0.7389, 0.9454)]
+)
+def test_intervals_of_shares_are_wilsons(right: int, n: int, low: float, high: float) -> None:
+    """Against statsmodels' proportion_confint(method="wilson"); resamplings of all right have no width."""
+    found = compare(counts([1] * right + [0] * (n - right)), counts([1] * n), accuracy, seed=0)
+    assert found.interval == pytest.approx((low, high), abs=1e-4)
+
+
+@pytest.mark.parametrize(("n", "most"), [(30, 0.0950), (150, 0.0198), (1000, 0.0030)])
+def test_what_no_sample_showed_is_not_excluded(n: int, most: float) -> None:
+    """The rule of three: 3 / n."""
+    found = compare(counts([1] * n), counts([1] * n), accuracy, seed=0)
+    assert found.bounds == pytest.approx((-most, most), abs=1e-4)
+
+
+def test_bounds_hold_the_true_loss_in_19_of_20_samples() -> None:
+    """Of pictures of which the codec spoils 4 %."""
+    random, held = np.random.default_rng(0), 0
+    for seed in range(200):
+        spoiled = random.random(150) < 0.04
+        found = compare(counts([int(not s) for s in spoiled]), counts([1] * 150), accuracy, seed=seed)
+        held += -found.bounds[0] >= 0.04
+    assert held >= 186  # the mean is 190; a binomial of 200 and .95 is below in less than 1 of 10
 
 
 def test_shapes_that_differ_are_refused() -> None:

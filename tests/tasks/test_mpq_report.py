@@ -6,12 +6,15 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from laconic.tasks.mpq import Summary, TaskSummary, write_report
-from laconic.tasks.mpq.summary import smallest_unharmed_of_summary
+from laconic.tasks.mpq.provenance import evaluation_provenance
+from laconic.tasks.mpq.report import report_conclusions, report_verdict
+from laconic.tasks.mpq.summary import smallest_within_margin
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 DISTORTION = {"psnr_db": 31.25, "ms_ssim": None}
@@ -35,6 +38,7 @@ def line(curve: str, number: int, difference: float, *, resolved: bool) -> Summa
         difference,
         gaps,
         resolved,
+        max(-difference, 0.0) + 0.02,
         DISTORTION,
     )
 
@@ -56,21 +60,45 @@ def curves() -> list[Summary]:
     ]
 
 
-def test_point_of_least_rate_without_loss() -> None:
-    found = smallest_unharmed_of_summary(task(*curves()), "one")
+def test_point_of_least_rate_within_the_margin() -> None:
+    found = smallest_within_margin(task(*curves()), "one", 0.05)
     assert found is not None
     assert found.spec == "one:quality=2"
+    assert smallest_within_margin(task(*curves()), "one", 0.01) is None
 
 
 def test_a_loss_at_more_rate_counts_too() -> None:
     lines = [line("one", 0, -0.01, resolved=False), line("one", 1, -0.2, resolved=True)]
-    assert smallest_unharmed_of_summary(task(*lines), "one") is None
+    assert smallest_within_margin(task(*lines), "one", 0.03) is None
 
 
-def test_gain_is_no_loss_and_errors_are_the_other_way_round() -> None:
-    rise = [line("one", 0, 0.2, resolved=True)]
-    assert smallest_unharmed_of_summary(task(*rise), "one") is not None
-    assert smallest_unharmed_of_summary(task(*rise, higher_is_better=False), "one") is None
+@pytest.mark.parametrize("n", [4, 12, 29])
+def test_nothing_is_said_of_few_samples(n: int) -> None:
+    """A codec that keeps 3 bits must not be praised, nor blamed, for it."""
+    few = task(*(replace(one, num_samples=n) for one in curves()))
+    few = replace(few, lines=(replace(few.anchor, num_samples=n), *few.lines[1:]))
+    assert report_conclusions(few) == [f"n = {n} samples are too few to say anything of any codec; 30 are the least"]
+    assert {report_verdict(few, one) for one in few.lines[1:]} == {f"n = {n} is too few"}
+    assert smallest_within_margin(few, "one", 1.0) is None
+
+
+def test_conclusions_exclude_a_loss_or_say_that_none_is_excluded() -> None:
+    assert report_conclusions(task(*curves()), 0.05)[0] == (
+        "one: a loss of more than 5 points is excluded from 0.4 bits per pixel on (one:quality=2; n = 40, 95 %)"
+    )
+    assert report_conclusions(task(*curves()), 0.01)[0] == (
+        "one: a loss of more than 1 points is excluded at no rate measured (n = 40, 95 %; at most 2.0 points at 1.6 bits "
+        "per pixel)"
+    )
+
+
+def test_report_says_when_how_and_with_what(tmp_path: Path) -> None:
+    about = evaluation_provenance(["laconic", "evaluate", "--codecs", "jpeg:quality=5|10"])
+    write_report([task(*curves())], tmp_path, about=about)
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text()
+        assert re.search(r"Written 20\d\d-\d\d-\d\d \d\d:\d\d UTC by: laconic evaluate --codecs", text)
+        assert re.search(r"With laconic [\d.]+.*, numpy [\d.]+", text)
 
 
 def test_markdown_has_a_row_for_each_line_and_says_what_is_not_resolved(tmp_path: Path) -> None:
@@ -80,10 +108,15 @@ def test_markdown_has_a_row_for_each_line_and_says_what_is_not_resolved(tmp_path
     rows = [row for row in text.splitlines() if row.startswith("| ")]
     assert len(rows) == 2 + 1 + 15 + 1
     assert len({row.count("|") for row in rows}) == 1
-    assert "| one:quality=0 | 0.100 | 100.0 | 31.25 |  | 50.0 [45.0, 54.0] | -30.0 [-32.0, -29.0] | worse |" in rows
+    assert (
+        "| one:quality=0 | 0.100 | 100.0 | 31.25 |  | 50.0 [45.0, 54.0] | -30.0 [-32.0, -29.0] | 32.0 | worse |" in rows
+    )
     assert "not resolved at n = 40 |" in text
     assert "| no score: 1 of 40 samples failed, the first, a: too / large |" in text
-    assert "- one: no loss is resolved at n = 40 from 0.4 bits per pixel on (one:quality=2)" in text
+    assert (
+        "- one: a loss of more than 3 points is excluded from 0.8 bits per pixel on (one:quality=3; n = 40, 95 %)"
+        in text
+    )
 
 
 def test_summary_has_a_line_for_each_point(tmp_path: Path) -> None:

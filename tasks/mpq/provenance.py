@@ -1,0 +1,37 @@
+"""When, how and with what an evaluation was run, as sentences for its report."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+import shlex
+from collections.abc import Sequence
+
+# Whose versions decide what is measured; those that are not installed are left out.
+_PACKAGES = (
+    "laconic",
+    "numpy",
+    "pillow",
+    "soundfile",
+    "torch",
+    "ai-edge-litert",
+    "onnxruntime",
+    "pocketsphinx",
+    "compressai",
+)
+
+
+def evaluation_provenance(command: Sequence[str]) -> list[str]:
+    """`command`: the words of the command line, which are quoted where they need it."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    versions = [f"{name} {version}" for name in _PACKAGES if (version := _version(name)) is not None]
+    system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    return [f"Written {now} by: {shlex.join(command)}", f"With {', '.join(versions)}; {system}."]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
