@@ -63,7 +63,7 @@ def _encode_of(encoder: TensorEncoderModel, model: Path | None) -> Callable[[Ten
 
 
 def _turned_synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
-    from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions
+    from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions, finest_colors
     from laconic.codecs.learning.synthesis_turning import turned_synthesis
     from laconic.codecs.learning.tensor_encoder import load_tensor_encoder
     from laconic.codecs.models.neural_synthesis import load_neural_synthesis_for
@@ -75,7 +75,8 @@ def _turned_synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner
         raise CodecError("model rgb has no neural synthesis to start from; train it first, by recipe synthesis")
     start = turned_synthesis(load_neural_synthesis_for(path, source.fingerprint), source, encoder)
     # Lower rates: the blocks are to change little.
-    options = SynthesisOptions(start.config, learning_rate=1e-3, kernel_learning_rate=6e-3)
+    unrepaired = () if encoder.num_planes == 1 else finest_colors(encoder)
+    options = SynthesisOptions(start.config, learning_rate=1e-3, kernel_learning_rate=6e-3, unrepaired=unrepaired)
     return SynthesisLearner(encoder, options, start=start.train(), encode=_encode_of(encoder, model))
 
 
@@ -117,15 +118,12 @@ _PICTURES: Final = ("bsds500/train", "clothing10/train", "imagenet_sample/train"
 _VALIDATION: Final = ("bsds500/val",)
 _MAX_VALIDATION: Final = 12  # pictures
 _START_PICTURES, _START_SIDE = 200, 128  # that WaLLoC's linear start is of
-# Pictures that were JPEG files at full size teach a synthesis to take away, at fine steps, what JPEG had taken: others lost
-# 0.2 dB at 47 dB.
-_CLEAN: Final = (1.5, 2.0)
 # Where the model has low levels, syntheses encode every picture at their start, and one at every step.
 RECIPES: Final[Mapping[str, Recipe]] = {
     "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_500, needs_model=True, reductions=(1.5,)),
-    "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 13_500, needs_model=True, reductions=_CLEAN),
-    "turned_synthesis": Recipe(_turned_synthesis, _PICTURES, _VALIDATION, 10_000, needs_model=True, reductions=_CLEAN),
-    "large_synthesis": Recipe(_large_synthesis, _PICTURES, _VALIDATION, 60_000, needs_model=True, reductions=_CLEAN),
+    "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 13_500, needs_model=True),
+    "turned_synthesis": Recipe(_turned_synthesis, _PICTURES, _VALIDATION, 10_000, needs_model=True),
+    "large_synthesis": Recipe(_large_synthesis, _PICTURES, _VALIDATION, 60_000, needs_model=True),
     "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 100, needs_model=False),
 }
 

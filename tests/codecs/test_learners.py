@@ -14,7 +14,7 @@ from safetensors.numpy import load_file  # noqa: E402
 
 from laconic.codecs.lcn import Lcn  # noqa: E402
 from laconic.codecs.learning.context_rate import ContextRate  # noqa: E402
-from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions  # noqa: E402
+from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions, finest_colors  # noqa: E402
 from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, load_tensor_encoder, tensor_steps_of_codes  # noqa: E402
 from laconic.codecs.learning.transform_learner import LearnedLeafRotations, TransformLearner, TransformOptions  # noqa: E402
 from laconic.codecs.media import Image  # noqa: E402
@@ -279,6 +279,25 @@ def test_coefficients_are_those_of_files(name: str, code: int) -> None:
     decoded = codec.decode(data).samples.astype(np.float32)
     of_tensors = ((found.movedim(0, 2).numpy() + 0.5) * 255).clip(0, 255)
     assert np.abs(of_tensors - decoded).max() < 1.5
+
+
+def test_finest_colours_are_left_as_they_are(tmp_path: Path) -> None:
+    """Of rgb_best: 32 places of the finest level in each of two colours, whatever was learned."""
+    model = load_tensor_encoder(Path(zoo.__file__).parent / "rgb_best.safetensors")
+    unrepaired = finest_colors(model)
+    options = replace(SYNTHESIS, unrepaired=unrepaired)
+    assert len(unrepaired) == 96 and min(unrepaired) >= 48
+    learner = SynthesisLearner(model, options)
+    with torch.no_grad():
+        learner.module.leave.bias.fill_(1)
+    learner.save(tmp_path / "s.safetensors", {})
+    network = load_neural_synthesis(tmp_path / "s.safetensors")[0]
+    given = model.coefficients(picture()[None])
+    changed = (network(given, torch.full((1, 192), 0.05)) != given).any(dim=(0, 2, 3))
+    assert [c for c in range(192) if not changed[c]] == list(unrepaired)
+    # A grey picture has nothing in these, nor in other colours.
+    grey = model.coefficients(picture()[:1].expand(1, 3, -1, -1).contiguous())[0].abs().amax((1, 2))
+    assert grey[list(unrepaired)].max() < 0.05 * grey[48:].max()
 
 
 def test_file_of_a_step_is_near_the_picture() -> None:
