@@ -71,7 +71,8 @@ def _of_processes(rows: Sequence[common.Row]) -> Iterator[Target]:
     for row in rows:
         if row["kind"] == "process" and row["command"].startswith("laconic encode"):
             yield Target(f"`{row['command']}`", "s", 0.3, True, {"": row["seconds"]["median"]})
-    large = [row for row in rows if row["kind"] == "large"]
+    # Rows that do not say so are of profile small.
+    large = [{"profile": "small"} | row for row in rows if row["kind"] == "large"]
     most = max((row["mpix"] for row in large), default=0)
     for row in large:
         if row["mpix"] == most:
@@ -82,7 +83,8 @@ def _of_processes(rows: Sequence[common.Row]) -> Iterator[Target]:
             text = f"{row['operation']} time off a straight line over the size"
             yield Target(text, "%", None, True, {"": row["largest_deviation_percent"]})
         if row["kind"] == "region":
-            text = f"{row['side']} x {row['side']} pixels of {row['mpix']:.0f} MPix, {row['profile']}"
-            slowest = 300 if row["profile"] == "best" else 50
+            profile = row.get("profile", "small")
+            text = f"{row['side']} x {row['side']} pixels of {row['mpix']:.0f} MPix, {profile}"
+            slowest = 300 if profile == "best" else 50
             yield Target(f"{text}, bytes read", "%", 2, True, {"": row["read_percent"]})
             yield Target(f"{text}, time", "ms", slowest, True, {"": row["milliseconds"]["median"]})
