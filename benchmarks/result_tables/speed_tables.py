@@ -18,11 +18,12 @@ def speed_table(rows: Sequence[common.Row]) -> str:
         speeds = " | ".join(speed_and_range(row[f"{verb}_mpix_s"]) for verb in ("encode", "decode"))
         sizes = f"{row['bpp']:.3f} | {row['psnr_db']:.2f}"
         lines.append(f"| {row['data']} | {row['label']} | `{row['codec']}` | {sizes} | {speeds} |")
-    first, commits = rows[0], ", ".join(dict.fromkeys(row["commit"] for row in rows))
+    newest, commits = max(rows, key=lambda row: row["date"]), ", ".join(dict.fromkeys(row["commit"] for row in rows))
+    machines = " and ".join(dict.fromkeys(row["machine"]["cpu"] for row in rows))
     caption = (
         "Kodak: 24 pictures, each on its own; mosaic: one picture of them all; 224 px: the middle of each. Speeds in "
-        f"MPix/s, medians and their range over the runs, on one core of {first['machine']['cpu']} with {first['simd']} but "
-        f"for the rows of 2 threads; {first['date'][:10]}, commit {commits}."
+        f"MPix/s, medians and their range over the runs, on one core of {machines} with {newest['simd']} but "
+        f"for the rows of 2 threads; {newest['date'][:10]}, commits {commits}."
     )
     return "\n".join([*lines, "", caption, ""])
 
