@@ -205,8 +205,8 @@ class SynthesisLearner:
         network = copy.deepcopy(self.module)
         rows = list(self.options.unrepaired)
         with torch.no_grad():
-            network.leave.weight[rows] = 0
-            network.leave.bias[rows] = 0
+            for parameter in network.leave.parameters():
+                parameter[rows] = 0
         return network
 
     def parameter_groups(self) -> list[dict[str, Any]]:
