@@ -78,14 +78,18 @@ def _bytes_line(rows: Sequence[common.Row]) -> str:
 def _speed_line(rows: Sequence[common.Row]) -> str:
     cells = []
     for label in ("laconic small", "JPEG quality 75", "WebP", "AVIF"):
-        row = next(row for row in rows if row["kind"] == "codec" and (row["data"], row["label"]) == ("kodak", label))
+        row = _codec_row(rows, label)
         cells.append(" / ".join(speed(row[f"{verb}_mpix_s"]["median"]) for verb in ("encode", "decode")))
     return _line("encode / decode, MPix/s, one core", *cells)
 
 
+def _codec_row(rows: Sequence[common.Row], label: str) -> common.Row:
+    return next(row for row in rows if row["kind"] == "codec" and (row["data"], row["label"]) == ("kodak", label))
+
+
 def _caption(learning: Sequence[common.Row], rd: Sequence[common.Row], speeds: Sequence[common.Row]) -> str:
     loading, trained = newest_loading(learning)[0], next(row for row in learning if row["type"] == "classify")
-    sources = {"loading": loading, "learning": trained, "bytes": rd[0], "speed": speeds[0]}
+    sources = {"loading": loading, "learning": trained, "bytes": rd[0], "speed": _codec_row(speeds, "laconic small")}
     when = ", ".join(f"{name} {row['date'][:10]} ({row['commit']})" for name, row in sources.items())
     machines = sorted({row["machine"]["cpu"] for row in sources.values()})
     return (

@@ -18,6 +18,7 @@ def speed_table(rows: Sequence[common.Row]) -> str:
         speeds = " | ".join(speed_and_range(row[f"{verb}_mpix_s"]) for verb in ("encode", "decode"))
         sizes = f"{row['bpp']:.3f} | {row['psnr_db']:.2f}"
         lines.append(f"| {row['data']} | {row['label']} | `{row['codec']}` | {sizes} | {speeds} |")
+    rows = [row for row in rows if row["kind"] != "stage"]  # of which the table shows nothing
     newest, commits = max(rows, key=lambda row: row["date"]), ", ".join(dict.fromkeys(row["commit"] for row in rows))
     machines = " and ".join(dict.fromkeys(row["machine"]["cpu"] for row in rows))
     caption = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,7 +69,9 @@ def evaluate(
         with ExitStack() as stack:
             rows = run(chosen, found, output / "rows.jsonl", limit=limit, num_workers=workers, advance=_bar(stack))
         summaries = [summarize(task, found, rows) for task in chosen]
-        about = evaluation_provenance(_command(codecs, tasks, data, output, limit, points))
+        given = {"--codecs": codecs, "--tasks": tasks, "--data": data, "--models": models, "--limit": limit}
+        given |= {"--points": points, "--margin": f"{margin:g}", "-o": output}
+        about = evaluation_provenance(_command(given))
         write_report(summaries, output, margin=margin / 100, about=about)
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError) as err:
         typer.echo(f"laconic: {sentence_of_error(err)}", err=True)
@@ -77,15 +79,13 @@ def evaluate(
     _show(summaries, output, margin / 100, quiet=quiet)
 
 
-def _command(
-    codecs: Sequence[str], tasks: Sequence[str], data: Path, output: Path, limit: int | None, points: str | None
-) -> list[str]:
-    """The words that decide what is measured."""
-    words = [word for codec in codecs for word in ("--codecs", codec)] + [w for t in tasks for w in ("--tasks", t)]
-    words += [
-        word for name, value in (("--limit", limit), ("--points", points)) if value for word in (name, str(value))
-    ]
-    return ["laconic", "evaluate", *words, "--data", str(data), "-o", str(output)]
+def _command(options: Mapping[str, object]) -> list[str]:
+    """The words of the command line that decide the report; options that were not given are left out."""
+    words = ["laconic", "evaluate"]
+    for name, value in options.items():
+        for one in value if isinstance(value, list) else [value]:
+            words += [] if one is None else [name, str(one)]
+    return words
 
 
 def _show(summaries: Sequence[TaskSummary], output: Path, margin: float, *, quiet: bool) -> None:

@@ -64,7 +64,7 @@ def _make_task(name: str, data: Path, models: Path) -> Task[Any]:
     plugins = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name in plugins:
         return _task_of(plugins[name], data, models)
-    known = ", ".join((*TASK_NAMES, *sorted(plugins)))
+    known = ", ".join(dict.fromkeys((*TASK_NAMES, *sorted(plugins))))
     raise CodecError(f"task {name!r} is unknown; known are {known}, images and sounds")
 
 

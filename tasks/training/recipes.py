@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -42,14 +42,14 @@ def _large_synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
 
 def _synthesis_of_widths(model: Path | None, widths: Mapping[int, int]) -> Learner:
     """`widths` of the network by the number of planes."""
-    from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions
+    from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions, finest_colors
     from laconic.codecs.models.neural_synthesis import NeuralSynthesisConfig
 
     encoder = _encoder(model, tuple(widths))
     config = NeuralSynthesisConfig(len(encoder.channels), widths[encoder.num_planes])
-    options = SynthesisOptions(config)
+    options = SynthesisOptions(config, unrepaired=finest_colors(encoder))
     if encoder.num_planes == 1:
-        options = SynthesisOptions(config, prefixes=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48))
+        options = replace(options, prefixes=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48))
     return SynthesisLearner(encoder, options, encode=_encode_of(encoder, model))
 
 
@@ -75,8 +75,9 @@ def _turned_synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner
         raise CodecError("model rgb has no neural synthesis to start from; train it first, by recipe synthesis")
     start = turned_synthesis(load_neural_synthesis_for(path, source.fingerprint), source, encoder)
     # Lower rates: the blocks are to change little.
-    unrepaired = () if encoder.num_planes == 1 else finest_colors(encoder)
-    options = SynthesisOptions(start.config, learning_rate=1e-3, kernel_learning_rate=6e-3, unrepaired=unrepaired)
+    options = SynthesisOptions(
+        start.config, learning_rate=1e-3, kernel_learning_rate=6e-3, unrepaired=finest_colors(encoder)
+    )
     return SynthesisLearner(encoder, options, start=start.train(), encode=_encode_of(encoder, model))
 
 

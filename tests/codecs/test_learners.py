@@ -300,6 +300,11 @@ def test_finest_colours_are_left_as_they_are(tmp_path: Path) -> None:
     assert grey[list(unrepaired)].max() < 0.05 * grey[48:].max()
 
 
+@pytest.mark.parametrize("name", ["rgb", "grey", "grey_best"])
+def test_other_models_have_no_finest_colours(name: str) -> None:
+    assert finest_colors(load_tensor_encoder(Path(zoo.__file__).parent / f"{name}.safetensors")) == ()
+
+
 def test_file_of_a_step_is_near_the_picture() -> None:
     from laconic.codecs.learning.encoded_coefficients import EncodedCoefficients
 

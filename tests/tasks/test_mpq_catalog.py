@@ -111,7 +111,7 @@ def test_names_of_built_in_tasks_cannot_be_taken_over(folder: Path) -> None:
         ("bare", r"task 'bare' \(builtins:max\)"),
         (
             "missing",
-            "task 'missing' is unknown; known are imagenet, .*, bare, broken, colors, imagenet, images and sounds",
+            "task 'missing' is unknown; known are imagenet, .*, bare, broken, colors, images and sounds",
         ),
     ],
 )
