@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,6 +44,22 @@ def evaluate(
     models: Annotated[
         Path | None, typer.Option("--models", help="The folder of the frozen models; DATA/models if not given.")
     ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metrics",
+            help="Distortions beside the scores: psnr, ms-ssim, snr and log-mel if not given; all for all of them; may be "
+            "repeated, or separated by commas.",
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--cache",
+            help="A folder that keeps decoded signals for later runs; OUTPUT/decoded if not given, "
+            "which is removed in the end.",
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="Samples of each task; all if not given.")] = None,
     points: Annotated[
         str | None, typer.Option("--points", help="Qualities for bare names of codecs that have one, as in 10,25,50.")
@@ -58,25 +75,43 @@ def evaluate(
     try:
         from laconic.tasks.mpq import evaluate as run
         from laconic.tasks.mpq import make_tasks, operating_points, summarize, write_report
+        from laconic.tasks.mpq.metrics import DEFAULT_METRICS, make_metrics
         from laconic.tasks.mpq.provenance import evaluation_provenance
 
         try:
-            chosen = make_tasks(" ".join(tasks).replace(",", " ").split(), data, models or data / "models")
+            chosen = make_tasks(_names(tasks), data, models or data / "models")
+            measured = make_metrics(_names(metrics) if metrics else DEFAULT_METRICS, models or data / "models")
             found = operating_points(" ".join(codecs).split(), _qualities(points))
         except CodecError as err:
             raise typer.BadParameter(sentence_of_error(err)) from err
         output.mkdir(parents=True, exist_ok=True)
+        kept = cache or output / "decoded"
         with ExitStack() as stack:
-            rows = run(chosen, found, output / "rows.jsonl", limit=limit, num_workers=workers, advance=_bar(stack))
-        summaries = [summarize(task, found, rows) for task in chosen]
+            rows = run(
+                chosen,
+                found,
+                output / "rows.jsonl",
+                metrics=measured,
+                cache=kept,
+                limit=limit,
+                num_workers=workers,
+                advance=_bar(stack),
+            )
+        if cache is None:
+            shutil.rmtree(kept, ignore_errors=True)
+        summaries = [summarize(task, found, rows, metrics=measured) for task in chosen]
         given = {"--codecs": codecs, "--tasks": tasks, "--data": data, "--models": models, "--limit": limit}
-        given |= {"--points": points, "--margin": f"{margin:g}", "-o": output}
+        given |= {"--metrics": metrics, "--points": points, "--margin": f"{margin:g}", "-o": output}
         about = evaluation_provenance(_command(given))
         write_report(summaries, output, margin=margin / 100, about=about)
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError) as err:
         typer.echo(f"laconic: {sentence_of_error(err)}", err=True)
         raise typer.Exit(1) from err
     _show(summaries, output, margin / 100, quiet=quiet)
+
+
+def _names(texts: Sequence[str]) -> list[str]:
+    return " ".join(texts).replace(",", " ").split()
 
 
 def _command(options: Mapping[str, object]) -> list[str]:

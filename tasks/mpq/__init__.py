@@ -1,30 +1,34 @@
 """Machine perceptual quality: what models make of decoded signals, against the bytes of their files.
 
-In reading order: `protocol` (a task: signals, labels, judgements; it knows no codec), `operating_points` (texts ->
-codecs), `measurement` (one sample through one codec; the only place that encodes and counts), `rows` (its results on
-disk), `evaluation` (`evaluate`: all of them, in processes, resumable), `intervals` and `summary` (paired bootstrap,
-"not resolved"), `report`, `page`, `chart` (Markdown and HTML). The tasks: `imagenet`, `segmentation`, `tagging`,
-`speech`, `head`, by name in `catalog`; `litert`, `pictures`, `sounds` are what they share.
+In reading order: `protocol` (a task: signals, labels, judgements; it knows no codec; and a metric), `operating_points`
+(texts -> codecs), `measurement` (one sample through one codec; the only place that encodes and counts), `cache` (what was
+decoded), `rows` (its results on disk), `metrics` (by name), `evaluation` (`evaluate`: all of them, in processes,
+resumable), `intervals` and `summary` (paired bootstrap, "not resolved"), `report`, `page`, `chart` (Markdown and HTML).
+The tasks: `imagenet`, `segmentation`, `tagging`, `speech`, `head`, by name in `catalog`; `litert`, `pictures`, `sounds` are
+what they share.
 
     tasks = make_tasks(["imagenet"], data, models)
     points = operating_points(["jpeg:quality=10|50", "lcn"])
-    rows = evaluate(tasks, points, folder / "rows.jsonl", num_workers=2)
-    write_report([summarize(task, points, rows) for task in tasks], folder)
+    metrics = make_metrics(["psnr"], models)
+    rows = evaluate(tasks, points, folder / "rows.jsonl", metrics=metrics, num_workers=2)
+    write_report([summarize(task, points, rows, metrics=metrics) for task in tasks], folder)
 
 A task of your own is any value with the members of `Task`; by an entry point of the group "laconic.tasks" the command
-finds it (`catalog`).
+finds it (`catalog`). A metric likewise has the members of `Metric` and the group "laconic.metrics".
 """
 
 from laconic.tasks.mpq.catalog import make_tasks
 from laconic.tasks.mpq.evaluation import evaluate
+from laconic.tasks.mpq.metrics import make_metrics
 from laconic.tasks.mpq.operating_points import OperatingPoint, operating_points
-from laconic.tasks.mpq.protocol import Judgement, Task, TaskSample
+from laconic.tasks.mpq.protocol import Judgement, Metric, Task, TaskSample
 from laconic.tasks.mpq.report import write_report
 from laconic.tasks.mpq.rows import Row, StaleRowsError
 from laconic.tasks.mpq.summary import Summary, TaskSummary, summarize
 
 __all__ = [
     "Judgement",
+    "Metric",
     "OperatingPoint",
     "Row",
     "TaskSample",
@@ -33,6 +37,7 @@ __all__ = [
     "Task",
     "TaskSummary",
     "evaluate",
+    "make_metrics",
     "make_tasks",
     "operating_points",
     "summarize",

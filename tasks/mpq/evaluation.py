@@ -9,14 +9,15 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from laconic.tasks.mpq.measurement import measure, rows_lost_in_measurement
+from laconic.tasks.mpq.cache import DecodedCache
+from laconic.tasks.mpq.measurement import Measurer
 from laconic.tasks.mpq.operating_points import OperatingPoint
-from laconic.tasks.mpq.protocol import Task, spread
-from laconic.tasks.mpq.rows import UNCOMPRESSED, Row, append_rows, check_same_rows, read_rows
+from laconic.tasks.mpq.protocol import Metric, Task, spread
+from laconic.tasks.mpq.rows import UNCOMPRESSED, Row, append_rows, merged_row, read_rows
 
 Rows = dict[tuple[str, str, str], Row]
 Advance = Callable[[int, int], None]
@@ -26,10 +27,14 @@ Advance = Callable[[int, int], None]
 class _Job:
     """What is to be measured on one sample."""
 
-    task: Task[Any]
+    measurer: Measurer
     key: str
     points: tuple[OperatingPoint, ...]
     with_anchor: bool
+
+    @property
+    def task(self) -> Task[Any]:
+        return self.measurer.task
 
     @property
     def codecs(self) -> list[str]:
@@ -41,27 +46,30 @@ def evaluate(
     points: Sequence[OperatingPoint],
     path: Path,
     *,
+    metrics: Sequence[Metric[Any]] = (),
+    cache: Path | None = None,
     limit: int | None = None,
     num_workers: int = 1,
     advance: Advance | None = None,
 ) -> Rows:
     """Measure what the rows at `path` lack; returns the rows of these tasks, points and samples, in a fixed order.
 
-    Every point sees the same samples, `limit` of each task at most, and so does the uncompressed anchor. The first
-    sample of a task is always measured again and compared, so that rows of another codec, model or library version are
-    found: `StaleRowsError`. A sample that cannot be loaded, or that ends its process, has rows of its error. `advance` is
+    Every point sees the same samples, `limit` of each task at most, and so does the uncompressed anchor. What was decoded
+    is kept in the folder `cache`, if one is named, for tasks that share signals. The first sample of a task is always
+    measured again, without the cache, and compared, so that rows of another codec, model or library version are found:
+    `StaleRowsError`. A sample that cannot be loaded, or that ends its process, has rows of its error. `advance` is
     called with the number of samples done and of all. Also raises what listing samples and loading models raises
     (`OSError`, `MissingDependencyError`).
     """
     stored = read_rows(path)
-    jobs = [job for task in tasks for job in _jobs_of(task, points, limit)]
+    kept = DecodedCache(cache) if cache is not None else None
+    measurers = [Measurer(task, tuple(one for one in metrics if one.kind == task.kind), kept) for task in tasks]
+    jobs = [job for measurer in measurers for job in _jobs_of(measurer, points, limit)]
     due = [_remaining(job, stored, is_first=_is_first(job, jobs)) for job in jobs]
     todo = [job for job in due if job.codecs]
     for number, rows in enumerate(_results(todo, num_workers), 1):
-        for row in rows:
-            if row.key in stored:
-                check_same_rows(stored[row.key], row)
-        fresh = [row for row in rows if row.key not in stored]
+        merged = [merged_row(stored[row.key], row) if row.key in stored else row for row in rows]
+        fresh = [row for row in merged if stored.get(row.key) != row]
         append_rows(path, fresh)
         stored |= {row.key: row for row in fresh}
         if advance is not None:
@@ -75,8 +83,9 @@ def points_of_evaluation(task: Task[Any], points: Sequence[OperatingPoint]) -> t
     return tuple(point for point in points if task.kind in point.kinds)
 
 
-def _jobs_of(task: Task[Any], points: Sequence[OperatingPoint], limit: int | None) -> list[_Job]:
-    return [_Job(task, key, points_of_evaluation(task, points), True) for key in spread(task.keys(), limit)]
+def _jobs_of(measurer: Measurer, points: Sequence[OperatingPoint], limit: int | None) -> list[_Job]:
+    offered = points_of_evaluation(measurer.task, points)
+    return [_Job(measurer, key, offered, True) for key in spread(measurer.task.keys(), limit)]
 
 
 def _is_first(job: _Job, jobs: Sequence[_Job]) -> bool:
@@ -85,14 +94,16 @@ def _is_first(job: _Job, jobs: Sequence[_Job]) -> bool:
 
 def _remaining(job: _Job, stored: Rows, *, is_first: bool) -> _Job:
     if is_first:
-        return job
-    lacking = {codec for codec in job.codecs if (job.task.name, codec, job.key) not in stored}
+        return replace(job, measurer=replace(job.measurer, cache=None))
+    asked = {metric.name for metric in job.measurer.metrics}
+    rows = {codec: stored.get((job.task.name, codec, job.key)) for codec in job.codecs}
+    lacking = {codec for codec, row in rows.items() if row is None or asked - set(row.metrics)}
     points = tuple(point for point in job.points if point.key in lacking)
-    return _Job(job.task, job.key, points, UNCOMPRESSED in lacking)
+    return replace(job, points=points, with_anchor=UNCOMPRESSED in lacking)
 
 
 def _run(job: _Job) -> list[Row]:
-    return measure(job.task, job.key, job.points, with_anchor=job.with_anchor)
+    return job.measurer.rows(job.key, job.points, with_anchor=job.with_anchor)
 
 
 def _results(jobs: Sequence[_Job], num_workers: int) -> Iterator[list[Row]]:
@@ -118,8 +129,8 @@ def _alone(job: _Job) -> list[Row]:
     try:
         (rows,) = _in_processes([job], 1)
     except BrokenProcessPool:
-        return rows_lost_in_measurement(
-            job.task, job.key, job.codecs, "the process that measured it died, of memory or in a library"
+        return job.measurer.rows_lost(
+            job.key, job.codecs, "the process that measured it died, of memory or in a library"
         )
     return rows
 

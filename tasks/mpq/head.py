@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Num
 
     from laconic.tasks.heads.predictor import Predictor
+
+
+_LEAST_PROBABILITY = 1e-9  # in logarithms
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,11 @@ class Head:
         return TaskSample(key, read_signal(self.folder / key, self.kind, Framing()), key.split("/")[0])
 
     def judge(self, sample: TaskSample[Any], decoded: Image | Audio) -> Judgement:
-        best = next(iter(_predictor(self.run).scores(decoded)))
-        return Judgement((float(best == sample.label), 1.0), best)
+        scores = _predictor(self.run).scores(decoded)
+        best, classes = next(iter(scores)), sorted(scores)
+        probabilities = np.array([scores[name] for name in classes])
+        loss = -math.log(max(scores[sample.label], _LEAST_PROBABILITY))
+        return Judgement((float(best == sample.label), 1.0), best, loss, probabilities)
 
     def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return np.asarray(totals[..., 0] / totals[..., 1])

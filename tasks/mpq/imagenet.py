@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,9 @@ class ImageNet:
         scores = run_model(self.models / _MODEL, resized(square, (_SIDE, _SIDE)))
         found = int(scores.argmax())  # 0 is background
         names = (self.models / _LABELS).read_text().splitlines()
-        return Judgement((float(found - 1 == sample.label), 1.0), names[found])
+        probabilities = (scores + 0.5) / (scores + 0.5).sum()  # of 8 bits: none is surely 0
+        loss = -math.log(probabilities[sample.label + 1])
+        return Judgement((float(found - 1 == sample.label), 1.0), names[found], loss, probabilities)
 
     def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return np.asarray(totals[..., 0] / totals[..., 1])

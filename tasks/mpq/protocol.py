@@ -1,8 +1,11 @@
-"""What a task is: it yields labelled signals and judges decoded ones. It knows no codec, no rate and no file size."""
+"""What a task is: it yields labelled signals and judges decoded ones. It knows no codec, no rate and no file size.
+
+And what a metric is: it compares a decoded signal with its original, and knows no task.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -32,10 +35,16 @@ class Judgement:
 
     `counts` of two samples, added, must be the counts of the two together: (correct, 1), (word errors, words),
     intersections and unions of each class. So the score of any resampling is a function of sums.
+
+    `loss`: the finest number that the task has for one sample, lower is better: the cross-entropy of the true class in
+    nats, the share of wrong pixels, word errors for each word said. `probabilities`: (..., k), of each class, at each place
+    where the model answers at several; the evaluation compares them with those of the uncompressed signal.
     """
 
     counts: tuple[float, ...]
     answer: str
+    loss: float | None = None
+    probabilities: NDArray[Any] | None = None
 
 
 class Task(Protocol[S]):
@@ -71,6 +80,31 @@ class Task(Protocol[S]):
 
     def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         """(..., k) sums of counts over samples -> (...) scores."""
+
+
+class Metric(Protocol[S]):
+    """A distance, or a likeness, of a decoded signal and its original. Values are small and picklable."""
+
+    @property
+    def name(self) -> str:
+        """By which `--metrics` asks for it ("ms-ssim")."""
+
+    @property
+    def kind(self) -> MediaKind:
+        """The type of the signals: `Image` or `Audio`."""
+
+    @property
+    def heads(self) -> Mapping[str, str]:
+        """Names of the values that `measure` gives -> heads of their columns with the unit: {"psnr_db": "PSNR dB"}."""
+
+    @property
+    def higher_is_better(self) -> bool: ...
+
+    def measure(self, original: S, decoded: S) -> Mapping[str, float]:
+        """A number for each name in `heads`; `inf` for equal signals where the metric has no largest value.
+
+        A value that is not defined for these signals is left out; `CodecError` leaves out all of them.
+        """
 
 
 def spread(keys: Sequence[str], limit: int | None) -> list[str]:

@@ -7,8 +7,8 @@ import importlib.metadata
 import platform
 import shlex
 from collections.abc import Sequence
+from functools import lru_cache
 
-# Whose versions decide what is measured; those that are not installed are left out.
 _PACKAGES = (
     "laconic",
     "numpy",
@@ -25,9 +25,14 @@ _PACKAGES = (
 def evaluation_provenance(command: Sequence[str]) -> list[str]:
     """`command`: the words of the command line, which are quoted where they need it."""
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    versions = [f"{name} {version}" for name in _PACKAGES if (version := _version(name)) is not None]
     system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-    return [f"Written {now} by: {shlex.join(command)}", f"With {', '.join(versions)}; {system}."]
+    return [f"Written {now} by: {shlex.join(command)}", f"With {', '.join(package_versions())}; {system}."]
+
+
+@lru_cache(maxsize=1)
+def package_versions() -> tuple[str, ...]:
+    """Name and version of each package that decides what is measured; those that are not installed are left out."""
+    return tuple(f"{name} {version}" for name in _PACKAGES if (version := _version(name)) is not None)
 
 
 def _version(package: str) -> str | None:

@@ -24,7 +24,6 @@ NOTES = (
     "The intervals cover the choice of samples, not that of the model or the data set, and many comparisons stand "
     "beside each other: one in twenty may be resolved by chance.",
 )
-_DISTORTION_HEADS = {"psnr_db": "PSNR dB", "ms_ssim": "MS-SSIM", "snr_db": "SNR dB", "log_mel_db": "log-mel dB"}
 
 
 DEFAULT_MARGIN = 0.03  # of a score of 1
@@ -66,12 +65,11 @@ def better_in_report(task: TaskSummary) -> str:
 
 
 def _table_heads(task: TaskSummary) -> list[str]:
-    distortions = [_DISTORTION_HEADS.get(name, name) for name in task.distortions]
     return [
         "codec",
         task.rate_unit,
         "smaller by",
-        *distortions,
+        *task.distortions.values(),
         f"{task.score_name} %",
         "difference",
         "loses at most",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from laconic.codecs.errors import CodecError
@@ -25,8 +25,9 @@ class Row:
     """One sample through one codec. `error` is set where the codec refused it or broke; the rest is empty then.
 
     `rate`: bits per pixel or kilobits per second of the whole file; of the uncompressed anchor, of its samples.
-    `counts` and `answer` are those of `Judgement`; `distortion` holds numbers by name, None for infinite ones (equal
-    signals), and lacks those that are not defined (MS-SSIM of small pictures).
+    `counts` and `answer` are those of `Judgement`, `scores` its "loss" and the "divergence" of its probabilities from those
+    of the uncompressed signal, where the task gives them. `metrics` names what was measured; `distortion` holds the values
+    by name, None for infinite ones (equal signals), and lacks those that are not defined (MS-SSIM of small pictures).
     """
 
     task: str
@@ -36,6 +37,8 @@ class Row:
     rate: float = 0.0
     counts: tuple[float, ...] = ()
     answer: str = ""
+    scores: dict[str, float] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
     distortion: dict[str, float | None] = field(default_factory=dict)
     error: str | None = None
 
@@ -60,12 +63,12 @@ def read_rows(path: Path) -> dict[tuple[str, str, str], Row]:
     for number, line in enumerate(complete.splitlines(), 1):
         try:
             fields = json.loads(line)
-            row = Row(**{**fields, "counts": tuple(fields["counts"])})
+            row = Row(**{**fields, "counts": tuple(fields["counts"]), "metrics": tuple(fields["metrics"])})
         except (ValueError, TypeError, KeyError) as err:
             raise StaleRowsError(
                 f"line {number} of {path} is no row ({err}); delete the file or name a folder"
             ) from err
-        rows.setdefault(row.key, row)
+        rows[row.key] = row  # a later one has more metrics
     return rows
 
 
@@ -75,14 +78,23 @@ def append_rows(path: Path, rows: Iterable[Row]) -> None:
         file.write("".join(f"{row.to_json()}\n" for row in rows).encode())
 
 
-def check_same_rows(stored: Row, again: Row) -> None:
-    """Raise `StaleRowsError` unless measuring a sample again gave the stored row, up to rounding of floats."""
+def merged_row(stored: Row, again: Row) -> Row:
+    """What was measured again, with the metrics of both. Raises `StaleRowsError` where the two differ in what both have,
+    but for rounding of floats."""
+    _check_same_rows(stored, again)
+    metrics = tuple(dict.fromkeys((*stored.metrics, *again.metrics)))
+    return replace(stored, metrics=metrics, distortion=again.distortion | stored.distortion)
+
+
+def _check_same_rows(stored: Row, again: Row) -> None:
+    shared = [name for name in stored.distortion if name in again.distortion]
     floats = [
         (stored.rate, again.rate),
         *zip(stored.counts, again.counts, strict=False),
-        *((stored.distortion[name], again.distortion.get(name)) for name in stored.distortion),
+        *((stored.scores.get(name), again.scores.get(name)) for name in stored.scores | again.scores),
+        *((stored.distortion[name], again.distortion[name]) for name in shared),
     ]
-    exact = [(row.num_bytes, row.error, row.answer, len(row.counts), sorted(row.distortion)) for row in (stored, again)]
+    exact = [(row.num_bytes, row.error, row.answer, len(row.counts)) for row in (stored, again)]
     if exact[0] != exact[1] or not all(_is_close(one, other) for one, other in floats):
         raise StaleRowsError(
             f"the stored row of {stored.codec} on sample {stored.sample} of task {stored.task} is another now "

@@ -62,7 +62,7 @@ class Streets:
         size = (decoded.width, decoded.height)
         found = np.asarray(PillowImage.fromarray(classes).resize(size, PillowImage.Resampling.NEAREST))
         counts = overlap_counts(sample.label, found, _NUM_CAMVID_CLASSES)
-        return Judgement(counts, f"{counts[0] / counts[1]:.4f} of the pixels")
+        return Judgement(counts, f"{counts[0] / counts[1]:.4f} of the pixels", 1 - counts[0] / counts[1])
 
     def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return mean_iou(totals)
@@ -99,7 +99,7 @@ class MaskAgreement:
     def judge(self, sample: TaskSample[Image], decoded: Image) -> Judgement:
         found = segment(self.models / _OBJECTS, decoded)
         counts = overlap_counts(sample.label, found, _NUM_OBJECT_CLASSES)
-        return Judgement(counts, f"{counts[0] / counts[1]:.4f} of the pixels")
+        return Judgement(counts, f"{counts[0] / counts[1]:.4f} of the pixels", 1 - counts[0] / counts[1])
 
     def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return mean_iou(totals)

@@ -57,7 +57,8 @@ class Speech:
     def judge(self, sample: TaskSample[Audio], decoded: Audio) -> Judgement:
         heard = _recognized(self.data / _FOLDER, mono_at(decoded, _SAMPLE_RATE_HZ))
         said = sample.label.split()
-        return Judgement((float(edit_distance(said, heard.split())), float(len(said))), heard)
+        errors = edit_distance(said, heard.split())
+        return Judgement((float(errors), float(len(said))), heard, errors / max(len(said), 1))
 
     def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return np.asarray(totals[..., 0] / totals[..., 1])

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 from laconic.tasks.mpq.evaluation import Rows, points_of_evaluation
 from laconic.tasks.mpq.intervals import LEAST_SAMPLES, compare
-from laconic.tasks.mpq.measurement import DISTORTIONS, RATE_UNITS
+from laconic.tasks.mpq.measurement import RATE_UNITS
 from laconic.tasks.mpq.operating_points import OperatingPoint
-from laconic.tasks.mpq.protocol import Task
+from laconic.tasks.mpq.protocol import Metric, Task
 from laconic.tasks.mpq.rows import UNCOMPRESSED, Row
 
 
@@ -23,10 +23,10 @@ from laconic.tasks.mpq.rows import UNCOMPRESSED, Row
 class Summary:
     """A codec at an operating point on the samples of a task.
 
-    `rate` and `distortion` are means over the samples, `ratio` is uncompressed bytes per byte, and `intervals` are of 95
-    %; `largest_loss` is what of the anchor's score is lost at most, with 95 %. A distortion is None where every sample came
-    back equal. `error` is set, and all scores are empty, where a sample was refused: a score of the others would compare
-    different samples.
+    `rate`, `loss`, `divergence` and `distortion` are means over the samples of what `Row` says, `ratio` is uncompressed
+    bytes per byte, and `intervals` are of 95 %; `largest_loss` is what of the anchor's score is lost at most, with 95 %. A
+    distortion is None where every sample came back equal. `error` is set, and all scores are empty, where a sample was
+    refused: a score of the others would compare different samples.
     """
 
     task: str
@@ -44,6 +44,8 @@ class Summary:
     largest_loss: float = 1.0
     distortion: dict[str, float | None] = field(default_factory=dict)
     error: str | None = None
+    loss: float | None = None
+    divergence: float | None = None
 
     @property
     def is_anchor(self) -> bool:
@@ -54,7 +56,8 @@ class Summary:
 class TaskSummary:
     """All lines of one task, the uncompressed anchor first, with what a report says about the task.
 
-    `left_out`: samples that no line counts, as they could not be loaded or judged uncompressed, and why.
+    `distortions`: names of what metrics measured -> heads of their columns. `left_out`: samples that no line counts, as
+    they could not be loaded or judged uncompressed, and why.
     """
 
     name: str
@@ -62,7 +65,7 @@ class TaskSummary:
     score_name: str
     higher_is_better: bool
     rate_unit: str
-    distortions: tuple[str, ...]
+    distortions: dict[str, str]
     lines: tuple[Summary, ...]
     left_out: tuple[tuple[str, str], ...] = ()
 
@@ -80,8 +83,10 @@ class TaskSummary:
         return {curve: sorted(lines, key=lambda line: line.rate) for curve, lines in curves.items()}
 
 
-def summarize(task: Task[Any], points: Sequence[OperatingPoint], rows: Rows, *, seed: int = 0) -> TaskSummary:
-    """Scores, intervals and means of a task from the rows that `evaluate` returned for it.
+def summarize(
+    task: Task[Any], points: Sequence[OperatingPoint], rows: Rows, *, metrics: Sequence[Metric[Any]] = (), seed: int = 0
+) -> TaskSummary:
+    """Scores, intervals and means of a task from the rows that `evaluate` returned for it and these metrics.
 
     Raises `CodecError` where no sample could be loaded.
     """
@@ -93,24 +98,27 @@ def summarize(task: Task[Any], points: Sequence[OperatingPoint], rows: Rows, *, 
     names = [(UNCOMPRESSED, UNCOMPRESSED, UNCOMPRESSED)]
     names += [(point.key, point.spec, point.curve) for point in points_of_evaluation(task, points)]
     seed += zlib.crc32(task.name.encode())
+    distortions = {name: head for metric in metrics if metric.kind == task.kind for name, head in metric.heads.items()}
     lines = []
     for codec, spec, curve in names:
         coded = [rows[task.name, codec, row.sample] for row in anchor]
         head = Summary(task.name, codec, spec, curve, len(coded))
-        lines.append(_line(head, task, coded, anchor, seed))
+        lines.append(_line(head, task, coded, anchor, list(distortions), seed))
     return TaskSummary(
         task.name,
         task.title,
         task.score_name,
         task.higher_is_better,
         RATE_UNITS[task.kind],
-        DISTORTIONS[task.kind],
+        distortions,
         tuple(lines),
         left_out,
     )
 
 
-def _line(head: Summary, task: Task[Any], coded: Sequence[Row], anchor: Sequence[Row], seed: int) -> Summary:
+def _line(
+    head: Summary, task: Task[Any], coded: Sequence[Row], anchor: Sequence[Row], distortions: Sequence[str], seed: int
+) -> Summary:
     names = (head.task, head.codec, head.spec, head.curve, head.num_samples)
     refused = [row for row in coded if row.error is not None]
     if refused:
@@ -127,7 +135,9 @@ def _line(head: Summary, task: Task[Any], coded: Sequence[Row], anchor: Sequence
         difference_interval=comparison.difference_interval,
         resolved=comparison.resolved,
         largest_loss=max(-comparison.bounds[0] if task.higher_is_better else comparison.bounds[1], 0.0),
-        distortion={name: _mean(coded, name) for name in DISTORTIONS[task.kind]},
+        loss=_mean([row.scores.get("loss") for row in coded]),
+        divergence=_mean([row.scores.get("divergence") for row in coded]),
+        distortion={name: _mean([row.distortion.get(name) for row in coded]) for name in distortions},
     )
 
 
@@ -135,9 +145,9 @@ def _counts(rows: Sequence[Row]) -> NDArray[np.float64]:
     return np.array([row.counts for row in rows], np.float64)
 
 
-def _mean(rows: Sequence[Row], name: str) -> float | None:
+def _mean(values: Sequence[float | None]) -> float | None:
     """Over the samples that differ from their originals and for which the measure is defined."""
-    finite = [value for row in rows if (value := row.distortion.get(name)) is not None]
+    finite = [value for value in values if value is not None]
     return sum(finite) / len(finite) if finite else None
 
 

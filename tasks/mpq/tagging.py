@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ _CLASSES = "yamnet/yamnet_class_map.csv"
 _FOLDER = "esc10/test"
 _SAMPLE_RATE_HZ = 16_000
 _WINDOW = 15_600  # what the model takes, 0.975 s
+_LEAST_SCORE = 1e-4  # so that one sound that is surely not there does not outweigh all others
 # AudioSet's names for the ten classes; the best of several counts.
 _NAMES = {
     "baby_cry": ("Baby cry, infant cry",),
@@ -62,8 +64,11 @@ class Tagging:
     def judge(self, sample: TaskSample[Audio], decoded: Audio) -> Judgement:
         scores = self._scores(mono_at(decoded, _SAMPLE_RATE_HZ))
         positions = self._positions()
-        best = max(positions, key=lambda name: max(scores[index] for index in positions[name]))
-        return Judgement((float(best == sample.label), 1.0), best)
+        of_classes = np.array([max(scores[index] for index in positions[name]) for name in positions]) + _LEAST_SCORE
+        probabilities = of_classes / of_classes.sum()
+        names = list(positions)
+        best, loss = names[int(probabilities.argmax())], -math.log(probabilities[names.index(sample.label)])
+        return Judgement((float(best == sample.label), 1.0), best, loss, probabilities)
 
     def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return np.asarray(totals[..., 0] / totals[..., 1])

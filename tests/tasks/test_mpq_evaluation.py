@@ -17,7 +17,7 @@ import pytest
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.media import Audio, Image
-from laconic.tasks.mpq import Judgement, OperatingPoint, StaleRowsError, TaskSample, evaluate, summarize
+from laconic.tasks.mpq import Judgement, OperatingPoint, StaleRowsError, TaskSample, evaluate, make_metrics, summarize
 from laconic.tasks.mpq.rows import UNCOMPRESSED
 
 NUM_SAMPLES = 32
@@ -172,8 +172,9 @@ def test_every_point_sees_the_same_samples(tmp_path: Path) -> None:
 
 def test_loss_is_resolved_and_its_absence_is_not(tmp_path: Path) -> None:
     points = [point(Coarse(1)), point(Coarse(64))]
-    rows = evaluate([FirstSample()], points, tmp_path / "rows.jsonl")
-    summary = summarize(FirstSample(), points, rows)
+    metrics = make_metrics(["psnr", "ms-ssim"], tmp_path)
+    rows = evaluate([FirstSample()], points, tmp_path / "rows.jsonl", metrics=metrics)
+    summary = summarize(FirstSample(), points, rows, metrics=metrics)
     _, lossless, coarse = summary.lines
     assert (lossless.score, lossless.difference, lossless.resolved) == (1.0, 0.0, False)
     assert lossless.distortion == {"psnr_db": None, "ms_ssim": None}

@@ -45,7 +45,7 @@ def line(curve: str, number: int, difference: float, *, resolved: bool) -> Summa
 
 def task(*lines: Summary, name: str = "made-up", higher_is_better: bool = True) -> TaskSummary:
     anchor = Summary(name, "uncompressed", "uncompressed", "uncompressed", 40, 24.0, 1.0, 0.8, (0.7, 0.9))
-    unit, distortions = "bits per pixel", ("psnr_db", "ms_ssim")
+    unit, distortions = "bits per pixel", {"psnr_db": "PSNR dB", "ms_ssim": "MS-SSIM"}
     return TaskSummary(
         name, "Made-up <pictures> & more", "accuracy", higher_is_better, unit, distortions, (anchor, *lines)
     )
