@@ -1,0 +1,209 @@
+"""Train a small learned peer for pictures: the factorised prior of CompressAI at five rates, on one core.
+
+    python benchmarks/images/train_factorized.py --data ../shared/data --work build/training/factorized \
+      -o benchmarks/models/factorized [--minutes 40]
+
+The network is `FactorizedPrior(64, 96)` of CompressAI (Ballé, Minnen, Singh, Hwang, Johnston, "Variational image
+compression with a scale hyperprior", 2018, section 3). The highest rate is trained first, from nothing, for half of the
+time; each lower one starts from it for an eighth. Loss: 255^2 * lambda * mean squared error + bits per pixel. Pictures are
+reduced 2x, which hides the blocks of their JPEG files, and cut to random squares of 128 pixels, eight a step. `--work`
+holds a checkpoint, written every minute: the same command goes on from it. One file of weights for each lambda, in
+float16, with the recipe in its metadata; benchmarks/models/factorized/README.md says what they reach.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from safetensors.torch import save_file
+from torch import Tensor
+
+from laconic.codecs.external.compressai import zoo
+
+FOLDERS = ("bsds500/train", "clothing10/train", "imagenet_sample/train")  # never those that are measured on
+TABLES = ("_quantized_cdf", "_cdf_length", "_offset")  # made anew when weights are loaded
+CHECKPOINT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`shares` of the whole time go to the `lambdas`, in this order."""
+
+    width: int = 64
+    latent_channels: int = 96
+    lambdas: tuple[float, ...] = (0.0483, 0.018, 0.0067, 0.0025, 0.0009)
+    shares: tuple[float, ...] = (0.48, 0.13, 0.13, 0.13, 0.13)
+    learning_rates: tuple[float, ...] = (1e-3, 4e-4, 4e-4, 4e-4, 4e-4)
+    crop: int = 128
+    batch: int = 8
+    reduction: int = 2
+    float32_share: float = 0.1  # the last part of each rate is trained without bfloat16
+    seed: int = 0
+
+
+def reduced_pictures(data: Path, recipe: Recipe) -> list[NDArray[np.uint8]]:
+    """(h, w, 3) each, those that hold a whole crop."""
+    pictures = []
+    for path in sorted(path for folder in FOLDERS for path in (data / folder).rglob("*.jpg")):
+        with PillowImage.open(path) as opened:
+            picture = opened.convert("RGB").reduce(recipe.reduction)
+        if min(picture.size) >= recipe.crop:
+            pictures.append(np.asarray(picture))
+    if not pictures:
+        raise SystemExit(f"{data} has no JPEG files in {', '.join(FOLDERS)}; name the folder of the data")
+    return pictures
+
+
+def batches(pictures: list[NDArray[np.uint8]], recipe: Recipe, seed: list[int]) -> Iterator[Tensor]:
+    """(b, 3, crop, crop) from 0 to 1, each square mirrored or not."""
+    rng = np.random.default_rng(seed)
+    while True:
+        squares = []
+        for index in rng.integers(len(pictures), size=recipe.batch):
+            height, width = pictures[index].shape[:2]
+            top, left = rng.integers(height - recipe.crop + 1), rng.integers(width - recipe.crop + 1)
+            square = pictures[index][top : top + recipe.crop, left : left + recipe.crop]
+            squares.append(square[:, :: rng.choice((-1, 1))])
+        pixels = torch.from_numpy(np.stack(squares).astype(np.float32) / 255)
+        yield pixels.permute(0, 3, 1, 2)  # channels last in memory, where convolutions are faster
+
+
+def loss_of(network: Any, pixels: Tensor, weight: float, *, bfloat16: bool) -> tuple[Tensor, float, float]:
+    """(loss, bits per pixel, mean squared error of 0 to 255)."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        latent = network.g_a(pixels)
+    noisy, likelihoods = network.entropy_bottleneck(latent.float())
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        decoded = network.g_s(noisy)
+    bits = -torch.log2(likelihoods).sum() / (pixels.numel() / 3)
+    error = 255**2 * torch.mean((decoded.float() - pixels) ** 2)
+    return weight * error + bits, bits.item(), error.item()
+
+
+def learning_rate(recipe: Recipe, stage: int, progress: float) -> float:
+    """Warm-up over 2 % of the stage, then half a cosine to 1 % of the peak."""
+    return recipe.learning_rates[stage] * min(progress / 0.02 + 0.01, 0.505 + 0.495 * math.cos(math.pi * progress))
+
+
+@dataclass
+class Run:
+    """What a checkpoint holds: the network, its optimiser, and how far the stages are."""
+
+    recipe: Recipe
+    network: Any
+    optimizer: torch.optim.Adam
+    stage: int = 0
+    step: int = 0
+    seconds: float = 0.0
+
+    @classmethod
+    def start(cls, recipe: Recipe) -> Run:
+        torch.manual_seed(recipe.seed)
+        zoo()  # the import of CompressAI without torchvision
+        from compressai.models import FactorizedPrior
+
+        network = FactorizedPrior(recipe.width, recipe.latent_channels).to(memory_format=torch.channels_last).train()
+        trained = [value for name, value in network.named_parameters() if not name.endswith("quantiles")]
+        return cls(recipe, network, torch.optim.Adam(trained))
+
+    def load(self, path: Path) -> None:
+        state = torch.load(path, weights_only=True)
+        if state["recipe"] != json.dumps(asdict(self.recipe)):
+            raise SystemExit(f"{path} was made by another recipe; remove it to start anew")
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.stage, self.step, self.seconds = state["stage"], state["step"], state["seconds"]
+
+    def save(self, path: Path) -> None:
+        state = {name: getattr(self, name) for name in ("stage", "step", "seconds")}
+        state |= {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}
+        partial = path.with_suffix(".part")
+        torch.save(state | {"recipe": json.dumps(asdict(self.recipe))}, partial)
+        partial.replace(path)
+
+    def train_stage(self, data: Iterator[Tensor], total_seconds: float, checkpoint: Path) -> None:
+        """Until the share of this stage is spent."""
+        budget, saved = self.recipe.shares[self.stage] * total_seconds, 0.0
+        sums = np.zeros(3)
+        while self.seconds < budget:
+            start = time.perf_counter()
+            progress = self.seconds / budget
+            for group in self.optimizer.param_groups:
+                group["lr"] = learning_rate(self.recipe, self.stage, progress)
+            sums += self._step(next(data), bfloat16=progress < 1 - self.recipe.float32_share)
+            self.step += 1
+            self.seconds += time.perf_counter() - start
+            if self.step % 100 == 0:
+                loss, bits, error = sums / 100
+                psnr = 10 * math.log10(255**2 / error)
+                line = f"step {self.step} loss {loss:.3f} bits per pixel {bits:.3f} PSNR {psnr:.2f}"
+                print(f"lambda {self.recipe.lambdas[self.stage]} {self.seconds:.0f} s {line}", flush=True)
+                sums[:] = 0
+            if self.seconds - saved > CHECKPOINT_SECONDS:
+                self.save(checkpoint)
+                saved = self.seconds
+
+    def _step(self, pixels: Tensor, *, bfloat16: bool) -> tuple[float, float, float]:
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, bits, error = loss_of(self.network, pixels, self.recipe.lambdas[self.stage], bfloat16=bfloat16)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        return loss.item(), bits, error
+
+    def write_weights(self, folder: Path) -> None:
+        """The weights of this stage, without the integer tables."""
+        with torch.no_grad():
+            self.network.update(force=True, update_quantiles=True)
+        weights = {
+            name: value.half().contiguous()
+            for name, value in self.network.state_dict().items()
+            if not name.endswith(TABLES)
+        }
+        weight = self.recipe.lambdas[self.stage]
+        about = {"architecture": "bmshj2018-factorized", "N": self.recipe.width, "M": self.recipe.latent_channels}
+        about |= {"lambda": weight, "steps": self.step, "seconds": round(self.seconds)}
+        about["recipe"] = json.dumps(asdict(self.recipe))
+        folder.mkdir(parents=True, exist_ok=True)
+        metadata = {name: str(value) for name, value in about.items()}
+        save_file(weights, folder / f"lambda_{weight}.safetensors", metadata)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds " + ", ".join(FOLDERS))
+    parser.add_argument("--work", type=Path, required=True, help="folder of the checkpoint")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder of the weights")
+    parser.add_argument("--minutes", type=float, default=40, help="of training, for all rates together")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    recipe = Recipe()
+    run = Run.start(recipe)
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    checkpoint = arguments.work / "checkpoint.pt"
+    if checkpoint.exists():
+        run.load(checkpoint)
+    pictures = reduced_pictures(arguments.data, recipe)
+    print(f"{len(pictures)} pictures", flush=True)
+    for stage in range(run.stage, len(recipe.lambdas)):
+        if stage > run.stage:
+            run.stage, run.step, run.seconds = stage, 0, 0.0
+        data = batches(pictures, recipe, [recipe.seed, stage, run.step])
+        run.train_stage(data, 60 * arguments.minutes, checkpoint)
+        run.write_weights(arguments.output)
+        run.save(checkpoint)
+
+
+if __name__ == "__main__":
+    main()
