@@ -79,6 +79,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "rd_kodak_avx2": (("rd_kodak_avx2",), picture_tables.rd_table),
     "rd_unseen": (("rd_unseen",), picture_tables.rd_unseen_table),
     "rd_unlike_kodak": (("rd_unlike_kodak",), picture_tables.rd_unseen_table),
+    "unlike_pictures": (("rd_unlike_kodak",), picture_tables.pictures_table),
     "before": (("rd_before", "rd_kodak", "rd_unseen", "rd_unlike_kodak"), comparison_tables.before_table),
     "published": (("published", "rd_kodak"), comparison_tables.published_table),
     "bands": (("bands",), comparison_tables.bands_table),

@@ -14,7 +14,9 @@ the one core as well; bench_neural.py has its speed on two. Each set (picture_se
 
 Rows "rd": per setting, means over the pictures of the rate (the file's bytes), PSNR and MS-SSIM, and median speeds in
 millions of pixels per second. Rows "bd": the BD-rate of `test`, one of ours, against each peer, negative where ours
-is smaller, with the `bjontegaard` package's value over the same interval beside it. Every run on Kodak with ours adds a
+is smaller, with the `bjontegaard` package's value over the same interval beside it. Rows "bd_picture", of unlike_kodak: the
+PSNR BD-rate of profile best against a peer on one picture, and how many more bytes it takes for what the peer reaches with
+.1 bit per pixel. Every run on Kodak with ours adds a
 line to kodak_runs.jsonl; before `laconic linear` was named there, `laconic` was that.
 """
 
@@ -22,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import math
 import statistics
 import sys
@@ -35,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 import numpy as np
 from picture_sets import SETS, Picture, pictures_of
-from rd_codecs import BASES, FAMILIES, OURS, SEARCHED
+from rd_codecs import BASES, BEST, BEST_NEURAL, FAMILIES, OURS, SEARCHED
 
 from laconic.codecs.codec import Codec
 from laconic.codecs.media import Image
@@ -44,6 +47,9 @@ from laconic.tasks.measures.picture_distortion import ms_ssim, psnr
 from laconic.tasks.measures.rate import bits_per_pixel
 
 LOW_BPP, HIGH_BPP = 0.15, 1.5  # the range of the BD-rates
+LEAST_BPP = 0.1  # of single pictures
+SINGLE_PEERS = ("jpeg2000", "avif-444")
+SINGLE = ("unlike_kodak",)  # sets whose pictures are too different for a mean
 METRICS = ("psnr_db", "ms_ssim_db")
 
 
@@ -72,8 +78,9 @@ def main() -> None:
     source |= common.provenance(options.reason, packages=("laconic", "numpy", "pillow", "torch"))
     rd_rows = [summary(*key, of_codec) | source for key, of_codec in measurements.items()]
     bd_rows = [row | source for row in bd_rows_of(rd_rows)]
+    picture_rows = [row | source for row in picture_rows_of(pictures, measurements)] if options.set in SINGLE else []
     out = options.out or common.RESULTS / f"rd_{options.set}.jsonl"
-    common.write_rows(out, rd_rows + bd_rows)
+    common.write_rows(out, rd_rows + bd_rows + picture_rows)
     if bd_rows and options.set == "kodak":
         seconds = round(time.monotonic() - start)
         common.append_row(options.log, source | {"bd_rate_percent": _percents(bd_rows), "seconds": seconds})
@@ -163,6 +170,40 @@ def bd_rows_of(rd_rows: Sequence[common.Row]) -> list[common.Row]:
                 row |= _bd_fields(metric, _curve(rd_rows, anchor, metric), _curve(rd_rows, test, metric))
             rows.append(row)
     return rows
+
+
+def picture_rows_of(
+    pictures: Sequence[Picture], measurements: dict[tuple[str, str], list[Measurement]]
+) -> list[common.Row]:
+    """The rows "bd_picture"; none of what was not measured."""
+    rows = []
+    for index, picture in enumerate(pictures):
+        curves: dict[str, list[tuple[float, float]]] = {}
+        for (label, _), of_codec in measurements.items():
+            curves.setdefault(label, []).append((of_codec[index].bpp, of_codec[index].psnr_db))
+        for test, anchor in itertools.product((BEST, BEST_NEURAL), SINGLE_PEERS):
+            if test in curves and anchor in curves:
+                row: common.Row = {"type": "bd_picture", "picture": picture.path.stem, "anchor": anchor, "test": test}
+                rows.append(row | _picture_fields(sorted(curves[anchor]), sorted(curves[test])))
+    return rows
+
+
+def _picture_fields(anchor: Curve, test: Curve) -> common.Row:
+    psnr_db = float(np.interp(math.log(LEAST_BPP), *_logarithmic(anchor)))
+    log_bpp, qualities = _logarithmic(test)
+    bpp = math.exp(float(np.interp(psnr_db, qualities, log_bpp)))
+    return {
+        "low_bpp": LOW_BPP,
+        "high_bpp": HIGH_BPP,
+        "bd_rate_psnr_db_percent": round(bd_rate(anchor, test, low=LOW_BPP, high=HIGH_BPP), 2),
+        "least_bpp": LEAST_BPP,
+        "psnr_db_at_least_bpp": round(psnr_db, 3),
+        "bytes_at_least_bpp_percent": round(100 * (bpp / LEAST_BPP - 1), 2),
+    }
+
+
+def _logarithmic(curve: Curve) -> tuple[list[float], list[float]]:
+    return [math.log(rate) for rate, _ in curve], [quality for _, quality in curve]
 
 
 def _percents(bd_rows: Sequence[common.Row]) -> common.Row:

@@ -35,8 +35,9 @@ def _fast() -> list[Codec[Image]]:
 def _best(synthesis: str) -> list[Codec[Image]]:
     from laconic.codecs.lcn import Lcn
 
+    coarse = [Lcn(step_code=code, profile="best", synthesis=synthesis) for code in (194, 186)]  # below .1 bpp
     qualities = (15, 20, 27, 34, 41, 48, 55, 62, 70, 80, 90)
-    return [Lcn(quality=quality, profile="best", synthesis=synthesis) for quality in qualities]
+    return coarse + [Lcn(quality=quality, profile="best", synthesis=synthesis) for quality in qualities]
 
 
 def _searched() -> list[Codec[Image]]:
@@ -63,7 +64,7 @@ def _webp() -> list[Codec[Image]]:
 def _jpeg2000() -> list[Codec[Image]]:
     from laconic.codecs.external.jpeg2000 import Jpeg2000
 
-    return [Jpeg2000(rate=rate) for rate in (200, 140, 100, 70, 48, 34, 24, 18, 13)]
+    return [Jpeg2000(rate=rate) for rate in (280, 200, 140, 100, 70, 48, 34, 24, 18, 13)]
 
 
 def _avif() -> list[Codec[Image]]:
@@ -75,7 +76,7 @@ def _avif() -> list[Codec[Image]]:
 def _avif_444() -> list[Codec[Image]]:
     from laconic.codecs.external.avif import Avif
 
-    qualities = (11, 20, 31, 43, 56, 71)  # the slowest by far
+    qualities = (4, 11, 20, 31, 43, 56, 71)  # the slowest by far
     return [Avif(quality=quality, speed=4, subsampling="4:4:4", tune="psnr") for quality in qualities]
 
 

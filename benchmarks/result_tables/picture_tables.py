@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 
 import common
@@ -49,6 +50,35 @@ def _rd_table(rows: Sequence[common.Row], *, with_speed: bool) -> str:
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", _caption(rows, with_speed=with_speed), ""])
+
+
+def pictures_table(rows: Sequence[common.Row]) -> str:
+    """Picture by picture: profile best against each peer, over the usual rates and at the least."""
+    found = {(row["anchor"], row["picture"], row["test"]): row for row in rows if row["type"] == "bd_picture"}
+    tests = list(dict.fromkeys(test for _, _, test in found))
+    one = next(iter(found.values()))
+    least = f"at {one['least_bpp']:g} bpp"
+    heads = [f"{test.removeprefix('laconic ')} | {least}" for test in tests]
+    lines = [f"| picture, against | {' | '.join(heads)} |", f"|---|{'--:|--:|' * len(tests)}"]
+    for anchor in dict.fromkeys(anchor for anchor, _, _ in found):
+        of_anchor = [picture for other, picture, _ in found if other == anchor]
+        for picture in dict.fromkeys(of_anchor):
+            cells = [f"{picture}, {anchor}"]
+            for test in tests:
+                row = found[anchor, picture, test]
+                cells += [percent(row["bd_rate_psnr_db_percent"]), percent(row["bytes_at_least_bpp_percent"])]
+            lines.append(f"| {' | '.join(cells)} |")
+        cells = [f"mean, {anchor}"]
+        for test in tests:
+            for field in ("bd_rate_psnr_db_percent", "bytes_at_least_bpp_percent"):
+                values = [row[field] for (other, _, one), row in found.items() if (other, one) == (anchor, test)]
+                cells.append(percent(statistics.fmean(values)))
+        lines.append(f"| {' | '.join(cells)} |")
+    caption = (
+        f"PSNR BD-rate over {one['low_bpp']:g}-{one['high_bpp']:g} bpp, and bytes more for what the peer reaches {least}; "
+        f"negative: our files are smaller. {one['date'][:10]}, commit {one['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
 
 
 def walloc_table(rows: Sequence[common.Row]) -> str:
