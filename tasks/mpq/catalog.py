@@ -16,7 +16,7 @@ from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.tasks.mpq.protocol import Task
 
 GROUP: Final = "laconic.tasks"
-_GROUPS = {"images": ("imagenet", "imagenet-lite1", "segmentation"), "sounds": ("tagging", "speech")}
+_GROUPS = {"images": ("imagenet", "imagenet-lite1", "segmentation", "read"), "sounds": ("tagging", "speech")}
 _MEMBERS = "name", "title", "kind", "score_name", "higher_is_better", "keys", "sample", "judge", "aggregate"
 TASK_NAMES = (
     "imagenet",
@@ -24,6 +24,7 @@ TASK_NAMES = (
     "imagenet-lite1",
     "segmentation",
     "mask-agreement",
+    "read",
     "tagging",
     "speech",
     "head:RUN",
@@ -67,6 +68,7 @@ def _make_task(name: str, data: Path, models: Path) -> Task[Any]:
 
 def _frozen_task(name: str, data: Path, models: Path) -> Task[Any] | None:
     from laconic.tasks.mpq.imagenet import CLASSIFIERS, ImageNet
+    from laconic.tasks.mpq.reading import RECOGNIZERS, Reading
     from laconic.tasks.mpq.segmentation import MaskAgreement, Streets
     from laconic.tasks.mpq.speech import Speech
     from laconic.tasks.mpq.tagging import Tagging
@@ -75,6 +77,7 @@ def _frozen_task(name: str, data: Path, models: Path) -> Task[Any] | None:
         *(ImageNet(data, models, classifier) for classifier in CLASSIFIERS),
         Streets(data, models),
         MaskAgreement(data, models),
+        *(Reading(data, recognizer) for recognizer in RECOGNIZERS),
         Tagging(data, models),
         Speech(data),
     ]
