@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from jaxtyping import Num
+    from jaxtyping import Int, Num
 
 Aggregate = Callable[[NDArray[Any]], NDArray[Any]]
 
@@ -55,20 +56,43 @@ def compare(
     if counts.shape != anchor.shape or counts.ndim != 2 or not len(counts):
         raise ValueError(f"counts have shape {counts.shape}; allowed is that of the anchor, {anchor.shape}, with rows")
     num_samples = len(counts)
-    weights = np.random.default_rng(seed).multinomial(
-        num_samples, np.full(num_samples, 1 / num_samples), _NUM_RESAMPLINGS
-    )
+    weights = resampling_weights(num_samples, seed, _NUM_RESAMPLINGS)
     scores, anchors = aggregate(weights @ counts), aggregate(weights @ anchor)
     score = float(aggregate(counts.sum(axis=0)))
     difference = score - float(aggregate(anchor.sum(axis=0)))
-    low, high = _percentiles(scores - anchors)
-    lowest, highest = _percentiles(scores - anchors, _ONE_SIDED)
+    low, high = percentiles(scores - anchors)
+    lowest, highest = percentiles(scores - anchors, _ONE_SIDED)
     unseen = 1 - 0.05 ** (1 / num_samples)
     bounds = min(lowest, difference - unseen), max(highest, difference + unseen)
     num_differing = int((counts != anchor).any(axis=1).sum())
     resolved = not low <= 0 <= high and num_differing >= _MIN_DIFFERING and num_samples >= LEAST_SAMPLES
-    interval = _wilson(counts[:, 0]) if _are_answers(counts) else _percentiles(scores)
+    interval = _wilson(counts[:, 0]) if _are_answers(counts) else percentiles(scores)
     return IntervalComparison(score, interval, difference, (low, high), bounds, resolved)
+
+
+def compare_means(values: Num[NDArray[Any], " n"], anchor: Num[NDArray[Any], " n"], *, seed: int) -> IntervalComparison:
+    """`compare` of means of a number of each sample, of no limits: its bounds say nothing of what no sample showed."""
+    ones = np.ones(len(values))
+    return compare(np.stack([values, ones], axis=1), np.stack([anchor, ones], axis=1), _mean, seed=seed)
+
+
+@lru_cache(maxsize=4)
+def resampling_weights(num_samples: int, seed: int, num_resamplings: int) -> Int[NDArray[np.int64], "b n"]:
+    """(b, n) how often each resampling holds each sample; the same array for the same numbers, so it is read-only."""
+    shares = np.full(num_samples, 1 / num_samples)
+    weights: NDArray[np.int64] = np.random.default_rng(seed).multinomial(num_samples, shares, num_resamplings)
+    weights.flags.writeable = False
+    return weights
+
+
+def percentiles(values: Num[NDArray[Any], " b"], which: tuple[float, float] = _PERCENTILES) -> tuple[float, float]:
+    """Of resamplings; without `which`, a 95 % interval."""
+    low, high = np.percentile(values, which)
+    return float(low), float(high)
+
+
+def _mean(totals: Num[NDArray[Any], "*n k"]) -> Num[NDArray[Any], "*n"]:
+    return np.asarray(totals[..., 0] / totals[..., 1])
 
 
 def _are_answers(counts: Num[NDArray[Any], "n k"]) -> bool:
@@ -82,8 +106,3 @@ def _wilson(answers: Num[NDArray[Any], " n"]) -> tuple[float, float]:
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
     return max(middle - half, 0.0), min(middle + half, 1.0)
-
-
-def _percentiles(values: NDArray[Any], which: tuple[float, float] = _PERCENTILES) -> tuple[float, float]:
-    low, high = np.percentile(values, which)
-    return float(low), float(high)
