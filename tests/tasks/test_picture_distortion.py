@@ -1,4 +1,4 @@
-"""PSNR by hand; MS-SSIM against pytorch-msssim, on noise always, on photographs where they are at hand."""
+"""PSNR by hand; SSIM and MS-SSIM against pytorch-msssim, on noise always, on photographs where they are at hand."""
 
 import math
 from pathlib import Path
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.media import Image
-from laconic.tasks.measures.picture_distortion import ms_ssim, psnr
+from laconic.tasks.measures.picture_distortion import ms_ssim, psnr, ssim
 
 KODAK = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "kodak"
 
@@ -29,11 +29,11 @@ def noisy(samples: NDArray[np.uint8], deviation: float) -> NDArray[np.uint8]:
     return np.clip(np.rint(samples + noise), 0, 255).astype(np.uint8)
 
 
-def oracle(reference: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+def oracle(reference: NDArray[np.uint8], other: NDArray[np.uint8], *, name: str = "ms_ssim") -> float:
     torch = pytest.importorskip("torch")
     pytorch_msssim = pytest.importorskip("pytorch_msssim")
     x, y = (torch.from_numpy(np.moveaxis(a, -1, 0)[None].astype(np.float64)) for a in (reference, other))
-    return float(pytorch_msssim.ms_ssim(x, y, data_range=255))
+    return float(getattr(pytorch_msssim, name)(x, y, data_range=255))
 
 
 def test_psnr_of_known_error() -> None:
@@ -62,10 +62,10 @@ def test_alpha_of_an_image_does_not_count(channels: int) -> None:
     other = samples.copy()
     other[:, :, -1] ^= 255
     assert psnr(Image(samples), Image(other)) == math.inf
-    assert ms_ssim(Image(samples), Image(other)) == 1.0
+    assert ms_ssim(Image(samples), Image(other)) == ssim(Image(samples), Image(other)) == 1.0
 
 
-@pytest.mark.parametrize("metric", [psnr, ms_ssim])
+@pytest.mark.parametrize("metric", [psnr, ssim, ms_ssim])
 def test_different_shape_or_type_is_refused(metric: type) -> None:
     with pytest.raises(ValueError, match=r"uint8 of shape \(200, 201, 3\)"):
         metric(picture(200, 200), picture(200, 201))
@@ -81,6 +81,17 @@ def test_ms_ssim_agrees_with_pytorch_msssim(size: tuple[int, int], deviation: fl
     reference = picture(*size)
     other = noisy(reference, deviation)
     assert ms_ssim(reference, other) == pytest.approx(oracle(reference, other), abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(11, 11), (12, 40), (43, 29), (163, 310)])
+@pytest.mark.parametrize("deviation", [1, 10, 60])
+def test_ssim_agrees_with_pytorch_msssim(size: tuple[int, int], deviation: float) -> None:
+    reference = picture(*size)
+    other = noisy(reference, deviation)
+    assert ssim(reference, other) == pytest.approx(oracle(reference, other, name="ssim"), abs=1e-5)
+    assert ssim(reference[:, :, 0], 255 - reference[:, :, 0]) == pytest.approx(
+        oracle(reference[:, :, :1], 255 - reference[:, :, :1], name="ssim"), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("level", [2, 128, 253])
@@ -107,6 +118,8 @@ def test_ms_ssim_takes_grey_and_16_bits() -> None:
 def test_ms_ssim_refuses_a_small_picture() -> None:
     with pytest.raises(UnsupportedSignalError, match=r"\(160, 300, 3\).*161 pixels a side"):
         ms_ssim(picture(160, 300), picture(160, 300))
+    with pytest.raises(UnsupportedSignalError, match=r"\(10, 300, 3\); SSIM allows .*11 pixels a side"):
+        ssim(picture(10, 300), picture(10, 300))
 
 
 @pytest.mark.skipif(not KODAK.is_dir(), reason="the Kodak pictures are not at hand")
