@@ -38,7 +38,7 @@ def psnr(reference: Image | UInt[Samples, "*shape"], other: Image | UInt[Samples
     >>> round(psnr(np.zeros((2, 2), np.uint8), np.full((2, 2), 51, np.uint8)), 3)
     13.979
     """
-    x, y, peak = _checked_pair(reference, other)
+    x, y, peak = checked_pair(reference, other)
     difference = x.astype(np.int64) - y
     squared_error = int(np.sum(difference * difference))  # exact, so equal on every machine
     if squared_error == 0:
@@ -54,8 +54,8 @@ def ssim(reference: Image | UInt[Samples, "h w *c"], other: Image | UInt[Samples
 
     Source: Wang, Bovik, Sheikh, Simoncelli 2004, equation 13.
     """
-    x, y, peak = _checked_pair(reference, other)
-    _check_sides(x, NUM_TAPS, "SSIM")
+    x, y, peak = checked_pair(reference, other)
+    check_sides(x, NUM_TAPS, "SSIM")
     return float(np.mean([_similarity(pair, peak, with_luminance=True) for pair in _sums_and_differences(x, y)]))
 
 
@@ -68,12 +68,12 @@ def ms_ssim(reference: Image | UInt[Samples, "h w *c"], other: Image | UInt[Samp
 
     Source: Wang, Simoncelli, Bovik 2003, equation 7.
     """
-    x, y, peak = _checked_pair(reference, other)
-    _check_sides(x, _MIN_SIDE, "MS-SSIM")
+    x, y, peak = checked_pair(reference, other)
+    check_sides(x, _MIN_SIDE, "MS-SSIM")
     return float(np.mean([_channel_ms_ssim(pair, peak) for pair in _sums_and_differences(x, y)]))
 
 
-def _checked_pair(reference: Image | Samples, other: Image | Samples) -> tuple[Samples, Samples, int]:
+def checked_pair(reference: Image | Samples, other: Image | Samples) -> tuple[Samples, Samples, int]:
     x, y = _colour(reference), _colour(other)
     if x.dtype not in (np.uint8, np.uint16):
         raise UnsupportedSignalError(f"samples are {x.dtype}; allowed are uint8 and uint16: convert them first")
@@ -93,7 +93,7 @@ def _colour(picture: Image | Samples) -> Samples:
     return picture.samples[:, :, : 1 if picture.mode.startswith("L") else 3]
 
 
-def _check_sides(x: Samples, least: int, metric: str) -> None:
+def check_sides(x: Samples, least: int, metric: str) -> None:
     if x.ndim not in (2, 3) or min(x.shape[:2]) < least:
         raise UnsupportedSignalError(
             f"picture has shape {x.shape}; {metric} allows (height, width) or (height, width, channels), "
