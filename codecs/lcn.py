@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import BinaryIO, Literal
+from typing import BinaryIO, ClassVar, Literal
 
 from laconic.codecs.arguments import (
     Bytes,
@@ -86,7 +86,13 @@ class Lcn:
     effort: int = DEFAULT_EFFORT
     lanes: int | None = None
     threads: int = 1
-    synthesis: str = "linear"
+    synthesis: Literal["linear", "neural"] | str = "linear"  # "auto" is one of these two, so it is not listed
+
+    # One at the defaults, then all that are listed.
+    usual_curves: ClassVar = {
+        "image": ("quality=1|12|30|45|62", "quality=1|12|30|45|62,profile=*,synthesis=*"),
+        "sound": ("quality=1|15|32|50",),
+    }
 
     def __repr__(self) -> str:
         """Without what is left at its default, but for the quality."""

@@ -1,7 +1,9 @@
 """Names to codecs: `make_codec("jpeg:quality=25")`. Nothing is imported before its name is asked for.
 
 Packages add their own by an entry point of the group "laconic.codecs": name = "module:Class", Class a frozen dataclass
-that passes `laconic.codecs.checks`. Names of built-in codecs cannot be taken over.
+that passes `laconic.codecs.checks`. Names of built-in codecs cannot be taken over. A class may also say which operating
+points show it best, `usual_curves: ClassVar`, texts of options by the kind of signal, for comparisons of codecs:
+{"image": ("quality=5|20|50|80", "quality=5|20|50|80,subsampling=*")}. The first of a kind is its usual curve.
 
 A codec whose files are .lcn files with a codec number of their own (SPEC.md, section 6) says so by an entry point of the
 group "laconic.decoders": number = "module:Class". `decoder_class` finds it by the first bytes of a file.
@@ -12,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, cast
 
@@ -33,10 +36,12 @@ _BUILT_IN = {
     "flac": "laconic.codecs.external.flac:Flac",
     "jpeg": "laconic.codecs.external.jpeg:Jpeg",
     "jpeg2000": "laconic.codecs.external.jpeg2000:Jpeg2000",
+    "jpegxl": "laconic.codecs.external.jpegxl:JpegXL",
     "lcn": "laconic.codecs.lcn:Lcn",
     "mp3": "laconic.codecs.external.mp3:Mp3",
     "opus": "laconic.codecs.external.opus:Opus",
     "vorbis": "laconic.codecs.external.vorbis:Vorbis",
+    "walloc": "laconic.codecs.walloc.walloc_codec:WallocCodec",
     "webp": "laconic.codecs.external.webp:WebP",
 }
 
@@ -44,6 +49,11 @@ _BUILT_IN = {
 def available_codecs() -> tuple[str, ...]:
     """The names that `make_codec` knows, sorted; that of a plugin whose package is broken included."""
     return tuple(sorted(_entry_points()))
+
+
+def built_in_codecs() -> tuple[str, ...]:
+    """Those of `available_codecs` that come with this package."""
+    return tuple(sorted(_BUILT_IN))
 
 
 def codec_class(name: str) -> type[Codec[Any]]:
@@ -115,6 +125,38 @@ def make_codec(spec: str) -> Codec[Any]:
         raise CodecError(f"codec {spec!r} is incomplete: {err}") from err
 
 
+def usual_curves(name: str) -> Mapping[str, tuple[str, ...]]:
+    """The texts of options that show this codec best, by kind of signal, "image" or "sound"; none where it names none.
+
+    Raises as `codec_class`.
+
+    >>> usual_curves("opus")
+    {'sound': ('compression_level=1|0.98|0.95|0.88',)}
+    """
+    curves: Mapping[str, tuple[str, ...]] = getattr(codec_class(name), "usual_curves", {})
+    return curves
+
+
+def listed_values(name: str, option: str) -> tuple[str, ...]:
+    """The values that the type of a codec's option lists, as texts: the words of a Literal, also beside other types, or
+    true and false. None is not among them: it stands for one of the others.
+
+    Raises as `codec_class`, and `CodecError` for an option that is unknown or lists none.
+
+    >>> listed_values("jpeg", "subsampling")
+    ('4:4:4', '4:2:2', '4:2:0')
+    """
+    cls = codec_class(name)
+    if option not in _options_of(cls):
+        raise CodecError(f"codec {name!r} has no option {option!r}; allowed are {', '.join(sorted(_options_of(cls)))}")
+    annotation = typing.get_type_hints(cls)[option]
+    if listed := tuple(_words_of(annotation)):
+        return listed
+    raise CodecError(
+        f"option {option} of codec {name!r} lists no values, as its type is {_described(annotation)}; name the values"
+    )
+
+
 def _entry_points() -> dict[str, EntryPoint]:
     plugins = {entry.name: entry for entry in entry_points(group=GROUP)}
     return plugins | {name: EntryPoint(name, value, GROUP) for name, value in _BUILT_IN.items()}
@@ -125,7 +167,7 @@ def _package(entry: EntryPoint) -> str:
 
 
 def _parse_options(name: str, cls: type[Any], text: str) -> dict[str, object]:
-    allowed = {field.name for field in dataclasses.fields(cls) if field.init}
+    allowed = _options_of(cls)
     annotations = typing.get_type_hints(cls)
     options: dict[str, object] = {}
     for item in text.split(",") if text else ():
@@ -138,9 +180,33 @@ def _parse_options(name: str, cls: type[Any], text: str) -> dict[str, object]:
         try:
             options[key] = _parse_value(value, annotations[key])
         except ValueError as err:
-            kind = getattr(annotations[key], "__name__", str(annotations[key]))
-            raise CodecError(f"option {key} of codec {name!r} is {value!r}; allowed is {kind}") from err
+            allowed_text = _described(annotations[key])
+            raise CodecError(f"option {key} of codec {name!r} is {value!r}; allowed is {allowed_text}") from err
     return options
+
+
+def _options_of(cls: type[Any]) -> set[str]:
+    return {field.name for field in dataclasses.fields(cls) if field.init}
+
+
+def _words_of(annotation: Any) -> Iterator[str]:
+    """The values that a type lists, as texts."""
+    if annotation is bool:
+        yield from ("true", "false")
+    elif typing.get_origin(annotation) is typing.Literal:
+        yield from map(str, typing.get_args(annotation))
+    elif typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        for part in typing.get_args(annotation):
+            yield from _words_of(part)
+
+
+def _described(annotation: Any) -> str:
+    """A type for a message: "int", "psnr, ssim, none"."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return ", ".join(map(_described, typing.get_args(annotation)))
+    if typing.get_origin(annotation) is typing.Literal:
+        return ", ".join(map(str, typing.get_args(annotation)))
+    return "none" if annotation is types.NoneType else getattr(annotation, "__name__", str(annotation))
 
 
 def _parse_value(text: str, annotation: Any) -> object:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from laconic.codecs.arguments import (
     Bytes,
@@ -17,8 +17,8 @@ from laconic.codecs.arguments import (
 from laconic.codecs.external._pillow import check_alpha_is_used, check_kind, read_image, write_image
 from laconic.codecs.media import Image
 
-_SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
-_TUNES = ("psnr", "ssim", "iq")
+_Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
+_Tune = Literal["psnr", "ssim", "iq"]
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,21 @@ class Avif:
 
     quality: int = 50
     speed: int = 6
-    subsampling: str = "4:2:0"
-    tune: str | None = None
+    subsampling: _Subsampling = "4:2:0"
+    tune: _Tune | None = None
 
     name: ClassVar[str] = "avif"
+    usual_curves: ClassVar = {
+        "image": ("quality=5|15|30|45|60", "quality=5|15|30|45|60,subsampling=4:4:4,tune=psnr"),
+    }
 
     def __post_init__(self) -> None:
         settle_arguments(
             self,
             quality=whole_number_argument("AVIF quality", self.quality, 0, 100),
             speed=whole_number_argument("AVIF speed", self.speed, 0, 10),
-            subsampling=choice_argument("AVIF subsampling", self.subsampling, _SUBSAMPLINGS),
-            tune=optional_choice_argument("AVIF tune", self.tune, _TUNES),
+            subsampling=choice_argument("AVIF subsampling", self.subsampling, get_args(_Subsampling)),
+            tune=optional_choice_argument("AVIF tune", self.tune, get_args(_Tune)),
         )
 
     def encode(self, signal: Image) -> bytes:

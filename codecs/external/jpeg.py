@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from PIL import ImageFile
 
@@ -21,7 +21,7 @@ from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.external._pillow import check_kind, read_image, write_image
 from laconic.codecs.media import Image
 
-_SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+_Subsampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 _BUFFER_LOCK = threading.Lock()
 
 
@@ -36,9 +36,10 @@ class Jpeg:
     quality: int = 75
     optimize: bool = True
     progressive: bool = True
-    subsampling: str = "4:2:0"
+    subsampling: _Subsampling = "4:2:0"
 
     name: ClassVar[str] = "jpeg"
+    usual_curves: ClassVar = {"image": ("quality=3|8|20|40|75",)}
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -46,7 +47,7 @@ class Jpeg:
             quality=whole_number_argument("JPEG quality", self.quality, 1, 100),
             optimize=flag_argument("JPEG optimize", self.optimize),
             progressive=flag_argument("JPEG progressive", self.progressive),
-            subsampling=choice_argument("JPEG subsampling", self.subsampling, _SUBSAMPLINGS),
+            subsampling=choice_argument("JPEG subsampling", self.subsampling, get_args(_Subsampling)),
         )
 
     def encode(self, signal: Image) -> bytes:

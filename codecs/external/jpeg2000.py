@@ -38,6 +38,7 @@ class Jpeg2000:
     irreversible: bool = True
 
     name: ClassVar[str] = "jpeg2000"
+    usual_curves: ClassVar = {"image": ("rate=240|120|60|30|12",)}
 
     def __post_init__(self) -> None:
         settle_arguments(

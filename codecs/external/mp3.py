@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
 
 from laconic.codecs.arguments import Bytes, PathLike, choice_argument, read_bytes_argument, settle_arguments
 from laconic.codecs.external._soundfile import (
@@ -19,7 +19,7 @@ from laconic.codecs.media import Audio
 from laconic.entropy.errors import TruncatedError
 
 _FORMAT = ("MP3", "MPEG_LAYER_III")
-_MODES = ("variable", "average")
+_Mode = Literal["variable", "average"]
 _RATES_HZ = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 # The tag of LAME lies behind 4 bytes of header and 9 to 32 of side information of the first frame.
 _TAG_OFFSETS = range(13, 37)
@@ -39,15 +39,16 @@ class Mp3:
     """
 
     compression_level: float = 0.4
-    bitrate_mode: str = "variable"
+    bitrate_mode: _Mode = "variable"
 
     name: ClassVar[str] = "mp3"
+    usual_curves: ClassVar = {"sound": ("bitrate_mode=average,compression_level=0.99|0.95|0.9|0.8",)}
 
     def __post_init__(self) -> None:
         settle_arguments(
             self,
             compression_level=compression_level("MP3 compression_level", self.compression_level, below_one=True),
-            bitrate_mode=choice_argument("MP3 bitrate_mode", self.bitrate_mode, _MODES),
+            bitrate_mode=choice_argument("MP3 bitrate_mode", self.bitrate_mode, get_args(_Mode)),
         )
 
     def encode(self, signal: Audio) -> bytes:

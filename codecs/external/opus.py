@@ -42,6 +42,7 @@ class Opus:
     compression_level: float = 0.8
 
     name: ClassVar[str] = "opus"
+    usual_curves: ClassVar = {"sound": ("compression_level=1|0.98|0.95|0.88",)}
 
     def __post_init__(self) -> None:
         settle_arguments(

@@ -16,7 +16,15 @@ from laconic.codecs.errors import CodecError, MissingDependencyError, UnknownCod
 from laconic.codecs.external import Avif, Jpeg, Jpeg2000, WebP
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
-from laconic.codecs.registry import available_codecs, codec_class, decoder_class, make_codec
+from laconic.codecs.registry import (
+    available_codecs,
+    built_in_codecs,
+    codec_class,
+    decoder_class,
+    listed_values,
+    make_codec,
+    usual_curves,
+)
 from laconic.entropy import BitstreamError, UnsupportedVersionError
 from laconic.entropy.container import MAGIC
 
@@ -112,7 +120,7 @@ def test_unknown_option_lists_the_known_ones():
         ("jpeg2000:rate=x", "is 'x'; allowed is float"),
         ("jpeg:quality=101", "JPEG quality is 101"),
         ("jpeg2000:rate=nan", "rate is nan"),
-        ("avif:tune=best", "AVIF tune is 'best'"),
+        ("avif:tune=best", "option tune of codec 'avif' is 'best'; allowed is psnr, ssim, iq, none"),
     ],
 )
 def test_bad_value_is_named_with_what_is_allowed(spec, match):
@@ -144,6 +152,37 @@ def test_types_of_plugin_fields_are_followed(plugins, text, expected):
 def test_value_outside_the_type_of_a_plugin_field_is_refused(plugins, text):
     with pytest.raises(CodecError, match=f"option {text.split('=')[0]} of codec 'plugin'"):
         make_codec(f"plugin:size=3,{text}")
+
+
+def test_codecs_of_other_packages_are_not_built_in(plugins):
+    assert set(available_codecs()) - set(built_in_codecs()) == {"plugin", "function", "gone", "absent"}
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "values"),
+    [
+        ("plugin", "kind", ("fast", "small", "3")),
+        ("avif", "tune", ("psnr", "ssim", "iq")),
+        ("lcn", "synthesis", ("linear", "neural")),
+        ("jpeg", "optimize", ("true", "false")),
+    ],
+)
+def test_values_that_a_type_lists(plugins, name, option, values):
+    assert listed_values(name, option) == values
+
+
+@pytest.mark.parametrize(
+    ("option", "match"),
+    [("size", "option size of codec 'plugin' lists no values, as its type is int"), ("speed", "has no option 'speed'")],
+)
+def test_option_that_lists_nothing_is_named(plugins, option, match):
+    with pytest.raises(CodecError, match=match):
+        listed_values("plugin", option)
+
+
+def test_codec_without_usual_curves_has_none(plugins):
+    assert usual_curves("plugin") == {}
+    assert set(usual_curves("lcn")) == {"image", "sound"}
 
 
 def test_built_in_name_cannot_be_taken_over(plugins):
