@@ -36,6 +36,7 @@ from laconic.codecs.external.compressai import zoo
 FOLDERS = ("bsds500/train", "clothing10/train", "imagenet_sample/train")  # never those that are measured on
 TABLES = ("_quantized_cdf", "_cdf_length", "_offset")  # made anew when weights are loaded
 CHECKPOINT_SECONDS = 60
+NUM_FIRST = 24  # batches that the linear start is computed from
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class Recipe:
     lambdas: tuple[float, ...] = (0.0483, 0.018, 0.0067, 0.0025, 0.0009)
     shares: tuple[float, ...] = (0.48, 0.13, 0.13, 0.13, 0.13)
     learning_rates: tuple[float, ...] = (5e-4, 2e-4, 2e-4, 2e-4, 2e-4)
+    density_speed: float = 10.0  # of the densities' learning rate to that of the transforms
     crop: int = 128
     batch: int = 8
     reduction: int = 2
@@ -116,17 +118,17 @@ def start_linear(network: Any, pixels: Tensor, weight: float) -> None:
         axes = torch.linalg.eigh(blocks.T @ blocks)[1].flip(1)[:, : encoder.out_channels].T.float()
         axes = axes.reshape(len(axes), num_used, 2, 2)
         gain = 1 / step if index == 6 else 1.0
-        for layer, factor in ((encoder, gain), (decoder, 1 / gain)):
-            layer.weight[: len(axes)] = 0
-            layer.weight[:, num_used:] *= layer is decoder
-            layer.weight[len(axes) :, :num_used] *= layer is encoder
-            layer.weight[: len(axes), :num_used, 2:4, 2:4] = factor * axes
-            layer.bias[:] = 0
+        encoder.weight[: len(axes)], decoder.weight[:, :num_used] = 0, 0
+        encoder.weight[: len(axes), :num_used, 2:4, 2:4] = gain * axes
+        decoder.weight[: len(axes), :num_used, 2:4, 2:4] = axes / gain
+        encoder.bias[:], decoder.bias[:] = 0, 0
         num_used = len(axes)
-        places = functional.conv2d(places, encoder.weight[:, : places.shape[1]], stride=2, padding=2)
+        places = encoder(places)
         if index < 6:
             for normalization in (network.g_a[index + 1], network.g_s[5 - index]):
-                normalization.gamma[:] = normalization.gamma_reparam.init(0.01 * torch.eye(normalization.gamma.shape[0]))
+                normalization.gamma[:] = normalization.gamma_reparam.init(
+                    0.01 * torch.eye(normalization.gamma.shape[0])
+                )
             places = network.g_a[index + 1](places)
     network.g_a[0].bias[:] = -network.g_a[0].weight.sum((2, 3)) @ mean
     network.g_s[6].bias[:] = mean
@@ -159,8 +161,10 @@ class Run:
         from compressai.models import FactorizedPrior
 
         network = FactorizedPrior(recipe.width, recipe.latent_channels).to(memory_format=torch.channels_last).train()
-        trained = [value for name, value in network.named_parameters() if not name.endswith("quantiles")]
-        return cls(recipe, network, torch.optim.Adam(trained))
+        densities = [p for name, p in network.entropy_bottleneck.named_parameters() if name != "quantiles"]
+        others = [*network.g_a.parameters(), *network.g_s.parameters()]
+        groups = [{"params": others, "speed": 1.0}, {"params": densities, "speed": recipe.density_speed}]
+        return cls(recipe, network, torch.optim.Adam(groups))
 
     def load(self, path: Path) -> None:
         state = torch.load(path, weights_only=True)
@@ -185,7 +189,7 @@ class Run:
             start = time.perf_counter()
             progress = self.seconds / budget
             for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(self.recipe, self.stage, progress)
+                group["lr"] = group["speed"] * learning_rate(self.recipe, self.stage, progress)
             sums += self._step(next(data), bfloat16=progress < 1 - self.recipe.float32_share)
             self.step += 1
             self.seconds += time.perf_counter() - start
@@ -237,10 +241,13 @@ def main() -> None:
     run = Run.start(recipe)
     arguments.work.mkdir(parents=True, exist_ok=True)
     checkpoint = arguments.work / "checkpoint.pt"
-    if checkpoint.exists():
-        run.load(checkpoint)
     pictures = reduced_pictures(arguments.data, recipe)
     print(f"{len(pictures)} pictures", flush=True)
+    if checkpoint.exists():
+        run.load(checkpoint)
+    else:
+        first = batches(pictures, recipe, [recipe.seed])
+        start_linear(run.network, torch.cat([next(first) for _ in range(NUM_FIRST)]), recipe.lambdas[0])
     for stage in range(run.stage, len(recipe.lambdas)):
         if stage > run.stage:
             run.stage, run.step, run.seconds = stage, 0, 0.0
