@@ -1,4 +1,4 @@
-"""`laconic train classify`, `laconic train compare` and `laconic train codec`."""
+"""`laconic train classify`, `laconic train compare`, `laconic train compressed` and `laconic train codec`."""
 
 from __future__ import annotations
 
@@ -124,6 +124,50 @@ def compare(
             typer.echo(json.dumps(result))
     else:
         typer.echo(comparison_table(results), nl=False)
+
+
+@train.command()
+def compressed(
+    data: Annotated[Path, typer.Argument(help="A plain folder of class folders.")],
+    run: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run; an unfinished one goes on.")],
+    codecs: Annotated[
+        list[str], typer.Option("--codecs", help='As of `laconic evaluate`: "jpeg:quality=5|20"; may be repeated.')
+    ],
+    arm: Annotated[_TrainArm, typer.Option("--arm", help="small or patches.")] = _TrainArm.small,
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training samples.")] = 50,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Networks of each kind.")] = 3,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Samples of one step.")] = 32,
+    size: Annotated[int | None, typer.Option("--size", min=1, help="Pixels of a side after decoding; 256.")] = None,
+    sample_rate: Annotated[int | None, typer.Option("--sample-rate", min=1, help="Of sounds, in Hz.")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="Of sounds, the length.")] = None,
+    splits: options.Splits = None,
+    threads: Annotated[int, typer.Option("--threads", "-j", min=1, help="Of coding and of torch.")] = 1,
+    quiet: options.Quiet = False,
+) -> None:
+    """Train on originals and on what codecs keep of them, and test each on both. The same command goes on."""
+    with batch.batch_sentences():
+        missing_torch_error("training")
+        from laconic.tasks.heads.inputs import TrainOptions
+        from laconic.tasks.mpq import operating_points
+        from laconic.tasks.mpq.compressed_training import compressed_training_sentences, train_on_compressed
+
+        chosen = TrainOptions(
+            arm=arm.value,
+            epochs=epochs,
+            batch_size=batch_size,
+            size=size,
+            sample_rate_hz=sample_rate,
+            seconds=seconds,
+            splits=splits,
+            num_threads=threads,
+        )
+        points = operating_points(" ".join(codecs).split())
+        say = None if quiet else typer.echo
+        cells = train_on_compressed(data, run, points, chosen, seeds=seeds, num_threads=threads, say=say)
+    if not quiet:
+        for sentence in compressed_training_sentences(cells):
+            typer.echo(sentence)
+        typer.echo(f"{run / 'report.md'}")
 
 
 @train.command()

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
+from laconic.codecs.form import MediaKind
 from laconic.tasks.datasets.class_folders import (
     ClassFolder,
     ClassFolderDataset,
@@ -191,8 +192,7 @@ def _latent_data(folder: Path | str, options: TrainOptions, targets: tuple[str, 
 
 
 def _signal_data(folder: ClassFolder, options: TrainOptions, targets: tuple[str, ...]) -> Data:
-    patch = _PATCH[folder.kind] if options.arm == "patches" else _SMALL_PATCH[folder.kind]
-    framing = _framing_of(folder, options, patch)
+    patch, framing = framing_of_arm(folder.kind, options)
     if folder.kind == "sound" and (framing.seconds is None or framing.sample_rate_hz is None):
         raise CodecError("sounds of different length fit in no batch; pass sample_rate_hz and seconds")
     dataset = ClassFolderDataset(folder, folder.samples, framing)
@@ -202,13 +202,15 @@ def _signal_data(folder: ClassFolder, options: TrainOptions, targets: tuple[str,
     return Data(*_parts(dataset, splits, options, targets), folder.classes, head, recipe)
 
 
-def _framing_of(folder: ClassFolder, options: TrainOptions, patch: tuple[int, int]) -> Framing:
-    """Of the arm: in the small one, signals are reduced until there are as many patches as latent places."""
-    reduction = _PATCH[folder.kind][1] // patch[1]
-    if folder.kind == "image":
-        return Framing(size=max((options.size or _DEFAULT_SIZE) // reduction, patch[0]))
+def framing_of_arm(kind: MediaKind, options: TrainOptions) -> tuple[tuple[int, int], Framing]:
+    """The patches of an arm of signals, and what signals are framed to: in the small one, they are reduced until there are
+    as many patches as latent places."""
+    patch = _PATCH[kind] if options.arm == "patches" else _SMALL_PATCH[kind]
+    reduction = _PATCH[kind][1] // patch[1]
+    if kind == "image":
+        return patch, Framing(size=max((options.size or _DEFAULT_SIZE) // reduction, patch[0]))
     rate = options.sample_rate_hz
-    return Framing(sample_rate_hz=rate and max(rate // reduction, 1), seconds=options.seconds)
+    return patch, Framing(sample_rate_hz=rate and max(rate // reduction, 1), seconds=options.seconds)
 
 
 def _parts(

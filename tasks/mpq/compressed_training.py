@@ -1,0 +1,274 @@
+"""Does training on what a codec kept help on what a codec kept? Networks trained on originals and on decoded files, each
+tested on both, for any codec and any class folder.
+
+A run's folder, which the same command goes on with:
+
+    data/NN/                  the class folder through operating point NN, 00 is the original: framed, as PNG or WAV
+    training/NN-SEED/         a run of `laconic train classify` on it
+    answers.jsonl             a row for each network, data and test item: right or wrong, loss
+    result.json, report.md    accuracies with intervals over test items and seeds
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.errors import CodecError, UnsupportedSignalError
+from laconic.codecs.files import signal_bytes
+from laconic.codecs.media import Audio
+from laconic.codecs.threads import threaded_map
+from laconic.codecs.whole_files import atomic_write
+from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderSample, list_class_folder
+from laconic.tasks.datasets.framing import Framing, framed, read_signal
+from laconic.tasks.datasets.splits import parse_splits
+from laconic.tasks.measures.rate import bits_per_pixel, kilobits_per_second
+from laconic.tasks.mpq.measurement import RATE_UNITS
+from laconic.tasks.mpq.operating_points import OperatingPoint
+from laconic.tasks.mpq.rows import UNCOMPRESSED
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+    from laconic.tasks.heads.inputs import TrainOptions
+
+_DONE = "coded.json"  # in a folder of data: it is complete, and at which rate
+_NUM_RESAMPLINGS = 4000
+_PERCENTILES = (2.5, 97.5)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CompressedTrainingCell:
+    """Networks trained on one kind of data, tested on another; accuracies are shares, over test items and seeds.
+
+    `gain`: over the networks trained on originals, on the same test data; its interval is paired over items and seeds.
+    """
+
+    trained_on: str
+    tested_on: str
+    num_items: int
+    num_seeds: int
+    accuracy: float
+    interval: tuple[float, float]
+    loss: float
+    gain: float
+    gain_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Data of one kind: the class folder as it is, or through a codec."""
+
+    name: str
+    folder: Path
+    point: OperatingPoint | None
+
+
+def train_on_compressed(
+    data: Path | str,
+    run: Path | str,
+    points: Sequence[OperatingPoint],
+    options: TrainOptions,
+    *,
+    seeds: int = 3,
+    num_threads: int = 1,
+    say: Say | None = None,
+) -> list[CompressedTrainingCell]:
+    """Train `seeds` networks on the originals and on each point's output, and test each on the originals and on that
+    output, those of the originals on all. The test split is that of the folder, or held out as `laconic train classify` does.
+
+    Signals are coded at their own size, and framed after decoding; `options` are those of the pixel arms. `say` gets a
+    sentence on every step. Raises `CodecError` for a folder or run that does not fit, and where a codec refuses a sample.
+    """
+    from laconic.tasks.heads.inputs import framing_of_arm
+    from laconic.tasks.training.runs import claim_run
+
+    run, say = Path(run), say or (lambda _: None)
+    listing = list_class_folder(data, None if options.splits is None else parse_splits(options.splits))
+    _check(listing, points, options, seeds)
+    asked = {**asdict(options), "codecs": [point.key for point in points], "seeds": seeds, "data": str(data)}
+    claim_run(run, asked)
+    sources = [_Source(UNCOMPRESSED, run / "data" / "00", None)]
+    sources += [_Source(point.spec, run / "data" / f"{number:02}", point) for number, point in enumerate(points, 1)]
+    _, framing = framing_of_arm(listing.kind, options)
+    rates = {}
+    for source in sources:
+        rates[source.name] = _coded_folder(listing, source, framing, num_threads)
+        say(f"{source.name}: {rates[source.name]:.4g} {RATE_UNITS[listing.kind]}")
+    answers = [row for source in sources for row in _answers(run, source, sources, options, seeds, say)]
+    lines = "".join(f"{json.dumps(row)}\n" for row in answers)
+    atomic_write(run / "answers.jsonl", lines.encode(), force=True)
+    cells = compressed_training_cells(answers)
+    found = {"rates": rates, "rate_unit": RATE_UNITS[listing.kind], "cells": [asdict(cell) for cell in cells]}
+    atomic_write(run / "result.json", (json.dumps(found, indent=1) + "\n").encode(), force=True)
+    atomic_write(run / "report.md", compressed_training_table(cells, rates).encode(), force=True)
+    return cells
+
+
+def _check(listing: ClassFolder, points: Sequence[OperatingPoint], options: TrainOptions, seeds: int) -> None:
+    if options.arm == "latents":
+        raise CodecError("arm is 'latents'; allowed are the arms of signals, small and patches: name one of these")
+    if not points or seeds < 1:
+        raise CodecError(f"there are {len(points)} codecs and {seeds} seeds; allowed is one and more of each")
+    for point in points:
+        if listing.kind not in point.kinds:
+            raise UnsupportedSignalError(f"{point.spec} is for other signals than {listing.kind}s; name a codec that does")
+    if listing.kind == "sound" and (options.sample_rate_hz is None or options.seconds is None):
+        raise CodecError("sounds of different length fit in no batch; pass sample_rate_hz and seconds")
+
+
+def _coded_folder(listing: ClassFolder, source: _Source, framing: Framing, num_threads: int) -> float:
+    """Make the folder where it is not complete, and return its mean rate."""
+    path = source.folder / _DONE
+    if not path.exists():
+
+        def code(sample: ClassFolderSample) -> float:
+            return _code(listing, sample, source, framing)
+
+        with threaded_map(num_threads) as mapped:
+            rates = list(mapped(code, listing.samples))
+        atomic_write(path, json.dumps({"rate": sum(rates) / len(rates)}).encode(), force=True)
+    return float(json.loads(path.read_bytes())["rate"])
+
+
+def _code(listing: ClassFolder, sample: ClassFolderSample, source: _Source, framing: Framing) -> float:
+    """Write one sample of the folder; its rate."""
+    signal = read_signal(listing.root / sample.source, listing.kind, Framing())
+    decoded, num_bytes = signal, signal.samples.size * (2 if isinstance(signal, Audio) else 1)
+    if source.point is not None:
+        try:
+            data = bytes(source.point.codec.encode(signal))
+            decoded, num_bytes = source.point.codec.decode(data), len(data)
+        except CodecError as err:
+            raise CodecError(f"{source.name} on {sample.source}: {err}") from err
+    suffix = ".wav" if isinstance(signal, Audio) else ".png"
+    target = source.folder / f"{sample.source}{suffix}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(target, signal_bytes(framed(decoded, framing), suffix), force=True)
+    if isinstance(signal, Audio):
+        return kilobits_per_second(num_bytes, signal.duration_seconds)
+    return bits_per_pixel(num_bytes, signal.samples.shape)
+
+
+def _answers(
+    run: Path, source: _Source, sources: Sequence[_Source], options: TrainOptions, seeds: int, say: Say
+) -> Iterator[dict[str, Any]]:
+    """Rows of the networks trained on one source."""
+    from laconic.tasks.heads.head_training import train
+
+    tested = sources if source.point is None else [sources[0], source]
+    for seed in range(seeds):
+        folder = run / "training" / f"{source.folder.name}-{seed}"
+        train(source.folder, folder, replace(options, seed=seed))
+        for other in tested:
+            rows = list(_tested(folder, other, replace(options, seed=seed)))
+            share = sum(row["correct"] for row in rows) / len(rows)
+            say(f"trained on {source.name}, seed {seed}, tested on {other.name}: {100 * share:.1f} %")
+            for row in rows:
+                yield {"trained_on": source.name, "tested_on": other.name, "seed": seed, **row}
+
+
+def _tested(training: Path, source: _Source, options: TrainOptions) -> Iterator[dict[str, Any]]:
+    import torch
+
+    from laconic.tasks.heads.checkpoint import load_checkpoint
+    from laconic.tasks.heads.inputs import load_inputs
+
+    network, _ = load_checkpoint(training)
+    part = load_inputs(source.folder, options).test
+    for index in range(len(part)):
+        x, targets = part[index]
+        with torch.no_grad():
+            logarithms = torch.log_softmax(network(x[None])[0], 0)
+        label = int(targets["cls"])
+        is_right = int(logarithms.argmax()) == label
+        yield {"item": int(part.items[index]), "correct": is_right, "loss": round(-float(logarithms[label]), 5)}
+
+
+def compressed_training_cells(answers: Sequence[dict[str, Any]]) -> list[CompressedTrainingCell]:
+    """Rows of answers -> a cell for each pair of data that was trained and tested on."""
+    pairs = list(dict.fromkeys((row["trained_on"], row["tested_on"]) for row in answers))
+    grids = {pair: _grid(answers, pair, "correct") for pair in pairs}
+    losses = {pair: _grid(answers, pair, "loss") for pair in pairs}
+    return [_cell(pair, grids[pair], grids[UNCOMPRESSED, pair[1]], losses[pair]) for pair in pairs]
+
+
+def _grid(answers: Sequence[dict[str, Any]], pair: tuple[str, str], name: str) -> NDArray[np.float64]:
+    """(seeds, items)."""
+    rows = [row for row in answers if (row["trained_on"], row["tested_on"]) == pair]
+    values = [row[name] for row in sorted(rows, key=lambda row: (row["seed"], row["item"]))]
+    return np.array(values, np.float64).reshape(len({row["seed"] for row in rows}), -1)
+
+
+def _cell(
+    pair: tuple[str, str],
+    grid: Float[NDArray[np.float64], "s n"],
+    base: Float[NDArray[np.float64], "s n"],
+    loss: Float[NDArray[np.float64], "s n"],
+) -> CompressedTrainingCell:
+    """Resamplings draw items, the same for both, and seeds, of each training its own."""
+    random = np.random.default_rng(0)
+    (num_seeds, num_items), draws = grid.shape, _NUM_RESAMPLINGS
+    items = random.multinomial(num_items, np.full(num_items, 1 / num_items), draws) / num_items
+    own, other = (random.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), draws) / num_seeds for _ in "ab")
+    scores = np.einsum("ds,sn,dn->d", own, grid, items, optimize=True)
+    gains = scores - np.einsum("ds,sn,dn->d", other, base, items, optimize=True)
+    is_base = pair[0] == UNCOMPRESSED
+    intervals = [tuple(map(float, np.percentile(values, _PERCENTILES))) for values in (scores, gains)]
+    return CompressedTrainingCell(
+        *pair,
+        num_items,
+        num_seeds,
+        float(grid.mean()),
+        (intervals[0][0], intervals[0][1]),
+        float(loss.mean()),
+        0.0 if is_base else float(grid.mean() - base.mean()),
+        (0.0, 0.0) if is_base else (intervals[1][0], intervals[1][1]),
+    )
+
+
+def compressed_training_table(cells: Sequence[CompressedTrainingCell], rates: dict[str, float]) -> str:
+    """Markdown: a row for each cell, and a sentence for each codec on what training on its output gave."""
+    lines = [
+        "| trained on | tested on | rate | accuracy % | loss | against training on originals |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for cell in cells:
+        gain = "" if cell.trained_on == UNCOMPRESSED else f"{100 * cell.gain:+.1f} {_percents(cell.gain_interval)}"
+        score = f"{100 * cell.accuracy:.1f} {_percents(cell.interval)}"
+        rate = f"{rates[cell.tested_on]:.4g}"
+        lines.append(f"| {cell.trained_on} | {cell.tested_on} | {rate} | {score} | {cell.loss:.3f} | {gain} |")
+    one = cells[0]
+    caption = (
+        f"n = {one.num_items} test items, {one.num_seeds} seeds; brackets: 95 % intervals of resampled items and seeds."
+    )
+    sentences = [f"- {sentence}" for sentence in compressed_training_sentences(cells)]
+    return "\n".join([*lines, "", caption, "", *sentences, ""])
+
+
+def compressed_training_sentences(cells: Sequence[CompressedTrainingCell]) -> list[str]:
+    """What is resolved, and what is not."""
+    sentences = []
+    for cell in cells:
+        if cell.trained_on == UNCOMPRESSED:
+            continue
+        low, high = cell.gain_interval
+        where = "its own output" if cell.tested_on == cell.trained_on else "originals"
+        verdict = "helps" if low > 0 else "harms" if high < 0 else "is not resolved to help or harm"
+        sentences.append(
+            f"Training on {cell.trained_on} {verdict} on {where}: {100 * cell.gain:+.1f} points "
+            f"{_percents(cell.gain_interval)} over training on originals."
+        )
+    return sentences
+
+
+def _percents(values: tuple[float, float]) -> str:
+    return f"[{100 * values[0]:.1f}, {100 * values[1]:.1f}]"
