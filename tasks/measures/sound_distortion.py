@@ -39,7 +39,7 @@ def snr_db(reference: Audio | Num[NDArray[Any], "*c t"], other: Audio | Num[NDAr
     >>> round(snr_db(np.array([1.0, -1.0]), np.array([0.9, -0.9])), 3)
     20.0
     """
-    x, y = _checked_pair(reference, other)
+    x, y = checked_pair(reference, other)
     return _ratio_db(_energy(x), _energy(x - y))
 
 
@@ -55,7 +55,7 @@ def si_sdr_db(reference: Audio | Num[NDArray[Any], "*c t"], other: Audio | Num[N
     >>> round(si_sdr_db(np.array([1.0, 1.0, 1.0, 1.0]), np.array([3.0, 3.0, 3.0, 1.0])), 3)
     9.208
     """
-    x, y = _checked_pair(reference, other)
+    x, y = checked_pair(reference, other)
     energy = _energy(x)
     if energy == 0:
         raise ValueError("the reference is silent; SI-SDR allows only sounds: leave it out, or use snr_db")
@@ -77,7 +77,7 @@ def log_mel_distance(
 
     Raises `ValueError` where the shapes differ, there are no samples, or the rate is below 200 Hz.
     """
-    x, y = _checked_pair(reference, other)
+    x, y = checked_pair(reference, other)
     try:
         sample_rate = whole_number_argument("sample_rate", sample_rate, 200, _MAX_RATE_HZ)
     except CodecError:
@@ -94,7 +94,7 @@ def log_mel_distance(
     return float(np.mean(np.abs(levels_x - levels_y)))
 
 
-def _checked_pair(reference: Sound, other: Sound) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def checked_pair(reference: Sound, other: Sound) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     x, y = (_samples(sound) for sound in (reference, other))
     if x.ndim not in (1, 2) or x.size == 0:
         raise ValueError(f"the sound has shape {x.shape}; allowed is (channels, t) or (t,), with samples: leave it out")
