@@ -15,6 +15,8 @@ from laconic.entropy.errors import BitstreamError
 from laconic.tasks.cli import batch, options
 
 if TYPE_CHECKING:
+    from laconic.tasks.mpq.operating_points import OperatingPoint
+    from laconic.tasks.mpq.rows import Row
     from laconic.tasks.mpq.summary import TaskSummary
 
 _NUM_NAMED = 5
@@ -75,6 +77,7 @@ def evaluate(
     try:
         from laconic.tasks.mpq import evaluate as run
         from laconic.tasks.mpq import make_tasks, operating_points, summarize, write_report
+        from laconic.tasks.mpq.gallery import flipped_samples
         from laconic.tasks.mpq.metrics import DEFAULT_METRICS, make_metrics
         from laconic.tasks.mpq.provenance import evaluation_provenance
 
@@ -97,17 +100,29 @@ def evaluate(
                 num_workers=workers,
                 advance=_bar(stack),
             )
+        summaries = [summarize(task, found, rows, metrics=measured) for task in chosen]
+        galleries = [flipped_samples(task, found, rows, cache=kept) for task in chosen]
         if cache is None:
             shutil.rmtree(kept, ignore_errors=True)
-        summaries = [summarize(task, found, rows, metrics=measured) for task in chosen]
         given = {"--codecs": codecs, "--tasks": tasks, "--data": data, "--models": models, "--limit": limit}
         given |= {"--metrics": metrics, "--points": points, "--margin": f"{margin:g}", "-o": output}
         about = evaluation_provenance(_command(given))
-        write_report(summaries, output, margin=margin / 100, about=about)
+        write_report(summaries, output, margin=margin / 100, about=about, galleries=galleries)
+        _write_parquet(list(rows.values()), found, output / "rows.parquet")
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError) as err:
         typer.echo(f"laconic: {sentence_of_error(err)}", err=True)
         raise typer.Exit(1) from err
     _show(summaries, output, margin / 100, quiet=quiet)
+
+
+def _write_parquet(rows: Sequence[Row], points: Sequence[OperatingPoint], path: Path) -> None:
+    """The same rows for programs that read tables, where a library for it is installed: nothing else needs it."""
+    from laconic.tasks.mpq.parquet import write_parquet
+
+    try:
+        write_parquet(rows, points, path)
+    except MissingDependencyError as err:
+        typer.echo(f"laconic: {path.name} is left out: {sentence_of_error(err)}", err=True)
 
 
 def _names(texts: Sequence[str]) -> list[str]:

@@ -211,7 +211,7 @@ def _log_rate_gaps(references: Sequence[Float[Array, "2 p"]], curves: Sequence[F
             continue
         where = np.flatnonzero((sizes == size).all(axis=1))
         (rates_a, values_a), (rates, values) = (
-            np.array([of[index] for index in where]).transpose(1, 0, 2) for of in (references, curves)
+            np.array([of[index] for index in where.tolist()]).transpose(1, 0, 2) for of in (references, curves)
         )
         gaps[where] = mean_gaps(values_a, rates_a, values, rates)
     return gaps

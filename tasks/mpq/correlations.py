@@ -109,7 +109,7 @@ def _within(one: Float[Array, "n p"], other: Float[Array, "n p"], weights: Num[N
 
 def _ratio(product: Array, square: Array, other_square: Array) -> Array:
     norm = np.sqrt(square * other_square)
-    return np.divide(product, norm, out=np.full(norm.shape, np.nan), where=norm > 0)
+    return np.asarray(np.divide(product, norm, out=np.full(norm.shape, np.nan), where=norm > 0))
 
 
 def _gap(correlations: Float[Array, " b"]) -> Gap | None:

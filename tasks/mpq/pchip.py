@@ -40,9 +40,9 @@ def mean_gaps(
 
 
 def _rises(x: Float[Array, "b p"], y: Float[Array, "b p"]) -> Bool[NDArray[Any], " b"]:
-    finite = np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1)
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(x).all(axis=1) & np.isfinite(y).all(axis=1))
     finite[finite] = (np.diff(x[finite], axis=1) > 0).all(axis=1)
-    return np.asarray(finite)
+    return finite
 
 
 def _integrals(x: Float[Array, "b p"], y: Float[Array, "b p"], nodes: Float[Array, "b m"]) -> Float[Array, " b"]:

@@ -1,4 +1,4 @@
-"""Summaries as files: summary.jsonl, report.md and report.html (`page`)."""
+"""Summaries as files: summary.jsonl, bd.jsonl, correlations.jsonl, report.md and report.html (`page`)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from laconic.codecs.whole_files import atomic_write
+from laconic.tasks.mpq.bd import BdEntry
+from laconic.tasks.mpq.gallery import Gallery, gallery_sentences
 from laconic.tasks.mpq.intervals import LEAST_SAMPLES
-from laconic.tasks.mpq.page import render_page
-from laconic.tasks.mpq.summary import Summary, TaskSummary, smallest_within_margin
+from laconic.tasks.mpq.page import TaskPage, render_page
+from laconic.tasks.mpq.report_tables import Table, overview_tables, points_table, task_tables
+from laconic.tasks.mpq.summary import TaskSummary, smallest_within_margin
 
 NOTES = (
     "Rates count every byte of a file, headers included, and are means over the samples; so are the distortions, "
@@ -25,81 +29,38 @@ NOTES = (
     "beside each other: one in twenty may be resolved by chance.",
 )
 
-
 DEFAULT_MARGIN = 0.03  # of a score of 1
 
 
 def write_report(
-    tasks: Sequence[TaskSummary], folder: Path, *, margin: float = DEFAULT_MARGIN, about: Sequence[str] = ()
+    tasks: Sequence[TaskSummary],
+    folder: Path,
+    *,
+    margin: float = DEFAULT_MARGIN,
+    about: Sequence[str] = (),
+    galleries: Sequence[Gallery] = (),
 ) -> None:
-    """Write summary.jsonl, report.md and report.html, each over what may be there. `margin`: the loss of score that the
-    conclusions ask about. `about`: sentences on when, how and with what it was measured. Raises `OSError`."""
-    lines = [json.dumps(asdict(line), allow_nan=False) for task in tasks for line in task.lines]
-    atomic_write(folder / "summary.jsonl", "".join(f"{line}\n" for line in lines).encode(), force=True)
-    conclusions = [report_conclusions(task, margin) for task in tasks]
-    notes = [*NOTES, *about]
-    atomic_write(folder / "report.md", _markdown(tasks, conclusions, notes).encode(), force=True)
-    tables = [(_table_heads(task), [_table_cells(task, line) for line in task.lines]) for task in tasks]
-    page = render_page(tasks, tables, conclusions, notes)
-    atomic_write(folder / "report.html", page.encode(), force=True)
+    """Write all files of a report, each over what may be there. Raises `OSError`.
 
-
-def _markdown(tasks: Sequence[TaskSummary], conclusions: Sequence[list[str]], notes: Sequence[str]) -> str:
-    """All tasks as headings, conclusions and tables."""
-    blocks = ["# Machine perceptual quality", *notes]
-    for task, sentences in zip(tasks, conclusions, strict=True):
-        heads = _table_heads(task)
-        rows = [heads, ["---"] + ["---:"] * (len(heads) - 2) + ["---"]]
-        rows += [_table_cells(task, line) for line in task.lines]
-        table = "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
-        found = "\n".join(f"- {sentence}" for sentence in sentences)
-        heading = f"## {task.title}\n\n{task.score_name}, {better_in_report(task)}; n = {task.anchor.num_samples}."
-        if task.left_out:
-            heading += f" {len(task.left_out)} samples that cannot be read are left out."
-        blocks += [heading, found, table]
-    return "\n\n".join(block for block in blocks if block) + "\n"
-
-
-def better_in_report(task: TaskSummary) -> str:
-    return "higher is better" if task.higher_is_better else "lower is better"
-
-
-def _table_heads(task: TaskSummary) -> list[str]:
-    return [
-        "codec",
-        task.rate_unit,
-        "smaller by",
-        *task.distortions.values(),
-        f"{task.score_name} %",
-        "difference",
-        "loses at most",
-        "verdict",
+    `margin`: the loss of score that the conclusions ask about. `about`: sentences on when, how and with what it was
+    measured. `galleries`: samples to look at, of any of the tasks (`gallery.flipped_samples`).
+    """
+    _write_lines(folder / "summary.jsonl", [asdict(line) for task in tasks for line in task.lines])
+    _write_lines(folder / "bd.jsonl", [asdict(entry) for task in tasks for entry in task.bd])
+    _write_lines(folder / "correlations.jsonl", [asdict(one) for task in tasks for one in task.correlations])
+    of_task = {gallery.task: gallery for gallery in galleries}
+    pages = [
+        TaskPage(task, report_conclusions(task, margin), points_table(task), task_tables(task), of_task.get(task.name))
+        for task in tasks
     ]
-
-
-def _table_cells(task: TaskSummary, line: Summary) -> list[str]:
-    if line.error is not None:
-        return [line.spec, *[""] * (len(task.distortions) + 5), f"no score: {line.error}"]
-    rate = f"{line.rate:.3f}" if line.rate < 10 else f"{line.rate:.1f}"
-    distortions = [_distortion(line.distortion.get(name)) for name in task.distortions]
-    score = f"{100 * line.score:.1f} {_interval(line.score_interval)}"
-    if line.is_anchor:
-        return [line.spec, rate, "1", *distortions, score, "", "", ""]
-    difference = f"{100 * line.difference:+.1f} {_interval(line.difference_interval)}"
-    most = f"{100 * line.largest_loss:.1f}" if line.num_samples >= LEAST_SAMPLES else ""
-    return [line.spec, rate, f"{line.ratio:.1f}", *distortions, score, difference, most, report_verdict(task, line)]
-
-
-def report_verdict(task: TaskSummary, line: Summary) -> str:
-    if line.num_samples < LEAST_SAMPLES:
-        return f"n = {line.num_samples} is too few"
-    if not line.resolved:
-        return f"not resolved at n = {line.num_samples}"
-    return "better" if (line.difference > 0) == task.higher_is_better else "worse"
+    notes, overview = [*NOTES, *about], overview_tables(tasks)
+    atomic_write(folder / "report.md", _markdown(pages, overview, notes).encode(), force=True)
+    atomic_write(folder / "report.html", render_page(pages, overview, notes).encode(), force=True)
 
 
 def report_conclusions(task: TaskSummary, margin: float = DEFAULT_MARGIN) -> list[str]:
-    """One sentence for each curve: from which rate on a loss of more than `margin` of the score is excluded."""
+    """One sentence for each curve: from which rate on a loss of more than `margin` of the score is excluded, and what it
+    takes at equal loss or score."""
     n = task.anchor.num_samples
     if n < LEAST_SAMPLES:
         return [f"n = {n} samples are too few to say anything of any codec; {LEAST_SAMPLES} are the least"]
@@ -108,17 +69,63 @@ def report_conclusions(task: TaskSummary, margin: float = DEFAULT_MARGIN) -> lis
         line = smallest_within_margin(task, curve, margin)
         if line is None:
             most = f"{100 * lines[-1].largest_loss:.1f} points at {lines[-1].rate:.3g} {task.rate_unit}"
-            sentences.append(f"{curve}: {loss} is excluded at no rate measured (n = {n}, 95 %; at most {most})")
+            sentence = f"{curve}: {loss} is excluded at no rate measured (n = {n}, 95 %; at most {most})"
         else:
-            sentences.append(
+            sentence = (
                 f"{curve}: {loss} is excluded from {line.rate:.3g} {task.rate_unit} on ({line.spec}; n = {n}, 95 %)"
             )
+        sentences.append(sentence + _bytes_clause(task, curve))
     return sentences
 
 
-def _interval(values: tuple[float, float]) -> str:
-    return f"[{100 * values[0]:.1f}, {100 * values[1]:.1f}]"
+def _bytes_clause(task: TaskSummary, curve: str) -> str:
+    """At equal value of the finest measure of the model that has a BD-rate; nothing where none has."""
+    entries = [entry for entry in task.bd if entry.curve == curve and not entry.measure.is_distortion]
+    given = {entry.measure.name: entry for entry in entries if entry.rate is not None}
+    entry = given.get("loss") or next(iter(given.values()), None)
+    return "" if entry is None else f"; {_bytes_words(entry)}"
 
 
-def _distortion(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}" if abs(value) >= 2 else f"{value:.4f}"
+def _bytes_words(entry: BdEntry) -> str:
+    gap = entry.rate
+    assert gap is not None
+    interval = f"[{gap.interval[0]:+.1f}, {gap.interval[1]:+.1f}]"
+    if gap.resolved:
+        more = "more" if gap.value > 0 else "fewer"
+        return f"at equal {entry.measure.head} {abs(gap.value):.1f} % {more} bytes than {entry.reference} {interval}"
+    return f"at equal {entry.measure.head} {gap.value:+.1f} % bytes against {entry.reference} {interval}, not resolved"
+
+
+def _write_lines(path: Path, entries: Sequence[dict[str, Any]]) -> None:
+    atomic_write(path, "".join(f"{json.dumps(entry, allow_nan=False)}\n" for entry in entries).encode(), force=True)
+
+
+def _markdown(pages: Sequence[TaskPage], overview: Sequence[Table], notes: Sequence[str]) -> str:
+    """All tasks as headings, conclusions and tables."""
+    blocks = ["# Machine perceptual quality", *notes]
+    for table in overview:
+        blocks += _markdown_table(table, "##")
+    for page in pages:
+        task = page.task
+        better = "higher is better" if task.higher_is_better else "lower is better"
+        heading = f"## {task.title}\n\n{task.score_name}, {better}; n = {task.anchor.num_samples}."
+        if task.left_out:
+            heading += f" {len(task.left_out)} samples that cannot be read are left out."
+        blocks += [heading, _bullets(page.conclusions)]
+        for table in (page.points, *page.tables):
+            blocks += _markdown_table(table, "###")
+        if page.gallery is not None:
+            blocks += ["### Samples whose answer changes", _bullets(gallery_sentences(page.gallery))]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _bullets(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def _markdown_table(table: Table, level: str) -> list[str]:
+    blocks = [f"{level} {table.title}", table.about]
+    if table.rows:
+        rows = [table.heads, ["---"] + ["---:"] * (len(table.heads) - 1), *table.rows]
+        blocks.append("\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in row)} |" for row in rows))
+    return blocks

@@ -94,7 +94,7 @@ class TaskValues:
         defined = np.isfinite(values)
         numbers = weights @ defined.T.astype(np.float64)
         sums = weights @ np.where(defined, values, 0.0).T
-        return np.divide(sums, numbers, out=np.full(sums.shape, np.nan), where=numbers > 0)
+        return np.asarray(np.divide(sums, numbers, out=np.full(sums.shape, np.nan), where=numbers > 0))
 
 
 def task_values(

@@ -11,12 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
+from laconic.tasks.mpq.bd import BdEntry, bd_entries
+from laconic.tasks.mpq.correlations import Correlation, correlate_measures
 from laconic.tasks.mpq.evaluation import Rows, points_of_evaluation
-from laconic.tasks.mpq.intervals import LEAST_SAMPLES, compare
+from laconic.tasks.mpq.intervals import LEAST_SAMPLES, compare, compare_means
 from laconic.tasks.mpq.measurement import RATE_UNITS
 from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.protocol import Metric, Task
 from laconic.tasks.mpq.rows import UNCOMPRESSED, Row
+from laconic.tasks.mpq.sample_values import task_values
+
+
+@dataclass(frozen=True)
+class MeanSummary:
+    """The mean of a number of each sample, and its difference from the anchor's, with 95 % intervals; `resolved` as of
+    scores."""
+
+    value: float
+    interval: tuple[float, float]
+    difference: float
+    difference_interval: tuple[float, float]
+    resolved: bool
 
 
 @dataclass(frozen=True)
@@ -25,8 +40,8 @@ class Summary:
 
     `rate`, `loss`, `divergence` and `distortion` are means over the samples of what `Row` says, `ratio` is uncompressed
     bytes per byte, and `intervals` are of 95 %; `largest_loss` is what of the anchor's score is lost at most, with 95 %. A
-    distortion is None where every sample came back equal. `error` is set, and all scores are empty, where a sample was
-    refused: a score of the others would compare different samples.
+    distortion is None where every sample came back equal, `loss` and `divergence` where the task gives none. `error` is
+    set, and all scores are empty, where a sample was refused: a score of the others would compare different samples.
     """
 
     task: str
@@ -44,8 +59,8 @@ class Summary:
     largest_loss: float = 1.0
     distortion: dict[str, float | None] = field(default_factory=dict)
     error: str | None = None
-    loss: float | None = None
-    divergence: float | None = None
+    loss: MeanSummary | None = None
+    divergence: MeanSummary | None = None
 
     @property
     def is_anchor(self) -> bool:
@@ -57,7 +72,8 @@ class TaskSummary:
     """All lines of one task, the uncompressed anchor first, with what a report says about the task.
 
     `distortions`: names of what metrics measured -> heads of their columns. `left_out`: samples that no line counts, as
-    they could not be loaded or judged uncompressed, and why.
+    they could not be loaded or judged uncompressed, and why. `bd`: the curves against one of them, `reference`, in each
+    measure; `correlations` of the model's measures with each metric.
     """
 
     name: str
@@ -68,6 +84,12 @@ class TaskSummary:
     distortions: dict[str, str]
     lines: tuple[Summary, ...]
     left_out: tuple[tuple[str, str], ...] = ()
+    bd: tuple[BdEntry, ...] = ()
+    correlations: tuple[Correlation, ...] = ()
+
+    @property
+    def reference(self) -> str | None:
+        return self.bd[0].reference if self.bd else None
 
     @property
     def anchor(self) -> Summary:
@@ -104,6 +126,7 @@ def summarize(
         coded = [rows[task.name, codec, row.sample] for row in anchor]
         head = Summary(task.name, codec, spec, curve, len(coded))
         lines.append(_line(head, task, coded, anchor, list(distortions), seed))
+    values = task_values(task, points, rows, metrics)
     return TaskSummary(
         task.name,
         task.title,
@@ -113,6 +136,8 @@ def summarize(
         distortions,
         tuple(lines),
         left_out,
+        tuple(bd_entries(values, seed=seed)),
+        tuple(correlate_measures(values, seed=seed)),
     )
 
 
@@ -135,14 +160,22 @@ def _line(
         difference_interval=comparison.difference_interval,
         resolved=comparison.resolved,
         largest_loss=max(-comparison.bounds[0] if task.higher_is_better else comparison.bounds[1], 0.0),
-        loss=_mean([row.scores.get("loss") for row in coded]),
-        divergence=_mean([row.scores.get("divergence") for row in coded]),
+        loss=_mean_summary("loss", coded, anchor, seed),
+        divergence=_mean_summary("divergence", coded, anchor, seed),
         distortion={name: _mean([row.distortion.get(name) for row in coded]) for name in distortions},
     )
 
 
 def _counts(rows: Sequence[Row]) -> NDArray[np.float64]:
     return np.array([row.counts for row in rows], np.float64)
+
+
+def _mean_summary(name: str, coded: Sequence[Row], anchor: Sequence[Row], seed: int) -> MeanSummary | None:
+    if not all(name in row.scores for row in (*coded, *anchor)):
+        return None
+    values, before = (np.array([row.scores[name] for row in rows]) for rows in (coded, anchor))
+    found = compare_means(values, before, seed=seed)
+    return MeanSummary(found.score, found.interval, found.difference, found.difference_interval, found.resolved)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

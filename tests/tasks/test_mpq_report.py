@@ -8,13 +8,17 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from made_up_rows import AVIF, JPEG, PSNR, WEBP, MadeUp, made_up_rows
 
-from laconic.tasks.mpq import Summary, TaskSummary, write_report
+from laconic.tasks.mpq import Summary, TaskSummary, summarize, write_report
+from laconic.tasks.mpq.gallery import flipped_samples
 from laconic.tasks.mpq.provenance import evaluation_provenance
-from laconic.tasks.mpq.report import report_conclusions, report_verdict
-from laconic.tasks.mpq.summary import smallest_within_margin
+from laconic.tasks.mpq.report import report_conclusions
+from laconic.tasks.mpq.report_tables import report_verdict
+from laconic.tasks.mpq.summary import MeanSummary, smallest_within_margin
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 DISTORTION = {"psnr_db": 31.25, "ms_ssim": None}
@@ -138,37 +142,144 @@ def test_task_with_the_anchor_alone_has_a_page(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "report.html").read_text()
 
 
+def measured(n: int, curves: dict[str, Any] | None = None, noise: float = 0.05) -> TaskSummary:
+    """With losses, BD-rates and correlations."""
+    points, rows = made_up_rows(curves or {"jpeg": JPEG, "lcn": AVIF, "webp": WEBP}, n=n, noise=noise)
+    return summarize(MadeUp(), points, rows, metrics=[PSNR])
+
+
+def markdown(tmp_path: Path, *tasks: TaskSummary) -> str:
+    write_report(tasks, tmp_path)
+    return (tmp_path / "report.md").read_text()
+
+
+def test_losses_stand_in_the_table_with_their_differences_and_intervals(tmp_path: Path) -> None:
+    mean = MeanSummary(1.5, (1.25, 1.75), 0.5, (0.25, 0.75), True)
+    one = replace(line("one", 3, 0.0, resolved=False), loss=mean, divergence=replace(mean, value=0.125))
+    text = markdown(tmp_path, task(one))
+    assert "| loss | more loss | divergence | verdict |" in text
+    cells = (
+        "1.500 [1.250, 1.750] | +0.500 [+0.250, +0.750] | 0.125 [1.250, 1.750] | not resolved at n = 40; more loss |"
+    )
+    assert cells in text
+
+
+def test_loss_alone_decides_no_verdict_on_the_score() -> None:
+    mean = MeanSummary(1.5, (1.25, 1.75), -0.5, (-0.75, -0.25), True)
+    few = replace(line("one", 3, 0.0, resolved=False), loss=mean)
+    assert report_verdict(task(few), few) == "not resolved at n = 40; less loss"
+    assert report_verdict(task(few), replace(few, resolved=True, difference=-0.1)) == "worse"
+    assert report_verdict(task(few), replace(few, num_samples=12)) == "n = 12 is too few"
+
+
+def test_bd_rates_stand_beside_their_intervals_and_name_the_reference(tmp_path: Path) -> None:
+    text = markdown(tmp_path, measured(40))
+    assert "### BD-rate in each metric, against lcn, %" in text
+    (row,) = re.findall(r"^\| jpeg \| (.*) \|$", text.split("### BD-rate in each metric")[1].split("###")[0], re.M)
+    assert re.fullmatch(r"\+\d+\.\d \[\+\d+\.\d, \+\d+\.\d\]", row)
+    (row,) = re.findall(r"^\| jpeg \| (.*) \|$", text.split("### BD-rate and BD-score")[1].split("###")[0], re.M)
+    assert len(row.split(" | ")) == 4
+    assert all(re.fullmatch(r"[+-][\d.]+ \[[+-][\d.]+, [+-][\d.]+\]( .*shared)?", cell) for cell in row.split(" | "))
+
+
+def test_conclusions_give_bytes_at_equal_loss_with_an_interval() -> None:
+    jpeg, ours, webp = report_conclusions(measured(40))
+    assert re.search(r"; at equal loss \d+\.\d % more bytes than lcn \[\+\d+\.\d, \+\d+\.\d\]$", jpeg)
+    assert "bytes" not in ours
+    assert "more bytes than lcn [+" in webp
+    same = report_conclusions(measured(40, {"lcn": AVIF, "x": AVIF}, noise=0.3))[1]
+    assert re.search(r"; at equal loss [+-]\d+\.\d % bytes against lcn \[-\d+\.\d, \+\d+\.\d\], not resolved$", same)
+
+
+@pytest.mark.parametrize("n", [4, 12])
+def test_of_few_samples_no_part_of_the_report_says_anything(n: int, tmp_path: Path) -> None:
+    text = markdown(tmp_path, measured(n))
+    assert text.count(f"n = {n} is too few to say anything; 30 samples are the least.") == 2
+    assert f"n = {n} samples at 14 operating points are too few to say anything" in text
+    assert f"n = {n} samples are too few to say anything of any codec" in text
+    assert not re.search(r"better \||worse \||more bytes|fewer bytes|\| jpeg \|", text)
+    for name in ("bd.jsonl", "correlations.jsonl"):
+        entries = [json.loads(entry) for entry in (tmp_path / name).read_text().splitlines()]
+        assert entries
+        assert all(entry.get("rate", entry.get("within_samples")) is None for entry in entries)
+
+
+def test_overview_has_codecs_and_tasks_and_says_where_samples_are_few(tmp_path: Path) -> None:
+    tasks = measured(40), _named(measured(12), "few")
+    part = (
+        markdown(tmp_path, *tasks).split("## Bytes at equal machine quality: BD-rate against lcn, %")[1].split("##")[0]
+    )
+    assert "| codec | made-up: equal accuracy | made-up: equal loss | few: equal accuracy | few: equal loss |" in part
+    assert re.search(r"^\| webp \| .*\] \| \+[\d.]+ \[.*\] \| n = 12 is too few \| n = 12 is too few \|$", part, re.M)
+
+
+def _named(summary: TaskSummary, name: str) -> TaskSummary:
+    return replace(summary, name=name, bd=tuple(replace(entry, task=name) for entry in summary.bd))
+
+
+def test_correlations_stand_beside_their_intervals(tmp_path: Path) -> None:
+    part = markdown(tmp_path, measured(40)).split("### Does a metric foretell")[1].split("###")[0]
+    assert "over n = 40 samples: of their means across 14 operating points" in part
+    (row,) = re.findall(r"^\| PSNR dB \| (.*) \|$", part, re.M)
+    assert len(row.split(" | ")) == 4
+    assert all(re.fullmatch(r"[\d.]+ \[[\d.]+, [\d.]+\]", cell) for cell in row.split(" | "))
+
+
+def test_files_of_bd_rates_and_correlations_have_a_line_each(tmp_path: Path) -> None:
+    write_report([measured(40)], tmp_path)
+    bd, correlations = (
+        [json.loads(entry) for entry in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("bd", "correlations")
+    )
+    assert {(entry["curve"], entry["measure"]["name"]) for entry in bd} == {
+        (curve, name) for curve in ("jpeg", "webp") for name in ("score", "loss", "psnr_db")
+    }
+    assert all(entry["rate"]["interval"][0] <= entry["rate"]["value"] for entry in bd)
+    assert [(entry["measure"]["name"], entry["num_points"]) for entry in correlations] == [("score", 14), ("loss", 14)]
+
+
+def test_pictures_of_the_gallery_are_inside_the_page(tmp_path: Path) -> None:
+    points, rows = made_up_rows({"lcn": AVIF, "webp": WEBP}, n=40)
+    gallery = flipped_samples(MadeUp(), points, rows)
+    write_report([measured(40)], tmp_path, galleries=[gallery])
+    sources = re.findall(r'<img [^>]*src="([^"]*)"', (tmp_path / "report.html").read_text())
+    assert len(sources) == 3 * len(gallery.samples) > 0
+    assert all(source.startswith("data:image/jpeg;base64,") for source in sources)
+    assert "lcn:quality=" in (tmp_path / "report.md").read_text().split("### Samples whose answer changes")[1]
+
+
 PROBE = """<script>
 const box = element => { const b = element.getBoundingClientRect(); return [b.width, b.height]; };
 const all = (query, root) => [...(root || document).querySelectorAll(query)];
 const inside = svg => { const s = svg.getBoundingClientRect(); return all("text,polyline", svg).every(e => {
   const b = e.getBoundingClientRect();
   return b.left >= s.left - 1 && b.right <= s.right + 1 && b.top >= s.top - 1 && b.bottom <= s.bottom + 1; }); };
+const apart = elements => { const boxes = elements.map(e => e.getBoundingClientRect()); return boxes.every((a, i) =>
+  boxes.slice(i + 1).every(b => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top)); };
 document.body.dataset.found = JSON.stringify({
   charts: all("svg.chart").map(box), inside: all("svg.chart").map(inside),
+  apart: [...all("svg.chart").map(svg => apart(all("text", svg))), ...all(".legend").map(l => apart(all("li", l))),
+    ...all("thead tr").map(row => apart(all("th", row))), ...all(".gallery").map(g => apart(all(".sample", g)))],
   lengths: all("svg.chart polyline").map(line => line.getTotalLength()),
-  strokes: all("svg.chart polyline").map(line => getComputedStyle(line).stroke),
+  strokes: all("svg.chart").map(svg => all("polyline", svg).map(line => getComputedStyle(line).stroke
+    + getComputedStyle(line).strokeDasharray)),
   bands: all("svg.chart polygon").map(box), rows: all("tbody tr").map(box),
-  requests: performance.getEntriesByType("resource").length,
+  tints: all("td.up,td.down").map(cell => getComputedStyle(cell).backgroundColor),
+  pictures: all("img").map(picture => picture.naturalWidth),
+  background: getComputedStyle(document.body).backgroundColor,
+  requests: performance.getEntriesByType("resource").filter(entry => !entry.name.startsWith("data:")).length,
   scroll: document.documentElement.scrollWidth - document.documentElement.clientWidth,
 });</script></body>"""
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no chromium or chrome is installed")
-def test_browser_draws_charts_and_tables_without_console_messages(tmp_path: Path) -> None:
-    write_report([task(*curves()), task(*curves(), name="other")], tmp_path)
-    page = tmp_path / "probed.html"
-    page.write_text((tmp_path / "report.html").read_text().replace("</body>", PROBE))
+def probed(report: Path, folder: Path, *, width: int = 1150) -> dict[str, Any]:
+    """What a browser makes of a report."""
+    page = folder / "probed.html"
+    page.write_text(report.read_text().replace("</body>", PROBE))
     assert BROWSER is not None
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--window-size=1150,2000",
-        f"--user-data-dir={tmp_path}/user",
-    ]
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--window-size={width},2000"]
     done = subprocess.run(
-        [BROWSER, *options, "--enable-logging=stderr", "--dump-dom", page.as_uri()],
+        [BROWSER, *options, f"--user-data-dir={folder}/user", "--enable-logging=stderr", "--dump-dom", page.as_uri()],
         capture_output=True,
         text=True,
         timeout=900,
@@ -176,15 +287,48 @@ def test_browser_draws_charts_and_tables_without_console_messages(tmp_path: Path
     assert "CONSOLE" not in done.stderr
     match = re.search(r'data-found="([^"]*)"', done.stdout)
     assert match is not None, done.stderr[-2000:]
-    found = json.loads(match.group(1).replace("&quot;", '"'))
+    found: dict[str, Any] = json.loads(match.group(1).replace("&quot;", '"'))
+    return found
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium or chrome is installed")
+def test_browser_draws_charts_and_tables_without_console_messages(tmp_path: Path) -> None:
+    write_report([task(*curves()), task(*curves(), name="other")], tmp_path)
+    found = probed(tmp_path / "report.html", tmp_path)
     assert len(found["charts"]) == 2
     assert all(width > 600 and height > 300 for width, height in found["charts"])
     assert all(found["inside"])
+    assert all(found["apart"])
     assert len(found["lengths"]) == 6
     assert min(found["lengths"]) > 200
-    assert len(set(found["strokes"])) == 3
+    assert [len(set(strokes)) for strokes in found["strokes"]] == [3, 3]
     assert all(min(size) > 5 for size in found["bands"])
     assert len(found["rows"]) == 32
     assert all(height > 10 for _, height in found["rows"])
+    assert found["requests"] == 0
+    assert found["scroll"] <= 0
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium or chrome is installed")
+@pytest.mark.parametrize("width", [1150, 500])
+def test_browser_tells_many_curves_apart_and_shows_all_parts(width: int, tmp_path: Path) -> None:
+    """15 curves of long names: charts of score and loss, tables, coloured correlations and pictures."""
+    many = {
+        f"lcn:profile=best,synthesis=neural,tune={number}": [(rate * 1.05**number, psnr) for rate, psnr in AVIF]
+        for number in range(15)
+    }
+    points, rows = made_up_rows(many, n=40, noise=0.1)
+    summary = summarize(MadeUp(), points, rows, metrics=[PSNR])
+    gallery = flipped_samples(MadeUp(), points, rows)
+    write_report([summary, _named(summary, "other")], tmp_path, galleries=[gallery])
+    found = probed(tmp_path / "report.html", tmp_path, width=width)
+    assert len(found["charts"]) == 4
+    assert all(found["inside"])
+    assert all(found["apart"])
+    assert [len(set(strokes)) for strokes in found["strokes"]] == [15] * 4
+    assert len(found["rows"]) == 14 + 2 * (14 + 14 + 1 + 91)
+    assert len(found["tints"]) == 8
+    assert found["background"] not in found["tints"]
+    assert found["pictures"] == [256] * 3 * len(gallery.samples)
     assert found["requests"] == 0
     assert found["scroll"] <= 0
