@@ -3,10 +3,10 @@
     python benchmarks/images/train_factorized.py --data ../shared/data --work build/training/factorized \
       -o benchmarks/models/factorized [--minutes 40]
 
-The network is `FactorizedPrior(64, 128)` of CompressAI (Ballé, Minnen, Singh, Hwang, Johnston, "Variational image
+The network is `FactorizedPrior(64, 192)` of CompressAI (Ballé, Minnen, Singh, Hwang, Johnston, "Variational image
 compression with a scale hyperprior", 2018, section 3). So short a training does not lead far from random weights, so it
-starts as a linear codec (`start_linear`). The highest rate is trained first, for half of the time; each lower one starts
-from the one before, for an eighth. Loss: 255^2 * lambda * mean squared error + bits per pixel. Pictures are
+starts as a linear codec (`start_linear`). The highest rate is trained first; each lower one starts
+from the one before, with a coarser step. Loss: 255^2 * lambda * mean squared error + bits per pixel. Pictures are
 reduced 2x, which hides the blocks of their JPEG files, and cut to random squares of 128 pixels, eight a step. `--work`
 holds a checkpoint, written every minute: the same command goes on from it. One file of weights for each lambda, in
 float16, with the recipe in its metadata; benchmarks/models/factorized/README.md says what they reach.
@@ -44,11 +44,12 @@ class Recipe:
     """`shares` of the whole time go to the `lambdas`, in this order."""
 
     width: int = 64
-    latent_channels: int = 128
+    latent_channels: int = 192
     lambdas: tuple[float, ...] = (0.0483, 0.018, 0.0067, 0.0025, 0.0009)
-    shares: tuple[float, ...] = (0.48, 0.13, 0.13, 0.13, 0.13)
-    learning_rates: tuple[float, ...] = (5e-4, 2e-4, 2e-4, 2e-4, 2e-4)
-    density_speed: float = 10.0  # of the densities' learning rate to that of the transforms
+    shares: tuple[float, ...] = (0.4, 0.15, 0.15, 0.15, 0.15)
+    learning_rates: tuple[float, ...] = (3e-3, 2e-3, 2e-3, 2e-3, 2e-3)  # of weights of size 1; others in proportion
+    density_speed: float = 4.0  # of their learning rate to that of weights of size 1
+    normalization_speed: float = 0.03  # that of the parameters of the normalisation, and of biases
     crop: int = 128
     batch: int = 8
     reduction: int = 2
@@ -95,6 +96,23 @@ def loss_of(network: Any, pixels: Tensor, weight: float, *, bfloat16: bool) -> t
     return weight * error + bits, bits.item(), error.item()
 
 
+def optimizer_of(network: Any, recipe: Recipe) -> torch.optim.Adam:
+    """A step of Adam moves every number of a tensor by about its rate, so rates follow the size of the weights, which are
+    1 / step times smaller behind the latent than before it."""
+    groups = []
+    for name, parameter in network.named_parameters():
+        if name == "entropy_bottleneck.quantiles":
+            continue
+        if name.startswith("entropy_bottleneck"):
+            speed = recipe.density_speed
+        elif name.endswith("weight"):
+            speed = parameter.detach()[parameter != 0].square().mean().sqrt().item()
+        else:
+            speed = recipe.normalization_speed
+        groups.append({"params": [parameter], "speed": speed})
+    return torch.optim.Adam(groups)
+
+
 def learning_rate(recipe: Recipe, stage: int, progress: float) -> float:
     """Warm-up over 5 % of the stage, then half a cosine to 1 % of the peak."""
     return recipe.learning_rates[stage] * min(progress / 0.05 + 0.01, 0.505 + 0.495 * math.cos(math.pi * progress))
@@ -135,12 +153,25 @@ def start_linear(network: Any, pixels: Tensor, weight: float) -> None:
     fit_scales(network.entropy_bottleneck, places)
 
 
+@torch.no_grad()
+def scale_step(network: Any, factor: float) -> None:
+    """Make the step so many times coarser, the same picture coming back but for rounding."""
+    network.g_a[6].weight /= factor
+    network.g_a[6].bias /= factor
+    network.g_s[0].weight *= factor
+    scale_densities(network.entropy_bottleneck, torch.tensor(factor))
+
+
+def scale_densities(bottleneck: Any, factor: Tensor) -> None:
+    """Make its densities narrower by this factor, or by one for each channel."""
+    slopes = functional.softplus(bottleneck.matrices[0]) * factor.reshape(-1, 1, 1)
+    bottleneck.matrices[0][:] = torch.log(torch.expm1(slopes))
+
+
 def fit_scales(bottleneck: Any, latent: Tensor) -> None:
     """Its densities start as wide as latents (b, m, h, w) are; three deviations stand for the width it starts with."""
     deviations = latent.movedim(1, 0).flatten(1).std(1).clamp_min(0.1)
-    slopes = functional.softplus(bottleneck.matrices[0])
-    slopes *= (bottleneck.init_scale / 3 / deviations)[:, None, None]
-    bottleneck.matrices[0][:] = torch.log(torch.expm1(slopes))
+    scale_densities(bottleneck, bottleneck.init_scale / 3 / deviations)
 
 
 @dataclass
@@ -161,10 +192,7 @@ class Run:
         from compressai.models import FactorizedPrior
 
         network = FactorizedPrior(recipe.width, recipe.latent_channels).to(memory_format=torch.channels_last).train()
-        densities = [p for name, p in network.entropy_bottleneck.named_parameters() if name != "quantiles"]
-        others = [*network.g_a.parameters(), *network.g_s.parameters()]
-        groups = [{"params": others, "speed": 1.0}, {"params": densities, "speed": recipe.density_speed}]
-        return cls(recipe, network, torch.optim.Adam(groups))
+        return cls(recipe, network, optimizer_of(network, recipe))
 
     def load(self, path: Path) -> None:
         state = torch.load(path, weights_only=True)
@@ -180,6 +208,12 @@ class Run:
         partial = path.with_suffix(".part")
         torch.save(state | {"recipe": json.dumps(asdict(self.recipe))}, partial)
         partial.replace(path)
+
+    def begin(self, stage: int) -> None:
+        """The next rate; squared errors go as the square of the step."""
+        scale_step(self.network, math.sqrt(self.recipe.lambdas[stage - 1] / self.recipe.lambdas[stage]))
+        self.optimizer = optimizer_of(self.network, self.recipe)
+        self.stage, self.step, self.seconds = stage, 0, 0.0
 
     def train_stage(self, data: Iterator[Tensor], total_seconds: float, checkpoint: Path) -> None:
         """Until the share of this stage is spent."""
@@ -248,9 +282,10 @@ def main() -> None:
     else:
         first = batches(pictures, recipe, [recipe.seed])
         start_linear(run.network, torch.cat([next(first) for _ in range(NUM_FIRST)]), recipe.lambdas[0])
+        run.optimizer = optimizer_of(run.network, recipe)
     for stage in range(run.stage, len(recipe.lambdas)):
         if stage > run.stage:
-            run.stage, run.step, run.seconds = stage, 0, 0.0
+            run.begin(stage)
         data = batches(pictures, recipe, [recipe.seed, stage, run.step])
         run.train_stage(data, 60 * arguments.minutes, checkpoint)
         run.write_weights(arguments.output)

@@ -14,7 +14,7 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
@@ -33,7 +33,8 @@ from laconic.codecs.media import Image
 from laconic.entropy.errors import BitstreamError, ChecksumError, CorruptStreamError, TruncatedError
 
 # Those whose `compress` gives strings and a shape; numbers are stored in files.
-_MODELS = ("bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018")
+_ModelName = Literal["bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018"]
+_MODELS = get_args(_ModelName)
 _SIDE = 64  # the least common multiple of the models' strides
 # Magic, model, quality, height, width, latent height and width, number of strings; a u32 length before each string; at
 # the end a CRC-32, as CompressAI's native decoder does not check what it reads.
@@ -46,13 +47,15 @@ _LENGTH = struct.Struct("<I")
 class CompressAI:
     """`model` of CompressAI's zoo at its `quality` (1 to 8; it chooses the width), with the weights of `checkpoint`.
 
-    `checkpoint` is a file of `torch.save` with a state dict, as CompressAI's training and `update_model` write it.
-    None takes random weights, always the same: the path runs, the pictures are bad. 8-bit RGB. The probabilities are
+    `checkpoint` is a file of `torch.save` with a state dict, as CompressAI's training and `update_model` write it, or a
+    .safetensors file with the same, whose metadata names the `architecture` and its widths `N` and `M`; the weights say
+    the width then, and `quality` only what is written into files. None takes random weights, always the same: the path
+    runs, the pictures are bad. 8-bit RGB. The probabilities are
     computed in floats, so files decode on the same kind of machine only. Do not decode files of strangers: a checksum
     finds damage, not intent.
     """
 
-    model: str = "bmshj2018-factorized"
+    model: _ModelName = "bmshj2018-factorized"
     quality: int = 1
     checkpoint: str | None = None
 
@@ -131,13 +134,34 @@ def _network(model: str, quality: int, checkpoint: str | None) -> Any:
         network = models[model](quality=quality, metric="mse", pretrained=False).eval()
     if checkpoint is not None:
         try:
-            weights = torch.load(checkpoint, map_location="cpu", weights_only=True)
-            network = type(network).from_state_dict(weights.get("state_dict", weights)).eval()
+            network = _loaded(type(network), model, checkpoint).eval()
+        except WeightsError:
+            raise
         except OSError as err:
             raise WeightsError(f"{checkpoint} cannot be read: {err.strerror}; name a checkpoint of {model}") from err
         except Exception as err:  # pickle, torch and CompressAI raise nearly anything for a wrong file
             raise WeightsError(f"{checkpoint} holds no weights of {model}: {' '.join(str(err).split())[:200]}") from err
     network.update(force=True)
+    return network
+
+
+def _loaded(kind: Any, model: str, checkpoint: str) -> Any:
+    """A network of this class with the weights of a file; all that torch raises for a wrong one."""
+    import torch
+
+    if not checkpoint.endswith(".safetensors"):
+        weights = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        return kind.from_state_dict(weights.get("state_dict", weights))
+    from safetensors import safe_open
+
+    with safe_open(checkpoint, "pt") as file:
+        about = file.metadata() or {}
+        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    if about.get("architecture") != model:
+        raise WeightsError(f"{checkpoint} holds weights of {about.get('architecture')}, not of {model}; name its model")
+    network = kind(int(about["N"]), int(about["M"]))
+    # The integer tables need not be there: they are made of the weights.
+    network.load_state_dict(network.state_dict() | weights)
     return network
 
 

@@ -52,12 +52,56 @@ def test_weights_of_a_checkpoint_decide(tmp_path: Path) -> None:
     assert codec.decode(data).samples.shape == PICTURE.samples.shape
 
 
+def write_safetensors(path: Path, model: str, widths: tuple[int, int], **metadata: str) -> None:
+    """Random weights of these widths in half precision, without the integer tables."""
+    import torch
+    from safetensors.torch import save_file
+
+    from laconic.codecs.external.compressai import zoo
+
+    torch.manual_seed(1)
+    network = type(zoo()[model](quality=1, pretrained=False))(*widths)
+    tables = ("_quantized_cdf", "_cdf_length", "_offset", "scale_table")
+    weights = {name: value.half() for name, value in network.state_dict().items() if not name.endswith(tables)}
+    about = {"architecture": model, "N": str(widths[0]), "M": str(widths[1])} | metadata
+    save_file(weights, path, {name: text for name, text in about.items() if text})
+
+
 @needs_compressai
-def test_checkpoints_that_are_none_are_refused(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.pth"
+@pytest.mark.parametrize("model", ["bmshj2018-factorized", "bmshj2018-hyperprior", "mbt2018-mean", "mbt2018"])
+def test_safetensors_of_any_width_are_weights_of_any_model(model: str, tmp_path: Path) -> None:
+    path = tmp_path / "small.safetensors"
+    write_safetensors(path, model, (8, 12))
+    codec = make_codec(f"compressai:model={model},checkpoint={path}")
+    data = codec.encode(PICTURE)
+    assert codec.decode(data).samples.shape == PICTURE.samples.shape
+    assert data != CompressAI(model).encode(PICTURE)
+
+
+@needs_compressai
+@pytest.mark.parametrize(
+    ("metadata", "match"),
+    [
+        ({"architecture": "mbt2018"}, "holds weights of mbt2018, not of bmshj2018-factorized; name its model"),
+        ({"architecture": ""}, "holds weights of None, not of bmshj2018-factorized"),
+        ({"N": ""}, "holds no weights of bmshj2018-factorized"),
+        ({"M": "13"}, "holds no weights of bmshj2018-factorized"),
+    ],
+)
+def test_safetensors_of_another_network_are_refused(metadata: dict[str, str], match: str, tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    write_safetensors(path, "bmshj2018-factorized", (8, 12), **metadata)
+    with pytest.raises(WeightsError, match=match):
+        CompressAI(checkpoint=str(path)).encode(PICTURE)
+
+
+@needs_compressai
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_checkpoints_that_are_none_are_refused(suffix: str, tmp_path: Path) -> None:
+    bad = tmp_path / f"bad.{suffix}"
     bad.write_bytes(b"no pickle")
-    for path in (bad, tmp_path / "absent.pth"):
-        with pytest.raises(WeightsError, match=r"\.pth"):
+    for path in (bad, tmp_path / f"absent.{suffix}"):
+        with pytest.raises(WeightsError, match=rf"\.{suffix}"):
             CompressAI(checkpoint=str(path)).encode(PICTURE)
 
 
