@@ -6,53 +6,62 @@ metric (`protocol.Metric`); models is the folder of the frozen models. Names of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Final, cast
 
 from laconic.codecs.arguments import items_of_argument, name_argument, path_argument
 from laconic.codecs.errors import CodecError, sentence_of_error
-from laconic.codecs.form import MediaKind
-from laconic.codecs.media import Audio, Image
-from laconic.tasks.measures.picture_distortion import ms_ssim, psnr
-from laconic.tasks.measures.sound_distortion import log_mel_distance, snr_db
+from laconic.codecs.media import Audio
+from laconic.tasks.measures.feature_network import LITE0, LITE1
+from laconic.tasks.measures.gradient_similarity import gmsd
+from laconic.tasks.measures.picture_distortion import ms_ssim, psnr, ssim
+from laconic.tasks.measures.sound_distortion import log_mel_distance, si_sdr_db, snr_db
+from laconic.tasks.measures.spectral_distance import stft_distance
+from laconic.tasks.measures.speech_scores import PESQ_RATE_HZ, pesq_mos, stoi
+from laconic.tasks.measures.ssimulacra import ssimulacra2
+from laconic.tasks.mpq.metric_kinds import FeatureMetric, SingleMetric, check_packages, missing_packages
 from laconic.tasks.mpq.protocol import Metric
+from laconic.tasks.mpq.sounds import mono_at
 
 GROUP: Final = "laconic.metrics"
 DEFAULT_METRICS: Final = ("psnr", "ms-ssim", "snr", "log-mel")
 _MEMBERS = "name", "kind", "heads", "higher_is_better", "measure"
 
 
-@dataclass(frozen=True)
-class SingleMetric:
-    """A metric of one value, by a function of two signals."""
-
-    name: str
-    kind: MediaKind
-    value_name: str
-    head: str
-    higher_is_better: bool
-    function: Callable[[Any, Any], float]
-
-    @property
-    def heads(self) -> Mapping[str, str]:
-        return {self.value_name: self.head}
-
-    def measure(self, original: Image | Audio, decoded: Image | Audio) -> Mapping[str, float]:
-        return {self.value_name: self.function(original, decoded)}
+def _si_sdr(original: Audio, decoded: Audio) -> float:
+    return si_sdr_db(original, decoded) if original.samples.any() else math.nan
 
 
 def _log_mel(original: Audio, decoded: Audio) -> float:
     return log_mel_distance(original, decoded, original.sample_rate)
 
 
-_BUILT_IN: tuple[Metric[Any], ...] = (
+def _pesq(original: Audio, decoded: Audio) -> float:
+    return pesq_mos(mono_at(original, PESQ_RATE_HZ), mono_at(decoded, PESQ_RATE_HZ))
+
+
+def _stoi(original: Audio, decoded: Audio) -> float:
+    rate = original.sample_rate
+    return stoi(mono_at(original, rate), mono_at(decoded, rate), rate)
+
+
+_BUILT_IN: Final[tuple[SingleMetric | FeatureMetric, ...]] = (
     SingleMetric("psnr", "image", "psnr_db", "PSNR dB", True, psnr),
     SingleMetric("ms-ssim", "image", "ms_ssim", "MS-SSIM", True, ms_ssim),
+    SingleMetric("ssim", "image", "ssim", "SSIM", True, ssim),
+    SingleMetric("gmsd", "image", "gmsd", "GMSD", False, gmsd),
+    SingleMetric("ssimulacra2", "image", "ssimulacra2", "SSIMULACRA2", True, ssimulacra2, ("ssimulacra2", "scipy")),
+    FeatureMetric("features", LITE1),
+    FeatureMetric("features-lite0", LITE0),
     SingleMetric("snr", "sound", "snr_db", "SNR dB", True, snr_db),
+    SingleMetric("si-sdr", "sound", "si_sdr_db", "SI-SDR dB", True, _si_sdr),
     SingleMetric("log-mel", "sound", "log_mel_db", "log-mel dB", False, _log_mel),
+    SingleMetric("stft", "sound", "stft", "STFT distance", False, stft_distance),
+    SingleMetric("pesq", "sound", "pesq_mos", "PESQ MOS", True, _pesq, ("pesq", "scipy")),
+    SingleMetric("stoi", "sound", "stoi", "STOI", True, _stoi, ("pystoi", "scipy")),
 )
 
 
@@ -62,19 +71,22 @@ def available_metrics() -> tuple[str, ...]:
 
 
 def make_metrics(names: Sequence[str], models: Path) -> list[Metric[Any]]:
-    """The metrics of these names, each once; "all" stands for all of the package.
+    """The metrics of these names, each once; "all" stands for all of the package whose own packages are installed.
 
-    Raises `CodecError` for an unknown name and for an entry point that makes no metric.
+    Raises `CodecError` for an unknown name and for an entry point that makes no metric, `MissingDependencyError` for a
+    named metric whose package is not installed.
     """
     models = path_argument("models", models)
     texts = [name_argument("a metric", name) for name in items_of_argument("metrics", names)]
-    singles = [single for name in texts for single in ([m.name for m in _BUILT_IN] if name == "all" else [name])]
+    runnable = [metric.name for metric in _BUILT_IN if not missing_packages(metric)]
+    singles = [single for name in texts for single in (runnable if name == "all" else [name])]
     return [_make_metric(name, models) for name in dict.fromkeys(singles)]
 
 
 def _make_metric(name: str, models: Path) -> Metric[Any]:
     for metric in _BUILT_IN:
         if metric.name == name:
+            check_packages(metric)
             return metric
     plugins = _plugins()
     if name not in plugins:

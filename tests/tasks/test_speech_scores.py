@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from laconic.tasks.measures.speech_quality import pesq_mos, stoi
+from laconic.tasks.measures.speech_scores import pesq_mos, stoi
 
 SPEECH = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "an4"
 RATE = 16000

