@@ -1,1 +1,7 @@
-"""Rate and distortion: `rate` (from bytes only), `picture_distortion`, `sound_distortion`, `bdrate` (curve over curve)."""
+"""Rate and distortion of one file: each module a measure, of `Image` and `Audio` values or of arrays.
+
+`rate`: from bytes only. Pictures: `picture_distortion` (PSNR, SSIM, MS-SSIM; `windowed_moments` are their sums),
+`gradient_similarity` (GMSD), `ssimulacra`, `deep_features` (distances of what `feature_network` makes of pictures).
+Sounds: `sound_distortion` (SNR, SI-SDR, log-mel), `spectral_distance` (STFT at three resolutions), `speech_scores` (PESQ,
+STOI). `bdrate`: curve over curve.
+"""

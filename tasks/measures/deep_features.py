@@ -73,7 +73,7 @@ class _Original:
 
 def _digest(picture: Image) -> bytes:
     samples = picture.samples
-    return hashlib.blake2b(np.ascontiguousarray(samples), key=str((samples.shape, samples.dtype)).encode()).digest()
+    return hashlib.blake2b(samples.tobytes(), key=str((samples.shape, samples.dtype)).encode()).digest()
 
 
 @lru_cache(maxsize=4)

@@ -49,8 +49,7 @@ def _halved_luma(samples: Samples) -> NDArray[np.float32]:
     luma = flat[:, :, 0].astype(np.float32) if flat.shape[2] == 1 else flat.astype(np.float32) @ _LUMA
     odd = max(height % 2, width % 2)
     luma = np.pad(luma, (0, odd))[: (height + odd) // 2 * 2, : (width + odd) // 2 * 2]
-    halved: NDArray[np.float32] = (luma[::2, ::2] + luma[1::2, ::2] + luma[::2, 1::2] + luma[1::2, 1::2]) / 4
-    return halved
+    return np.asarray((luma[::2, ::2] + luma[1::2, ::2] + luma[::2, 1::2] + luma[1::2, 1::2]) / 4, np.float32)
 
 
 def _squared_gradient(plane: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -58,5 +57,4 @@ def _squared_gradient(plane: NDArray[np.float32]) -> NDArray[np.float32]:
     padded = np.pad(plane, 1)
     down = padded[:-2] + padded[1:-1] + padded[2:]
     along = padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]
-    squared: NDArray[np.float32] = (np.square(down[:, 2:] - down[:, :-2]) + np.square(along[2:] - along[:-2])) / 9
-    return squared
+    return np.asarray((np.square(down[:, 2:] - down[:, :-2]) + np.square(along[2:] - along[:-2])) / 9, np.float32)

@@ -108,11 +108,9 @@ def _sums_and_differences(x: Samples, y: Samples) -> Iterator[NDArray[np.float32
     """
     height, width = x.shape[:2]
     channels = zip(*(np.moveaxis(one.reshape(height, width, -1), -1, 0) for one in (x, y)), strict=True)
-    for one, other in channels:
-        pair = np.empty((2, height, width), np.float32)
-        np.add(one, other, out=pair[0], dtype=np.float32)
-        np.subtract(one, other, out=pair[1], dtype=np.float32)
-        yield pair
+    for pair in channels:
+        one, other = (samples.astype(np.float32) for samples in pair)
+        yield np.stack([one + other, one - other])
 
 
 def _channel_ms_ssim(pair: NDArray[np.float32], peak: int) -> float:
