@@ -120,12 +120,12 @@ def reference_curve(curves: Sequence[str]) -> str | None:
 
 
 def _of_metric(values: TaskValues, reference: CurveValues, curve: CurveValues, measure: Measure, seed: int) -> BdEntry:
-    pairs = [
-        [_pooled_curve(one, measure, sample) for one in (reference, curve)] for sample in range(values.num_samples)
-    ]
-    gaps = np.array([_log_rate_gap(*pair) for pair in pairs])
+    references, curves = (
+        [_pooled_curve(one, measure, sample) for sample in range(values.num_samples)] for one in (reference, curve)
+    )
+    gaps = _log_rate_gaps(references, curves)
     used = gaps[np.isfinite(gaps)]
-    shared = [_shared(*pair) for pair, gap in zip(pairs, gaps, strict=True) if math.isfinite(gap)]
+    shared = [_shared(references[at], curves[at]) for at in np.flatnonzero(np.isfinite(gaps)).tolist()]
     entry = _entry(values, reference, curve, measure, len(used), float(np.mean(shared)) if shared else 0.0)
     if entry.is_too_few:
         return entry
@@ -139,7 +139,7 @@ def _of_model(values: TaskValues, reference: CurveValues, curve: CurveValues, me
     weights = np.vstack([np.ones((1, n)), resampling_weights(n, seed, _NUM_RESAMPLINGS)])
     logs = [np.log(weights @ one.rates.T / n) for one in (reference, curve)]
     means = [measure.sign * values.means(one, measure, weights) for one in (reference, curve)]
-    pooled = [[_pooled(*row) for row in zip(log, mean, strict=True)] for log, mean in zip(logs, means, strict=True)]
+    pooled = [_all_pooled(log, mean) for log, mean in zip(logs, means, strict=True)]
     entry = _entry(values, reference, curve, measure, n, _shared(pooled[0][0], pooled[1][0]))
     if entry.is_too_few or min(log.shape[1] for log in logs) < 2:
         return entry
@@ -182,8 +182,6 @@ def _pooled_curve(curve: CurveValues, measure: Measure, sample: int) -> Float[Ar
 
 def _pooled(log_rates: Float[Array, " p"], values: Float[Array, " p"]) -> Float[Array, "2 q"]:
     """Points in the order of their rates -> log rates and values, both strictly rising."""
-    if len(values) and (np.diff(values) > 0).all() and (np.diff(log_rates) > 0).all():
-        return np.stack([log_rates, values])
     blocks: list[tuple[float, float, int]] = []  # sums of both, and how many
     for log_rate, value in zip(log_rates.tolist(), values.tolist(), strict=True):
         block = log_rate, value, 1
@@ -194,12 +192,15 @@ def _pooled(log_rates: Float[Array, " p"], values: Float[Array, " p"]) -> Float[
     return np.array([(rate / number, value / number) for rate, value, number in blocks]).reshape(-1, 2).T
 
 
+def _all_pooled(log_rates: Float[Array, "b p"], values: Float[Array, "b p"]) -> list[Float[Array, "2 q"]]:
+    """`_pooled` of each row; most rise as they are."""
+    rise = (np.diff(log_rates, axis=1) > 0).all(axis=1) & (np.diff(values, axis=1) > 0).all(axis=1)
+    both = np.stack([log_rates, values], axis=1)
+    return [both[row] if rise[row] else _pooled(*both[row]) for row in range(len(both))]
+
+
 def _is_above(block: tuple[float, float, int], last: tuple[float, float, int]) -> bool:
     return block[0] / block[2] > last[0] / last[2] and block[1] / block[2] > last[1] / last[2]
-
-
-def _log_rate_gap(reference: Float[Array, "2 p"], curve: Float[Array, "2 q"]) -> float:
-    return float(_log_rate_gaps([reference], [curve])[0])
 
 
 def _log_rate_gaps(references: Sequence[Float[Array, "2 p"]], curves: Sequence[Float[Array, "2 q"]]) -> Array:

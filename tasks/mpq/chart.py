@@ -17,7 +17,7 @@ WIDE, NARROW = (720, 400), (560, 340)  # of a drawing; in a page, as wide as the
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 20, 16, 50
 _NUM_COLORS = 8
 _DASHES = "none", "7 3", "2 3"  # of the first, second and third eight curves
-_MOST_WITH_BANDS = 4  # of more curves bands are faint, or none can be told from the next
+_MANY, _CROWD = 4, 8  # of more curves bands are faint, of more than the second hidden until a curve is pointed at
 _MARKS = (
     "M-4.5,0a4.5,4.5 0 1,0 9,0a4.5,4.5 0 1,0 -9,0z",  # circle
     "M-4.2,-4.2h8.4v8.4h-8.4z",  # square
@@ -89,7 +89,7 @@ def draw_chart(task: TaskSummary, quantity: Quantity, size: tuple[int, int]) -> 
     anchor = _known([task.anchor], quantity)
     frame = _frame_of(size, [*curves.values()], anchor, task.anchor.rate)
     label = f"{quantity.label} against {task.rate_unit} for {len(curves)} codecs"
-    many = " many" if len(curves) > _MOST_WITH_BANDS else ""
+    many = " crowd" if len(curves) > _CROWD else " many" if len(curves) > _MANY else ""
     parts = [
         f'<svg class="chart{many}" viewBox="0 0 {size[0]} {size[1]}" role="img" aria-label="{escape(label)}">',
         *_axes(task, quantity, frame),

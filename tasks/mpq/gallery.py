@@ -1,8 +1,9 @@
 """Samples to look at: the model answers otherwise after one codec than after another, at about the same rate.
 
-For each other curve, the pair of operating points, one of it and one of the reference, that differ the most in their
-answers among those of about equal rate. Of a pair, samples that the reference keeps better and samples that it keeps worse
-alternate, those of the largest difference first. They are examples; what is measured stands in the tables.
+For each curve of another codec than the reference's (or of each other curve, where there is no other codec), the pair of
+operating points, one of it and one of the reference, that differ the most in their answers among those of about equal rate.
+Of a pair, samples that the reference keeps better and samples that it keeps worse alternate, those of the largest
+difference first. They are examples; what is measured stands in the tables.
 """
 
 from __future__ import annotations
@@ -152,15 +153,19 @@ def gallery_sentences(gallery: Gallery) -> list[str]:
 
 
 def _pairs(values: TaskValues) -> list[_Pair]:
-    """Of the reference with each other curve that has a point of about the same rate."""
+    """Of the reference with each peer that has a point of about the same rate."""
     chosen = reference_curve([curve.curve for curve in values.curves])
+    reference = next((curve for curve in values.curves if curve.curve == chosen), None)
+    if reference is None:
+        return []
+    others = [curve for curve in values.curves if curve is not reference]
+    codec = reference.curve.split(":")[0]
     pairs = []
-    for peer in values.curves:
-        reference = next(curve for curve in values.curves if curve.curve == chosen)
+    for peer in [curve for curve in others if curve.curve.split(":")[0] != codec] or others:
         ratios = np.log(peer.rates.mean(axis=1)) - np.log(reference.rates.mean(axis=1))[:, None]
         near = np.argwhere(np.abs(ratios) <= np.log(_MOST_RATE_RATIO)).tolist()
         found = [_pair(values, reference, first, peer, second) for first, second in near]
-        if peer is not reference and found:
+        if found:
             pairs.append(max(found, key=lambda pair: float(np.abs(pair.gaps).sum())))
     return pairs
 

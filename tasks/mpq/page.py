@@ -48,7 +48,8 @@ def _section(page: TaskPage) -> str:
     summary = f"{task.score_name}, {better}; n = {task.anchor.num_samples}. Filled marks: no difference from the"
     parts = [
         f'<section id="{escape(task.name)}"><h2>{escape(task.title)}</h2>',
-        f"<p>{escape(summary)} uncompressed signal (dashed) is resolved; hollow ones: one is.</p>",
+        f"<p>{escape(summary)} uncompressed signal (dashed) is resolved; hollow ones: one is. "
+        "Bands are 95 % intervals; point at a curve or its name to see its own.</p>",
         f'<figure><div class="charts">{_charts(task)}</div>{_legend(task)}</figure>',
         _bullets(page.conclusions),
         *(_table_block(table, "h3") for table in (*page.tables, page.points)),

@@ -24,7 +24,7 @@ figure{margin:1rem 0 0}
 .tick,.axis{fill:var(--muted);font-size:12px}.axis{font-size:13px}
 .grid{stroke:var(--grid);fill:none}
 .anchor{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:6 4;fill:none}.anchor-band{fill:var(--ink);opacity:.06}
-.band{fill:var(--color);opacity:.11;pointer-events:none}.many .band{opacity:.05}
+.band{fill:var(--color);opacity:.11;pointer-events:none}.many .band{opacity:.05}.crowd .band{opacity:0}
 .curve{stroke:var(--color);stroke-width:2;fill:none;stroke-linejoin:round}
 .point{fill:var(--color);stroke:var(--color);stroke-width:1.75}.point.resolved{fill:var(--surface)}
 .legend{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:.15rem 1.25rem;padding:0;

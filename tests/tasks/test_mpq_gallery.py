@@ -66,6 +66,14 @@ def _kept(key: tuple[str, str, str]) -> bool:
     return key[1] == UNCOMPRESSED or number == 20 or (number % 2 == 0) == ("'lcn'" in key[1])
 
 
+def test_variants_of_our_codec_are_peers_only_where_there_is_no_other() -> None:
+    curves = {"lcn": LADDER, "lcn:effort=0": better(3), "x": better(-4)}
+    for names, peers in ((("lcn", "lcn:effort=0", "x"), ["x"]), (("lcn", "lcn:effort=0"), ["lcn:effort=0"])):
+        points, rows = made_up_rows({name: curves[name] for name in names}, n=40)
+        found = flipped_samples(MadeUp(), points, rows)
+        assert [pair.peer.rsplit(":", 1)[0] for pair in found.pairs] == peers
+
+
 def test_points_of_other_rates_are_no_pair() -> None:
     points, rows = made_up_rows({"lcn": AVIF[:2], "jpeg": JPEG[2:]}, n=30)
     found = flipped_samples(MadeUp(), points, rows)
