@@ -16,7 +16,10 @@ from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.tasks.mpq.protocol import Task
 
 GROUP: Final = "laconic.tasks"
-_GROUPS = {"images": ("imagenet", "imagenet-lite1", "segmentation", "read"), "sounds": ("tagging", "speech")}
+_GROUPS = {
+    "images": ("imagenet", "imagenet-lite1", "segmentation", "read"),
+    "sounds": ("tagging", "speech", "speaker", "speech-quality"),
+}
 _MEMBERS = "name", "title", "kind", "score_name", "higher_is_better", "keys", "sample", "judge", "aggregate"
 TASK_NAMES = (
     "imagenet",
@@ -27,6 +30,9 @@ TASK_NAMES = (
     "read",
     "tagging",
     "speech",
+    "keywords",
+    "speaker",
+    "speech-quality",
     "head:RUN",
 )
 
@@ -68,9 +74,12 @@ def _make_task(name: str, data: Path, models: Path) -> Task[Any]:
 
 def _frozen_task(name: str, data: Path, models: Path) -> Task[Any] | None:
     from laconic.tasks.mpq.imagenet import CLASSIFIERS, ImageNet
+    from laconic.tasks.mpq.keywords import Keywords
     from laconic.tasks.mpq.reading import RECOGNIZERS, Reading
     from laconic.tasks.mpq.segmentation import MaskAgreement, Streets
+    from laconic.tasks.mpq.speaker import Speaker
     from laconic.tasks.mpq.speech import Speech
+    from laconic.tasks.mpq.speech_quality import SpeechQuality
     from laconic.tasks.mpq.tagging import Tagging
 
     tasks: list[Task[Any]] = [
@@ -80,6 +89,9 @@ def _frozen_task(name: str, data: Path, models: Path) -> Task[Any] | None:
         *(Reading(data, recognizer) for recognizer in RECOGNIZERS),
         Tagging(data, models),
         Speech(data),
+        Keywords(data, models),
+        Speaker(data),
+        SpeechQuality(data),
     ]
     return next((task for task in tasks if task.name == name), None)
 

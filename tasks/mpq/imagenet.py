@@ -109,7 +109,7 @@ def _of_8_bits(scores: NDArray[Any]) -> NDArray[np.float64]:
 def _efficientnet_lite1(models: Path, image: Image) -> NDArray[np.float64]:
     """Its weights are in the package, not in `models`."""
     pixels = resized_bicubic(centre_square(image, _LITE1_CENTRE), (_LITE1_SIDE, _LITE1_SIDE))
-    inputs = (pixels.astype(np.float32).transpose(2, 0, 1) - 127) / 128
+    inputs = np.asarray((pixels.transpose(2, 0, 1) - 127.0) / 128, np.float32)
     scores = run_network(_lite1_network(), inputs).astype(np.float64)
     powers = np.exp(scores - scores.max())
     return np.asarray(powers / powers.sum())

@@ -115,7 +115,7 @@ def read_lines(path: Path) -> list[Line]:
     return lines
 
 
-def _cut(image: Image, line: Line) -> UInt[NDArray[np.uint8], "h w 3"]:
+def _cut(image: Image, line: Line) -> UInt[NDArray[Any], "h w 3"]:
     left, top, right, bottom = line.box
     return image.samples[max(top, 0) : bottom, max(left, 0) : right]
 

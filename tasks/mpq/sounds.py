@@ -1,7 +1,8 @@
-"""What the tasks on sound share: reading, one channel at the rate of the model."""
+"""What the tasks on sound share: reading, transcripts, one channel at the rate of the model."""
 
 from __future__ import annotations
 
+import csv
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,12 @@ def read_bare(path: Path) -> Audio:
     """A sound without metadata, which would count as bytes."""
     audio = read_sound(path)
     return Audio(audio.samples, audio.sample_rate)
+
+
+def read_transcripts(folder: Path) -> dict[str, str]:
+    """What is said in each file of a folder of AN4, in the order of its transcripts.csv. Raises `OSError`."""
+    with (folder / "transcripts.csv").open(newline="") as file:
+        return {row["file"]: row["transcript"] for row in csv.DictReader(file)}
 
 
 def mono_at(audio: Audio, sample_rate: int) -> Float[NDArray[np.float32], " t"]:

@@ -6,7 +6,6 @@ is a bigram counted from the training transcripts. With the package's general la
 
 from __future__ import annotations
 
-import csv
 import itertools
 import math
 import tempfile
@@ -24,7 +23,7 @@ from laconic.codecs.errors import MissingDependencyError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
-from laconic.tasks.mpq.sounds import mono_at, read_bare
+from laconic.tasks.mpq.sounds import mono_at, read_bare, read_transcripts
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Num
@@ -48,11 +47,11 @@ class Speech:
     title: ClassVar[str] = "AN4 utterances (16 kHz), PocketSphinx, AN4's dictionary and a bigram of its training texts"
 
     def keys(self) -> Sequence[str]:
-        return list(_transcripts(self.data / _FOLDER / "test"))
+        return list(read_transcripts(self.data / _FOLDER / "test"))
 
     def sample(self, key: str) -> TaskSample[Audio]:
         folder = self.data / _FOLDER / "test"
-        return TaskSample(key, read_bare(folder / key), _transcripts(folder)[key])
+        return TaskSample(key, read_bare(folder / key), read_transcripts(folder)[key])
 
     def judge(self, sample: TaskSample[Audio], decoded: Audio) -> Judgement:
         heard = _recognized(self.data / _FOLDER, mono_at(decoded, _SAMPLE_RATE_HZ))
@@ -130,12 +129,7 @@ def _recognized(folder: Path, samples: NDArray[np.float32]) -> str:
 
 @lru_cache(maxsize=2)
 def _language_model(folder: Path) -> str:
-    sentences = [text.split() for text in _transcripts(folder / "train").values()]
+    sentences = [text.split() for text in read_transcripts(folder / "train").values()]
     entries = (folder / "an4.dic").read_text().splitlines()
     words = sorted({entry.split()[0].split("(")[0] for entry in entries if entry.strip()})
     return bigram_model(sentences, words)
-
-
-def _transcripts(folder: Path) -> dict[str, str]:
-    with (folder / "transcripts.csv").open(newline="") as file:
-        return {row["file"]: row["transcript"] for row in csv.DictReader(file)}
