@@ -27,6 +27,7 @@ _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _K1, _K2 = 0.01, 0.03
 # The coarsest scale, after four halvings, must still hold one window: 161 -> 81 -> 41 -> 21 -> 11.
 _MIN_SIDE = (NUM_TAPS - 1) * 2 ** (len(_WEIGHTS) - 1) + 1
+_PSNR_BLOCK = 1 << 16  # samples; squares of 16-bit differences are below 2**32
 
 
 def psnr(reference: Image | UInt[Samples, "*shape"], other: Image | UInt[Samples, "*shape"]) -> float:
@@ -39,8 +40,7 @@ def psnr(reference: Image | UInt[Samples, "*shape"], other: Image | UInt[Samples
     13.979
     """
     x, y, peak = checked_pair(reference, other)
-    difference = x.astype(np.int64) - y
-    squared_error = int(np.sum(difference * difference))  # exact, so equal on every machine
+    squared_error = _squared_error(x.reshape(-1), y.reshape(-1))
     if squared_error == 0:
         return math.inf
     return 10 * math.log10(peak * peak * x.size / squared_error)
@@ -91,6 +91,16 @@ def _colour(picture: Image | Samples) -> Samples:
     if not isinstance(picture, Image):
         return typed_argument("the picture", picture, np.ndarray, "an Image or an array")
     return picture.samples[:, :, : 1 if picture.mode.startswith("L") else 3]
+
+
+def _squared_error(x: Samples, y: Samples) -> int:
+    """Of (n,): in double precision, which is exact here, so equal on every machine: no sum of a block reaches 2**53."""
+    total = 0
+    for start in range(0, x.size, _PSNR_BLOCK):
+        part = slice(start, start + _PSNR_BLOCK)
+        difference = np.subtract(x[part], y[part], dtype=np.int32).astype(np.float64)
+        total += int(np.dot(difference, difference))
+    return total
 
 
 def check_sides(x: Samples, least: int, metric: str) -> None:

@@ -56,6 +56,16 @@ def test_psnr_of_16_bits_uses_their_peak_without_overflow() -> None:
     )
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_psnr_of_many_samples_is_exact(dtype: type) -> None:
+    """More than one block of the sum, the last one shorter; both orders of the largest and of small differences."""
+    random = np.random.default_rng(0)
+    x, y = random.integers(0, np.iinfo(dtype).max, (2, 301, 333, 2), dtype, endpoint=True)
+    x[:150], y[:150] = np.iinfo(dtype).max, 0
+    error = sum((int(a) - int(b)) ** 2 for a, b in zip(x.ravel(), y.ravel(), strict=True))
+    assert psnr(x, y) == psnr(y, x) == 10 * math.log10(np.iinfo(dtype).max ** 2 * x.size / error)
+
+
 @pytest.mark.parametrize("channels", [2, 4])
 def test_alpha_of_an_image_does_not_count(channels: int) -> None:
     samples = picture(170, 170, channels=channels)
