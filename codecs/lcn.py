@@ -90,8 +90,8 @@ class Lcn:
 
     # One at the defaults, then all that are listed.
     usual_curves: ClassVar = {
-        "image": ("quality=1|12|30|45|62", "quality=1|12|30|45|62,profile=*,synthesis=*"),
-        "sound": ("quality=1|15|32|50",),
+        "image": ("quality=3|15|30|45|66", "quality=3|15|30|45|66,profile=*,synthesis=*"),
+        "sound": ("quality=15|32|48|64",),
     }
 
     def __repr__(self) -> str:

@@ -131,7 +131,7 @@ def usual_curves(name: str) -> Mapping[str, tuple[str, ...]]:
     Raises as `codec_class`.
 
     >>> usual_curves("opus")
-    {'sound': ('compression_level=1|0.98|0.95|0.88',)}
+    {'sound': ('compression_level=0.99|0.96|0.9|0.8',)}
     """
     curves: Mapping[str, tuple[str, ...]] = getattr(codec_class(name), "usual_curves", {})
     return curves

@@ -7,7 +7,7 @@ The network is `FactorizedPrior(64, 192)` of CompressAI (Ballé, Minnen, Singh, 
 compression with a scale hyperprior", 2018, section 3). So short a training does not lead far from random weights, so it
 starts as a linear codec (`start_linear`). The highest rate is trained first; each lower one starts
 from the one before, with a coarser step. Loss: 255^2 * lambda * mean squared error + bits per pixel. Pictures are
-reduced 2x, which hides the blocks of their JPEG files, and cut to random squares of 128 pixels, eight a step. `--work`
+reduced 2x, which hides the blocks of their JPEG files, and cut to random squares of 128 pixels, four a step. `--work`
 holds a checkpoint, written every minute: the same command goes on from it. One file of weights for each lambda, in
 float16, with the recipe in its metadata; benchmarks/models/factorized/README.md says what they reach.
 """
@@ -36,7 +36,7 @@ from laconic.codecs.external.compressai import zoo
 FOLDERS = ("bsds500/train", "clothing10/train", "imagenet_sample/train")  # never those that are measured on
 TABLES = ("_quantized_cdf", "_cdf_length", "_offset")  # made anew when weights are loaded
 CHECKPOINT_SECONDS = 60
-NUM_FIRST = 24  # batches that the linear start is computed from
+NUM_FIRST = 48  # batches that the linear start is computed from
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Recipe:
     width: int = 64
     latent_channels: int = 192
     lambdas: tuple[float, ...] = (0.0483, 0.018, 0.0067, 0.0025, 0.0009)
-    shares: tuple[float, ...] = (0.4, 0.15, 0.15, 0.15, 0.15)
-    learning_rates: tuple[float, ...] = (3e-3, 2e-3, 2e-3, 2e-3, 2e-3)  # of weights of size 1; others in proportion
-    density_speed: float = 4.0  # of their learning rate to that of weights of size 1
-    normalization_speed: float = 0.03  # that of the parameters of the normalisation, and of biases
+    shares: tuple[float, ...] = (0.36, 0.16, 0.16, 0.16, 0.16)
+    learning_rates: tuple[float, ...] = (4e-3, 2e-3, 2e-3, 2e-3, 2e-3)  # of weights of size 1; others in proportion
+    density_speed: float = 3.0  # of their learning rate to that of weights of size 1
+    normalization_speed: float = 0.15  # that of the parameters of the normalisation, and of biases
     crop: int = 128
-    batch: int = 8
+    batch: int = 4
     reduction: int = 2
     float32_share: float = 0.1  # the last part of each rate is trained without bfloat16
     seed: int = 0

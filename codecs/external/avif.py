@@ -39,7 +39,7 @@ class Avif:
 
     name: ClassVar[str] = "avif"
     usual_curves: ClassVar = {
-        "image": ("quality=5|15|30|45|60", "quality=5|15|30|45|60,subsampling=4:4:4,tune=psnr"),
+        "image": ("quality=5|20|35|50|70", "quality=5|20|35|50|70,subsampling=4:4:4,tune=psnr"),
     }
 
     def __post_init__(self) -> None:

@@ -138,7 +138,9 @@ def _network(model: str, quality: int, checkpoint: str | None) -> Any:
         except WeightsError:
             raise
         except OSError as err:
-            raise WeightsError(f"{checkpoint} cannot be read: {err.strerror}; name a checkpoint of {model}") from err
+            raise WeightsError(
+                f"{checkpoint} cannot be read: {err.strerror or err}; name a checkpoint of {model}"
+            ) from err
         except Exception as err:  # pickle, torch and CompressAI raise nearly anything for a wrong file
             raise WeightsError(f"{checkpoint} holds no weights of {model}: {' '.join(str(err).split())[:200]}") from err
     network.update(force=True)

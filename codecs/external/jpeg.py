@@ -39,7 +39,7 @@ class Jpeg:
     subsampling: _Subsampling = "4:2:0"
 
     name: ClassVar[str] = "jpeg"
-    usual_curves: ClassVar = {"image": ("quality=3|8|20|40|75",)}
+    usual_curves: ClassVar = {"image": ("quality=3|8|20|45|80",)}
 
     def __post_init__(self) -> None:
         settle_arguments(

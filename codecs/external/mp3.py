@@ -42,7 +42,7 @@ class Mp3:
     bitrate_mode: _Mode = "variable"
 
     name: ClassVar[str] = "mp3"
-    usual_curves: ClassVar = {"sound": ("bitrate_mode=average,compression_level=0.99|0.95|0.9|0.8",)}
+    usual_curves: ClassVar = {"sound": ("bitrate_mode=average,compression_level=0.99|0.94|0.85|0.7",)}
 
     def __post_init__(self) -> None:
         settle_arguments(

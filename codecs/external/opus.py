@@ -42,7 +42,7 @@ class Opus:
     compression_level: float = 0.8
 
     name: ClassVar[str] = "opus"
-    usual_curves: ClassVar = {"sound": ("compression_level=1|0.98|0.95|0.88",)}
+    usual_curves: ClassVar = {"sound": ("compression_level=0.99|0.96|0.9|0.8",)}
 
     def __post_init__(self) -> None:
         settle_arguments(

@@ -28,7 +28,7 @@ class Vorbis:
     compression_level: float = 0.6
 
     name: ClassVar[str] = "vorbis"
-    usual_curves: ClassVar = {"sound": ("compression_level=1|0.7|0.5|0.3",)}
+    usual_curves: ClassVar = {"sound": ("compression_level=1|0.75|0.5|0.3",)}
 
     def __post_init__(self) -> None:
         settle_arguments(

@@ -30,7 +30,7 @@ class WebP:
     lossless: bool = False
 
     name: ClassVar[str] = "webp"
-    usual_curves: ClassVar = {"image": ("quality=0|10|30|60|85",)}
+    usual_curves: ClassVar = {"image": ("quality=0|10|35|65|85",)}
 
     def __post_init__(self) -> None:
         settle_arguments(
