@@ -7,7 +7,7 @@ Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +53,14 @@ def compare(
 
     Raises `ValueError` for arrays of different or no rows.
     """
+    found = _compare(counts, anchor, aggregate, seed)
+    return replace(found, interval=_wilson(counts[:, 0])) if _are_answers(counts) else found
+
+
+def _compare(
+    counts: Num[NDArray[Any], "n k"], anchor: Num[NDArray[Any], "n k"], aggregate: Aggregate, seed: int
+) -> IntervalComparison:
+    """All intervals by resamplings."""
     if counts.shape != anchor.shape or counts.ndim != 2 or not len(counts):
         raise ValueError(f"counts have shape {counts.shape}; allowed is that of the anchor, {anchor.shape}, with rows")
     num_samples = len(counts)
@@ -66,14 +74,16 @@ def compare(
     bounds = min(lowest, difference - unseen), max(highest, difference + unseen)
     num_differing = int((counts != anchor).any(axis=1).sum())
     resolved = not low <= 0 <= high and num_differing >= _MIN_DIFFERING and num_samples >= LEAST_SAMPLES
-    interval = _wilson(counts[:, 0]) if _are_answers(counts) else percentiles(scores)
-    return IntervalComparison(score, interval, difference, (low, high), bounds, resolved)
+    return IntervalComparison(score, percentiles(scores), difference, (low, high), bounds, resolved)
 
 
 def compare_means(values: Num[NDArray[Any], " n"], anchor: Num[NDArray[Any], " n"], *, seed: int) -> IntervalComparison:
-    """`compare` of means of a number of each sample, of no limits: its bounds say nothing of what no sample showed."""
+    """`compare` of means of a number of each sample, which has no limits: its `bounds` say nothing.
+
+    Raises `ValueError` like `compare`.
+    """
     ones = np.ones(len(values))
-    return compare(np.stack([values, ones], axis=1), np.stack([anchor, ones], axis=1), _mean, seed=seed)
+    return _compare(np.stack([values, ones], axis=1), np.stack([anchor, ones], axis=1), _mean, seed)
 
 
 @lru_cache(maxsize=4)

@@ -46,8 +46,8 @@ def task_tables(task: TaskSummary) -> list[Table]:
 
 def points_table(task: TaskSummary) -> Table:
     """A row for the anchor and each operating point."""
-    heads = ["codec", task.rate_unit, "smaller by", *task.distortions.values(), f"{task.score_name} %", "difference"]
-    heads += ["loses at most", *(head for heads in _means_shown(task).values() for head in heads), "verdict"]
+    heads = ["codec", task.rate_unit, "smaller by", f"{task.score_name} %", "difference", "loses at most", "verdict"]
+    heads += [*(head for heads in _means_shown(task).values() for head in heads), *task.distortions.values()]
     rows = tuple(_point_row(task, line, len(heads)) for line in task.lines)
     return Table("Operating points", "", tuple(heads), rows)
 
@@ -95,10 +95,10 @@ def _means_shown(task: TaskSummary) -> dict[str, list[str]]:
 
 def _point_row(task: TaskSummary, line: Summary, num_columns: int) -> tuple[Cell, ...]:
     if line.error is not None:
-        return Cell(line.spec), *[Cell("")] * (num_columns - 2), Cell(f"no score: {line.error}", is_text=True)
+        error = Cell(f"no score: {line.error}", is_text=True)
+        return Cell(line.spec), *[Cell("")] * 5, error, *[Cell("")] * (num_columns - 7)
     cells = [Cell(line.spec), Cell(f"{line.rate:.3f}" if line.rate < 10 else f"{line.rate:.1f}")]
     cells.append(Cell("1" if line.is_anchor else f"{line.ratio:.1f}"))
-    cells += [Cell(_distortion(line.distortion.get(name))) for name in task.distortions]
     cells.append(Cell(f"{100 * line.score:.1f}", _interval(line.score_interval, ".1f", 100)))
     if line.is_anchor:
         cells += [Cell(""), Cell("")]
@@ -106,8 +106,9 @@ def _point_row(task: TaskSummary, line: Summary, num_columns: int) -> tuple[Cell
         difference = Cell(f"{100 * line.difference:+.1f}", _interval(line.difference_interval, ".1f", 100))
         most = f"{100 * line.largest_loss:.1f}" if line.num_samples >= LEAST_SAMPLES else ""
         cells += [difference, Cell(most)]
+    cells.append(Cell("" if line.is_anchor else report_verdict(task, line), is_text=True))
     cells += [cell for name in _means_shown(task) for cell in _mean_cells(line, name)]
-    return *cells, Cell("" if line.is_anchor else report_verdict(task, line), is_text=True)
+    return *cells, *(Cell(_distortion(line.distortion.get(name))) for name in task.distortions)
 
 
 def _mean_cells(line: Summary, name: str) -> list[Cell]:

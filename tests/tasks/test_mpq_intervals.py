@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from laconic.tasks.mpq.intervals import LEAST_SAMPLES, compare
+from laconic.tasks.mpq.intervals import LEAST_SAMPLES, compare, compare_means, resampling_weights
 
 
 def accuracy(totals: np.ndarray) -> np.ndarray:
@@ -76,6 +76,27 @@ def test_bounds_hold_the_true_loss_in_19_of_20_samples() -> None:
         found = compare(counts([int(not s) for s in spoiled]), counts([1] * 150), accuracy, seed=seed)
         held += -found.bounds[0] >= 0.04
     assert held >= 186  # the mean is 190; a binomial of 200 and .95 is below in less than 1 of 10
+
+
+def test_means_of_a_number_have_intervals_like_the_normal_ones() -> None:
+    values = np.random.default_rng(0).normal(3.0, 2.0, 400)
+    found = compare_means(values, values - 0.5, seed=0)
+    half = 1.96 * values.std() / 20
+    assert found.interval == pytest.approx((values.mean() - half, values.mean() + half), abs=0.02)
+    assert found.difference_interval == pytest.approx((0.5, 0.5))
+    assert found.resolved
+
+
+def test_means_that_are_0_or_1_by_chance_are_no_shares() -> None:
+    zeros = np.zeros(40)
+    assert compare_means(zeros, zeros, seed=0).interval == (0.0, 0.0)
+
+
+def test_resamplings_are_the_same_for_the_same_numbers_and_hold_all_samples() -> None:
+    weights = resampling_weights(7, 3, 50)
+    assert np.array_equal(weights, resampling_weights(7, 3, 50))
+    assert (weights.sum(axis=1) == 7).all()
+    assert not np.array_equal(weights, resampling_weights(7, 4, 50))
 
 
 def test_shapes_that_differ_are_refused() -> None:
