@@ -77,6 +77,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "classify": (("learning",), learning_tables.classify_table),
     "rd_kodak": (("rd_kodak",), picture_tables.rd_table),
     "rd_kodak_avx2": (("rd_kodak_avx2",), picture_tables.rd_table),
+    "rd_effort3": (("rd_effort3",), picture_tables.rd_unseen_table),
     "rd_unseen": (("rd_unseen",), picture_tables.rd_unseen_table),
     "rd_unlike_kodak": (("rd_unlike_kodak",), picture_tables.rd_unseen_table),
     "unlike_pictures": (("rd_unlike_kodak",), picture_tables.pictures_table),
