@@ -34,6 +34,8 @@ TASK_NAMES = (
     "speaker",
     "speech-quality",
     "head:RUN",
+    "model:FILE",
+    "model:MODULE:FUNCTION",
 )
 
 
@@ -46,7 +48,12 @@ def make_tasks(names: Sequence[str], data: Path, models: Path) -> list[Task[Any]
     texts = [name_argument("a task", name) for name in items_of_argument("tasks", names)]
     singles = [single for name in texts for single in _GROUPS.get(name, (name,))]
     tasks = [_make_task(name, data, models) for name in dict.fromkeys(singles)]
+    names_of_tasks = [task.name for task in tasks]
     for task in tasks:
+        if names_of_tasks.count(task.name) > 1:
+            raise CodecError(
+                f"two tasks are called {task.name}, the key of their rows; evaluate them apart, or rename one"
+            )
         try:
             empty = not task.keys()
         except OSError:
@@ -62,6 +69,10 @@ def _make_task(name: str, data: Path, models: Path) -> Task[Any]:
         from laconic.tasks.mpq.head import find_head
 
         return find_head(Path(run), data)
+    if word == "model" and run:
+        from laconic.tasks.mpq.own_model import find_own_model
+
+        return find_own_model(run, data)
     frozen = _frozen_task(name, data, models)
     if frozen is not None:
         return frozen

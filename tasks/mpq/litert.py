@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import MissingDependencyError, WeightsError
 
 if TYPE_CHECKING:
-    from jaxtyping import Shaped
+    from jaxtyping import Float, Shaped
 
 
 def run_model(path: Path, inputs: Shaped[NDArray[Any], " ..."]) -> Shaped[NDArray[Any], " ..."]:
@@ -26,6 +26,28 @@ def run_model(path: Path, inputs: Shaped[NDArray[Any], " ..."]) -> Shaped[NDArra
     interpreter.invoke()
     output: NDArray[Any] = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
     return output
+
+
+def run_float_model(path: Path, inputs: Float[NDArray[np.float32], " ..."]) -> Float[NDArray[np.float32], " ..."]:
+    """The same in real numbers, where the model may take and give integers: by the steps and zeros that it names itself.
+
+    Also raises `WeightsError` for a model of another input shape.
+    """
+    interpreter = _interpreter(path)
+    takes, gives = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    if tuple(takes["shape"][1:]) != inputs.shape:
+        raise WeightsError(
+            f"{path} takes (1, ...) of shape {tuple(map(int, takes['shape']))}, not {(1, *inputs.shape)}"
+        )
+    step, zero = takes["quantization"]
+    if np.issubdtype(takes["dtype"], np.integer):
+        limits = np.iinfo(takes["dtype"])
+        inputs = np.clip(np.rint(inputs / step + zero), limits.min, limits.max)
+    outputs = run_model(path, inputs.astype(takes["dtype"]))
+    step, zero = gives["quantization"]
+    if np.issubdtype(outputs.dtype, np.integer):
+        return np.asarray((outputs.astype(np.float32) - zero) * step, np.float32)
+    return np.asarray(outputs, np.float32)
 
 
 @lru_cache(maxsize=4)

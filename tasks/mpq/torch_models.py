@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from laconic.codecs.errors import MissingDependencyError, WeightsError
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -24,3 +29,21 @@ def run_network(network: Any, inputs: Float[NDArray[np.float32], " ..."]) -> Flo
         torch.set_num_threads(threads)
     first = outputs[0] if isinstance(outputs, (tuple, list)) else outputs
     return np.asarray(first[0].numpy())
+
+
+@lru_cache(maxsize=2)
+def load_torchscript(path: Path) -> Any:
+    """A network saved as TorchScript, which needs none of its code. Raises `MissingDependencyError`, `WeightsError`."""
+    try:
+        import torch
+    except ImportError as err:
+        raise MissingDependencyError(
+            f"torch, which runs {path.name}, cannot be imported ({err}); install it: pip install torch"
+        ) from err
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch recommends torch.export to those who save
+        try:
+            network: Any = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+        except (RuntimeError, ValueError) as err:
+            raise WeightsError(f"{path} is no TorchScript: {str(err).splitlines()[0]}") from err
+    return network.eval()
