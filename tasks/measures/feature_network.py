@@ -60,7 +60,7 @@ class FeatureNetwork:
 
         network, blocks_of_stages = _loaded(self.variant)
         found = {}
-        with _one_thread(), torch.inference_mode():
+        with one_thread(), torch.inference_mode():
             inputs = np.asarray((pixels.transpose(2, 0, 1)[None] - _MEAN) / _SCALE, np.float32)
             x = torch.from_numpy(inputs).contiguous(memory_format=torch.channels_last)
             x = network._swish(network._bn0(network._conv_stem(x)))
@@ -102,7 +102,7 @@ def _native_crop(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """So that the number of processors changes no digit."""
     import torch
 

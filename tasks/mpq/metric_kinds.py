@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-from laconic.codecs.errors import MissingDependencyError
+from laconic.codecs.errors import MissingDependencyError, WeightsError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio, Image
 from laconic.tasks.measures.deep_features import DEPTHS, feature_distances
@@ -17,7 +18,10 @@ from laconic.tasks.measures.feature_network import FeatureNetwork
 
 @dataclass(frozen=True)
 class SingleMetric:
-    """A metric of one value, by a function of two signals; `nan` where it is not defined."""
+    """A metric of one value, by a function of two signals; `nan` where it is not defined.
+
+    `packages`: what it imports; `file`: what it reads of the folder of models.
+    """
 
     name: str
     kind: MediaKind
@@ -26,6 +30,7 @@ class SingleMetric:
     higher_is_better: bool
     function: Callable[[Any, Any], float]
     packages: tuple[str, ...] = ()
+    file: Path | None = None
 
     @property
     def heads(self) -> Mapping[str, str]:
@@ -45,6 +50,7 @@ class FeatureMetric:
 
     kind: MediaKind = "image"
     higher_is_better: bool = False
+    file: Path | None = None
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -62,16 +68,22 @@ class FeatureMetric:
         return f"{self.network.name}_{depth}"
 
 
-def missing_packages(metric: SingleMetric | FeatureMetric) -> list[str]:
-    """The packages that a metric needs and that are not installed."""
-    return [name for name in metric.packages if find_spec(name) is None]
+def is_runnable(metric: SingleMetric | FeatureMetric) -> bool:
+    """Are its packages and its file here?"""
+    return not _missing_packages(metric) and (metric.file is None or metric.file.is_file())
 
 
-def check_packages(metric: SingleMetric | FeatureMetric) -> None:
-    """Raises `MissingDependencyError` for a metric that cannot run here."""
-    missing = missing_packages(metric)
+def check_runnable(metric: SingleMetric | FeatureMetric) -> None:
+    """Raises `MissingDependencyError` and `WeightsError` for a metric that cannot run here."""
+    missing = _missing_packages(metric)
     if missing:
         raise MissingDependencyError(
             f"{' and '.join(missing)}, which metric {metric.name!r} needs, cannot be found; install it: "
             f"pip install {' '.join(name.replace('_', '-') for name in missing)}"
         )
+    if not is_runnable(metric):
+        raise WeightsError(f"metric {metric.name!r} needs {metric.file}, which is no file; put it there")
+
+
+def _missing_packages(metric: SingleMetric | FeatureMetric) -> list[str]:
+    return [name for name in metric.packages if find_spec(name) is None]

@@ -22,7 +22,8 @@ from laconic.tasks.measures.sound_distortion import log_mel_distance, si_sdr_db,
 from laconic.tasks.measures.spectral_distance import stft_distance
 from laconic.tasks.measures.speech_scores import PESQ_RATE_HZ, pesq_mos, stoi
 from laconic.tasks.measures.ssimulacra import ssimulacra2
-from laconic.tasks.mpq.metric_kinds import FeatureMetric, SingleMetric, check_packages, missing_packages
+from laconic.tasks.mpq import lpips
+from laconic.tasks.mpq.metric_kinds import FeatureMetric, SingleMetric, check_runnable, is_runnable
 from laconic.tasks.mpq.protocol import Metric
 from laconic.tasks.mpq.sounds import mono_at
 
@@ -65,28 +66,33 @@ _BUILT_IN: Final[tuple[SingleMetric | FeatureMetric, ...]] = (
 )
 
 
+def _built_in(models: Path) -> tuple[SingleMetric | FeatureMetric, ...]:
+    path = models / lpips.FILE
+    return *_BUILT_IN, SingleMetric("lpips", "image", "lpips", "LPIPS", False, lpips.Lpips(path), ("torch",), path)
+
+
 def available_metrics() -> tuple[str, ...]:
     """The names that `make_metrics` knows."""
-    return tuple(dict.fromkeys((*(metric.name for metric in _BUILT_IN), *sorted(_plugins()))))
+    return tuple(dict.fromkeys((*(metric.name for metric in _built_in(Path())), *sorted(_plugins()))))
 
 
 def make_metrics(names: Sequence[str], models: Path) -> list[Metric[Any]]:
-    """The metrics of these names, each once; "all" stands for all of the package whose own packages are installed.
+    """The metrics of these names, each once; "all" stands for all built-in ones whose packages and files are here.
 
-    Raises `CodecError` for an unknown name and for an entry point that makes no metric, `MissingDependencyError` for a
-    named metric whose package is not installed.
+    Raises `CodecError` for an unknown name and for an entry point that makes no metric, `MissingDependencyError` and
+    `WeightsError` for a named metric whose package or file is not here.
     """
     models = path_argument("models", models)
     texts = [name_argument("a metric", name) for name in items_of_argument("metrics", names)]
-    runnable = [metric.name for metric in _BUILT_IN if not missing_packages(metric)]
+    runnable = [metric.name for metric in _built_in(models) if is_runnable(metric)]
     singles = [single for name in texts for single in (runnable if name == "all" else [name])]
     return [_make_metric(name, models) for name in dict.fromkeys(singles)]
 
 
 def _make_metric(name: str, models: Path) -> Metric[Any]:
-    for metric in _BUILT_IN:
+    for metric in _built_in(models):
         if metric.name == name:
-            check_packages(metric)
+            check_runnable(metric)
             return metric
     plugins = _plugins()
     if name not in plugins:

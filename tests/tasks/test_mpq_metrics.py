@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.errors import CodecError, MissingDependencyError, WeightsError
 from laconic.codecs.media import Audio, Image
 from laconic.tasks.mpq import Judgement, TaskSample, evaluate, make_metrics, operating_points
 from laconic.tasks.mpq import metric_kinds as metric_kinds_module
@@ -116,7 +117,10 @@ def test_metric_of_another_package_comes_into_the_rows(package: Path) -> None:
         ("broken", r"metric 'broken' \(laconic_brightness:none\) cannot be made: "),
         ("bare", r"metric 'bare' \(builtins:repr\) has no name; a metric has name, kind, heads"),
         ("other", r"metric 'other' .* calls itself 'brightness'; its name is its entry point's"),
-        ("beauty", r"metric 'beauty' is unknown; known are psnr, .*stoi, bare, brightness, broken, other and all"),
+        (
+            "beauty",
+            r"metric 'beauty' is unknown; known are psnr, .*stoi, lpips, bare, brightness, broken, other and all",
+        ),
     ],
 )
 def test_what_makes_no_metric_is_a_sentence(name: str, sentence: str, package: Path) -> None:
@@ -155,12 +159,49 @@ def test_named_metric_without_its_package_is_refused(
         make_metrics([metric], tmp_path)
 
 
+@pytest.mark.parametrize("value", [0.25, 0.5])
+def test_lpips_is_what_the_file_of_the_user_says(value: float, tmp_path: Path) -> None:
+    """Here not LPIPS but the largest difference of two pictures whose samples are -1 to 1."""
+    torch = pytest.importorskip("torch")
+
+    class Largest(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, one: Any, two: Any) -> Any:
+            return (one - two).abs().amax((1, 2, 3), keepdim=True)
+
+    save_torchscript(Largest(), tmp_path, torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8))
+    dark, light = (Image(np.full((9, 7, 3), level, np.uint8)) for level in (0, round(255 * value)))
+    (metric,) = make_metrics(["lpips"], tmp_path)
+    assert metric.measure(dark, light)["lpips"] == pytest.approx(2 * round(255 * value) / 255)
+    assert "lpips" in [metric.name for metric in make_metrics(["all"], tmp_path)]
+    assert (
+        measured("lpips", Image(np.zeros((9, 7, 3), np.uint16)), Image(np.zeros((9, 7, 3), np.uint16)), tmp_path) == {}
+    )
+
+
+def test_lpips_without_a_file_that_fits_is_a_sentence(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    with pytest.raises(WeightsError, match=r"metric 'lpips' needs .*lpips\.pt, which is no file; put it there"):
+        make_metrics(["lpips"], tmp_path)
+    save_torchscript(torch.nn.ReLU(), tmp_path, torch.zeros(1))
+    with pytest.raises(WeightsError, match=r"lpips\.pt gives no number for two pictures \(.*\); make it anew"):
+        make_metrics(["lpips"], tmp_path)[0].measure(picture(9), picture(9))
+
+
 def test_values_of_metrics_have_names_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     without(monkeypatch)
     metrics = make_metrics(["all"], tmp_path)
     values = [name for metric in metrics for name in metric.heads]
     assert len(set(values)) == len(values)
     assert pickle.loads(pickle.dumps(metrics)) == metrics
+
+
+def save_torchscript(network: Any, models: Path, *example: Any) -> None:
+    import torch
+
+    (models / "lpips").mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.trace(network, example).save(models / "lpips" / "lpips.pt")
 
 
 def measured(metric: str, original: Any, decoded: Any, models: Path) -> dict[str, float | None]:
