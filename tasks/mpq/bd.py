@@ -195,7 +195,7 @@ def _pooled(log_rates: Float[Array, " p"], values: Float[Array, " p"]) -> Float[
 def _all_pooled(log_rates: Float[Array, "b p"], values: Float[Array, "b p"]) -> list[Float[Array, "2 q"]]:
     """`_pooled` of each row; most rise as they are."""
     steps = np.minimum(np.diff(log_rates, axis=1), np.diff(values, axis=1))
-    rise: list[bool] = (steps > 0).all(axis=1).tolist()
+    rise = np.asarray((steps > 0).all(axis=1))
     both = np.stack([log_rates, values], axis=1)
     return [both[row] if rise[row] else _pooled(*both[row]) for row in range(len(both))]
 
