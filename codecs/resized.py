@@ -84,7 +84,7 @@ def _with_size(image: Image, size: tuple[int, int], method: PillowImage.Resampli
     if image.samples.shape[:2] == size:
         return image
     if image.is_deep:
-        planes = [_resized_plane(image.samples[:, :, c], size, method) for c in range(image.samples.shape[2])]
+        planes = [_resized_plane(plane, size, method) for plane in np.moveaxis(image.samples.astype(np.float32), -1, 0)]
         samples = np.clip(np.rint(np.stack(planes, -1)), 0, 65535).astype(np.uint16)
         colors = samples if image.mode in ("L", "RGB") else samples[:, :, :-1]
         np.minimum(colors, image.peak, out=colors)
@@ -94,5 +94,5 @@ def _with_size(image: Image, size: tuple[int, int], method: PillowImage.Resampli
     return replace(image, samples=samples)
 
 
-def _resized_plane(plane: NDArray[np.uint16], size: tuple[int, int], method: PillowImage.Resampling) -> NDArray[Any]:
-    return np.asarray(PillowImage.fromarray(plane.astype(np.float32)).resize(size[::-1], method))
+def _resized_plane(plane: NDArray[np.float32], size: tuple[int, int], method: PillowImage.Resampling) -> NDArray[Any]:
+    return np.asarray(PillowImage.fromarray(plane).resize(size[::-1], method))

@@ -12,7 +12,7 @@
     flac.py       Flac       libFLAC          1 to 8 channels; lossless
     _soundfile.py what these four share; _ogg.py what the two in Ogg share
 
-    jpegxl.py     JpegXL     libjxl           grey, RGB, with and without alpha; through imagecodecs
+    jpegxl.py     JpegXL     libjxl           grey, RGB, with and without alpha; needs imagecodecs; not imported here
     compressai.py CompressAI CompressAI       RGB; learned, needs torch; not imported here
 
 To add one: a frozen dataclass in a new file here, its name in `laconic.codecs.registry`, its tests beside theirs; or,
@@ -23,10 +23,9 @@ from laconic.codecs.external.avif import Avif
 from laconic.codecs.external.flac import Flac
 from laconic.codecs.external.jpeg import Jpeg
 from laconic.codecs.external.jpeg2000 import Jpeg2000
-from laconic.codecs.external.jpegxl import JpegXL
 from laconic.codecs.external.mp3 import Mp3
 from laconic.codecs.external.opus import Opus
 from laconic.codecs.external.vorbis import Vorbis
 from laconic.codecs.external.webp import WebP
 
-__all__ = ["Avif", "Flac", "Jpeg", "Jpeg2000", "JpegXL", "Mp3", "Opus", "Vorbis", "WebP"]
+__all__ = ["Avif", "Flac", "Jpeg", "Jpeg2000", "Mp3", "Opus", "Vorbis", "WebP"]

@@ -52,7 +52,7 @@ class Jpeg:
 
     def encode(self, signal: Image) -> bytes:
         check_kind(signal, "JPEG", ("8-bit L", "8-bit RGB"))
-        options = {
+        options: dict[str, object] = {
             "quality": self.quality,
             "optimize": self.optimize,
             "progressive": self.progressive,
