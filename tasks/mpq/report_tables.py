@@ -66,7 +66,8 @@ def bd_cell(entry: BdEntry | None, gap: Gap | None, scale: float = 1.0, decimals
     if entry is None:
         return Cell("")
     if entry.is_too_few:
-        return Cell(f"n = {entry.num_used} is too few", muted=True)
+        part = f" of {entry.num_samples}" if entry.num_used < entry.num_samples else ""
+        return Cell(f"n = {entry.num_used}{part} is too few", muted=True)
     if gap is None:
         return Cell("curves share too little", muted=True)
     low, high = (f"{scale * end:+.{decimals}f}" for end in gap.interval)
@@ -146,9 +147,9 @@ def _model_table(task: TaskSummary) -> Table | None:
 
 
 def _bd_table(task: TaskSummary, title: str, about: str, entries: Sequence[BdEntry]) -> Table:
-    if all(entry.is_too_few for entry in entries):
-        most = max(entry.num_used for entry in entries)
-        return Table(title, f"n = {most} is too few to say anything; {LEAST_SAMPLES} samples are the least.")
+    n = entries[0].num_samples
+    if n < LEAST_SAMPLES:
+        return Table(title, f"n = {n} is too few to say anything; {LEAST_SAMPLES} samples are the least.")
     measures = list(dict.fromkeys(entry.measure for entry in entries))
     of_model = [measure for measure in measures if not measure.is_distortion]
     heads = [f"% bytes at equal {measure.head}" if of_model else measure.head for measure in measures]

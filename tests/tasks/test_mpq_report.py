@@ -180,6 +180,14 @@ def test_bd_rates_stand_beside_their_intervals_and_name_the_reference(tmp_path: 
     assert all(re.fullmatch(r"[+-][\d.]+ \[[+-][\d.]+, [+-][\d.]+\]( .*shared)?", cell) for cell in row.split(" | "))
 
 
+def test_curves_that_share_too_little_say_so_in_the_table(tmp_path: Path) -> None:
+    text = markdown(tmp_path, measured(40, {"lcn": AVIF[:3], "one": AVIF[:1], "above": WEBP[2:]}))
+    assert "| one | n = 0 of 40 is too few |" in text
+    assert "| above | n = 0 of 40 is too few |" in text
+    (row,) = re.findall(r"^\| above \| (.*) \|$", text.split("### BD-rate and BD-score")[1].split("###")[0], re.M)
+    assert row.split(" | ")[1] == "curves share too little"
+
+
 def test_conclusions_give_bytes_at_equal_loss_with_an_interval() -> None:
     jpeg, ours, webp = report_conclusions(measured(40))
     assert re.search(r"; at equal loss \d+\.\d % more bytes than lcn \[\+\d+\.\d, \+\d+\.\d\]$", jpeg)
