@@ -121,7 +121,7 @@ def flipped_samples(
     num_samples: int = MOST_SAMPLES,
 ) -> Gallery:
     """At most `num_samples` samples of a task, each once, from the rows that `evaluate` returned and the decoded signals of
-    its `cache`; what is not there is coded again. Raises what loading a sample raises."""
+    its `cache`; what is not there is coded again."""
     values = task_values(task, points, rows)
     pairs = _pairs(values)
     chosen: dict[int, _Pair] = {}
@@ -202,9 +202,17 @@ class _Shower:
     cache: DecodedCache | None
 
     def sample(self, key: str, ours: str, peer: str) -> FlippedSample:
-        signal = self.task.sample(key).signal if self.task.kind == "image" else None
+        signal = self._picture(key)
         original = self._shown(self.rows[self.task.name, UNCOMPRESSED, key], UNCOMPRESSED, signal)
         return FlippedSample(key, original, *(self._coded(key, spec, signal) for spec in (ours, peer)))
+
+    def _picture(self, key: str) -> Image | None:
+        """None of sounds, and where it was read before and cannot be now: a report must not fail for the want of it."""
+        try:
+            signal = self.task.sample(key).signal if self.task.kind == "image" else None
+        except Exception:  # decoders of many formats, each of which fails in its own way
+            return None
+        return signal if isinstance(signal, Image) else None
 
     def _coded(self, key: str, spec: str, signal: Image | None) -> Shown:
         point = next(point for point in self.points if point.spec == spec)
@@ -217,11 +225,11 @@ class _Shower:
         return Shown(spec, row.num_bytes, answer, score, small_jpeg(picture) if picture is not None else None)
 
     def _decoded(self, point: OperatingPoint, signal: Image) -> Image | None:
-        """None where the codec, which took this picture before, does not any more."""
+        """None where the codec took this picture before and does not any more."""
         found = self.cache.decoded(point.codec, signal) if self.cache is not None else None
         try:
             decoded = point.codec.decode(point.codec.encode(copy.deepcopy(signal))) if found is None else found[1]
-        except Exception:  # whatever a codec raises: a report must not fail for the want of a picture
+        except Exception:  # whatever a codec raises
             return None
         return decoded if isinstance(decoded, Image) else None
 

@@ -69,7 +69,8 @@ def _charts(task: TaskSummary) -> str:
 
 def _legend(task: TaskSummary) -> str:
     entries = [
-        f'<li class="c{number}">{draw_mark(number)}{escape(curve)}</li>' for number, curve in enumerate(task.curves)
+        f'<li class="c{number}">{draw_mark(number)}<span>{_breakable(curve)}</span></li>'
+        for number, curve in enumerate(task.curves)
     ]
     dashes = '<svg class="mark" viewBox="-17 -8 34 16" aria-hidden="true"><path class="anchor" d="M-17,0H17"/></svg>'
     return f'<ul class="legend">{"".join(entries)}<li>{dashes}uncompressed</li></ul>'
@@ -103,7 +104,12 @@ def _cell(cell: Cell) -> str:
         names.append("text")
     attribute = f' class="{" ".join(names)}"' if names else ""
     note = f"<small>{escape(cell.note)}</small>" if cell.note else ""
-    return f"<td{attribute}{style}>{escape(cell.text)}{note}</td>"
+    return f"<td{attribute}{style}>{_breakable(cell.text)}{note}</td>"
+
+
+def _breakable(text: str) -> str:
+    """Escaped; long specs may break after their commas."""
+    return escape(text).replace(",", ",<wbr>")
 
 
 def _gallery(gallery: Gallery) -> str:
@@ -135,5 +141,5 @@ def _version(shown: Shown, score_name: str) -> str:
     score = f"{score_name} {100 * shown.score:.0f} %"
     return (
         f"<div>{picture}<b>{escape(shown.answer or 'no answer')}</b><span>{escape(score)}</span>"
-        f"<span>{escape(shown.spec)}</span><span>{size}</span></div>"
+        f"<span>{_breakable(shown.spec)}</span><span>{size}</span></div>"
     )

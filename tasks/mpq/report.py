@@ -13,7 +13,7 @@ from laconic.tasks.mpq.bd import BdEntry
 from laconic.tasks.mpq.gallery import Gallery, gallery_sentences
 from laconic.tasks.mpq.intervals import LEAST_SAMPLES
 from laconic.tasks.mpq.page import TaskPage, render_page
-from laconic.tasks.mpq.report_tables import Table, overview_tables, points_table, task_tables
+from laconic.tasks.mpq.report_tables import LITTLE_SHARED, Table, overview_tables, points_table, task_tables
 from laconic.tasks.mpq.summary import TaskSummary, smallest_within_margin
 
 NOTES = (
@@ -90,6 +90,8 @@ def _bytes_words(entry: BdEntry) -> str:
     gap = entry.rate
     assert gap is not None
     interval = f"[{gap.interval[0]:+.1f}, {gap.interval[1]:+.1f}]"
+    if entry.shared < LITTLE_SHARED:
+        interval += f" over the {100 * entry.shared:.0f} % of values that both reach"
     if gap.resolved:
         more = "more" if gap.value > 0 else "fewer"
         return f"at equal {entry.measure.head} {abs(gap.value):.1f} % {more} bytes than {entry.reference} {interval}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from laconic.tasks.mpq.bd import BdEntry, Gap
 from laconic.tasks.mpq.correlations import LEAST_POINTS
@@ -11,7 +12,7 @@ from laconic.tasks.mpq.intervals import LEAST_SAMPLES
 from laconic.tasks.mpq.sample_values import SCORE, Measure
 from laconic.tasks.mpq.summary import Summary, TaskSummary
 
-_NUM_SHOWN_SHARED = 0.25  # of what either curve reaches, below which a BD-rate says so
+LITTLE_SHARED: Final = 0.25  # of the values that either curve reaches, below which a BD-rate says so
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def bd_cell(entry: BdEntry | None, gap: Gap | None, scale: float = 1.0, decimals
         return Cell("curves share too little", muted=True)
     low, high = (f"{scale * end:+.{decimals}f}" for end in gap.interval)
     used = f" n = {entry.num_used}" if entry.num_used < entry.num_samples else ""
-    shared = f" {100 * entry.shared:.0f} % shared" if entry.shared < _NUM_SHOWN_SHARED else ""
+    is_little = gap is entry.rate and entry.shared < LITTLE_SHARED
+    shared = f" {100 * entry.shared:.0f} % shared" if is_little else ""
     return Cell(f"{scale * gap.value:+.{decimals}f}", f"[{low}, {high}]{used}{shared}", muted=not gap.resolved)
 
 

@@ -109,6 +109,11 @@ def test_codec_that_refuses_now_costs_its_picture_alone(monkeypatch: pytest.Monk
     assert one.ours.answer
 
 
+def test_sample_that_cannot_be_read_any_more_has_its_answers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MadeUp, "sample", lambda self, key: (Path("gone") / key).read_bytes())
+    assert {one.original.picture for one in gallery().samples} == {None}
+
+
 @dataclass(frozen=True)
 class Sounds(MadeUp):
     kind: ClassVar[Any] = "sound"

@@ -188,6 +188,13 @@ def test_curves_that_share_too_little_say_so_in_the_table(tmp_path: Path) -> Non
     assert row.split(" | ")[1] == "curves share too little"
 
 
+def test_bytes_over_few_common_values_say_over_how_many(tmp_path: Path) -> None:
+    summary = measured(40, {"lcn": AVIF, "x": [(rate, psnr + 9) for rate, psnr in AVIF]})
+    (sentence,) = [one for one in report_conclusions(summary) if one.startswith("x: ")]
+    assert re.search(r" fewer bytes than lcn \[.*\] over the 1\d % of values that both reach$", sentence)
+    assert re.search(r"^\| x \| -[\d.]+ \[.*\] 1\d % shared \|$", markdown(tmp_path, summary), re.M)
+
+
 def test_conclusions_give_bytes_at_equal_loss_with_an_interval() -> None:
     jpeg, ours, webp = report_conclusions(measured(40))
     assert re.search(r"; at equal loss \d+\.\d % more bytes than lcn \[\+\d+\.\d, \+\d+\.\d\]$", jpeg)
