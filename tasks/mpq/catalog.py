@@ -28,6 +28,7 @@ TASK_NAMES = (
     "segmentation",
     "mask-agreement",
     "read",
+    "read-tesseract",
     "tagging",
     "speech",
     "keywords",

@@ -8,6 +8,9 @@ conclude nothing.
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from PIL import ImageOps
 
+from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Image
 from laconic.tasks.mpq.onnx_models import onnx_metadata, run_onnx
@@ -33,7 +38,8 @@ _SPLITS = ("test", "train")
 _NUM_LINES = 10  # of each receipt, at equal distances; all of them, 46 on average, take 3 s
 _RAPIDOCR = "rapidocr_onnxruntime", "models/ch_PP-OCRv4_rec_infer.onnx"
 _RAPIDOCR_INSTALL = "pip install --no-deps rapidocr-onnxruntime"  # only its model is used, not OpenCV
-_HEIGHT, _LEAST_WIDTH = 48, 320  # what the recogniser takes, as configured in its package
+_HEIGHT, _LEAST_WIDTH = 48, 320  # what the recogniser of RapidOCR takes, as configured in its package
+_MARGIN = 10  # pixels
 
 
 @dataclass(frozen=True)
@@ -46,11 +52,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Recognizer:
-    """Reads (h, w, 3) pixels of one line: text, and probabilities (places, characters) where it has them."""
+    """Reads (h, w, 3) pixels of each line: text, and probabilities (places, characters) where it has them."""
 
     name: str
     title: str
-    read: Callable[[NDArray[np.uint8]], tuple[str, NDArray[Any] | None]]
+    read: Callable[[Sequence[NDArray[np.uint8]]], Sequence[tuple[str, NDArray[Any] | None]]]
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class Reading:
         return TaskSample(key, read_rgb_pictures(folder / "images" / name), [lines[int(index)] for index in wanted])
 
     def judge(self, sample: TaskSample[Image], decoded: Image) -> Judgement:
-        read = [self.recognizer.read(_cut(decoded, line)) for line in sample.label]
+        read = self.recognizer.read([_cut(decoded, line) for line in sample.label])
         errors, characters = 0, 0
         for line, (text, _) in zip(sample.label, read, strict=True):
             errors += edit_distance(_plain(line.text), _plain(text))
@@ -125,8 +131,8 @@ def _plain(text: str) -> str:
 
 
 def read_by_rapidocr(
-    pixels: UInt[NDArray[np.uint8], "h w 3"],
-) -> tuple[str, Float[NDArray[np.float32], "places characters"]]:
+    lines: Sequence[UInt[NDArray[np.uint8], "h w 3"]],
+) -> list[tuple[str, Float[NDArray[np.float32], "places characters"]]]:
     """Text, and the probability of blank and of each character at each place: the recogniser of PP-OCRv4 (CTC).
 
     Prepared as in the package rapidocr-onnxruntime 1.4.4 (TextRecognizer): blue first, 48 pixels high, at least 320 wide,
@@ -134,6 +140,11 @@ def read_by_rapidocr(
     """
     package, name = _RAPIDOCR
     path = packaged_file(package, name, install=_RAPIDOCR_INSTALL)
+    characters = ["", *onnx_metadata(path, "character").splitlines(), " "]
+    return [_read_line(path, pixels, characters) for pixels in lines]
+
+
+def _read_line(path: Path, pixels: NDArray[np.uint8], characters: Sequence[str]) -> tuple[str, NDArray[np.float32]]:
     height, width = pixels.shape[:2]
     whole = max(_LEAST_WIDTH, int(_HEIGHT * width / height))
     scaled = min(math.ceil(_HEIGHT * width / height), whole)
@@ -141,7 +152,6 @@ def read_by_rapidocr(
     inputs = np.zeros((3, _HEIGHT, whole), np.float32)
     inputs[:, :, :scaled] = np.asarray(picture, np.float32)[..., ::-1].transpose(2, 0, 1) / 127.5 - 1
     probabilities = run_onnx(path, inputs)
-    characters = ["", *onnx_metadata(path, "character").splitlines(), " "]
     return ctc_text(probabilities.argmax(axis=1), characters), probabilities
 
 
@@ -155,4 +165,42 @@ def ctc_text(found: NDArray[np.integer[Any]], characters: Sequence[str]) -> str:
     return "".join(characters[index] for index in found[starts & (found != 0)])
 
 
-RECOGNIZERS: Final = (Recognizer("read", "recogniser of PP-OCRv4 (RapidOCR)", read_by_rapidocr),)
+def read_by_tesseract(lines: Sequence[UInt[NDArray[np.uint8], "h w 3"]]) -> list[tuple[str, None]]:
+    """Text of each line by the program `tesseract`, English: grey, doubled, with a white margin, as it wants print.
+
+    Raises `MissingDependencyError`, `CodecError` where it fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for number, pixels in enumerate(lines):
+            grey = PillowImage.fromarray(pixels).convert("L")
+            doubled = grey.resize((grey.width * 2, grey.height * 2), PillowImage.Resampling.BICUBIC)
+            ImageOps.expand(doubled, _MARGIN, 255).save(Path(folder) / f"{number}.pgm")
+        names = "".join(f"{Path(folder) / str(number)}.pgm\n" for number in range(len(lines)))
+        text = _run_tesseract(names)
+    return [(page.strip(), None) for page in text.split("\f")[: len(lines)]]
+
+
+def _run_tesseract(names: str) -> str:
+    """Pages that end in form feeds, of files that are a line each. One process for all loads the model once."""
+    command = ["tesseract", "stdin", "stdout", "-l", "eng", "--psm", "7"]  # 7: a picture is one line of text
+    try:
+        done = subprocess.run(
+            command,
+            input=names.encode(),
+            capture_output=True,
+            check=True,
+            env={**os.environ, "OMP_THREAD_LIMIT": "1"},
+        )
+    except FileNotFoundError as err:
+        raise MissingDependencyError(
+            "the program tesseract is not on PATH; install it: apt-get install tesseract-ocr"
+        ) from err
+    except subprocess.CalledProcessError as err:
+        raise CodecError(f"tesseract fails: {err.stderr.decode(errors='replace').strip()}") from err
+    return done.stdout.decode("utf-8", errors="replace")
+
+
+RECOGNIZERS: Final = (
+    Recognizer("read", "recogniser of PP-OCRv4 (RapidOCR)", read_by_rapidocr),
+    Recognizer("read-tesseract", "Tesseract (English)", read_by_tesseract),
+)
