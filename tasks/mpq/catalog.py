@@ -25,6 +25,7 @@ TASK_NAMES = (
     "imagenet",
     "imagenet-v1",
     "imagenet-lite1",
+    "cifar10",
     "segmentation",
     "mask-agreement",
     "read",
@@ -85,6 +86,7 @@ def _make_task(name: str, data: Path, models: Path) -> Task[Any]:
 
 
 def _frozen_task(name: str, data: Path, models: Path) -> Task[Any] | None:
+    from laconic.tasks.mpq.cifar10 import Cifar10
     from laconic.tasks.mpq.imagenet import CLASSIFIERS, ImageNet
     from laconic.tasks.mpq.keywords import Keywords
     from laconic.tasks.mpq.reading import RECOGNIZERS, Reading
@@ -96,6 +98,7 @@ def _frozen_task(name: str, data: Path, models: Path) -> Task[Any] | None:
 
     tasks: list[Task[Any]] = [
         *(ImageNet(data, models, classifier) for classifier in CLASSIFIERS),
+        Cifar10(data, models),
         Streets(data, models),
         MaskAgreement(data, models),
         *(Reading(data, recognizer) for recognizer in RECOGNIZERS),

@@ -65,6 +65,24 @@ def test_judges_of_imagenet_give_the_loss_of_the_true_class(name: str) -> None:
     assert judgement.answer == "tench, Tinca tinca"
 
 
+@needs("torch")
+def test_cifar10_on_100_pictures(tmp_path: Path) -> None:
+    assert len(task("cifar10").keys()) == 1000
+    assert uncompressed("cifar10", 100, tmp_path) == pytest.approx(0.76)
+    sample = task("cifar10").sample(task("cifar10").keys()[0])
+    assert sample.signal.samples.shape == (32, 32, 3)
+    assert task("cifar10").judge(sample, sample.signal).answer == "airplane"
+
+
+@needs("torch")
+def test_broken_weights_of_cifar10_are_named(tmp_path: Path) -> None:
+    sample = task("cifar10").sample(task("cifar10").keys()[0])
+    (tmp_path / "cifar10_resnet").mkdir()
+    (tmp_path / "cifar10_resnet" / "resnet20-12fca82f.th").write_bytes(b"no weights")
+    with pytest.raises(WeightsError, match=r"resnet20-12fca82f\.th holds no weights of ResNet-20"):
+        make_tasks(["cifar10"], DATA, tmp_path)[0].judge(sample, sample.signal)
+
+
 @needs("ai_edge_litert")
 def test_imagenet_answers_with_a_name() -> None:
     first = task("imagenet").keys()[0]
