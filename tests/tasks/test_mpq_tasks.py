@@ -69,9 +69,9 @@ def test_judges_of_imagenet_give_the_loss_of_the_true_class(name: str) -> None:
 def test_cifar10_on_100_pictures(tmp_path: Path) -> None:
     assert len(task("cifar10").keys()) == 1000
     assert uncompressed("cifar10", 100, tmp_path) == pytest.approx(0.76)
-    sample = task("cifar10").sample(task("cifar10").keys()[0])
+    sample = task("cifar10").sample(task("cifar10").keys()[-1])
     assert sample.signal.samples.shape == (32, 32, 3)
-    assert task("cifar10").judge(sample, sample.signal).answer == "airplane"
+    assert task("cifar10").judge(sample, sample.signal).answer == "truck"
 
 
 @needs("torch")
