@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from laconic.codecs.errors import CodecError, WeightsError
+from laconic.codecs.errors import CodecError, MissingDependencyError, WeightsError
 from laconic.codecs.files import read_image, signal_bytes
 from laconic.codecs.media import Audio, Image
 from laconic.codecs.sound_metadata import SoundMetadata
 from laconic.tasks.mpq import Task, evaluate, make_tasks, summarize
+from laconic.tasks.mpq.imagenet import _lite1_network
 from laconic.tasks.mpq.litert import run_model
 from laconic.tasks.mpq.segmentation import mean_iou, overlap_counts, segment
 from laconic.tasks.mpq.sounds import mono_at, read_bare
@@ -63,6 +65,15 @@ def test_judges_of_imagenet_give_the_loss_of_the_true_class(name: str) -> None:
     assert probabilities.sum() == pytest.approx(1, abs=1e-6)
     assert judgement.loss == pytest.approx(-np.log(probabilities[-1000]))
     assert judgement.answer == "tench, Tinca tinca"
+
+
+@needs("torch")
+def test_absent_package_of_a_judge_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = task("imagenet-lite1").sample(task("imagenet-lite1").keys()[0])
+    _lite1_network.cache_clear()
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(MissingDependencyError, match="install it: pip install torch efficientnet-lite-pytorch"):
+        task("imagenet-lite1").judge(sample, sample.signal)
 
 
 @needs("torch")
