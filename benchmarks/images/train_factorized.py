@@ -4,12 +4,13 @@
       -o benchmarks/models/factorized [--minutes 40]
 
 The network is `FactorizedPrior(64, 192)` of CompressAI (Ballé, Minnen, Singh, Hwang, Johnston, "Variational image
-compression with a scale hyperprior", 2018, section 3). So short a training does not lead far from random weights, so it
-starts as a linear codec (`start_linear`). The highest rate is trained first; each lower one starts
-from the one before, with a coarser step. Loss: 255^2 * lambda * mean squared error + bits per pixel. Pictures are
-reduced 2x, which hides the blocks of their JPEG files, and cut to random squares of 128 pixels, four a step. `--work`
-holds a checkpoint, written every minute: the same command goes on from it. One file of weights for each lambda, in
-float16, with the recipe in its metadata; benchmarks/models/factorized/README.md says what they reach.
+compression with a scale hyperprior", 2018, section 3). Minutes do not lead far from random weights, so it starts as a
+linear codec (`start_linear`), and only what lies behind its first two layers is trained, at a quarter of the resolution.
+The highest rate is trained first; each lower one starts from the one before, with a coarser step. Loss: 255^2 * lambda *
+mean squared error + bits per pixel. Pictures are reduced 2x, which hides the blocks of their JPEG files, and cut to
+random squares of 128 pixels, eight a step. `--work` holds a checkpoint, written every minute: the same command goes on
+from it. One file of weights for each lambda, in float16, with the recipe in its metadata. At the end a Markdown table of
+bits per pixel, PSNR and seconds on pictures for validation, of files as `laconic.codecs.external.compressai` makes them.
 """
 
 from __future__ import annotations
@@ -25,18 +26,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
+from laconic.codecs.codec import Codec
 from laconic.codecs.external.compressai import zoo
+from laconic.codecs.media import Image
+from laconic.tasks.mpq.operating_points import operating_points
 
 FOLDERS = ("bsds500/train", "clothing10/train", "imagenet_sample/train")  # never those that are measured on
+VALIDATION = "bsds500/val"
+PEERS = ("jpeg", "lcn")  # of the table
 TABLES = ("_quantized_cdf", "_cdf_length", "_offset")  # made anew when weights are loaded
 CHECKPOINT_SECONDS = 60
-NUM_FIRST = 48  # batches that the linear start is computed from
+NUM_FIRST = 24  # batches that the linear start is computed from
+OUTER = 4  # modules of the encoder that stay linear: two layers and their normalisations
+REDUCED = 4  # pixels a side of a place behind them, which has as many numbers
 
 
 @dataclass(frozen=True)
@@ -48,51 +55,61 @@ class Recipe:
     lambdas: tuple[float, ...] = (0.0483, 0.018, 0.0067, 0.0025, 0.0009)
     shares: tuple[float, ...] = (0.36, 0.16, 0.16, 0.16, 0.16)
     learning_rates: tuple[float, ...] = (4e-3, 2e-3, 2e-3, 2e-3, 2e-3)  # of weights of size 1; others in proportion
-    density_speed: float = 3.0  # of their learning rate to that of weights of size 1
-    normalization_speed: float = 0.15  # that of the parameters of the normalisation, and of biases
+    density_speed: float = 2.0  # of their learning rate to that of weights of size 1
+    normalization_speed: float = 0.1  # that of the parameters of the normalisation, and of biases
     crop: int = 128
-    batch: int = 4
+    batch: int = 8
     reduction: int = 2
     float32_share: float = 0.1  # the last part of each rate is trained without bfloat16
     seed: int = 0
 
 
-def reduced_pictures(data: Path, recipe: Recipe) -> list[NDArray[np.uint8]]:
-    """(h, w, 3) each, those that hold a whole crop."""
+def reduced_pictures(data: Path, recipe: Recipe) -> list[Tensor]:
+    """(3, h, w) each, from 0 to 1, those that hold a whole crop."""
     pictures = []
     for path in sorted(path for folder in FOLDERS for path in (data / folder).rglob("*.jpg")):
         with PillowImage.open(path) as opened:
             picture = opened.convert("RGB").reduce(recipe.reduction)
         if min(picture.size) >= recipe.crop:
-            pictures.append(np.asarray(picture))
+            pictures.append(torch.from_numpy(np.asarray(picture).astype(np.float32) / 255).permute(2, 0, 1))
     if not pictures:
         raise SystemExit(f"{data} has no JPEG files in {', '.join(FOLDERS)}; name the folder of the data")
     return pictures
 
 
-def batches(pictures: list[NDArray[np.uint8]], recipe: Recipe, seed: list[int]) -> Iterator[Tensor]:
-    """(b, 3, crop, crop) from 0 to 1, each square mirrored or not."""
+def batches(signals: list[Tensor], crop: int, recipe: Recipe, seed: list[int]) -> Iterator[Tensor]:
+    """(b, c, crop, crop) of signals (c, h, w), channels last in memory, where convolutions are faster."""
     rng = np.random.default_rng(seed)
     while True:
         squares = []
-        for index in rng.integers(len(pictures), size=recipe.batch):
-            height, width = pictures[index].shape[:2]
-            top, left = rng.integers(height - recipe.crop + 1), rng.integers(width - recipe.crop + 1)
-            square = pictures[index][top : top + recipe.crop, left : left + recipe.crop]
-            squares.append(square[:, :: rng.choice((-1, 1))])
-        pixels = torch.from_numpy(np.stack(squares).astype(np.float32) / 255)
-        yield pixels.permute(0, 3, 1, 2)  # channels last in memory, where convolutions are faster
+        for index in rng.integers(len(signals), size=recipe.batch):
+            height, width = signals[index].shape[1:]
+            top, left = rng.integers(height - crop + 1), rng.integers(width - crop + 1)
+            squares.append(signals[index][:, top : top + crop, left : left + crop])
+        yield torch.stack(squares).to(memory_format=torch.channels_last)
 
 
-def loss_of(network: Any, pixels: Tensor, weight: float, *, bfloat16: bool) -> tuple[Tensor, float, float]:
-    """(loss, bits per pixel, mean squared error of 0 to 255)."""
+@torch.no_grad()
+def outer_signals(network: Any, pictures: list[Tensor]) -> list[Tensor]:
+    """What the linear layers make of whole pictures (3, h, w): (48, h / 4, w / 4), with the same squared errors."""
+    signals = []
+    for picture in pictures:
+        height, width = (side // REDUCED * REDUCED for side in picture.shape[1:])
+        signals.append(network.g_a[:OUTER](picture[None, :, :height, :width])[0, : 3 * REDUCED**2].clone())
+    return signals
+
+
+def loss_of(network: Any, signals: Tensor, weight: float, *, bfloat16: bool) -> tuple[Tensor, float, float]:
+    """(loss, bits per pixel, mean squared error of 0 to 255) of `outer_signals` (b, 48, h, w)."""
+    num_channels = signals.shape[1]
+    padded = functional.pad(signals, (0, 0, 0, 0, 0, network.N - num_channels))
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-        latent = network.g_a(pixels)
+        latent = network.g_a[OUTER:](padded)
     noisy, likelihoods = network.entropy_bottleneck(latent.float())
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-        decoded = network.g_s(noisy)
-    bits = -torch.log2(likelihoods).sum() / (pixels.numel() / 3)
-    error = 255**2 * torch.mean((decoded.float() - pixels) ** 2)
+        decoded = network.g_s[:-OUTER](noisy)[:, :num_channels]
+    bits = -torch.log2(likelihoods).sum() / (signals.numel() / 3)
+    error = 255**2 * torch.mean((decoded.float() - signals) ** 2)
     return weight * error + bits, bits.item(), error.item()
 
 
@@ -100,8 +117,10 @@ def optimizer_of(network: Any, recipe: Recipe) -> torch.optim.Adam:
     """A step of Adam moves every number of a tensor by about its rate, so rates follow the size of the weights, which are
     1 / step times smaller behind the latent than before it."""
     groups = []
+    inner = {*network.g_a[OUTER:].parameters(), *network.g_s[:-OUTER].parameters()}
+    inner |= {*network.entropy_bottleneck.parameters()} - {network.entropy_bottleneck.quantiles}
     for name, parameter in network.named_parameters():
-        if name == "entropy_bottleneck.quantiles":
+        if parameter not in inner:
             continue
         if name.startswith("entropy_bottleneck"):
             speed = recipe.density_speed
@@ -122,10 +141,10 @@ def learning_rate(recipe: Recipe, stage: int, progress: float) -> float:
 def start_linear(network: Any, pixels: Tensor, weight: float) -> None:
     """Make the network about the best linear codec of blocks of 16 x 16, for pictures (b, 3, h, w) and this lambda.
 
-    Each layer takes the principal axes of 2 x 2 places of the layer before, and the decoder goes back by the same. The
-    divisive normalisation starts nearly as the identity. Channels of a layer that are over start at random, with no
-    weight in the next. The step in the latent is that at which 2 ln 2 * lambda * step^2 / 12 / 3 = 1: one bit more for
-    a number would gain just what it costs.
+    Each layer takes the principal axes of 2 x 2 places of the layer before, and the decoder goes back by the same: the
+    first two are rotations. The divisive normalisation is the identity there, and starts nearly so behind. The step in
+    the latent is that at which 2 ln 2 * lambda * step^2 / 12 / 3 = 1: one bit more for a number would gain just what it
+    costs.
     """
     step = math.sqrt(12 * 3 / (2 * math.log(2) * weight)) / 255
     mean = pixels.mean((0, 2, 3))
@@ -136,7 +155,7 @@ def start_linear(network: Any, pixels: Tensor, weight: float) -> None:
         axes = torch.linalg.eigh(blocks.T @ blocks)[1].flip(1)[:, : encoder.out_channels].T.float()
         axes = axes.reshape(len(axes), num_used, 2, 2)
         gain = 1 / step if index == 6 else 1.0
-        encoder.weight[: len(axes)], decoder.weight[:, :num_used] = 0, 0
+        encoder.weight[:], decoder.weight[:] = 0, 0
         encoder.weight[: len(axes), :num_used, 2:4, 2:4] = gain * axes
         decoder.weight[: len(axes), :num_used, 2:4, 2:4] = axes / gain
         encoder.bias[:], decoder.bias[:] = 0, 0
@@ -144,9 +163,8 @@ def start_linear(network: Any, pixels: Tensor, weight: float) -> None:
         places = encoder(places)
         if index < 6:
             for normalization in (network.g_a[index + 1], network.g_s[5 - index]):
-                normalization.gamma[:] = normalization.gamma_reparam.init(
-                    0.01 * torch.eye(normalization.gamma.shape[0])
-                )
+                start = 0.01 * (index >= OUTER) * torch.eye(len(normalization.gamma))
+                normalization.gamma[:] = normalization.gamma_reparam.init(start)
             places = network.g_a[index + 1](places)
     network.g_a[0].bias[:] = -network.g_a[0].weight.sum((2, 3)) @ mean
     network.g_s[6].bias[:] = mean
@@ -263,6 +281,32 @@ class Run:
         save_file(weights, folder / f"lambda_{weight}.safetensors", metadata)
 
 
+def table(data: Path, weights: Path) -> Iterator[str]:
+    """Lines of Markdown: means over the pictures for validation, one core."""
+    pictures = [Image.from_pillow(PillowImage.open(path)) for path in sorted((data / VALIDATION).glob("*.jpg"))]
+    yield "| codec | bits per pixel | PSNR, dB | encode, s | decode, s |"
+    yield "| --- | --- | --- | --- | --- |"
+    for point in operating_points([f"compressai:checkpoint={weights}/*.safetensors", *PEERS]):
+        if "image" not in point.kinds:
+            continue
+        point.codec.decode(point.codec.encode(pictures[0]))  # the first call loads the network
+        rows = np.array([measured(point.codec, picture) for picture in pictures])
+        bits, psnr, encode, decode = rows.mean(0)
+        yield f"| {point.spec} | {bits:.3f} | {psnr:.2f} | {encode:.3f} | {decode:.3f} |"
+
+
+def measured(codec: Codec[Image], picture: Image) -> tuple[float, float, float, float]:
+    """(bits per pixel, PSNR in dB, seconds to encode, to decode)."""
+    start = time.perf_counter()
+    data = codec.encode(picture)
+    middle = time.perf_counter()
+    decoded = codec.decode(data)
+    end = time.perf_counter()
+    error = np.mean((decoded.samples.astype(float) - picture.samples) ** 2)
+    bits = 8 * len(data) / (picture.height * picture.width)
+    return bits, 10 * math.log10(255**2 / error), middle - start, end - middle
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds " + ", ".join(FOLDERS))
@@ -280,16 +324,18 @@ def main() -> None:
     if checkpoint.exists():
         run.load(checkpoint)
     else:
-        first = batches(pictures, recipe, [recipe.seed])
+        first = batches(pictures, recipe.crop, recipe, [recipe.seed])
         start_linear(run.network, torch.cat([next(first) for _ in range(NUM_FIRST)]), recipe.lambdas[0])
         run.optimizer = optimizer_of(run.network, recipe)
+    signals = outer_signals(run.network, pictures)
     for stage in range(run.stage, len(recipe.lambdas)):
         if stage > run.stage:
             run.begin(stage)
-        data = batches(pictures, recipe, [recipe.seed, stage, run.step])
+        data = batches(signals, recipe.crop // REDUCED, recipe, [recipe.seed, stage, run.step])
         run.train_stage(data, 60 * arguments.minutes, checkpoint)
         run.write_weights(arguments.output)
         run.save(checkpoint)
+    print("\n".join(table(arguments.data, arguments.output)))
 
 
 if __name__ == "__main__":
