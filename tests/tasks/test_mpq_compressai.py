@@ -15,9 +15,11 @@ from laconic.codecs.external.compressai import CompressAI
 from laconic.codecs.media import Image
 from laconic.codecs.registry import make_codec
 from laconic.entropy.errors import BitstreamError, ChecksumError, TruncatedError
+from laconic.tasks.mpq.operating_points import operating_points
 
 INSTALLED = importlib.util.find_spec("compressai") is not None and importlib.util.find_spec("torch") is not None
 needs_compressai = pytest.mark.skipif(not INSTALLED, reason="compressai is not installed")
+TRAINED = Path(__file__).parents[2] / "benchmarks" / "models" / "factorized"
 PICTURE = Image(np.random.default_rng(0).integers(0, 256, (33, 70, 3), np.uint8))
 
 
@@ -76,6 +78,23 @@ def test_safetensors_of_any_width_are_weights_of_any_model(model: str, tmp_path:
     data = codec.encode(PICTURE)
     assert codec.decode(data).samples.shape == PICTURE.samples.shape
     assert data != CompressAI(model).encode(PICTURE)
+
+
+@needs_compressai
+@pytest.mark.skipif(not TRAINED.exists(), reason="the benchmarks are not here")
+def test_the_trained_peer_is_a_curve() -> None:
+    y, x, c = np.mgrid[:64, :96, :3]
+    picture = Image((128 + 90 * np.sin(x / 9 + c) * np.cos(y / 11)).astype(np.uint8))
+    points = operating_points([f"compressai:checkpoint={TRAINED}/*.safetensors"])
+    assert len(points) == 5
+    files = [point.codec.encode(picture) for point in points]
+    errors = [
+        np.square(point.codec.decode(data).samples.astype(float) - picture.samples).mean()
+        for point, data in zip(points, files, strict=True)
+    ]
+    assert [len(data) for data in files] == sorted(map(len, files))  # from the lowest lambda on
+    assert errors == sorted(errors, reverse=True)
+    assert errors[0] < 255**2 * 10 ** (-25 / 10)
 
 
 @needs_compressai
