@@ -62,8 +62,8 @@ $(VENV)/installed: $(SOURCES)
 
 $(VENV)/developer: $(NATIVE)
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e '.[torch,export,eval,bench,compressai,dev]'
-	$(INSTALL) --no-deps 'compressai==1.2.8'
+	$(INSTALL) -e '.[torch,export,eval,judges,bench,compressai,dev]'
+	$(INSTALL) --no-deps 'compressai==1.2.8' 'rapidocr-onnxruntime==1.4.4' 'resemblyzer==0.1.4'
 	touch $@
 
 # The shipped models, from their data (codecs/models/README.md).

@@ -15,13 +15,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import get_args, get_type_hints
+from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 import numpy as np
 
-from laconic.codecs.fitting.closed_form import FitOptions, fit
+from laconic.codecs.fitting.closed_form import Blocks, FitOptions, fit
 from laconic.codecs.fitting.training_signals import training_images
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
@@ -51,7 +51,7 @@ def main() -> None:
     kodak = [Image(_read(path)) for path in sorted((options.data / "kodak").glob("*.png"))[: options.images]]
     photographs = sorted((options.data / "clothing10" / "train").rglob("*.jpg"))
     chosen = photographs[:: max(1, len(photographs) // options.pictures)]
-    kinds = get_args(get_type_hints(FitOptions)["blocks"])
+    kinds = get_args(Blocks)
     with TemporaryDirectory() as folder:
         rows: list[common.Row] = []
         curves: dict[str, list[Curve]] = {}

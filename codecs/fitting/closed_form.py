@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,8 @@ from laconic.entropy.fitting.table_fitting import FITTED_BANDS
 if TYPE_CHECKING:
     from jaxtyping import Float
 
+Blocks = Literal["color", "leaf", "resolution", "dense"]
+
 _PRIOR_SYMBOLS = 30.0
 _MAX_SAMPLES = 40_000_000
 _SHRINK_SAMPLES = 4_000_000  # of each step
@@ -87,7 +89,7 @@ class FitOptions:
     """
 
     tree: Tree | None = None
-    blocks: Literal["color", "leaf", "resolution", "dense"] = "leaf"
+    blocks: Blocks = "leaf"
     pass_ends: tuple[int, ...] | None = None
     group_ends: tuple[int, ...] | None = None
     rounding: float = 0.375
@@ -100,7 +102,7 @@ class FitOptions:
             typed_argument("tree", self.tree, Tree, "a Tree or None")
         settle_arguments(
             self,
-            blocks=choice_argument("blocks", self.blocks, ("color", "leaf", "resolution", "dense")),
+            blocks=choice_argument("blocks", self.blocks, get_args(Blocks)),
             pass_ends=None if self.pass_ends is None else whole_numbers_argument("pass_ends", self.pass_ends),
             group_ends=None if self.group_ends is None else whole_numbers_argument("group_ends", self.group_ends),
             rounding=real_number_argument("rounding", self.rounding, lowest=2**-16, highest=0.5),

@@ -35,8 +35,10 @@ def evaluate(
         list[str],
         typer.Option(
             "--tasks",
-            help="imagenet, segmentation, mask-agreement, tagging, speech, head:RUN of `laconic train`; "
-            "images or sounds for two each, or one of another package; may be repeated, or separated by commas.",
+            help="imagenet, imagenet-v1, imagenet-lite1, cifar10, segmentation, mask-agreement, read, read-tesseract, "
+            "tagging, speech, keywords, speaker, speech-quality, head:RUN of `laconic train`, model:FILE or "
+            "model:MODULE:FUNCTION of your own, or one of another package; images or sounds for four each; may be "
+            "repeated, or separated by commas.",
         ),
     ],
     data: Annotated[Path, typer.Option("--data", help="The folder that holds the tasks' data.")],
@@ -50,8 +52,9 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--metrics",
-            help="Distortions beside the scores: psnr, ms-ssim, snr and log-mel if not given; all for all of them; may be "
-            "repeated, or separated by commas.",
+            help="Distortions beside the scores: psnr, ms-ssim, snr and log-mel if not given; of ssim, gmsd, ssimulacra2, "
+            "features, features-lite0, lpips, si-sdr, stft, pesq, stoi too, or all that are installed; may be repeated, or "
+            "separated by commas.",
         ),
     ] = None,
     cache: Annotated[

@@ -73,7 +73,10 @@ def ms_ssim(reference: Image | UInt[Samples, "h w *c"], other: Image | UInt[Samp
     return float(np.mean([_channel_ms_ssim(pair, peak) for pair in _sums_and_differences(x, y)]))
 
 
-def checked_pair(reference: Image | Samples, other: Image | Samples) -> tuple[Samples, Samples, int]:
+def checked_pair(
+    reference: Image | UInt[Samples, "*shape"], other: Image | UInt[Samples, "*shape"]
+) -> tuple[UInt[Samples, "*shape"], UInt[Samples, "*shape"], int]:
+    """The colours of both as arrays, and their peak. Raises as the metrics."""
     x, y = _colour(reference), _colour(other)
     if x.dtype not in (np.uint8, np.uint16):
         raise UnsupportedSignalError(f"samples are {x.dtype}; allowed are uint8 and uint16: convert them first")
@@ -103,7 +106,8 @@ def _squared_error(x: Samples, y: Samples) -> int:
     return total
 
 
-def check_sides(x: Samples, least: int, metric: str) -> None:
+def check_sides(x: UInt[Samples, "*shape"], least: int, metric: str) -> None:
+    """Raises `UnsupportedSignalError` for a picture that is smaller, or none."""
     if x.ndim not in (2, 3) or min(x.shape[:2]) < least:
         raise UnsupportedSignalError(
             f"picture has shape {x.shape}; {metric} allows (height, width) or (height, width, channels), "

@@ -18,7 +18,7 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.media import Audio
 
 if TYPE_CHECKING:
-    from jaxtyping import Num
+    from jaxtyping import Float, Num
 
 Sound = Audio | NDArray[Any]
 
@@ -94,7 +94,10 @@ def log_mel_distance(
     return float(np.mean(np.abs(levels_x - levels_y)))
 
 
-def checked_pair(reference: Sound, other: Sound) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def checked_pair(
+    reference: Audio | Num[NDArray[Any], "*c t"], other: Audio | Num[NDArray[Any], "*c t"]
+) -> tuple[Float[NDArray[np.float64], "c t"], Float[NDArray[np.float64], "c t"]]:
+    """Both in double precision. Raises as the metrics."""
     x, y = (_samples(sound) for sound in (reference, other))
     if x.ndim not in (1, 2) or x.size == 0:
         raise ValueError(f"the sound has shape {x.shape}; allowed is (channels, t) or (t,), with samples: leave it out")

@@ -2,10 +2,13 @@
 
 In reading order: `protocol` (a task: signals, labels, judgements; it knows no codec; and a metric), `operating_points`
 (texts -> codecs), `measurement` (one sample through one codec; the only place that encodes and counts), `cache` (what was
-decoded), `rows` (its results on disk), `metrics` (by name), `evaluation` (`evaluate`: all of them, in processes,
-resumable), `intervals` and `summary` (paired bootstrap, "not resolved"), `report`, `page`, `chart` (Markdown and HTML).
-The tasks: `imagenet`, `segmentation`, `tagging`, `speech`, `head`, by name in `catalog`; `litert`, `pictures`, `sounds` are
-what they share.
+decoded), `rows` (its results on disk), `metrics` (by name; their classes in `metric_kinds`, `lpips` by a file of the
+user's own), `evaluation` (`evaluate`: all of them, in processes, resumable), `intervals` and `summary` (paired bootstrap,
+"not resolved"), `sample_values` (rows as arrays), `pchip` and `bd` (BD-rate and BD-score), `correlations`, `gallery`
+(samples whose answer changes), `report`, `report_tables`, `page`, `page_style`, `chart` (Markdown and HTML), `parquet`.
+`compressed_training`: networks trained on what codecs kept. The tasks: `imagenet`, `cifar10`, `segmentation`, `reading`,
+`tagging`, `speech`, `keywords`, `speaker`, `speech_quality`, `head`, `own_model` (with `model_card`), by name in `catalog`;
+`litert`, `onnx_models`, `torch_models`, `packaged_models`, `pictures`, `sounds`, `mel` are what they share.
 
     tasks = make_tasks(["imagenet"], data, models)
     points = operating_points(["jpeg:quality=10|50", "lcn"])
@@ -17,6 +20,7 @@ A task of your own is any value with the members of `Task`; by an entry point of
 finds it (`catalog`). A metric likewise has the members of `Metric` and the group "laconic.metrics".
 """
 
+from laconic.tasks.mpq.bd import BdEntry, bd_table
 from laconic.tasks.mpq.catalog import make_tasks
 from laconic.tasks.mpq.evaluation import evaluate
 from laconic.tasks.mpq.metrics import make_metrics
@@ -27,6 +31,7 @@ from laconic.tasks.mpq.rows import Row, StaleRowsError
 from laconic.tasks.mpq.summary import Summary, TaskSummary, summarize
 
 __all__ = [
+    "BdEntry",
     "Judgement",
     "Metric",
     "OperatingPoint",
@@ -36,6 +41,7 @@ __all__ = [
     "Summary",
     "Task",
     "TaskSummary",
+    "bd_table",
     "evaluate",
     "make_metrics",
     "make_tasks",

@@ -87,7 +87,7 @@ def bd_table(
 ) -> list[BdEntry]:
     """Every curve against `reference` in every measure, from the rows that `evaluate` returned.
 
-    Without one, the reference is the first curve of `lcn`, or the first of all. Of fewer than 30 samples no gaps are given.
+    Without one, the reference is the first curve of `lcn`, or the first of all. Of fewer than 20 samples no gaps are given.
     Raises `ValueError` for a reference that is no curve with scores.
 
         rows = evaluate([task], points, folder / "rows.jsonl", metrics=metrics)
@@ -130,7 +130,7 @@ def _of_metric(values: TaskValues, reference: CurveValues, curve: CurveValues, m
     if entry.is_too_few:
         return entry
     resampled = resampling_weights(len(used), seed, _NUM_RESAMPLINGS) @ used / len(used)
-    return _with_gaps(entry, rate=_gap(_percent(used.mean()), _percent(resampled)))
+    return _with_gaps(entry, rate=_gap(_percent(used.mean()), _percent(resampled), len(used)))
 
 
 def _of_model(values: TaskValues, reference: CurveValues, curve: CurveValues, measure: Measure, seed: int) -> BdEntry:
@@ -145,7 +145,7 @@ def _of_model(values: TaskValues, reference: CurveValues, curve: CurveValues, me
         return entry
     rates = _percent(_log_rate_gaps(pooled[0], pooled[1]))
     scores = measure.sign * mean_gaps(logs[0], means[0], logs[1], means[1])
-    return _with_gaps(entry, rate=_gap(rates[0], rates[1:]), score=_gap(scores[0], scores[1:]))
+    return _with_gaps(entry, rate=_gap(rates[0], rates[1:], n), score=_gap(scores[0], scores[1:], n))
 
 
 def _entry(
@@ -160,12 +160,12 @@ def _with_gaps(entry: BdEntry, *, rate: Gap | None, score: Gap | None = None) ->
     return BdEntry(*head, rate, score)
 
 
-def _gap(value: float, resampled: Float[Array, " b"]) -> Gap | None:
+def _gap(value: float, resampled: Float[Array, " b"], num_samples: int) -> Gap | None:
     """None where too many resamplings have no number."""
     given = resampled[np.isfinite(resampled)]
     if not math.isfinite(value) or len(given) < (1 - _MOST_LOST) * len(resampled):
         return None
-    return Gap(float(value), percentiles(given))
+    return Gap(float(value), percentiles(given, num_samples))
 
 
 def _percent(log_gaps: Any) -> Any:

@@ -83,7 +83,8 @@ def train_on_compressed(
     say: Say | None = None,
 ) -> list[CompressedTrainingCell]:
     """Train `seeds` networks on the originals and on each point's output, and test each on the originals and on that
-    output, those of the originals on all. The test split is that of the folder, or held out as `laconic train classify` does.
+    output, those of the originals on all. The test split is that of the folder, or held out as `laconic train classify`
+    does.
 
     Signals are coded at their own size, and framed after decoding; `options` are those of the pixel arms. `say` gets a
     sentence on every step. Raises `CodecError` for a folder or run that does not fit, and where a codec refuses a sample.
@@ -120,7 +121,9 @@ def _check(listing: ClassFolder, points: Sequence[OperatingPoint], options: Trai
         raise CodecError(f"there are {len(points)} codecs and {seeds} seeds; allowed is one and more of each")
     for point in points:
         if listing.kind not in point.kinds:
-            raise UnsupportedSignalError(f"{point.spec} is for other signals than {listing.kind}s; name a codec that does")
+            raise UnsupportedSignalError(
+                f"{point.spec} is for other signals than {listing.kind}s; name a codec that does"
+            )
     if listing.kind == "sound" and (options.sample_rate_hz is None or options.seconds is None):
         raise CodecError("sounds of different length fit in no batch; pass sample_rate_hz and seconds")
 

@@ -51,7 +51,7 @@ class Correlation:
 
 
 def correlate_measures(values: TaskValues, *, seed: int = 0) -> list[Correlation]:
-    """Every measure of the model with every metric; of fewer than 30 samples or 5 points without numbers."""
+    """Every measure of the model with every metric; of fewer than 20 samples or 5 points without numbers."""
     return [_correlation(values, measure, metric, seed) for metric in values.of_metrics for measure in values.of_model]
 
 
@@ -70,7 +70,7 @@ def _correlation(values: TaskValues, measure: Measure, metric: Measure, seed: in
     means = [_means_of(values, which, weights)[:, points] for which in (measure, metric)]
     across = _of_ranks(average_ranks(means[0]), average_ranks(means[1]))
     within = _within(one[points][:, known].T, other[points][:, known].T, weights[:, known])
-    return Correlation(*names, num_points, num_samples, _gap(across), _gap(within))
+    return Correlation(*names, num_points, num_samples, _gap(across, num_samples), _gap(within, num_samples))
 
 
 def _samples_of(values: TaskValues, measure: Measure) -> Float[Array, "p n"]:
@@ -112,8 +112,8 @@ def _ratio(product: Array, square: Array, other_square: Array) -> Array:
     return np.asarray(np.divide(product, norm, out=np.full(norm.shape, np.nan), where=norm > 0))
 
 
-def _gap(correlations: Float[Array, " b"]) -> Gap | None:
+def _gap(correlations: Float[Array, " b"], num_samples: int) -> Gap | None:
     value, resampled = correlations[0], correlations[1:]
     if np.isnan(value) or np.isnan(resampled).any():
         return None
-    return Gap(float(value), percentiles(resampled))
+    return Gap(float(value), percentiles(resampled, num_samples))

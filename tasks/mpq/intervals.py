@@ -1,7 +1,8 @@
 """Intervals of scores, and how much of a score may be lost at most: paired, one set of resamplings serves every codec.
 
-Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile intervals); Wilson, JASA 22,
-1927 (shares of right answers); Hanley and Lippman-Hand, JAMA 249, 1983 (what none of n samples showed).
+Sources: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile intervals); Hesterberg, The
+American Statistician 69, 2015, section 5.3 (wider ones of few samples); Wilson, JASA 22, 1927 (shares of right answers);
+Hanley and Lippman-Hand, JAMA 249, 1983 (what none of n samples showed).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,12 +22,12 @@ if TYPE_CHECKING:
 Aggregate = Callable[[NDArray[Any]], NDArray[Any]]
 
 _NUM_RESAMPLINGS = 4000
-_PERCENTILES = (2.5, 97.5)
-_ONE_SIDED = (5.0, 95.0)
+_TWO_SIDED = 0.975
+_ONE_SIDED = 0.95
 _NORMAL_975 = 1.959964
-# Of fewer samples nothing is concluded: what none of 29 showed may still be so for every tenth.
-LEAST_SAMPLES: Final = 30
-# Percentile intervals of few samples are too narrow. A sign test needs 6 equal signs: 2 * 0.5**5 > 0.05 > 2 * 0.5**6.
+# Of fewer samples nothing is concluded: what none of 19 showed may still be so for every seventh.
+LEAST_SAMPLES: Final = 20
+# A sign test needs 6 equal signs: 2 * 0.5**5 > 0.05 > 2 * 0.5**6.
 _MIN_DIFFERING = 6
 
 
@@ -33,9 +35,10 @@ _MIN_DIFFERING = 6
 class IntervalComparison:
     """A score with its 95 % interval, and its difference from the anchor's on the same samples with its own.
 
-    `bounds`: the difference is not below the first, and not above the second, with 95 % each: of resamplings, and no nearer
-    than what none of n samples showed allows, 1 - 0.05^(1/n) of all. `resolved`: the interval of the difference excludes 0,
-    at least 6 samples were judged otherwise than the anchor's, and there are 30.
+    `bounds`: the difference is not below the first, and not above the second, with 95 % each: of resamplings, and, of right
+    and wrong answers and where few samples changed, no nearer than what none of n samples showed allows, 1 - 0.05^(1/n).
+    `resolved`: the interval of the difference excludes 0, at least 6 samples were judged otherwise than the anchor's, and
+    there are 20.
     """
 
     score: float
@@ -68,13 +71,16 @@ def _compare(
     scores, anchors = aggregate(weights @ counts), aggregate(weights @ anchor)
     score = float(aggregate(counts.sum(axis=0)))
     difference = score - float(aggregate(anchor.sum(axis=0)))
-    low, high = percentiles(scores - anchors)
-    lowest, highest = percentiles(scores - anchors, _ONE_SIDED)
-    unseen = 1 - 0.05 ** (1 / num_samples)
-    bounds = min(lowest, difference - unseen), max(highest, difference + unseen)
+    low, high = percentiles(scores - anchors, num_samples)
+    lowest, highest = percentiles(scores - anchors, num_samples, _ONE_SIDED)
     num_differing = int((counts != anchor).any(axis=1).sum())
+    unseen = 1 - 0.05 ** (1 / num_samples)
+    if _are_answers(counts) or num_differing < _MIN_DIFFERING:
+        lowest, highest = min(lowest, difference - unseen), max(highest, difference + unseen)
     resolved = not low <= 0 <= high and num_differing >= _MIN_DIFFERING and num_samples >= LEAST_SAMPLES
-    return IntervalComparison(score, percentiles(scores), difference, (low, high), bounds, resolved)
+    return IntervalComparison(
+        score, percentiles(scores, num_samples), difference, (low, high), (lowest, highest), resolved
+    )
 
 
 def compare_means(values: Num[NDArray[Any], " n"], anchor: Num[NDArray[Any], " n"], *, seed: int) -> IntervalComparison:
@@ -95,9 +101,20 @@ def resampling_weights(num_samples: int, seed: int, num_resamplings: int) -> Int
     return weights
 
 
-def percentiles(values: Num[NDArray[Any], " b"], which: tuple[float, float] = _PERCENTILES) -> tuple[float, float]:
-    """Of resamplings; without `which`, a 95 % interval."""
-    low, high = np.percentile(values, which)
+def percentiles(values: Num[NDArray[Any], " b"], num_samples: int, upper: float = _TWO_SIDED) -> tuple[float, float]:
+    """An interval of resamplings of so many samples, from the share 1 - `upper` to `upper`; without it, one of 95 %.
+
+    Resamplings of n samples spread less than samples do, by (n - 1) / n, and tell it as a normal distribution would that
+    knows its spread: the percentiles are those that make an interval of a mean as wide as Student's.
+    """
+    degrees = num_samples - 1
+    if degrees < 1:
+        return float(np.min(values)), float(np.max(values))
+    z = NormalDist().inv_cdf(upper)
+    # Abramowitz and Stegun, 26.7.5
+    t = z + (z**3 + z) / (4 * degrees) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+    share = NormalDist().cdf(t * (num_samples / degrees) ** 0.5)
+    low, high = np.percentile(values, (100 * (1 - share), 100 * share))
     return float(low), float(high)
 
 

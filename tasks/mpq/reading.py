@@ -31,7 +31,7 @@ from laconic.tasks.mpq.protocol import Judgement, TaskSample, spread
 from laconic.tasks.mpq.speech import edit_distance
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Num, UInt
+    from jaxtyping import Float, Integer, Num, UInt
 
 _FOLDER = "sroie"
 _SPLITS = ("test", "train")
@@ -155,7 +155,7 @@ def _read_line(path: Path, pixels: NDArray[np.uint8], characters: Sequence[str])
     return ctc_text(probabilities.argmax(axis=1), characters), probabilities
 
 
-def ctc_text(found: NDArray[np.integer[Any]], characters: Sequence[str]) -> str:
+def ctc_text(found: Integer[NDArray[np.integer[Any]], " n"], characters: Sequence[str]) -> str:
     """The text of the best character at each place: repeated ones count once, and 0, blank, parts them.
 
     >>> ctc_text(np.array([1, 1, 0, 1, 2]), ["", "a", "b"])

@@ -39,7 +39,7 @@ class Voice:
     """Who speaks, and the embedding (256,) of the original."""
 
     speaker: str
-    embedding: NDArray[np.float32]
+    embedding: Float[NDArray[np.float32], " 256"]
 
 
 @dataclass(frozen=True)

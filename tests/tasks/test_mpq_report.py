@@ -76,12 +76,12 @@ def test_a_loss_at_more_rate_counts_too() -> None:
     assert smallest_within_margin(task(*lines), "one", 0.03) is None
 
 
-@pytest.mark.parametrize("n", [4, 12, 29])
+@pytest.mark.parametrize("n", [4, 12, 19])
 def test_nothing_is_said_of_few_samples(n: int) -> None:
     """A codec that keeps 3 bits must not be praised, nor blamed, for it."""
     few = task(*(replace(one, num_samples=n) for one in curves()))
     few = replace(few, lines=(replace(few.anchor, num_samples=n), *few.lines[1:]))
-    assert report_conclusions(few) == [f"n = {n} samples are too few to say anything of any codec; 30 are the least"]
+    assert report_conclusions(few) == [f"n = {n} samples are too few to say anything of any codec; 20 are the least"]
     assert {report_verdict(few, one) for one in few.lines[1:]} == {f"n = {n} is too few"}
     assert smallest_within_margin(few, "one", 1.0) is None
 
@@ -207,7 +207,7 @@ def test_conclusions_give_bytes_at_equal_loss_with_an_interval() -> None:
 @pytest.mark.parametrize("n", [4, 12])
 def test_of_few_samples_no_part_of_the_report_says_anything(n: int, tmp_path: Path) -> None:
     text = markdown(tmp_path, measured(n))
-    assert text.count(f"n = {n} is too few to say anything; 30 samples are the least.") == 2
+    assert text.count(f"n = {n} is too few to say anything; 20 samples are the least.") == 2
     assert f"n = {n} samples at 14 operating points are too few to say anything" in text
     assert f"n = {n} samples are too few to say anything of any codec" in text
     assert not re.search(r"better \||worse \||more bytes|fewer bytes|\| jpeg \|", text)
