@@ -14,7 +14,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-large train-walloc bench-rd bench-projections bench-speed bench-start bench-audio bench-entropy readme clean
+.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-speed bench-start bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -109,6 +109,10 @@ train-large: $(VENV)/developer
 # The published baseline, on the same pictures for the same minutes; its 228 MB are not kept.
 train-walloc: $(VENV)/developer
 	$(BIN)/laconic train codec $(DATA) --recipe walloc -o $(TRAINING)/walloc --every 20
+
+# A small learned peer of pictures for `laconic evaluate`, on one core (benchmarks/models/factorized/README.md).
+train-factorized: $(VENV)/developer
+	$(BIN)/python benchmarks/images/train_factorized.py --data $(DATA) --work $(TRAINING)/factorized -o benchmarks/models/factorized
 
 bench-audio: $(VENV)/developer
 	$(BIN)/python benchmarks/audio/bench_audio.py --data $(DATA) --plot benchmarks/results/audio.png

@@ -149,7 +149,8 @@ def compressed(
         missing_torch_error("training")
         from laconic.tasks.heads.inputs import TrainOptions
         from laconic.tasks.mpq import operating_points
-        from laconic.tasks.mpq.compressed_training import compressed_training_sentences, train_on_compressed
+        from laconic.tasks.mpq.compressed_training import train_on_compressed
+        from laconic.tasks.mpq.compressed_training_table import compressed_training_sentences
 
         chosen = TrainOptions(
             arm=arm.value,

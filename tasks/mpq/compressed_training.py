@@ -17,9 +17,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.files import signal_bytes
 from laconic.codecs.media import Audio
@@ -29,38 +26,21 @@ from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderSample,
 from laconic.tasks.datasets.framing import Framing, framed, read_signal
 from laconic.tasks.datasets.splits import parse_splits
 from laconic.tasks.measures.rate import bits_per_pixel, kilobits_per_second
+from laconic.tasks.mpq.compressed_training_table import (
+    CompressedTrainingCell,
+    compressed_training_cells,
+    compressed_training_table,
+)
 from laconic.tasks.mpq.measurement import RATE_UNITS
 from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.rows import UNCOMPRESSED
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
-
     from laconic.tasks.heads.inputs import TrainOptions
 
 _DONE = "coded.json"  # in a folder of data: it is complete, and at which rate
-_NUM_RESAMPLINGS = 4000
-_PERCENTILES = (2.5, 97.5)
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class CompressedTrainingCell:
-    """Networks trained on one kind of data, tested on another; accuracies are shares, over test items and seeds.
-
-    `gain`: over the networks trained on originals, on the same test data; its interval is paired over items and seeds.
-    """
-
-    trained_on: str
-    tested_on: str
-    num_items: int
-    num_seeds: int
-    accuracy: float
-    interval: tuple[float, float]
-    loss: float
-    gain: float
-    gain_interval: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -194,84 +174,3 @@ def _tested(training: Path, source: _Source, options: TrainOptions) -> Iterator[
         label = int(targets["cls"])
         is_right = int(logarithms.argmax()) == label
         yield {"item": int(part.items[index]), "correct": is_right, "loss": round(-float(logarithms[label]), 5)}
-
-
-def compressed_training_cells(answers: Sequence[dict[str, Any]]) -> list[CompressedTrainingCell]:
-    """Rows of answers -> a cell for each pair of data that was trained and tested on."""
-    pairs = list(dict.fromkeys((row["trained_on"], row["tested_on"]) for row in answers))
-    grids = {pair: _grid(answers, pair, "correct") for pair in pairs}
-    losses = {pair: _grid(answers, pair, "loss") for pair in pairs}
-    return [_cell(pair, grids[pair], grids[UNCOMPRESSED, pair[1]], losses[pair]) for pair in pairs]
-
-
-def _grid(answers: Sequence[dict[str, Any]], pair: tuple[str, str], name: str) -> NDArray[np.float64]:
-    """(seeds, items)."""
-    rows = [row for row in answers if (row["trained_on"], row["tested_on"]) == pair]
-    values = [row[name] for row in sorted(rows, key=lambda row: (row["seed"], row["item"]))]
-    return np.array(values, np.float64).reshape(len({row["seed"] for row in rows}), -1)
-
-
-def _cell(
-    pair: tuple[str, str],
-    grid: Float[NDArray[np.float64], "s n"],
-    base: Float[NDArray[np.float64], "s n"],
-    loss: Float[NDArray[np.float64], "s n"],
-) -> CompressedTrainingCell:
-    """Resamplings draw items, the same for both, and seeds, of each training its own."""
-    random = np.random.default_rng(0)
-    (num_seeds, num_items), draws = grid.shape, _NUM_RESAMPLINGS
-    items = random.multinomial(num_items, np.full(num_items, 1 / num_items), draws) / num_items
-    own, other = (random.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), draws) / num_seeds for _ in "ab")
-    scores = np.einsum("ds,sn,dn->d", own, grid, items, optimize=True)
-    gains = scores - np.einsum("ds,sn,dn->d", other, base, items, optimize=True)
-    is_base = pair[0] == UNCOMPRESSED
-    intervals = [tuple(map(float, np.percentile(values, _PERCENTILES))) for values in (scores, gains)]
-    return CompressedTrainingCell(
-        *pair,
-        num_items,
-        num_seeds,
-        float(grid.mean()),
-        (intervals[0][0], intervals[0][1]),
-        float(loss.mean()),
-        0.0 if is_base else float(grid.mean() - base.mean()),
-        (0.0, 0.0) if is_base else (intervals[1][0], intervals[1][1]),
-    )
-
-
-def compressed_training_table(cells: Sequence[CompressedTrainingCell], rates: dict[str, float]) -> str:
-    """Markdown: a row for each cell, and a sentence for each codec on what training on its output gave."""
-    lines = [
-        "| trained on | tested on | rate | accuracy % | loss | against training on originals |",
-        "|---|---|--:|--:|--:|--:|",
-    ]
-    for cell in cells:
-        gain = "" if cell.trained_on == UNCOMPRESSED else f"{100 * cell.gain:+.1f} {_percents(cell.gain_interval)}"
-        score = f"{100 * cell.accuracy:.1f} {_percents(cell.interval)}"
-        rate = f"{rates[cell.tested_on]:.4g}"
-        lines.append(f"| {cell.trained_on} | {cell.tested_on} | {rate} | {score} | {cell.loss:.3f} | {gain} |")
-    one = cells[0]
-    caption = (
-        f"n = {one.num_items} test items, {one.num_seeds} seeds; brackets: 95 % intervals of resampled items and seeds."
-    )
-    sentences = [f"- {sentence}" for sentence in compressed_training_sentences(cells)]
-    return "\n".join([*lines, "", caption, "", *sentences, ""])
-
-
-def compressed_training_sentences(cells: Sequence[CompressedTrainingCell]) -> list[str]:
-    """What is resolved, and what is not."""
-    sentences = []
-    for cell in cells:
-        if cell.trained_on == UNCOMPRESSED:
-            continue
-        low, high = cell.gain_interval
-        where = "its own output" if cell.tested_on == cell.trained_on else "originals"
-        verdict = "helps" if low > 0 else "harms" if high < 0 else "is not resolved to help or harm"
-        sentences.append(
-            f"Training on {cell.trained_on} {verdict} on {where}: {100 * cell.gain:+.1f} points "
-            f"{_percents(cell.gain_interval)} over training on originals."
-        )
-    return sentences
-
-
-def _percents(values: tuple[float, float]) -> str:
-    return f"[{100 * values[0]:.1f}, {100 * values[1]:.1f}]"

@@ -17,7 +17,8 @@ from laconic.tasks.mpq.cache import DecodedCache
 from laconic.tasks.mpq.measurement import Measurer
 from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.protocol import Metric, Task, spread
-from laconic.tasks.mpq.rows import UNCOMPRESSED, Row, append_rows, merged_row, read_rows
+from laconic.tasks.mpq.row_merging import merged_row
+from laconic.tasks.mpq.rows import UNCOMPRESSED, Row, append_rows, read_rows
 
 Rows = dict[tuple[str, str, str], Row]
 Advance = Callable[[int, int], None]

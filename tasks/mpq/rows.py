@@ -6,9 +6,8 @@ A process that is killed leaves at most one incomplete last line, which the next
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from laconic.codecs.errors import CodecError
@@ -76,35 +75,3 @@ def append_rows(path: Path, rows: Iterable[Row]) -> None:
     """Add rows in one write."""
     with path.open("ab") as file:
         file.write("".join(f"{row.to_json()}\n" for row in rows).encode())
-
-
-def merged_row(stored: Row, again: Row) -> Row:
-    """What was measured again, with the metrics of both. Raises `StaleRowsError` where the two differ in what both have,
-    but for rounding of floats."""
-    _check_same_rows(stored, again)
-    metrics = tuple(dict.fromkeys((*stored.metrics, *again.metrics)))
-    return replace(stored, metrics=metrics, distortion=again.distortion | stored.distortion)
-
-
-def _check_same_rows(stored: Row, again: Row) -> None:
-    shared = [name for name in stored.distortion if name in again.distortion]
-    floats = [
-        (stored.rate, again.rate),
-        *zip(stored.counts, again.counts, strict=False),
-        *((stored.scores.get(name), again.scores.get(name)) for name in stored.scores | again.scores),
-        *((stored.distortion[name], again.distortion[name]) for name in shared),
-    ]
-    exact = [(row.num_bytes, row.error, row.answer, len(row.counts)) for row in (stored, again)]
-    if exact[0] != exact[1] or not all(_is_close(one, other) for one, other in floats):
-        raise StaleRowsError(
-            f"the stored row of {stored.codec} on sample {stored.sample} of task {stored.task} is another now "
-            f"({stored.num_bytes} bytes then, {again.num_bytes} now): codec, model, data or library have changed; "
-            "name another output folder or delete its rows.jsonl"
-        )
-
-
-def _is_close(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    # Sums in BLAS depend on the number of threads in their last bits.
-    return math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-6)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as PillowImage
 from typer.testing import CliRunner
 
-from laconic.tasks.mpq.compressed_training import (
+from laconic.tasks.mpq.compressed_training_table import (
     compressed_training_cells,
     compressed_training_sentences,
     compressed_training_table,
