@@ -21,6 +21,7 @@ from result_tables import (
     comparison_tables,
     headline,
     learning_tables,
+    machine_tables,
     picture_tables,
     sound_tables,
     speed_tables,
@@ -73,6 +74,9 @@ def updated(text: str, results: Path) -> str:
 # Of each table: the files that it is made of, and what makes it of their rows.
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "headline": (("learning", "machine_quality/summary", "rd_kodak", "speed"), headline.headline_table),
+    "machine": (("machine_quality/bd",), machine_tables.machine_table),
+    "study": (("study",), machine_tables.study_table),
+    "compressed": (("compressed",), machine_tables.compressed_table),
     "loading": (("learning",), learning_tables.loading_table),
     "classify": (("learning",), learning_tables.classify_table),
     "rd_kodak": (("rd_kodak",), picture_tables.rd_table),

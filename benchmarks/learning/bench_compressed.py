@@ -1,6 +1,6 @@
 """Does training on what a codec kept help on what a codec kept? The third finding of the MPQ paper, on clothing10.
 
-    python benchmarks/learning/bench_compressed.py --data ../shared/data --work FOLDER [--epochs N] [--seeds N] [--reason TEXT]
+    python benchmarks/learning/bench_compressed.py --data ../shared/data --work FOLDER [--epochs N] [--seeds N]
 
 Networks on 64 x 64 pixels (arm small), trained on originals and on the output of each codec at a low rate, each tested on
 both (`laconic train compressed`). Rows "compressed" of results/compressed.jsonl: accuracy, loss, and the gain over
