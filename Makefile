@@ -14,7 +14,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-speed bench-start bench-audio bench-entropy readme clean
+.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-speed bench-start bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -109,6 +109,22 @@ train-large: $(VENV)/developer
 # The published baseline, on the same pictures for the same minutes; its 228 MB are not kept.
 train-walloc: $(VENV)/developer
 	$(BIN)/laconic train codec $(DATA) --recipe walloc -o $(TRAINING)/walloc --every 20
+
+# What frozen models lose to codecs: pictures and sounds, about 45 minutes on two idle cores; the study that tuning answers,
+# 20 minutes; and networks trained on what codecs kept, half an hour. What was interrupted goes on. BEFORE: a Python with an
+# earlier commit of ours installed, whose files are measured beside.
+JUDGED := --codecs "lcn:quality=3|15|30|45|66 lcn:profile=best,quality=3|15|30|45|66" \
+  --codecs "lcn:profile=best,synthesis=neural,quality=3|15|30|45|66 jpeg webp jpeg2000 avif jpegxl sounds" \
+  --codecs "avif:subsampling=4:4:4,tune=psnr,quality=5|20|35|50|70" \
+  --codecs "compressai:checkpoint=benchmarks/models/factorized/*.safetensors"
+bench-machine-quality: $(VENV)/developer
+	OMP_NUM_THREADS=1 $(BIN)/laconic evaluate $(JUDGED) --tasks images,sounds --data $(DATA) -o $(TRAINING)/machine_quality
+	mkdir -p benchmarks/results/machine_quality
+	cd $(TRAINING)/machine_quality && cp report.* summary.jsonl bd.jsonl correlations.jsonl rows.parquet $(CURDIR)/benchmarks/results/machine_quality
+	cd benchmarks/machine_quality && ../../$(BIN)/python study.py --data $(abspath $(DATA)) --work $(CURDIR)/$(TRAINING)/study \
+	  --reason "$(REASON)" $(if $(BEFORE),--before $(BEFORE))
+	$(BIN)/python benchmarks/learning/bench_compressed.py --data $(DATA) --work $(TRAINING)/compressed --reason "$(REASON)"
+	$(BIN)/python benchmarks/readme_tables.py
 
 # A small learned peer of pictures for `laconic evaluate`, on one core (benchmarks/models/factorized/README.md).
 train-factorized: $(VENV)/developer
