@@ -21,8 +21,8 @@ from laconic.tasks.mpq.provenance import package_versions
 class DecodedCache:
     """Decoded signals and their metrics by codec, original and the versions of the packages that decide them.
 
-    What cannot be read counts as absent; one sample of each task is measured without the cache (`evaluation`), so that a
-    codec which changed under the same version is found.
+    What cannot be read counts as absent; one sample of each task is measured again and compared (`evaluation`), so that a
+    codec or metric which changed under the same version is found.
     """
 
     folder: Path
@@ -33,7 +33,7 @@ class DecodedCache:
         try:
             num_bytes = int(json.loads(path.with_suffix(".json").read_bytes())["num_bytes"])
             samples = np.load(path.with_suffix(".npy"))
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, TypeError, EOFError):
             return None
         return num_bytes, Audio(samples, signal.sample_rate) if isinstance(signal, Audio) else Image(samples)
 

@@ -57,10 +57,10 @@ def evaluate(
 
     Every point sees the same samples, `limit` of each task at most, and so does the uncompressed anchor. What was decoded
     is kept in the folder `cache`, if one is named, for tasks that share signals. The first sample of a task is always
-    measured again, without the cache, and compared, so that rows of another codec, model or library version are found:
-    `StaleRowsError`. A sample that cannot be loaded, or that ends its process, has rows of its error. `advance` is
-    called with the number of samples done and of all. Also raises what listing samples and loading models raises
-    (`OSError`, `MissingDependencyError`).
+    measured again, and compared with rows and cache, so that those of another codec, model or library version are found:
+    `StaleRowsError`. What cannot be loaded, coded or judged, or ends its process, has rows of its error, and is tried
+    again by the next run. `advance` is called with the number of samples done and of all. Also raises what listing
+    samples and loading models raises (`OSError`, `MissingDependencyError`, `WeightsError`).
     """
     stored = read_rows(path)
     kept = DecodedCache(cache) if cache is not None else None
@@ -95,10 +95,10 @@ def _is_first(job: _Job, jobs: Sequence[_Job]) -> bool:
 
 def _remaining(job: _Job, stored: Rows, *, is_first: bool) -> _Job:
     if is_first:
-        return replace(job, measurer=replace(job.measurer, cache=None))
+        return replace(job, measurer=replace(job.measurer, checks_cache=True))
     asked = {metric.name for metric in job.measurer.metrics}
     rows = {codec: stored.get((job.task.name, codec, job.key)) for codec in job.codecs}
-    lacking = {codec for codec, row in rows.items() if row is None or asked - set(row.metrics)}
+    lacking = {codec for codec, row in rows.items() if row is None or row.error or asked - set(row.metrics)}
     points = tuple(point for point in job.points if point.key in lacking)
     return replace(job, points=points, with_anchor=UNCOMPRESSED in lacking)
 
@@ -126,14 +126,22 @@ def _results(jobs: Sequence[_Job], num_workers: int) -> Iterator[list[Row]]:
 
 
 def _alone(job: _Job) -> list[Row]:
-    """A job that may have ended a process, in one of its own."""
+    """A job that may have ended a process, in one of its own; half of it where that dies too, down to single codecs."""
     try:
         (rows,) = _in_processes([job], 1)
     except BrokenProcessPool:
+        if len(job.codecs) > 1:
+            return [row for half in _halves(job) for row in _alone(half)]
         return job.measurer.rows_lost(
             job.key, job.codecs, "the process that measured it died, of memory or in a library"
         )
     return rows
+
+
+def _halves(job: _Job) -> tuple[_Job, _Job]:
+    """The anchor is with the first."""
+    middle = len(job.codecs) // 2 - job.with_anchor
+    return (replace(job, points=job.points[:middle]), replace(job, points=job.points[middle:], with_anchor=False))
 
 
 def _in_processes(jobs: Iterable[_Job], num_workers: int) -> Iterator[list[Row]]:

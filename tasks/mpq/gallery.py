@@ -12,6 +12,7 @@ import copy
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ from laconic.tasks.mpq.bd import reference_curve
 from laconic.tasks.mpq.cache import DecodedCache
 from laconic.tasks.mpq.evaluation import Rows, points_of_evaluation
 from laconic.tasks.mpq.intervals import LEAST_SAMPLES, compare
+from laconic.tasks.mpq.judging import scores_of_task
 from laconic.tasks.mpq.measurement import RATE_UNITS
 from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.protocol import Task
@@ -186,7 +188,7 @@ def _specs(pair: _Pair) -> tuple[str, str]:
 
 def _summary(values: TaskValues, pair: _Pair) -> PairOfPoints:
     ours, peer = pair.reference.counts[pair.first], pair.peer.counts[pair.second]
-    found = compare(ours, peer, values.task.aggregate, seed=0)
+    found = compare(ours, peer, partial(scores_of_task, values.task), seed=0)
     rates = float(pair.reference.rates[pair.first].mean()), float(pair.peer.rates[pair.second].mean())
     better = int((pair.gaps > 0).sum()), int((pair.gaps < 0).sum())
     return PairOfPoints(*_specs(pair), rates, len(ours), *better, found.difference, found.difference_interval)
@@ -220,7 +222,7 @@ class _Shower:
         return self._shown(self.rows[self.task.name, point.key, key], spec, decoded)
 
     def _shown(self, row: Row, spec: str, picture: Image | None) -> Shown:
-        score = float(self.task.aggregate(np.array(row.counts, np.float64)))
+        score = float(scores_of_task(self.task, np.array(row.counts, np.float64)))
         answer = row.answer if len(row.answer) <= _MOST_LETTERS else f"{row.answer[:_MOST_LETTERS]} …"
         return Shown(spec, row.num_bytes, answer, score, small_jpeg(picture) if picture is not None else None)
 

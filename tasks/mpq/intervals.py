@@ -7,6 +7,7 @@ Hanley and Lippman-Hand, JAMA 249, 1983 (what none of n samples showed).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -77,6 +78,8 @@ def _compare(
     unseen = 1 - 0.05 ** (1 / num_samples)
     if _are_answers(counts) or num_differing < _MIN_DIFFERING:
         lowest, highest = min(lowest, difference - unseen), max(highest, difference + unseen)
+    if _are_answers(counts):  # a share differs from a share by no more than all
+        lowest, highest = max(lowest, -1.0), min(highest, 1.0)
     resolved = not low <= 0 <= high and num_differing >= _MIN_DIFFERING and num_samples >= LEAST_SAMPLES
     return IntervalComparison(
         score, percentiles(scores, num_samples), difference, (low, high), (lowest, highest), resolved
@@ -107,7 +110,10 @@ def percentiles(values: Num[NDArray[Any], " b"], num_samples: int, upper: float 
     Resamplings of n samples spread less than samples do, by (n - 1) / n, and tell it as a normal distribution would that
     knows its spread: the percentiles are those that make an interval of a mean as wide as Student's.
     """
+    values = values[np.isfinite(values)]  # without resamplings of samples that say nothing, as none of no words
     degrees = num_samples - 1
+    if not len(values):
+        return math.nan, math.nan
     if degrees < 1:
         return float(np.min(values)), float(np.max(values))
     z = NormalDist().inv_cdf(upper)

@@ -60,10 +60,11 @@ def write_report(
 
 def report_conclusions(task: TaskSummary, margin: float = DEFAULT_MARGIN) -> list[str]:
     """One sentence for each curve: from which rate on a loss of more than `margin` of the score is excluded, and what it
-    takes at equal loss or score."""
+    takes at equal loss or score. Then what failed."""
     n = task.anchor.num_samples
     if n < LEAST_SAMPLES:
-        return [f"n = {n} samples are too few to say anything of any codec; {LEAST_SAMPLES} are the least"]
+        few = f"n = {n} samples are too few to say anything of any codec; {LEAST_SAMPLES} are the least"
+        return [few, *report_failures(task)]
     sentences, loss = [], f"a loss of more than {100 * margin:.3g} points"
     for curve, lines in task.curves.items():
         line = smallest_within_margin(task, curve, margin)
@@ -75,7 +76,13 @@ def report_conclusions(task: TaskSummary, margin: float = DEFAULT_MARGIN) -> lis
                 f"{curve}: {loss} is excluded from {line.rate:.3g} {task.rate_unit} on ({line.spec}; n = {n}, 95 %)"
             )
         sentences.append(sentence + _bytes_clause(task, curve))
-    return sentences
+    return [*sentences, *report_failures(task)]
+
+
+def report_failures(task: TaskSummary) -> list[str]:
+    """One sentence for each operating point without a score, and for each metric whose code failed."""
+    points = [f"{line.spec} has no score: {line.error}" for line in task.lines if line.error is not None]
+    return points + [f"metric {name} {why}" for name, why in task.metric_errors.items()]
 
 
 def _bytes_clause(task: TaskSummary, curve: str) -> str:
@@ -112,13 +119,14 @@ def _markdown(pages: Sequence[TaskPage], overview: Sequence[Table], notes: Seque
         better = "higher is better" if task.higher_is_better else "lower is better"
         heading = f"## {task.title}\n\n{task.score_name}, {better}; n = {task.anchor.num_samples}."
         if task.left_out:
-            heading += f" {len(task.left_out)} samples that cannot be read are left out."
+            heading += f" {len(task.left_out)} samples that cannot be read or judged are left out."
         blocks += [heading, _bullets(page.conclusions)]
         for table in (page.points, *page.tables):
             blocks += _markdown_table(table, "###")
-        if page.gallery is not None:
+        if page.gallery is not None and page.gallery.pairs:
             blocks += ["### Samples whose answer changes", _bullets(gallery_sentences(page.gallery))]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    # "<" would begin a tag where a page is made of it.
+    return "\n\n".join(block.replace("<", "&lt;") for block in blocks if block) + "\n"
 
 
 def _bullets(sentences: Sequence[str]) -> str:

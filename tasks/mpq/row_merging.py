@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from laconic.tasks.mpq.rows import Row, StaleRowsError
@@ -10,10 +11,22 @@ from laconic.tasks.mpq.rows import Row, StaleRowsError
 
 def merged_row(stored: Row, again: Row) -> Row:
     """What was measured again, with the metrics of both. Raises `StaleRowsError` where the two differ in what both have,
-    but for rounding of floats."""
+    but for rounding of floats. An error is no measurement: what was measured after it counts."""
+    if stored.error is not None:
+        return again
     _check_same_rows(stored, again)
     metrics = tuple(dict.fromkeys((*stored.metrics, *again.metrics)))
-    return replace(stored, metrics=metrics, distortion=again.distortion | stored.distortion)
+    errors = {name: why for name, why in (stored.metric_errors | again.metric_errors).items() if name not in metrics}
+    return replace(stored, metrics=metrics, distortion=again.distortion | stored.distortion, metric_errors=errors)
+
+
+def check_same_values(stored: Mapping[str, float | None], again: Mapping[str, float | None], what: str) -> None:
+    """Raises `StaleRowsError`, which begins with `what`, where two measurements differ by more than rounding of floats."""
+    if stored.keys() != again.keys() or not all(_is_close(stored[name], again[name]) for name in stored):
+        raise StaleRowsError(
+            f"{what} ({dict(stored)} then, {dict(again)} now): it or its library have changed; name another folder or "
+            "delete it"
+        )
 
 
 def _check_same_rows(stored: Row, again: Row) -> None:

@@ -27,6 +27,7 @@ class Row:
     `counts` and `answer` are those of `Judgement`, `scores` its "loss" and the "divergence" of its probabilities from those
     of the uncompressed signal, where the task gives them. `metrics` names what was measured; `distortion` holds the values
     by name, None for infinite ones (equal signals), and lacks those that are not defined (MS-SSIM of small pictures).
+    `metric_errors` says of metrics whose code failed, why; they are not among `metrics`, and are tried again.
     """
 
     task: str
@@ -40,13 +41,17 @@ class Row:
     metrics: tuple[str, ...] = ()
     distortion: dict[str, float | None] = field(default_factory=dict)
     error: str | None = None
+    metric_errors: dict[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str, str]:
         return self.task, self.codec, self.sample
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), allow_nan=False)
+        fields = asdict(self)
+        if not self.metric_errors:
+            del fields["metric_errors"]
+        return json.dumps(fields, allow_nan=False)
 
 
 def read_rows(path: Path) -> dict[tuple[str, str, str], Row]:

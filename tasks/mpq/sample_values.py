@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.tasks.mpq.evaluation import Rows, points_of_evaluation
+from laconic.tasks.mpq.judging import scores_of_task
 from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.protocol import Metric, Task
 from laconic.tasks.mpq.rows import UNCOMPRESSED, Row
@@ -77,7 +78,7 @@ class TaskValues:
     def of_samples(self, curve: CurveValues, measure: Measure) -> Float[NDArray[np.float64], "p n"]:
         """(p, n) values of the single samples; of the score, that of each sample by itself."""
         if measure.name == SCORE:
-            return np.asarray(self.task.aggregate(curve.counts), np.float64)
+            return scores_of_task(self.task, curve.counts)
         return curve.values[measure.name]
 
     def means(
@@ -89,7 +90,7 @@ class TaskValues:
         """
         if measure.name == SCORE:
             totals = np.einsum("bn,pnk->bpk", weights.astype(np.float64), curve.counts)
-            return np.asarray(self.task.aggregate(totals), np.float64)
+            return scores_of_task(self.task, totals)
         values = curve.values[measure.name]
         defined = np.isfinite(values)
         numbers = weights @ defined.T.astype(np.float64)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from laconic.tasks.mpq.bd import BdEntry, bd_entries
 from laconic.tasks.mpq.correlations import Correlation, correlate_measures
 from laconic.tasks.mpq.evaluation import Rows, points_of_evaluation
 from laconic.tasks.mpq.intervals import LEAST_SAMPLES, compare, compare_means
+from laconic.tasks.mpq.judging import scores_of_task
 from laconic.tasks.mpq.measurement import RATE_UNITS
 from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.protocol import Metric, Task
@@ -72,7 +75,8 @@ class TaskSummary:
     """All lines of one task, the uncompressed anchor first, with what a report says about the task.
 
     `distortions`: names of what metrics measured -> heads of their columns. `left_out`: samples that no line counts, as
-    they could not be loaded or judged uncompressed, and why. `bd`: the curves against one of them, `reference`, in each
+    they could not be loaded or judged uncompressed, and why. `metric_errors`: metrics whose code failed -> on how many
+    files, and why on the first. `bd`: the curves against one of them, `reference`, in each
     measure; `correlations` of the model's measures with each metric.
     """
 
@@ -86,6 +90,7 @@ class TaskSummary:
     left_out: tuple[tuple[str, str], ...] = ()
     bd: tuple[BdEntry, ...] = ()
     correlations: tuple[Correlation, ...] = ()
+    metric_errors: dict[str, str] = field(default_factory=dict)
 
     @property
     def reference(self) -> str | None:
@@ -110,13 +115,13 @@ def summarize(
 ) -> TaskSummary:
     """Scores, intervals and means of a task from the rows that `evaluate` returned for it and these metrics.
 
-    Raises `CodecError` where no sample could be loaded.
+    Raises `CodecError` where no sample could be loaded and judged, and where the task makes no score of the counts.
     """
     all_anchors = [row for row in rows.values() if row.task == task.name and row.codec == UNCOMPRESSED]
     anchor = [row for row in all_anchors if row.error is None]
     left_out = tuple((row.sample, row.error) for row in all_anchors if row.error is not None)
     if left_out and not anchor:
-        raise CodecError(f"no sample of {task.name} can be read; the first is {left_out[0][0]}: {left_out[0][1]}")
+        raise CodecError(f"no sample of {task.name} can be judged; the first is {left_out[0][0]}: {left_out[0][1]}")
     names = [(UNCOMPRESSED, UNCOMPRESSED, UNCOMPRESSED)]
     names += [(point.key, point.spec, point.curve) for point in points_of_evaluation(task, points)]
     seed += zlib.crc32(task.name.encode())
@@ -138,7 +143,19 @@ def summarize(
         left_out,
         tuple(bd_entries(values, seed=seed)),
         tuple(correlate_measures(values, seed=seed)),
+        _metric_errors([row for row in rows.values() if row.task == task.name]),
     )
+
+
+def _metric_errors(rows: Sequence[Row]) -> dict[str, str]:
+    failed: dict[str, list[Row]] = {}
+    for row in rows:
+        for name in row.metric_errors:
+            failed.setdefault(name, []).append(row)
+    return {
+        name: f"failed on {len(found)} files, the first of {found[0].sample}: {found[0].metric_errors[name]}"
+        for name, found in failed.items()
+    }
 
 
 def _line(
@@ -149,7 +166,9 @@ def _line(
     if refused:
         error = f"{len(refused)} of {len(coded)} samples failed, the first, {refused[0].sample}: {refused[0].error}"
         return Summary(*names, error=error)
-    comparison = compare(_counts(coded), _counts(anchor), task.aggregate, seed=seed)
+    comparison = compare(_counts(coded), _counts(anchor), partial(scores_of_task, task), seed=seed)
+    if not math.isfinite(comparison.score) or not math.isfinite(comparison.difference):
+        raise CodecError(f"task {task.name} makes no score of the counts of its {len(coded)} samples; add others")
     return Summary(
         *names,
         rate=sum(row.rate for row in coded) / len(coded),
@@ -167,6 +186,9 @@ def _line(
 
 
 def _counts(rows: Sequence[Row]) -> NDArray[np.float64]:
+    numbers = {len(row.counts) for row in rows}
+    if len(numbers) > 1:
+        raise CodecError(f"task {rows[0].task} gives {sorted(numbers)} counts; allowed is as many for each sample")
     return np.array([row.counts for row in rows], np.float64)
 
 

@@ -88,7 +88,31 @@ def test_codec_that_changed_is_found_in_spite_of_the_cache(tmp_path: Path, monke
     monkeypatch.setattr(Counting, "encode", lambda self, signal: bytes(signal.samples.shape) + bytes(90) + b"more")
     monkeypatch.setattr(Counting, "decode", lambda self, data: Image(np.zeros(tuple(data[:3]), np.uint8)))
     with pytest.raises(StaleRowsError, match="on sample s0 of task one"):
-        evaluate([Pictures()], [POINT], tmp_path / "rows.jsonl", cache=tmp_path / "cache")
+        evaluate([Pictures()], [POINT], tmp_path / "rows.jsonl", cache=tmp_path / "empty")
+    for rows in ("rows.jsonl", "none.jsonl"):  # of no rows the cache alone tells
+        with pytest.raises(
+            StaleRowsError, match=r"cache holds another file of Counting\(\) .*\(93 bytes then, 97 now\)"
+        ):
+            evaluate([Pictures()], [POINT], tmp_path / rows, cache=tmp_path / "cache")
+
+
+class Constant:
+    """A metric whose values are what `value` says."""
+
+    name, kind, higher_is_better, value = "constant", "image", True, 1.0
+    heads: ClassVar[dict[str, str]] = {"constant": "constant"}
+
+    def measure(self, original: Image, decoded: Image) -> dict[str, float]:
+        return {"constant": self.value}
+
+
+def test_metric_that_changed_is_found_in_spite_of_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluate([Pictures()], [POINT], tmp_path / "rows.jsonl", cache=tmp_path / "cache", metrics=[Constant()])
+    monkeypatch.setattr(Constant, "value", 2.0)
+    with pytest.raises(
+        StaleRowsError, match=r"cache holds other values of metric constant .*1\.0.* then, .*2\.0.* now"
+    ):
+        evaluate([Pictures()], [POINT], tmp_path / "none.jsonl", cache=tmp_path / "cache", metrics=[Constant()])
 
 
 def test_damaged_entries_count_as_absent(tmp_path: Path) -> None:

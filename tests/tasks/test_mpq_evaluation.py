@@ -224,7 +224,7 @@ def test_samples_that_cannot_be_loaded_are_left_out_and_no_others(tmp_path: Path
     }
     assert summary.lines[1].error is None
     assert {line.num_samples for line in summary.lines} == {NUM_SAMPLES - 2}
-    with pytest.raises(CodecError, match="no sample of first can be read; the first is s00: ValueError"):
+    with pytest.raises(CodecError, match="no sample of first can be judged; the first is s00: ValueError"):
         everything = BadSamples(bad=tuple(task.keys()))
         summarize(everything, [], evaluate([everything], [], tmp_path / "none.jsonl"))
 

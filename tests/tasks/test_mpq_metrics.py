@@ -15,7 +15,7 @@ from laconic.codecs.errors import CodecError, MissingDependencyError, WeightsErr
 from laconic.codecs.media import Audio, Image
 from laconic.tasks.mpq import Judgement, TaskSample, evaluate, make_metrics, operating_points
 from laconic.tasks.mpq import metric_kinds as metric_kinds_module
-from laconic.tasks.mpq.measurement import Measurer
+from laconic.tasks.mpq.judging import metric_values
 from laconic.tasks.mpq.metrics import DEFAULT_METRICS, available_metrics
 
 NAMES = ("psnr", "ms-ssim", "ssim", "gmsd", "ssimulacra2", "features", "features-lite0")
@@ -206,8 +206,8 @@ def save_torchscript(network: Any, models: Path, *example: Any) -> None:
 
 def measured(metric: str, original: Any, decoded: Any, models: Path) -> dict[str, float | None]:
     """What the rows get of it."""
-    measurer = Measurer(Ramps(), tuple(make_metrics([metric], models)))
-    return measurer._distortion(object(), original, decoded)
+    (made,) = make_metrics([metric], models)
+    return metric_values(made, original, decoded)
 
 
 def test_metric_whose_package_is_here_measures_its_heads(tmp_path: Path) -> None:
