@@ -31,7 +31,7 @@ from laconic.tasks.mpq.compressed_training_table import (
     compressed_training_cells,
     compressed_training_table,
 )
-from laconic.tasks.mpq.measurement import RATE_UNITS
+from laconic.tasks.mpq.measurement import RATE_UNITS, coded_signal, uncompressed_bytes
 from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.rows import UNCOMPRESSED
 
@@ -125,11 +125,10 @@ def _coded_folder(listing: ClassFolder, source: _Source, framing: Framing, num_t
 def _code(listing: ClassFolder, sample: ClassFolderSample, source: _Source, framing: Framing) -> float:
     """Write one sample of the folder; its rate."""
     signal = read_signal(listing.root / sample.source, listing.kind, Framing())
-    decoded, num_bytes = signal, signal.samples.size * (2 if isinstance(signal, Audio) else 1)
+    num_bytes, decoded = uncompressed_bytes(signal), signal
     if source.point is not None:
         try:
-            data = bytes(source.point.codec.encode(signal))
-            decoded, num_bytes = source.point.codec.decode(data), len(data)
+            num_bytes, decoded = coded_signal(source.point.codec, signal)
         except CodecError as err:
             raise CodecError(f"{source.name} on {sample.source}: {err}") from err
     suffix = ".wav" if isinstance(signal, Audio) else ".png"

@@ -58,7 +58,11 @@ def compare(
     Raises `ValueError` for arrays of different or no rows.
     """
     found = _compare(counts, anchor, aggregate, seed)
-    return replace(found, interval=_wilson(counts[:, 0])) if _are_answers(counts) else found
+    return (
+        replace(found, interval=wilson_interval(float(counts[:, 0].mean()), len(counts)))
+        if _are_answers(counts)
+        else found
+    )
 
 
 def _compare(
@@ -133,9 +137,9 @@ def _are_answers(counts: Num[NDArray[Any], "n k"]) -> bool:
     return counts.shape[1] == 2 and bool((counts[:, 1] == 1).all() and np.isin(counts[:, 0], (0, 1)).all())
 
 
-def _wilson(answers: Num[NDArray[Any], " n"]) -> tuple[float, float]:
-    """Of a share, also of none and of all, where resamplings have no width."""
-    n, share, z = len(answers), float(answers.mean()), _NORMAL_975
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """Of a share of n, also of none and of all, where resamplings have no width."""
+    z = _NORMAL_975
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
     return max(middle - half, 0.0), min(middle + half, 1.0)

@@ -71,7 +71,7 @@ class Measurer:
 
     def _anchor_row(self, sample: TaskSample[Any], judgement: Judgement) -> Row:
         signal = sample.signal
-        num_bytes = signal.samples.size * (signal.samples.itemsize if isinstance(signal, Image) else _PCM_BYTES)
+        num_bytes = uncompressed_bytes(signal)
         row = Row(self.task.name, UNCOMPRESSED, sample.key, num_bytes, _rate(signal, num_bytes))
         return replace(_judged(row, judgement, judgement), metrics=self._metric_names)
 
@@ -91,11 +91,7 @@ class Measurer:
         found = self.cache.decoded(codec, signal) if self.cache is not None else None
         if found is not None and not self.checks_cache:
             return found
-        try:
-            with sentences_of_failures():
-                made = _coded(codec, signal)
-        except (OSError, MemoryError, WeightsError) as err:  # of a codec these are of one sample
-            raise CodecError(sentence_of_error(err)) from err
+        made = coded_signal(codec, signal)
         if self.cache is not None and found is not None and not _are_close(found, made):
             raise StaleRowsError(
                 f"{self.cache.folder} holds another file of {codec!r} for the first sample of task {self.task.name} "
@@ -131,8 +127,24 @@ class Measurer:
         return values
 
 
+def coded_signal(codec: Codec[Any], signal: Image | Audio) -> tuple[int, Image | Audio]:
+    """The bytes of the file, and what was decoded from it and nothing else: a signal of the same form.
+
+    Raises `CodecError` whatever the codec raises or gives else, but `MissingDependencyError`.
+    """
+    try:
+        with sentences_of_failures():
+            return _coded(codec, signal)
+    except (OSError, WeightsError) as err:  # of a codec these are of one sample
+        raise CodecError(sentence_of_error(err)) from err
+
+
+def uncompressed_bytes(signal: Image | Audio) -> int:
+    """8 or 16 bits for each colour sample, 16 for each sample of a sound."""
+    return signal.samples.size * (signal.samples.itemsize if isinstance(signal, Image) else _PCM_BYTES)
+
+
 def _coded(codec: Codec[Any], signal: Image | Audio) -> tuple[int, Image | Audio]:
-    """The bytes of the file, and what was decoded from it and nothing else. Raises whatever the codec raises."""
     decoder = copy.deepcopy(codec)  # made before encoding, so that nothing passes but the bytes
     encoded = codec.encode(copy.deepcopy(signal))
     if not isinstance(encoded, (bytes, bytearray, memoryview)):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 from typer.testing import CliRunner
 
+from laconic.codecs.errors import CodecError
+from laconic.codecs.media import Image
+from laconic.tasks.mpq import OperatingPoint
+from laconic.tasks.mpq.compressed_training import train_on_compressed
 from laconic.tasks.mpq.compressed_training_table import (
     compressed_training_cells,
     compressed_training_sentences,
@@ -55,7 +60,7 @@ def test_command_trains_on_originals_and_output_and_tests_on_both(data: Path, tm
     found = json.loads((tmp_path / "run/result.json").read_bytes())
     assert found["rates"][UNCOMPRESSED] == 24
     assert 0 < found["rates"]["jpeg:quality=5"] < 8  # bits per pixel, the 600 bytes of tables counted
-    assert "over training on originals." in result.output
+    assert "n = 8 test items and 2 seeds are too few to say whether it helps on its own output" in result.output
     before = (tmp_path / "run/report.md").read_bytes()
     assert invoke(*options, "--batch-size", 8).exit_code == 0
     assert (tmp_path / "run/report.md").read_bytes() == before
@@ -94,6 +99,40 @@ def test_gain_is_resolved_by_its_interval_alone() -> None:
     assert all("not resolved to help or harm" in sentence for sentence in compressed_training_sentences(small))
     harmful = compressed_training_cells(answers(-0.3))
     assert all("harms" in sentence for sentence in compressed_training_sentences(harmful))
+
+
+@pytest.mark.parametrize(("seeds", "items"), [(2, 200), (3, 19)])
+def test_few_items_or_seeds_conclude_nothing(seeds: int, items: int) -> None:
+    cells = compressed_training_cells(answers(0.4, seeds=seeds, items=items))
+    assert all("are too few to say whether it helps" in one for one in compressed_training_sentences(cells))
+    assert not any("Training on coarse helps" in one for one in compressed_training_sentences(cells))
+
+
+def test_all_right_answers_leave_room_for_wrong_ones() -> None:
+    cells = compressed_training_cells(answers(0.5, items=40))
+    assert cells[2].accuracy == 1
+    assert cells[2].interval == pytest.approx((0.9124, 1.0), abs=1e-4)
+
+
+@needs_torch
+def test_codec_that_fails_is_named_with_the_sample(data: Path, tmp_path: Path) -> None:
+    from laconic.tasks.heads.inputs import TrainOptions
+
+    @dataclass(frozen=True)
+    class Cropping:
+        name: ClassVar[str] = "cropping"
+
+        def encode(self, signal: Image) -> bytes:
+            return b"x"
+
+        def decode(self, data: bytes) -> Image:
+            return Image(np.zeros((3, 3, 3), np.uint8))
+
+    point = OperatingPoint("cropping", "cropping", Cropping(), frozenset(["image"]))
+    with pytest.raises(
+        CodecError, match=r"cropping on test/bright/0\.png: it was decoded to .* allowed is what was encoded"
+    ):
+        train_on_compressed(data, tmp_path / "run", [point], TrainOptions(arm="small", epochs=1))
 
 
 def test_table_has_a_row_for_each_pair() -> None:
