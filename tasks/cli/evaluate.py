@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,7 +16,9 @@ from laconic.entropy.errors import BitstreamError
 from laconic.tasks.cli import batch, options
 
 if TYPE_CHECKING:
+    from laconic.codecs.form import MediaKind
     from laconic.tasks.mpq.operating_points import OperatingPoint
+    from laconic.tasks.mpq.protocol import Task
     from laconic.tasks.mpq.rows import Row
     from laconic.tasks.mpq.summary import TaskSummary
 
@@ -36,7 +39,7 @@ def evaluate(
         typer.Option(
             "--tasks",
             help="imagenet, imagenet-v1, imagenet-lite1, cifar10, segmentation, mask-agreement, read, read-tesseract, "
-            "tagging, speech, keywords, speaker, speech-quality, head:RUN of `laconic train`, model:FILE or "
+            "detect, tagging, speech, keywords, speaker, speech-quality, head:RUN of `laconic train`, model:FILE or "
             "model:MODULE:FUNCTION of your own, or one of another package; images or sounds for four each; may be "
             "repeated, or separated by commas.",
         ),
@@ -84,12 +87,15 @@ def evaluate(
         from laconic.tasks.mpq.metrics import DEFAULT_METRICS, make_metrics
         from laconic.tasks.mpq.provenance import evaluation_provenance
 
+        if not math.isfinite(margin):
+            raise typer.BadParameter(f"--margin is {margin}; allowed is a number from 0 to 100")
         try:
             chosen = make_tasks(_names(tasks), data, models or data / "models")
             measured = make_metrics(_names(metrics) if metrics else DEFAULT_METRICS, models or data / "models")
             found = operating_points(" ".join(codecs).split(), _qualities(points))
         except CodecError as err:
             raise typer.BadParameter(sentence_of_error(err)) from err
+        _check_kinds(chosen, found)
         output.mkdir(parents=True, exist_ok=True)
         kept = cache or output / "decoded"
         with ExitStack() as stack:
@@ -103,8 +109,18 @@ def evaluate(
                 num_workers=workers,
                 advance=_bar(stack),
             )
-        summaries = [summarize(task, found, rows, metrics=measured) for task in chosen]
-        galleries = [flipped_samples(task, found, rows, cache=kept) for task in chosen]
+        summaries, galleries, failures = [], [], []
+        for task in chosen:
+            try:
+                summary = summarize(task, found, rows, metrics=measured)
+                gallery = flipped_samples(task, found, rows, cache=kept)
+            except CodecError as err:
+                failures.append(err)
+                continue
+            summaries.append(summary)
+            galleries.append(gallery)
+        if not summaries:
+            raise failures[0]
         if cache is None:
             shutil.rmtree(kept, ignore_errors=True)
         given = {"--codecs": codecs, "--tasks": tasks, "--data": data, "--models": models, "--limit": limit}
@@ -113,9 +129,42 @@ def evaluate(
         write_report(summaries, output, margin=margin / 100, about=about, galleries=galleries)
         _write_parquet(list(rows.values()), found, output / "rows.parquet")
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError) as err:
-        typer.echo(f"laconic: {sentence_of_error(err)}", err=True)
+        typer.echo(f"laconic: {_sentence(err)}", err=True)
         raise typer.Exit(1) from err
+    for failure in failures:
+        typer.echo(f"laconic: {sentence_of_error(failure)}: this task is left out", err=True)
     _show(summaries, output, margin / 100, quiet=quiet)
+    if failures:
+        raise typer.Exit(1)
+
+
+def _check_kinds(tasks: Sequence[Task[Any]], points: Sequence[OperatingPoint]) -> None:
+    """A codec that none of the tasks is for would be dropped without a word."""
+    kinds = {task.kind for task in tasks}
+    of_codec: dict[str, set[MediaKind]] = {}
+    for point in points:
+        of_codec.setdefault(point.spec.split(":")[0], set()).update(point.kinds)
+    for codec, found in of_codec.items():
+        if not found & kinds:
+            raise typer.BadParameter(
+                f"codec {codec} is for {_kinds_text(found)}, and the tasks for {_kinds_text(kinds)}: leave it out"
+            )
+    for task in tasks:
+        if not any(task.kind in point.kinds for point in points):
+            raise typer.BadParameter(
+                f"task {task.name} is for {task.kind}s, and none of the codecs is: name one that is"
+            )
+
+
+def _kinds_text(kinds: Collection[MediaKind]) -> str:
+    return " and ".join(f"{kind}s" for kind in sorted(kinds))
+
+
+def _sentence(err: Exception) -> str:
+    """With the file, which the messages of the system do not name."""
+    sentence = sentence_of_error(err)
+    name = getattr(err, "filename", None)
+    return f"{name}: {sentence}" if name is not None and str(name) not in sentence else sentence
 
 
 def _write_parquet(rows: Sequence[Row], points: Sequence[OperatingPoint], path: Path) -> None:
@@ -143,7 +192,7 @@ def _command(options: Mapping[str, object]) -> list[str]:
 
 def _show(summaries: Sequence[TaskSummary], output: Path, margin: float, *, quiet: bool) -> None:
     """Conclusions, and what was left out of them, which is failure."""
-    from laconic.tasks.mpq.report import report_conclusions
+    from laconic.tasks.mpq.report import report_conclusions, report_failures
 
     left_out = [(task.name, *entry) for task in summaries for entry in task.left_out]
     for name, sample, why in left_out[:_NUM_NAMED]:
@@ -153,9 +202,15 @@ def _show(summaries: Sequence[TaskSummary], output: Path, margin: float, *, quie
     if not quiet:
         for summary in summaries:
             for sentence in report_conclusions(summary, margin):
-                typer.echo(f"{summary.name}: {sentence}")
+                if sentence not in report_failures(summary):
+                    typer.echo(f"{summary.name}: {sentence}")
         typer.echo(f"{output / 'report.html'}")
-    if left_out:
+    failures = [f"{task.name}: {sentence}" for task in summaries for sentence in report_failures(task)]
+    for sentence in failures[:_NUM_NAMED]:
+        typer.echo(f"laconic: {sentence}", err=True)
+    if len(failures) > _NUM_NAMED:
+        typer.echo(f"laconic: and {len(failures) - _NUM_NAMED} more failures, listed in {output}/report.md", err=True)
+    if left_out or failures:
         raise typer.Exit(1)
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from laconic.codecs.arguments import items_of_argument, name_argument, path_argument
 from laconic.codecs.errors import CodecError, sentence_of_error
+from laconic.codecs.form import MediaKind
 from laconic.tasks.mpq.protocol import Task
 
 GROUP: Final = "laconic.tasks"
@@ -30,6 +31,7 @@ TASK_NAMES = (
     "mask-agreement",
     "read",
     "read-tesseract",
+    "detect",
     "tagging",
     "speech",
     "keywords",
@@ -44,25 +46,37 @@ TASK_NAMES = (
 def make_tasks(names: Sequence[str], data: Path, models: Path) -> list[Task[Any]]:
     """The tasks of these names, each once; "images" and "sounds" stand for several each.
 
-    Raises `CodecError` for an unknown name, for a task without data, and for an entry point that makes no task.
+    Raises `CodecError` for no or an unknown name, for a task without data, and for an entry point that makes no task.
     """
     data, models = path_argument("data", data), path_argument("models", models)
     texts = [name_argument("a task", name) for name in items_of_argument("tasks", names)]
     singles = [single for name in texts for single in _GROUPS.get(name, (name,))]
     tasks = [_make_task(name, data, models) for name in dict.fromkeys(singles)]
+    if not tasks:
+        raise CodecError(f"no task is named; known are {_known_names()}, images and sounds")
     names_of_tasks = [task.name for task in tasks]
     for task in tasks:
         if names_of_tasks.count(task.name) > 1:
             raise CodecError(
                 f"two tasks are called {task.name}, the key of their rows; evaluate them apart, or rename one"
             )
-        try:
-            empty = not task.keys()
-        except OSError:
-            empty = True
-        if empty:
-            raise CodecError(f"task {task.name} finds no samples below {data}; name the folder that holds its data")
+        _check_keys(task, data)
     return tasks
+
+
+def _check_keys(task: Task[Any], data: Path) -> None:
+    try:
+        keys = list(task.keys())
+    except OSError:
+        keys = []
+    except CodecError:
+        raise
+    except Exception as err:  # code of others
+        raise CodecError(f"task {task.name} cannot list its samples: {sentence_of_error(err)}") from err
+    if not keys:
+        raise CodecError(f"task {task.name} finds no samples below {data}; name the folder that holds its data")
+    if not all(isinstance(key, str) for key in keys) or len(set(keys)) < len(keys):
+        raise CodecError(f"task {task.name} has keys that are no texts, or the same one twice; a key names one sample")
 
 
 def _make_task(name: str, data: Path, models: Path) -> Task[Any]:
@@ -81,12 +95,16 @@ def _make_task(name: str, data: Path, models: Path) -> Task[Any]:
     plugins = {entry.name: entry for entry in entry_points(group=GROUP)}
     if name in plugins:
         return _task_of(plugins[name], data, models)
-    known = ", ".join(dict.fromkeys((*TASK_NAMES, *sorted(plugins))))
-    raise CodecError(f"task {name!r} is unknown; known are {known}, images and sounds")
+    raise CodecError(f"task {name!r} is unknown; known are {_known_names()}, images and sounds")
+
+
+def _known_names() -> str:
+    return ", ".join(dict.fromkeys((*TASK_NAMES, *sorted(entry.name for entry in entry_points(group=GROUP)))))
 
 
 def _frozen_task(name: str, data: Path, models: Path) -> Task[Any] | None:
     from laconic.tasks.mpq.cifar10 import Cifar10
+    from laconic.tasks.mpq.detection import Detection
     from laconic.tasks.mpq.imagenet import CLASSIFIERS, ImageNet
     from laconic.tasks.mpq.keywords import Keywords
     from laconic.tasks.mpq.reading import RECOGNIZERS, Reading
@@ -102,6 +120,7 @@ def _frozen_task(name: str, data: Path, models: Path) -> Task[Any] | None:
         Streets(data, models),
         MaskAgreement(data, models),
         *(Reading(data, recognizer) for recognizer in RECOGNIZERS),
+        Detection(data),
         Tagging(data, models),
         Speech(data),
         Keywords(data, models),
@@ -120,6 +139,8 @@ def _task_of(entry: EntryPoint, data: Path, models: Path) -> Task[Any]:
     lacking = [member for member in _MEMBERS if not hasattr(task, member)]
     if lacking:
         raise CodecError(f"task {entry.name!r} ({entry.value}) has no {lacking[0]}; a task has {', '.join(_MEMBERS)}")
+    if task.kind not in get_args(MediaKind):
+        raise CodecError(f"task {entry.name!r} ({entry.value}) is of kind {task.kind!r}; allowed are image and sound")
     if task.name != entry.name:
         raise CodecError(
             f"task {entry.name!r} ({entry.value}) calls itself {task.name!r}; its name is its entry point's"

@@ -7,13 +7,14 @@ metric (`protocol.Metric`); models is the folder of the frozen models. Names of 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from laconic.codecs.arguments import items_of_argument, name_argument, path_argument
 from laconic.codecs.errors import CodecError, sentence_of_error
+from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio
 from laconic.tasks.measures.feature_network import LITE0, LITE1
 from laconic.tasks.measures.gradient_similarity import gmsd
@@ -86,7 +87,15 @@ def make_metrics(names: Sequence[str], models: Path) -> list[Metric[Any]]:
     texts = [name_argument("a metric", name) for name in items_of_argument("metrics", names)]
     runnable = [metric.name for metric in _built_in(models) if is_runnable(metric)]
     singles = [single for name in texts for single in (runnable if name == "all" else [name])]
-    return [_make_metric(name, models) for name in dict.fromkeys(singles)]
+    metrics = [_make_metric(name, models) for name in dict.fromkeys(singles)]
+    owners: dict[str, str] = {}
+    for metric in metrics:
+        for value in metric.heads:
+            if owners.setdefault(value, metric.name) != metric.name:
+                raise CodecError(
+                    f"metrics {owners[value]!r} and {metric.name!r} both give {value!r}; name one of them, or rename it"
+                )
+    return metrics
 
 
 def _make_metric(name: str, models: Path) -> Metric[Any]:
@@ -105,6 +114,12 @@ def _make_metric(name: str, models: Path) -> Metric[Any]:
     lacking = [member for member in _MEMBERS if not hasattr(metric, member)]
     if lacking:
         raise CodecError(f"metric {name!r} ({entry.value}) has no {lacking[0]}; a metric has {', '.join(_MEMBERS)}")
+    if metric.kind not in get_args(MediaKind):
+        raise CodecError(f"metric {name!r} ({entry.value}) is of kind {metric.kind!r}; allowed are image and sound")
+    if not isinstance(metric.heads, Mapping) or not metric.heads:
+        raise CodecError(
+            f"metric {name!r} ({entry.value}) has the heads {metric.heads!r}; allowed are names of values -> heads"
+        )
     if metric.name != name:
         raise CodecError(f"metric {name!r} ({entry.value}) calls itself {metric.name!r}; its name is its entry point's")
     return cast("Metric[Any]", metric)

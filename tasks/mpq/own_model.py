@@ -71,6 +71,8 @@ class OwnModel:
                 f"{self.model} gives scores of shape {scores.shape}; allowed is one for each of the "
                 f"{len(self.classes)} classes {', '.join(self.classes[:5])}, ..."
             )
+        if not np.isfinite(scores).all():
+            raise CodecError(f"{self.model} gives the scores {scores[:5].tolist()}; allowed are finite numbers")
         probabilities = class_probabilities(scores)
         best = self.classes[int(probabilities.argmax())]
         loss = -math.log(max(probabilities[self.classes.index(sample.label)], _LEAST_PROBABILITY))

@@ -28,7 +28,7 @@ def write_parquet(rows: Iterable[Row], points: Sequence[OperatingPoint], path: P
         raise MissingDependencyError(f"pyarrow cannot be imported ({err}); install it: pip install pyarrow") from err
     rows = list(rows)
     of_key = {UNCOMPRESSED: (UNCOMPRESSED, UNCOMPRESSED)} | {one.key: (one.spec, one.curve) for one in points}
-    columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in _FIELDS}
+    columns: dict[str, Any] = {name: [_plain(getattr(row, name)) for row in rows] for name in _FIELDS}
     columns |= {name: [of_key[row.codec][index] for row in rows] for index, name in enumerate(("spec", "curve"))}
     for name in dict.fromkeys(name for row in rows for name in row.scores):
         columns[name] = [row.scores.get(name) for row in rows]
@@ -39,6 +39,11 @@ def write_parquet(rows: Iterable[Row], points: Sequence[OperatingPoint], path: P
     buffer = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(pyarrow.table(arrays), buffer, compression="zstd")
     atomic_write(path, buffer.getvalue().to_pybytes(), force=True)
+
+
+def _plain(value: Any) -> Any:
+    """Names of files that are no UTF-8 hold bytes that no text of Parquet may."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def _distortion(row: Row, name: str) -> float | None:

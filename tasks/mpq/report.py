@@ -54,8 +54,9 @@ def write_report(
         for task in tasks
     ]
     notes, overview = [*NOTES, *about], overview_tables(tasks)
-    atomic_write(folder / "report.md", _markdown(pages, overview, notes).encode(), force=True)
-    atomic_write(folder / "report.html", render_page(pages, overview, notes).encode(), force=True)
+    for name, text in (("md", _markdown(pages, overview, notes)), ("html", render_page(pages, overview, notes))):
+        # Names of files may hold bytes that are no UTF-8.
+        atomic_write(folder / f"report.{name}", text.encode("utf-8", "backslashreplace"), force=True)
 
 
 def report_conclusions(task: TaskSummary, margin: float = DEFAULT_MARGIN) -> list[str]:

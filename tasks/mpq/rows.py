@@ -70,7 +70,7 @@ def read_rows(path: Path) -> dict[tuple[str, str, str], Row]:
             row = Row(**{**fields, "counts": tuple(fields["counts"]), "metrics": tuple(fields["metrics"])})
         except (ValueError, TypeError, KeyError) as err:
             raise StaleRowsError(
-                f"line {number} of {path} is no row ({err}); delete the file or name a folder"
+                f"line {number} of {path} is no row ({err}); delete the file or name another folder"
             ) from err
         rows[row.key] = row  # a later one has more metrics
     return rows

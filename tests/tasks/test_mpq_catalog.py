@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from laconic.codecs.errors import CodecError
-from laconic.tasks.mpq import make_tasks
+from laconic.tasks.mpq import make_metrics, make_tasks
 
 # A whole package of a task of one's own: what a picture shows is its brightest colour, its label the name of its file.
 PACKAGE = """
@@ -51,6 +51,78 @@ def make(data, models):
     return Colors(data / "flags")
 """
 
+# Others, that do all that a task, metric or codec must not.
+FAULTY = """
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from laconic.codecs.media import Image
+from laconic_colors import Colors
+
+
+class Unjudged(Colors):
+    def judge(self, sample, decoded):
+        raise ValueError("no answer")
+
+
+class Unfound(Colors):
+    def judge(self, sample, decoded):
+        return Path("model.bin").read_bytes()
+
+
+class Twice(Colors):
+    def keys(self):
+        return ["red-0.png", "red-0.png"]
+
+
+class Unlisted(Colors):
+    def keys(self):
+        raise ValueError("no list")
+
+
+@dataclass(frozen=True)
+class Failing:
+    name = "failing"
+
+    def encode(self, signal: Image) -> bytes:
+        raise ValueError("full")
+
+    def decode(self, data):
+        return None
+
+
+class Metric:
+    name, kind, heads, higher_is_better = "clash", "image", {"psnr_db": "mine"}, True
+
+    def measure(self, original, decoded):
+        return {"psnr_db": 1.0}
+
+
+def metric(name, **changes):
+    made = Metric()
+    made.name = name
+    for member, value in changes.items():
+        setattr(made, member, value)
+    return lambda models: made
+
+
+clash, headless, kindless = metric("clash"), metric("headless", heads=["a"]), metric("kindless", kind="picture")
+
+
+def make(name, cls=Colors, kind="image"):
+    return lambda data, models: cls(data / "flags", name=name, kind=kind)
+
+
+unjudged, unfound, twice, unlisted = (
+    make(name, cls)
+    for name, cls in (("unjudged", Unjudged), ("unfound", Unfound), ("twice", Twice), ("unlisted", Unlisted))
+)
+noise, strange = make("noise", kind="sound"), make("strange", kind="images")
+"""
+
+
+FAULTY_TASKS = "unjudged", "unfound", "twice", "unlisted", "noise", "strange"
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -62,7 +134,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (info / "entry_points.txt").write_text(
         "[laconic.tasks]\ncolors = laconic_colors:make\nimagenet = laconic_colors:make\nbroken = laconic_colors:none\n"
         "bare = builtins:max\n"
+        + "".join(f"{name} = laconic_faulty:{name}\n" for name in FAULTY_TASKS)
+        + "[laconic.metrics]\n"
+        + "".join(f"{name} = laconic_faulty:{name}\n" for name in ("clash", "headless", "kindless"))
+        + "[laconic.codecs]\nfailing = laconic_faulty:Failing\n"
     )
+    (tmp_path / "laconic_faulty.py").write_text(FAULTY)
     (tmp_path / "flags").mkdir()
     random = np.random.default_rng(0)
     for number in range(32):
@@ -99,6 +176,63 @@ def test_task_of_another_package_is_evaluated_by_the_command(folder: Path) -> No
     assert "--codecs 'jpeg:quality=30|90' --tasks colors" in (report / "report.md").read_text()
 
 
+def evaluate_command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        "laconic.tasks.cli",
+        "evaluate",
+        "--data",
+        str(folder),
+        "-o",
+        str(folder / "report"),
+    ]
+    environment = {"PYTHONPATH": str(folder), "PATH": ""}
+    return subprocess.run([*command, *words], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--codecs", "jpeg", "--tasks", ","], "no task is named; known are imagenet, "),
+        (["--codecs", "mp3", "--tasks", "colors"], "codec mp3 is for sounds, and the tasks for images"),
+        (
+            ["--codecs", "jpeg", "--codecs", "mp3", "--tasks", "colors"],
+            "codec mp3 is for sounds, and the tasks for images",
+        ),
+        (["--codecs", "jpeg", "--tasks", "colors,noise"], "task noise is for sounds, and none of the codecs is"),
+        (["--codecs", "jpeg", "--tasks", "colors", "--margin", "nan"], "--margin is nan; allowed is a number from 0"),
+    ],
+)
+def test_what_would_measure_nothing_is_refused(folder: Path, words: list[str], sentence: str) -> None:
+    done = evaluate_command(folder, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in " ".join(done.stderr.split())
+
+
+def test_command_says_what_failed_and_reports_the_rest(folder: Path) -> None:
+    words = "--codecs", "failing", "--codecs", "jpeg:quality=90", "--tasks", "unjudged,colors"
+    done = evaluate_command(folder, *words, "--limit", "3")
+    assert done.returncode == 1
+    assert (
+        "laconic: colors: failing has no score: 3 of 3 samples failed, the first, blue-11.png: ValueError: full"
+        in done.stderr
+    )
+    assert (
+        "laconic: no sample of unjudged can be judged; the first is blue-11.png: ValueError: no answer" in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+    report = (folder / "report" / "report.md").read_text()
+    assert "- failing has no score: 3 of 3 samples failed" in report
+    assert "| jpeg:quality=90 |" in report
+
+
+def test_file_that_lacks_is_named(folder: Path) -> None:
+    done = evaluate_command(folder, "--codecs", "jpeg:quality=90", "--tasks", "unfound", "--limit", "3")
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("laconic: model.bin: No such file or directory")
+
+
 def test_names_of_built_in_tasks_cannot_be_taken_over(folder: Path) -> None:
     with pytest.raises(CodecError, match="task imagenet finds no samples below"):
         make_tasks(["imagenet"], folder, folder)
@@ -111,10 +245,29 @@ def test_names_of_built_in_tasks_cannot_be_taken_over(folder: Path) -> None:
         ("bare", r"task 'bare' \(builtins:max\)"),
         (
             "missing",
-            "task 'missing' is unknown; known are imagenet, .*, bare, broken, colors, images and sounds",
+            "task 'missing' is unknown; known are imagenet, .*, bare, broken, colors, .*, images and sounds",
         ),
+        ("strange", r"task 'strange' \(laconic_faulty:strange\) is of kind 'images'; allowed are image and sound"),
+        ("twice", "task twice has keys that are no texts, or the same one twice"),
+        ("unlisted", "task unlisted cannot list its samples: ValueError: no list"),
     ],
 )
 def test_what_makes_no_task_is_a_sentence(name: str, sentence: str, folder: Path) -> None:
     with pytest.raises(CodecError, match=sentence):
         make_tasks([name], folder, folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["psnr", "clash"], "metrics 'psnr' and 'clash' both give 'psnr_db'"),
+        (["headless"], r"metric 'headless' \(laconic_faulty:headless\) has the heads \['a'\]"),
+        (
+            ["kindless"],
+            r"metric 'kindless' \(laconic_faulty:kindless\) is of kind 'picture'; allowed are image and sound",
+        ),
+    ],
+)
+def test_metric_that_is_none_is_a_sentence(names: list[str], sentence: str, folder: Path) -> None:
+    with pytest.raises(CodecError, match=sentence):
+        make_metrics(names, folder)

@@ -133,3 +133,17 @@ def test_resamplings_are_the_same_for_the_same_numbers_and_hold_all_samples() ->
 def test_shapes_that_differ_are_refused() -> None:
     with pytest.raises(ValueError, match="allowed is that of the anchor"):
         compare(counts([1]), counts([1, 1]), accuracy, seed=0)
+
+
+def test_no_share_can_lose_more_than_all() -> None:
+    found = compare(counts([0] * 30), counts([1] * 30), accuracy, seed=0)
+    assert found.bounds[0] == -1
+
+
+def test_resamplings_that_say_nothing_are_left_out() -> None:
+    words = np.array(
+        [(1.0, 2.0), *[(0.0, 0.0)] * 5]
+    )  # of six samples one has words: a third of the resamplings have none
+    with np.errstate(invalid="ignore"):
+        found = compare(words, words, accuracy, seed=0)
+    assert found.interval == (0.5, 0.5)

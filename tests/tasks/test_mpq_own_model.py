@@ -39,6 +39,9 @@ def in_order(signal):
 def two(signal):
     return [1.0, 2.0]
 
+def nothing(signal):
+    return [float("nan"), 1.0, 2.0]
+
 def broken(signal):
     raise ValueError("no such colour")
 
@@ -230,6 +233,10 @@ def test_function_from_outside_the_package_by_the_command(folder: Path) -> None:
         ),
         ("my_functions:broken", r"my_functions:broken fails on a signal of shape \(16, 20, 3\): .*no such colour"),
         ("my_functions:absent", "my_functions:absent cannot be imported: .*absent.*; is it on PYTHONPATH"),
+        (
+            "my_functions:nothing",
+            r"my_functions:nothing gives the scores \[nan, 1\.0, 2\.0\]; allowed are finite numbers",
+        ),
         ("my_functions:number", "my_functions:number is of type int; allowed is a function of a signal"),
         ("my_absent_module:f", "my_absent_module:f cannot be imported: .*my_absent_module"),
         (

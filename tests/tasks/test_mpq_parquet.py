@@ -30,6 +30,14 @@ def test_rows_come_back_with_a_column_for_each_number(tmp_path: Path) -> None:
     assert (found[2]["error"], found[2]["loss"], found[2]["counts"]) == ("too large", None, [])
 
 
+def test_names_that_are_no_utf8_are_written_as_text(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    points, rows = made_up_rows({"lcn": AVIF}, n=3)
+    name = b"bad\xff.png".decode("utf-8", "surrogateescape")
+    write_parquet([replace(row, sample=name) for row in rows.values()], points, tmp_path / "rows.parquet")
+    assert parquet.read_table(tmp_path / "rows.parquet")["sample"][0].as_py() == r"bad\udcff.png"
+
+
 def test_missing_library_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingDependencyError, match="install it: pip install pyarrow"):

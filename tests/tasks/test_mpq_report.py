@@ -345,3 +345,16 @@ def test_browser_tells_many_curves_apart_and_shows_all_parts(width: int, tmp_pat
     assert found["pictures"] == [256] * 3 * len(gallery.samples)
     assert found["requests"] == 0
     assert found["scroll"] <= 0
+
+
+def test_odd_names_spoil_neither_file(tmp_path: Path) -> None:
+    name = b"a|<b>&\xff".decode("utf-8", "surrogateescape")
+    failed = Summary(
+        "made-up", name, name, name, 40, error=f"1 of 40 samples failed, the first, {name}: <class 'float'>"
+    )
+    write_report([task(*curves(), failed)], tmp_path)
+    markdown, page = ((tmp_path / f"report.{kind}").read_text() for kind in ("md", "html"))
+    assert "| a/&lt;b>&\\udcff |" in markdown
+    assert "<b>" not in markdown and "<class" not in markdown
+    assert "a|&lt;b&gt;&amp;\\udcff" in page
+    assert "<class" not in page
