@@ -95,12 +95,16 @@ def test_absent_tesseract_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no data at {DATA}")
-@pytest.mark.parametrize("tasks", ["read", "speech-quality", "speaker"])
-def test_command_says_what_to_install_in_one_line(tasks: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("codec", "task"), [("jpeg", "read"), ("jpeg", "detect"), ("flac", "speech-quality"), ("flac", "speaker")]
+)
+def test_command_says_what_to_install_in_one_line(
+    codec: str, task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from laconic.tasks.cli import app
 
     monkeypatch.setattr("laconic.tasks.mpq.packaged_models.find_spec", lambda name: None)
-    command = ["evaluate", "--codecs", "jpeg flac", "--tasks", tasks, "--data", str(DATA), "-j", "1", "--limit", "1"]
+    command = ["evaluate", "--codecs", codec, "--tasks", task, "--data", str(DATA), "-j", "1", "--limit", "1"]
     result = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "report")])
     assert result.exit_code == 1
     assert result.stderr.count("\n") == 1
