@@ -130,7 +130,10 @@ def _frame_of(
     rates = [line.rate for line, _ in points] or [anchor_rate]
     values = [value for _, mean in (*points, *anchor) for value in (mean.value, *mean.interval)]
     margin = 0.05 * (max(values) - min(values)) or 0.05
-    return _Frame(size, (min(rates) * 0.85, max(rates) * 1.18), (max(0.0, min(values) - margin), max(values) + margin))
+    lowest = min(values) - margin
+    if min(values) >= 0:  # no room for what there cannot be, where nothing is below 0
+        lowest = max(0.0, lowest)
+    return _Frame(size, (min(rates) * 0.85, max(rates) * 1.18), (lowest, max(values) + margin))
 
 
 def _axes(task: TaskSummary, quantity: Quantity, frame: _Frame) -> Iterator[str]:

@@ -60,7 +60,7 @@ def _correlation(values: TaskValues, measure: Measure, metric: Measure, seed: in
     names = values.task.name, measure, metric
     # A point that returns every sample equal has no mean of a metric without a largest value.
     points = np.isfinite(other).any(axis=1)
-    known = ~np.isnan(one[points]).any(axis=0) & ~np.isnan(other[points]).any(axis=0)
+    known = ~np.isnan(one[points]).any(axis=0) & ~np.isnan(other[points]).any(axis=0) & points.any()
     num_points, num_samples = int(points.sum()), int(known.sum())
     if num_samples < LEAST_SAMPLES or num_points < LEAST_POINTS:
         return Correlation(*names, num_points, num_samples)

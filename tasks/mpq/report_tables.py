@@ -201,7 +201,8 @@ def _correlation_cells(task: TaskSummary, metric: Measure, measures: Sequence[Me
             one = found[measure]
             gap: Gap | None = getattr(one, how)
             if gap is None:
-                cells.append(Cell(f"n = {one.num_samples} is too few" if one.is_too_few else "", muted=True))
+                few = f"n = {one.num_samples} at {one.num_points} points is too few"
+                cells.append(Cell(few if one.is_too_few else "a side is constant", muted=True))
                 continue
             used = f" n = {one.num_samples}" if one.num_samples < most else ""
             note = f"{_interval(gap.interval, '.2f')}{used}"

@@ -37,7 +37,12 @@ def _check_same_rows(stored: Row, again: Row) -> None:
         *((stored.scores.get(name), again.scores.get(name)) for name in stored.scores | again.scores),
         *((stored.distortion[name], again.distortion[name]) for name in shared),
     ]
-    exact = [(row.num_bytes, row.error, row.answer, len(row.counts)) for row in (stored, again)]
+    exact = [(row.num_bytes, row.answer, len(row.counts)) for row in (stored, again)]
+    if again.error is not None:
+        raise StaleRowsError(
+            f"{stored.codec} on sample {stored.sample} of task {stored.task}, which has a row, fails now: {again.error}; "
+            "name another output folder or delete its rows.jsonl if it is to fail"
+        )
     if exact[0] != exact[1] or not all(_is_close(one, other) for one, other in floats):
         raise StaleRowsError(
             f"the stored row of {stored.codec} on sample {stored.sample} of task {stored.task} is another now "

@@ -67,13 +67,27 @@ def read_rows(path: Path) -> dict[tuple[str, str, str], Row]:
     for number, line in enumerate(complete.splitlines(), 1):
         try:
             fields = json.loads(line)
-            row = Row(**{**fields, "counts": tuple(fields["counts"]), "metrics": tuple(fields["metrics"])})
-        except (ValueError, TypeError, KeyError) as err:
+            row = Row(**{**fields, "counts": tuple(map(float, fields["counts"])), "metrics": tuple(fields["metrics"])})
+            _check_types(row)
+        except (ValueError, TypeError, KeyError, AttributeError) as err:
             raise StaleRowsError(
                 f"line {number} of {path} is no row ({err}); delete the file or name another folder"
             ) from err
         rows[row.key] = row  # a later one has more metrics
     return rows
+
+
+def _check_types(row: Row) -> None:
+    """Raises `TypeError` for a row that was written by something else."""
+    texts = row.task, row.codec, row.sample, row.answer
+    numbers = [
+        row.num_bytes,
+        row.rate,
+        *row.scores.values(),
+        *(one for one in row.distortion.values() if one is not None),
+    ]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(one, (int, float)) for one in numbers):
+        raise TypeError("a text is no text, or a number no number")
 
 
 def append_rows(path: Path, rows: Iterable[Row]) -> None:

@@ -95,3 +95,10 @@ def test_equal_signals_rank_first_and_are_left_out_of_means() -> None:
     found = {one.measure.name: one for one in correlate_measures(task_values(MadeUp(), points, lossless, [PSNR]))}
     assert found["loss"].num_points == 6  # of 7: the seventh has no finite mean
     assert found["loss"].within_samples is not None
+
+
+def test_metric_that_is_defined_nowhere_counts_no_samples() -> None:
+    points, rows = made_up_rows({"lcn": AVIF}, n=30)
+    small = {key: replace(row, distortion={}) for key, row in rows.items()}
+    found = correlate_measures(task_values(MadeUp(), points, small, [PSNR]))
+    assert {(one.num_samples, one.num_points, one.across_points) for one in found} == {(0, 0, None)}

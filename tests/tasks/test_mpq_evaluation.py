@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -292,6 +293,29 @@ def test_damaged_line_is_named(tmp_path: Path) -> None:
     path.write_text('{"task": 1}\n')
     with pytest.raises(StaleRowsError, match="line 1 of"):
         evaluate([FirstSample()], [], path)
+
+
+@pytest.mark.parametrize(("name", "value"), [("scores", [1]), ("rate", "high"), ("counts", ["a"]), ("sample", 3)])
+def test_row_of_other_types_is_named(tmp_path: Path, name: str, value: Any) -> None:
+    path = tmp_path / "rows.jsonl"
+    evaluate([FirstSample()], [], path, limit=2)
+    first, second = path.read_text().splitlines()
+    path.write_text(f"{first}\n{json.dumps({**json.loads(second), name: value})}\n")
+    with pytest.raises(StaleRowsError, match=r"line 2 of .* is no row"):
+        evaluate([FirstSample()], [], path, limit=2)
+
+
+def test_row_of_what_fails_now_is_refused_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Coarse, data: bytes) -> Image:
+        raise CodecError("the disk is full")
+
+    path = tmp_path / "rows.jsonl"
+    evaluate([FirstSample()], [point(Coarse(4))], path, limit=2)
+    monkeypatch.setattr(Coarse, "decode", fail)
+    with pytest.raises(
+        StaleRowsError, match="on sample s00 of task first, which has a row, fails now: the disk is full"
+    ):
+        evaluate([FirstSample()], [point(Coarse(4))], path, limit=2)
 
 
 def test_sound_is_counted_as_16_bit_samples(tmp_path: Path) -> None:

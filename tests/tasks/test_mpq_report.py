@@ -14,6 +14,7 @@ import pytest
 from made_up_rows import AVIF, JPEG, PSNR, WEBP, MadeUp, made_up_rows
 
 from laconic.tasks.mpq import Summary, TaskSummary, summarize, write_report
+from laconic.tasks.mpq.chart import draw_chart, quantities
 from laconic.tasks.mpq.gallery import flipped_samples
 from laconic.tasks.mpq.provenance import evaluation_provenance
 from laconic.tasks.mpq.report import report_conclusions
@@ -358,3 +359,12 @@ def test_odd_names_spoil_neither_file(tmp_path: Path) -> None:
     assert "<b>" not in markdown and "<class" not in markdown
     assert "a|&lt;b&gt;&amp;\\udcff" in page
     assert "<class" not in page
+
+
+def test_chart_of_values_below_zero_holds_them() -> None:
+    below = [replace(line("one", number, -2.0, resolved=False), score=-5.0 + number) for number in range(3)]
+    shown = [replace(one, score_interval=(one.score - 0.5, one.score + 0.5)) for one in below]
+    drawn = draw_chart(replace(task(*shown), lines=(shown[0], *shown)), quantities(task(*shown))[0], (720, 400))
+    heights = [float(place.split(",")[1]) for place in re.findall(r"translate\(([0-9.,-]+)\)\"", drawn)]
+    assert len(heights) == 3
+    assert all(0 < height < 400 for height in heights)
