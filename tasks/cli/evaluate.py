@@ -112,13 +112,12 @@ def evaluate(
         summaries, galleries, failures = [], [], []
         for task in chosen:
             try:
-                summary = summarize(task, found, rows, metrics=measured)
-                gallery = flipped_samples(task, found, rows, cache=kept)
+                shown = summarize(task, found, rows, metrics=measured), flipped_samples(task, found, rows, cache=kept)
             except CodecError as err:
                 failures.append(err)
                 continue
-            summaries.append(summary)
-            galleries.append(gallery)
+            summaries.append(shown[0])
+            galleries.append(shown[1])
         if not summaries:
             raise failures[0]
         if cache is None:

@@ -1,9 +1,9 @@
 """Machine perceptual quality: what models make of decoded signals, against the bytes of their files.
 
 In reading order: `protocol` (a task: signals, labels, judgements; it knows no codec; and a metric), `option_values`
-(several values of an option), `operating_points` (texts -> codecs), `measurement` (one sample through one codec; the
-only place that encodes and counts), `cache` (what was decoded), `rows` (its results on disk), `row_merging`, `metrics`
-(by name; their classes in `metric_kinds`, `lpips` by a file of the user's own), `evaluation` (`evaluate`: all of them,
+(several values of an option), `operating_points` (texts -> codecs), `judging` (what code of others says, checked),
+`measurement` (one sample through one codec; the only place that encodes and counts), `cache` (what was decoded), `rows`
+(its results on disk), `row_merging`, `metrics` (by name; their classes in `metric_kinds`, `lpips` by a file of the user's own), `evaluation` (`evaluate`: all of them,
 in processes, resumable), `intervals` and `summary` (paired bootstrap, "not resolved"), `sample_values` (rows as
 arrays), `pchip` and `bd` (BD-rate and BD-score), `correlations`, `gallery` (samples whose answer changes), `report`,
 `report_tables`, `page`, `page_style`, `chart` (Markdown and HTML), `parquet`. `compressed_training` and its `_table`:

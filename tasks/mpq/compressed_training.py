@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laconic.codecs.errors import CodecError, UnsupportedSignalError
+from laconic.codecs.errors import CodecError, UnsupportedSignalError, sentence_of_error
 from laconic.codecs.files import signal_bytes
 from laconic.codecs.media import Audio
 from laconic.codecs.threads import threaded_map
@@ -105,7 +105,7 @@ def _check(listing: ClassFolder, points: Sequence[OperatingPoint], options: Trai
                 f"{point.spec} is for other signals than {listing.kind}s; name a codec that does"
             )
     if listing.kind == "sound" and (options.sample_rate_hz is None or options.seconds is None):
-        raise CodecError("sounds of different length fit in no batch; pass sample_rate_hz and seconds")
+        raise CodecError("sounds of different length fit in no batch; name their sample rate and seconds")
 
 
 def _coded_folder(listing: ClassFolder, source: _Source, framing: Framing, num_threads: int) -> float:
@@ -124,7 +124,10 @@ def _coded_folder(listing: ClassFolder, source: _Source, framing: Framing, num_t
 
 def _code(listing: ClassFolder, sample: ClassFolderSample, source: _Source, framing: Framing) -> float:
     """Write one sample of the folder; its rate."""
-    signal = read_signal(listing.root / sample.source, listing.kind, Framing())
+    try:
+        signal = read_signal(listing.root / sample.source, listing.kind, Framing())
+    except Exception as err:  # decoders of many formats, each of which fails in its own way
+        raise CodecError(f"{sample.source} cannot be read: {sentence_of_error(err)}") from err
     num_bytes, decoded = uncompressed_bytes(signal), signal
     if source.point is not None:
         try:

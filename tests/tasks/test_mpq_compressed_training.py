@@ -115,6 +115,17 @@ def test_all_right_answers_leave_room_for_wrong_ones() -> None:
 
 
 @needs_torch
+def test_sample_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        PillowImage.new("RGB", (9, 9)).save(tmp_path / "data" / name / "0.png")
+    (tmp_path / "data/b/1.png").touch()
+    result = invoke(tmp_path / "data", "-o", tmp_path / "run", "--codecs", "jpeg")
+    assert result.exit_code == 1
+    assert "b/1.png cannot be read: the file is empty" in result.output
+
+
+@needs_torch
 def test_codec_that_fails_is_named_with_the_sample(data: Path, tmp_path: Path) -> None:
     from laconic.tasks.heads.inputs import TrainOptions
 

@@ -368,3 +368,11 @@ def test_chart_of_values_below_zero_holds_them() -> None:
     heights = [float(place.split(",")[1]) for place in re.findall(r"translate\(([0-9.,-]+)\)\"", drawn)]
     assert len(heights) == 3
     assert all(0 < height < 400 for height in heights)
+
+
+def test_rate_axis_of_one_point_has_numbers() -> None:
+    one = replace(line("one", 0, -0.1, resolved=False), rate=1.6)
+    drawn = draw_chart(task(one), quantities(task(one))[0], (720, 400))
+    rates = re.findall(r'text-anchor="middle">([0-9.]+)</text>', drawn)
+    assert len(rates) > 1
+    assert all(1.3 < float(rate) < 1.9 for rate in rates)
