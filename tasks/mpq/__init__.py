@@ -3,14 +3,14 @@
 In reading order: `protocol` (a task: signals, labels, judgements; it knows no codec; and a metric), `option_values`
 (several values of an option), `operating_points` (texts -> codecs), `judging` (what code of others says, checked),
 `measurement` (one sample through one codec; the only place that encodes and counts), `cache` (what was decoded), `rows`
-(its results on disk), `row_merging`, `metrics` (by name; their classes in `metric_kinds`, `lpips` by a file of the user's own), `evaluation` (`evaluate`: all of them,
-in processes, resumable), `intervals` and `summary` (paired bootstrap, "not resolved"), `sample_values` (rows as
-arrays), `pchip` and `bd` (BD-rate and BD-score), `correlations`, `gallery` (samples whose answer changes), `report`,
-`report_tables`, `page`, `page_style`, `chart` (Markdown and HTML), `parquet`. `compressed_training` and its `_table`:
-networks trained on what codecs kept. The tasks: `imagenet`, `cifar10`, `segmentation`, `reading`, `detection` (finds
-the lines that `reading` reads), `tagging`, `speech`, `keywords`, `speaker`, `speech_quality`, `head`, `own_model`
-(with `model_card`), by name in `catalog`; `litert`, `onnx_models`, `torch_models`, `packaged_models`, `pictures`,
-`sounds`, `mel` are what they share.
+(its results on disk), `row_merging`, `metrics` (by name; their classes in `metric_kinds`, `lpips` by a file of the
+user's own), `evaluation` (`evaluate`: all of them, in processes, resumable), `intervals` and `summary` (paired
+bootstrap, "not resolved"), `sample_values` (rows as arrays), `pchip` and `bd` (BD-rate and BD-score), `correlations`,
+`gallery` (samples whose answer changes), `report`, `report_tables`, `page`, `page_style`, `chart` (Markdown and HTML),
+`parquet`. `compressed_training` and its `_table`: networks trained on what codecs kept. The tasks: `imagenet`,
+`cifar10`, `segmentation`, `reading`, `detection` (finds the lines that `reading` reads), `tagging`, `speech`,
+`keywords`, `speaker`, `speech_quality`, `head`, `own_model` (with `model_card`), by name in `catalog`; `litert`,
+`onnx_models`, `torch_models`, `packaged_models`, `pictures`, `sounds`, `mel` are what they share.
 
     tasks = make_tasks(["imagenet"], data, models)
     points = operating_points(["jpeg:quality=10|50", "lcn"])
