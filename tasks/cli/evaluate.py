@@ -190,7 +190,7 @@ def _command(options: Mapping[str, object]) -> list[str]:
 
 
 def _show(summaries: Sequence[TaskSummary], output: Path, margin: float, *, quiet: bool) -> None:
-    """Conclusions, and what was left out of them, which is failure."""
+    """Conclusions, and what was left out of them, which is failure; so are points that have no score in any task."""
     from laconic.tasks.mpq.report import report_conclusions, report_failures
 
     left_out = [(task.name, *entry) for task in summaries for entry in task.left_out]
@@ -209,7 +209,11 @@ def _show(summaries: Sequence[TaskSummary], output: Path, margin: float, *, quie
         typer.echo(f"laconic: {sentence}", err=True)
     if len(failures) > _NUM_NAMED:
         typer.echo(f"laconic: and {len(failures) - _NUM_NAMED} more failures, listed in {output}/report.md", err=True)
-    if left_out or failures:
+    lines = [line for task in summaries for line in task.lines]
+    scored = {
+        line.spec for line in lines if line.error is None
+    }  # the rest may refuse one kind of signals by its nature
+    if left_out or any(line.spec not in scored for line in lines) or any(task.metric_errors for task in summaries):
         raise typer.Exit(1)
 
 

@@ -56,6 +56,8 @@ FAULTY = """
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from laconic.codecs.media import Image
 from laconic_colors import Colors
 
@@ -91,6 +93,25 @@ class Failing:
         return None
 
 
+@dataclass(frozen=True)
+class Picky(Failing):
+    name = "picky"
+
+    def encode(self, signal: Image) -> bytes:
+        if signal.height == 16:
+            raise ValueError("small")
+        return b"x"
+
+    def decode(self, data):
+        return Image(np.zeros((32, 32, 3), np.uint8))
+
+
+class Large(Colors):
+    def sample(self, key):
+        sample = super().sample(key)
+        return replace(sample, signal=Image(np.kron(sample.signal.samples, np.ones((2, 2, 1), np.uint8))))
+
+
 class Metric:
     name, kind, heads, higher_is_better = "clash", "image", {"psnr_db": "mine"}, True
 
@@ -117,11 +138,12 @@ unjudged, unfound, twice, unlisted = (
     make(name, cls)
     for name, cls in (("unjudged", Unjudged), ("unfound", Unfound), ("twice", Twice), ("unlisted", Unlisted))
 )
+large = make("large", Large)
 noise, strange = make("noise", kind="sound"), make("strange", kind="images")
 """
 
 
-FAULTY_TASKS = "unjudged", "unfound", "twice", "unlisted", "noise", "strange"
+FAULTY_TASKS = "unjudged", "unfound", "twice", "unlisted", "noise", "strange", "large"
 
 
 @pytest.fixture
@@ -137,7 +159,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         + "".join(f"{name} = laconic_faulty:{name}\n" for name in FAULTY_TASKS)
         + "[laconic.metrics]\n"
         + "".join(f"{name} = laconic_faulty:{name}\n" for name in ("clash", "headless", "kindless"))
-        + "[laconic.codecs]\nfailing = laconic_faulty:Failing\n"
+        + "[laconic.codecs]\nfailing = laconic_faulty:Failing\npicky = laconic_faulty:Picky\n"
     )
     (tmp_path / "laconic_faulty.py").write_text(FAULTY)
     (tmp_path / "flags").mkdir()
@@ -225,6 +247,15 @@ def test_command_says_what_failed_and_reports_the_rest(folder: Path) -> None:
     report = (folder / "report" / "report.md").read_text()
     assert "- failing has no score: 3 of 3 samples failed" in report
     assert "| jpeg:quality=90 |" in report
+
+
+def test_codec_that_refuses_one_of_the_tasks_is_said_and_no_failure(folder: Path) -> None:
+    done = evaluate_command(folder, "--codecs", "picky", "--tasks", "colors,large", "--limit", "2")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "laconic: colors: picky has no score: 2 of 2 samples failed, the first, blue-11.png: ValueError: small"
+        in done.stderr
+    )
 
 
 def test_file_that_lacks_is_named(folder: Path) -> None:
