@@ -141,9 +141,11 @@ inline void dequantize_low_values(const T* in, float* out, float step, const Low
     for (std::size_t x = 0; x < n; ++x) {
         const float value = static_cast<float>(in[x]);
         const float magnitude = std::fabs(value);
-        const float less = magnitude < 0.5F ? 0.0F : magnitude < 1.5F ? one[x] : magnitude < 2.5F ? two[x] : more[x];
-        const float point = (magnitude - less) * step * inverse[x];
-        out[x] = value < 0.0F ? -point : point;
+        const float first = one[x], second = two[x], third = more[x];
+        float less = magnitude < 0.5F ? 0.0F : first;
+        less = magnitude > 1.5F ? second : less;
+        less = magnitude > 2.5F ? third : less;
+        out[x] = std::copysign(1.0F, value) * ((magnitude - less) * step * inverse[x]);
     }
 }
 
