@@ -88,7 +88,7 @@ void apply_rule(const LatentRule& rule, const Array<const std::int32_t, 4>& valu
             "values and latents do not fit");
     for (std::size_t i = 0; i < count; ++i) require(rows(i) >= 0 && static_cast<std::size_t>(rows(i)) < out.shape(0), "a row is outside of the latents");
     nb::gil_scoped_release unlocked;
-    LatentRule::Scratch scratch;
+    LatentRule::Scratch scratch(rule, width);
     const std::size_t in_size = values.shape(1) * height * width, out_size = rule.num_channels() * height * width;
     for (std::size_t i = 0; i < count; ++i)
         if (done.data()[i]) rule.apply(values.data() + i * in_size, out.data() + static_cast<std::size_t>(rows.data()[i]) * out_size, height, width, scratch);

@@ -39,9 +39,14 @@ public:
 
     std::size_t num_coded() const noexcept { return shrink.size() / 3; }
     std::size_t num_channels() const noexcept { return scale.size(); }
+    LowRule low_rule() const noexcept { return {low_levels, num_planes, step, low_inverse.data(), low_shrink.data()}; }
 
-    // Memory for one picture at a time.
+    // Memory for one picture of a width at a time.
     struct Scratch {
+        Scratch(const LatentRule& rule, std::size_t width) {
+            for (std::size_t p = 0; p < rule.num_planes; ++p) low_rules.push_back(low_row_rules(rule.low_rule(), p, width));
+        }
+        std::vector<std::vector<LowRowRule>> low_rules;  // of each plane
         std::vector<std::int16_t> low;
         std::vector<float> points, made;
     };
@@ -50,9 +55,8 @@ public:
     void apply(const std::int32_t* values, float* out, std::size_t height, std::size_t width, Scratch& scratch) const {
         const std::size_t n = height * width;
         scratch.low.resize(num_planes * n);
-        const LowRule low{low_levels, num_planes, step, low_inverse.data(), low_shrink.data()};
         for (std::size_t p = 0; p < num_planes; ++p)
-            synthesize_low_plane(values + p * n, scratch.low.data() + p * n, height, width, low, p, 0);
+            synthesize_low_plane(values + p * n, scratch.low.data() + p * n, height, width, low_rule(), scratch.low_rules[p], 0);
         if (blocks.empty()) {
             for (std::size_t c = 0; c < num_channels(); ++c) {
                 points_of(c, values, scratch, out + c * n, n);

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 PictureFiles = _entropy.PictureFiles  # the bytes of files, or where they are: (paths, file, offset, length)
 
 _PROFILES: Final = (Profile.FAST, Profile.SMALL)
-_CHUNK_VALUES: Final = 1 << 18  # that are decoded at a time: with what is made of them, they stay in a core's cache
+_CHUNK_VALUES: Final = 1 << 17  # that are decoded at a time: with what is made of them, they stay in a core's cache
+_SIDE_BY_SIDE: Final = 4  # pictures
 Floats = NDArray[np.float32]
 _Block = tuple[Floats, NDArray[np.uint16], NDArray[np.uint16]]
 
@@ -63,7 +64,8 @@ class LatentBatch:
         heads = files.heads()
         factor = self._model.tree.factor
         fits = np.all(-(-heads[:, 2:] // factor) == out.shape[2:], axis=1) & np.isin(heads[:, 0], _PROFILES)
-        chunk = max(1, _CHUNK_VALUES // (self._capacity * out.shape[2] * out.shape[3]))
+        most = _CHUNK_VALUES // (self._capacity * out.shape[2] * out.shape[3])
+        chunk = max(most // _SIDE_BY_SIDE, 1) * _SIDE_BY_SIDE
         jobs = []
         for profile, step_code in np.unique(heads[fits, :2], axis=0).tolist():
             numbers = np.flatnonzero(fits & (heads[:, 0] == profile) & (heads[:, 1] == step_code))

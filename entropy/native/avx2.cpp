@@ -410,6 +410,8 @@ std::size_t decode_gathered(DecodeStream& stream, unsigned lanes, std::size_t ro
     return round;
 }
 
+#include "avx2_few_lanes.inc"
+
 template <unsigned levels>
 std::size_t decode_by_lanes(DecodeStream& stream, unsigned lanes, std::size_t rounds) {
     if (lanes == 64) return decode_stream<levels, 4>(stream, rounds);
@@ -418,6 +420,7 @@ std::size_t decode_by_lanes(DecodeStream& stream, unsigned lanes, std::size_t ro
 }
 
 std::size_t decode_static(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    if (num_streams > 1 && lanes == 8) return decode_few<Tables::one, 8>(streams, num_streams, lanes, rounds);
     if (num_streams != 1 || lanes < 8 || lanes % 8 != 0) return portable_kernels.decode_static(streams, num_streams, lanes, rounds);
     DecodeStream& stream = *streams[0];
     if (lanes % 16 == 0 && lanes != 48) {
@@ -430,6 +433,8 @@ std::size_t decode_static(DecodeStream* const* streams, std::size_t num_streams,
 }
 
 std::size_t decode_indexed(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    if (num_streams > 1 && lanes == 4) return decode_few<Tables::each, 4>(streams, num_streams, lanes, rounds);
+    if (num_streams > 1 && lanes == 8) return decode_few<Tables::each, 8>(streams, num_streams, lanes, rounds);
     if (num_streams != 1 || lanes < 8 || lanes % 8 != 0) return portable_kernels.decode_indexed(streams, num_streams, lanes, rounds);
     return decode_gathered<Tables::each>(*streams[0], lanes, rounds);
 }
@@ -552,9 +557,14 @@ void encode_indexed(EncodeStream* const* streams, std::size_t num_streams, unsig
     for (std::size_t s = 0; s < num_streams; ++s) encode_gathered<Tables::each, 0>(*streams[s], lanes, rounds);
 }
 
-unsigned cost(unsigned lanes, std::size_t num_streams, unsigned levels) {
-    if (lanes < 8) return portable_kernels.decoding_cost(lanes, num_streams, levels);
+unsigned encoding_cost(unsigned lanes, std::size_t num_streams, unsigned levels) {
+    if (lanes < 8) return portable_kernels.encoding_cost(lanes, num_streams, levels);
     return num_streams == 1 ? lanes : 0;
+}
+
+unsigned decoding_cost(unsigned lanes, std::size_t num_streams, unsigned levels) {
+    if (lanes == 8 && (num_streams == 2 || num_streams == 4)) return num_streams == 2 ? 12 : 16;
+    return lanes < 8 ? portable_kernels.decoding_cost(lanes, num_streams, levels) : encoding_cost(lanes, num_streams, levels);
 }
 
 void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* bytes) {
@@ -565,7 +575,9 @@ void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* 
 }
 
 std::size_t decode_partial(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
-    if (lanes < 8) return portable_kernels.decode_partial(streams, num_streams, lanes, rounds);
+    if (num_streams > 1 && lanes < 4) return decode_few<Tables::each, 4>(streams, num_streams, lanes, rounds);
+    if (num_streams > 1 && lanes < 8) return decode_few<Tables::each, 8>(streams, num_streams, lanes, rounds);
+    if (num_streams > 1 || lanes < 8) return portable_kernels.decode_partial(streams, num_streams, lanes, rounds);
     return decode_gathered<Tables::each, true>(*streams[0], lanes, rounds);
 }
 
@@ -576,6 +588,6 @@ void encode_partial(EncodeStream* const* streams, std::size_t num_streams, unsig
 }  // namespace
 
 extern const Kernels avx2_kernels{"avx2", decode_static, decode_indexed, decode_partial, encode_static,
-                                  encode_indexed, encode_partial, cost, cost, sse42::crc32c, reverse_words, conversions, context_kernels, optimizer_kernels, network};
+                                  encode_indexed, encode_partial, decoding_cost, encoding_cost, sse42::crc32c, reverse_words, conversions, context_kernels, optimizer_kernels, network};
 
 }  // namespace laconic

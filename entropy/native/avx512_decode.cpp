@@ -408,12 +408,13 @@ std::size_t decode_indexed(DecodeStream* const* all, std::size_t num_streams, un
         case shape(16, 16): return decode_indexed_of<16, 16>(all, rounds);
         case shape(16, 4): return decode_indexed_of<16, 4>(all, rounds);
         case shape(16, 1): return decode_lone_indexed(*all[0], rounds);
-        default: return portable_kernels.decode_indexed(all, num_streams, lanes, rounds);
+        default: return avx2_kernels.decode_indexed(all, num_streams, lanes, rounds);
     }
 }
 
 // One round of the first `count` lanes, the rest of the states untouched.
-std::size_t decode_partial(DecodeStream* const* all, std::size_t, unsigned count_lanes, std::size_t) {
+std::size_t decode_partial(DecodeStream* const* all, std::size_t num_streams, unsigned count_lanes, std::size_t rounds) {
+    if (num_streams > 1) return avx2_kernels.decode_partial(all, num_streams, count_lanes, rounds);
     DecodeStream& stream = *all[0];
     if (stream.at > stream.limit || stream.is_truncated) return 0;
     const std::uint64_t used = count_lanes == 64 ? ~0ULL : (1ULL << count_lanes) - 1;

@@ -157,7 +157,7 @@ void decode_pictures(const PictureRules& rules, const PictureFiles& files, const
     }
     nb::gil_scoped_release unlocked;
     const Grid grid{planes.shape(2), planes.shape(3)};
-    PictureDecoder decoder(rules, grid, num_wanted, capacity);
+    PictureDecoder decoder(rules, grid, num_wanted);
     std::vector<std::int32_t*> places;
     for (std::size_t i = 0; i < count; ++i) places.push_back(planes.data() + i * capacity * grid.size());
     for (std::size_t i = 0; i < count; i += PictureDecoder::max_items) {

@@ -61,7 +61,6 @@ struct PictureItem {
     bool is_good = false;
     bool is_joined = false;
     std::size_t stored = 0;
-    std::size_t num_used = 0;
     std::unique_ptr<Decoder> decoder;  // of the last segment that has symbols
     bool has_crc = false;              // which says that its bytes are right
     std::size_t segment_end = 0;       // of its channels
@@ -73,9 +72,9 @@ class PictureDecoder {
 public:
     static constexpr std::size_t max_items = max_streams;
 
-    // Decodes channels up to the end of the group of `num_wanted` - 1 into planes that have room for `capacity`, h by w.
-    PictureDecoder(const PictureRules& rules, Grid grid, std::size_t num_wanted, std::size_t capacity)
-        : rules_{rules}, grid_{grid}, low_grid_{rules.low_grid(grid)}, num_wanted_{num_wanted}, capacity_{capacity} {}
+    // Decodes channels up to the end of the group of `num_wanted` - 1 into planes that have room for these.
+    PictureDecoder(const PictureRules& rules, Grid grid, std::size_t num_wanted)
+        : rules_{rules}, grid_{grid}, low_grid_{rules.low_grid(grid)}, num_wanted_{num_wanted} {}
 
     // Some pictures, at most `max_items`; `is_done` says which of them: all values of the others mean nothing.
     void run(std::span<const std::span<const std::uint8_t>> files, std::span<std::int32_t* const> planes, bool* is_done) {
@@ -101,18 +100,24 @@ private:
         item.is_joined = head->is_joined;
         item.stored = head->num_stored == 0 ? rules_.num_channels() : head->num_stored;
         item.leading.assign(low_size(), 0);
-        std::fill_n(item.planes, capacity_ * grid_.size(), 0);
     }
 
     void decode_group(std::size_t group, std::size_t first) {
         std::vector<PictureItem*> coded;
         for (PictureItem& item : items_) {
             if (item.is_good && (group == 0 || !item.is_joined)) item.is_good = read_segment(item, group, first);
-            item.end = std::min(item.segment_end, rules_.group_ends[group]);
-            if (item.is_good && item.end > first) coded.push_back(&item);
+            item.end = std::clamp(item.segment_end, first, rules_.group_ends[group]);
+            if (!item.is_good) continue;
+            std::fill(item.planes + item.end * grid_.size(), item.planes + rules_.group_ends[group] * grid_.size(), 0);
+            if (item.end > first) coded.push_back(&item);
         }
         if (rules_.profile == PictureRules::Profile::fast) return decode_side_by_side(coded, first);
-        for (PictureItem* item : coded) finish(*item, [&] { return decode_fronts(*item, first); });
+        const auto form = [](const PictureItem* item) { return std::pair(item->end, item->decoder->reader().lanes()); };
+        std::ranges::stable_sort(coded, {}, form);
+        for (std::size_t i = 0, end = 0; i < coded.size(); i = end) {
+            while (end < std::min(coded.size(), i + max_fronts_together) && form(coded[end]) == form(coded[i])) ++end;
+            decode_in_fronts(std::span(coded).subspan(i, end - i), first);
+        }
     }
 
     bool read_segment(PictureItem& item, std::size_t group, std::size_t first) const {
@@ -143,7 +148,6 @@ private:
         } catch (const StreamError&) {
             item.is_good = false;
         }
-        item.num_used = item.end;
     }
 
     // Low channels that have as many places in the tile, one after the other.
@@ -216,18 +220,31 @@ private:
             });
     }
 
-    // Profile small.
-    std::uint32_t decode_fronts(PictureItem& item, std::size_t first) const {
-        std::uint32_t crc = 0;
-        if (first == 0) {
-            decode_symbols(*item.decoder, *rules_.low_contexts, *rules_.tables, rules_.low_base, item.leading.data(), low_grid_, 0, rules_.num_low());
-            put_leading(item);
-            if (!item.has_crc) crc = crc32c_of_planes(low_view(item, {0, rules_.num_low(), low_grid_}), 0);
+    // Profile small: pictures with as many channels and lanes.
+    void decode_in_fronts(std::span<PictureItem* const> items, std::size_t first) const {
+        const std::size_t begin = std::max(first, rules_.num_planes), end = items[0]->end;
+        std::vector<Decoder*> decoders;
+        std::vector<std::int32_t*> leading, planes;
+        for (PictureItem* item : items) {
+            decoders.push_back(item->decoder.get());
+            leading.push_back(item->leading.data());
+            planes.push_back(item->planes);
         }
-        const std::size_t begin = std::max(first, rules_.num_planes);
-        if (item.end <= begin) return crc;
-        decode_symbols(*item.decoder, *rules_.contexts, *rules_.tables, rules_.base, item.planes, grid_, begin, item.end);
-        return item.has_crc ? 0 : crc32c_of_planes(view(item, begin), crc);
+        try {
+            if (first == 0) decode_symbols(decoders, *rules_.low_contexts, *rules_.tables, rules_.low_base, leading, low_grid_, 0, rules_.num_low());
+            if (first == 0) std::ranges::for_each(items, [&](PictureItem* item) { put_leading(*item); });
+            if (end > begin) decode_symbols(decoders, *rules_.contexts, *rules_.tables, rules_.base, planes, grid_, begin, end);
+        } catch (const StreamError&) {
+            for (PictureItem* item : items) item->is_good = false;
+            return;
+        }
+        for (PictureItem* item : items)
+            finish(*item, [&] {
+                std::uint32_t crc = 0;
+                if (item->has_crc) return crc;
+                if (first == 0) crc = crc32c_of_planes(low_view(*item, {0, rules_.num_low(), low_grid_}), 0);
+                return end > begin ? crc32c_of_planes(view(*item, begin), crc) : crc;
+            });
     }
 
     // What is coded of the first channels, where their values stand.
@@ -243,14 +260,13 @@ private:
     }
 
     void put_leading_values(PictureItem& item) const noexcept {
-        if (item.num_used == 0) return;
         for (std::size_t plane = 0; plane < rules_.num_planes; ++plane) undo_prediction(item.leading.data() + plane * low_grid_.size(), low_grid_);
         put_leading(item);
     }
 
     const PictureRules& rules_;
     Grid grid_, low_grid_;
-    std::size_t num_wanted_, capacity_;
+    std::size_t num_wanted_;
     std::vector<PictureItem> items_;
 };
 
