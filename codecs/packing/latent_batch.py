@@ -20,13 +20,12 @@ from laconic.codecs.models.latent_turn import coded_channels_for
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.steps import step_of_code
-from laconic.codecs.threads import ThreadedMap
 from laconic.entropy import _native as _entropy
 from laconic.entropy.container import CodecNumber, Profile, Source, read_header
 from laconic.entropy.low_planes import low_places
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
+    from jaxtyping import Bool, Float
 
     from laconic.codecs.latent import Latent
 
@@ -53,7 +52,7 @@ class LatentBatch:
         self._latent_rules: dict[int, _native.LatentRule] = {}
 
     def decode(
-        self, open_files: Callable[[], PictureFiles], out: Float[Floats, "n channels h w"], *, run: ThreadedMap = map
+        self, open_files: Callable[[], PictureFiles], out: Float[Floats, "n channels h w"]
     ) -> Bool[NDArray[np.bool_], " n"]:
         """Puts the latents of files into `out`. Returns of which; the others are to be read by `unpack`. Of models whose
         files are not read here, none is opened."""
@@ -66,22 +65,16 @@ class LatentBatch:
         fits = np.all(-(-heads[:, 2:] // factor) == out.shape[2:], axis=1) & np.isin(heads[:, 0], _PROFILES)
         most = _CHUNK_VALUES // (self._capacity * out.shape[2] * out.shape[3])
         chunk = max(most // _SIDE_BY_SIDE, 1) * _SIDE_BY_SIDE
-        jobs = []
+        buffer = np.empty((min(chunk, len(out)), self._capacity, *out.shape[2:]), np.int32)
         for profile, step_code in np.unique(heads[fits, :2], axis=0).tolist():
-            numbers = np.flatnonzero(fits & (heads[:, 0] == profile) & (heads[:, 1] == step_code))
-            rules = _picture_rules(self._model, Profile(profile), step_code), self._latent_rule(step_code)
-            jobs += [(*rules, numbers[i : i + chunk]) for i in range(0, len(numbers), chunk)]
-
-        def work(job: tuple[_entropy.PictureRules, _native.LatentRule, Int[NDArray[np.int64], " k"]]) -> None:
-            pictures, latents, numbers = job
-            values = np.empty((len(numbers), self._capacity, *out.shape[2:]), np.int32)
-            decoded = np.zeros(len(numbers), np.bool_)
-            pictures.decode(files, numbers, self._num_coded, values, decoded)
-            latents.apply(values, decoded, numbers, out)
-            done[numbers] = decoded
-
-        for _ in run(work, jobs):
-            pass
+            alike = np.flatnonzero(fits & (heads[:, 0] == profile) & (heads[:, 1] == step_code))
+            pictures = _picture_rules(self._model, Profile(profile), step_code)
+            for first in range(0, len(alike), chunk):
+                numbers = alike[first : first + chunk]
+                values, decoded = buffer[: len(numbers)], np.zeros(len(numbers), np.bool_)
+                pictures.decode(files, numbers, self._num_coded, values, decoded)
+                self._latent_rule(step_code).apply(values, decoded, numbers, out)
+                done[numbers] = decoded
         return done
 
     def _latent_rule(self, step_code: int) -> _native.LatentRule:

@@ -188,7 +188,7 @@ public:
         bring_prefix(now);
         if (runs_.count == 0) {
             std::fill_n(now, front_lanes, std::int16_t{0});
-            pass_on(now);
+            pass_on(front);
             return false;
         }
         for (unsigned back = 0; back < 4; ++back) front_.before[back] = line(front + history - 1 - back);
@@ -214,7 +214,7 @@ public:
         std::int16_t* const now = line(front);
         kernels().contexts.clip_symbols(values, now);
         for (std::size_t row = 0; row < rows_; ++row) place_[row] += is_active_[row];
-        pass_on(now);
+        pass_on(front);
     }
 
 private:
@@ -293,12 +293,19 @@ private:
         if (delay_ > 0) copy_up(&prefix_[(slot_ == delay_ ? 0 : slot_ + 1) * prefix_size_], now - prefix_rows * num_channels_);
     }
 
-    void pass_on(std::int16_t* now) noexcept {
+    // What was just written takes a while until it can be read in other pieces, so where there is time, rows are passed on one
+    // front later.
+    void pass_on(std::size_t front) noexcept {
         const std::size_t C = num_channels_;
-        const std::int16_t* const last = now + front_.num_lanes;
-        if (delay_ > 0) {
-            copy_up(last - prefix_rows * C, &prefix_[slot_ * prefix_size_]);  // with one row, the one before it stands there
+        std::int16_t* const now = line(front);
+        if (delay_ > 1) {
+            // With one row, the one before it stands there.
+            const std::int16_t* const last = line(front + history - 1) + front_.num_lanes;
+            copy_up(last - prefix_rows * C, &prefix_[(slot_ == 0 ? delay_ : slot_ - 1) * prefix_size_]);
+        } else if (delay_ == 1) {
+            copy_up(now + front_.num_lanes - prefix_rows * C, &prefix_[slot_ * prefix_size_]);
         } else {
+            const std::int16_t* const last = now + front_.num_lanes;
             std::copy_n(last - C, C, now - C);
             std::copy_n(last - 2 * C, C, now - 2 * C);
         }
