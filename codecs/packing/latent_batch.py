@@ -60,14 +60,18 @@ class LatentBatch:
         if not _is_read_here(self._model) or not out.size:
             return done
         files = open_files()
-        heads = files.heads()
-        factor = self._model.tree.factor
-        fits = np.all(-(-heads[:, 2:] // factor) == out.shape[2:], axis=1) & np.isin(heads[:, 0], _PROFILES)
+        profiles, steps, heights, widths = files.heads().T
+        depth = self._model.tree.depth
+        fits = (-(-heights >> depth) == out.shape[2]) & (-(-widths >> depth) == out.shape[3])
+        keys = np.where(fits, profiles << 8 | steps, 0)
         most = _CHUNK_VALUES // (self._capacity * out.shape[2] * out.shape[3])
         chunk = max(most // _SIDE_BY_SIDE, 1) * _SIDE_BY_SIDE
         buffer = np.empty((min(chunk, len(out)), self._capacity, *out.shape[2:]), np.int32)
-        for profile, step_code in np.unique(heads[fits, :2], axis=0).tolist():
-            alike = np.flatnonzero(fits & (heads[:, 0] == profile) & (heads[:, 1] == step_code))
+        for key in set(keys.tolist()):
+            profile, step_code = divmod(key, 256)
+            if profile not in _PROFILES:
+                continue
+            alike = np.flatnonzero(keys == key)
             pictures = _picture_rules(self._model, Profile(profile), step_code)
             for first in range(0, len(alike), chunk):
                 numbers = alike[first : first + chunk]

@@ -418,6 +418,7 @@ std::size_t decode_gathered(DecodeStream& stream, unsigned lanes, std::size_t ro
 }
 
 #include "avx2_few_lanes.inc"
+#include "avx2_packed_lanes.inc"
 
 template <unsigned levels>
 std::size_t decode_by_lanes(DecodeStream& stream, unsigned lanes, std::size_t rounds) {
@@ -427,7 +428,9 @@ std::size_t decode_by_lanes(DecodeStream& stream, unsigned lanes, std::size_t ro
 }
 
 std::size_t decode_static(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
-    if (num_streams > 1 && lanes == 8) return decode_few<Tables::one, 8>(streams, num_streams, lanes, rounds);
+    if (num_streams > 1 && lanes == 4) return decode_packed_by_levels<4>(streams, num_streams, rounds);
+    if (num_streams > 1 && lanes == 8) return decode_packed_by_levels<8>(streams, num_streams, rounds);
+    if (num_streams > 1 && lanes == 16) return decode_packed_by_levels<16>(streams, num_streams, rounds);
     if (num_streams != 1 || lanes < 8 || lanes % 8 != 0) return portable_kernels.decode_static(streams, num_streams, lanes, rounds);
     DecodeStream& stream = *streams[0];
     if (lanes % 16 == 0 && lanes != 48) {
@@ -569,9 +572,17 @@ unsigned encoding_cost(unsigned lanes, std::size_t num_streams, unsigned levels)
     return num_streams == 1 ? lanes : 0;
 }
 
+// Streams of few lanes together, as many as have 16, 32 or 64; of large tables fewer.
 unsigned decoding_cost(unsigned lanes, std::size_t num_streams, unsigned levels) {
-    if (lanes == 8 && (num_streams == 2 || num_streams == 4)) return num_streams == 2 ? 12 : 16;
-    return lanes < 8 ? portable_kernels.decoding_cost(lanes, num_streams, levels) : encoding_cost(lanes, num_streams, levels);
+    if (num_streams == 1 || lanes > 16) return encoding_cost(lanes, num_streams, levels);
+    const bool is_searched = levels >= 4 && levels <= 7;
+    if (!is_searched && lanes == 16) return 0;
+    switch (lanes * num_streams) {
+        case 16: return is_searched ? 8 : 10;
+        case 32: return is_searched ? 12 : 16;
+        case 64: return is_searched ? 20 : 0;
+        default: return 0;
+    }
 }
 
 void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* bytes) {
