@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from numpy import float32, int16, int32
+from numpy import bool_, float32, int16, int32, int64, uint16
 from numpy.typing import NDArray
 
 def split2(planes: NDArray[float32], bands: NDArray[float32]) -> None: ...
@@ -41,6 +41,21 @@ class FixedMap:
         synthesis: NDArray[int16],
         synthesis_bits: int,
         channels: list[int],
+    ) -> None: ...
+
+class LatentRule:
+    def __init__(
+        self,
+        step: float,
+        shrink: NDArray[float32],
+        low_inverse: NDArray[float32],
+        low_shrink: NDArray[float32],
+        blocks: list[tuple[NDArray[float32], NDArray[uint16], NDArray[uint16]]],
+        scale: NDArray[float32],
+        shift: NDArray[float32],
+    ) -> None: ...
+    def apply(
+        self, values: NDArray[int32], done: NDArray[bool_], rows: NDArray[int64], out: NDArray[float32]
     ) -> None: ...
 
 def fixed_coefficients(

@@ -1,9 +1,9 @@
 """Types of the native core (native/bindings.cpp)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, overload
 
-from numpy import float32, int8, int16, int32, uint8, uint16, uint32
+from numpy import bool_, float32, int8, int16, int32, int64, uint8, uint16, uint32
 from numpy.typing import NDArray
 
 class StreamError(ValueError): ...
@@ -106,6 +106,45 @@ class ContextRules:
         own_weights: NDArray[uint8],
         ring_weights: NDArray[uint8],
         table_map: NDArray[uint8],
+    ) -> None: ...
+
+class PictureFiles:
+    @overload
+    def __init__(self, files: list[bytes]) -> None: ...
+    @overload
+    def __init__(
+        self, paths: list[bytes], file: NDArray[int64], offset: NDArray[int64], length: NDArray[int64]
+    ) -> None: ...
+    def heads(self) -> NDArray[int32]: ...
+
+class PictureRules:
+    def __init__(
+        self,
+        fingerprint: bytes,
+        profile: int,
+        step_code: int,
+        depth: int,
+        group_ends: list[int],
+        low_levels: int,
+        places: NDArray[uint8],
+        num_planes: int,
+    ) -> None: ...
+    def use_static(self, tables: TableSet, indices: NDArray[uint8]) -> None: ...
+    def use_contexts(
+        self,
+        tables: TableSet,
+        contexts: ContextRules,
+        base: NDArray[uint16],
+        low: ContextRules,
+        low_base: NDArray[uint16],
+    ) -> None: ...
+    def decode(
+        self,
+        files: PictureFiles,
+        numbers: NDArray[int64],
+        num_wanted: int,
+        planes: NDArray[int32],
+        done: NDArray[bool_],
     ) -> None: ...
 
 class NetworkWeights:

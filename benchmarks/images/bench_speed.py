@@ -7,7 +7,7 @@ Parts, and the rows each makes:
   files beside. Of Pillow's codecs, from a Pillow image to a buffer, and back to a Pillow image that is loaded.
 - bytes: profile fast against optimised progressive JPEG at equal PSNR. Nothing is timed.
 - stages: pixels to integers, packing, unpacking, synthesis, beside a copy of the bytes that each must read and write.
-- channels: the latent's first 12 channels, beside decoding JPEG.
+- channels: the latent's first 12 channels, in batches, beside decoding JPEG.
 - scale: decoding at 1/8, beside decoding all.
 - threads: a picture by one thread and by two; the only part that leaves the one core. It wants an idle machine.
 - process: `laconic encode` of a Kodak picture from start to exit.

@@ -65,12 +65,14 @@ def bytes_rows(data: DataSet) -> list[common.Row]:
 
 
 def channel_rows(data: DataSet, num_rounds: int) -> list[common.Row]:
-    """Rows "channels": the latent's first channels from whole files, beside decoding the same pictures from JPEG; speeds in
-    pixels of the picture."""
+    """Rows "channels": the latent's first channels from whole files, in batches of pictures of one size and as a trainer
+    takes them, beside decoding the same pictures from JPEG; speeds in pixels of the picture."""
     tasks = {}
     for label, codec in _codecs().items():
-        files = [codec.encode(image) for image in data.images]
-        tasks[label] = [partial(codec.unpack, file, channels=NUM_CHANNELS) for file in files]
+        batches: dict[tuple[int, ...], list[bytes]] = {}
+        for image in data.images:
+            batches.setdefault(image.samples.shape, []).append(codec.encode(image))
+        tasks[label] = [partial(codec.dequantize_batch, files, channels=NUM_CHANNELS) for files in batches.values()]
     jpeg = contenders.pillow(contenders.JPEG, "JPEG", quality=75)
     tasks[jpeg.label] = [partial(jpeg.decode, jpeg.encode(jpeg.prepare(image))) for image in data.images]
     seconds = in_turns(tasks, num_rounds=num_rounds)

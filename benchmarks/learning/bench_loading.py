@@ -3,10 +3,10 @@
     python benchmarks/learning/bench_loading.py --data FOLDER --work FOLDER --reason "why it was run"
 
 Timed in processor time of one thread, so that neighbours on the machine count little; files in the page cache, the whole
-training split per pass, the readers taking turns: from a sample's number to a float32 tensor. JPEG is the folder's own
-files through Pillow (decode, crop, resize to the size, tensor), also with the decoder's reduction by powers of two
-(`draft`), and the same pictures stored as JPEG at that size already. Not timed: packing, making batches, any
-training.
+training split per pass, the readers taking turns: from samples' numbers to float32 tensors. Latents in batches of 32, as
+`DataLoader` asks for them, of profile small, which packs have, and of fast; and of small one by one. JPEG is the folder's
+own files through Pillow (decode, crop, resize to the size, tensor), also with the decoder's reduction by powers of two
+(`draft`), and the same pictures stored as JPEG at that size already. Not timed: packing, shuffling, any training.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
@@ -33,6 +34,8 @@ from laconic.tasks.datasets.pack_index import PackIndexOptions
 
 JPEG_QUALITY = 75  # Pillow's default
 CHANNELS = (3, 12, 48, 192)
+BATCH = 32
+PROFILES: tuple[Literal["fast", "small"], ...] = ("fast", "small")
 
 
 def main() -> None:
@@ -49,10 +52,9 @@ def main() -> None:
     readers = all_readers(options)
     times: dict[str, list[float]] = {name: [] for name in readers}
     for number in range(1 + options.passes):
-        for name, (read, items, _) in readers.items():
+        for name, (read_all, items, _) in readers.items():
             start = time.process_time()
-            for i in range(items):
-                read(i)
+            read_all()
             if number:  # the first pass fills caches
                 times[name].append((time.process_time() - start) / items)
     for name, (_, items, num_bytes) in readers.items():
@@ -77,39 +79,57 @@ def main() -> None:
         )
 
 
-Reader = tuple[Callable[[int], object], int, int]  # of an item, number of items, bytes of all
+Reader = tuple[Callable[[], object], int, int]  # of all items, their number, bytes of all
 
 
 def all_readers(options: argparse.Namespace) -> dict[str, Reader]:
-    packed = options.work / f"{options.data.name}-{options.size}-q{options.quality}"
-    archive.pack(options.data, packed, PackIndexOptions(quality=options.quality, size=options.size))
     readers: dict[str, Reader] = {}
-    for channels in CHANNELS:
-        latents = LatentDataset(packed, channels=channels, split="train")
-        readers[f"lcn, {channels} channels"] = (latents.__getitem__, len(latents), sum(latents.bytes_per_item))
+    for profile in PROFILES:
+        packed = options.work / f"{options.data.name}-{options.size}-q{options.quality}-{profile}"
+        archive.pack(
+            options.data, packed, PackIndexOptions(quality=options.quality, size=options.size, profile=profile)
+        )
+        for channels in CHANNELS:
+            latents = LatentDataset(packed, channels=channels, split="train")
+            size = len(latents), sum(latents.bytes_per_item)
+            name = "lcn" if profile == "small" else f"lcn {profile}"
+            readers[f"{name}, {channels} channels"] = (in_batches(latents), *size)
+            if profile == "small":
+                readers[f"{name}, {channels} channels, one by one"] = (one_by_one(latents.__getitem__, size[0]), *size)
     folder = list_class_folder(options.data)
     pictures = ClassFolderDataset(folder, tuple(s for s in folder.samples if s.split == "train"), Framing(options.size))
     paths = [folder.root / sample.source for sample in pictures.samples]
     num_bytes = sum(pictures.bytes_per_item)
-    readers["jpeg, Pillow"] = (lambda i: from_jpeg(paths[i], options.size, draft=False), len(paths), num_bytes)
-    readers["jpeg, Pillow with draft"] = (
-        lambda i: from_jpeg(paths[i], options.size, draft=True),
-        len(paths),
-        num_bytes,
-    )
     quarter = options.size // 4
-    readers["jpeg, Pillow with draft, 1/4"] = (
-        lambda i: from_jpeg(paths[i], quarter, draft=True),
-        len(paths),
-        num_bytes,
-    )
     small = [resized_jpeg(path, options.size) for path in paths]
-    readers["jpeg of that size, Pillow"] = (
-        lambda i: from_jpeg(io.BytesIO(small[i]), options.size, draft=False),
-        len(small),
-        sum(map(len, small)),
-    )
+    of_jpeg: dict[str, tuple[Callable[[int], object], int]] = {
+        "jpeg, Pillow": (lambda i: from_jpeg(paths[i], options.size, draft=False), num_bytes),
+        "jpeg, Pillow with draft": (lambda i: from_jpeg(paths[i], options.size, draft=True), num_bytes),
+        "jpeg, Pillow with draft, 1/4": (lambda i: from_jpeg(paths[i], quarter, draft=True), num_bytes),
+        "jpeg of that size, Pillow": (
+            lambda i: from_jpeg(io.BytesIO(small[i]), options.size, draft=False),
+            sum(map(len, small)),
+        ),
+    }
+    for name, (read, count) in of_jpeg.items():
+        readers[name] = (one_by_one(read, len(paths)), len(paths), count)
     return readers
+
+
+def one_by_one(read: Callable[[int], object], items: int) -> Callable[[], object]:
+    def read_all() -> None:
+        for i in range(items):
+            read(i)
+
+    return read_all
+
+
+def in_batches(latents: LatentDataset) -> Callable[[], object]:
+    def read_all() -> None:
+        for first in range(0, len(latents), BATCH):
+            latents.tensors(range(first, min(first + BATCH, len(latents))))
+
+    return read_all
 
 
 def from_jpeg(source: Path | io.BytesIO, size: int, *, draft: bool) -> torch.Tensor:

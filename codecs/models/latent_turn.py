@@ -45,6 +45,19 @@ class LatentTurn:
         touched = [slice(lo, hi) for lo, hi in self._blocks if self.channels[lo:hi].min() < num_channels]
         return 1 + max(int(self.coded[block].max()) for block in touched)
 
+    def blocks_of(
+        self, num_channels: int
+    ) -> list[tuple[Float[Floats, "k n"], UInt[NDArray[np.uint16], " n"], UInt[NDArray[np.uint16], " k"]]]:
+        """The first channels of the axes, block by block: what makes them of which coded channels, and which they are."""
+        blocks = []
+        for (lo, hi), matrix in zip(self._blocks, self.matrices, strict=True):
+            rows = np.flatnonzero(self.channels[lo:hi] < num_channels)
+            if len(rows):
+                blocks.append(
+                    (np.ascontiguousarray(matrix[rows]), self.coded[lo:hi].copy(), self.channels[lo:hi][rows])
+                )
+        return blocks
+
     def applied(self, coefficients: Float[Floats, "c h w"], num_channels: int) -> Float[Floats, "num_channels h w"]:
         """The first channels of the axes from the leading coded ones; missing ones count as 0."""
         sides = coefficients.shape[1:]

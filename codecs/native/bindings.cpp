@@ -165,7 +165,8 @@ void py_synthesize_low(const Array<const T, 3>& values, const Array<std::int16_t
             "input and output do not fit");
     nb::gil_scoped_release unlocked;
     for (std::size_t c = 0; c < values.shape(0); ++c)
-        synthesize_low_plane(values.data() + c * height * width, out.data() + c * out.shape(1) * out.shape(2), height, width, rule, c, skipped);
+        synthesize_low_plane(values.data() + c * height * width, out.data() + c * out.shape(1) * out.shape(2), height, width, rule,
+                             low_row_rules(rule, c, width), skipped);
 }
 
 template <class T>
@@ -177,9 +178,11 @@ void bind_synthesize_low(nb::module_& m) {
 }  // namespace
 
 void bind_fixed(nb::module_& m);
+void bind_latents(nb::module_& m);
 
 NB_MODULE(_native, m) {
     bind_fixed(m);
+    bind_latents(m);
     m.def("analyze_low", &py_analyze_low, nb::arg("planes").noconvert(), nb::arg("gains").noconvert());
     bind_synthesize_low<std::int16_t>(m);
     bind_synthesize_low<std::int32_t>(m);

@@ -83,12 +83,15 @@ LACONIC_CLONES inline void quantize(const float* in, T* out, float inverse_step,
 
 // One channel: sign(q) (|q| - shrink[|q|]) step; `shrink` holds the values for |q| = 1, 2 and 3 or more.
 LACONIC_CLONES inline void dequantize(const std::int32_t* in, float* out, float step, const float* shrink, std::size_t n) noexcept {
+    const float one = shrink[0], two = shrink[1], more = shrink[2];
     for (std::size_t i = 0; i < n; ++i) {
-        const std::int32_t q = in[i];
-        const float magnitude = std::fabs(static_cast<float>(q));
-        const float less = magnitude < 0.5F ? 0.0F : magnitude < 1.5F ? shrink[0] : magnitude < 2.5F ? shrink[1] : shrink[2];
-        const float value = (magnitude - less) * step;
-        out[i] = q < 0 ? -value : value;
+        // So that compilers make no branches of it, each choice is one of two values, and a sign is a factor.
+        const auto q = static_cast<float>(in[i]);
+        const float magnitude = std::fabs(q);
+        float less = magnitude < 0.5F ? 0.0F : one;
+        less = magnitude > 1.5F ? two : less;
+        less = magnitude > 2.5F ? more : less;
+        out[i] = std::copysign(1.0F, q) * ((magnitude - less) * step);
     }
 }
 

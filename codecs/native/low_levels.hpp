@@ -7,6 +7,7 @@
 // corner is on the grid of the coarsest level is transformed as the whole is, but for a border of that width.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -59,22 +60,19 @@ LACONIC_CLONES inline void analyze_low_row(float* row, float* work, std::size_t 
     if (n % 2 == 1) row[n - 1] = even[n / 2] * Lifting::low_gain;
 }
 
-LACONIC_CLONES inline void synthesize_low_row(float* row, float* work, std::size_t n) noexcept {
-    float *even = work, *odd = work + num_even(n);
-    for (std::size_t i = 0; i < num_odd(n); ++i) {
-        even[i] = row[2 * i] * Lifting::low_inverse;
-        odd[i] = row[2 * i + 1] * Lifting::high_inverse;
+// The inverse for all rows, some of which stand side by side as columns: a step then is one of whole registers, which along
+// a row it is not.
+inline void synthesize_low_rows(float* plane, std::size_t height, std::size_t width) {
+    constexpr std::size_t together = 16;
+    std::vector<float> columns(together * width);
+    for (std::size_t y = 0; y < height; y += together) {
+        const std::size_t count = std::min(together, height - y);
+        for (std::size_t j = 0; j < count; ++j)
+            for (std::size_t x = 0; x < width; ++x) columns[x * together + j] = plane[(y + j) * width + x];
+        ColumnLifting(columns.data(), width, together).inverse();
+        for (std::size_t j = 0; j < count; ++j)
+            for (std::size_t x = 0; x < width; ++x) plane[(y + j) * width + x] = columns[x * together + j];
     }
-    if (n % 2 == 1) even[n / 2] = row[n - 1] * Lifting::low_inverse;
-    lift_even_of(even, odd, -Lifting::d, n);
-    lift_odd_of(odd, even, -Lifting::c, n);
-    lift_even_of(even, odd, -Lifting::b, n);
-    lift_odd_of(odd, even, -Lifting::a, n);
-    for (std::size_t i = 0; i < num_odd(n); ++i) {
-        row[2 * i] = even[i];
-        row[2 * i + 1] = odd[i];
-    }
-    if (n % 2 == 1) row[n - 1] = even[n / 2];
 }
 
 // Every second value of every second row <-> a plane of their own.
@@ -125,9 +123,7 @@ inline void synthesize_low(float* plane, std::size_t height, std::size_t width, 
     synthesize_low(low.data(), num_even(height), num_even(width), levels - 1);
     scatter_low(low.data(), plane, height, width);
     if (height > 1) ColumnLifting(plane, height, width).inverse();
-    std::vector<float> work(width);
-    if (width > 1)
-        for (std::size_t y = 0; y < height; ++y) synthesize_low_row(plane + y * width, work.data(), width);
+    if (width > 1) synthesize_low_rows(plane, height, width);
 }
 
 // What integers of one row stand for: in each column of the four arrays, what is taken off magnitudes 1, 2 and more, and the factor.
@@ -141,9 +137,11 @@ inline void dequantize_low_values(const T* in, float* out, float step, const Low
     for (std::size_t x = 0; x < n; ++x) {
         const float value = static_cast<float>(in[x]);
         const float magnitude = std::fabs(value);
-        const float less = magnitude < 0.5F ? 0.0F : magnitude < 1.5F ? one[x] : magnitude < 2.5F ? two[x] : more[x];
-        const float point = (magnitude - less) * step * inverse[x];
-        out[x] = value < 0.0F ? -point : point;
+        const float first = one[x], second = two[x], third = more[x];
+        float less = magnitude < 0.5F ? 0.0F : first;
+        less = magnitude > 1.5F ? second : less;
+        less = magnitude > 2.5F ? third : less;
+        out[x] = std::copysign(1.0F, value) * ((magnitude - less) * step * inverse[x]);
     }
 }
 
@@ -154,14 +152,21 @@ LACONIC_CLONES inline void dequantize_low_row(const std::int32_t* in, float* out
     dequantize_low_values(in, out, step, rule, n);
 }
 
-// floor(in factor + 1/2), limited.
+// floor(in factor + 1/2), limited. In two steps, so that compilers make no branches of the limits.
 LACONIC_CLONES inline void round_low_values(const float* in, std::int16_t* out, float factor, std::size_t n) noexcept {
-    for (std::size_t i = 0; i < n; ++i) {
-        const float exact = in[i] * factor + 0.5F;
-        const float above = exact > -largest_low_value ? exact : -largest_low_value;
-        const float kept = above < largest_low_value ? above : largest_low_value;
-        const auto towards_zero = static_cast<std::int32_t>(kept);
-        out[i] = static_cast<std::int16_t>(towards_zero - (static_cast<float>(towards_zero) > kept ? 1 : 0));
+    constexpr std::size_t block = 64;
+    float kept[block];
+    for (std::size_t begin = 0; begin < n; begin += block) {
+        const std::size_t count = std::min(block, n - begin);
+        for (std::size_t i = 0; i < count; ++i) {
+            const float exact = in[begin + i] * factor + 0.5F;
+            const float above = exact > -largest_low_value ? exact : -largest_low_value;
+            kept[i] = above < largest_low_value ? above : largest_low_value;
+        }
+        for (std::size_t i = 0; i < count; ++i) {
+            const auto towards_zero = static_cast<std::int32_t>(kept[i]);
+            out[begin + i] = static_cast<std::int16_t>(towards_zero - static_cast<std::int32_t>(static_cast<float>(towards_zero) > kept[i]));
+        }
     }
 }
 
@@ -194,13 +199,18 @@ struct LowRule {
     }
 };
 
-// Synthesised values of one plane: integers (height, width) -> those of all places whose row and column are multiples of 2^skipped,
-// for which so many of the finest levels are not undone.
-template <class T>
-inline void synthesize_low_plane(const T* in, std::int16_t* out, std::size_t height, std::size_t width, const LowRule& rule,
-                                 std::size_t plane, std::size_t skipped) {
+// The rules of rows 0 .. 2^levels - 1 of a plane, after which they repeat.
+inline std::vector<LowRowRule> low_row_rules(const LowRule& rule, std::size_t plane, std::size_t width) {
     std::vector<LowRowRule> rules;
     for (std::size_t y = 0; y < std::size_t{1} << rule.levels; ++y) rules.push_back(rule.of_row(plane, y, width));
+    return rules;
+}
+
+// Synthesised values of one plane: integers (height, width) -> those of all places whose row and column are multiples of 2^skipped,
+// for which so many of the finest levels are not undone. `rules` are its `low_row_rules`.
+template <class T>
+inline void synthesize_low_plane(const T* in, std::int16_t* out, std::size_t height, std::size_t width, const LowRule& rule,
+                                 const std::vector<LowRowRule>& rules, std::size_t skipped) {
     std::vector<float> values(height * width);
     for (std::size_t y = 0; y < height; ++y)
         dequantize_low_row(in + y * width, values.data() + y * width, rule.step, rules[y % rules.size()], width);

@@ -8,6 +8,7 @@
 // set can replace its portable twin.
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "avx2_network.hpp"
@@ -79,9 +80,15 @@ std::uint64_t sum_costs(const std::uint8_t* entries, std::size_t count, const st
     }
 }
 
+// Eight at a time, as single bytes would come back from memory late for who reads several of them.
 [[gnu::always_inline]] inline void look_up(const std::uint8_t* map, const std::uint16_t* places, std::uint8_t* to) noexcept {
-#pragma GCC unroll 64
-    for (std::size_t i = 0; i < front_lanes; ++i) to[i] = map[places[i]];
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < front_lanes; i += 8) {
+        std::uint64_t found = 0;
+#pragma GCC unroll 8
+        for (unsigned j = 0; j < 8; ++j) found |= std::uint64_t{map[places[i + j]]} << (8 * j);
+        std::memcpy(to + i, &found, 8);
+    }
 }
 
 #include "contexts.inc"
@@ -410,6 +417,9 @@ std::size_t decode_gathered(DecodeStream& stream, unsigned lanes, std::size_t ro
     return round;
 }
 
+#include "avx2_few_lanes.inc"
+#include "avx2_packed_lanes.inc"
+
 template <unsigned levels>
 std::size_t decode_by_lanes(DecodeStream& stream, unsigned lanes, std::size_t rounds) {
     if (lanes == 64) return decode_stream<levels, 4>(stream, rounds);
@@ -418,6 +428,9 @@ std::size_t decode_by_lanes(DecodeStream& stream, unsigned lanes, std::size_t ro
 }
 
 std::size_t decode_static(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    if (num_streams > 1 && lanes == 4) return decode_packed_by_levels<4>(streams, num_streams, rounds);
+    if (num_streams > 1 && lanes == 8) return decode_packed_by_levels<8>(streams, num_streams, rounds);
+    if (num_streams > 1 && lanes == 16) return decode_packed_by_levels<16>(streams, num_streams, rounds);
     if (num_streams != 1 || lanes < 8 || lanes % 8 != 0) return portable_kernels.decode_static(streams, num_streams, lanes, rounds);
     DecodeStream& stream = *streams[0];
     if (lanes % 16 == 0 && lanes != 48) {
@@ -430,107 +443,13 @@ std::size_t decode_static(DecodeStream* const* streams, std::size_t num_streams,
 }
 
 std::size_t decode_indexed(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
+    if (num_streams > 1 && lanes == 4) return decode_few<Tables::each, 4>(streams, num_streams, lanes, rounds);
+    if (num_streams > 1 && lanes == 8) return decode_few<Tables::each, 8>(streams, num_streams, lanes, rounds);
     if (num_streams != 1 || lanes < 8 || lanes % 8 != 0) return portable_kernels.decode_indexed(streams, num_streams, lanes, rounds);
     return decode_gathered<Tables::each>(*streams[0], lanes, rounds);
 }
 
-// x / f for x below 2^16 f, and what remains. The float quotient, made a little smaller, is the true one or one less: the
-// relative error of the two roundings is at most 2^-23, the quotient is below 2^16, and 2^-21 lies above all of it.
-[[gnu::always_inline]] inline Vector divide(Vector state, Vector frequency, Vector& rest) {
-    const __m256 high = _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_srli_epi32(state, 16)), _mm256_set1_ps(65536.0F));
-    const __m256 whole = _mm256_add_ps(high, _mm256_cvtepi32_ps(_mm256_and_si256(state, _mm256_set1_epi32(0xFFFF))));
-    const __m256 ratio = _mm256_mul_ps(_mm256_div_ps(whole, _mm256_cvtepi32_ps(frequency)), _mm256_set1_ps(1.0F - 0x1p-21F));
-    const Vector quotient = _mm256_cvttps_epi32(ratio);
-    const Vector left = _mm256_sub_epi32(state, _mm256_mullo_epi32(quotient, frequency));
-    const Vector done = _mm256_cmpgt_epi32(frequency, left);
-    rest = _mm256_sub_epi32(left, _mm256_andnot_si256(done, frequency));
-    return _mm256_add_epi32(quotient, _mm256_add_epi32(done, _mm256_set1_epi32(1)));
-}
-
-// Ranges of a table of up to 8 * parts entries, in registers; none: they are gathered.
-template <unsigned parts>
-struct ShuffledRanges {
-    Vector of[parts];
-    explicit ShuffledRanges(const std::uint32_t* ranges) {
-        for (unsigned part = 0; part < parts; ++part) of[part] = load(ranges + 8 * part);
-    }
-    [[gnu::always_inline]] Vector at(Vector place) const {
-        Vector found = _mm256_permutevar8x32_epi32(of[0], place);
-        if constexpr (parts > 1) found = choose(found, _mm256_permutevar8x32_epi32(of[1], place), _mm256_slli_epi32(place, 28));
-        if constexpr (parts > 2) {
-            const Vector later = choose(_mm256_permutevar8x32_epi32(of[2], place), _mm256_permutevar8x32_epi32(of[3], place), _mm256_slli_epi32(place, 28));
-            found = choose(found, later, _mm256_slli_epi32(place, 27));
-        }
-        return found;
-    }
-
-private:
-    // By the highest bit of each lane.
-    static Vector choose(Vector zero, Vector one, Vector bit) {
-        return _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(zero), _mm256_castsi256_ps(one), _mm256_castsi256_ps(bit)));
-    }
-};
-
-template <>
-struct ShuffledRanges<0> {
-    const std::uint32_t* ranges;
-    explicit ShuffledRanges(const std::uint32_t* of) : ranges{of} {}
-    [[gnu::always_inline]] Vector at(Vector place) const { return gather(ranges, place); }
-};
-
-// Lanes stand in reverse: words are written in the order of encoding, last lane first.
-template <Tables kind, unsigned parts>
-void encode_gathered(EncodeStream& stream, unsigned lanes, std::size_t rounds) {
-    const Vector half = _mm256_set1_epi32(0xFFFF);
-    const Vector backwards = _mm256_set_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    const __m128i backwards_bytes = _mm_set_epi8(15, 14, 13, 12, 11, 10, 9, 8, 0, 1, 2, 3, 4, 5, 6, 7);
-    const __m128i base = _mm_set1_epi8(static_cast<char>(stream.base));
-    const __m128i last = _mm_set1_epi8(static_cast<char>(*stream.escape_entries));
-    const ShuffledRanges<parts> table(stream.ranges);
-    std::uint32_t states[max_lanes];
-    for (unsigned lane = 0; lane < lanes; lane += 8)
-        store(states + lane, _mm256_permutevar8x32_epi32(load(stream.states + lanes - 8 - lane), backwards));
-    for (std::size_t round = 0; round < rounds; ++round) {
-        fetch_ahead(stream, round);
-        Vector ranges[max_lanes / 8];
-        std::uint64_t escaped = 0;  // in reverse, as the lanes
-        for (unsigned lane = 0; lane < lanes; lane += 8) {
-            __m128i bytes = _mm_cvtsi64_si128(static_cast<long long>(load_bytes(stream.entries - 8 - lane)));
-            if (kind == Tables::one) bytes = _mm_min_epu8(_mm_sub_epi8(bytes, base), last);
-            Vector place = _mm256_cvtepu8_epi32(_mm_shuffle_epi8(bytes, backwards_bytes));
-            if (kind == Tables::each)
-                place = _mm256_or_si256(place, _mm256_slli_epi32(bytes_to_places(__builtin_bswap64(load_bytes(stream.indices - 8 - lane))), 8));
-            const Vector range = table.at(place);
-            const Vector end = _mm256_add_epi32(_mm256_and_si256(range, half), _mm256_srli_epi32(range, 16));
-            escaped |= static_cast<std::uint64_t>(_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(end, half)))) << lane;
-            ranges[lane / 8] = range;
-        }
-        for (; escaped != 0; escaped &= escaped - 1) write_escape(stream, stream.entries - 1 - __builtin_ctzll(escaped));
-        std::uint16_t* out = stream.out;
-        for (unsigned lane = 0; lane < lanes; lane += 8) {
-            const Vector range = ranges[lane / 8];
-            Vector state = load(states + lane);
-            const Vector frequency = _mm256_srli_epi32(range, 16);
-            const Vector high = _mm256_srli_epi32(state, 16);
-            const Vector fits = _mm256_cmpgt_epi32(frequency, high);
-            const unsigned mask = 0xFFU & ~static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(fits)));
-            const Vector words = _mm256_and_si256(state, half);
-            const __m128i packed = _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-            _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(packed, load_half(shuffles.compress[mask])));
-            out += count(mask);
-            state = _mm256_blendv_epi8(high, state, fits);
-            Vector rest;
-            const Vector quotient = divide(state, frequency, rest);
-            store(states + lane, _mm256_add_epi32(_mm256_slli_epi32(quotient, 16),
-                                                  _mm256_add_epi32(rest, _mm256_and_si256(range, half))));
-        }
-        stream.out = out;
-        stream.entries -= lanes;
-        if (kind == Tables::each) stream.indices -= lanes;
-    }
-    for (unsigned lane = 0; lane < lanes; lane += 8)
-        store(stream.states + lanes - 8 - lane, _mm256_permutevar8x32_epi32(load(states + lane), backwards));
-}
+#include "avx2_encode.inc"
 
 void encode_static(EncodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
     if (lanes < 8 || lanes % 8 != 0) return portable_kernels.encode_static(streams, num_streams, lanes, rounds);
@@ -552,9 +471,22 @@ void encode_indexed(EncodeStream* const* streams, std::size_t num_streams, unsig
     for (std::size_t s = 0; s < num_streams; ++s) encode_gathered<Tables::each, 0>(*streams[s], lanes, rounds);
 }
 
-unsigned cost(unsigned lanes, std::size_t num_streams, unsigned levels) {
-    if (lanes < 8) return portable_kernels.decoding_cost(lanes, num_streams, levels);
+unsigned encoding_cost(unsigned lanes, std::size_t num_streams, unsigned levels) {
+    if (lanes < 8) return portable_kernels.encoding_cost(lanes, num_streams, levels);
     return num_streams == 1 ? lanes : 0;
+}
+
+// Streams of few lanes together, as many as have 16, 32 or 64; of large tables fewer.
+unsigned decoding_cost(unsigned lanes, std::size_t num_streams, unsigned levels) {
+    if (num_streams == 1 || lanes > 16) return encoding_cost(lanes, num_streams, levels);
+    const bool is_searched = levels >= 4 && levels <= 7;
+    if (!is_searched && lanes == 16) return 0;
+    switch (lanes * num_streams) {
+        case 16: return is_searched ? 8 : 10;
+        case 32: return is_searched ? 12 : 16;
+        case 64: return is_searched ? 20 : 0;
+        default: return 0;
+    }
 }
 
 void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* bytes) {
@@ -565,7 +497,9 @@ void reverse_words(const std::uint16_t* words, std::size_t count, std::uint8_t* 
 }
 
 std::size_t decode_partial(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
-    if (lanes < 8) return portable_kernels.decode_partial(streams, num_streams, lanes, rounds);
+    if (num_streams > 1 && lanes < 4) return decode_few<Tables::each, 4>(streams, num_streams, lanes, rounds);
+    if (num_streams > 1 && lanes < 8) return decode_few<Tables::each, 8>(streams, num_streams, lanes, rounds);
+    if (num_streams > 1 || lanes < 8) return portable_kernels.decode_partial(streams, num_streams, lanes, rounds);
     return decode_gathered<Tables::each, true>(*streams[0], lanes, rounds);
 }
 
@@ -576,6 +510,6 @@ void encode_partial(EncodeStream* const* streams, std::size_t num_streams, unsig
 }  // namespace
 
 extern const Kernels avx2_kernels{"avx2", decode_static, decode_indexed, decode_partial, encode_static,
-                                  encode_indexed, encode_partial, cost, cost, sse42::crc32c, reverse_words, conversions, context_kernels, optimizer_kernels, network};
+                                  encode_indexed, encode_partial, decoding_cost, encoding_cost, sse42::crc32c, reverse_words, conversions, context_kernels, optimizer_kernels, network};
 
 }  // namespace laconic

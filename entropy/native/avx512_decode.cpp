@@ -392,7 +392,7 @@ std::size_t decode_static(DecodeStream* const* all, std::size_t num_streams, uns
             return decode_static_by_levels<16, 1>(all, rounds);
         case shape(8, 16): return decode_static_by_levels<8, 16>(all, rounds);
         case shape(8, 4): return decode_static_by_levels<8, 4>(all, rounds);
-        default: return portable_kernels.decode_static(all, num_streams, lanes, rounds);
+        default: return avx2_kernels.decode_static(all, num_streams, lanes, rounds);
     }
 }
 
@@ -408,12 +408,13 @@ std::size_t decode_indexed(DecodeStream* const* all, std::size_t num_streams, un
         case shape(16, 16): return decode_indexed_of<16, 16>(all, rounds);
         case shape(16, 4): return decode_indexed_of<16, 4>(all, rounds);
         case shape(16, 1): return decode_lone_indexed(*all[0], rounds);
-        default: return portable_kernels.decode_indexed(all, num_streams, lanes, rounds);
+        default: return avx2_kernels.decode_indexed(all, num_streams, lanes, rounds);
     }
 }
 
 // One round of the first `count` lanes, the rest of the states untouched.
-std::size_t decode_partial(DecodeStream* const* all, std::size_t, unsigned count_lanes, std::size_t) {
+std::size_t decode_partial(DecodeStream* const* all, std::size_t num_streams, unsigned count_lanes, std::size_t rounds) {
+    if (num_streams > 1) return avx2_kernels.decode_partial(all, num_streams, count_lanes, rounds);
     DecodeStream& stream = *all[0];
     if (stream.at > stream.limit || stream.is_truncated) return 0;
     const std::uint64_t used = count_lanes == 64 ? ~0ULL : (1ULL << count_lanes) - 1;
@@ -458,7 +459,7 @@ std::size_t decode_partial(DecodeStream* const* all, std::size_t, unsigned count
 
 // Measured on Sapphire Rapids. Decoding is one chain of dependent steps and wants eight registers of lanes at once.
 unsigned decoding_cost(unsigned lanes, std::size_t num_streams, unsigned levels) {
-    if (lanes < 8 || (lanes == 8 && levels == 0)) return portable_kernels.decoding_cost(lanes, num_streams, levels);
+    if (lanes < 8 || (lanes == 8 && levels == 0)) return avx2_kernels.decoding_cost(lanes, num_streams, levels);
     constexpr unsigned of_levels[] = {18, 18, 18, 18, 11, 12, 14, 19, 29};
     const unsigned of_all = lanes * static_cast<unsigned>(num_streams) * of_levels[levels];
     switch (shape(lanes, num_streams)) {

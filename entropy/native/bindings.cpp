@@ -25,6 +25,7 @@
 #include "optimizer.hpp"
 #include "packets.hpp"
 #include "rans.hpp"
+#include "picture_bindings.hpp"
 #include "subband_bindings.hpp"
 
 namespace nb = nanobind;
@@ -531,4 +532,5 @@ NB_MODULE(_native, m) {
     define_optimizer(&optimize_contexts<std::int16_t>);
     m.def("coded_symbols", &coded_symbols_of, nb::arg("rules"), nb::arg("tables"), nb::arg("base").noconvert(),
           nb::arg("planes").noconvert(), nb::arg("first"), nb::arg("last"));
+    bind_pictures(m);
 }

@@ -155,18 +155,66 @@ public:
         prefix_.assign((delay_ + 1) * prefix_size_, 0);
     }
 
-    // What the planes hold when a front is reached: its symbols, or room for them.
-    enum class Planes { known, unknown };
-
-    // Calls `code(tables, is_negated, runs, values)` for each front that has places. `values`, by lane, are the symbols
-    // (not negated) of the lanes in `runs`; where the planes are not known `code` sets them.
-    template <Planes planes, class Code>
+    // Calls `code(tables, is_negated, runs, values)` for each front that has places, of planes that are known. `values`, by lane,
+    // are the symbols (not negated) of the lanes in `runs`.
+    template <class Code>
     void run(Code code) {
+        alignas(64) std::uint8_t tables[front_lanes];
+        alignas(64) std::uint8_t is_negated[front_lanes];
+        alignas(64) std::int32_t values[front_lanes];
+        for (std::size_t front = 0, end = num_fronts(); front < end; ++front) {
+            if (!open_front(front, tables, is_negated)) continue;
+            std::fill_n(values, front_lanes, 0);
+            for_rows([&](std::size_t, std::size_t lane, std::size_t place) {
+                for (std::size_t c = 0; c < num_channels_; ++c) values[lane + c] = planes_[c * grid_.size() + place];
+            });
+            code(tables, is_negated, runs_, values);
+            close_front(front, values);
+        }
+    }
+
+    std::size_t num_fronts() const noexcept {
         const std::size_t bands = (grid_.height + rows_ - 1) / rows_;
         const std::size_t last_rows = grid_.height - (bands - 1) * rows_;
-        std::size_t num_fronts = bands * period_ + 2 * (last_rows - 1);
-        if (bands > 1) num_fronts = std::max(num_fronts, (bands - 1) * period_ + 2 * (rows_ - 1));
-        for (std::size_t front = 0; front < num_fronts; ++front) step<planes>(front, code);
+        const std::size_t num_fronts = bands * period_ + 2 * (last_rows - 1);
+        return bands > 1 ? std::max(num_fronts, (bands - 1) * period_ + 2 * (rows_ - 1)) : num_fronts;
+    }
+
+    // Fronts are to be opened in their order. Returns whether this one has places: then `tables` and `is_negated` are those of
+    // the lanes in `runs`, and it is to be closed before the next.
+    bool open_front(std::size_t front, std::uint8_t* tables, std::uint8_t* is_negated) {
+        move_edges(front);
+        std::int16_t* const now = line(front);
+        bring_prefix(now);
+        if (runs_.count == 0) {
+            std::fill_n(now, front_lanes, std::int16_t{0});
+            pass_on(front);
+            return false;
+        }
+        for (unsigned back = 0; back < 4; ++back) front_.before[back] = line(front + history - 1 - back);
+        for (std::size_t j = 0; j < front_.num_features; ++j) {
+            const std::uint16_t* const feature = &features_[j * grid_.size()];
+            for_rows([&](std::size_t row, std::size_t, std::size_t place) { front_.features[j][row] = feature[place]; });
+        }
+        kernels().contexts.front_tables(front_, tables, is_negated);
+        return true;
+    }
+
+    const FrontRuns& runs() const noexcept { return runs_; }
+
+    // Puts the symbols of the open front among the planes.
+    void put(const std::int32_t* values) noexcept {
+        for_rows([&](std::size_t, std::size_t lane, std::size_t place) {
+            for (std::size_t c = 0; c < num_channels_; ++c) planes_[c * grid_.size() + place] = values[lane + c];
+        });
+    }
+
+    // Its symbols, by lane; 0 in lanes not in use.
+    void close_front(std::size_t front, const std::int32_t* values) noexcept {
+        std::int16_t* const now = line(front);
+        kernels().contexts.clip_symbols(values, now);
+        for (std::size_t row = 0; row < rows_; ++row) place_[row] += is_active_[row];
+        pass_on(front);
     }
 
 private:
@@ -188,40 +236,6 @@ private:
         }
         for (std::size_t lean = 0; lean < num_leans; ++lean)
             std::copy_n(&rules.table_map[lean * num_levels], num_levels, &front_.map[lean * map_stride]);
-    }
-
-    template <Planes planes, class Code>
-    void step(std::size_t front, Code& code) {
-        move_edges(front);
-        std::int16_t* const now = line(front);
-        bring_prefix(now);
-        if (runs_.count == 0) {
-            std::fill_n(now, front_lanes, std::int16_t{0});
-        } else {
-            for (unsigned back = 0; back < 4; ++back) front_.before[back] = line(front + history - 1 - back);
-            for (std::size_t j = 0; j < front_.num_features; ++j) {
-                const std::uint16_t* const feature = &features_[j * grid_.size()];
-                for_rows([&](std::size_t row, std::size_t, std::size_t place) { front_.features[j][row] = feature[place]; });
-            }
-            alignas(64) std::uint8_t tables[front_lanes];
-            alignas(64) std::uint8_t is_negated[front_lanes];
-            alignas(64) std::int32_t values[front_lanes];
-            kernels().contexts.front_tables(front_, tables, is_negated);
-            if constexpr (planes == Planes::known) {
-                std::fill_n(values, front_lanes, 0);
-                for_rows([&](std::size_t, std::size_t lane, std::size_t place) {
-                    for (std::size_t c = 0; c < num_channels_; ++c) values[lane + c] = planes_[c * grid_.size() + place];
-                });
-            }
-            code(tables, is_negated, runs_, values);
-            if constexpr (planes == Planes::unknown)
-                for_rows([&](std::size_t, std::size_t lane, std::size_t place) {
-                    for (std::size_t c = 0; c < num_channels_; ++c) planes_[c * grid_.size() + place] = values[lane + c];
-                });
-            kernels().contexts.clip_symbols(values, now);
-            for (std::size_t row = 0; row < rows_; ++row) place_[row] += is_active_[row];
-        }
-        pass_on(now);
     }
 
     // Rows of lanes begin and end rows of places: at most one of them each at a front.
@@ -279,12 +293,19 @@ private:
         if (delay_ > 0) copy_up(&prefix_[(slot_ == delay_ ? 0 : slot_ + 1) * prefix_size_], now - prefix_rows * num_channels_);
     }
 
-    void pass_on(std::int16_t* now) noexcept {
+    // What was just written takes a while until it can be read in other pieces, so where there is time, rows are passed on one
+    // front later.
+    void pass_on(std::size_t front) noexcept {
         const std::size_t C = num_channels_;
-        const std::int16_t* const last = now + front_.num_lanes;
-        if (delay_ > 0) {
-            copy_up(last - prefix_rows * C, &prefix_[slot_ * prefix_size_]);  // with one row, the one before it stands there
+        std::int16_t* const now = line(front);
+        if (delay_ > 1) {
+            // With one row, the one before it stands there.
+            const std::int16_t* const last = line(front + history - 1) + front_.num_lanes;
+            copy_up(last - prefix_rows * C, &prefix_[(slot_ == 0 ? delay_ : slot_ - 1) * prefix_size_]);
+        } else if (delay_ == 1) {
+            copy_up(now + front_.num_lanes - prefix_rows * C, &prefix_[slot_ * prefix_size_]);
         } else {
+            const std::int16_t* const last = now + front_.num_lanes;
             std::copy_n(last - C, C, now - C);
             std::copy_n(last - 2 * C, C, now - 2 * C);
         }

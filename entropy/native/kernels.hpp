@@ -255,7 +255,7 @@ struct Kernels {
     const char* name;
     DecodeKernel decode_static;
     DecodeKernel decode_indexed;
-    DecodeKernel decode_partial;  // indexed, one stream, one round, any number of lanes, with room for a multiple of 8
+    DecodeKernel decode_partial;  // indexed, one round, any number of lanes, with room for a multiple of 8
     EncodeKernel encode_static;
     EncodeKernel encode_indexed;
     EncodeKernel encode_partial;  // the same for encoding

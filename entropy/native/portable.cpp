@@ -1,6 +1,7 @@
 // The plain form of every kernel: what the others must equal, and the one that runs rounds of fewer lanes.
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "crc32c.hpp"
 #include "kernels.hpp"
@@ -119,6 +120,17 @@ std::size_t decode_rounds(DecodeStream& stream, std::size_t rounds) noexcept {
     return round;
 }
 
+// Rounds of some streams in turns. What `lanes` are known beforehand helps the compiler.
+template <Tables kind, class Lanes>
+std::size_t decode_together(DecodeStream* const* streams, std::size_t num_streams, Lanes lanes, std::size_t rounds) noexcept {
+    for (std::size_t round = 0; round < rounds; ++round) {
+        for (std::size_t s = 0; s < num_streams; ++s)
+            if (streams[s]->at > streams[s]->limit || streams[s]->is_truncated || streams[s]->is_misfit) return round;
+        for (std::size_t s = 0; s < num_streams; ++s) decode_round<kind>(*streams[s], lanes);
+    }
+    return rounds;
+}
+
 template <Tables kind>
 std::size_t decode(DecodeStream* const* streams, std::size_t num_streams, unsigned lanes, std::size_t rounds) {
     if (num_streams == 1) {
@@ -130,12 +142,8 @@ std::size_t decode(DecodeStream* const* streams, std::size_t num_streams, unsign
             default: break;
         }
     }
-    for (std::size_t round = 0; round < rounds; ++round) {
-        for (std::size_t s = 0; s < num_streams; ++s)
-            if (streams[s]->at > streams[s]->limit || streams[s]->is_truncated || streams[s]->is_misfit) return round;
-        for (std::size_t s = 0; s < num_streams; ++s) decode_round<kind>(*streams[s], lanes);
-    }
-    return rounds;
+    if (lanes == 4) return decode_together<kind>(streams, num_streams, std::integral_constant<unsigned, 4>{}, rounds);
+    return decode_together<kind>(streams, num_streams, lanes, rounds);
 }
 
 std::uint8_t entry_at(const EncodeStream& stream, unsigned lane, std::size_t t) noexcept {

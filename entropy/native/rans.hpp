@@ -306,6 +306,13 @@ inline std::vector<std::uint8_t> encode_messages(std::span<const Message> messag
     return writer->stream();
 }
 
+// Symbols of one message with a table each: the tables, and where entries and the codes of the escaped ones go, in order.
+struct FrontPart {
+    const std::uint8_t* indices;
+    std::uint8_t* entries;
+    std::uint32_t* codes;  // after decoding, their end
+};
+
 // Reads one stream. Any bytes give values or a StreamError; nothing is read past the end.
 class Reader {
 public:
@@ -365,27 +372,17 @@ public:
         return stream_;
     }
 
-    // One message of `count` symbols, at most 64, of the tables `indices`: their entries, and the codes of the escaped ones in
-    // order. Returns the end of the codes. Tables are those of the last `use`.
-    const std::uint32_t* decode_front(const std::uint8_t* indices, std::size_t count, std::uint8_t* entries, std::uint32_t* codes) {
-        stream_.indices = indices;
+    // Prepares for one message of up to 64 symbols, a table each.
+    DecodeStream& load_front(const FrontPart& part) noexcept {
+        stream_.indices = part.indices;
         stream_.base = 0;
-        stream_.entries = entries;
-        stream_.escapes = codes;
+        stream_.entries = part.entries;
+        stream_.escapes = part.codes;
         stream_.ahead = {};
-        DecodeStream* const stream = &stream_;
-        const auto run = [&](DecodeKernel kernel, unsigned width, std::size_t rounds) {
-            while (rounds > 0) {
-                rounds -= kernel(&stream, 1, width, rounds);
-                check();
-            }
-        };
-        // One stream of few lanes is a chain of short rounds, which plain code goes through faster.
-        const Kernels& chosen = lanes_ < 16 ? portable_kernels : kernels();
-        run(chosen.decode_indexed, lanes_, count / lanes_);
-        if (const auto partial = static_cast<unsigned>(count % lanes_); partial > 0) run(chosen.decode_partial, partial, 1);
-        return stream_.escapes;
+        return stream_;
     }
+
+    const DecodeStream& stream() const noexcept { return stream_; }
 
     // From here on entries and escape codes go into `hash`, where it is not null.
     void hash_into(SymbolHash* hash) noexcept { hash_ = hash; }
@@ -431,6 +428,28 @@ private:
     std::array<std::uint8_t, block_size> entries_;
     std::array<std::uint32_t, block_size> codes_;
 };
+
+// One message of `count` symbols, at most 64, from each reader; they have as many lanes, and the tables of their last `use`.
+inline void decode_fronts(std::span<Reader* const> readers, std::span<FrontPart* const> parts, std::size_t count) {
+    std::array<DecodeStream*, max_streams> streams;
+    for (std::size_t s = 0; s < readers.size(); ++s) streams[s] = &readers[s]->load_front(*parts[s]);
+    const auto run = [&](DecodeKernel kernel, std::size_t first, std::size_t num, unsigned width, std::size_t rounds) {
+        while (rounds > 0) {
+            rounds -= kernel(streams.data() + first, num, width, rounds);
+            for (std::size_t s = first; s < first + num; ++s) readers[s]->check();
+        }
+    };
+    const unsigned lanes = readers[0]->lanes();
+    const auto partial = static_cast<unsigned>(count % lanes);
+    // One stream of few lanes is a chain of short rounds, which plain code goes through faster; several go side by side.
+    const Kernels& chosen = lanes < 16 && readers.size() == 1 ? portable_kernels : kernels();
+    const std::size_t together = lanes < 16 ? readers.size() : 1;
+    for (std::size_t s = 0; s < readers.size(); s += together) {
+        run(chosen.decode_indexed, s, together, lanes, count / lanes);
+        if (partial > 0) run(chosen.decode_partial, s, together, partial, 1);
+    }
+    for (std::size_t s = 0; s < readers.size(); ++s) parts[s]->codes = readers[s]->stream().escapes;
+}
 
 // Decodes places begin .. end - 1 of each run.
 inline void decode_part(std::span<Reader* const> readers, const Output& output, const TableSet& tables, std::span<const Run> runs,

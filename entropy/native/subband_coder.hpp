@@ -249,7 +249,10 @@ inline void decode_subbands(Decoder& decoder, SubbandTile& tile, const StepSubba
         SubbandWalk(tile, rules, stage).run([&](const FrontSymbols& s) {
             alignas(64) std::uint8_t entries[front_lanes];
             std::uint32_t codes[front_lanes];
-            reader.decode_front(s.table, s.count, entries, codes);
+            FrontPart part{s.table, entries, codes};
+            Reader* const readers[] = {&reader};
+            FrontPart* const parts[] = {&part};
+            decode_fronts(readers, parts, s.count);
             const std::uint32_t* code = codes;
             for (std::size_t i = 0; i < s.count; ++i) {
                 const std::uint8_t t = s.table[i];

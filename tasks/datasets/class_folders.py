@@ -174,6 +174,10 @@ class ClassFolderDataset:
         source = self.folder.root / self.samples[index].source
         return framed_tensor(framed_array(read_signal(source, self.folder.kind, self.framing)))
 
+    def tensors(self, indices: Sequence[int]) -> Sequence[Float[Tensor, "c h w"]]:
+        """The signals of some items."""
+        return [self.tensor(index) for index in indices]
+
     def target(self, index: int, suffix: str) -> Any:
         """The value of one of an item's targets, see `targets.decode_target`. Raises `CodecError`, `OSError`."""
         sample = self.samples[index]

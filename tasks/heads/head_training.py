@@ -200,8 +200,10 @@ class _Items(Dataset[tuple[Tensor, Any]]):
         return len(self._part)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Any]:
-        x, values = self._part[index]
-        return x, self._task.target(values)
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: list[int]) -> list[tuple[Tensor, Any]]:
+        return [(x, self._task.target(values)) for x, values in self._part.__getitems__(indices)]
 
 
 class HeadTrainingBatches(Sampler[list[int]]):

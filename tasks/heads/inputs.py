@@ -98,7 +98,7 @@ class _SampleDataset(Protocol):
     @property
     def bytes_per_item(self) -> list[int]: ...
     def __len__(self) -> int: ...
-    def tensor(self, index: int) -> Float[Tensor, "c h w"]: ...
+    def tensors(self, indices: Sequence[int]) -> Sequence[Float[Tensor, "c h w"]]: ...
     def target(self, index: int, suffix: str) -> Any: ...
 
 
@@ -124,8 +124,13 @@ class Part:
         return len(self.items)
 
     def __getitem__(self, index: int) -> tuple[Float[Tensor, "c h w"], dict[str, Any]]:
-        item = int(self.items[index])
-        return self.dataset.tensor(item), {suffix: self.dataset.target(item, suffix) for suffix in self.targets}
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Float[Tensor, "c h w"], dict[str, Any]]]:
+        """The items of a batch, which some datasets read sooner together."""
+        items = [int(self.items[index]) for index in indices]
+        targets = [{suffix: self.dataset.target(item, suffix) for suffix in self.targets} for item in items]
+        return list(zip(self.dataset.tensors(items), targets, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import pickle
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,6 +126,8 @@ def test_bad_arguments_are_sentences(packed: Path, tmp_path: Path) -> None:
         LatentDataset(packed, split="val")
     with pytest.raises(CodecError, match=r"channels is 193; allowed is a whole number from 1 to 192"):
         LatentDataset(packed, channels=193)
+    with pytest.raises(CodecError, match=r"channels is 12\.0; allowed is a whole number from 1 to 192"):
+        LatentDataset(packed, channels=12.0)  # type: ignore[arg-type]
     with pytest.raises(CodecError, match="scaling is 'half'"):
         LatentDataset(packed, scaling="half")  # type: ignore[arg-type]
     with pytest.raises(CodecError, match="laconic pack"):
@@ -142,11 +145,50 @@ def test_latents_of_different_size_have_no_shape_but_can_be_read(folder: Path, t
         _ = dataset.shape
 
 
+@pytest.mark.parametrize("profile", ["fast", "small", "best"])
+@pytest.mark.parametrize("scaling", ["common", "none"])
+def test_items_of_a_batch_are_those_one_by_one(folder: Path, tmp_path: Path, profile: Any, scaling: Any) -> None:
+    archive.pack(folder, tmp_path / "out", PackIndexOptions(quality=60, shard_samples=3, profile=profile))
+    for channels, split in ((1, "train"), (12, "train"), (48, None), (192, "test")):
+        dataset = LatentDataset(tmp_path / "out", channels=channels, split=split, scaling=scaling)
+        order = np.random.default_rng(channels).permutation(len(dataset)).tolist()
+        order += [order[0], -1]
+        alone = [dataset[i] for i in order]
+        assert np.array_equal(dataset.arrays(order), np.stack([x.numpy() for x, _ in alone]))
+        together = dataset.__getitems__(order)
+        assert [label for _, label in together] == [label for _, label in alone]
+        assert all(torch.equal(x, y) for (x, _), (y, _) in zip(together, alone, strict=True))
+    assert dataset.arrays([]).shape == (0, 192, 8, 8)
+    with pytest.raises(IndexError, match="index is 4"):
+        dataset.arrays([0, 4])
+
+
+def test_batches_of_different_sizes_and_sounds_are_read_one_by_one(tmp_path: Path) -> None:
+    for name in ("pictures", "sounds"):
+        (tmp_path / name / "a").mkdir(parents=True)
+    for i, size in enumerate(((40, 40), (80, 20))):
+        PillowImage.new("RGB", size, (9, 90, 200)).save(tmp_path / "pictures" / "a" / f"{i}.png")
+        soundfile.write(tmp_path / "sounds" / "a" / f"{i}.wav", np.sin(np.arange(4000) * (0.1 + i)), 8000)
+    for name in ("pictures", "sounds"):
+        archive.pack(tmp_path / name, tmp_path / f"{name}-out")
+        dataset = LatentDataset(tmp_path / f"{name}-out", channels=16)
+        pairs = zip(dataset.__getitems__([1, 0]), (dataset[1], dataset[0]), strict=True)
+        assert all(torch.equal(x, y) for (x, _), (y, _) in pairs)
+
+
+def test_datasets_are_added(packed: Path) -> None:
+    first, second = (LatentDataset(packed, split=split) for split in ("train", "test"))
+    both = first + second
+    assert len(both) == 16 and torch.equal(both[13][0], second[1][0])
+    assert sum(len(labels) for _, labels in DataLoader(both, batch_size=5)) == 16
+
+
 def test_pickled_dataset_gives_the_same_items(packed: Path) -> None:
     dataset = LatentDataset(packed, split="train")
     _ = dataset[0]
+    _ = dataset.arrays([1])
     copy = pickle.loads(pickle.dumps(dataset))
-    assert torch.equal(copy[5][0], dataset[5][0])
+    assert torch.equal(copy[5][0], dataset[5][0]) and np.array_equal(copy.arrays([5]), dataset.arrays([5]))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -175,6 +217,7 @@ def test_nothing_stays_open(packed: Path) -> None:
     directory = packed if packed.is_dir() else packed.parent
     for i in range(len(dataset)):
         _ = dataset[i]
+    _ = dataset.arrays(range(len(dataset)))
     assert _open_files(directory) == []
     with next(path for path in directory.rglob("*") if path.is_file()).open():
         assert len(_open_files(directory)) == 1
@@ -197,5 +240,9 @@ def test_damaged_shards_are_errors_not_wrong_items(packed: Path, tmp_path: Path,
     if damage.flip:
         data[index.offset[row] + 60] ^= 0x55
     shard.write_bytes(bytes(data[: damage.keep_bytes]))
-    with pytest.raises(BitstreamError):
-        LatentDataset(tmp_path, channels=12)[row]
+    dataset = LatentDataset(tmp_path, channels=12)
+    with pytest.raises(BitstreamError) as alone:
+        dataset[row]
+    with pytest.raises(BitstreamError) as together:
+        dataset.arrays([5, row, 6])
+    assert (type(alone.value), str(alone.value)) == (type(together.value), str(together.value))

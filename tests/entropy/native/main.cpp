@@ -19,5 +19,6 @@ int main() {
     test::test_packets();
     test::test_channels();
     test::test_subbands();
+    test::test_pictures();
     std::puts("all tests of the core passed");
 }

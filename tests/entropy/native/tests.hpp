@@ -10,5 +10,6 @@ void test_packets();
 void test_channels();
 void test_contexts();
 void test_subbands();
+void test_pictures();
 
 }  // namespace laconic::test

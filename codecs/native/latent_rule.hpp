@@ -1,0 +1,89 @@
+// From the coded integers of a picture's first channels to the normalised values of a latent's: what `Latent.dequantize` does
+// for one picture, to the bit, and a factor and a summand for each channel after it.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "latent.hpp"
+#include "low_levels.hpp"
+
+namespace laconic {
+
+LACONIC_CLONES inline void floats_of_low(const std::int16_t* in, float* out, std::size_t n) noexcept {
+    for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<float>(in[i]) * (1.0F / low_values_in_unit);
+}
+
+LACONIC_CLONES inline void scale_and_shift(const float* in, float* out, float factor, float summand, std::size_t n) noexcept {
+    for (std::size_t i = 0; i < n; ++i) out[i] = in[i] * factor + summand;
+}
+
+// `matrix` (channels, coded) makes these channels of the latent of those that are coded.
+struct LatentBlock {
+    std::vector<float> matrix;
+    std::vector<std::uint16_t> coded;
+    std::vector<std::uint16_t> channels;
+};
+
+class LatentRule {
+public:
+    float step = 0.0F;
+    std::vector<float> shrink;           // (coded channels, 3)
+    std::vector<float> low_inverse;      // (classes)
+    std::vector<float> low_shrink;       // (classes, planes, 3)
+    std::size_t low_levels = 0, num_planes = 0;
+    std::vector<LatentBlock> blocks;     // which together make all channels; empty: they are those that are coded
+    std::vector<float> scale, shift;     // of each channel
+
+    std::size_t num_coded() const noexcept { return shrink.size() / 3; }
+    std::size_t num_channels() const noexcept { return scale.size(); }
+    LowRule low_rule() const noexcept { return {low_levels, num_planes, step, low_inverse.data(), low_shrink.data()}; }
+
+    // Memory for one picture of a width at a time.
+    struct Scratch {
+        Scratch(const LatentRule& rule, std::size_t width) {
+            for (std::size_t p = 0; p < rule.num_planes; ++p) low_rules.push_back(low_row_rules(rule.low_rule(), p, width));
+        }
+        std::vector<std::vector<LowRowRule>> low_rules;  // of each plane
+        std::vector<std::int16_t> low;
+        std::vector<float> points, made;
+    };
+
+    // `values` (coded channels, h, w) -> `out` (channels, h, w).
+    void apply(const std::int32_t* values, float* out, std::size_t height, std::size_t width, Scratch& scratch) const {
+        const std::size_t n = height * width;
+        scratch.low.resize(num_planes * n);
+        for (std::size_t p = 0; p < num_planes; ++p)
+            synthesize_low_plane(values + p * n, scratch.low.data() + p * n, height, width, low_rule(), scratch.low_rules[p], 0);
+        if (blocks.empty()) {
+            for (std::size_t c = 0; c < num_channels(); ++c) {
+                points_of(c, values, scratch, out + c * n, n);
+                normalize(out + c * n, out + c * n, c, n);
+            }
+            return;
+        }
+        for (const LatentBlock& block : blocks) {
+            scratch.points.resize(std::max(scratch.points.size(), block.coded.size() * n));
+            scratch.made.resize(std::max(scratch.made.size(), block.channels.size() * n));
+            for (std::size_t i = 0; i < block.coded.size(); ++i) points_of(block.coded[i], values, scratch, scratch.points.data() + i * n, n);
+            project(block.matrix.data(), scratch.points.data(), scratch.made.data(), block.channels.size(), block.coded.size(), n);
+            for (std::size_t i = 0; i < block.channels.size(); ++i)
+                normalize(scratch.made.data() + i * n, out + block.channels[i] * n, block.channels[i], n);
+        }
+    }
+
+private:
+    void points_of(std::size_t c, const std::int32_t* values, const Scratch& scratch, float* out, std::size_t n) const noexcept {
+        if (c < num_planes) {
+            floats_of_low(scratch.low.data() + c * n, out, n);
+            return;
+        }
+        dequantize(values + c * n, out, step, shrink.data() + 3 * c, n);
+    }
+
+    void normalize(const float* in, float* out, std::size_t c, std::size_t n) const noexcept { scale_and_shift(in, out, scale[c], shift[c], n); }
+};
+
+}  // namespace laconic
