@@ -31,17 +31,16 @@ class MissingDependencyError(ImportError):
     """An optional package is absent or broken; the message names the install command."""
 
 
-def sentence_of_error(err: Exception) -> str:
-    """An error as one line. One that is raised on purpose, or by the system, is its message; any other is a fault of ours
-    and named by its type, with what to do."""
+def sentence_of_error(err: Exception, *, is_ours: bool = True) -> str:
+    """An error as one line. One that is raised on purpose, or by the system, is its message; any other is named by its
+    type, and is a fault of ours, said with what to do, unless the code is of others."""
     if isinstance(err, MemoryError):
         return "there is not enough memory for it"
     text = " ".join((err.strerror if isinstance(err, OSError) and err.strerror else str(err)).split())
     if isinstance(err, CodecError | BitstreamError | MissingDependencyError | OSError) and text:
         return text
-    return (
-        f"{type(err).__name__}{': ' * bool(text)}{text} (laconic did not expect this; please report it with the file)"
-    )
+    named = f"{type(err).__name__}{': ' * bool(text)}{text}"
+    return f"{named} (laconic did not expect this; please report it with the file)" if is_ours else named
 
 
 def missing_torch_error(purpose: str, *, extra: str = "torch", instead: str = "") -> None:

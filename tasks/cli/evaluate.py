@@ -30,8 +30,9 @@ def evaluate(
         list[str],
         typer.Option(
             "--codecs",
-            help='A codec with its operating points ("jpeg:quality=10|25|50"), a bare name for usual points, '
-            "or images or sounds for all codecs of that kind; may be repeated.",
+            help='A codec with its operating points ("jpeg:quality=5|10..50/20,resize=0.5", "lcn:profile=*"), a bare name '
+            "for usual points (avif, jpeg, jpeg2000, jpegxl, lcn, webp; flac, mp3, opus, vorbis; compressai, walloc with "
+            "their weights), or images or sounds for all codecs of that kind; may be repeated, or separated by spaces.",
         ),
     ],
     tasks: Annotated[
@@ -39,12 +40,20 @@ def evaluate(
         typer.Option(
             "--tasks",
             help="imagenet, imagenet-v1, imagenet-lite1, cifar10, segmentation, mask-agreement, read, read-tesseract, "
-            "detect, tagging, speech, keywords, speaker, speech-quality, head:RUN of `laconic train`, model:FILE or "
-            "model:MODULE:FUNCTION of your own, or one of another package; images or sounds for four each; may be "
-            "repeated, or separated by commas.",
+            "detect, tagging, speech, keywords, speaker, speech-quality, head:RUN of `laconic train`, model:FILE of your "
+            "own (.tflite, .onnx, .pt or .ts; FILE's name with .json beside it says size, mean, std, classes and more) or "
+            "model:MODULE:FUNCTION (MODULE on PYTHONPATH), or one of another package; images or sounds for four each; may "
+            "be repeated, or separated by commas.",
         ),
     ],
-    data: Annotated[Path, typer.Option("--data", help="The folder that holds the tasks' data.")],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            help="The folder that holds the tasks' data: imagenet_sample, camvid, sroie, an4, esc10; for model: a class "
+            "folder; for head: the parent of data sets with a test folder.",
+        ),
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The folder of the report; an unfinished one goes on.")
     ],

@@ -135,7 +135,9 @@ def _task_of(entry: EntryPoint, data: Path, models: Path) -> Task[Any]:
     try:
         task = entry.load()(data, models)
     except Exception as err:
-        raise CodecError(f"task {entry.name!r} ({entry.value}) cannot be made: {sentence_of_error(err)}") from err
+        raise CodecError(
+            f"task {entry.name!r} ({entry.value}) cannot be made: {sentence_of_error(err, is_ours=False)}"
+        ) from err
     lacking = [member for member in _MEMBERS if not hasattr(task, member)]
     if lacking:
         raise CodecError(f"task {entry.name!r} ({entry.value}) has no {lacking[0]}; a task has {', '.join(_MEMBERS)}")

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from laconic.tasks.heads.inputs import TrainOptions
 
 _DONE = "coded.json"  # in a folder of data: it is complete, and at which rate
+_BATCH = 64  # test items that go through a network together
 
 Say = Callable[[str], None]
 
@@ -69,6 +70,8 @@ def train_on_compressed(
     Signals are coded at their own size, and framed after decoding; `options` are those of the pixel arms. `say` gets a
     sentence on every step. Raises `CodecError` for a folder or run that does not fit, and where a codec refuses a sample.
     """
+    import torch
+
     from laconic.tasks.heads.inputs import framing_of_arm
     from laconic.tasks.training.runs import claim_run
 
@@ -77,6 +80,10 @@ def train_on_compressed(
     _check(listing, points, options, seeds)
     asked = {**asdict(options), "codecs": [point.key for point in points], "seeds": seeds, "data": str(data)}
     claim_run(run, asked)
+    if (run / "result.json").exists():
+        answers = [json.loads(line) for line in (run / "answers.jsonl").read_text().splitlines()]
+        return compressed_training_cells(answers)
+    torch.set_num_threads(options.num_threads)
     sources = [_Source(UNCOMPRESSED, run / "data" / "00", None)]
     sources += [_Source(point.spec, run / "data" / f"{number:02}", point) for number, point in enumerate(points, 1)]
     _, framing = framing_of_arm(listing.kind, options)
@@ -169,10 +176,11 @@ def _tested(training: Path, source: _Source, options: TrainOptions) -> Iterator[
 
     network, _ = load_checkpoint(training)
     part = load_inputs(source.folder, options).test
-    for index in range(len(part)):
-        x, targets = part[index]
+    for start in range(0, len(part), _BATCH):
+        samples = [part[index] for index in range(start, min(start + _BATCH, len(part)))]
         with torch.no_grad():
-            logarithms = torch.log_softmax(network(x[None])[0], 0)
-        label = int(targets["cls"])
-        is_right = int(logarithms.argmax()) == label
-        yield {"item": int(part.items[index]), "correct": is_right, "loss": round(-float(logarithms[label]), 5)}
+            logarithms = torch.log_softmax(network(torch.stack([x for x, _ in samples])), 1)
+        for index, (of_sample, (_, targets)) in enumerate(zip(logarithms, samples, strict=True), start):
+            label = int(targets["cls"])
+            is_right = int(of_sample.argmax()) == label
+            yield {"item": int(part.items[index]), "correct": is_right, "loss": round(-float(of_sample[label]), 5)}

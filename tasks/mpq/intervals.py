@@ -60,7 +60,7 @@ def compare(
     found = _compare(counts, anchor, aggregate, seed)
     return (
         replace(found, interval=wilson_interval(float(counts[:, 0].mean()), len(counts)))
-        if _are_answers(counts)
+        if are_answers(counts)
         else found
     )
 
@@ -80,9 +80,9 @@ def _compare(
     lowest, highest = percentiles(scores - anchors, num_samples, _ONE_SIDED)
     num_differing = int((counts != anchor).any(axis=1).sum())
     unseen = 1 - 0.05 ** (1 / num_samples)
-    if _are_answers(counts) or num_differing < _MIN_DIFFERING:
+    if are_answers(counts) or num_differing < _MIN_DIFFERING:
         lowest, highest = min(lowest, difference - unseen), max(highest, difference + unseen)
-    if _are_answers(counts):  # a share differs from a share by no more than all
+    if are_answers(counts):  # a share differs from a share by no more than all
         lowest, highest = max(lowest, -1.0), min(highest, 1.0)
     resolved = not low <= 0 <= high and num_differing >= _MIN_DIFFERING and num_samples >= LEAST_SAMPLES
     return IntervalComparison(
@@ -97,6 +97,15 @@ def compare_means(values: Num[NDArray[Any], " n"], anchor: Num[NDArray[Any], " n
     """
     ones = np.ones(len(values))
     return _compare(np.stack([values, ones], axis=1), np.stack([anchor, ones], axis=1), _mean, seed)
+
+
+def samples_to_exclude(margin: float) -> int:
+    """So many right and wrong answers, none of which changed, exclude a loss of more than `margin` with 95 %.
+
+    >>> samples_to_exclude(0.03)
+    99
+    """
+    return math.ceil(math.log(0.05) / math.log1p(-margin)) if 0 < margin < 1 else 1
 
 
 @lru_cache(maxsize=4)
@@ -132,7 +141,7 @@ def _mean(totals: Num[NDArray[Any], "*n k"]) -> Num[NDArray[Any], "*n"]:
     return np.asarray(totals[..., 0] / totals[..., 1])
 
 
-def _are_answers(counts: Num[NDArray[Any], "n k"]) -> bool:
+def are_answers(counts: Num[NDArray[Any], "n k"]) -> bool:
     """Whether each row is a right or a wrong answer, (1, 1) or (0, 1)."""
     return counts.shape[1] == 2 and bool((counts[:, 1] == 1).all() and np.isin(counts[:, 0], (0, 1)).all())
 

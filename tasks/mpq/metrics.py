@@ -110,7 +110,9 @@ def _make_metric(name: str, models: Path) -> Metric[Any]:
     try:
         metric = entry.load()(models)
     except Exception as err:
-        raise CodecError(f"metric {name!r} ({entry.value}) cannot be made: {sentence_of_error(err)}") from err
+        raise CodecError(
+            f"metric {name!r} ({entry.value}) cannot be made: {sentence_of_error(err, is_ours=False)}"
+        ) from err
     lacking = [member for member in _MEMBERS if not hasattr(metric, member)]
     if lacking:
         raise CodecError(f"metric {name!r} ({entry.value}) has no {lacking[0]}; a metric has {', '.join(_MEMBERS)}")

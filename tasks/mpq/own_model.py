@@ -158,7 +158,7 @@ def _scores_of_function(model: str, signal: Image | Audio, classes: Sequence[str
         raise
     except Exception as err:  # code of others
         raise CodecError(
-            f"{model} fails on a signal of shape {signal.samples.shape}: {sentence_of_error(err)}"
+            f"{model} fails on a signal of shape {signal.samples.shape}: {sentence_of_error(err, is_ours=False)}"
         ) from err
 
 
@@ -172,7 +172,9 @@ def _function(model: str) -> Callable[[Image | Audio], Any]:
     try:
         found = getattr(importlib.import_module(module), name)
     except Exception as err:  # code of others
-        raise CodecError(f"{model} cannot be imported: {sentence_of_error(err)}; is it on PYTHONPATH?") from err
+        raise CodecError(
+            f"{model} cannot be imported: {sentence_of_error(err, is_ours=False)}; is it on PYTHONPATH?"
+        ) from err
     if not callable(found):
         raise CodecError(f"{model} is of type {type(found).__name__}; allowed is a function of a signal")
     return cast("Callable[[Image | Audio], Any]", found)

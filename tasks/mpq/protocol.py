@@ -61,7 +61,7 @@ class Task(Protocol[S]):
 
     @property
     def kind(self) -> MediaKind:
-        """The type of the signals: `Image` or `Audio`."""
+        """Of the signals: "image" (`Image`) or "sound" (`Audio`)."""
 
     @property
     def score_name(self) -> str:
@@ -92,7 +92,7 @@ class Metric(Protocol[S_contra]):
 
     @property
     def kind(self) -> MediaKind:
-        """The type of the signals: `Image` or `Audio`."""
+        """Of the signals: "image" (`Image`) or "sound" (`Audio`)."""
 
     @property
     def heads(self) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from laconic.codecs.whole_files import atomic_write
 from laconic.tasks.mpq.bd import BdEntry
 from laconic.tasks.mpq.gallery import Gallery, gallery_sentences
-from laconic.tasks.mpq.intervals import LEAST_SAMPLES
+from laconic.tasks.mpq.intervals import LEAST_SAMPLES, samples_to_exclude
 from laconic.tasks.mpq.page import TaskPage, render_page
 from laconic.tasks.mpq.report_tables import LITTLE_SHARED, Table, overview_tables, points_table, task_tables
 from laconic.tasks.mpq.summary import TaskSummary, smallest_within_margin
@@ -66,18 +66,32 @@ def report_conclusions(task: TaskSummary, margin: float = DEFAULT_MARGIN) -> lis
     if n < LEAST_SAMPLES:
         few = f"n = {n} samples are too few to say anything of any codec; {LEAST_SAMPLES} are the least"
         return [few, *report_failures(task)]
-    sentences, loss = [], f"a loss of more than {100 * margin:.3g} points"
+    sentences, loss = list(_too_few_for(n, margin, task)), f"a loss of more than {100 * margin:.3g} points"
     for curve, lines in task.curves.items():
         line = smallest_within_margin(task, curve, margin)
         if line is None:
-            most = f"{100 * lines[-1].largest_loss:.1f} points at {lines[-1].rate:.3g} {task.rate_unit}"
-            sentence = f"{curve}: {loss} is excluded at no rate measured (n = {n}, 95 %; at most {most})"
+            last = lines[-1]
+            low, high = (100 * end for end in last.difference_interval)
+            sentence = (
+                f"{curve}: {loss} is excluded at no rate measured (n = {n}, 95 %; at {last.rate:.3g} {task.rate_unit} the "
+                f"difference is {100 * last.difference:+.1f} [{low:+.1f}, {high:+.1f}] points)"
+            )
         else:
             sentence = (
                 f"{curve}: {loss} is excluded from {line.rate:.3g} {task.rate_unit} on ({line.spec}; n = {n}, 95 %)"
             )
         sentences.append(sentence + _bytes_clause(task, curve))
     return [*sentences, *report_failures(task)]
+
+
+def _too_few_for(n: int, margin: float, task: TaskSummary) -> Iterator[str]:
+    """A sentence where no outcome on so few right and wrong answers could exclude such a loss."""
+    needed = samples_to_exclude(margin)
+    if task.counts_answers and n < needed:
+        yield (
+            f"n = {n} samples of right and wrong answers exclude no loss of {100 * margin:.3g} points, whatever the codec: "
+            f"{needed} are the least"
+        )
 
 
 def report_failures(task: TaskSummary) -> list[str]:

@@ -46,9 +46,17 @@ def _check_same_rows(stored: Row, again: Row) -> None:
     if exact[0] != exact[1] or not all(_is_close(one, other) for one, other in floats):
         raise StaleRowsError(
             f"the stored row of {stored.codec} on sample {stored.sample} of task {stored.task} is another now "
-            f"({stored.num_bytes} bytes then, {again.num_bytes} now): codec, model, data or library have changed; "
+            f"({_what_differs(stored, again)}): codec, model, data or library have changed; "
             "name another output folder or delete its rows.jsonl"
         )
+
+
+def _what_differs(stored: Row, again: Row) -> str:
+    if stored.num_bytes != again.num_bytes:
+        return f"{stored.num_bytes} bytes then, {again.num_bytes} now"
+    if stored.answer != again.answer:
+        return f"the answer {stored.answer!r} then, {again.answer!r} now"
+    return f"counts {stored.counts}, scores {stored.scores} then, {again.counts}, {again.scores} now"
 
 
 def _is_close(one: float | None, other: float | None) -> bool:

@@ -16,7 +16,7 @@ from laconic.codecs.errors import CodecError
 from laconic.tasks.mpq.bd import BdEntry, bd_entries
 from laconic.tasks.mpq.correlations import Correlation, correlate_measures
 from laconic.tasks.mpq.evaluation import Rows, points_of_evaluation
-from laconic.tasks.mpq.intervals import LEAST_SAMPLES, compare, compare_means
+from laconic.tasks.mpq.intervals import LEAST_SAMPLES, are_answers, compare, compare_means
 from laconic.tasks.mpq.judging import scores_of_task
 from laconic.tasks.mpq.measurement import RATE_UNITS
 from laconic.tasks.mpq.operating_points import OperatingPoint
@@ -76,8 +76,8 @@ class TaskSummary:
 
     `distortions`: names of what metrics measured -> heads of their columns. `left_out`: samples that no line counts, as
     they could not be loaded or judged uncompressed, and why. `metric_errors`: metrics whose code failed -> on how many
-    files, and why on the first. `bd`: the curves against one of them, `reference`, in each
-    measure; `correlations` of the model's measures with each metric.
+    files, and why on the first. `counts_answers`: whether a sample is right or wrong. `bd`: the curves against one of them,
+    `reference`, in each measure; `correlations` of the model's measures with each metric.
     """
 
     name: str
@@ -91,6 +91,7 @@ class TaskSummary:
     bd: tuple[BdEntry, ...] = ()
     correlations: tuple[Correlation, ...] = ()
     metric_errors: dict[str, str] = field(default_factory=dict)
+    counts_answers: bool = False
 
     @property
     def reference(self) -> str | None:
@@ -144,6 +145,7 @@ def summarize(
         tuple(bd_entries(values, seed=seed)),
         tuple(correlate_measures(values, seed=seed)),
         _metric_errors([row for row in rows.values() if row.task == task.name]),
+        are_answers(_counts(anchor)),
     )
 
 

@@ -92,9 +92,18 @@ def test_conclusions_exclude_a_loss_or_say_that_none_is_excluded() -> None:
         "one: a loss of more than 5 points is excluded from 0.4 bits per pixel on (one:quality=2; n = 40, 95 %)"
     )
     assert report_conclusions(task(*curves()), 0.01)[0] == (
-        "one: a loss of more than 1 points is excluded at no rate measured (n = 40, 95 %; at most 2.0 points at 1.6 bits "
-        "per pixel)"
+        "one: a loss of more than 1 points is excluded at no rate measured (n = 40, 95 %; at 1.6 bits per pixel the "
+        "difference is +0.0 [-2.0, +1.0] points)"
     )
+
+
+def test_report_says_how_many_answers_would_exclude_a_loss() -> None:
+    """None of 40 right answers lost is no proof that fewer than 3 of 100 are: that takes 99."""
+    of_answers = replace(task(*curves()), counts_answers=True)
+    assert report_conclusions(of_answers, 0.03)[0] == (
+        "n = 40 samples of right and wrong answers exclude no loss of 3 points, whatever the codec: 99 are the least"
+    )
+    assert report_conclusions(of_answers, 0.1)[0].startswith("one: a loss of more than 10 points is excluded")
 
 
 def test_report_says_when_how_and_with_what(tmp_path: Path) -> None:
@@ -197,11 +206,11 @@ def test_bytes_over_few_common_values_say_over_how_many(tmp_path: Path) -> None:
 
 
 def test_conclusions_give_bytes_at_equal_loss_with_an_interval() -> None:
-    jpeg, ours, webp = report_conclusions(measured(40))
+    _, jpeg, ours, webp = report_conclusions(measured(40))  # the first says that 40 answers are few
     assert re.search(r"; at equal loss \d+\.\d % more bytes than lcn \[\+\d+\.\d, \+\d+\.\d\]$", jpeg)
     assert "bytes" not in ours
     assert "more bytes than lcn [+" in webp
-    same = report_conclusions(measured(40, {"lcn": AVIF, "x": AVIF}, noise=0.3))[1]
+    same = report_conclusions(measured(40, {"lcn": AVIF, "x": AVIF}, noise=0.3))[-1]
     assert re.search(r"; at equal loss [+-]\d+\.\d % bytes against lcn \[-\d+\.\d, \+\d+\.\d\], not resolved$", same)
 
 
