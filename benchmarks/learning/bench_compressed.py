@@ -23,7 +23,7 @@ from laconic.tasks.heads.inputs import TrainOptions
 from laconic.tasks.mpq import operating_points
 from laconic.tasks.mpq.compressed_training import train_on_compressed
 
-CODECS = ("jpeg:quality=3", "lcn:quality=5")
+CODECS = ("jpeg:quality=3",)
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds clothing10")
     parser.add_argument("--work", type=Path, required=True, help="folder of the run")
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--reason", default="unstated", help="why this run is made")
     options = parser.parse_args()
     chosen = TrainOptions(arm="small", epochs=options.epochs)
