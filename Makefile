@@ -113,14 +113,18 @@ train-walloc: $(VENV)/developer
 # What frozen models lose to codecs: pictures and sounds, about 45 minutes on two idle cores; the study that tuning answers,
 # 20 minutes; and networks trained on what codecs kept, half an hour. What was interrupted goes on. BEFORE: a Python with an
 # earlier commit of ours installed, whose files are measured beside.
-JUDGED := --codecs "lcn:quality=3|15|30|45|66 lcn:profile=best,quality=3|15|30|45|66" \
-  --codecs "lcn:profile=best,synthesis=neural,quality=3|15|30|45|66 jpeg webp jpeg2000 avif jpegxl sounds" \
-  --codecs "avif:subsampling=4:4:4,tune=psnr,quality=5|20|35|50|70" \
-  --codecs "compressai:checkpoint=benchmarks/models/factorized/*.safetensors"
+JUDGED := --codecs "lcn:quality=10|20|30|41|65 lcn:profile=best,quality=10|20|30|41|65" \
+  --codecs "lcn:profile=best,synthesis=neural,quality=10|20|30|41|65" \
+  --codecs "jpeg:quality=5|10|18|30|70 webp:method=6,quality=0|4|12|30|75 jpeg2000 avif:quality=8|18|28|40|64 jpegxl" \
+  --codecs "avif:subsampling=4:4:4,tune=psnr,quality=8|18|30|44|72" \
+  --codecs "compressai:checkpoint=benchmarks/models/factorized/*.safetensors" --metrics psnr,ms-ssim,features-lite0 \
+  --tasks imagenet,segmentation,imagenet-lite1
 bench-machine-quality: $(VENV)/developer
-	OMP_NUM_THREADS=1 $(BIN)/laconic evaluate $(JUDGED) --tasks images,sounds --data $(DATA) -o $(TRAINING)/machine_quality
-	mkdir -p benchmarks/results/machine_quality
-	cd $(TRAINING)/machine_quality && cp report.* summary.jsonl bd.jsonl correlations.jsonl rows.parquet $(CURDIR)/benchmarks/results/machine_quality
+	OMP_NUM_THREADS=1 $(BIN)/laconic evaluate $(JUDGED) --data $(DATA) -o $(TRAINING)/machine_quality
+	OMP_NUM_THREADS=1 $(BIN)/laconic evaluate --codecs sounds --tasks sounds --data $(DATA) -o $(TRAINING)/machine_quality/sounds
+	mkdir -p benchmarks/results/machine_quality/sounds
+	for part in . sounds; do for name in report.md report.html summary.jsonl bd.jsonl correlations.jsonl rows.parquet; do \
+	  cp $(TRAINING)/machine_quality/$$part/$$name benchmarks/results/machine_quality/$$part/; done; done
 	cd benchmarks/machine_quality && ../../$(BIN)/python study.py --data $(abspath $(DATA)) --work $(CURDIR)/$(TRAINING)/study \
 	  --reason "$(REASON)" $(if $(BEFORE),--before $(BEFORE))
 	$(BIN)/python benchmarks/learning/bench_compressed.py --data $(DATA) --work $(TRAINING)/compressed --reason "$(REASON)"

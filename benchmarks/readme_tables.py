@@ -74,7 +74,7 @@ def updated(text: str, results: Path) -> str:
 # Of each table: the files that it is made of, and what makes it of their rows.
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "headline": (("learning", "machine_quality/summary", "rd_kodak", "speed"), headline.headline_table),
-    "machine": (("machine_quality/bd",), machine_tables.machine_table),
+    "machine": (("machine_quality/bd", "machine_quality/sounds/bd"), machine_tables.machine_table),
     "study": (("study",), machine_tables.study_table),
     "compressed": (("compressed",), machine_tables.compressed_table),
     "loading": (("learning",), learning_tables.loading_table),

@@ -62,7 +62,7 @@ def _learning_line(rows: Sequence[common.Row]) -> str:
 def _loss_line(text: str, task: str, rows: Sequence[common.Row]) -> str:
     cells = []
     for curve in ("lcn", *PEERS):
-        found = [row for row in rows if (row["task"], row["curve"]) == (task, _CURVES.get(curve, curve))]
+        found = [row for row in rows if row["task"] == task and row["curve"] in (curve, _CURVES.get(curve))]
         near = min(found, key=lambda row: abs(math.log(row["rate"] / NEAR_BPP)))
         lost, most, least = (-100 * value for value in (near["difference"], *near["difference_interval"]))
         cells.append(f"{lost:.0f} [{least:.0f}, {most:.0f}] at {near['rate']:.2f} bpp")

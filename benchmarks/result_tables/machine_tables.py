@@ -28,9 +28,10 @@ MEASURES = {
 }
 
 
-def machine_table(bd: Sequence[common.Row]) -> str:
+def machine_table(*bd: Sequence[common.Row]) -> str:
     """Bytes of each codec at equal loss of each task's model, against ours; one table for pictures, one for sounds."""
-    found = {(row["task"], row["curve"]): row for row in bd if row["measure"]["name"] == _measure_of(row["task"])}
+    rows = [row for of_kind in bd for row in of_kind]
+    found = {(row["task"], row["curve"]): row for row in rows if row["measure"]["name"] == _measure_of(row["task"])}
     blocks = []
     for kind in (list(TASKS)[:4], list(TASKS)[4:]):
         tasks = [task for task in kind if any(task == name for name, _ in found)]
@@ -45,7 +46,7 @@ def machine_table(bd: Sequence[common.Row]) -> str:
     caption = (
         "Bytes more than those of ours (`lcn`, profile small, linear synthesis) at equal loss, with 95 % intervals over "
         "samples; negative: the other codec needs fewer bytes. Empty: the curves share too little. From "
-        "`results/machine_quality/bd.jsonl`."
+        "the two `bd.jsonl`."
     )
     return "\n\n".join([*blocks, caption]) + "\n"
 

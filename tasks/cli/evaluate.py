@@ -99,9 +99,9 @@ def evaluate(
         if not math.isfinite(margin):
             raise typer.BadParameter(f"--margin is {margin}; allowed is a number from 0 to 100")
         try:
+            found = operating_points(" ".join(codecs).split(), _qualities(points))
             chosen = make_tasks(_names(tasks), data, models or data / "models")
             measured = make_metrics(_names(metrics) if metrics else DEFAULT_METRICS, models or data / "models")
-            found = operating_points(" ".join(codecs).split(), _qualities(points))
         except CodecError as err:
             raise typer.BadParameter(sentence_of_error(err)) from err
         _check_kinds(chosen, found)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError, MissingDependencyError, WeightsError, sentence_of_error
 from laconic.codecs.media import Audio, Image
 from laconic.tasks.mpq.protocol import Judgement, Metric, Task, TaskSample
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 
 @contextmanager
@@ -59,7 +62,7 @@ def _probabilities(task: Task[Any], found: Any) -> Any:
     return probabilities
 
 
-def scores_of_task(task: Task[Any], totals: NDArray[Any]) -> NDArray[np.float64]:
+def scores_of_task(task: Task[Any], totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[np.float64], "*n"]:
     """(..., k) sums of counts -> (...) scores by `Task.aggregate`, NaN where the sums say nothing (0 of 0).
 
     Raises `CodecError` where its code fails, or gives another shape.
