@@ -85,6 +85,13 @@ def evaluate(
         float,
         typer.Option("--margin", min=0, max=100, help="Points of score whose loss the conclusions are to exclude."),
     ] = 3,
+    gallery: Annotated[
+        bool,
+        typer.Option(
+            "--gallery/--no-gallery",
+            help="Show samples whose answer changes; without them where the data may not be passed on.",
+        ),
+    ] = True,
     workers: Annotated[int, typer.Option("--workers", "-j", min=1, help="Processes.")] = 2,
     quiet: options.Quiet = False,
 ) -> None:
@@ -134,7 +141,7 @@ def evaluate(
         given = {"--codecs": codecs, "--tasks": tasks, "--data": data, "--models": models, "--limit": limit}
         given |= {"--metrics": metrics, "--points": points, "--margin": f"{margin:g}", "-o": output}
         about = evaluation_provenance(_command(given))
-        write_report(summaries, output, margin=margin / 100, about=about, galleries=galleries)
+        write_report(summaries, output, margin=margin / 100, about=about, galleries=galleries if gallery else ())
         _write_parquet(list(rows.values()), found, output / "rows.parquet")
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError) as err:
         typer.echo(f"laconic: {_sentence(err)}", err=True)
