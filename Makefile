@@ -118,7 +118,7 @@ JUDGED := --codecs "lcn:quality=10|20|30|41|65 lcn:profile=best,quality=10|20|30
   --codecs "jpeg:quality=5|10|18|30|70 webp:method=6,quality=0|4|12|30|75 jpeg2000 avif:quality=8|18|28|40|64 jpegxl" \
   --codecs "avif:subsampling=4:4:4,tune=psnr,quality=8|18|30|44|72" \
   --codecs "compressai:checkpoint=benchmarks/models/factorized/*.safetensors" --metrics psnr,ms-ssim,features-lite0 \
-  --tasks imagenet,segmentation,imagenet-lite1 --no-gallery
+  --tasks imagenet,segmentation,imagenet-lite1,imagenet-v1 --no-gallery
 bench-machine-quality: $(VENV)/developer
 	OMP_NUM_THREADS=1 $(BIN)/laconic evaluate $(JUDGED) --data $(DATA) -o $(TRAINING)/machine_quality
 	OMP_NUM_THREADS=1 $(BIN)/laconic evaluate --codecs sounds --tasks sounds --no-gallery --data $(DATA) -o $(TRAINING)/machine_quality/sounds
