@@ -128,20 +128,19 @@ def evaluate(
         summaries, galleries, failures = [], [], []
         for task in chosen:
             try:
-                shown = summarize(task, found, rows, metrics=measured), flipped_samples(task, found, rows, cache=kept)
+                summary = summarize(task, found, rows, metrics=measured)
+                galleries += [flipped_samples(task, found, rows, cache=kept)] if gallery else []
+                summaries.append(summary)
             except CodecError as err:
                 failures.append(err)
-                continue
-            summaries.append(shown[0])
-            galleries.append(shown[1])
         if not summaries:
             raise failures[0]
         if cache is None:
             shutil.rmtree(kept, ignore_errors=True)
         given = {"--codecs": codecs, "--tasks": tasks, "--data": data, "--models": models, "--limit": limit}
         given |= {"--metrics": metrics, "--points": points, "--margin": f"{margin:g}", "-o": output}
-        about = evaluation_provenance(_command(given))
-        write_report(summaries, output, margin=margin / 100, about=about, galleries=galleries if gallery else ())
+        about = evaluation_provenance(_command(given) + ["--no-gallery"] * (not gallery))
+        write_report(summaries, output, margin=margin / 100, about=about, galleries=galleries)
         _write_parquet(list(rows.values()), found, output / "rows.parquet")
     except (CodecError, BitstreamError, MissingDependencyError, OSError, MemoryError) as err:
         typer.echo(f"laconic: {_sentence(err)}", err=True)

@@ -92,4 +92,4 @@ def wilson_interval(correct: float, total: float) -> tuple[float, float]:
     share, factor = correct / total, 1 + z * z / total
     middle = (share + z * z / (2 * total)) / factor
     half = z / factor * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return middle - half, middle + half
+    return max(middle - half, 0.0), min(middle + half, 1.0)

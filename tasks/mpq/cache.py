@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +42,9 @@ class DecodedCache:
         """Raises `OSError`."""
         path = self._path(codec, signal)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}-{id(decoded)}.part.npy")
-        np.save(temporary, decoded.samples)
-        temporary.replace(path.with_suffix(".npy"))
+        samples = io.BytesIO()
+        np.save(samples, decoded.samples)
+        atomic_write(path.with_suffix(".npy"), samples.getvalue(), force=True)
         atomic_write(path.with_suffix(".json"), json.dumps({"num_bytes": num_bytes}).encode(), force=True)
 
     def metric_values(

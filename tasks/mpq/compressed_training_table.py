@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.tasks.mpq.intervals import LEAST_SAMPLES, wilson_interval
+from laconic.tasks.heads.comparison import wilson_interval
+from laconic.tasks.mpq.intervals import LEAST_SAMPLES
 from laconic.tasks.mpq.rows import UNCOMPRESSED
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _cell(
     gains = scores - np.einsum("ds,sn,dn->d", other, base, items, optimize=True)
     is_base = pair[0] == UNCOMPRESSED
     intervals = [tuple(map(float, np.percentile(values, _PERCENTILES))) for values in (scores, gains)]
-    of_all = wilson_interval(float(grid.mean()), num_items)  # of none and of all, resamplings have no width
+    of_all = wilson_interval(float(grid.mean()) * num_items, num_items)  # of none and of all, resamplings have no width
     return CompressedTrainingCell(
         *pair,
         num_items,

@@ -20,17 +20,14 @@ from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Image
 from laconic.tasks.mpq.onnx_models import run_onnx
 from laconic.tasks.mpq.packaged_models import packaged_file
-from laconic.tasks.mpq.pictures import read_rgb_pictures, resized
+from laconic.tasks.mpq.pictures import resized
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
-from laconic.tasks.mpq.reading import read_lines
+from laconic.tasks.mpq.reading import RAPIDOCR_INSTALL, read_receipt, receipt_keys
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Num
 
-_FOLDER = "sroie"
-_SPLITS = ("test", "train")
 _RAPIDOCR = "rapidocr_onnxruntime", "models/ch_PP-OCRv4_det_infer.onnx"
-_RAPIDOCR_INSTALL = "pip install --no-deps rapidocr-onnxruntime"  # only its model is used, not OpenCV
 # As configured in rapidocr-onnxruntime 1.4.4, but for the expansion, which is the usual one of PaddleOCR.
 _SHORTER_SIDE, _LONGER_SIDE, _MULTIPLE = 736, 2000, 32  # at least, at most, of
 _THRESHOLD, _MEAN_THRESHOLD, _LEAST_SIDE, _EXPANSION = 0.3, 0.5, 3, 1.5
@@ -50,14 +47,11 @@ class Detection:
     title: ClassVar[str] = "SROIE receipts (JPEG files), text detector of PP-OCRv4 (RapidOCR), perhaps trained on them"
 
     def keys(self) -> Sequence[str]:
-        folder = self.data / _FOLDER
-        return [f"{one}/{path.name}" for one in _SPLITS for path in sorted((folder / one / "images").glob("*.jpg"))]
+        return receipt_keys(self.data)
 
     def sample(self, key: str) -> TaskSample[Image]:
-        split, name = key.split("/")
-        folder = self.data / _FOLDER / split
-        boxes = [line.box for line in read_lines(folder / "boxes" / f"{Path(name).stem}.csv")]
-        return TaskSample(key, read_rgb_pictures(folder / "images" / name), np.array(boxes, np.float64).reshape(-1, 4))
+        picture, lines = read_receipt(self.data, key)
+        return TaskSample(key, picture, np.array([line.box for line in lines], np.float64).reshape(-1, 4))
 
     def judge(self, sample: TaskSample[Image], decoded: Image) -> Judgement:
         found = find_text(decoded)
@@ -75,7 +69,7 @@ def find_text(image: Image) -> Float[NDArray[np.float64], "n 4"]:
 
     Prepared as in the package (TextDetector): blue first, sides of multiples of 32. Raises `MissingDependencyError`.
     """
-    path = packaged_file(*_RAPIDOCR, install=_RAPIDOCR_INSTALL)
+    path = packaged_file(*_RAPIDOCR, install=RAPIDOCR_INSTALL)
     pixels = resized(image, input_size(image.width, image.height))
     inputs = pixels[..., ::-1].transpose(2, 0, 1).astype(np.float32) / 127.5 - 1
     probabilities = run_onnx(path, inputs)[0]

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.tasks.heads.comparison import wilson_interval
+
 if TYPE_CHECKING:
     from jaxtyping import Int, Num
 
@@ -25,7 +27,6 @@ Aggregate = Callable[[NDArray[Any]], NDArray[Any]]
 _NUM_RESAMPLINGS = 4000
 _TWO_SIDED = 0.975
 _ONE_SIDED = 0.95
-_NORMAL_975 = 1.959964
 # Of fewer samples nothing is concluded: what none of 19 showed may still be so for every seventh.
 LEAST_SAMPLES: Final = 20
 # A sign test needs 6 equal signs: 2 * 0.5**5 > 0.05 > 2 * 0.5**6.
@@ -59,7 +60,7 @@ def compare(
     """
     found = _compare(counts, anchor, aggregate, seed)
     return (
-        replace(found, interval=wilson_interval(float(counts[:, 0].mean()), len(counts)))
+        replace(found, interval=wilson_interval(float(counts[:, 0].sum()), len(counts)))
         if are_answers(counts)
         else found
     )
@@ -144,11 +145,3 @@ def _mean(totals: Num[NDArray[Any], "*n k"]) -> Num[NDArray[Any], "*n"]:
 def are_answers(counts: Num[NDArray[Any], "n k"]) -> bool:
     """Whether each row is a right or a wrong answer, (1, 1) or (0, 1)."""
     return counts.shape[1] == 2 and bool((counts[:, 1] == 1).all() and np.isin(counts[:, 0], (0, 1)).all())
-
-
-def wilson_interval(share: float, n: int) -> tuple[float, float]:
-    """Of a share of n, also of none and of all, where resamplings have no width."""
-    z = _NORMAL_975
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)) ** 0.5
-    return max(middle - half, 0.0), min(middle + half, 1.0)

@@ -37,7 +37,7 @@ _FOLDER = "sroie"
 _SPLITS = ("test", "train")
 _NUM_LINES = 10  # of each receipt, at equal distances; all of them, 46 on average, take 3 s
 _RAPIDOCR = "rapidocr_onnxruntime", "models/ch_PP-OCRv4_rec_infer.onnx"
-_RAPIDOCR_INSTALL = "pip install --no-deps rapidocr-onnxruntime"  # only its model is used, not OpenCV
+RAPIDOCR_INSTALL = "pip install --no-deps rapidocr-onnxruntime"  # only its model is used, not OpenCV
 _HEIGHT, _LEAST_WIDTH = 48, 320  # what the recogniser of RapidOCR takes, as configured in its package
 _MARGIN = 10  # pixels
 
@@ -85,15 +85,12 @@ class Reading:
         )
 
     def keys(self) -> Sequence[str]:
-        folder = self.data / _FOLDER
-        return [f"{one}/{path.name}" for one in _SPLITS for path in sorted((folder / one / "images").glob("*.jpg"))]
+        return receipt_keys(self.data)
 
     def sample(self, key: str) -> TaskSample[Image]:
-        split, name = key.split("/")
-        folder = self.data / _FOLDER / split
-        lines = read_lines(folder / "boxes" / f"{Path(name).stem}.csv")
+        picture, lines = read_receipt(self.data, key)
         wanted = spread([str(index) for index in range(len(lines))], _NUM_LINES)
-        return TaskSample(key, read_rgb_pictures(folder / "images" / name), [lines[int(index)] for index in wanted])
+        return TaskSample(key, picture, [lines[int(index)] for index in wanted])
 
     def judge(self, sample: TaskSample[Image], decoded: Image) -> Judgement:
         read = self.recognizer.read([_cut(decoded, line) for line in sample.label])
@@ -108,6 +105,18 @@ class Reading:
 
     def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return np.asarray(totals[..., 0] / totals[..., 1])
+
+
+def receipt_keys(data: Path) -> list[str]:
+    """Split and file of each receipt of `data`/sroie."""
+    return [f"{one}/{path.name}" for one in _SPLITS for path in sorted((data / _FOLDER / one / "images").glob("*.jpg"))]
+
+
+def read_receipt(data: Path, key: str) -> tuple[Image, list[Line]]:
+    """The picture and its annotated lines. Raises `OSError`, `CodecError`."""
+    split, name = key.split("/")
+    folder = data / _FOLDER / split
+    return read_rgb_pictures(folder / "images" / name), read_lines(folder / "boxes" / f"{Path(name).stem}.csv")
 
 
 def read_lines(path: Path) -> list[Line]:
@@ -139,7 +148,7 @@ def read_by_rapidocr(
     filled with grey; but resized with the antialiasing of Pillow.
     """
     package, name = _RAPIDOCR
-    path = packaged_file(package, name, install=_RAPIDOCR_INSTALL)
+    path = packaged_file(package, name, install=RAPIDOCR_INSTALL)
     characters = ["", *onnx_metadata(path, "character").splitlines(), " "]
     return [_read_line(path, pixels, characters) for pixels in lines]
 
