@@ -431,7 +431,8 @@ for recipe in recipes:
     learner, options = learners[recipe], CodecTrainingOptions(recipe, ("noise",), steps=2, every=1)
     train_codec(learner, pictures, [p.float() / 255 - 0.5 for p in pictures[:1]], Path(folder, recipe), options,
                 on_row=lambda row: print("row", row["step"]))
-    print("sum", sum(p.double().abs().sum().item() for p in learner.module.parameters()))
+    # In one write: two processes share the pipe.
+    sys.stdout.write(f"sum {sum(p.double().abs().sum().item() for p in learner.module.parameters())}\\n")
 """
 
 
