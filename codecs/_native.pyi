@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from numpy import bool_, float32, int16, int32, int64, uint16
+from numpy import bool_, float32, int8, int16, int32, int64, uint16, uint32
 from numpy.typing import NDArray
 
 def split2(planes: NDArray[float32], bands: NDArray[float32]) -> None: ...
@@ -13,7 +13,19 @@ def project(matrix: NDArray[float32], values: NDArray[float32], out: NDArray[flo
 def quantize(
     values: NDArray[float32], out: NDArray[int32], inverse_step: float, thresholds: NDArray[float32]
 ) -> None: ...
-def dequantize(values: NDArray[int32], out: NDArray[float32], step: float, shrink: NDArray[float32]) -> None: ...
+def dequantize(
+    values: NDArray[int32], out: NDArray[float32], steps: NDArray[float32], shrink: NDArray[float32]
+) -> None: ...
+def step_exponents(
+    values: NDArray[Any], first: int, weights: NDArray[uint32], step_code: int, strength: int, out: NDArray[int8]
+) -> None: ...
+def scale_coefficients(
+    values: NDArray[float32],
+    gains: NDArray[float32] | None,
+    exponents: NDArray[int8] | None,
+    factors: NDArray[float32],
+    first_mapped: int,
+) -> None: ...
 def planes_of_samples(samples: NDArray[Any], planes: NDArray[float32], peak: float) -> None: ...
 def samples_of_planes(planes: NDArray[float32], samples: NDArray[Any], peak: float) -> None: ...
 def analyze_low(planes: NDArray[float32], gains: NDArray[float32]) -> None: ...
@@ -26,6 +38,7 @@ def synthesize_low(
     skipped: int,
 ) -> None: ...
 
+MAX_EXPONENT: int
 LOW_MARGIN: int
 MAX_LOW_LEVELS: int
 MARGIN: int
@@ -47,6 +60,7 @@ class LatentRule:
     def __init__(
         self,
         step: float,
+        steps: NDArray[float32],
         shrink: NDArray[float32],
         low_inverse: NDArray[float32],
         low_shrink: NDArray[float32],
@@ -54,6 +68,7 @@ class LatentRule:
         scale: NDArray[float32],
         shift: NDArray[float32],
     ) -> None: ...
+    def map_steps(self, step_code: int, strength: int, weights: NDArray[uint32], factors: NDArray[float32]) -> None: ...
     def apply(
         self, values: NDArray[int32], done: NDArray[bool_], rows: NDArray[int64], out: NDArray[float32]
     ) -> None: ...
@@ -90,7 +105,7 @@ def fixed_samples(
     row: int,
     num_rows: int,
     row_bits: int,
-    scale: float,
+    scales: NDArray[float32],
     shrink: NDArray[float32],
     level: int,
     out: NDArray[Any],
@@ -98,5 +113,7 @@ def fixed_samples(
     x: int,
     low: NDArray[int16] | None = None,
     low_scale: float = 0.0,
+    exponents: NDArray[int8] | None = None,
+    first_mapped: int = 0,
 ) -> None: ...
 def use_simd(name: str) -> bool: ...

@@ -72,6 +72,7 @@ def encode(
     threads: int = 1,
     bit_depth: int = 0,
     synthesis: str = "linear",
+    tune: str | None = None,
 ) -> bytes:
     """A picture as an .lcn file; likewise a sound or cube.
 
@@ -79,7 +80,7 @@ def encode(
     uint16; or an `Audio` or `Cube`; or a sound as the pair that other libraries give, samples and rate in either order,
     where samples are what `Audio.from_array` takes. At most one of `quality` (None: 50), `bits_per_pixel` and `max_bytes`;
     the last two take the best that fits, found by encoding. `model`: a shipped name or a path. `profile`, `effort`,
-    `threads` and, for effort 3, `synthesis` as in `Lcn`. `bit_depth` 9 to 16 is that of 16-bit arrays and Pillow images; 0
+    `threads`, `tune` and, for effort 3, `synthesis` as in `Lcn`. `bit_depth` 9 to 16 is that of 16-bit arrays and Pillow images; 0
     takes what the largest colour needs, and notes it. Raises `CodecError`, also where even the coarsest step needs more
     bytes.
 
@@ -93,7 +94,9 @@ def encode(
     if len(given) > 1:
         raise CodecError(f"{' and '.join(given)} exclude each other; give one of them")
     chosen = DEFAULT_QUALITY if quality is None else quality
-    codec = Lcn(quality=chosen, model=model, profile=profile, effort=effort, threads=threads, synthesis=synthesis)
+    codec = Lcn(
+        quality=chosen, model=model, profile=profile, effort=effort, threads=threads, synthesis=synthesis, tune=tune
+    )
     if bits_per_pixel is not None:
         max_bytes = _bytes_of_rate(signal, bits_per_pixel)
     elif max_bytes is not None:

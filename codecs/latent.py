@@ -25,13 +25,14 @@ from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import metadata_of_media
 from laconic.codecs.models.latent_turn import LatentTurn
 from laconic.codecs.models.low_levels import LOW_STEP, LowSynthesis
+from laconic.codecs.models.tunings import TunedSteps
 from laconic.codecs.models.turned_colors import TurnedColors
 from laconic.codecs.sound_metadata import SECTION_NAME
 from laconic.codecs.steps import check_step_code, step_of_code
 from laconic.entropy.container import SAMPLE_TYPES
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int, UInt
+    from jaxtyping import Bool, Float, Int, UInt
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,9 @@ class Latent:
     of these channels are no picture of places: crop what `dequantize` gives, not `values`. `turn`: of a model that codes in
     other axes than those of its latents, which `dequantize` gives; then `values` are the channels as they are coded, all
     that the first `wanted` channels of the axes are made of.
-    `colors` turns the colours of a picture that has its own back to the model's, None for others.
+    `colors` turns the colours of a picture that has its own back to the model's, None for others. `tuned`: how steps differ
+    between channels and places, None where they do not; those of the places for which `unmapped`, (h, w), is true are as if
+    they did not, since what says so is damaged there.
     Raises `CodecError` for other types and shapes.
     """
 
@@ -69,6 +72,8 @@ class Latent:
     turn: LatentTurn | None = None
     wanted: int | None = None
     colors: TurnedColors | None = None
+    tuned: TunedSteps | None = None
+    unmapped: Bool[NDArray[np.bool_], "h w"] | None = None
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -86,6 +91,7 @@ class Latent:
             turn=typed_argument("turn", self.turn, (LatentTurn, type(None)), "a LatentTurn or None"),
             wanted=None if self.wanted is None else whole_number_argument("wanted", self.wanted, 1, len(self.values)),
             colors=typed_argument("colors", self.colors, (TurnedColors, type(None)), "a TurnedColors or None"),
+            tuned=typed_argument("tuned", self.tuned, (TunedSteps, type(None)), "a TunedSteps or None"),
             metadata=metadata_of_media(self.metadata, ("icc", "exif", SECTION_NAME)),
             bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0, 16),
         )
@@ -105,8 +111,24 @@ class Latent:
 
     @property
     def step(self) -> float:
-        """Quantiser step, of a sound or cube in units of its level."""
+        """Quantiser step, of a sound or cube in units of its level; of a tuned picture, that of its file."""
         return float(step_of_code(self.step_code)) * self.unit
+
+    @property
+    def steps(self) -> Float[NDArray[np.float32], " d"]:
+        """(d,): of each channel, before what differs from place to place."""
+        if self.tuned is None:
+            return np.full(len(self.values), self.step, np.float32)
+        return self.tuned.steps(self.step_code)[: len(self.values)] * np.float32(self.unit)
+
+    @property
+    def exponents(self) -> Int[NDArray[np.int8], "h w"] | None:
+        """(h, w): by how many sixteenths of an octave the steps of a place are finer, from channel `tuned.first_mapped` on;
+        None where all places are alike."""
+        found = None if self.tuned is None else self.tuned.exponents(self.values, self.step_code)
+        if found is not None and self.unmapped is not None:
+            found[self.unmapped] = 0
+        return found
 
     def points(self) -> Float[NDArray[np.float32], "d h w"]:
         """(d, h, w) float32, what the integers stand for, of a sound or cube in units of its level, in the axes that they
@@ -116,7 +138,9 @@ class Latent:
         d = len(self.values)
         out = np.empty(self.values.shape, np.float32)
         values = np.ascontiguousarray(self.values).reshape(d, -1)
-        _native.dequantize(values, out.reshape(d, -1), self.step, np.ascontiguousarray(self.shrink))
+        _native.dequantize(values, out.reshape(d, -1), self.steps, np.ascontiguousarray(self.shrink))
+        if self.tuned is not None and (exponents := self.exponents) is not None:
+            self.tuned.unscale_mapped(out, exponents)
         if self.low is not None:
             planes = self.values[: self.low.num_planes]
             out[: len(planes)] = self.low.values(planes, self.step) * LOW_STEP
@@ -132,6 +156,10 @@ class Latent:
             return self.points()[: self.num_channels]
         return self.points() * self.levels.gains(self.values.shape[1] if self.sample_rate else 1)[:, None]
 
+    @property
+    def _tuning_code(self) -> int:
+        return 0 if self.tuned is None else self.tuned.code
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Latent):
             return NotImplemented
@@ -143,6 +171,7 @@ class Latent:
             and (self.step_code, self.fingerprint, self.size, self.sample_type, self.sample_rate)
             == (other.step_code, other.fingerprint, other.size, other.sample_type, other.sample_rate)
             and (self.levels, self.bit_depth, self.colors) == (other.levels, other.bit_depth, other.colors)
+            and self._tuning_code == other._tuning_code
             and dict(self.metadata) == dict(other.metadata)
             and same_alpha
         )

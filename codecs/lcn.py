@@ -34,6 +34,7 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.levels import levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal, metadata_of_media
 from laconic.codecs.models.model import Model
+from laconic.codecs.models.tunings import DEFAULT_TUNE, PLAIN_TUNE, tuned_model, tuning_code_of
 from laconic.codecs.models.turned_colors import turned_model
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.latent_batch import dequantized_batch
@@ -42,7 +43,8 @@ from laconic.codecs.packing.packer import PackedFile, check_latent_to_pack, pack
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker, unpack
 from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, check_decoder_synthesis, decoder_area_of
-from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows, searched_image
+from laconic.codecs.pictures.encoder_chunks import searched_image
+from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows
 from laconic.codecs.plan import SEARCH_EFFORT, Plan, planned_integers
 from laconic.codecs.steps import check_quality, check_step_code, step_code_of_quality, step_code_of_sound_quality
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
@@ -74,7 +76,9 @@ class Lcn:
     on one machine with one torch and number of its threads. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each;
     more decode faster; None spends up to 1 %. `threads` work on one picture; its bytes do not depend on them. `synthesis`
     of decoding, never in the file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture
-    and slower; "auto" is neural where it can be had; or the path of a network of your own. Raises `CodecError` for values
+    and slower; "auto" is neural where it can be had; or the path of a network of your own. `tune`, of pictures: whom a file
+    of some size is for: "psnr" the mean square, "machine" networks, "eye" people, "balanced" all of them, or a tune of the
+    model's own (`laconic fit --score`); of other signals "snr". None: what suits the kind. Raises `CodecError` for values
     outside.
 
     >>> import numpy as np
@@ -95,6 +99,7 @@ class Lcn:
     lanes: int | None = None
     threads: int = 1
     synthesis: Literal["linear", "neural"] | str = "linear"  # "auto" is one of these two, so it is not listed
+    tune: Literal["psnr", "balanced", "machine", "eye"] | str | None = None
 
     # One at the defaults, then all that are listed.
     usual_curves: ClassVar = {
@@ -116,6 +121,7 @@ class Lcn:
             effort=whole_number_argument("effort", self.effort, 0, SEARCH_EFFORT),
             threads=whole_number_argument("threads", self.threads, 1, _MAX_THREADS),
             synthesis=check_decoder_synthesis(self.synthesis),
+            tune=None if self.tune is None else text_argument("tune", self.tune),
         )
         settle_arguments(self, **asdict(self._layout))
         if self.effort == SEARCH_EFFORT and self.profile == "fast":
@@ -259,6 +265,8 @@ class Lcn:
         return self._plan(form, model, code)
 
     def _plan(self, form: Form, model: Model, step_code: int) -> Plan:
+        if model.tuned is None:
+            model = tuned_model(model, self._tuning_code(model))
         grid = grid_of_form(form, model)
         layout = self._layout.resolved(model, grid)
         return Plan(form, model, grid, step_code, layout, self.effort, self.threads, self.synthesis)
@@ -274,7 +282,7 @@ class Lcn:
         model = self._model_of(latent)
         form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate, latent.levels, latent.bit_depth)
         check_form_fits(form, model.num_planes, model)
-        plan = self._plan(form, model, latent.step_code)
+        plan = replace(self._plan(form, model, latent.step_code), model=model)
         check_latent_to_pack(latent, plan)
         return pack(latent, plan)
 
@@ -313,6 +321,15 @@ class Lcn:
         """The signal by linear synthesis; missing channels count as 0."""
         return signal_of(latent, self._model_of(latent))
 
+    def _tuning_code(self, model: Model) -> int:
+        if model.kind == "image":
+            return tuning_code_of(model, self.tune or DEFAULT_TUNE)
+        if self.tune not in (None, PLAIN_TUNE):
+            raise UnsupportedSignalError(
+                f"tune is {self.tune!r}; allowed for signals of kind {model.kind} is {PLAIN_TUNE}"
+            )
+        return 0
+
     @property
     def _step_code(self) -> int:
         return step_code_of_quality(self.quality) if self.step_code is None else self.step_code
@@ -325,6 +342,7 @@ class Lcn:
     def _model_of(self, latent: Latent) -> Model:
         typed_argument("the latent", latent, Latent, "a Latent: analyze and unpack give them")
         model = load_model_of(latent.fingerprint, self.model)
+        model = model if latent.tuned is None else tuned_model(model, latent.tuned.code)
         return model if latent.colors is None else turned_model(model, latent.colors.numbers)
 
 

@@ -123,6 +123,7 @@ class PictureRules:
         fingerprint: bytes,
         profile: int,
         step_code: int,
+        tuning: int,
         depth: int,
         group_ends: list[int],
         low_levels: int,
@@ -191,7 +192,10 @@ def optimize_subbands(
     price: float,
     later_costs: NDArray[int32],
     planes: NDArray[int32],
-    likely: NDArray[int32] | None = None,
+    likely: NDArray[int32] | None,
+    begun: ChosenSubbands | None,
+    first: int,
+    last: int,
 ) -> ChosenSubbands: ...
 def coded_symbols(
     rules: ContextRules, tables: TableSet, base: NDArray[uint16], planes: NDArray[int32], first: int, last: int

@@ -50,7 +50,7 @@ MAX_LEVEL_CODE = 4096
 
 
 class Flag(IntFlag):
-    """Header flags; all are critical, so a reader refuses those it does not know."""
+    """Header flags, all critical."""
 
     SECTIONS = 1
     JOINED = 2  # one segment holds all groups of a tile
@@ -59,9 +59,9 @@ class Flag(IntFlag):
     TILED = 16
     ALPHA = 32
     DEEP = 64  # 16-bit samples
+    TUNED = 128  # a byte says how steps differ between channels and places
 
 
-_KNOWN_FLAGS = sum(Flag)
 _STORED_DEPTHS = range(9, 16)  # bits of samples of 16 of which fewer are used
 COLOR_ONE = 127  # the numbers of colour axes are in units of its inverse
 _MOST_OFF_COLOR_AXES = 1024  # products of their rows, from those of axes at right angles, all of length 127
@@ -106,7 +106,7 @@ class Profile(IntEnum):
 # Plain dictionaries and numbers of what every header is asked for: enumerations take longer to ask.
 _CODEC_NUMBERS = {int(one): one for one in CodecNumber}
 _PROFILES = {int(one): one for one in Profile}
-_TILED = int(Flag.TILED)
+_TILED, _TUNED = int(Flag.TILED), int(Flag.TUNED)
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,8 @@ class Header:
     of the tile side in latent places, None for one tile. `sample_rate` in Hz, of a sound; `sample_type` of a cube.
     `level_codes` of a sound or cube: one for all channels or planes, or one for each; `offset_codes` of a cube's planes.
     `stored_depth`: bits of the colours of a 16-bit picture, 9 to 15, None where all are used. `color_axes`: nine numbers,
-    -128 to 127, of a picture whose colours are not in the axes of its model (SPEC.md, section 9.7).
+    -128 to 127, of a picture whose colours are not in the axes of its model (SPEC.md, section 9.7). `tuning`: 16 times
+    the strength of a picture's map of steps, and the number of its set of offsets, 0 for neither (9.8).
     """
 
     codec: CodecNumber
@@ -137,6 +138,7 @@ class Header:
     offset_codes: tuple[int, ...] = ()
     stored_depth: int | None = None
     color_axes: tuple[int, ...] | None = None
+    tuning: int = 0
 
     @property
     def has_alpha(self) -> bool:
@@ -253,10 +255,11 @@ def write_header(header: Header) -> bytes:
         flags |= Flag.SECTIONS
     if header.tile_log2 is not None:
         flags |= Flag.TILED
+    if header.tuning:
+        flags |= Flag.TUNED
     head = MAGIC + bytes([VERSION, flags, header.profile << 4 | header.codec])
     head += header.fingerprint + bytes([header.step_code]) + _write_shape(header)
-    if header.tile_log2 is not None:
-        head += bytes([header.tile_log2])
+    head += b"".join(bytes([number]) for number in (header.tile_log2, header.tuning or None) if number is not None)
     return head + struct.pack("<H", _native.crc32c(head) & 0xFFFF) + sections
 
 
@@ -309,10 +312,6 @@ def _read_fixed(source: Source) -> tuple[bytes, Header]:
         )
     fixed = source.read(7, "the header")
     flags, kind, fingerprint, step_code = struct.unpack("<BB4sB", fixed)
-    if flags & ~_KNOWN_FLAGS:
-        raise UnsupportedVersionError(
-            f"the file sets header flag {flags & ~_KNOWN_FLAGS}, unknown here: update laconic"
-        )
     if kind & 15 not in _CODEC_NUMBERS:
         raise UnsupportedVersionError(f"the file has codec number {kind & 15}, unknown here: update laconic")
     if kind >> 4 not in _PROFILES:
@@ -322,6 +321,7 @@ def _read_fixed(source: Source) -> tuple[bytes, Header]:
     codec = _CODEC_NUMBERS[kind & 15]
     shape = _read_shape(source, codec)
     tile = source.read(1, "the tile size") if flags & _TILED else b""
+    tuning = source.read(1, "the tuning") if flags & _TUNED else b""
     header = Header(
         codec=codec,
         profile=_PROFILES[kind >> 4],
@@ -329,9 +329,10 @@ def _read_fixed(source: Source) -> tuple[bytes, Header]:
         step_code=step_code,
         flags=Flag(flags),
         tile_log2=tile[0] if tile else None,
+        tuning=tuning[0] if tuning else 0,
         **shape,
     )
-    return head + version + fixed + _write_shape(header) + tile, header
+    return head + version + fixed + _write_shape(header) + tile + tuning, header
 
 
 def _read_shape(source: Source, codec: CodecNumber) -> dict[str, Any]:
@@ -380,6 +381,8 @@ def _unzigzag(value: int) -> int:
 def _check_header(header: Header, limits: Limits) -> None:
     if header.codec is not CodecNumber.IMAGE and header.has_alpha:
         raise CorruptStreamError("the file has an alpha plane, which only pictures have; it is damaged")
+    if Flag.TUNED in header.flags and (header.codec is not CodecNumber.IMAGE or not header.tuning):
+        raise CorruptStreamError(f"the file has tuning {header.tuning}; allowed are 1 to 255, of pictures")
     sides = header.shape[:1] if header.codec is CodecNumber.SOUND else header.shape  # a sound may be empty
     if 0 in sides:
         raise CorruptStreamError(f"the signal is {_size_text(header)}; no side may be 0")

@@ -227,6 +227,18 @@ class ContextModel(ContextWeights):
         """What the rules are at one step."""
         return _rules_at(self, step_code)
 
+    def with_offsets(
+        self, offsets: Int[NDArray[np.int16], " d"], low_offsets: Int[NDArray[np.int16], " low"] | None = None
+    ) -> ContextModel:
+        """The rules of a file whose channels have step codes so much smaller than its own (SPEC.md, section 9.8)."""
+        low = self.low
+        return replace(
+            self,
+            base=_with_offsets(self.base, offsets),
+            static_index=_with_offsets(self.static_index, offsets),
+            low=low if low is None or low_offsets is None else low.with_offsets(low_offsets),
+        )
+
 
 class ContextStepRules:
     """A `ContextModel` at one step: `base` (d,) uint16 and `static_index` (d,) uint8; `low` likewise of its low part."""
@@ -272,6 +284,21 @@ def planes_of_contexts(array: Integer[NDArray[Any], "*d h w"]) -> Int[NDArray[An
     if array.strides[-1] != array.itemsize:
         array = np.ascontiguousarray(array)
     return array if array.ndim == 3 else array[None]
+
+
+def offset_step_codes(offset: int) -> list[int]:
+    """The step codes, 0 to 255, whose numbers stand for those of the middles of the bands at such an offset."""
+    middles = range(STEPS_PER_BAND // 2, NUM_STEP_BANDS * STEPS_PER_BAND, STEPS_PER_BAND)
+    return [min(max(middle - offset, 0), NUM_STEP_BANDS * STEPS_PER_BAND - 1) for middle in middles]
+
+
+def _with_offsets(numbers: NDArray[Any], offsets: NDArray[np.int16]) -> NDArray[Any]:
+    """Numbers stored for bands, (32, d), of channels with these offsets."""
+    out = numbers.copy()
+    for offset in set(offsets.tolist()) - {0}:
+        alike = offsets == offset
+        out[:, alike] = [_between_bands(numbers[:, alike], code) for code in offset_step_codes(offset)]
+    return out
 
 
 def _between_bands(numbers: NDArray[Any], step_code: int) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.entropy import _native
+from laconic.entropy.contexts import NUM_STEP_BANDS, STEPS_PER_BAND, offset_step_codes
 from laconic.entropy.errors import ArgumentError
 from laconic.entropy.plain_values import shown, whole_number
 from laconic.entropy.tables import TableSet, native_tables_of
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 NUM_SCALES: Final = 48
 NUM_LEANS: Final = 4
 NUM_SHAPES: Final = 3
-NUM_STEP_BANDS: Final = 32
 MAX_LATER_COST: Final = 1 << 22
 NUM_FOLLOWINGS: Final = 4
 _NUM_ORIENTATIONS: Final = 3
@@ -46,6 +46,10 @@ _ARRAYS: Final[Mapping[str, tuple[type[np.integer[Any]], tuple[str, ...]]]] = {
     "third_step": (np.int32, ("outputs",)),
     "shifts": (np.uint8, ("layers",)),
 }
+_MAP_ARRAYS: Final[Mapping[str, tuple[type[np.integer[Any]], tuple[str, ...]]]] = {
+    "first_map": (np.int32, ("units",)),
+    "third_map": (np.int32, ("outputs",)),
+}  # of networks that know of maps of steps, both
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +65,19 @@ class ContextNetwork:
     first_step: Int[NDArray[np.int32], " units"]
     third_step: Int[NDArray[np.int32], " 3"]
     shifts: UInt[NDArray[np.uint8], " 3"]
+    first_map: Int[NDArray[np.int32], " units"] | None = None
+    third_map: Int[NDArray[np.int32], " 3"] | None = None
 
     def __post_init__(self) -> None:
-        for name in _ARRAYS:
+        for name in self.arrays:
             if not isinstance(getattr(self, name), np.ndarray):
                 raise ArgumentError(f"{name} is {shown(getattr(self, name))}; allowed is an array")
         units = self.second.shape[0] if self.second.ndim else 0
         kinds = self.third_bias.shape[0] if self.third_bias.ndim else 0
         sizes = {"units": units, "inputs": 40, "outputs": 3, "kinds": kinds, "layers": 3}
-        for name, (dtype, axes) in _ARRAYS.items():
-            array, shape = getattr(self, name), tuple(sizes[axis] for axis in axes)
+        for name, array in self.arrays.items():
+            dtype, axes = {**_ARRAYS, **_MAP_ARRAYS}[name]
+            shape = tuple(sizes[axis] for axis in axes)
             if array.shape != shape or array.dtype != dtype:
                 raise ValueError(f"{name} is {array.dtype} {array.shape}; needed is {np.dtype(dtype)} {shape}")
         _ = self.native  # refuses what could leave 32 bits
@@ -78,11 +85,20 @@ class ContextNetwork:
     @property
     def arrays(self) -> dict[str, Integer[NDArray[Any], " ..."]]:
         """The arrays by name, in the order of the digest."""
-        return {name: getattr(self, name) for name in _ARRAYS}
+        has_map = self.first_map is not None or self.third_map is not None
+        return {name: getattr(self, name) for name in (*_ARRAYS, *(_MAP_ARRAYS if has_map else ()))}
+
+    def tuned(self, offsets: Int[NDArray[np.int16], " kinds"], strength: int) -> ContextNetwork:
+        """The network of kinds whose step codes are so much smaller, with a map of steps of this strength."""
+        own = -offsets[: len(self.third_bias), None].astype(np.int32)
+        first, third = self.first_bias + own * self.first_step, self.third_bias + own * self.third_step
+        if self.first_map is not None and self.third_map is not None:
+            first, third = first + strength * self.first_map, third + strength * self.third_map
+        return replace(self, first_bias=first, third_bias=third)
 
     @cached_property
     def native(self) -> _native.NetworkWeights:
-        arrays = [np.ascontiguousarray(array) for array in self.arrays.values()]
+        arrays = [np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS]
         return _native.NetworkWeights(len(self.second), len(self.third_bias), *arrays)
 
 
@@ -172,7 +188,7 @@ class SubbandModel:
             num_colors,
             depth,
             low_levels,
-            tuple(ContextNetwork(*(arrays[f"network.{i}.{name}"] for name in _ARRAYS)) for i in networks),
+            tuple(_network_of(arrays, f"network.{i}.") for i in networks),
             TableSet.from_bytes(arrays["tables"].tobytes()),
             arrays["table_map"],
             arrays["quiet_tables"],
@@ -201,6 +217,22 @@ class SubbandModel:
     def at_step(self, step_code: int) -> SubbandStepRules:
         """What the rules are at one step."""
         return _rules_at(self, step_code)
+
+    def tuned(self, offsets: Int[NDArray[np.int16], "networks kinds"], strength: int) -> SubbandModel:
+        """The rules of a file whose subbands, by level and kind, have step codes so much smaller than its own, and whose
+        steps differ from place to place by a map of this strength (SPEC.md, section 9.8)."""
+        quiet = self.quiet_tables.copy()
+        for level, kind in np.argwhere(offsets):
+            bands = np.array(offset_step_codes(int(offsets[level, kind]))) // STEPS_PER_BAND
+            quiet[level, kind] = self.quiet_tables[level, kind, bands]
+        networks = tuple(one.tuned(of, strength) for one, of in zip(self.networks, offsets, strict=True))
+        return replace(self, networks=networks, quiet_tables=quiet)
+
+
+def _network_of(arrays: Mapping[str, NDArray[Any]], prefix: str) -> ContextNetwork:
+    own: dict[str, Any] = {name: arrays[prefix + name] for name in _ARRAYS}
+    maps = {name: arrays[prefix + name] for name in _MAP_ARRAYS if prefix + name in arrays}
+    return ContextNetwork(**own, **maps)
 
 
 class SubbandStepRules:

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.learning.tensor_encoder import TensorEncoderModel
-from laconic.codecs.steps import step_of_code
 from laconic.codecs.transform.rate_distortion import PRICE
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class DecoderGradient:
 
     def __init__(self, model: Model, network: NeuralSynthesis | None, step_code: int) -> None:
         self._encoder, self._network = _tensor_encoder_of(model), network
-        self._steps = torch.full((1, model.num_channels), float(step_of_code(step_code)) * model.unit)
+        self._steps = torch.from_numpy(model.steps_at(step_code).copy())[None]
 
     def aims(self, points: Float[Floats, "d h w"], pixels: Float[Floats, "c _ _"]) -> Float[Floats, "d h w"]:
         """Dequantised coefficients (d, h, w) -> the aims of all. `pixels` (c, h', w') in [-0.5, 0.5] are those of the

@@ -43,7 +43,16 @@ from laconic.codecs.models.low_levels import (
     no_low_scale_codes,
 )
 from laconic.codecs.models.packet_tree import Tree
-from laconic.codecs.steps import CODES_PER_SCALE
+from laconic.codecs.models.tunings import (
+    TunedSteps,
+    Tuning,
+    check_tunings,
+    tuning_arrays,
+    tuning_bytes,
+    tuning_config,
+    tunings_of_parts,
+)
+from laconic.codecs.steps import CODES_PER_SCALE, step_of_code
 from laconic.entropy import BitstreamError, ContextModel, CorruptStreamError
 from laconic.entropy.container import Profile
 from laconic.entropy.subbands import SubbandModel
@@ -75,7 +84,8 @@ class Model:
     channels, with `low_gains`, (classes,) float32, and `low_scale_codes`, (classes, planes) int16, of each class of their
     coefficients (`low_levels`). `contexts` are for profiles fast and small, `networks` for profile best, where it codes
     in that. `turn`: to the axes of its latents, where it codes in others (`latent_turn`). `colors`: of a model whose
-    colours are those of a file (`turned_colors`), else None. Raises `WeightsError` where the parts do not fit together.
+    colours are those of a file (`turned_colors`), else None. `tunings`: how steps may differ between channels and places;
+    `tuned`: of a model for files of one of them (`tunings`), else None. Raises `WeightsError` where the parts do not fit together.
     """
 
     name: str
@@ -100,6 +110,8 @@ class Model:
     networks: SubbandModel | None = None
     turn: LatentTurn | None = None
     colors: TurnedColors | None = None
+    tunings: tuple[Tuning, ...] = ()
+    tuned: TunedSteps | None = None
 
     def __post_init__(self) -> None:
         d = self.contexts.num_channels
@@ -134,6 +146,7 @@ class Model:
         check_low_levels(self)
         check_contexts(self)
         check_turn(self)
+        check_tunings(self)
 
     @property
     def num_channels(self) -> int:
@@ -179,8 +192,8 @@ class Model:
     @cached_property
     def fingerprint(self) -> bytes:
         """4 bytes that change with anything that changes encoded bytes or decoded pixels."""
-        if self.colors is not None:
-            return self.colors.fingerprint
+        if (derived := self.colors or self.tuned) is not None:
+            return derived.fingerprint
         sha = hashlib.sha256(json.dumps(_config(self), sort_keys=True).encode())
         for array in (*self.analysis, *self.synthesis, self.shrink, self.offsets):
             sha.update(np.ascontiguousarray(array, "<f4").tobytes())
@@ -188,7 +201,7 @@ class Model:
             sha.update(bytes([leaf.analysis_bits, leaf.synthesis_bits]))
             sha.update(leaf.analysis.astype("<i2").tobytes() + leaf.synthesis.astype("<i2").tobytes())
         sha.update(self.scale_codes.astype("<i2").tobytes() + self.channels.astype("<u2").tobytes())
-        sha.update(low_bytes(self) + context_digest(self) + turn_bytes(self))
+        sha.update(low_bytes(self) + context_digest(self) + turn_bytes(self) + tuning_bytes(self))
         return sha.digest()[:FINGERPRINT_BYTES]
 
     def shrink_of(self, step_code: int, num_channels: int) -> Float[NDArray[np.float32], "num_channels 3"]:
@@ -208,6 +221,10 @@ class Model:
             raise CorruptStreamError(f"the file has profile best, for which model {self.name} has no networks")
         return self.networks.at_step(step_code)
 
+    def steps_at(self, step_code: int) -> Float[NDArray[np.float32], " d"]:
+        """(d,), not to be written to: the step of each channel in signal units, before any map."""
+        return _steps_at(self, step_code)
+
     def low_at(self, step_code: int) -> LowSynthesis | None:
         """How the lowest channels are undone at this step, None for a model without low levels."""
         return _low_at(self, step_code)
@@ -225,6 +242,7 @@ class Model:
             **low_arrays(self),
             **context_arrays(self),
             **turn_arrays(self),
+            **tuning_arrays(self),
         }
         for i, (a, s) in enumerate(zip(self.analysis, self.synthesis, strict=True)):
             arrays |= {f"analysis.{i}": np.ascontiguousarray(a), f"synthesis.{i}": np.ascontiguousarray(s)}
@@ -265,6 +283,17 @@ def _shrink_at(model: Model, step_code: int) -> NDArray[np.float32]:
 
 
 @lru_cache(maxsize=64)
+def _steps_at(model: Model, step_code: int) -> NDArray[np.float32]:
+    if model.tuned is None:
+        steps = np.full(model.num_channels, step_of_code(step_code), np.float32)
+    else:
+        steps = model.tuned.steps(step_code)
+    steps *= np.float32(model.unit)
+    steps.flags.writeable = False
+    return steps
+
+
+@lru_cache(maxsize=64)
 def _low_at(model: Model, step_code: int) -> LowSynthesis | None:
     return low_synthesis_of(model, step_code)
 
@@ -282,6 +311,7 @@ def _config(model: Model) -> dict[str, object]:
         "rounding": model.rounding,
         **context_config(model),
         **low_config(model),
+        **tuning_config(model),
     }
 
 
@@ -314,6 +344,7 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
         low_scale_codes=low_scale_codes,
         networks=networks,
         turn=turn_of_parts(arrays),
+        tunings=tunings_of_parts(config, arrays),
     )
 
 

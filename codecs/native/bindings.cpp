@@ -1,12 +1,17 @@
 // laconic.codecs._native: analysis and synthesis kernels for Python. Arrays are checked and passed on.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "latent.hpp"
 #include "low_levels.hpp"
+#include "step_map.hpp"
 #include "wavelet.hpp"
 
 namespace nb = nanobind;
@@ -96,14 +101,56 @@ void py_quantize(const Array<const float, 2>& in, const Array<T, 2>& out, float 
         quantize(in.data() + c * n, out.data() + c * n, inverse_step, thresholds.data()[2 * c], thresholds.data()[2 * c + 1], n);
 }
 
-void py_dequantize(const Array<const std::int32_t, 2>& in, const Array<float, 2>& out, float step,
+void py_dequantize(const Array<const std::int32_t, 2>& in, const Array<float, 2>& out, const Array<const float, 1>& steps,
                    const Array<const float, 2>& shrink) {
     require(in.shape(0) == out.shape(0) && in.shape(1) == out.shape(1), "input and output differ in shape");
     require(shrink.shape(0) == in.shape(0) && shrink.shape(1) == 3, "shrinkage needs three values a channel");
+    require(steps.shape(0) == in.shape(0), "every channel needs a step");
     const std::size_t n = in.shape(1);
     nb::gil_scoped_release unlocked;
     for (std::size_t c = 0; c < in.shape(0); ++c)
-        dequantize(in.data() + c * n, out.data() + c * n, step, shrink.data() + c * 3, n);
+        dequantize(in.data() + c * n, out.data() + c * n, steps.data()[c], shrink.data() + c * 3, n);
+}
+
+// The exponents (h, w) of places, of values (channels, h, w) whose channels from `first` on count by `weights`.
+template <class T>
+void py_step_exponents(const Array<const T, 3>& values, std::size_t first, const Array<const std::uint32_t, 1>& weights, int step_code, int strength,
+                       const Array<std::int8_t, 2>& out) {
+    constexpr std::uint32_t max_weight = 256;
+    require(first <= values.shape(0) && weights.size() <= values.shape(0) - first, "the map is of channels that are not there");
+    require(weights.size() <= 9 && std::all_of(weights.data(), weights.data() + weights.size(), [](std::uint32_t w) { return w <= max_weight; }),
+            "at most nine channels may count, by up to 4");
+    require(step_code >= 0 && step_code <= 255 && strength >= 0 && strength <= 15, "a step or strength is none");
+    require(out.shape(0) == values.shape(1) && out.shape(1) == values.shape(2), "exponents and values differ in shape");
+    const StepMapRule rule{step_code, strength, first, weights.data(), weights.size()};
+    nb::gil_scoped_release unlocked;
+    step_exponents(values.data(), values.shape(1), values.shape(2), rule, out.data());
+}
+
+// Coefficients (channels, h, w) times `gains` (channels) and, from channel `first_mapped` on, times that of `factors` (33) which
+// the exponent (h, w) of a place says; in place.
+void py_scale(const Array<float, 3>& values, const std::optional<Array<const float, 1>>& gains, const std::optional<Array<const std::int8_t, 2>>& exponents,
+              const Array<const float, 1>& factors, std::size_t first_mapped) {
+    require(!gains || gains->shape(0) >= values.shape(0), "every channel needs a gain");
+    require(factors.size() == step_weights.size(), "exponents have 33 factors");
+    require(!exponents || (exponents->shape(0) == values.shape(1) && exponents->shape(1) == values.shape(2)), "exponents and values differ in shape");
+    const std::size_t n = values.shape(1) * values.shape(2);
+    if (exponents)
+        require(std::all_of(exponents->data(), exponents->data() + n, [](int e) { return e >= -max_exponent && e <= max_exponent; }),
+                "an exponent is none");
+    nb::gil_scoped_release unlocked;
+    std::vector<float> of_places(exponents ? n : 0);
+    if (exponents) factors_of_places(exponents->data(), factors.data(), of_places.data(), n);
+    for (std::size_t c = 0; c < values.shape(0); ++c) {
+        if (gains) scale_all(values.data() + c * n, gains->data()[c], n);
+        if (exponents && c >= first_mapped) scale_places(values.data() + c * n, of_places.data(), n);
+    }
+}
+
+template <class T>
+void bind_step_exponents(nb::module_& m) {
+    m.def("step_exponents", &py_step_exponents<T>, nb::arg("values").noconvert(), nb::arg("first"), nb::arg("weights").noconvert(),
+          nb::arg("step_code"), nb::arg("strength"), nb::arg("out").noconvert());
 }
 
 template <class Samples, class Planes>
@@ -197,8 +244,13 @@ NB_MODULE(_native, m) {
           nb::arg("thresholds").noconvert());
     m.def("quantize", &py_quantize<std::int32_t>, nb::arg("values").noconvert(), nb::arg("out").noconvert(), nb::arg("inverse_step"),
           nb::arg("thresholds").noconvert());
-    m.def("dequantize", &py_dequantize, nb::arg("values").noconvert(), nb::arg("out").noconvert(), nb::arg("step"),
+    m.def("dequantize", &py_dequantize, nb::arg("values").noconvert(), nb::arg("out").noconvert(), nb::arg("steps").noconvert(),
           nb::arg("shrink").noconvert());
+    bind_step_exponents<std::int16_t>(m);
+    bind_step_exponents<std::int32_t>(m);
+    m.def("scale_coefficients", &py_scale, nb::arg("values").noconvert(), nb::arg("gains").noconvert().none(),
+          nb::arg("exponents").noconvert().none(), nb::arg("factors").noconvert(), nb::arg("first_mapped"));
+    m.attr("MAX_EXPONENT") = max_exponent;
     m.def("planes_of_samples", &py_planes<std::uint8_t>, nb::arg("samples").noconvert(), nb::arg("planes").noconvert(),
           nb::arg("peak"));
     m.def("planes_of_samples", &py_planes<std::uint16_t>, nb::arg("samples").noconvert(), nb::arg("planes").noconvert(),

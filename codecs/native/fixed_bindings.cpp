@@ -16,6 +16,7 @@
 #include "fixed_analysis.hpp"
 #include "fixed_dispatch.hpp"
 #include "fixed_synthesis.hpp"
+#include "step_map.hpp"
 
 namespace nb = nanobind;
 using namespace laconic;
@@ -174,19 +175,32 @@ void py_integers(const FixedMap& map, const Samples8& samples, std::size_t first
     analyze(map, source, out, writer, apart);
 }
 
+// Of rows of exponents, rounded up to whole blocks.
+std::vector<std::int16_t> weights_of_places(const std::int8_t* exponents, std::size_t rows, std::size_t columns) {
+    const std::size_t pitch = round_up(columns);
+    std::vector<std::int16_t> weights(rows * pitch);
+    for (std::size_t y = 0; y < rows; ++y)
+        for (std::size_t x = 0; x < columns; ++x)
+            weights[y * pitch + x] = step_weight(std::clamp<int>(exponents[y * columns + x], -max_exponent, max_exponent));
+    return weights;
+}
+
 // Places `row` to `row` + `num_rows` - 1 of `values` (d, h', w') -> the rectangle `out` (h, w, c) at 2^-level of the size, whose
 // corner is (y, x) from that of the places. `low` stands for the first channels of `values`, in units of `low_scale`. Later channels of `out` are left alone.
 template <class T>
 void py_synthesize(const FixedMap& map, const Array<const T, 3>& values, std::size_t row, std::size_t num_rows, unsigned row_bits,
-                   float scale, const Array<const float, 2>& shrink, std::size_t level, const Array<std::uint8_t, 3>& out, std::size_t y, std::size_t x,
-                   const std::optional<Array<const std::int16_t, 3>>& low, float low_scale) {
+                   const Array<const float, 1>& scales, const Array<const float, 2>& shrink, std::size_t level, const Array<std::uint8_t, 3>& out, std::size_t y, std::size_t x,
+                   const std::optional<Array<const std::int16_t, 3>>& low, float low_scale,
+                   const std::optional<Array<const std::int8_t, 2>>& exponents, std::size_t first_mapped) {
     require_complete(map);
     require(values.shape(0) <= map.num_channels && num_rows > 0 && num_rows <= values.shape(1) &&
                 row <= values.shape(1) - num_rows && values.shape(2) > 0,
             "the latent has no such rows");
     require(shrink.shape(0) >= values.shape(0) && shrink.shape(1) == 3, "shrinkage needs three values a channel");
-    require(scale >= 0.0F && scale <= max_scale && all_of(shrink, [](float s) { return std::fabs(s) <= max_shrink; }),
+    require(scales.shape(0) >= values.shape(0) && std::all_of(scales.data(), scales.data() + scales.size(), [](float s) { return s >= 0.0F && s <= max_scale; }) &&
+                all_of(shrink, [](float s) { return std::fabs(s) <= max_shrink; }),
             "a step or its shrinkage is none");
+    require(!exponents || (exponents->shape(0) == values.shape(1) && exponents->shape(1) == values.shape(2)), "the exponents do not fit the latent");
     require(level <= map.depth, "the scale is too small");
     require(row_bits <= row_fraction_bits, "rows have at most 6 fraction bits");
     const std::size_t side = map.factor() >> level;
@@ -198,7 +212,7 @@ void py_synthesize(const FixedMap& map, const Array<const T, 3>& values, std::si
             "the low values do not fit the others");
     require(low_scale >= 0.0F && low_scale <= max_scale, "the scale of low values is none");
     LatentPart part{values.data() + row * values.shape(2), sizeof(T) == 4, values.shape(0), num_rows, values.shape(2),
-                          values.shape(1) * values.shape(2), values.shape(2), row_bits, scale, shrink.data()};
+                          values.shape(1) * values.shape(2), values.shape(2), row_bits, scales.data(), shrink.data()};
     if (low) {
         part.low = low->data() + row * values.shape(2);
         part.num_low = low->shape(0);
@@ -206,6 +220,12 @@ void py_synthesize(const FixedMap& map, const Array<const T, 3>& values, std::si
     }
     const SampleOut place{out.data(), out.shape(1) * out.shape(2), out.shape(2), x, y, out.shape(1), out.shape(0)};
     nb::gil_scoped_release unlocked;
+    std::vector<std::int16_t> weights;
+    if (exponents) {
+        weights = weights_of_places(exponents->data() + row * values.shape(2), num_rows, values.shape(2));
+        part.weights = weights.data();
+        part.first_weighted = first_mapped;
+    }
     synthesize_fixed(fixed_kernels(), map, part, level, place);
 }
 
@@ -215,8 +235,9 @@ void bind_integers(nb::module_& m) {
           nb::arg("first"), nb::arg("last"), nb::arg("side"), nb::arg("tiles").noconvert(), nb::arg("inverse_step"),
           nb::arg("thresholds").noconvert(), nb::arg("low").noconvert() = nb::none(), nb::arg("low_first") = 0);
     m.def("fixed_samples", &py_synthesize<T>, nb::arg("map"), nb::arg("values").noconvert(), nb::arg("row"), nb::arg("num_rows"),
-          nb::arg("row_bits"), nb::arg("scale"), nb::arg("shrink").noconvert(), nb::arg("level"), nb::arg("out").noconvert(), nb::arg("y"), nb::arg("x"),
-          nb::arg("low").noconvert() = nb::none(), nb::arg("low_scale") = 0.0F);
+          nb::arg("row_bits"), nb::arg("scales").noconvert(), nb::arg("shrink").noconvert(), nb::arg("level"), nb::arg("out").noconvert(), nb::arg("y"), nb::arg("x"),
+          nb::arg("low").noconvert() = nb::none(), nb::arg("low_scale") = 0.0F, nb::arg("exponents").noconvert() = nb::none(),
+          nb::arg("first_mapped") = 0);
 }
 
 }  // namespace

@@ -81,6 +81,9 @@ struct FixedKernels {
     bool (*dequantize32)(const std::int32_t* values, const Dequantizer&, std::int16_t* out, std::size_t n);
     void (*fill_table)(const Dequantizer&, std::int16_t* table);  // of 32 values
 
+    // values[i] = (2 values[i], limited to 16 bits) weights[i] / 2^15, to the nearest; n is a multiple of 32.
+    void (*weigh)(std::int16_t* values, const std::int16_t* weights, std::size_t n);
+
     // out[i count + j] = (sums[j pitch + i] + half) >> bits, limited to 16 bits.
     void (*scatter)(const std::int32_t* sums, std::size_t pitch, std::size_t count, unsigned bits, std::int16_t* out, std::size_t n);
 };

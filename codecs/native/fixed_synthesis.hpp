@@ -21,12 +21,15 @@ struct LatentPart {
     std::size_t channels, rows, columns;
     std::size_t channel_pitch, row_pitch;  // in values
     unsigned row_bits;                     // fraction bits of rows, in levels; coefficients have three less
-    float scale;                           // step in the units of coefficients
+    const float* scales;                   // (channels), steps in the units of coefficients
     const float* shrink;                   // (channels, 3)
     // Synthesised values of the first `num_low` channels (low_levels.hpp), laid out as `values`; they stand for themselves.
     const std::int16_t* low = nullptr;
     std::size_t num_low = 0;
     float low_scale = 0.0F;
+    // Weights of places (step_map.hpp), of rows that are rounded up to whole blocks, for channels from `first_weighted` on.
+    const std::int16_t* weights = nullptr;
+    std::size_t first_weighted = 0;
 };
 
 class SynthesisLeaf {
@@ -65,7 +68,7 @@ private:
     Dequantizer dequantizer(std::size_t r) const noexcept {
         static constexpr float nothing[3]{};
         if (leaf_.channels[r] < part_.num_low) return {part_.low_scale, nothing, tables_.data() + r * table_size};
-        return {part_.scale, part_.shrink + 3 * leaf_.channels[r], tables_.data() + r * table_size};
+        return {part_.scales[leaf_.channels[r]], part_.shrink + 3 * leaf_.channels[r], tables_.data() + r * table_size};
     }
 
     bool dequantize(std::size_t r, std::int16_t* out) const {
@@ -81,9 +84,12 @@ private:
     void project() {
         const std::size_t pitch = round_up(places_);
         used_.clear();
-        for (std::size_t r = 0; r < leaf_.size; ++r)
-            if (leaf_.channels[r] < part_.channels && dequantize(r, coefficients_.data() + used_.size() * pitch))
-                used_.push_back(r);
+        for (std::size_t r = 0; r < leaf_.size; ++r) {
+            std::int16_t* const row = coefficients_.data() + used_.size() * pitch;
+            if (leaf_.channels[r] >= part_.channels || !dequantize(r, row)) continue;
+            used_.push_back(r);
+            if (part_.weights != nullptr && leaf_.channels[r] >= part_.first_weighted) kernels_.weigh(row, part_.weights + row_ * pitch, pitch);
+        }
         ++row_;
         if (used_.empty()) {
             if (!is_zero_) std::memset(rows_.data(), 0, leaf_.factor * planes_ * pitch_ * sizeof(std::int16_t));

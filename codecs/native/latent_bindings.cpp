@@ -50,11 +50,13 @@ void require_blocks(const LatentRule& rule) {
     require(!rule.blocks.empty() || rule.num_channels() <= rule.num_coded(), "there are fewer coded channels than channels");
 }
 
-void init_rule(LatentRule* self, float step, const Array<const float, 2>& shrink, const Array<const float, 1>& low_inverse,
+void init_rule(LatentRule* self, float step, const Array<const float, 1>& steps, const Array<const float, 2>& shrink, const Array<const float, 1>& low_inverse,
                const Array<const float, 3>& low_shrink, const std::vector<Block>& blocks, const Array<const float, 1>& scale,
                const Array<const float, 1>& shift) {
     const std::size_t classes = low_inverse.shape(0), planes = low_shrink.shape(1);
     require(step >= 0.0F && step <= max_step, "the step is none");
+    require(steps.shape(0) == shrink.shape(0) && std::all_of(steps.data(), steps.data() + steps.size(), [](float s) { return s >= 0.0F && s <= max_step; }),
+            "every coded channel needs a step");
     require(classes >= 4 && classes % 3 == 1 && classes / 3 <= max_low_levels, "the number of classes fits no number of levels");
     const std::vector<float> gains = vector_of(low_inverse);
     require(std::ranges::all_of(gains, [](float gain) { return gain > 0.0F && gain <= max_step; }), "a gain is none");
@@ -63,6 +65,7 @@ void init_rule(LatentRule* self, float step, const Array<const float, 2>& shrink
     require(scale.shape(0) >= 1 && scale.shape(0) == shift.shape(0), "factors and summands differ in number");
     LatentRule rule;
     rule.step = step;
+    rule.steps = vector_of(steps);
     rule.shrink = vector_of(shrink);
     rule.low_inverse = vector_of(low_inverse);
     rule.low_shrink = vector_of(low_shrink);
@@ -76,6 +79,18 @@ void init_rule(LatentRule* self, float step, const Array<const float, 2>& shrink
     rule.shift = vector_of(shift);
     require_blocks(rule);
     new (self) LatentRule(std::move(rule));
+}
+
+// Steps differ from place to place by a map of this strength.
+void map_steps(LatentRule& rule, int step_code, int strength, const Array<const std::uint32_t, 1>& weights, const Array<const float, 1>& factors) {
+    require(step_code >= 0 && step_code <= 255 && strength >= 1 && strength <= 15, "a step or strength is none");
+    require(weights.size() <= 9 && std::all_of(weights.data(), weights.data() + weights.size(), [](std::uint32_t w) { return w <= 256; }),
+            "at most nine channels may count, by up to 4");
+    require(factors.size() == rule.factors.size(), "exponents have 33 factors");
+    rule.step_code = step_code;
+    rule.strength = strength;
+    rule.weights = vector_of(weights);
+    std::copy(factors.data(), factors.data() + factors.size(), rule.factors.begin());
 }
 
 // Of each of `values` (n, coded or more, h, w) for which it is `done`, the latent to row `rows` (n) of `out` (any, channels, h, w).
@@ -98,8 +113,9 @@ void apply_rule(const LatentRule& rule, const Array<const std::int32_t, 4>& valu
 
 void bind_latents(nb::module_& m) {
     nb::class_<LatentRule>(m, "LatentRule")
-        .def("__init__", &init_rule, nb::arg("step"), nb::arg("shrink").noconvert(), nb::arg("low_inverse").noconvert(),
+        .def("__init__", &init_rule, nb::arg("step"), nb::arg("steps").noconvert(), nb::arg("shrink").noconvert(), nb::arg("low_inverse").noconvert(),
              nb::arg("low_shrink").noconvert(), nb::arg("blocks"), nb::arg("scale").noconvert(), nb::arg("shift").noconvert())
+        .def("map_steps", &map_steps, nb::arg("step_code"), nb::arg("strength"), nb::arg("weights").noconvert(), nb::arg("factors").noconvert())
         .def("apply", &apply_rule, nb::arg("values").noconvert(), nb::arg("done").noconvert(), nb::arg("rows").noconvert(),
              nb::arg("out").noconvert());
 }

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 #include "latent.hpp"
 #include "low_levels.hpp"
+#include "step_map.hpp"
 
 namespace laconic {
 
@@ -29,13 +31,20 @@ struct LatentBlock {
 
 class LatentRule {
 public:
-    float step = 0.0F;
+    float step = 0.0F;                   // of the low levels
+    std::vector<float> steps;            // (coded channels)
     std::vector<float> shrink;           // (coded channels, 3)
     std::vector<float> low_inverse;      // (classes)
     std::vector<float> low_shrink;       // (classes, planes, 3)
     std::size_t low_levels = 0, num_planes = 0;
     std::vector<LatentBlock> blocks;     // which together make all channels; empty: they are those that are coded
     std::vector<float> scale, shift;     // of each channel
+    // The map of steps of places, of strength 0 where there is none: `weights` of the channels after the first `num_planes`.
+    int step_code = 0, strength = 0;
+    std::vector<std::uint32_t> weights;
+    std::array<float, 2 * max_exponent + 1> factors{};  // of steps at each exponent
+
+    std::size_t first_mapped() const noexcept { return num_planes + weights.size(); }
 
     std::size_t num_coded() const noexcept { return shrink.size() / 3; }
     std::size_t num_channels() const noexcept { return scale.size(); }
@@ -49,6 +58,8 @@ public:
         std::vector<std::vector<LowRowRule>> low_rules;  // of each plane
         std::vector<std::int16_t> low;
         std::vector<float> points, made;
+        std::vector<std::int8_t> exponents;
+        std::vector<float> of_places;  // empty where steps differ nowhere
     };
 
     // `values` (coded channels, h, w) -> `out` (channels, h, w).
@@ -57,6 +68,7 @@ public:
         scratch.low.resize(num_planes * n);
         for (std::size_t p = 0; p < num_planes; ++p)
             synthesize_low_plane(values + p * n, scratch.low.data() + p * n, height, width, low_rule(), scratch.low_rules[p], 0);
+        find_factors(values, height, width, scratch);
         if (blocks.empty()) {
             for (std::size_t c = 0; c < num_channels(); ++c) {
                 points_of(c, values, scratch, out + c * n, n);
@@ -80,7 +92,16 @@ private:
             floats_of_low(scratch.low.data() + c * n, out, n);
             return;
         }
-        dequantize(values + c * n, out, step, shrink.data() + 3 * c, n);
+        dequantize(values + c * n, out, steps[c], shrink.data() + 3 * c, n);
+        if (!scratch.of_places.empty() && c >= first_mapped()) scale_places(out, scratch.of_places.data(), n);
+    }
+
+    void find_factors(const std::int32_t* values, std::size_t height, std::size_t width, Scratch& scratch) const {
+        if (strength == 0 || num_coded() <= first_mapped()) return;
+        scratch.exponents.resize(height * width);
+        scratch.of_places.resize(height * width);
+        step_exponents(values, height, width, {step_code, strength, num_planes, weights.data(), weights.size()}, scratch.exponents.data());
+        factors_of_places(scratch.exponents.data(), factors.data(), scratch.of_places.data(), height * width);
     }
 
     void normalize(const float* in, float* out, std::size_t c, std::size_t n) const noexcept { scale_and_shift(in, out, scale[c], shift[c], n); }

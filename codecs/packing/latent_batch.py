@@ -18,6 +18,7 @@ from laconic.codecs import _native
 from laconic.codecs.errors import CodecError
 from laconic.codecs.models.latent_turn import coded_channels_for
 from laconic.codecs.models.model import Model
+from laconic.codecs.models.tunings import STEP_FACTORS, tuned_model
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.steps import step_of_code
 from laconic.entropy import _native as _entropy
@@ -49,7 +50,7 @@ class LatentBatch:
         self._scale, self._shift = np.ascontiguousarray(scale, np.float32), np.ascontiguousarray(shift, np.float32)
         self._num_coded = coded_channels_for(model, channels)
         self._capacity = next(end for end in model.group_ends if end >= self._num_coded)
-        self._latent_rules: dict[int, _native.LatentRule] = {}
+        self._latent_rules: dict[tuple[int, int], _native.LatentRule] = {}
 
     def decode(
         self, open_files: Callable[[], PictureFiles], out: Float[Floats, "n channels h w"]
@@ -60,33 +61,35 @@ class LatentBatch:
         if not _is_read_here(self._model) or not out.size:
             return done
         files = open_files()
-        profiles, steps, heights, widths = files.heads().T
+        profiles, steps, heights, widths, tunings = files.heads().T
         depth = self._model.tree.depth
         fits = (-(-heights >> depth) == out.shape[2]) & (-(-widths >> depth) == out.shape[3])
-        keys = np.where(fits, profiles << 8 | steps, 0)
+        keys = np.where(fits & (tunings % 16 <= len(self._model.tunings)), tunings << 16 | profiles << 8 | steps, 0)
         most = _CHUNK_VALUES // (self._capacity * out.shape[2] * out.shape[3])
         chunk = max(most // _SIDE_BY_SIDE, 1) * _SIDE_BY_SIDE
         buffer = np.empty((min(chunk, len(out)), self._capacity, *out.shape[2:]), np.int32)
         for key in set(keys.tolist()):
-            profile, step_code = divmod(key, 256)
+            tuning, profile, step_code = key >> 16, key >> 8 & 255, key & 255
             if profile not in _PROFILES:
                 continue
             alike = np.flatnonzero(keys == key)
-            pictures = _picture_rules(self._model, Profile(profile), step_code)
+            pictures = _picture_rules(self._model, tuning, Profile(profile), step_code)
             for first in range(0, len(alike), chunk):
                 numbers = alike[first : first + chunk]
                 values, decoded = buffer[: len(numbers)], np.zeros(len(numbers), np.bool_)
                 pictures.decode(files, numbers, self._num_coded, values, decoded)
-                self._latent_rule(step_code).apply(values, decoded, numbers, out)
+                self._latent_rule(tuning, step_code).apply(values, decoded, numbers, out)
                 done[numbers] = decoded
         return done
 
-    def _latent_rule(self, step_code: int) -> _native.LatentRule:
-        if step_code not in self._latent_rules:
-            model, low = self._model, self._model.low_at(step_code)
+    def _latent_rule(self, tuning: int, step_code: int) -> _native.LatentRule:
+        if (tuning, step_code) not in self._latent_rules:
+            model = tuned_model(self._model, tuning)
+            low = model.low_at(step_code)
             assert low is not None
-            self._latent_rules[step_code] = _native.LatentRule(
+            rule = _native.LatentRule(
                 float(step_of_code(step_code)) * model.unit,
+                np.ascontiguousarray(model.steps_at(step_code)[: self._num_coded]),
                 np.ascontiguousarray(model.shrink_of(step_code, self._num_coded)),
                 low.inverse,
                 np.ascontiguousarray(low.shrink),
@@ -94,7 +97,10 @@ class LatentBatch:
                 self._scale,
                 self._shift,
             )
-        return self._latent_rules[step_code]
+            if model.tuned is not None and model.tuned.strength:
+                rule.map_steps(step_code, model.tuned.strength, model.tuned.weights, STEP_FACTORS)
+            self._latent_rules[tuning, step_code] = rule
+        return self._latent_rules[tuning, step_code]
 
 
 def dequantized_batch(
@@ -130,13 +136,15 @@ def _is_read_here(model: Model) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _picture_rules(model: Model, profile: Profile, step_code: int) -> _entropy.PictureRules:
+def _picture_rules(base: Model, tuning: int, profile: Profile, step_code: int) -> _entropy.PictureRules:
+    model = tuned_model(base, tuning)
     contexts, step = model.contexts, model.contexts.at_step(step_code)
     assert step.low is not None
     rules = _entropy.PictureRules(
         model.fingerprint,
         int(profile),
         step_code,
+        tuning,
         model.tree.depth,
         list(model.group_ends),
         model.low_levels,

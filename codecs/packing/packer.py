@@ -138,6 +138,7 @@ class Packer:
             offset_codes=self._plan.form.levels.offset_codes,
             stored_depth=self._stored_depth,
             color_axes=None if self._model.colors is None else self._model.colors.numbers,
+            tuning=0 if self._model.tuned is None else self._model.tuned.code,
         )
         head = write_header(header)
         return PackedFile(

@@ -18,6 +18,7 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.levels import Levels
 from laconic.codecs.models.latent_turn import coded_channels_for
 from laconic.codecs.models.model import Model
+from laconic.codecs.models.tunings import tuned_model
 from laconic.codecs.models.turned_colors import turned_model, turning_misfit
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.packing.layout import LayoutTile, layout_group_bounds, tiles_of
@@ -38,7 +39,7 @@ from laconic.entropy.lossless import decode_lossless
 from laconic.entropy.planes import PlanesDecoder, PlaneSpan, read_planes_together
 
 if TYPE_CHECKING:
-    from jaxtyping import Int, UInt
+    from jaxtyping import Bool, Int, UInt
 
 _MAX_TILES = 1 << 22
 MOST_TOGETHER: Final = 16  # tiles that are decoded side by side; more are no faster
@@ -75,6 +76,8 @@ def unpack(unpacker: Unpacker) -> Latent:
         turn=unpacker.model.turn,
         wanted=unpacker.wanted,
         colors=unpacker.model.colors,
+        tuned=unpacker.model.tuned,
+        unmapped=unpacker.unmapped(LayoutTile(0, 0, *unpacker.grid)),
     )
 
 
@@ -90,17 +93,18 @@ class Unpacker:
     """Reads the tiles of one file, no more segments than the wanted channels and tiles need.
 
     Segments are sought by the file's index where it has one and can seek; else they are read in order and kept. `model` is
-    that of the file with the file's colours, `base` the same without.
+    that of the file with its tuning and colours, `base` the same without these colours.
     """
 
     def __init__(self, data: bytes | BinaryIO, reading: SegmentReading, *, model: str | None = None) -> None:
         """The wanted channels are those of the latent's axes; `num_channels` will be those that they are made of."""
         self._source = Source(source_of_segments(data) if reading.allow_partial else data)
         self.header = header = read_header(self._source, reading.limits)
-        self.base = load_model_of(header.fingerprint, model)
+        self.base = tuned_model(load_model_of(header.fingerprint, model), header.tuning)
         self.model = found = _model_of(header, self.base)
         self._reading = reading
         self._damage: list[tuple[int, str]] = []
+        self._blind: list[LayoutTile] = []  # tiles that lack channels of which the map of steps is made
         stored = header.stored_channels or found.num_channels
         if stored > found.num_channels:
             raise CorruptStreamError(f"the file stores {stored} channels; its model has {found.num_channels}")
@@ -140,6 +144,17 @@ class Unpacker:
     def damage(self) -> tuple[str, ...]:
         """What could not be read so far, in the order of the file."""
         return tuple(text for _, text in sorted(self._damage))
+
+    def unmapped(self, places: LayoutTile) -> Bool[NDArray[np.bool_], "h w"] | None:
+        """Which of these places have steps as if they differed nowhere, since a tile that says how is damaged there or next
+        to there; None for none."""
+        wide = [LayoutTile(t.top - 1, t.left - 1, t.bottom + 1, t.right + 1).within(places) for t in self._blind]
+        if self.model.tuned is None or not any(t.top < t.bottom and t.left < t.right for t in wide):
+            return None
+        out = np.zeros((places.bottom - places.top, places.right - places.left), np.bool_)
+        for tile in wide:
+            tile.moved(-places.top, -places.left).cut(out)[...] = True
+        return out
 
     @property
     def num_bytes_read(self) -> int:
@@ -262,6 +277,8 @@ class Unpacker:
             decoder.read(whole, span)
         except BitstreamError as err:
             decoder.is_intact = False
+            if span.groups[0][0] < 4 * self.model.num_planes:
+                self._blind.append(self.tiles[self._order[number][0]])
             self._note(number, err)
 
     def _decode_alpha(self, tile: int, found: dict[int, Found]) -> NDArray[Any]:

@@ -21,12 +21,17 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import synthesis_path
 from laconic.codecs.packing.layout import LayoutTile
 from laconic.codecs.pictures.rendering import Rectangle, rendering_in_strips, rendering_margin
-from laconic.codecs.steps import step_of_code
 from laconic.codecs.threads import ThreadedMap
-from laconic.codecs.transform.picture_rows import PictureRowsPart, points_of_part, rows_of_coefficients
+from laconic.codecs.transform.picture_rows import (
+    PictureRowsPart,
+    cut_of_part,
+    map_margin_of,
+    points_of_part,
+    rows_of_coefficients,
+)
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Int
 
     from laconic.codecs.models.neural_synthesis import NeuralSynthesis
     from laconic.codecs.models.turned_colors import TurnedColors
@@ -45,7 +50,8 @@ class NeuralRenderer:
         self._model, self._network, self._num_channels, self._colors = model, network, num_channels, colors
         self._halo = self._network.config.halo
         # Places around a block that it depends on.
-        self._reach = -(-self._halo // LOW_GRID) * LOW_GRID + LOW_MARGIN if model.low_levels else self._halo
+        outer = LOW_MARGIN if model.low_levels else map_margin_of(model)
+        self._reach = -(-self._halo // LOW_GRID) * LOW_GRID + outer if model.low_levels else self._halo + outer
         # Repaired rows to go on from, and the number of the first.
         self._rows: tuple[int, Floats] = 0, np.empty((0, 0, 0), np.float32)
 
@@ -53,7 +59,8 @@ class NeuralRenderer:
         return rendering_margin(_in_blocks(rendering_margin(places, MARGIN, grid)), self._reach, grid)
 
     def needed_whole(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
-        return rendering_margin(_in_blocks(rendering_margin(places, MARGIN, grid)), self._halo, grid)
+        seen = self._halo + map_margin_of(self._model)
+        return rendering_margin(_in_blocks(rendering_margin(places, MARGIN, grid)), seen, grid)
 
     def ready(self, bottom: int) -> int:
         return (bottom - self._reach) // BLOCK * BLOCK - MARGIN
@@ -64,7 +71,7 @@ class NeuralRenderer:
     def render(self, part: PictureRowsPart, out: Rectangle, run: ThreadedMap, threads: int) -> None:
         side = self._model.tree.factor >> out.scale_log2
         height, width = (-(-n // self._model.tree.factor) for n in part.size)
-        part = part.with_low(self._model)
+        part = part.with_exponents(self._model).with_low(self._model)
         # The part has what blocks depend on on each side but where the latent ends.
         left, right = part.corner[1], part.corner[1] + part.values.shape[2]
         columns = (left + self._reach if left else 0, right if right == width else right - self._reach)
@@ -118,11 +125,13 @@ class NeuralRenderer:
         for left in range(*columns, BLOCK):
             block = LayoutTile(top, left, bottom, min(left + BLOCK, columns[1]))
             seen = rendering_margin(block, self._halo, grid)
-            seen_of_part = seen.moved(-part.corner[0], -part.corner[1])
-            low = None if part.low is None else seen_of_part.cut(part.low)
-            values = seen_of_part.cut(part.values)
-            known = self._upright(points_of_part(values, low, part.step_code, self._model))
-            repaired = neural_rendering_of(self._network, known, self._model, part.step_code, self._num_channels)
+            top_seen, left_seen = seen.top - part.corner[0], seen.left - part.corner[1]
+            rows = slice(top_seen, top_seen + seen.bottom - seen.top)
+            seen_of_part = cut_of_part(part, (rows, slice(left_seen, left_seen + seen.right - seen.left)))
+            known = self._upright(points_of_part(seen_of_part, self._model))
+            repaired = neural_rendering_of(
+                self._network, known, self._model, part.step_code, self._num_channels, seen_of_part.exponents
+            )
             inner = block.moved(-seen.top, -seen.left)
             block.moved(-top, -columns[0]).cut(out)[...] = inner.cut(repaired)
         return out
@@ -143,8 +152,10 @@ def neural_rendering_of(
     model: Model,
     step_code: int,
     num_channels: int,
+    exponents: Int[NDArray[np.int8], "h w"] | None = None,
 ) -> Float[Floats, "d h w"]:
-    """Coefficients (c, h, w) of the first channels, those of `num_channels` that are not 0 -> repaired ones (d, h, w).
+    """Coefficients (c, h, w) of the first channels, those of `num_channels` that are not 0 -> repaired ones (d, h, w);
+    `exponents` are those of the places of a tuned picture.
 
     The network is told the file's step for the lowest channels of a model with low levels too, as in its training: their
     error is about as large as that of plain rounding at it.
@@ -153,10 +164,11 @@ def neural_rendering_of(
 
     coefficients = torch.zeros((1, model.num_channels, *known.shape[1:]))
     coefficients[0, : len(known)] = torch.from_numpy(known)
-    steps = torch.full((1, model.num_channels), float(step_of_code(step_code)) * model.unit)
+    steps = torch.from_numpy(model.steps_at(step_code).copy())[None]
     steps[:, num_channels:] = torch.inf
+    of_places = None if exponents is None else torch.from_numpy(exponents)[None]
     with torch.inference_mode():
-        repaired: Floats = network(coefficients, steps)[0].numpy()
+        repaired: Floats = network(coefficients, steps, of_places)[0].numpy()
     return repaired
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError, MissingDependencyError, missing_torch_error
 from laconic.codecs.models.model import Model
 from laconic.codecs.packing.layout import LayoutTile
-from laconic.codecs.plan import Plan, planned_tile
+from laconic.codecs.plan import Plan, integers_of_tiles
 from laconic.codecs.steps import step_of_code
 from laconic.codecs.transform.picture_rows import (
     PictureRows,
@@ -31,7 +31,7 @@ from laconic.codecs.transform.picture_rows import (
 )
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float
 
     from laconic.codecs.models.neural_synthesis import NeuralSynthesis
 
@@ -94,12 +94,9 @@ def _network_of(plan: Plan) -> NeuralSynthesis | None:
 
 def _points_of(coefficients: Floats, tiles: list[LayoutTile], first: int, plan: Plan) -> Float[Floats, "d h w"]:
     """What a decoder makes of the integers of these coefficients, tile by tile; row 0 is row `first` of the latent."""
-    values: Int[NDArray[np.int32], "d h w"] = np.empty(coefficients.shape, np.int32)
-    for tile in tiles:
-        cut = np.ascontiguousarray(tile.cut(coefficients))
-        tile.cut(values)[...] = planned_tile(cut, plan, np.empty(cut.shape, np.int32)).values
-    part = PictureRowsPart(values, (first, 0), plan.form.size, plan.step_code, plan.form.peak).with_low(plan.model)
-    return points_of_part(values, part.low, plan.step_code, plan.model)
+    values = integers_of_tiles(coefficients, tiles, plan)
+    part = PictureRowsPart(values, (first, 0), plan.form.size, plan.step_code, plan.form.peak)
+    return points_of_part(part.with_exponents(plan.model).with_low(plan.model), plan.model)
 
 
 def _pixels_of(rows: PictureRows, span: tuple[int, int], model: Model) -> Float[Floats, "c h w"]:

@@ -12,7 +12,7 @@ from laconic.codecs.models.low_levels import LOW_GRID
 from laconic.codecs.models.model import Model
 from laconic.codecs.packing.layout import LayoutTile
 from laconic.codecs.threads import ThreadedMap
-from laconic.codecs.transform.picture_rows import PictureRowsPart, margin_of, synthesize_picture_rows
+from laconic.codecs.transform.picture_rows import PictureRowsPart, map_margin_of, margin_of, synthesize_picture_rows
 
 if TYPE_CHECKING:
     from jaxtyping import UInt
@@ -63,7 +63,7 @@ class LinearRenderer:
         return on_low_grid(rendering_margin(places, margin_of(self.model), grid), self.model)
 
     def needed_whole(self, places: LayoutTile, grid: tuple[int, int]) -> LayoutTile:
-        return rendering_margin(places, MARGIN, grid)
+        return rendering_margin(places, MARGIN + map_margin_of(self.model), grid)
 
     def ready(self, bottom: int) -> int:
         return bottom - margin_of(self.model)
@@ -73,7 +73,7 @@ class LinearRenderer:
 
     def render(self, part: PictureRowsPart, out: Rectangle, run: ThreadedMap, threads: int) -> None:
         depth = self.model.tree.depth
-        part = part.with_low(self.model, max(out.scale_log2 - depth, 0))
+        part = part.with_exponents(self.model).with_low(self.model, max(out.scale_log2 - depth, 0))
         out = replace(out, scale_log2=min(out.scale_log2, depth))
 
         def work(rectangle: Rectangle, rows: slice) -> None:

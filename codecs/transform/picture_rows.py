@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
-from laconic.codecs.latent import Latent
 from laconic.codecs.media import Samples
 from laconic.codecs.models.fixed_point import MARGIN
 from laconic.codecs.models.low_levels import LOW_MARGIN, LOW_STEP, LOW_STEP_LOG2
@@ -27,7 +26,7 @@ from laconic.codecs.transform.projection import project, unproject
 from laconic.codecs.transform.quantizer import Quantizer, inverse_quantizer_step, quantize
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int, UInt
+    from jaxtyping import Bool, Float, Int, UInt
 
 Floats = NDArray[np.float32]
 UNTILED: Final = 1 << 40  # side of a tile that holds everything
@@ -40,7 +39,12 @@ _COARSE_CODE: Final = 144
 
 def margin_of(model: Model) -> int:
     """Latent places around a part of a picture that it depends on."""
-    return MARGIN + (LOW_MARGIN if model.low_levels else 0)
+    return MARGIN + (LOW_MARGIN if model.low_levels else map_margin_of(model))
+
+
+def map_margin_of(model: Model) -> int:
+    """Places around those whose steps are wanted that these depend on."""
+    return 1 if model.tuned is not None and model.tuned.strength else 0
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,9 @@ def analyze_low_channels(low: Float[Floats, "p h w"], model: Model) -> None:
 class PictureRowsPart:
     """Places of a picture's latent: `values` (channels, rows, columns) from place `corner` (row, column) on. `size` is
     (height, width) of the whole picture, `peak` its largest colour. `low` stands for the first values of a model with low
-    levels, synthesised, in units of 2**-11; those of the part's outer `LOW_MARGIN` places are none."""
+    levels, synthesised, in units of 2**-11; those of the part's outer `LOW_MARGIN` places are none. `exponents` are those of
+    the places of a tuned picture (`Latent.exponents`), of which the part's outer ones are none; where `unmapped` is true they
+    are 0."""
 
     values: Int[NDArray[Any], "d h w"]
     corner: tuple[int, int]
@@ -143,6 +149,15 @@ class PictureRowsPart:
     step_code: int
     peak: int
     low: Int[NDArray[np.int16], "p h w"] | None = None
+    unmapped: Bool[NDArray[np.bool_], "h w"] | None = None
+    exponents: Int[NDArray[np.int8], "h w"] | None = None
+
+    def with_exponents(self, model: Model) -> PictureRowsPart:
+        """The same with `exponents`, where steps of the model's files differ from place to place."""
+        found = None if model.tuned is None else model.tuned.exponents(self.values, self.step_code)
+        if found is not None and self.unmapped is not None:
+            found[self.unmapped] = 0
+        return replace(self, exponents=found)
 
     def with_low(self, model: Model, skipped: int = 0) -> PictureRowsPart:
         """The same with `low`, where the model has low levels; the corner is then at multiples of 4.
@@ -160,16 +175,30 @@ class PictureRowsPart:
         return replace(self, values=low, corner=(self.corner[0] >> skipped, self.corner[1] >> skipped), low=low)
 
 
-def points_of_part(
-    values: Int[NDArray[Any], "d h w"], low: Int[NDArray[np.int16], "p h w"] | None, step_code: int, model: Model
-) -> Float[Floats, "d h w"]:
-    """Coefficients of integers of the first channels, the very first of which `low` stands for where it is there."""
-    shrink = model.shrink_of(step_code, len(values))
-    integers = np.ascontiguousarray(values, np.int32)
-    points = Latent(integers, step_code, model.fingerprint, shrink, (0, 0), unit=model.unit).dequantize()
-    if low is not None:
-        points[: len(low)] = low * LOW_STEP
+def points_of_part(part: PictureRowsPart, model: Model) -> Float[Floats, "d h w"]:
+    """Coefficients (d, h, w) of a part that has its low values and exponents, as far as the model has these."""
+    d = len(part.values)
+    points = np.empty(part.values.shape, np.float32)
+    integers = np.ascontiguousarray(part.values, np.int32).reshape(d, -1)
+    steps = np.ascontiguousarray(model.steps_at(part.step_code)[:d])
+    shrink = np.ascontiguousarray(model.shrink_of(part.step_code, d))
+    _native.dequantize(integers, points.reshape(d, -1), steps, shrink)
+    if part.low is not None:
+        points[: len(part.low)] = part.low * LOW_STEP
+    if part.exponents is not None:
+        assert model.tuned is not None
+        model.tuned.unscale_mapped(points, part.exponents)
     return points
+
+
+def cut_of_part(part: PictureRowsPart, cut: tuple[slice, slice]) -> PictureRowsPart:
+    """Some places of a part that has its low values and exponents; its corner stays."""
+    return replace(
+        part,
+        values=part.values[:, *cut],
+        low=None if part.low is None else part.low[:, *cut],
+        exponents=None if part.exponents is None else part.exponents[cut],
+    )
 
 
 def synthesize_picture_rows(
@@ -190,18 +219,20 @@ def synthesize_picture_rows(
     side = model.tree.factor >> scale_log2
     y, x = corner[0] - (part.corner[0] + top) * side, corner[1] - part.corner[1] * side
     part = part.with_low(model)
+    if part.exponents is None:
+        part = part.with_exponents(model)
     low = None if part.low is None else np.ascontiguousarray(part.low)
     shrink = model.shrink_of(part.step_code, model.num_channels)
     if _is_fixed(out, model):
         row_bits = _ROW_BITS - (part.step_code >= _COARSE_CODE)
-        scale = float(step_of_code(part.step_code) * np.float32(255 << row_bits >> 3))
+        scales = model.steps_at(part.step_code) * np.float32(255 << row_bits >> 3)
         values = np.ascontiguousarray(part.values)
-        extent = (top, bottom - top, row_bits, scale, shrink, scale_log2)
+        extent = (top, bottom - top, row_bits, scales, shrink, scale_log2)
         low_scale = float((255 << row_bits >> 3) * 2.0**LOW_STEP_LOG2)
-        _native.fixed_samples(model.fixed_map, values, *extent, out, y, x, low, low_scale)
+        first_mapped = 0 if model.tuned is None else model.tuned.first_mapped
+        _native.fixed_samples(model.fixed_map, values, *extent, out, y, x, low, low_scale, part.exponents, first_mapped)
         return
-    cut = slice(top, bottom)
-    points = points_of_part(part.values[:, cut], None if low is None else low[:, cut], part.step_code, model)
+    points = points_of_part(cut_of_part(part, (slice(top, bottom), slice(None))), model)
     rows_of_coefficients(points, model, out, (y, x), peak=part.peak, scale_log2=scale_log2)
 
 

@@ -40,7 +40,7 @@ def integer_type(model: Model, step_code: int) -> type[np.signedinteger[Any]]:
     if not model.fixed:
         return np.int32
     largest = max(largest_fixed_coefficient(model.fixed), largest_low_coefficient(model))
-    return np.int16 if largest / float(step_of_code(step_code)) < 32767 else np.int32
+    return np.int16 if largest * _most_finer(model) / float(step_of_code(step_code)) < 32767 else np.int32
 
 
 def quantize(
@@ -51,13 +51,24 @@ def quantize(
 ) -> Int[NDArray[Any], "d h w"]:
     """Integers of coefficients (d, h, w), int32 or in `out`, int16 or int32."""
     out = np.empty(coefficients.shape, np.int32) if out is None else out
-    _quantize(coefficients, quantizer.thresholds, quantizer.step_code, model, out)
+    quantize_channels(coefficients, quantizer, model, out)
     if quantizer.low_thresholds is not None:
         low = split_low_planes(coefficients[: model.num_planes], model.low_levels)
         apart = np.empty(low.shape, out.dtype)
         _quantize(low, quantizer.low_thresholds, quantizer.step_code, model, apart)
         out[: model.num_planes] = join_low_planes(apart, model.low_levels, *out.shape[1:])
     return out
+
+
+def quantize_channels(
+    coefficients: Float[Floats, "c h w"],
+    quantizer: Quantizer,
+    model: Model,
+    out: Int[NDArray[Any], "c h w"],
+    first: int = 0,
+) -> None:
+    """Those of channels from `first` on in `out`, int16 or int32, with no regard to low levels."""
+    _quantize(coefficients, quantizer.thresholds[first:], quantizer.step_code, model, out)
 
 
 def _quantize(coefficients: Floats, thresholds: Floats, step_code: int, model: Model, out: NDArray[Any]) -> None:
@@ -73,12 +84,20 @@ def _quantize(coefficients: Floats, thresholds: Floats, step_code: int, model: M
 def check_quantizer_step(coefficients: Float[Floats, "d h w"], step_code: int, model: Model) -> None:
     """Raises `CodecError` where the integers of coefficients would not be held at this step."""
     largest = max(float(coefficients.max(initial=0)), -float(coefficients.min(initial=0)))
-    excess = largest * inverse_quantizer_step(step_code, model) / _LARGEST_INTEGER
+    excess = largest * _most_finer(model) * inverse_quantizer_step(step_code, model) / _LARGEST_INTEGER
     if excess > 1:
         least = min(step_code + math.ceil(16 * math.log2(excess)), 255)
         raise CodecError(
             f"step code {step_code} is too small for this signal, whose integers need 32 bits: choose {least} or more"
         )
+
+
+def _most_finer(model: Model) -> float:
+    """How many times finer than the file's a step may be."""
+    if model.tuned is None:
+        return 1.0
+    of_channels = 1.0 if model.tuned.gains is None else float(model.tuned.gains.max())
+    return of_channels * (2 if model.tuned.strength else 1)
 
 
 def inverse_quantizer_step(step_code: int, model: Model) -> float:

@@ -44,23 +44,25 @@ def optimize_rate_distortion(
     model: Model,
     *,
     effort: int,
+    first: int = 0,
 ) -> None:
-    """Better integers of the coefficients of one tile, (d, h, w) both, for files of profile small; in place.
+    """Better integers of the coefficients of one tile, (d, h, w) both, for files of profile small; in place. Those of
+    channels before `first` are chosen already.
 
     `values`, int32 or int16, are the nearest integers, of predicted channels and those with low levels what the file has.
     These stay, and so do zeros. `effort`, at least 1: how often contexts are gone over.
     """
     rules = model.contexts.at_step(step_code)
     inverse_step = inverse_quantizer_step(step_code, model)
-    if rules.low is not None:
+    if rules.low is not None and not first:
         optimize_low_planes(values, coefficients, step_code, model, effort=effort)
-    fixed = min(_num_kept(model), len(values))
+    num_kept = min(_num_kept(model), len(values))
     symbols = np.ascontiguousarray(values)
-    kept = symbols[:fixed].copy()
-    symbols[:fixed] = in_place_symbols(kept, rules).clip(-MAX_MAGNITUDE, MAX_MAGNITUDE)
-    shrink = model.shrink_of(step_code, len(values))
+    kept = symbols[:num_kept].copy()
+    symbols[:num_kept] = in_place_symbols(kept, rules).clip(-MAX_MAGNITUDE, MAX_MAGNITUDE)
+    shrink, fixed = model.shrink_of(step_code, len(values)), max(num_kept, first)
     _optimize(rules, np.ascontiguousarray(coefficients), inverse_step, shrink, symbols, fixed, effort)
-    symbols[:fixed] = kept
+    symbols[:num_kept] = kept
     if symbols is not values:
         values[...] = symbols
 

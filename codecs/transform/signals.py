@@ -88,6 +88,7 @@ def latent_of(signal: Signal, values: Int[NDArray[np.int32], "d h w"], plan: Pla
         low=model.low_at(plan.step_code),
         turn=model.turn,
         colors=model.colors,
+        tuned=model.tuned,
     )
 
 

@@ -18,7 +18,7 @@ from laconic.entropy import _native
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-SUBBAND_PRICE: Final = 0.125
+SUBBAND_PRICE: Final = 0.125  # of a bit, in squared steps
 
 
 def optimize_subbands(
@@ -28,11 +28,13 @@ def optimize_subbands(
     model: Model,
     *,
     effort: int = 1,
-    price: float = SUBBAND_PRICE,
+    begun: _native.ChosenSubbands | None = None,
+    channels: tuple[int, int] | None = None,
 ) -> _native.ChosenSubbands:
     """Better integers of the coefficients of one tile, (d, h, w) both, in place: `values`, int32 or int16, are the nearest
-    ones. Those of the low band stay, and so do zeros. `price` is that of a bit in squared steps.
-    `effort`, at least 1: how often they are chosen, after the first time knowing what is likely to follow.
+    ones. Those of the low band stay, and so do zeros.
+    `effort`, at least 1: how often they are chosen, after the first time knowing what is likely to follow. `channels`: the
+    first and the last + 1 of those to choose, all by default; `begun` is what was found of those before.
 
     Returns what will be coded of them, so that it need not be found again.
     """
@@ -43,6 +45,7 @@ def optimize_subbands(
     low_shrink = np.zeros((1, model.num_planes, 3), np.float32) if low is None else low.shrink
     nearest = values.astype(np.int32)
     likely: NDArray[np.int32] | None = None
+    first, last = channels or (0, len(values))
     for _ in range(effort):
         planes = nearest.copy()
         chosen = _native.optimize_subbands(
@@ -53,10 +56,13 @@ def optimize_subbands(
             inverse_quantizer_step(step_code, model),
             np.ascontiguousarray(shrink),
             np.ascontiguousarray(low_shrink),
-            price,
+            SUBBAND_PRICE,
             np.ascontiguousarray(networks.later_costs),
             planes,
             likely,
+            begun,
+            first,
+            last,
         )
         likely = planes
     values[...] = planes

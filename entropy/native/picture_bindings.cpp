@@ -81,9 +81,9 @@ private:
     std::vector<Bytes> spans_;
 };
 
-// (n, 4): profile, step code, height and width of each, 0 for what is not read here.
+// (n, 5): profile, step code, height, width and tuning of each, 0 for what is not read here.
 nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>> heads_of(const PictureFiles& files) {
-    constexpr std::size_t columns = 4;
+    constexpr std::size_t columns = 5;
     const std::size_t count = files.spans().size();
     auto* const numbers = new std::vector<std::int32_t>;
     const nb::capsule owner(numbers, [](void* pointer) noexcept { delete static_cast<std::vector<std::int32_t>*>(pointer); });
@@ -92,7 +92,7 @@ nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>> heads_of(const PictureFiles& f
         for (const Bytes bytes : files.spans()) {
             HeadCursor cursor(bytes);
             const PictureHead head = read_picture_head(cursor).value_or(PictureHead{});
-            for (const std::size_t number : {std::size_t{head.profile}, std::size_t{head.step_code}, head.height, head.width})
+            for (const std::size_t number : {std::size_t{head.profile}, std::size_t{head.step_code}, head.height, head.width, std::size_t{head.tuning}})
                 numbers->push_back(static_cast<std::int32_t>(number));
         }
     }
@@ -100,9 +100,9 @@ nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>> heads_of(const PictureFiles& f
 }
 
 // The fields of `rules` are set one after the other: a constructor of so many arguments says nothing.
-void init_rules(PictureRules* self, const nb::bytes& fingerprint, unsigned profile, unsigned step_code, unsigned depth,
+void init_rules(PictureRules* self, const nb::bytes& fingerprint, unsigned profile, unsigned step_code, unsigned tuning, unsigned depth,
                 const std::vector<std::size_t>& group_ends, unsigned low_levels, const Array<const std::uint8_t, 2>& places, std::size_t num_planes) {
-    require(fingerprint.size() == 4 && step_code <= 255 && depth <= 8 && (profile == 1 || profile == 2), "a number of the model is none");
+    require(fingerprint.size() == 4 && step_code <= 255 && tuning <= 255 && depth <= 8 && (profile == 1 || profile == 2), "a number of the model is none");
     require(!group_ends.empty() && group_ends.size() < 128 && std::ranges::is_sorted(group_ends) && group_ends.front() > 0, "the groups do not ascend");
     require(low_levels >= 1 && low_levels <= 4 && places.shape(0) == std::size_t{1} << (2 * low_levels) && places.shape(1) == 2 && num_planes >= 1 &&
                 num_planes <= group_ends.front(),
@@ -111,6 +111,7 @@ void init_rules(PictureRules* self, const nb::bytes& fingerprint, unsigned profi
     std::copy_n(span_of(fingerprint).data(), 4, rules->fingerprint.begin());
     rules->profile = static_cast<PictureRules::Profile>(profile);
     rules->step_code = static_cast<std::uint8_t>(step_code);
+    rules->tuning = static_cast<std::uint8_t>(tuning);
     rules->depth = depth;
     rules->group_ends = group_ends;
     rules->low_levels = low_levels;
@@ -176,7 +177,7 @@ void bind_pictures(nb::module_& m) {
              nb::arg("paths"), nb::arg("file").noconvert(), nb::arg("offset").noconvert(), nb::arg("length").noconvert())
         .def("heads", &heads_of);
     nb::class_<PictureRules>(m, "PictureRules")
-        .def("__init__", &init_rules, nb::arg("fingerprint"), nb::arg("profile"), nb::arg("step_code"), nb::arg("depth"), nb::arg("group_ends"),
+        .def("__init__", &init_rules, nb::arg("fingerprint"), nb::arg("profile"), nb::arg("step_code"), nb::arg("tuning"), nb::arg("depth"), nb::arg("group_ends"),
              nb::arg("low_levels"), nb::arg("places").noconvert(), nb::arg("num_planes"))
         .def("use_static", &use_static, nb::arg("tables"), nb::arg("indices").noconvert(), nb::keep_alive<1, 2>())
         .def("use_contexts", &use_contexts, nb::arg("tables"), nb::arg("contexts"), nb::arg("base").noconvert(), nb::arg("low"),

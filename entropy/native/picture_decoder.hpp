@@ -28,6 +28,7 @@ struct PictureRules {
     std::array<std::uint8_t, 4> fingerprint;
     Profile profile;
     std::uint8_t step_code;
+    std::uint8_t tuning;
     unsigned depth;                        // levels of the tree: a place stands for 2^depth pixels a side
     std::vector<std::size_t> group_ends;   // of channels
     std::size_t num_planes;                // channels that have low levels
@@ -47,7 +48,7 @@ struct PictureRules {
     bool fit(const PictureHead& head, Grid grid, std::size_t num_wanted) const noexcept {
         const Grid own = grid_of(head);
         const std::size_t stored = head.num_stored == 0 ? num_channels() : head.num_stored;
-        return head.fingerprint == fingerprint && head.profile == static_cast<std::uint8_t>(profile) && head.step_code == step_code &&
+        return head.fingerprint == fingerprint && head.profile == static_cast<std::uint8_t>(profile) && head.step_code == step_code && head.tuning == tuning &&
                own.height == grid.height && own.width == grid.width && stored <= num_channels() && num_wanted <= stored;
     }
 };

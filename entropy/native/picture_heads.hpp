@@ -70,6 +70,7 @@ struct PictureHead {
     std::uint8_t step_code;
     bool is_joined;              // one segment holds all groups
     std::size_t height, width;   // pixels
+    std::uint8_t tuning = 0;
     std::size_t num_stored = 0;  // channels; 0 for all of the model
 };
 
@@ -92,10 +93,10 @@ inline bool read_head_sections(HeadCursor& cursor, PictureHead& head) noexcept {
 // Moves the cursor to the first segment.
 inline std::optional<PictureHead> read_picture_head(HeadCursor& cursor) noexcept {
     constexpr std::array<std::uint8_t, 5> magic_and_version{0x8B, 'L', 'C', 'N', 1};
-    constexpr std::uint32_t has_sections = 1, joined = 2, image = 1;
+    constexpr std::uint32_t has_sections = 1, joined = 2, tuned = 128, image = 1;
     if (!std::ranges::equal(cursor.take(magic_and_version.size()), magic_and_version)) return std::nullopt;
     const std::uint32_t flags = cursor.number(1), kind = cursor.number(1);
-    if ((flags & ~(has_sections | joined)) != 0 || (kind & 15U) != image) return std::nullopt;
+    if ((flags & ~(has_sections | joined | tuned)) != 0 || (kind & 15U) != image) return std::nullopt;
     PictureHead head{};
     head.is_joined = (flags & joined) != 0;
     head.profile = static_cast<std::uint8_t>(kind >> 4);
@@ -104,6 +105,8 @@ inline std::optional<PictureHead> read_picture_head(HeadCursor& cursor) noexcept
     head.step_code = static_cast<std::uint8_t>(cursor.number(1));
     head.width = cursor.varint();
     head.height = cursor.varint();
+    if ((flags & tuned) != 0) head.tuning = static_cast<std::uint8_t>(cursor.number(1));
+    if ((flags & tuned) != 0 && head.tuning == 0) return std::nullopt;
     const std::span<const std::uint8_t> fixed = cursor.since(0);
     const std::uint32_t crc = kernels().crc32c(fixed.data(), fixed.size(), 0) & 0xFFFFU;
     if (cursor.number(2) != crc || !cursor.is_good()) return std::nullopt;

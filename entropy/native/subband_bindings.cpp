@@ -123,7 +123,7 @@ using MutablePlanes = nb::ndarray<std::int32_t, nb::ndim<3>, nb::c_contig, nb::d
 
 ChosenSubbands optimize(const StepSubbandRules& rules, const TableSet& tables, const CostTables& costs, const Coefficients& coefficients, float inverse_step,
               const Floats& shrink, const Floats& low_shrink, float price, const Flat<std::int32_t>& later_costs, const MutablePlanes& planes,
-                        const std::optional<Planes>& likely) {
+                        const std::optional<Planes>& likely, const ChosenSubbands* begun, std::size_t first, std::size_t last) {
     check_tables(rules, tables);
     const SubbandLayout& layout = rules.rules().layout;
     const std::size_t d = planes.shape(0), h = planes.shape(1), w = planes.shape(2);
@@ -131,12 +131,19 @@ ChosenSubbands optimize(const StepSubbandRules& rules, const TableSet& tables, c
     if (coefficients.shape(0) != d || coefficients.shape(1) != h || coefficients.shape(2) != w || shrink.size() != 3 * d ||
         low_shrink.size() != 3 * layout.num_colors * (1 + num_orientations * layout.low_levels) || later_costs.size() != 3 * num_followings * tables.num_tables())
         throw nb::value_error("coefficients, shrinkage, costs and planes differ in shape");
+    if (first > last || last > d || (first > 0) != (begun != nullptr)) throw nb::value_error("there are no such channels to choose");
+    if (begun != nullptr && (!(begun->tile.layout() == layout) || begun->tile.grid().height != h || begun->tile.grid().width != w))
+        throw nb::value_error("what is begun does not fit the planes");
     if (likely && (likely->shape(0) != d || likely->shape(1) != h || likely->shape(2) != w)) throw nb::value_error("likely planes differ in shape");
     nb::gil_scoped_release unlocked;
     ChosenSubbands chosen{SubbandTile(layout, {h, w})};
+    if (begun != nullptr) {
+        chosen.stages = begun->stages;
+        load_subbands(chosen.tile, planes.data(), 0, first);
+    }
     SubbandOptimizer(rules, tables, costs, {coefficients.data(), inverse_step, shrink.data(), low_shrink.data(), price, later_costs.data(),
                                              likely ? likely->data() : nullptr})
-        .run(chosen, planes.data(), d);
+        .run(chosen, planes.data(), first, last, d);
     return chosen;
 }
 
@@ -175,5 +182,5 @@ void bind_subbands(nb::module_& m) {
     m.def("subband_followings", &followings, nb::arg("rules"), nb::arg("sizes").noconvert());
     m.def("optimize_subbands", &optimize, nb::arg("rules"), nb::arg("tables"), nb::arg("costs"), nb::arg("coefficients").noconvert(),
           nb::arg("inverse_step"), nb::arg("shrink").noconvert(), nb::arg("low_shrink").noconvert(), nb::arg("price"),
-          nb::arg("later_costs").noconvert(), nb::arg("planes").noconvert(), nb::arg("likely").noconvert().none() = nb::none());
+          nb::arg("later_costs").noconvert(), nb::arg("planes").noconvert(), nb::arg("likely").noconvert().none(), nb::arg("begun").none(), nb::arg("first"), nb::arg("last"));
 }

@@ -65,19 +65,21 @@ struct ChosenSubbands {
     }
 };
 
-// Replaces the nearest integers in `planes` (d, h, w) of the first `num_channels` channels, whole subbands. Those of the low band
-// stay, and so do zeros.
+// Replaces the nearest integers in `planes` (d, h, w) of channels `first` to `last` - 1, whole subbands; what is known of those up
+// to `num_channels` says what is likely to follow. Those of the low band stay, and so do zeros.
 class SubbandOptimizer {
 public:
     SubbandOptimizer(const StepSubbandRules& rules, const TableSet& tables, const CostTables& costs, const SubbandTarget& target)
         : rules_{rules}, tables_{tables}, costs_{costs}, target_{target}, unit_{target.price / static_cast<float>(1U << cost_fraction_bits)} {}
 
-    void run(ChosenSubbands& chosen, std::int32_t* planes, std::size_t num_channels) const {
+    // `chosen` holds what was chosen of the channels before `first`.
+    void run(ChosenSubbands& chosen, std::int32_t* planes, std::size_t first, std::size_t last, std::size_t num_channels) const {
         SubbandTile& tile = chosen.tile;
-        std::vector<SubbandStage> stages = subband_stages(tile.layout(), 0, num_channels);
+        std::vector<SubbandStage> stages = subband_stages(tile.layout(), first, last);
         SubbandTile ahead(tile.layout(), tile.grid());
         for (SubbandStage& stage : stages)
             if (stage.level > 0) look_ahead(ahead, planes, stage);
+        for (SubbandStage& stage : subband_stages(tile.layout(), last, num_channels)) look_ahead(ahead, planes, stage);
         for (const SubbandStage& stage : stages) {
             if (stage.level == 0) {
                 load_stage(tile, planes, stage);

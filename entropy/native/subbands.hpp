@@ -46,6 +46,7 @@ struct SubbandLayout {
     std::size_t first_channel(std::size_t level) const noexcept { return num_colors << (2 * (depth - level)); }
     // Kinds of symbols in a level, 0 being the low band: colour by colour, orientation by orientation.
     std::size_t num_kinds(std::size_t level) const noexcept { return level == 0 ? num_colors : num_orientations * num_colors; }
+    bool operator==(const SubbandLayout&) const = default;
 };
 
 // The rules of one model: a network for the low band and for each level, tables by its outputs, (levels + 1, scales, leans,

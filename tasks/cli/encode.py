@@ -68,6 +68,7 @@ def encode(  # a command line has as many parameters as options
             help="With --effort 3: the decoder that will be used; others can read it too.",
         ),
     ] = "linear",
+    tune: options.Tune = None,
     frame: options.Frame = None,
     bit_depth: options.BitDepth = None,
     max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
@@ -110,6 +111,7 @@ def encode(  # a command line has as many parameters as options
                     effort=effort,
                     threads=threads_each,
                     synthesis=synthesis,
+                    tune=tune,
                 )
                 with progress_told_to(_progress_of(job, quiet=quiet)):
                     data, form = streams.encode_file(
@@ -128,6 +130,7 @@ def encode(  # a command line has as many parameters as options
                     effort=effort,
                     threads=threads_each,
                     synthesis=synthesis,
+                    tune=tune,
                 )
         batch.write_batch_target(job, data, force=force)
         text, size = _size(form, data)

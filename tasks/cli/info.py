@@ -110,7 +110,20 @@ def _model_fields(header: Header, entry: ZooEntry | None) -> dict[str, object]:
     known = dict(zip(names, values, strict=True))
     progression = "tile" if Flag.TILE_MAJOR in header.flags else "group"
     profile = header.profile.name.lower()
-    return {**known, "fingerprint": header.fingerprint.hex(), "profile": profile, "progression": progression}
+    known["fingerprint"] = header.fingerprint.hex()
+    return {**known, "profile": profile, "progression": progression, "tune": _tune(header, entry)}
+
+
+def _tune(header: Header, entry: ZooEntry | None) -> str | None:
+    """What the file says of its steps, by the model's name for it; None of signals that have no tunes."""
+    from laconic.entropy.container import CodecNumber
+
+    if header.codec is not CodecNumber.IMAGE:
+        return None
+    strength, number = divmod(header.tuning, 16)
+    names = [name for name, _ in json.loads(entry.card["config"]).get("tunings", ())] if entry is not None else []
+    of_set = "" if not number else names[number - 1] if number <= len(names) else f"set {number}"
+    return ", ".join(part for part in (of_set, f"map of strength {strength}" if strength else "") if part) or "none"
 
 
 def _num_tiles(header: Header, config: Mapping[str, Any]) -> int:

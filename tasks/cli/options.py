@@ -53,5 +53,14 @@ BitDepth = Annotated[
         "largest colour in the folder needs, which is said.",
     ),
 ]
+Tune = Annotated[
+    str | None,
+    typer.Option(
+        "--tune",
+        metavar="psnr|balanced|machine|eye",
+        help="Pictures: whom a file of some size is for. psnr: the mean square; machine: networks; eye: people; balanced: "
+        "all of them. Or a tune of the model's own (`laconic fit --score`).",
+    ),
+]
 DEFAULT_MAX_PIXELS = Limits.max_pixels
 MaxPixels = Annotated[int, typer.Option("--max-pixels", min=1, help="Refuse pictures that claim more.")]

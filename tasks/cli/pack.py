@@ -40,6 +40,7 @@ def pack(
     profile: Annotated[
         Profile, typer.Option("--profile", help="How files are coded: quickest, in small files, or in the smallest.")
     ] = Profile.small,
+    tune: options.Tune = None,
     shard_samples: Annotated[int, typer.Option("--shard-samples", min=1, help="Samples of one tar file.")] = 500,
     threads: options.Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with what was packed.")] = False,
@@ -54,7 +55,7 @@ def pack(
 
     with batch.batch_sentences():
         chosen = PackIndexOptions(
-            quality, model, size, sample_rate, seconds, shard_samples, bit_depth or 0, profile.value
+            quality, model, size, sample_rate, seconds, shard_samples, bit_depth or 0, profile.value, tune
         )
         listing = list_class_folder(folder, None if splits is None else parse_splits(splits))
         _announce(listing, quiet=quiet or as_json)

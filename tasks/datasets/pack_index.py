@@ -32,7 +32,7 @@ COLUMNS = ("shard", "offset", "length", "label", "key", "source", "heads")
 class PackIndexOptions:
     """How a folder is packed. `model`: a shipped name or a path. `shard_samples`: files of one shard, bad ones included.
     `bit_depth` of 16-bit pictures, 9 to 16; 0 for what files say, else what the largest colour of all of them needs, which
-    is what an index says then. `profile`: as of `Lcn`.
+    is what an index says then. `profile`, `tune`: as of `Lcn`.
 
     Raises `CodecError` for values outside.
     """
@@ -45,9 +45,10 @@ class PackIndexOptions:
     shard_samples: int = 500
     bit_depth: int = 0
     profile: Literal["fast", "small", "best"] = "small"
+    tune: str | None = None
 
     def __post_init__(self) -> None:
-        codec = Lcn(quality=self.quality, model=self.model, profile=self.profile)
+        codec = Lcn(quality=self.quality, model=self.model, profile=self.profile, tune=self.tune)
         settle_arguments(self, quality=codec.quality, model=codec.model, profile=codec.profile, **vars(self.framing))
         settle_arguments(self, shard_samples=whole_number_argument("shard_samples", self.shard_samples, 1, 10**6))
 
@@ -58,11 +59,12 @@ class PackIndexOptions:
     def codec(self, kind: MediaKind) -> Lcn:
         """The encoder. Sounds go by channel groups as pictures do, so that few channels are the head of a file."""
         if kind == "image":
-            return Lcn(quality=self.quality, model=self.model, profile=self.profile)
+            return Lcn(quality=self.quality, model=self.model, profile=self.profile, tune=self.tune)
         return Lcn(
             quality=self.quality,
             model=self.model,
             profile=self.profile,
+            tune=self.tune,
             grouping="channels",
             progression="group",
             tile_log2=_SOUND_TILE_LOG2,

@@ -312,7 +312,7 @@ void code_subbands(Sum& sum, Random& random, SubbandLayout layout, Grid grid, un
     const std::vector<std::int32_t> later = signed_weights(std::int32_t{}, 3 * num_followings * tables.num_tables(), 1 << 15);
     ChosenSubbands chosen{SubbandTile(layout, grid)};
     SubbandOptimizer(step, tables, CostTables(tables), {coefficients.data(), 1.0F, shrink.data(), low_shrink.data(), 0.13F, later.data()})
-        .run(chosen, planes.data(), layout.num_channels());
+        .run(chosen, planes.data(), 0, layout.num_channels(), layout.num_channels());
     add_values(sum, planes);
 }
 

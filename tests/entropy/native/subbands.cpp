@@ -147,7 +147,7 @@ void check_choice(Random& random, const SubbandScene& scene, const TableSet& tab
         std::vector<std::int32_t> chosen = planes;
         const StepSubbandRules step(scene.rules, scene.step_code);
         ChosenSubbands found{SubbandTile(layout, scene.grid)};
-        SubbandOptimizer(step, tables, costs, {coefficients.data(), 0.5F, shrink.data(), low_shrink.data(), 0.125F, later.data()}).run(found, chosen.data(), d);
+        SubbandOptimizer(step, tables, costs, {coefficients.data(), 0.5F, shrink.data(), low_shrink.data(), 0.125F, later.data()}).run(found, chosen.data(), 0, d, d);
         SubbandTile tile(layout, scene.grid);
         load_subbands(tile, chosen.data(), 0, d);
         const CodedSymbols handed = found.coded(step, 0, d), coded = coded_subbands(tile, step, 0, d);

@@ -1,0 +1,247 @@
+"""Tunings: how the steps of a picture differ between channels and from place to place (SPEC.md, section 9.8).
+
+A set of offsets makes the steps of some channels finer or coarser, the same everywhere. A map, of a strength that a file
+names, makes steps coarser where much goes on in the level before, where neither eyes nor networks see errors, and finer
+where little does; it is a function of what is decoded, so files say nothing of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs import _native
+from laconic.codecs.errors import CodecError, WeightsError
+from laconic.codecs.steps import CODE_OF_UNIT_STEP, step_of_code
+from laconic.entropy.errors import CorruptStreamError
+from laconic.entropy.low_planes import low_classes
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Shaped, UInt
+
+    from laconic.codecs.models.model import Model
+
+TUNES: Final = ("psnr", "balanced", "machine", "eye")  # of pictures
+DEFAULT_TUNE: Final = "psnr"
+PLAIN_TUNE: Final = "snr"  # of sounds and cubes
+MAX_STRENGTH: Final = 15
+_MAX_SETS: Final = 15
+_MOST_PLANES: Final = 3  # with a map
+_MAX_OFFSET: Final = 64
+_MAX_COARSER: Final = 16  # of the channels that a map is made of
+_UNIT_WEIGHT: Final = 64
+# Strengths of models that say nothing else.
+_USUAL_STRENGTHS: Final[Mapping[str, int]] = {"psnr": 0, "balanced": 5, "machine": 6, "eye": 6}
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Tuning:
+    """A tune of a model: the `strength` of its map, 0 to 15, in sixteenths of the power of the local energy that steps go
+    with, and `offsets`, (d,) int16, how many sixteenths of an octave the steps of a channel are finer than the file's;
+    `low_offsets`, (classes,) int16, likewise of the low levels."""
+
+    name: str
+    strength: int
+    offsets: Int[NDArray[np.int16], " d"]
+    low_offsets: Int[NDArray[np.int16], " classes"]
+
+
+@dataclass(frozen=True, eq=False)
+class TunedSteps:
+    """What a tuned model (`tuned_model`) knows of its steps. `code` is the byte in its files, `fingerprint` that of the
+    model as it was; `offsets` are those of its channels, of which the first `num_planes` are those of the low levels;
+    `by_subband` the same by level and kind, of a model with networks."""
+
+    code: int
+    fingerprint: bytes
+    num_planes: int
+    offsets: Int[NDArray[np.int16], " d"]
+    by_subband: Int[NDArray[np.int16], "networks kinds"] | None = None
+
+    @property
+    def strength(self) -> int:
+        return self.code >> 4
+
+    @property
+    def first_mapped(self) -> int:
+        """The first channel whose steps differ from place to place."""
+        return 4 * self.num_planes
+
+    def steps(self, step_code: int) -> Float[Floats, " d"]:
+        """Of all channels, in the model's unit, before the map."""
+        return np.array([step_of_code(step_code - offset) for offset in self.offsets.tolist()], np.float32)
+
+    @cached_property
+    def gains(self) -> Float[Floats, " d"] | None:
+        """What coefficients are multiplied by to be quantised at the file's step, None for nothing."""
+        if not self.offsets.any():
+            return None
+        return np.array([step_of_code(CODE_OF_UNIT_STEP + offset) for offset in self.offsets.tolist()], np.float32)
+
+    @cached_property
+    def weights(self) -> UInt[NDArray[np.uint32], " n"]:
+        """By which the squares of the channels count that the map is made of."""
+        made_of = self.offsets[self.num_planes : self.first_mapped].tolist()
+        return np.array([int(_UNIT_WEIGHT * 2.0 ** (-offset / 8) + 0.5) for offset in made_of], np.uint32)
+
+    def exponents(self, values: Int[NDArray[Any], "c h w"], step_code: int) -> Int[NDArray[np.int8], "h w"] | None:
+        """Of each place of integers (c, h, w), those outside of which are 0: by how many sixteenths of an octave steps
+        are finer. None where no channel there has a map."""
+        if not self.strength or len(values) <= self.first_mapped:
+            return None
+        return self.exponents_of(values[self.num_planes : self.first_mapped], step_code)
+
+    def exponents_of(self, values: Int[NDArray[Any], "n h w"], step_code: int) -> Int[NDArray[np.int8], "h w"]:
+        """The same of the channels alone that a map is made of."""
+        out = np.empty(values.shape[1:], np.int8)
+        _native.step_exponents(np.ascontiguousarray(values), 0, self.weights, step_code, self.strength, out)
+        return out
+
+    def scale(self, coefficients: Float[Floats, "c h w"]) -> None:
+        """Of the first channels, what the quantiser sees, but for the map; in place."""
+        if self.gains is not None:
+            _native.scale_coefficients(coefficients, self.gains, None, _FINER, self.first_mapped)
+
+    def scale_mapped(self, coefficients: Float[Floats, "c h w"], exponents: Int[NDArray[np.int8], "h w"]) -> None:
+        """Channels from `first_mapped` on, all that are there, as the quantiser sees them at these places; in place."""
+        _native.scale_coefficients(coefficients, None, np.ascontiguousarray(exponents), _FINER, 0)
+
+    def unscale_mapped(self, points: Float[Floats, "c h w"], exponents: Int[NDArray[np.int8], "h w"]) -> None:
+        """Of the first channels, from steps that are alike everywhere to those of the places; in place."""
+        _native.scale_coefficients(points, None, np.ascontiguousarray(exponents), STEP_FACTORS, self.first_mapped)
+
+
+def _powers(sign: int) -> Floats:
+    most = _native.MAX_EXPONENT
+    return np.array([step_of_code(CODE_OF_UNIT_STEP + sign * e) for e in range(-most, most + 1)], np.float32)
+
+
+_FINER: Final = _powers(1)
+STEP_FACTORS: Final = _powers(-1)  # of steps, at exponents -16 to 16
+
+
+def tuning_code_of(model: Model, tune: str) -> int:
+    """The byte that files of a tune have, 0 for none. Raises `CodecError` for one that the model does not know."""
+    for number, tuning in enumerate(model.tunings, 1):
+        if tuning.name == tune:
+            has_offsets = tuning.offsets.any() or tuning.low_offsets.any()
+            return tuning.strength << 4 | (number if has_offsets else 0)
+    if tune not in _USUAL_STRENGTHS:
+        known = dict.fromkeys((*TUNES, *(tuning.name for tuning in model.tunings)))
+        raise CodecError(f"tune is {tune!r}; model {model.name} knows {', '.join(known)}")
+    return _USUAL_STRENGTHS[tune] << 4 if _can_map(model) else 0
+
+
+def _can_map(model: Model) -> bool:
+    return model.kind == "image" and model.num_planes <= _MOST_PLANES
+
+
+@lru_cache(maxsize=64)
+def tuned_model(model: Model, code: int) -> Model:
+    """The model for files of this tuning, 0 to 255: contexts, reconstruction and low levels for the steps of its channels;
+    its fingerprint stays. Raises `CorruptStreamError` for a tuning that it does not have."""
+    if not code:
+        return model
+    strength, number = code >> 4, code & 15
+    if number > len(model.tunings) or (strength and not _can_map(model)):
+        raise CorruptStreamError(
+            f"the file has tuning {strength} of set {number}; model {model.name} has {len(model.tunings)} sets"
+        )
+    tuning = model.tunings[number - 1] if number else _no_offsets(model)
+    offsets, low = tuning.offsets, tuning.low_offsets
+    of_low_planes = np.repeat(low[list(low_classes(model.low_levels))], model.num_planes) if len(low) else None
+    gains = np.array([step_of_code(CODE_OF_UNIT_STEP + offset) for offset in low.tolist()], np.float32)
+    by_subband = None if model.networks is None else _by_subband(model, tuning)
+    return replace(
+        model,
+        scale_codes=model.scale_codes + offsets,
+        low_gains=model.low_gains * gains,
+        low_scale_codes=model.low_scale_codes + low[:, None],
+        contexts=model.contexts.with_offsets(offsets, of_low_planes),
+        networks=None if by_subband is None else model.networks.tuned(by_subband, strength),
+        tuned=TunedSteps(code, model.fingerprint, model.num_planes, offsets, by_subband),
+    )
+
+
+def _no_offsets(model: Model) -> Tuning:
+    return Tuning("", 0, np.zeros(model.num_channels, np.int16), np.zeros(len(model.low_gains), np.int16))
+
+
+def _by_subband(model: Model, tuning: Tuning) -> Int[NDArray[np.int16], "networks kinds"]:
+    """Offsets by level and kind."""
+    networks, planes = model.networks, model.num_planes
+    assert networks is not None
+    out = np.zeros((networks.num_levels + 1, 3 * planes), np.int16)
+    starts = (*networks.channel_ends[:-1],)
+    for i, start in enumerate(starts):
+        level, kind = networks.depth - i // (3 * planes), i % (3 * planes)
+        out[level, kind] = tuning.offsets[start]
+    if len(tuning.low_offsets):
+        out[0] = tuning.low_offsets[0]
+        for n, of_level in enumerate(tuning.low_offsets[1:].reshape(-1, 3)):
+            out[networks.num_levels - n] = np.tile(of_level, planes)
+    return out
+
+
+def check_tunings(model: Model) -> None:
+    """Raises `WeightsError` for tunings that do not fit the model."""
+    names = [tuning.name for tuning in model.tunings]
+    if len(set(names)) < len(names) or len(names) > _MAX_SETS or not all(isinstance(n, str) and n for n in names):
+        raise WeightsError(f"model {model.name} has tunes named {names}; allowed are {_MAX_SETS} different names")
+    for tuning in model.tunings:
+        _check_tuning(model, tuning)
+
+
+def _check_tuning(model: Model, tuning: Tuning) -> None:
+    offsets, low, what = tuning.offsets, tuning.low_offsets, f"tune {tuning.name} of model {model.name}"
+    if type(tuning.strength) is not int or not 0 <= tuning.strength <= MAX_STRENGTH:
+        raise WeightsError(f"{what} has strength {tuning.strength!r}; allowed is 0 to {MAX_STRENGTH}")
+    if model.kind != "image" or offsets.shape != (model.num_channels,) or low.shape != model.low_gains.shape:
+        raise WeightsError(f"{what} has offsets of shapes {offsets.shape} and {low.shape}, which do not fit it")
+    planes = model.num_planes
+    if np.abs(offsets).max() > _MAX_OFFSET or np.abs(low).max(initial=0) > _MAX_OFFSET:
+        raise WeightsError(f"{what} has offsets beyond {_MAX_OFFSET}, four octaves")
+    if offsets[planes : 4 * planes].min(initial=0) < -_MAX_COARSER or (len(low) and offsets[:planes].any()):
+        raise WeightsError(f"{what} has offsets {offsets[: 4 * planes].tolist()} of the first channels, which none has")
+    if model.networks is not None:
+        ends = model.networks.channel_ends
+        if any(np.ptp(offsets[lo:hi]) for lo, hi in zip(ends[:-1], ends[1:], strict=True)):
+            raise WeightsError(f"{what} has different offsets in one subband, which profile best codes as one")
+
+
+def tuning_config(model: Model) -> dict[str, object]:
+    """What stands in the configuration, nothing where there are none."""
+    return {"tunings": [[t.name, t.strength] for t in model.tunings]} if model.tunings else {}
+
+
+def tuning_arrays(model: Model) -> dict[str, Shaped[NDArray[Any], " ..."]]:
+    """Arrays of the model file, none where there are no tunings."""
+    if not model.tunings:
+        return {}
+    return {
+        "tuning_offsets": np.stack([t.offsets for t in model.tunings]).astype(np.int8),
+        "low_tuning_offsets": np.stack([t.low_offsets for t in model.tunings]).astype(np.int8),
+    }
+
+
+def tuning_bytes(model: Model) -> bytes:
+    """What the fingerprint is over."""
+    return b"".join(array.tobytes() for array in tuning_arrays(model).values())
+
+
+def tunings_of_parts(
+    config: Mapping[str, Any], arrays: Mapping[str, Shaped[NDArray[Any], " ..."]]
+) -> tuple[Tuning, ...]:
+    """Those of a model file. Raises KeyError, ValueError."""
+    named: Sequence[tuple[str, int]] = config.get("tunings", ())
+    if not named:
+        return ()
+    rows = zip(named, arrays["tuning_offsets"], arrays["low_tuning_offsets"], strict=True)
+    return tuple(Tuning(*one, offsets.astype(np.int16), low.astype(np.int16)) for one, offsets, low in rows)
