@@ -80,9 +80,9 @@ def encode(
     uint16; or an `Audio` or `Cube`; or a sound as the pair that other libraries give, samples and rate in either order,
     where samples are what `Audio.from_array` takes. At most one of `quality` (None: 50), `bits_per_pixel` and `max_bytes`;
     the last two take the best that fits, found by encoding. `model`: a shipped name or a path. `profile`, `effort`,
-    `threads`, `tune` and, for effort 3, `synthesis` as in `Lcn`. `bit_depth` 9 to 16 is that of 16-bit arrays and Pillow images; 0
-    takes what the largest colour needs, and notes it. Raises `CodecError`, also where even the coarsest step needs more
-    bytes.
+    `threads`, `tune` and, for effort 3, `synthesis` as in `Lcn`. `bit_depth` 9 to 16 is that of 16-bit arrays and Pillow
+    images; 0 takes what the largest colour needs, and notes it. Raises `CodecError`, also where even the coarsest step
+    needs more bytes.
 
     >>> data = encode(np.zeros((30, 50, 3), np.uint8), max_bytes=200)
     >>> decode(data).mode

@@ -42,8 +42,8 @@ from laconic.codecs.packing.layout import Layout
 from laconic.codecs.packing.packer import PackedFile, check_latent_to_pack, pack
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker, unpack
-from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, check_decoder_synthesis, decoder_area_of
 from laconic.codecs.pictures.encoder_chunks import searched_image
+from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, check_decoder_synthesis, decoder_area_of
 from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows
 from laconic.codecs.plan import SEARCH_EFFORT, Plan, planned_integers
 from laconic.codecs.steps import check_quality, check_step_code, step_code_of_quality, step_code_of_sound_quality

@@ -80,7 +80,7 @@ class Plan:
 
     @property
     def first_mapped(self) -> int:
-        """The first channel whose steps depend on what is chosen of those before, the number of channels where none does."""
+        """The first channel whose steps depend on what is chosen of those before; where none does, their number."""
         tuned = self.model.tuned
         return self.model.num_channels if tuned is None or not tuned.strength else tuned.first_mapped
 
@@ -136,8 +136,8 @@ class BegunTile:
 
 
 def begun_tile(coefficients: Float[Floats, "d h w"], out: Int[NDArray[Any], "d h w"], plan: Plan) -> BegunTile:
-    """The integers of a tile that do not depend on a map, in `out`: int32, or int16 where `integer_type` is. The coefficients
-    are scaled in place."""
+    """The integers of a tile that do not depend on a map, in `out`: int32, or int16 where `integer_type` is. The
+    coefficients are scaled in place."""
     model, end = plan.model, min(plan.first_mapped, len(coefficients))
     if model.tuned is not None:
         model.tuned.scale(coefficients)
@@ -145,8 +145,10 @@ def begun_tile(coefficients: Float[Floats, "d h w"], out: Int[NDArray[Any], "d h
     seen = len(coefficients) if is_best else end  # what is likely to follow matters
     quantize(coefficients[:seen], plan.quantizer, model, out[:seen])
     if is_best:
-        options = {"effort": plan.effort_of_choice, "channels": (0, end)}
-        return BegunTile(coefficients, out, optimize_subbands(out, coefficients, plan.step_code, model, **options))
+        subbands = optimize_subbands(
+            out, coefficients, plan.step_code, model, effort=plan.effort_of_choice, channels=(0, end)
+        )
+        return BegunTile(coefficients, out, subbands)
     if plan.optimizes:
         optimize_rate_distortion(out[:end], coefficients[:end], plan.step_code, model, effort=plan.effort_of_choice)
     return BegunTile(coefficients, out)
@@ -162,8 +164,16 @@ def finished_tile(tile: BegunTile, plan: Plan, exponents: Int[NDArray[np.int8], 
     model.tuned.scale_mapped(coefficients[first:], exponents)
     quantize_channels(coefficients[first:], plan.quantizer, model, values[first:], first)
     if tile.subbands is not None:
-        options = {"effort": plan.effort_of_choice, "begun": tile.subbands, "channels": (first, len(values))}
-        return TileValues(values, optimize_subbands(values, coefficients, plan.step_code, model, **options))
+        subbands = optimize_subbands(
+            values,
+            coefficients,
+            plan.step_code,
+            model,
+            effort=plan.effort_of_choice,
+            begun=tile.subbands,
+            channels=(first, len(values)),
+        )
+        return TileValues(values, subbands)
     if plan.optimizes:
         optimize_rate_distortion(values, coefficients, plan.step_code, model, effort=plan.effort_of_choice, first=first)
     return TileValues(values)

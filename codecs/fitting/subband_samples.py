@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,8 +21,8 @@ from laconic.codecs.steps import NUM_STEP_CODES
 from laconic.codecs.transform.quantizer import inverse_quantizer_step
 from laconic.codecs.transform.signals import coefficients_of
 from laconic.codecs.transform.subband_choice import optimize_subbands
-from laconic.entropy.fitting.subband_inputs import NUM_ORIENTATIONS, SubbandPyramid, is_quiet, pyramid_of_planes
 from laconic.entropy.contexts import NUM_STEP_BANDS
+from laconic.entropy.fitting.subband_inputs import NUM_ORIENTATIONS, SubbandPyramid, is_quiet, pyramid_of_planes
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -111,25 +112,19 @@ def samples_of_pictures(
 
 
 def randomly_tuned(model: Model, random: np.random.Generator) -> Model:
-    """For files of a map of some strength, most with the finest levels coarser and the lowest finer by some sixteenths of an
-    octave."""
+    """For files of a map of some strength, most with the finest levels coarser and the lowest finer by some sixteenths of
+    an octave."""
     strength = int(random.integers(*_STRENGTHS))
     if random.random() < _PLAIN_SHARE:
         return tuned_model(model, strength << 4)
     finest, second, lowest = (int(random.integers(*some)) for some in (_FINEST, _SECOND, _LOWEST))
     offsets = np.zeros(model.num_channels, np.int16)
-    ends = (0, *channel_ends_of(model))
-    for i, (lo, hi) in enumerate(zip(ends[1:-1], ends[2:], strict=True)):
+    assert model.networks is not None
+    for i, (lo, hi) in enumerate(pairwise(model.networks.channel_ends)):
         level, is_diagonal = model.tree.depth - i // (3 * model.num_planes), i % 3 == 2
         offsets[lo:hi] = {1: finest, 2: second}.get(level, 0) * (3 if is_diagonal else 2) // 2
     low = np.full(len(model.low_gains), lowest, np.int16)
     return tuned_model(replace(model, tunings=(Tuning("random", strength, offsets, low),)), strength << 4 | 1)
-
-
-def channel_ends_of(model: Model) -> tuple[int, ...]:
-    """Of the low channels and of each subband."""
-    assert model.networks is not None
-    return model.networks.channel_ends
 
 
 class _Collector:
@@ -166,7 +161,7 @@ class _Collector:
             if not any(len(symbols) for _, symbols, *_ in parts):
                 where = f"level {level}" if level else "the low band"
                 raise CodecError(f"the pictures have no detail in {where} to fit to; name more or larger ones")
-            inputs, symbols, kinds, *steps = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+            inputs, symbols, kinds, codes, strengths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
             num_kinds = (NUM_ORIENTATIONS if level else 1) * self._num_planes
-            levels.append(ContextSamples(inputs, symbols, kinds, *steps, num_kinds))
+            levels.append(ContextSamples(inputs, symbols, kinds, codes, strengths, num_kinds))
         return SubbandSamples(tuple(levels), self._quiet)

@@ -85,7 +85,8 @@ class Model:
     coefficients (`low_levels`). `contexts` are for profiles fast and small, `networks` for profile best, where it codes
     in that. `turn`: to the axes of its latents, where it codes in others (`latent_turn`). `colors`: of a model whose
     colours are those of a file (`turned_colors`), else None. `tunings`: how steps may differ between channels and places;
-    `tuned`: of a model for files of one of them (`tunings`), else None. Raises `WeightsError` where the parts do not fit together.
+    `tuned`: of a model for files of one of them (`tunings`), else None. Raises `WeightsError` where the parts do not fit
+    together.
     """
 
     name: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped, UInt
 
     from laconic.codecs.models.model import Model
+    from laconic.entropy.subbands import SubbandModel
 
 TUNES: Final = ("psnr", "balanced", "machine", "eye")  # of pictures
 DEFAULT_TUNE: Final = "psnr"
@@ -158,14 +160,17 @@ def tuned_model(model: Model, code: int) -> Model:
     offsets, low = tuning.offsets, tuning.low_offsets
     of_low_planes = np.repeat(low[list(low_classes(model.low_levels))], model.num_planes) if len(low) else None
     gains = np.array([step_of_code(CODE_OF_UNIT_STEP + offset) for offset in low.tolist()], np.float32)
-    by_subband = None if model.networks is None else _by_subband(model, tuning)
+    networks, by_subband = model.networks, None
+    if networks is not None:
+        by_subband = _by_subband(networks, tuning)
+        networks = networks.tuned(by_subband, strength)
     return replace(
         model,
         scale_codes=model.scale_codes + offsets,
         low_gains=model.low_gains * gains,
         low_scale_codes=model.low_scale_codes + low[:, None],
         contexts=model.contexts.with_offsets(offsets, of_low_planes),
-        networks=None if by_subband is None else model.networks.tuned(by_subband, strength),
+        networks=networks,
         tuned=TunedSteps(code, model.fingerprint, model.num_planes, offsets, by_subband),
     )
 
@@ -174,13 +179,11 @@ def _no_offsets(model: Model) -> Tuning:
     return Tuning("", 0, np.zeros(model.num_channels, np.int16), np.zeros(len(model.low_gains), np.int16))
 
 
-def _by_subband(model: Model, tuning: Tuning) -> Int[NDArray[np.int16], "networks kinds"]:
+def _by_subband(networks: SubbandModel, tuning: Tuning) -> Int[NDArray[np.int16], "networks kinds"]:
     """Offsets by level and kind."""
-    networks, planes = model.networks, model.num_planes
-    assert networks is not None
+    planes = networks.num_colors
     out = np.zeros((networks.num_levels + 1, 3 * planes), np.int16)
-    starts = (*networks.channel_ends[:-1],)
-    for i, start in enumerate(starts):
+    for i, start in enumerate(networks.channel_ends[:-1]):
         level, kind = networks.depth - i // (3 * planes), i % (3 * planes)
         out[level, kind] = tuning.offsets[start]
     if len(tuning.low_offsets):
@@ -210,10 +213,9 @@ def _check_tuning(model: Model, tuning: Tuning) -> None:
         raise WeightsError(f"{what} has offsets beyond {_MAX_OFFSET}, four octaves")
     if offsets[planes : 4 * planes].min(initial=0) < -_MAX_COARSER or (len(low) and offsets[:planes].any()):
         raise WeightsError(f"{what} has offsets {offsets[: 4 * planes].tolist()} of the first channels, which none has")
-    if model.networks is not None:
-        ends = model.networks.channel_ends
-        if any(np.ptp(offsets[lo:hi]) for lo, hi in zip(ends[:-1], ends[1:], strict=True)):
-            raise WeightsError(f"{what} has different offsets in one subband, which profile best codes as one")
+    ends = () if model.networks is None else model.networks.channel_ends
+    if any(np.ptp(offsets[lo:hi]) for lo, hi in pairwise(ends)):
+        raise WeightsError(f"{what} has different offsets in one subband, which profile best codes as one")
 
 
 def tuning_config(model: Model) -> dict[str, object]:

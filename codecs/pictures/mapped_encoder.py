@@ -1,7 +1,7 @@
 """Encoding of pictures whose steps differ from place to place (SPEC.md, section 9.8), some rows of tiles at a time.
 
-Steps of a place depend on integers of the places around it, those of other tiles too. So a chunk is begun, with the channels
-that the map is made of, and finished when the one below it is begun.
+Steps of a place depend on integers of the places around it, those of other tiles too. So a chunk is begun, with the
+channels that the map is made of, and finished when the one below it is begun.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class BegunChunk:
-    """`numbers` of tiles, these as far as they are begun, and the first and last row (n, 1, w) of what the map is made of."""
+    """`numbers` of tiles, these as far as they are begun, and the first and last row of what the map is made of."""
 
     numbers: Sequence[int]
     tiles: Sequence[BegunTile]
@@ -55,8 +55,8 @@ def with_neighbours(chunks: Iterable[BegunChunk]) -> Iterator[Neighbours]:
 
 
 class MappedEncoder:
-    """`pack` makes packed tiles of the numbers of tiles and their values. Memory of finished chunks is used again: new memory
-    costs as much as the transform."""
+    """`pack` makes packed tiles of the numbers of tiles and their values. Memory of finished chunks is used again: new
+    memory costs as much as the transform."""
 
     def __init__(self, plan: Plan, pack: TilePacking) -> None:
         self._plan, self._pack = plan, pack

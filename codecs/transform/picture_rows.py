@@ -139,9 +139,9 @@ def analyze_low_channels(low: Float[Floats, "p h w"], model: Model) -> None:
 class PictureRowsPart:
     """Places of a picture's latent: `values` (channels, rows, columns) from place `corner` (row, column) on. `size` is
     (height, width) of the whole picture, `peak` its largest colour. `low` stands for the first values of a model with low
-    levels, synthesised, in units of 2**-11; those of the part's outer `LOW_MARGIN` places are none. `exponents` are those of
-    the places of a tuned picture (`Latent.exponents`), of which the part's outer ones are none; where `unmapped` is true they
-    are 0."""
+    levels, synthesised, in units of 2**-11; those of the part's outer `LOW_MARGIN` places are none. `exponents` are those
+    of the places of a tuned picture (`Latent.exponents`), of which the part's outer ones are none; where `unmapped` is true
+    they are 0."""
 
     values: Int[NDArray[Any], "d h w"]
     corner: tuple[int, int]
