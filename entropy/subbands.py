@@ -69,15 +69,15 @@ class ContextNetwork:
     third_map: Int[NDArray[np.int32], " 3"] | None = None
 
     def __post_init__(self) -> None:
-        for name in self.arrays:
+        for name in self._names:
             if not isinstance(getattr(self, name), np.ndarray):
                 raise ArgumentError(f"{name} is {shown(getattr(self, name))}; allowed is an array")
         units = self.second.shape[0] if self.second.ndim else 0
         kinds = self.third_bias.shape[0] if self.third_bias.ndim else 0
         sizes = {"units": units, "inputs": 40, "outputs": 3, "kinds": kinds, "layers": 3}
-        for name, array in self.arrays.items():
+        for name in self._names:
             dtype, axes = {**_ARRAYS, **_MAP_ARRAYS}[name]
-            shape = tuple(sizes[axis] for axis in axes)
+            array, shape = getattr(self, name), tuple(sizes[axis] for axis in axes)
             if array.shape != shape or array.dtype != dtype:
                 raise ValueError(f"{name} is {array.dtype} {array.shape}; needed is {np.dtype(dtype)} {shape}")
         _ = self.native  # refuses what could leave 32 bits
@@ -85,8 +85,12 @@ class ContextNetwork:
     @property
     def arrays(self) -> dict[str, Integer[NDArray[Any], " ..."]]:
         """The arrays by name, in the order of the digest."""
+        return {name: getattr(self, name) for name in self._names}
+
+    @property
+    def _names(self) -> tuple[str, ...]:
         has_map = self.first_map is not None or self.third_map is not None
-        return {name: getattr(self, name) for name in (*_ARRAYS, *(_MAP_ARRAYS if has_map else ()))}
+        return (*_ARRAYS, *(_MAP_ARRAYS if has_map else ()))
 
     def tuned(self, offsets: Int[NDArray[np.int16], " kinds"], strength: int) -> ContextNetwork:
         """The network of kinds whose step codes are so much smaller, with a map of steps of this strength."""

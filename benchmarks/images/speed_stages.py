@@ -26,7 +26,7 @@ from laconic.codecs.packing.packer import Packer
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker
 from laconic.codecs.pictures.color_choice import with_chosen_colors
-from laconic.codecs.plan import Plan, planned_tile
+from laconic.codecs.plan import Plan, begun_tile, finished_tile
 from laconic.codecs.transform.picture_rows import (
     UNTILED,
     PictureRows,
@@ -149,7 +149,7 @@ class Stages:
         coefficients = self._room(span)
         coefficients_of_rows(self._rows, span, plan.model, coefficients, self._side)
         for tile, integers in zip(coefficients, values, strict=True):
-            planned_tile(tile, plan, integers)
+            finished_tile(begun_tile(tile, integers, plan), plan, None)
 
 
 def stage_rows(data: DataSet, num_rounds: int) -> list[common.Row]:

@@ -200,6 +200,11 @@ def scale_of(step_code: int) -> np.float32:
     return np.float32(step_of_code(step_code) * np.float32(255 * 2 ** (row_bits_of(step_code) - 3)))
 
 
+def scales_of(step_code: int, num_channels: int) -> Floats:
+    """The same of channels that are all alike."""
+    return np.full(num_channels, scale_of(step_code))
+
+
 def dequantize(values: NDArray[Any], step_code: int, shrink: Floats) -> Ints:
     scale = scale_of(step_code)
     magnitudes = np.abs(values.astype(np.float32))
@@ -298,7 +303,7 @@ def native_samples(
     """All samples of the grid."""
     side = of.tree.factor >> level
     out = np.full((values.shape[1] * side, values.shape[2] * side, of.num_planes), 77, np.uint8)
-    scale = (row_bits_of(step_code), float(scale_of(step_code)))
+    scale = (row_bits_of(step_code), scales_of(step_code, len(values)))
     _native.fixed_samples(of.native, values, 0, values.shape[1], *scale, shrink, level, out, 0, 0)
     return out
 
@@ -363,15 +368,16 @@ def test_shipped_models_code_as_the_twin(name: str, level: str) -> None:
 def test_channels_beyond_the_planes_are_left_alone(num_planes: int, level: str) -> None:
     of = transform_of(TREES["dyadic 2"], num_planes)
     shrink, thresholds = random_shrink(of.num_channels), plain_thresholds(of.num_channels)
+    scales = np.full(of.num_channels, 20, np.float32)
     for num_channels in range(num_planes, 5):
         samples = random_samples((13, 70), num_channels)
         expected = native_coefficients(np.ascontiguousarray(samples[:, :, :num_planes]), of)
         assert np.array_equal(native_coefficients(samples, of), expected)
         values = native_integers(samples, of, 0.01, thresholds)
         out = np.full((16, 72, num_channels), 77, np.uint8)
-        _native.fixed_samples(of.native, values, 0, 4, 6, 20.0, shrink, 0, out, 0, 0)
+        _native.fixed_samples(of.native, values, 0, 4, 6, scales, shrink, 0, out, 0, 0)
         alone = np.empty((16, 72, num_planes), np.uint8)
-        _native.fixed_samples(of.native, values, 0, 4, 6, 20.0, shrink, 0, alone, 0, 0)
+        _native.fixed_samples(of.native, values, 0, 4, 6, scales, shrink, 0, alone, 0, 0)
         assert np.array_equal(out[:, :, :num_planes], alone)
         assert (out[:, :, num_planes:] == 77).all()
 
@@ -394,7 +400,7 @@ def test_parts_are_those_of_the_whole(tree: str) -> None:
             assert np.array_equal(found, tile)
     values, shrink = np.rint(whole * 20).astype(np.int16), random_shrink(of.num_channels)
     everything = native_samples(values, 130, shrink, of)
-    scale = float(scale_of(130))
+    scale = scales_of(130, of.num_channels)
     for y, x in ((0, 0), (9, 3), (20, 7)):
         top, left, bottom, right = max(y - margin, 0), max(x - margin, 0), y + 5 + margin, x + 2 + margin
         part = np.ascontiguousarray(values[:, :, left:right])
@@ -851,7 +857,7 @@ def synthesis_arguments(**changes: Any) -> dict[str, Any]:
         "row": 0,
         "num_rows": 3,
         "row_bits": 6,
-        "scale": 20.0,
+        "scales": np.full(128, 20, np.float32),
         "shrink": np.zeros((128, 3), np.float32),
         "level": 0,
         "out": np.zeros((24, 32, 3), np.uint8),
@@ -875,9 +881,12 @@ def synthesis_arguments(**changes: Any) -> dict[str, Any]:
         {"x": 2**64 - 1},
         {"x": 2**64 - 32},
         {"row_bits": 7},
-        {"scale": np.nan},
-        {"scale": -1.0},
-        {"scale": np.inf},
+        {"scales": np.full(128, np.nan, np.float32)},
+        {"scales": np.full(128, -1, np.float32)},
+        {"scales": np.full(128, np.inf, np.float32)},
+        {"scales": np.full(127, 20, np.float32)},
+        {"exponents": np.zeros((3, 3), np.int8)},
+        {"exponents": np.zeros((2, 4), np.int8)},
         {"shrink": np.zeros((127, 3), np.float32)},
         {"shrink": np.zeros((128, 2), np.float32)},
         {"shrink": np.full((128, 3), np.nan, np.float32)},

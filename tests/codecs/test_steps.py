@@ -60,5 +60,5 @@ def test_integers_are_rounded_with_a_dead_zone() -> None:
 def test_reconstruction_takes_the_shrinkage_off() -> None:
     values = np.array([[0, 1, 2, 3, 4, -1, -2, -9]], np.int32)
     out = np.empty(values.shape, np.float32)
-    _native.dequantize(values, out, 0.5, np.array([[0.25, 0.125, 0.0625]], np.float32))
+    _native.dequantize(values, out, np.array([0.5], np.float32), np.array([[0.25, 0.125, 0.0625]], np.float32))
     assert out.tolist() == [[0, 0.375, 0.9375, 1.46875, 1.96875, -0.375, -0.9375, -4.46875]]

@@ -2,8 +2,8 @@
 
 It shares no code with the package and uses the standard library only, so that a file that both decode to the same
 integers was decoded as the document says. It is meant to be read beside that document, section by section, and is slow
-(some two hundred thousand symbols a second). It stops at the integers: section 9 from the dequantisation on is left out,
-and so are floats in packets.
+(some two hundred thousand symbols a second). It stops at the integers and the exponents of 9.8: the rest of section 9 from
+the dequantisation on is left out, and so are floats in packets.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import sys
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import mul
 from pathlib import Path
 from typing import Any
 
-SECTIONS, JOINED, WHOLE, TILE_MAJOR, TILED, ALPHA, DEEP = (1 << bit for bit in range(7))
+SECTIONS, JOINED, WHOLE, TILE_MAJOR, TILED, ALPHA, DEEP, TUNED = (1 << bit for bit in range(8))
 KINDS = {1: "image", 2: "sound", 3: "cube"}  # by codec number
 FAST, SMALL, BEST = 1, 2, 3  # profiles
 MAX_PIXELS, MAX_SECTION_BYTES, MAX_UNPACKED_BYTES = 1 << 29, 1 << 26, 1 << 24
@@ -232,6 +232,14 @@ class Network:
     first_step: tuple[int, ...]
     third_step: tuple[int, ...]
     shifts: tuple[int, ...]
+    first_map: tuple[int, ...]  # (n), 0 where the model has none
+    third_map: tuple[int, ...]  # (3), likewise
+
+    def tuned(self, offsets: list[int], strength: int) -> Network:
+        """The network of a file with these offsets of its subbands (section 9.8)."""
+        first = _tuned_biases(self.first_bias, self.first_step, self.first_map, offsets, strength)
+        third = _tuned_biases(self.third_bias, self.third_step, self.third_map, offsets, strength)
+        return replace(self, first_bias=first, third_bias=third)
 
     def outputs(self, k: int, step_code: int, x: list[int]) -> list[int]:
         """The outputs for a symbol of subband `k` with inputs `x`."""
@@ -249,6 +257,17 @@ def _clip(number: int) -> int:
     return min(max(number, 0), 255)
 
 
+def _tuned_biases(
+    biases: list[tuple[int, ...]], steps: tuple[int, ...], maps: tuple[int, ...], offsets: list[int], strength: int
+) -> list[tuple[int, ...]]:
+    parts = [
+        tuple(bias - offset * step + strength * more for bias, step, more in zip(row, steps, maps, strict=True))
+        for row, offset in zip(biases, offsets, strict=True)
+    ]
+    _check(all(abs(bias) <= 1 << 28 for row in parts for bias in row), CorruptError, "a tuned bias is beyond 2^28")
+    return parts
+
+
 @dataclass(frozen=True)
 class SubbandRules:
     """What profile best has in place of the arrays of section 4.3."""
@@ -260,6 +279,28 @@ class SubbandRules:
     networks: list[Network]
     table_map: list[tuple[int, ...]]  # (levels + 1, 48 * 4 * 3)
     quiet_tables: list[list[tuple[int, ...]]]  # (levels + 1, 3 P, 32)
+
+    def tuned(self, tuning: Tuning) -> SubbandRules:
+        """The rules of a file with this tuning."""
+        kinds = [range(self.num_planes * (3 if level else 1)) for level in range(len(self.networks))]
+        offsets = [[self._offset(tuning, level, k) for k in ks] for level, ks in enumerate(kinds)]
+        networks = [one.tuned(own, tuning.strength) for one, own in zip(self.networks, offsets, strict=True)]
+        quiet = [
+            [
+                tuple(row[offset_step_code(band, o) // 8] for band in range(32))
+                for row, o in zip(rows, own, strict=False)
+            ]
+            for rows, own in zip(self.quiet_tables, offsets, strict=True)
+        ]
+        return replace(self, networks=networks, quiet_tables=quiet)
+
+    def _offset(self, tuning: Tuning, level: int, k: int) -> int:
+        """That of a subband."""
+        if 1 <= level <= self.depth:
+            return tuning.offsets[(self.num_planes + k) << 2 * (self.depth - level)]
+        if level == 0:
+            return tuning.low_offsets[0] if self.low_levels else tuning.offsets[k]
+        return tuning.low_offsets[1 + 3 * (self.depth + self.low_levels - level) + k % 3]
 
 
 NETWORK_ARRAYS = (
@@ -273,6 +314,7 @@ NETWORK_ARRAYS = (
     "third_step",
     "shifts",
 )
+MAP_ARRAYS = ("first_map", "third_map")  # of networks that know of maps
 
 
 def read_subband_rules(raw: dict[str, bytes], num_planes: int, depth: int, low_levels: int) -> SubbandRules:
@@ -292,6 +334,8 @@ def read_subband_rules(raw: dict[str, bytes], num_planes: int, depth: int, low_l
                 first_step=_rows(arrays["first_step"], "i", 1)[0],
                 third_step=_rows(arrays["third_step"], "i", 1)[0],
                 shifts=_rows(arrays["shifts"], "B", 1)[0],
+                first_map=_rows(raw.get(f"network.{level}.first_map", bytes(4 * width)), "i", 1)[0],
+                third_map=_rows(raw.get(f"network.{level}.third_map", bytes(12)), "i", 1)[0],
             )
         )
     quiet, num_kinds = _rows(raw["quiet_tables"], "B", num_levels * 3 * num_planes), 3 * num_planes
@@ -312,6 +356,7 @@ def subband_digest(raw: dict[str, bytes], num_planes: int, depth: int, low_level
     for level in range(depth + low_levels + 1):
         networks += struct.pack("<H", len(raw[f"network.{level}.second_bias"]) // 4)
         networks += b"".join(raw[f"network.{level}.{name}"] for name in NETWORK_ARRAYS)
+        networks += b"".join(raw.get(f"network.{level}.{name}", b"") for name in MAP_ARRAYS)
     return hashlib.sha256(networks + raw["table_map"] + raw["quiet_tables"] + raw["later_costs"]).digest()
 
 
@@ -342,6 +387,11 @@ class Contexts:
     own_weights: list[list[tuple[int, ...]]]  # (passes, J, d)
     ring_weights: list[list[tuple[int, ...]]]  # (passes, J, d)
     table_map: list[tuple[int, ...]]  # (4, 96)
+
+    def tuned(self, offsets: list[int]) -> Contexts:
+        """Those of a file with these offsets of channels, or low planes (section 9.8)."""
+        static, base = (_at_offsets(rows, offsets) for rows in (self.static_index, self.base))
+        return replace(self, static_index=static, base=base)
 
     @property
     def num_channels(self) -> int:
@@ -390,6 +440,15 @@ def _part_digest(
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """The strength of a map, and offsets of channels and of the classes of low levels (section 9.8)."""
+
+    strength: int
+    offsets: list[int]
+    low_offsets: list[int]
+
+
+@dataclass(frozen=True)
 class Model:
     """What the integers need of a model."""
 
@@ -406,10 +465,31 @@ class Model:
     low_levels: int = 0
     low: Contexts | None = None  # of the low planes, of a model with low levels
     subbands: SubbandRules | None = None  # of a model with networks
+    tunings: list[Tuning] = field(default_factory=list)
 
     @property
     def num_channels(self) -> int:
         return self.num_planes << self.dimensions * self.depth
+
+    def tuning(self, byte: int) -> Tuning:
+        """That of a file with this tuning byte, 0 for none."""
+        strength, number = divmod(byte, 16)
+        _check(number <= len(self.tunings), CorruptError, f"the model has no set {number} of offsets")
+        _check(strength == 0 or self.num_planes <= 3, CorruptError, "a map of more than 3 planes")
+        if number:
+            return replace(self.tunings[number - 1], strength=strength)
+        return Tuning(strength, [0] * self.num_channels, [0] * num_classes(self.low_levels))
+
+    def tuned(self, byte: int) -> Model:
+        """What the integers of files with this tuning byte need."""
+        tuning, low = self.tuning(byte), self.low
+        if low is not None:
+            of_places = [
+                tuning.low_offsets[low_class(*place, self.low_levels)] for place in low_places(2**self.low_levels)
+            ]
+            low = low.tuned([offset for offset in of_places for _ in range(self.num_planes)])
+        subbands = None if self.subbands is None else self.subbands.tuned(tuning)
+        return replace(self, contexts=self.contexts.tuned(tuning.offsets), low=low, subbands=subbands)
 
 
 def _rows(data: bytes, code: str, num_rows: int) -> list[tuple[int, ...]]:
@@ -450,7 +530,40 @@ def read_model(path: Path) -> Model:
         low_levels=low_levels,
         low=low,
         subbands=subbands,
+        tunings=read_tunings(config, raw),
     )
+
+
+def num_classes(low_levels: int) -> int:
+    """Of the places of low levels."""
+    return 1 + 3 * low_levels if low_levels else 0
+
+
+def read_tunings(config: dict[str, Any], raw: dict[str, bytes]) -> list[Tuning]:
+    """Those of a model, checked."""
+    named, num_planes, low_levels = config.get("tunings", []), config["num_planes"], config.get("low_levels", 0)
+    if not named:
+        return []
+    names = {name for name, _ in named}
+    _check(len(named) <= 15 and len(names) == len(named), CorruptError, f"tunings {named}")
+    rows = _rows(raw["tuning_offsets"], "b", len(named))
+    low_rows = _rows(raw["low_tuning_offsets"], "b", len(named))
+    _check({len(row) for row in rows} == {config["group_ends"][-1]}, CorruptError, "offsets of other channels")
+    _check({len(row) for row in low_rows} == {num_classes(low_levels)}, CorruptError, "offsets of other classes")
+    for (_, strength), offsets, low_offsets in zip(named, rows, low_rows, strict=True):
+        _check(config["kind"] == "image" and 0 <= strength <= 15, CorruptError, f"strength {strength}")
+        _check(all(abs(offset) <= 64 for offset in offsets + low_offsets), CorruptError, "offsets are beyond 64")
+        _check(min(offsets[num_planes : 4 * num_planes]) >= -16, CorruptError, "the map is made of coarse channels")
+        _check(not low_levels or not any(offsets[:num_planes]), CorruptError, "low channels have offsets")
+        if config.get("has_networks"):
+            sizes = [4**level for level in range(config["depth"]) for _ in range(3 * num_planes)]
+            cuts = [num_planes + sum(sizes[:k]) for k in range(len(sizes))]
+            subbands = [set(offsets[at : at + size]) for at, size in zip(cuts, sizes, strict=True)]
+            _check(all(len(own) == 1 for own in subbands), CorruptError, "one subband has several offsets")
+    return [
+        Tuning(strength, list(offsets), list(low_offsets))
+        for (_, strength), offsets, low_offsets in zip(named, rows, low_rows, strict=True)
+    ]
 
 
 def _arrays_of_networks(raw: dict[str, bytes]) -> dict[str, bytes]:
@@ -472,6 +585,8 @@ def _fingerprint(config: dict[str, Any], raw: dict[str, bytes]) -> bytes:
         parts.append(subband_digest(_arrays_of_networks(raw), *structure))
     if "turn_channels" in raw:
         parts += [*_numbered(raw, "turn"), raw["turn_channels"]]
+    if config.get("tunings"):
+        parts += [raw["tuning_offsets"], raw["low_tuning_offsets"]]
     return hashlib.sha256(b"".join(parts)).digest()[:4]
 
 
@@ -498,6 +613,7 @@ class Header:
     level_codes: list[int]
     offset_codes: list[int]
     tile_log2: int | None
+    tuning: int
 
     def grid(self, model: Model) -> tuple[int, int]:
         """gh and gw of the latent, of a signal that the model takes."""
@@ -532,7 +648,6 @@ def read_header(reader: Reader) -> Header:
     _check(reader.take(4) == b"\x8bLCN", CorruptError, "the magic number is not that of a .lcn file")
     version, flags, codec = reader.take(3)
     _check(version == 1, UnsupportedError, f"version {version}")
-    _check(flags < 128, UnsupportedError, f"flags {flags:#x}")
     _check(codec % 16 in KINDS, UnsupportedError, f"codec {codec % 16}")
     _check(codec // 16 in (FAST, SMALL, BEST), UnsupportedError, f"profile {codec // 16}")
     fingerprint, step_code, kind = reader.take(4), reader.unsigned(1), KINDS[codec % 16]
@@ -551,11 +666,13 @@ def read_header(reader: Reader) -> Header:
         level_codes=level_codes,
         offset_codes=[signed_varint(reader) for _ in range(shape[0])] if kind == "cube" else [],
         tile_log2=reader.unsigned(1) if flags & TILED else None,
+        tuning=reader.unsigned(1) if flags & TUNED else 0,
     )
     crc = crc32c(reader.data[: reader.position]) & 0xFFFF
     _check(reader.unsigned(2) == crc, ChecksumError, "the header's checksum is wrong")
     _check(0 not in (shape[:1] if kind == "sound" else shape), CorruptError, "the signal has no samples")
-    _check(kind == "image" or not flags & ALPHA, CorruptError, "alpha of what is no picture")
+    _check(kind == "image" or not flags & (ALPHA | TUNED), CorruptError, "alpha or tuning of what is no picture")
+    _check(header.tuning > 0 or not flags & TUNED, CorruptError, "the tuning is 0")
     _check(kind != "sound" or 1 <= sample_rate < 1 << 31, CorruptError, f"{sample_rate} Hz")
     _check(all(abs(code) <= 4096 for code in level_codes), CorruptError, f"level codes {level_codes}")
     _check(header.tile_log2 is None or 3 <= header.tile_log2 <= 16, CorruptError, f"tile_log2 {header.tile_log2}")
@@ -698,6 +815,20 @@ def at_step(rows: list[tuple[int, ...]], step_code: int) -> list[int]:
     return [((8 - f) * below + f * above + 4) // 8 for below, above in pairs]
 
 
+def offset_step_code(band: int, offset: int) -> int:
+    """The step code whose numbers replace those stored for a band (section 9.8)."""
+    return min(max(8 * band + 4 - offset, 0), 255)
+
+
+def _at_offsets(rows: list[tuple[int, ...]], offsets: list[int]) -> list[tuple[int, ...]]:
+    """Numbers stored for 32 step bands, (32, d), as those of channels with these offsets."""
+    replaced = []
+    for band in range(32):
+        by_offset = {offset: at_step(rows, offset_step_code(band, offset)) for offset in set(offsets)}
+        replaced.append(tuple(by_offset[offset][c] for c, offset in enumerate(offsets)))
+    return replaced
+
+
 class StepContexts:
     """Contexts at one step: a table for each channel in profile fast, and what profile small needs."""
 
@@ -752,6 +883,15 @@ def low_places(g: int) -> list[tuple[int, int]]:
             places += [(i, j) for i in steps for j in steps if (i // s % 2, j // s % 2) == parities]
         s //= 2
     return places
+
+
+def low_class(i: int, j: int, low_levels: int) -> int:
+    """The class (section 9.6) of the places of a low plane."""
+    for level in range(1, low_levels + 1):
+        parities = (i >> level - 1) % 2, (j >> level - 1) % 2
+        if parities != (0, 0):
+            return 1 + 3 * (low_levels - level) + {(1, 0): 0, (0, 1): 1, (1, 1): 2}[parities]
+    return 0
 
 
 def fronts_of(num_channels: int, h: int, w: int) -> list[list[tuple[int, int]]]:
@@ -1233,7 +1373,7 @@ def decode(data: bytes, model: Model) -> ReferenceLatent:
     axes = read_color_axes(sections[5]) if 5 in sections else None
     can_turn = header.kind == "image" and model.num_planes == 3 and model.has_integer_matrices
     _check(axes is None or can_turn, CorruptError, "these colours have no axes")
-    values, alpha, sizes = _decode_segments(model, header, stored[0], reader)
+    values, alpha, sizes = _decode_segments(model.tuned(header.tuning), header, stored[0], reader)
     _check(reader.at_end, CorruptError, "bytes after the last segment")
     _check(6 not in sections or unpack_varints(sections[6]) == sizes, CorruptError, "the index is wrong")
     return ReferenceLatent(
@@ -1301,6 +1441,36 @@ def _paste(plane: list[list[int]], part: list[int], top: int, left: int, w: int)
     """Lay the rows of `part` into a plane."""
     for y in range(len(part) // w):
         plane[top + y][left : left + w] = part[y * w : (y + 1) * w]
+
+
+# 9.8 Exponents of places
+
+
+def step_exponents(planes: list[list[list[int]]], offsets: list[int], step_code: int, strength: int) -> list[list[int]]:
+    """The exponents of all places, by the `planes` of channels `P` to `4 P - 1` and their offsets, at the file's step."""
+    weights = [math.floor(64 * 2 ** (-offset / 8) + 0.5) for offset in offsets]
+    height, width = len(planes[0]), len(planes[0][0])
+    energy = [
+        [
+            sum(w * min(abs(plane[y][x]), 255) ** 2 for w, plane in zip(weights, planes, strict=True))
+            for x in range(width)
+        ]
+        for y in range(height)
+    ]
+    exponents = []
+    for y in range(height):
+        rows = energy[max(y - 1, 0) : y + 2]
+        exponents.append(
+            [_exponent(sum(sum(row[max(x - 1, 0) : x + 2]) for row in rows), step_code, strength) for x in range(width)]
+        )
+    return exponents
+
+
+def _exponent(energy: int, step_code: int, strength: int) -> int:
+    a = 778 + energy
+    t = a.bit_length() - 1
+    x = 16 * t + (a >> t - 4) + 2 * step_code - 504
+    return min(max((16 - strength * x) // 32, -16), 16)
 
 
 # 10. Packets

@@ -51,6 +51,7 @@ FULL = dataclasses.replace(
     PLAIN,
     flags=Flag.JOINED | Flag.WHOLE | Flag.TILE_MAJOR | Flag.ALPHA | Flag.DEEP,
     tile_log2=5,
+    tuning=255,
     stored_channels=48,
     color_axes=(120, -40, 5, 40, 120, 7, -7, -5, 127),
     profile=Profile.FAST,
@@ -69,7 +70,10 @@ CUBE = Header(
     level_codes=(-4096,),
     offset_codes=(0, -(1 << 40), 77),
 )
-each_kind = pytest.mark.parametrize("header", [PLAIN, FULL, SOUND, CUBE], ids=["plain", "full", "sound", "cube"])
+TUNED = dataclasses.replace(PLAIN, tuning=0x61)
+each_kind = pytest.mark.parametrize(
+    "header", [PLAIN, FULL, TUNED, SOUND, CUBE], ids=["plain", "full", "tuned", "sound", "cube"]
+)
 
 
 def read(data: bytes, limits: Limits | None = None) -> Header:
@@ -93,7 +97,7 @@ def with_sections(sections: list[tuple[int, bytes]]) -> bytes:
 
 
 def without_sections_flag(header: Header) -> Header:
-    return dataclasses.replace(header, flags=header.flags & ~(Flag.SECTIONS | Flag.TILED))
+    return dataclasses.replace(header, flags=header.flags & ~(Flag.SECTIONS | Flag.TILED | Flag.TUNED))
 
 
 @each_kind
@@ -112,6 +116,7 @@ def test_header_round_trip(header: Header, opened: type) -> None:
     shape=st.tuples(st.integers(1, 1 << 14), st.integers(1, 1 << 14)),
     flags=st.sets(st.sampled_from([Flag.JOINED, Flag.WHOLE, Flag.TILE_MAJOR, Flag.ALPHA, Flag.DEEP])),
     tile_log2=st.none() | st.integers(3, 16),
+    tuning=st.integers(0, 255),
     stored_channels=st.none() | st.integers(1, 70_000),
     metadata=st.dictionaries(st.sampled_from(["icc", "exif"]), st.binary(max_size=300)),
     index=st.none() | st.lists(st.integers(0, 2**63 - 1), max_size=20).map(tuple),
@@ -202,9 +207,24 @@ def test_unknown_version_is_refused_by_name(version: int) -> None:
         read(head(version=version))
 
 
-def test_unknown_flag_is_refused_by_name() -> None:
-    with pytest.raises(UnsupportedVersionError, match="flag 128"):
-        read(head(flags=128))
+@pytest.mark.parametrize("tuning", [1, 0x60, 0xF5, 255])
+def test_tuning_follows_the_tile_size(tuning: int) -> None:
+    assert read(head(flags=Flag.TUNED, tile=bytes([tuning]))).tuning == tuning
+    data = head(flags=Flag.TUNED | Flag.TILED, tile=bytes([5, tuning]))
+    header = read(data)
+    assert (header.tile_log2, header.tuning) == (5, tuning)
+    assert write_header(header) == data
+
+
+def test_a_tuning_of_nothing_is_corrupt() -> None:
+    with pytest.raises(CorruptStreamError, match="the file has tuning 0; allowed are 1 to 255, of pictures"):
+        read(head(flags=Flag.TUNED, tile=b"\0"))
+
+
+@pytest.mark.parametrize("header", [SOUND, CUBE], ids=["sound", "cube"])
+def test_tunings_of_other_signals_are_corrupt(header: Header) -> None:
+    with pytest.raises(CorruptStreamError, match="the file has tuning 96; allowed are 1 to 255, of pictures"):
+        read(write_header(dataclasses.replace(header, tuning=96)))
 
 
 @pytest.mark.parametrize("codec", [0, 15])

@@ -591,6 +591,10 @@ def optimized(
         PRICE,
         model.later_costs,
         chosen,
+        None,
+        None,
+        0,
+        len(planes),
     )
     return chosen, symbols
 

@@ -55,8 +55,13 @@ void test_rectangle(const FixedScene& scene, std::mt19937_64& random) {
         for (std::size_t row = top; row < bottom; ++row)
             for (std::size_t column = left; column < right; ++column) cut.push_back(values[(c * rows + row) * columns + column]);
     const std::size_t cut_rows = bottom - top, cut_columns = right - left;
-    const LatentPart part{cut.data(),  false,          scene.map.num_channels, cut_rows,          cut_columns, cut_rows * cut_columns,
-                          cut_columns, scene.row_bits, scene.scale,            scene.shrink.data()};
+    LatentPart part{cut.data(),  false,          scene.map.num_channels, cut_rows,           cut_columns, cut_rows * cut_columns,
+                    cut_columns, scene.row_bits, scene.scales.data(),    scene.shrink.data()};
+    const std::size_t pitch = round_up(cut_columns), whole_pitch = round_up(columns);
+    std::vector<std::int16_t> weights(scene.weights.empty() ? 0 : cut_rows * pitch);
+    for (std::size_t i = 0; i < weights.size(); ++i)
+        if (i % pitch < cut_columns) weights[i] = scene.weights[(top + i / pitch) * whole_pitch + left + i % pitch];
+    scene.weigh(part, weights);
     std::vector<std::uint8_t> out(height * width * planes);
     synthesize_fixed(fixed_kernels(), scene.map, part, 0,
                      {out.data(), width * planes, planes, x - left * factor, y - top * factor, width, height});
@@ -109,6 +114,14 @@ void test_kernels(std::mt19937_64& random) {
         };
         same(scattered(set), scattered(fixed_portable), "sums in order");
     }
+    const auto weights = drawn<std::int16_t>(round_up(n), random);
+    const auto numbers = drawn<std::int16_t>(round_up(n), random);
+    const auto weighed = [&](const FixedKernels& kernels) {
+        std::vector<std::int16_t> out = numbers;
+        kernels.weigh(out.data(), weights.data(), out.size());
+        return out;
+    };
+    same(weighed(set), weighed(fixed_portable), "weighed numbers");
     const std::size_t num_rows = 1 + random() % 50, num_pairs = 1 + random() % 24, width = round_up(n);
     const auto matrix = drawn<std::int32_t>(num_pairs * num_rows, random);
     const auto pairs = drawn<std::int32_t>(num_pairs * width, random);

@@ -12,6 +12,7 @@
 
 #include "../../../codecs/native/fixed_analysis.hpp"
 #include "../../../codecs/native/fixed_synthesis.hpp"
+#include "../../../codecs/native/step_map.hpp"
 
 namespace laconic::test {
 
@@ -24,7 +25,10 @@ struct FixedScene {
     std::vector<std::uint8_t> samples;
     std::vector<Thresholds> thresholds;
     std::vector<float> shrink;
-    float inverse_step, scale;
+    std::vector<float> scales;               // of the channels
+    std::vector<std::int16_t> weights;       // of the places of rows that are rounded up to whole blocks; none at random
+    std::size_t first_weighted;
+    float inverse_step;
     unsigned row_bits;
 
     // No statement takes two numbers in an order that is the compiler's choice.
@@ -53,8 +57,12 @@ struct FixedScene {
             for (int k = 0; k < 3; ++k) shrink.push_back(fraction(random) - 0.5F);
         }
         inverse_step = 0.05F * static_cast<float>(1 + random() % 4000);
-        scale = 0.25F * static_cast<float>(1 + random() % 4000);
+        const float scale = 0.25F * static_cast<float>(1 + random() % 4000);
         row_bits = random() % 2 ? 6 : 5;
+        for (std::size_t i = 0; i < map.num_channels; ++i) scales.push_back(scale * (1.0F + static_cast<float>(random() % 4) / 4.0F));
+        first_weighted = random() % (map.num_channels + 1);
+        if (random() % 2) weights.resize(rows() * round_up(columns()));
+        for (std::int16_t& weight : weights) weight = step_weight(static_cast<int>(random() % (2 * max_exponent + 1)) - max_exponent);
     }
 
     std::size_t rows() const { return (height + map.factor() - 1) / map.factor(); }
@@ -90,7 +98,8 @@ struct FixedScene {
     std::vector<std::uint8_t> synthesized(const FixedKernels& kernels, const std::vector<T>& values, std::size_t num_channels, std::size_t level) const {
         const std::size_t side = map.factor() >> level, size = rows() * columns();
         std::vector<std::uint8_t> out(size * side * side * map.planes);
-        const LatentPart part{values.data(), sizeof(T) == 4, num_channels, rows(), columns(), size, columns(), row_bits, scale, shrink.data()};
+        LatentPart part{values.data(), sizeof(T) == 4, num_channels, rows(), columns(), size, columns(), row_bits, scales.data(), shrink.data()};
+        weigh(part, weights);
         const SampleOut place{out.data(), columns() * side * map.planes, map.planes, 0, 0, columns() * side, rows() * side};
         try {
             synthesize_fixed(kernels, map, part, level, place);
@@ -98,6 +107,13 @@ struct FixedScene {
             out.clear();
         }
         return out;
+    }
+
+    // Gives a part the weights of its places, if the scene has any.
+    void weigh(LatentPart& part, const std::vector<std::int16_t>& of_part) const {
+        if (weights.empty()) return;
+        part.weights = of_part.data();
+        part.first_weighted = first_weighted;
     }
 
     std::vector<std::uint8_t> everything(const FixedKernels& kernels) const {
