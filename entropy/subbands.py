@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from laconic.entropy import _native
 from laconic.entropy.contexts import NUM_STEP_BANDS, STEPS_PER_BAND, offset_step_codes
-from laconic.entropy.errors import ArgumentError
+from laconic.entropy.errors import ArgumentError, CorruptStreamError
 from laconic.entropy.plain_values import shown, whole_number
 from laconic.entropy.tables import TableSet, native_tables_of
 
@@ -30,6 +30,7 @@ NUM_SCALES: Final = 48
 NUM_LEANS: Final = 4
 NUM_SHAPES: Final = 3
 MAX_LATER_COST: Final = 1 << 22
+_MAX_BIAS: Final = 1 << 28
 NUM_FOLLOWINGS: Final = 4
 _NUM_ORIENTATIONS: Final = 3
 _MOST_COLORS, _MOST_DEPTH, _MOST_LOW_LEVELS = 3, 4, 3
@@ -93,12 +94,17 @@ class ContextNetwork:
         return (*_ARRAYS, *(_MAP_ARRAYS if has_map else ()))
 
     def tuned(self, offsets: Int[NDArray[np.int16], " kinds"], strength: int) -> ContextNetwork:
-        """The network of kinds whose step codes are so much smaller, with a map of steps of this strength."""
-        own = -offsets[: len(self.third_bias), None].astype(np.int32)
+        """The network of kinds whose step codes are so much smaller, with a map of steps of this strength. Raises
+        `CorruptStreamError` where its sums could leave 32 bits then."""
+        own = -offsets[: len(self.third_bias), None].astype(np.int64)
         first, third = self.first_bias + own * self.first_step, self.third_bias + own * self.third_step
         if self.first_map is not None and self.third_map is not None:
-            first, third = first + strength * self.first_map, third + strength * self.third_map
-        return replace(self, first_bias=first, third_bias=third)
+            maps = (one.astype(np.int64) for one in (self.first_map, self.third_map))
+            first, third = (biases + strength * more for biases, more in zip((first, third), maps, strict=True))
+        largest = max(int(np.abs(biases).max()) for biases in (first, third))
+        if largest > _MAX_BIAS:
+            raise CorruptStreamError(f"the file's tuning makes a bias of a network {largest}; allowed are {_MAX_BIAS}")
+        return replace(self, first_bias=first.astype(np.int32), third_bias=third.astype(np.int32))
 
     @cached_property
     def native(self) -> _native.NetworkWeights:

@@ -2,7 +2,8 @@
 
 A set of offsets makes the steps of some channels finer or coarser, the same everywhere. A map, of a strength that a file
 names, makes steps coarser where much goes on in the level before, where neither eyes nor networks see errors, and finer
-where little does; it is a function of what is decoded, so files say nothing of it.
+where little does; it is a function of what is decoded, so files say nothing of it. Noise in place of zeros, as large as what
+quantisation took on the average where as much goes on, makes textures of what would be smooth (9.9).
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ _MOST_PLANES: Final = 3  # with a map
 _MAX_OFFSET: Final = 64
 _MAX_COARSER: Final = 16  # of the channels that a map is made of
 _UNIT_WEIGHT: Final = 64
+_NOISE_UNIT: Final = 32
+ZERO_UNIT: Final = 256  # of a model's `zeros`
+NUM_CLASSES: Final = 16
 # Strengths of models that say nothing else.
 _USUAL_STRENGTHS: Final[Mapping[str, int]] = {"psnr": 0, "balanced": 5, "machine": 6, "eye": 6}
 
@@ -47,25 +51,28 @@ Floats = NDArray[np.float32]
 class Tuning:
     """A tune of a model: the `strength` of its map, 0 to 15, in sixteenths of the power of the local energy that steps go
     with, and `offsets`, (d,) int16, how many sixteenths of an octave the steps of a channel are finer than the file's;
-    `low_offsets`, (classes,) int16, likewise of the low levels."""
+    `low_offsets`, (classes,) int16, likewise of the low levels. `noise`: that in place of zeros, in 1/32 of what was lost."""
 
     name: str
     strength: int
     offsets: Int[NDArray[np.int16], " d"]
     low_offsets: Int[NDArray[np.int16], " classes"]
+    noise: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class TunedSteps:
     """What a tuned model (`tuned_model`) knows of its steps. `code` is the byte in its files, `fingerprint` that of the
     model as it was; `offsets` are those of its channels, of which the first `num_planes` are those of the low levels;
-    `by_subband` the same by level and kind, of a model with networks."""
+    `by_subband` the same by level and kind, of a model with networks. `largest_noise` in place of zeros, in steps, by
+    channel and by how much goes on around a place, None for none."""
 
     code: int
     fingerprint: bytes
     num_planes: int
     offsets: Int[NDArray[np.int16], " d"]
     by_subband: Int[NDArray[np.int16], "networks kinds"] | None = None
+    largest_noise: Float[Floats, "d classes"] | None = None
 
     @property
     def strength(self) -> int:
@@ -102,9 +109,21 @@ class TunedSteps:
 
     def exponents_of(self, values: Int[NDArray[Any], "n h w"], step_code: int) -> Int[NDArray[np.int8], "h w"]:
         """The same of the channels alone that a map is made of."""
-        out = np.empty(values.shape[1:], np.int8)
-        _native.step_exponents(np.ascontiguousarray(values), 0, self.weights, step_code, self.strength, out)
-        return out
+        return self._of_places(values, step_code)[0]
+
+    def classes(self, values: Int[NDArray[Any], "c h w"], step_code: int) -> UInt[NDArray[np.uint8], "h w"] | None:
+        """Of each place, how much goes on around it, which noise goes with. None where no channel there has noise."""
+        if self.largest_noise is None or len(values) <= self.first_mapped:
+            return None
+        return self._of_places(values[self.num_planes : self.first_mapped], step_code)[1]
+
+    def _of_places(
+        self, values: NDArray[Any], step_code: int
+    ) -> tuple[Int[NDArray[np.int8], "h w"], UInt[NDArray[np.uint8], "h w"]]:
+        exponents, classes = np.empty(values.shape[1:], np.int8), np.empty(values.shape[1:], np.uint8)
+        of_map = (0, self.weights, step_code, self.strength)
+        _native.step_exponents(np.ascontiguousarray(values), *of_map, exponents, classes)
+        return exponents, classes
 
     def scale(self, coefficients: Float[Floats, "c h w"]) -> None:
         """Of the first channels, what the quantiser sees, but for the map; in place."""
@@ -120,6 +139,11 @@ class TunedSteps:
         _native.scale_coefficients(points, None, np.ascontiguousarray(exponents), STEP_FACTORS, self.first_mapped)
 
 
+def no_zeros() -> UInt[NDArray[np.uint8], "0 16"]:
+    """Those of a model that does not know them."""
+    return np.zeros((0, NUM_CLASSES), np.uint8)
+
+
 def _powers(sign: int) -> Floats:
     most = _native.MAX_EXPONENT
     return np.array([step_of_code(CODE_OF_UNIT_STEP + sign * e) for e in range(-most, most + 1)], np.float32)
@@ -133,8 +157,8 @@ def tuning_code_of(model: Model, tune: str) -> int:
     """The byte that files of a tune have, 0 for none. Raises `CodecError` for one that the model does not know."""
     for number, tuning in enumerate(model.tunings, 1):
         if tuning.name == tune:
-            has_offsets = tuning.offsets.any() or tuning.low_offsets.any()
-            return tuning.strength << 4 | (number if has_offsets else 0)
+            says_more = tuning.noise or tuning.offsets.any() or tuning.low_offsets.any()
+            return tuning.strength << 4 | (number if says_more else 0)
     if tune not in _USUAL_STRENGTHS:
         known = dict.fromkeys((*TUNES, *(tuning.name for tuning in model.tunings)))
         raise CodecError(f"tune is {tune!r}; model {model.name} knows {', '.join(known)}")
@@ -171,8 +195,22 @@ def tuned_model(model: Model, code: int) -> Model:
         low_scale_codes=model.low_scale_codes + low[:, None],
         contexts=model.contexts.with_offsets(offsets, of_low_planes),
         networks=networks,
-        tuned=TunedSteps(code, model.fingerprint, model.num_planes, offsets, by_subband),
+        tuned=TunedSteps(code, model.fingerprint, model.num_planes, offsets, by_subband, _largest_noise(model, tuning)),
     )
+
+
+@lru_cache(maxsize=16)
+def without_noise(model: Model) -> Model:
+    """A tuned model that leaves zeros as they are."""
+    if model.tuned is None or model.tuned.largest_noise is None:
+        return model
+    return replace(model, tuned=replace(model.tuned, largest_noise=None))
+
+
+def _largest_noise(model: Model, tuning: Tuning) -> Float[Floats, "d classes"] | None:
+    if not tuning.noise:
+        return None
+    return model.zeros.astype(np.float32) * np.float32(tuning.noise / (_NOISE_UNIT * ZERO_UNIT))
 
 
 def _no_offsets(model: Model) -> Tuning:
@@ -186,6 +224,7 @@ def _by_subband(networks: SubbandModel, tuning: Tuning) -> Int[NDArray[np.int16]
     for i, start in enumerate(networks.channel_ends[:-1]):
         level, kind = networks.depth - i // (3 * planes), i % (3 * planes)
         out[level, kind] = tuning.offsets[start]
+    out[0, :planes] = tuning.offsets[:planes]
     if len(tuning.low_offsets):
         out[0] = tuning.low_offsets[0]
         for n, of_level in enumerate(tuning.low_offsets[1:].reshape(-1, 3)):
@@ -195,6 +234,8 @@ def _by_subband(networks: SubbandModel, tuning: Tuning) -> Int[NDArray[np.int16]
 
 def check_tunings(model: Model) -> None:
     """Raises `WeightsError` for tunings that do not fit the model."""
+    if model.zeros.dtype != np.uint8 or model.zeros.shape not in ((0, NUM_CLASSES), (model.num_channels, NUM_CLASSES)):
+        raise WeightsError(f"model {model.name} has zeros of shape {model.zeros.shape}, which do not fit its channels")
     names = [tuning.name for tuning in model.tunings]
     if len(set(names)) < len(names) or len(names) > _MAX_SETS or not all(isinstance(n, str) and n for n in names):
         raise WeightsError(f"model {model.name} has tunes named {names}; allowed are {_MAX_SETS} different names")
@@ -204,6 +245,10 @@ def check_tunings(model: Model) -> None:
 
 def _check_tuning(model: Model, tuning: Tuning) -> None:
     offsets, low, what = tuning.offsets, tuning.low_offsets, f"tune {tuning.name} of model {model.name}"
+    if type(tuning.noise) is not int or not 0 <= tuning.noise < _NOISE_UNIT or (tuning.noise and not len(model.zeros)):
+        raise WeightsError(
+            f"{what} has noise {tuning.noise!r}; allowed is 0 to 31, and 0 of a model that does not know its zeros"
+        )
     if type(tuning.strength) is not int or not 0 <= tuning.strength <= MAX_STRENGTH:
         raise WeightsError(f"{what} has strength {tuning.strength!r}; allowed is 0 to {MAX_STRENGTH}")
     if model.kind != "image" or offsets.shape != (model.num_channels,) or low.shape != model.low_gains.shape:
@@ -220,14 +265,16 @@ def _check_tuning(model: Model, tuning: Tuning) -> None:
 
 def tuning_config(model: Model) -> dict[str, object]:
     """What stands in the configuration, nothing where there are none."""
-    return {"tunings": [[t.name, t.strength] for t in model.tunings]} if model.tunings else {}
+    return {"tunings": [[t.name, t.strength, t.noise] for t in model.tunings]} if model.tunings else {}
 
 
 def tuning_arrays(model: Model) -> dict[str, Shaped[NDArray[Any], " ..."]]:
-    """Arrays of the model file, none where there are no tunings."""
+    """Arrays of the model file, none where there are no tunings and zeros are not known."""
+    zeros = {"zeros": model.zeros} if len(model.zeros) else {}
     if not model.tunings:
-        return {}
+        return zeros
     return {
+        **zeros,
         "tuning_offsets": np.stack([t.offsets for t in model.tunings]).astype(np.int8),
         "low_tuning_offsets": np.stack([t.low_offsets for t in model.tunings]).astype(np.int8),
     }
@@ -242,8 +289,11 @@ def tunings_of_parts(
     config: Mapping[str, Any], arrays: Mapping[str, Shaped[NDArray[Any], " ..."]]
 ) -> tuple[Tuning, ...]:
     """Those of a model file. Raises KeyError, ValueError."""
-    named: Sequence[tuple[str, int]] = config.get("tunings", ())
+    named: Sequence[tuple[str, int, int]] = config.get("tunings", ())
     if not named:
         return ()
     rows = zip(named, arrays["tuning_offsets"], arrays["low_tuning_offsets"], strict=True)
-    return tuple(Tuning(*one, offsets.astype(np.int16), low.astype(np.int16)) for one, offsets, low in rows)
+    return tuple(
+        Tuning(name, strength, offsets.astype(np.int16), low.astype(np.int16), noise)
+        for (name, strength, noise), offsets, low in rows
+    )

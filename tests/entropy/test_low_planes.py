@@ -30,6 +30,9 @@ MODELS = {levels: random_contexts(NUM_CHANNELS, low_levels=levels, seed=levels) 
 
 REFERENCE = load_module("entropy/reference_decoder.py")
 
+OFFSETS = np.array([0] * NUM_PLANES + [5, -16, 64, -64, 0, 1, -3, 30, 7] * 9, np.int16)[:NUM_CHANNELS]
+LOW_OFFSETS = np.array([-64, 3, 0, 64, -7, 12, -30], np.int16)  # of the classes
+
 each_profile = pytest.mark.parametrize(
     "profile", [Profile.FAST, Profile.SMALL], ids=lambda profile: profile.name.lower()
 )
@@ -72,9 +75,12 @@ def decode(
 
 
 def reference_values(
-    segments: list[ContainerSegment], levels: int, profile: Profile, shape: tuple[int, int]
+    segments: list[ContainerSegment], levels: int, profile: Profile, shape: tuple[int, int], tuning: int = 0
 ) -> np.ndarray:
+    """Of a file with a tuning byte, whose offsets are `OFFSETS` and those of `LOW_OFFSETS`."""
     model = reference_model(REFERENCE, MODELS[levels], num_planes=NUM_PLANES, depth=1)
+    own = REFERENCE.Tuning(0, OFFSETS.tolist(), LOW_OFFSETS[: 1 + 3 * levels].tolist())
+    model = dataclasses.replace(model, tunings=[own]).tuned(tuning)
     rules = REFERENCE.Rules(model, STEP, int(profile))
     tile = REFERENCE.Tile(0, 0, *shape, symbols=[[0] * (shape[0] * shape[1])] * NUM_CHANNELS)
     found = [REFERENCE.Segment(s.lanes, s.num_channels, s.has_crc, s.payload) for s in segments]
@@ -153,6 +159,20 @@ def test_segments_are_those_of_the_reference_decoder(shape: tuple[int, int], pro
     joined, separate = segments_of(values, levels, profile)
     for segments in ([joined], separate):
         assert np.array_equal(reference_values(segments, levels, profile, shape), values)
+
+
+@each_depth
+@each_profile
+@pytest.mark.parametrize("shape", [(1, 5), (8, 8), (9, 6)])
+def test_tuned_segments_are_those_of_the_reference_decoder(
+    shape: tuple[int, int], profile: Profile, levels: int
+) -> None:
+    values, plain = values_of(shape), MODELS[levels]
+    of_places = LOW_OFFSETS[list(low_classes(levels))].repeat(NUM_PLANES)
+    tuned = plain.with_offsets(OFFSETS, of_places)
+    segments = [PlanesEncoder(values, model.at_step(STEP), profile).segment(WHOLE) for model in (tuned, plain)]
+    assert segments[0].payload != segments[1].payload
+    assert np.array_equal(reference_values(segments[:1], levels, profile, shape, tuning=1), values)
 
 
 @each_profile

@@ -372,12 +372,17 @@ def test_size_is_near_the_ideal() -> None:
 
 
 def reference_values(
-    segments: list[ContainerSegment], model: SubbandModel, bounds: tuple[int, ...], shape: tuple[int, int]
+    segments: list[ContainerSegment],
+    model: SubbandModel,
+    bounds: tuple[int, ...],
+    shape: tuple[int, int],
+    tuning: object = None,
 ) -> np.ndarray:
-    """What the reference decoder makes of segments, a joined one or one a group."""
+    """What the reference decoder makes of segments, a joined one or one a group; of a file with this tuning."""
     layout = Layout(model.num_colors, model.depth, model.low_levels)
     structure = layout.colors, layout.depth, layout.low_levels
     subbands = REFERENCE.read_subband_rules(raw_of(model.to_arrays()), *structure)
+    subbands = subbands if tuning is None else subbands.tuned(tuning)
     contexts = random_contexts(layout.num_channels, num_planes=layout.colors)
     whole = reference_model(REFERENCE, contexts, num_planes=layout.colors, depth=layout.depth, subbands=subbands)
     rules = REFERENCE.Rules(whole, STEP, int(BEST))
@@ -411,8 +416,82 @@ def test_layouts_are_those_of_the_reference_decoder(layout: Layout) -> None:
     assert np.array_equal(reference_values([segment], model, bounds, (side, side - 1)), planes)
 
 
+def with_maps(model: SubbandModel, seed: int) -> SubbandModel:
+    """Networks that know of maps of steps."""
+    rng = np.random.default_rng(seed)
+    maps = [rng.integers(-4000, 4000, len(one.second) + 3).astype(np.int32) for one in model.networks]
+    pairs = zip(model.networks, maps, strict=True)
+    networks = [dataclasses.replace(one, first_map=both[3:], third_map=both[:3]) for one, both in pairs]
+    return dataclasses.replace(model, networks=tuple(networks))
+
+
+def random_offsets(layout: Layout, rng: np.random.Generator) -> tuple[np.ndarray, Any]:
+    """By level and kind, and as the reference decoder has them."""
+    offsets, classes = np.zeros((layout.num_levels + 1, 3 * layout.colors), np.int16), 1 + 3 * layout.low_levels
+    low = rng.integers(-64, 65, classes if layout.low_levels else 0).tolist()
+    of_channels = [0 if low else int(rng.integers(-64, 65)) for _ in range(layout.colors)]
+    offsets[0, : layout.colors] = low[0] if low else of_channels
+    for level in range(layout.depth, 0, -1):
+        offsets[level] = rng.integers(-64, 65, 3 * layout.colors)
+        of_channels += offsets[level].repeat(4 ** (layout.depth - level)).tolist()
+    for level in range(layout.depth + 1, layout.num_levels + 1):
+        at = 1 + 3 * (layout.num_levels - level)
+        offsets[level] = low[at : at + 3] * layout.colors
+    return offsets, (of_channels, low)
+
+
+@pytest.mark.parametrize("strength", [0, 6, 15])
+@pytest.mark.parametrize("has_maps", [False, True])
+@pytest.mark.parametrize("layout", [Layout(1, 1, 0), Layout(3, 2, 0), Layout(3, 2, 2), Layout(2, 3, 1)])
+def test_tuned_segments_are_those_of_the_reference_decoder(layout: Layout, has_maps: bool, strength: int) -> None:
+    model = random_model(layout, seed=8, widths=(16, 32))
+    model = with_maps(model, seed=strength) if has_maps else model
+    offsets, (of_channels, low) = random_offsets(layout, np.random.default_rng(strength))
+    shape = 24 >> layout.depth, 20 >> layout.depth
+    planes, bounds = random_planes(layout, shape), (0, layout.num_channels)
+    tuned = model.tuned(offsets, strength)
+    segment = PlanesEncoder(planes, tuned.at_step(STEP), BEST).segment(PlaneSpan(bounds))
+    tuning = REFERENCE.Tuning(strength, of_channels, low)
+    assert np.array_equal(reference_values([segment], model, bounds, shape, tuning), planes)
+    plain = PlanesEncoder(planes, model.at_step(STEP), BEST).segment(PlaneSpan(bounds))
+    assert plain.payload != segment.payload
+
+
+def test_nothing_is_tuned_without_offsets_and_maps() -> None:
+    model = with_maps(MODEL, seed=1)
+    assert model.tuned(np.zeros((len(model.networks), 9), np.int16), 0).digest == model.digest != MODEL.digest
+
+
 def test_digest_is_that_of_the_reference_decoder() -> None:
-    assert REFERENCE.subband_digest(raw_of(MODEL.to_arrays()), 3, 2, 2) == MODEL.digest
+    for model in (MODEL, with_maps(MODEL, seed=2)):
+        assert REFERENCE.subband_digest(raw_of(model.to_arrays()), 3, 2, 2) == model.digest
+
+
+def test_numbers_of_maps_are_read_back_and_in_the_digest() -> None:
+    model = with_maps(MODEL, seed=2)
+    again = SubbandModel.from_arrays(model.to_arrays(), num_colors=3, depth=2, low_levels=2)
+    assert again.digest == model.digest
+    for level, name in ((0, "first_map"), (2, "third_map")):
+        networks = list(model.networks)
+        numbers = getattr(networks[level], name).copy()
+        numbers[-1] += 1
+        networks[level] = dataclasses.replace(networks[level], **{name: numbers})
+        assert dataclasses.replace(model, networks=tuple(networks)).digest != model.digest
+
+
+def test_one_map_array_without_the_other_is_refused() -> None:
+    network = MODEL.networks[0]
+    with pytest.raises(ArgumentError, match="third_map is None; allowed is an array"):
+        dataclasses.replace(network, first_map=np.zeros(len(network.second), np.int32))
+
+
+def test_tuned_biases_beyond_the_limit_are_refused() -> None:
+    network = with_maps(MODEL, seed=3).networks[0]
+    network = dataclasses.replace(network, first_map=np.full(len(network.second), (1 << 31) - 1, np.int32))
+    with pytest.raises(CorruptStreamError, match=r"makes a bias of a network 42949\d+; allowed are 268435456"):
+        network.tuned(np.zeros(3, np.int16), 2)
+    with pytest.raises(REFERENCE.CorruptError, match="bias"):
+        REFERENCE._tuned_biases([(0,)], (0,), ((1 << 31) - 1,), [0], 2)
 
 
 def write_model_file(path: Path, networks: SubbandModel | None, contexts: ContextModel) -> bytes:
