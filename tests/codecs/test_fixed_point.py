@@ -205,8 +205,8 @@ def scales_of(step_code: int, num_channels: int) -> Floats:
     return np.full(num_channels, scale_of(step_code))
 
 
-def dequantize(values: NDArray[Any], step_code: int, shrink: Floats) -> Ints:
-    scale = scale_of(step_code)
+def dequantize(values: NDArray[Any], scale: NDArray[Any], shrink: Floats) -> Ints:
+    """`scale`, of all channels or (c, 1, 1)."""
     magnitudes = np.abs(values.astype(np.float32))
     column = np.clip(np.abs(values.astype(np.int64)), 1, 3) - 1
     less = shrink[np.arange(len(values))[:, None, None], column]
@@ -215,12 +215,23 @@ def dequantize(values: NDArray[Any], step_code: int, shrink: Floats) -> Ints:
     return np.where(values == 0, 0, np.sign(values.astype(np.int64)) * integers)
 
 
+def weighed(integers: Ints, exponents: NDArray[np.int8]) -> Ints:
+    """Coefficients of places whose steps differ (SPEC.md, section 9.8)."""
+    exact = np.floor(2.0**14 * 2.0 ** (-exponents.astype(np.float64) / 16) + 0.5).astype(np.int64)
+    return np.clip(2 * integers, -32768, 32767) * np.minimum(exact, 32767) + (1 << 14) >> 15
+
+
 def synthesize(
     values: NDArray[Any], step_code: int, shrink: Floats, of: Transform, keep: Sixteen, level: int = 0
 ) -> Ints:
     """(h, w, c) samples on the grid, at 2**-level of the size."""
     integers = np.zeros((of.num_channels, *values.shape[1:]), np.int64)
-    integers[: len(values)] = dequantize(values, step_code, shrink)
+    integers[: len(values)] = dequantize(values, scale_of(step_code), shrink)
+    return samples_of(integers, row_bits_of(step_code), of, keep, level)
+
+
+def samples_of(integers: Ints, bits: int, of: Transform, keep: Sixteen, level: int = 0) -> Ints:
+    """The same of coefficients of all channels, in rows of so many fraction bits."""
     bands = {}
     for path, leaf, (lo, hi) in zip(of.tree.leaves, of.fixed, of.blocks, strict=True):
         half = (1 << leaf.synthesis_bits) >> 1
@@ -238,7 +249,6 @@ def synthesize(
     plane = bands[(0,) * level]
     if (0,) * level not in of.tree.splits:
         plane = mulhrs(plane, LOW_SHRINK)
-    bits = row_bits_of(step_code)
     return np.clip((plane + 128 * 2**bits) >> bits, 0, 255).transpose(1, 2, 0)
 
 
@@ -342,6 +352,47 @@ def test_samples_are_those_of_the_twin(tree: str, num_planes: int, size: tuple[i
         expected = synthesize(values, code, shrink, of, Sixteen(), scale_log2)
         assert np.array_equal(native_samples(values, code, shrink, of, scale_log2), expected)
         assert np.array_equal(native_samples(values.astype(np.int16), code, shrink, of, scale_log2), expected)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (33, 47), (40, 300)], ids=str)
+@pytest.mark.parametrize("num_planes", [1, 3])
+@pytest.mark.parametrize("tree", ["dyadic 2", "high 3"])
+def test_samples_of_tuned_steps_are_those_of_the_twin(
+    tree: str, num_planes: int, size: tuple[int, int], level: str
+) -> None:
+    """Of channels with steps of their own, and places with theirs."""
+    of, rng = transform_of(TREES[tree], num_planes), np.random.default_rng(size[1])
+    samples, shrink = random_samples(size, num_planes), random_shrink(of.num_channels)
+    values = native_integers(samples, of, 0.05, plain_thresholds(of.num_channels), np.int16)
+    values.reshape(-1)[:: max(values.size // 9, 1)] = 32000  # beyond what coefficients hold
+    exponents = rng.integers(-16, 17, values.shape[1:]).astype(np.int8)
+    scales = (scale_of(140) * rng.uniform(0.5, 2, of.num_channels)).astype(np.float32)
+    for first in (0, 4 * num_planes, of.num_channels):
+        integers = dequantize(values, scales[:, None, None], shrink)
+        integers[first:] = weighed(integers[first:], exponents)
+        expected = samples_of(integers, 6, of, Sixteen())
+        for part in (values, values.astype(np.int32)):
+            out = np.full(expected.shape, 77, np.uint8)
+            rows = (0, values.shape[1], 6, scales, shrink, 0)
+            _native.fixed_samples(of.native, part, *rows, out, 0, 0, exponents=exponents, first_mapped=first)
+            assert np.array_equal(out, expected)
+
+
+def test_rows_of_tuned_steps_are_those_of_the_whole() -> None:
+    """Exponents are those of all places that are there, from whatever row samples are made."""
+    of, rng = transform_of(TREES["dyadic 2"], 1), np.random.default_rng(2)
+    values = rng.integers(-40, 40, (16, 23, 9)).astype(np.int16)
+    exponents = rng.integers(-16, 17, (23, 9)).astype(np.int8)
+    scales, shrink = scales_of(130, 16), random_shrink(16)
+
+    def made(first: int, last: int) -> NDArray[np.uint8]:
+        out = np.empty((4 * (last - first), 36, 1), np.uint8)
+        rows = (first, last - first, 6, scales, shrink, 0)
+        _native.fixed_samples(of.native, values, *rows, out, 0, 0, exponents=exponents, first_mapped=4)
+        return out
+
+    margin = fixed_point.MARGIN
+    assert np.array_equal(made(3, 20)[4 * margin : -4 * margin], made(0, 23)[4 * (3 + margin) : 4 * (20 - margin)])
 
 
 @pytest.mark.parametrize("name", ["grey", "rgb"])
