@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from numpy import bool_, float32, int8, int16, int32, int64, uint16, uint32
+from numpy import bool_, float32, int8, int16, int32, int64, uint8, uint16, uint32
 from numpy.typing import NDArray
 
 def split2(planes: NDArray[float32], bands: NDArray[float32]) -> None: ...
@@ -17,7 +17,22 @@ def dequantize(
     values: NDArray[int32], out: NDArray[float32], steps: NDArray[float32], shrink: NDArray[float32]
 ) -> None: ...
 def step_exponents(
-    values: NDArray[Any], first: int, weights: NDArray[uint32], step_code: int, strength: int, out: NDArray[int8]
+    values: NDArray[Any],
+    first: int,
+    weights: NDArray[uint32],
+    step_code: int,
+    strength: int,
+    out: NDArray[int8],
+    classes: NDArray[uint8] | None = None,
+) -> None: ...
+def fill_points(
+    values: NDArray[int32],
+    classes: NDArray[uint8],
+    largest: NDArray[float32],
+    seed: int,
+    top: int,
+    left: int,
+    points: NDArray[float32],
 ) -> None: ...
 def scale_coefficients(
     values: NDArray[float32],
@@ -115,5 +130,10 @@ def fixed_samples(
     low_scale: float = 0.0,
     exponents: NDArray[int8] | None = None,
     first_mapped: int = 0,
+    classes: NDArray[uint8] | None = None,
+    largest: NDArray[int16] | None = None,
+    seed: int = 0,
+    top: int = 0,
+    left: int = 0,
 ) -> None: ...
 def use_simd(name: str) -> bool: ...

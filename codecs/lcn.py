@@ -17,6 +17,7 @@ from laconic.codecs.arguments import (
     PathLike,
     bytes_or_file_argument,
     choice_argument,
+    flag_argument,
     items_of_argument,
     opened_argument,
     read_bytes_argument,
@@ -78,7 +79,8 @@ class Lcn:
     of decoding, never in the file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture
     and slower; "auto" is neural where it can be had; or the path of a network of your own. `tune`, of pictures: whom a file
     of some size is for: "psnr" the mean square, "machine" networks, "eye" people, "balanced" all of them, or a tune of the
-    model's own (`laconic fit --score`); of other signals "snr". None: what suits the kind. Raises `CodecError` for values
+    model's own (`laconic fit --score`); of other signals "snr". None: what suits the kind. `fill`: in linear
+    decoding, noise in place of zeros where the file has it. Raises `CodecError` for values
     outside.
 
     >>> import numpy as np
@@ -100,6 +102,7 @@ class Lcn:
     threads: int = 1
     synthesis: Literal["linear", "neural"] | str = "linear"  # "auto" is one of these two, so it is not listed
     tune: Literal["psnr", "balanced", "machine", "eye"] | str | None = None
+    fill: bool = True
 
     # One at the defaults, then all that are listed.
     usual_curves: ClassVar = {
@@ -122,6 +125,7 @@ class Lcn:
             threads=whole_number_argument("threads", self.threads, 1, _MAX_THREADS),
             synthesis=check_decoder_synthesis(self.synthesis),
             tune=None if self.tune is None else text_argument("tune", self.tune),
+            fill=flag_argument("fill", self.fill),
         )
         settle_arguments(self, **asdict(self._layout))
         if self.effort == SEARCH_EFFORT and self.profile == "fast":
@@ -183,7 +187,7 @@ class Lcn:
         unpacker = Unpacker(read_bytes_argument("data", data), SegmentReading(), model=self.model)
         if unpacker.model.kind == "image":
             size = (unpacker.header.shape[0], unpacker.header.shape[1])
-            return PicturePart(unpacker, decoder_area_of(size), self.threads, self.synthesis).image()
+            return PicturePart(unpacker, decoder_area_of(size), self.threads, self.synthesis, self.fill).image()
         return signal_of(unpack(unpacker), unpacker.model)
 
     def decode_area(
@@ -231,7 +235,7 @@ class Lcn:
                 f"the file holds a signal of kind {unpacker.model.kind}; allowed is a picture: use Lcn().decode"
             )
         area = decoder_area_of((unpacker.header.shape[0], unpacker.header.shape[1]), region, scale)
-        return PicturePart(unpacker, area, self.threads, self.synthesis)
+        return PicturePart(unpacker, area, self.threads, self.synthesis, self.fill)
 
     def analyze(self, signal: Signal) -> Latent:
         """The quantised latent."""

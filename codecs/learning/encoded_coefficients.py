@@ -42,5 +42,5 @@ class EncodedCoefficients:
         plan = with_chosen_colors(plan, PictureRows(image.samples, 0, image.height, image.peak))
         values = planned_integers(coefficients_of(image, plan.model), plan)
         part = PictureRowsPart(values, (0, 0), plan.form.size, step_code, image.peak)
-        points = points_of_part(part.with_exponents(plan.model).with_low(plan.model), plan.model)
+        points = points_of_part(part.with_map(plan.model).with_low(plan.model), plan.model)
         return torch.from_numpy(points if plan.model.colors is None else plan.model.colors.to_model(points))

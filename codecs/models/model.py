@@ -47,6 +47,7 @@ from laconic.codecs.models.tunings import (
     TunedSteps,
     Tuning,
     check_tunings,
+    no_zeros,
     tuning_arrays,
     tuning_bytes,
     tuning_config,
@@ -85,6 +86,7 @@ class Model:
     coefficients (`low_levels`). `contexts` are for profiles fast and small, `networks` for profile best, where it codes
     in that. `turn`: to the axes of its latents, where it codes in others (`latent_turn`). `colors`: of a model whose
     colours are those of a file (`turned_colors`), else None. `tunings`: how steps may differ between channels and places;
+    `zeros`, (d, 16) uint8, what noise in place of zeros goes up to, in 1/256 of a step, by how much goes on around a place;
     `tuned`: of a model for files of one of them (`tunings`), else None. Raises `WeightsError` where the parts do not fit
     together.
     """
@@ -112,6 +114,7 @@ class Model:
     turn: LatentTurn | None = None
     colors: TurnedColors | None = None
     tunings: tuple[Tuning, ...] = ()
+    zeros: UInt[NDArray[np.uint8], "_ 16"] = field(default_factory=no_zeros)
     tuned: TunedSteps | None = None
 
     def __post_init__(self) -> None:
@@ -346,6 +349,7 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
         networks=networks,
         turn=turn_of_parts(arrays),
         tunings=tunings_of_parts(config, arrays),
+        zeros=arrays.get("zeros", no_zeros()).astype(np.uint8),
     )
 
 

@@ -115,7 +115,11 @@ class TunedSteps:
         """Of each place, how much goes on around it, which noise goes with. None where no channel there has noise."""
         if self.largest_noise is None or len(values) <= self.first_mapped:
             return None
-        return self._of_places(values[self.num_planes : self.first_mapped], step_code)[1]
+        return self.classes_of(values[self.num_planes : self.first_mapped], step_code)
+
+    def classes_of(self, values: Int[NDArray[Any], "n h w"], step_code: int) -> UInt[NDArray[np.uint8], "h w"]:
+        """The same of the channels alone that a map is made of."""
+        return self._of_places(values, step_code)[1]
 
     def _of_places(
         self, values: NDArray[Any], step_code: int
@@ -205,6 +209,11 @@ def without_noise(model: Model) -> Model:
     if model.tuned is None or model.tuned.largest_noise is None:
         return model
     return replace(model, tuned=replace(model.tuned, largest_noise=None))
+
+
+def has_noise(model: Model) -> bool:
+    """Whether files of the model have noise in place of zeros."""
+    return model.tuned is not None and model.tuned.largest_noise is not None
 
 
 def _largest_noise(model: Model, tuning: Tuning) -> Float[Floats, "d classes"] | None:

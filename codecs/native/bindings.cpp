@@ -11,6 +11,7 @@
 
 #include "latent.hpp"
 #include "low_levels.hpp"
+#include "noise_fill.hpp"
 #include "step_map.hpp"
 #include "wavelet.hpp"
 
@@ -115,16 +116,17 @@ void py_dequantize(const Array<const std::int32_t, 2>& in, const Array<float, 2>
 // The exponents (h, w) of places, of values (channels, h, w) whose channels from `first` on count by `weights`.
 template <class T>
 void py_step_exponents(const Array<const T, 3>& values, std::size_t first, const Array<const std::uint32_t, 1>& weights, int step_code, int strength,
-                       const Array<std::int8_t, 2>& out) {
+                       const Array<std::int8_t, 2>& out, const std::optional<Array<std::uint8_t, 2>>& classes) {
     constexpr std::uint32_t max_weight = 256;
     require(first <= values.shape(0) && weights.size() <= values.shape(0) - first, "the map is of channels that are not there");
     require(weights.size() <= 9 && std::all_of(weights.data(), weights.data() + weights.size(), [](std::uint32_t w) { return w <= max_weight; }),
             "at most nine channels may count, by up to 4");
     require(step_code >= 0 && step_code <= 255 && strength >= 0 && strength <= 15, "a step or strength is none");
     require(out.shape(0) == values.shape(1) && out.shape(1) == values.shape(2), "exponents and values differ in shape");
+    require(!classes || (classes->shape(0) == values.shape(1) && classes->shape(1) == values.shape(2)), "classes and values differ in shape");
     const StepMapRule rule{step_code, strength, first, weights.data(), weights.size()};
     nb::gil_scoped_release unlocked;
-    step_exponents(values.data(), values.shape(1), values.shape(2), rule, out.data());
+    step_exponents(values.data(), values.shape(1), values.shape(2), rule, out.data(), classes ? classes->data() : nullptr);
 }
 
 // Coefficients (channels, h, w) times `gains` (channels) and, from channel `first_mapped` on, times that of `factors` (33) which
@@ -147,10 +149,30 @@ void py_scale(const Array<float, 3>& values, const std::optional<Array<const flo
     }
 }
 
+// Noise where values (channels, h, w) are 0, in `points`, by `largest` (channels, classes) in signal units; the first place is
+// (top, left) of the picture.
+void py_fill(const Array<const std::int32_t, 3>& values, const Array<const std::uint8_t, 2>& classes, const Array<const float, 2>& largest,
+             std::uint32_t seed, std::size_t top, std::size_t left, const Array<float, 3>& points) {
+    const std::size_t height = values.shape(1), width = values.shape(2);
+    require(points.shape(0) == values.shape(0) && points.shape(1) == height && points.shape(2) == width, "points and values differ in shape");
+    require(classes.shape(0) == height && classes.shape(1) == width && largest.shape(0) >= values.shape(0) && largest.shape(1) == num_activity_classes,
+            "the classes do not fit the values");
+    require(std::all_of(classes.data(), classes.data() + classes.size(), [](std::uint8_t c) { return c < num_activity_classes; }), "a class is none");
+    nb::gil_scoped_release unlocked;
+    for (std::size_t c = 0; c < values.shape(0); ++c) {
+        const float* const of_channel = largest.data() + c * num_activity_classes;
+        if (std::all_of(of_channel, of_channel + num_activity_classes, [](float a) { return a == 0.0F; })) continue;
+        for (std::size_t y = 0; y < height; ++y) {
+            const std::size_t at = (c * height + y) * width;
+            fill_points(values.data() + at, classes.data() + y * width, of_channel, noise_key(seed, c, top + y), left, points.data() + at, width);
+        }
+    }
+}
+
 template <class T>
 void bind_step_exponents(nb::module_& m) {
     m.def("step_exponents", &py_step_exponents<T>, nb::arg("values").noconvert(), nb::arg("first"), nb::arg("weights").noconvert(),
-          nb::arg("step_code"), nb::arg("strength"), nb::arg("out").noconvert());
+          nb::arg("step_code"), nb::arg("strength"), nb::arg("out").noconvert(), nb::arg("classes").noconvert() = nb::none());
 }
 
 template <class Samples, class Planes>
@@ -250,6 +272,8 @@ NB_MODULE(_native, m) {
     bind_step_exponents<std::int32_t>(m);
     m.def("scale_coefficients", &py_scale, nb::arg("values").noconvert(), nb::arg("gains").noconvert().none(),
           nb::arg("exponents").noconvert().none(), nb::arg("factors").noconvert(), nb::arg("first_mapped"));
+    m.def("fill_points", &py_fill, nb::arg("values").noconvert(), nb::arg("classes").noconvert(), nb::arg("largest").noconvert(), nb::arg("seed"),
+          nb::arg("top"), nb::arg("left"), nb::arg("points").noconvert());
     m.attr("MAX_EXPONENT") = max_exponent;
     m.def("planes_of_samples", &py_planes<std::uint8_t>, nb::arg("samples").noconvert(), nb::arg("planes").noconvert(),
           nb::arg("peak"));

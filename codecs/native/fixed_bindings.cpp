@@ -191,7 +191,9 @@ template <class T>
 void py_synthesize(const FixedMap& map, const Array<const T, 3>& values, std::size_t row, std::size_t num_rows, unsigned row_bits,
                    const Array<const float, 1>& scales, const Array<const float, 2>& shrink, std::size_t level, const Array<std::uint8_t, 3>& out, std::size_t y, std::size_t x,
                    const std::optional<Array<const std::int16_t, 3>>& low, float low_scale,
-                   const std::optional<Array<const std::int8_t, 2>>& exponents, std::size_t first_mapped) {
+                   const std::optional<Array<const std::int8_t, 2>>& exponents, std::size_t first_mapped,
+                   const std::optional<Array<const std::uint8_t, 2>>& classes, const std::optional<Array<const std::int16_t, 2>>& largest,
+                   std::uint32_t seed, std::size_t top, std::size_t left) {
     require_complete(map);
     require(values.shape(0) <= map.num_channels && num_rows > 0 && num_rows <= values.shape(1) &&
                 row <= values.shape(1) - num_rows && values.shape(2) > 0,
@@ -211,12 +213,27 @@ void py_synthesize(const FixedMap& map, const Array<const T, 3>& values, std::si
     require(!low || (low->shape(0) <= values.shape(0) && low->shape(1) == values.shape(1) && low->shape(2) == values.shape(2)),
             "the low values do not fit the others");
     require(low_scale >= 0.0F && low_scale <= max_scale, "the scale of low values is none");
+    require(classes.has_value() == largest.has_value(), "noise needs the classes of places and what they mean");
+    if (classes) {
+        require(classes->shape(0) == values.shape(1) && classes->shape(1) == values.shape(2) && largest->shape(0) >= values.shape(0) &&
+                    largest->shape(1) == num_activity_classes,
+                "the classes do not fit the latent");
+        require(std::all_of(classes->data(), classes->data() + classes->size(), [](std::uint8_t c) { return c < num_activity_classes; }),
+                "a class is none");
+    }
     LatentPart part{values.data() + row * values.shape(2), sizeof(T) == 4, values.shape(0), num_rows, values.shape(2),
                           values.shape(1) * values.shape(2), values.shape(2), row_bits, scales.data(), shrink.data()};
     if (low) {
         part.low = low->data() + row * values.shape(2);
         part.num_low = low->shape(0);
         part.low_scale = low_scale;
+    }
+    if (classes) {
+        part.classes = classes->data() + row * values.shape(2);
+        part.largest = largest->data();
+        part.seed = seed;
+        part.top = top + row;
+        part.left = left;
     }
     const SampleOut place{out.data(), out.shape(1) * out.shape(2), out.shape(2), x, y, out.shape(1), out.shape(0)};
     nb::gil_scoped_release unlocked;
@@ -237,7 +254,8 @@ void bind_integers(nb::module_& m) {
     m.def("fixed_samples", &py_synthesize<T>, nb::arg("map"), nb::arg("values").noconvert(), nb::arg("row"), nb::arg("num_rows"),
           nb::arg("row_bits"), nb::arg("scales").noconvert(), nb::arg("shrink").noconvert(), nb::arg("level"), nb::arg("out").noconvert(), nb::arg("y"), nb::arg("x"),
           nb::arg("low").noconvert() = nb::none(), nb::arg("low_scale") = 0.0F, nb::arg("exponents").noconvert() = nb::none(),
-          nb::arg("first_mapped") = 0);
+          nb::arg("first_mapped") = 0, nb::arg("classes").noconvert() = nb::none(), nb::arg("largest").noconvert() = nb::none(),
+          nb::arg("seed") = 0, nb::arg("top") = 0, nb::arg("left") = 0);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fixed_rows.hpp"
+#include "noise_fill.hpp"
 
 namespace laconic {
 
@@ -30,6 +31,19 @@ struct LatentPart {
     // Weights of places (step_map.hpp), of rows that are rounded up to whole blocks, for channels from `first_weighted` on.
     const std::int16_t* weights = nullptr;
     std::size_t first_weighted = 0;
+    // Noise in place of zeros (noise_fill.hpp), for channels of which `largest` (channels, classes), in the units of coefficients,
+    // is not 0: `classes` are those of places, `top` and `left` is the first one's in the picture.
+    const std::uint8_t* classes = nullptr;
+    const std::int16_t* largest = nullptr;
+    std::uint32_t seed = 0;
+    std::size_t top = 0, left = 0;
+
+    // null for none
+    const std::int16_t* noise_of(std::size_t channel) const noexcept {
+        if (classes == nullptr) return nullptr;
+        const std::int16_t* const of_channel = largest + channel * num_activity_classes;
+        return std::any_of(of_channel, of_channel + num_activity_classes, [](std::int16_t a) { return a != 0; }) ? of_channel : nullptr;
+    }
 };
 
 class SynthesisLeaf {
@@ -47,9 +61,13 @@ public:
           sums_{leaf.size * places_at_once},
           pitch_{round_up(places_ * leaf.factor) + lane_block},
           rows_{leaf.factor * map.planes * pitch_},
-          tables_{leaf.size * table_size} {
+          tables_{leaf.size * table_size},
+          noises_(leaf.size) {
         for (std::size_t r = 0; r < leaf.size; ++r)
-            if (leaf.channels[r] < part.channels) kernels.fill_table(dequantizer(r), tables_.data() + r * table_size);
+            if (leaf.channels[r] < part.channels) {
+                kernels.fill_table(dequantizer(r), tables_.data() + r * table_size);
+                noises_[r] = part.noise_of(leaf.channels[r]);
+            }
     }
 
     std::size_t pitch() const noexcept { return pitch_; }
@@ -80,13 +98,27 @@ private:
                              : kernels_.dequantize16(static_cast<const std::int16_t*>(part_.values) + at, dequantizer(r), out, places_);
     }
 
+    void fill(std::size_t r, std::int16_t* out) const {
+        const std::size_t channel = leaf_.channels[r], at = channel * part_.channel_pitch + row_ * part_.row_pitch;
+        const std::uint8_t* const classes = part_.classes + row_ * part_.columns;
+        const std::uint32_t key = noise_key(part_.seed, channel, part_.top + row_);
+        if (part_.is_wide)
+            fill_row(static_cast<const std::int32_t*>(part_.values) + at, classes, noises_[r], key, part_.left, out, places_);
+        else
+            fill_row(static_cast<const std::int16_t*>(part_.values) + at, classes, noises_[r], key, part_.left, out, places_);
+    }
+
     // Only channels that are not zero in this row count.
     void project() {
         const std::size_t pitch = round_up(places_);
         used_.clear();
         for (std::size_t r = 0; r < leaf_.size; ++r) {
             std::int16_t* const row = coefficients_.data() + used_.size() * pitch;
-            if (leaf_.channels[r] >= part_.channels || !dequantize(r, row)) continue;
+            if (leaf_.channels[r] >= part_.channels) continue;
+            const bool is_used = dequantize(r, row), is_filled = noises_[r] != nullptr;
+            if (!is_used && !is_filled) continue;
+            if (!is_used) std::memset(row, 0, pitch * sizeof(std::int16_t));
+            if (is_filled) fill(r, row);
             used_.push_back(r);
             if (part_.weights != nullptr && leaf_.channels[r] >= part_.first_weighted) kernels_.weigh(row, part_.weights + row_ * pitch, pitch);
         }
@@ -132,6 +164,7 @@ private:
     std::size_t pitch_;
     Buffer<std::int16_t> rows_;
     Buffer<std::int16_t> tables_;
+    std::vector<const std::int16_t*> noises_;
     bool is_zero_ = true;
     std::vector<std::size_t> used_;
     std::vector<const std::int32_t*> at_;

@@ -59,9 +59,16 @@ inline std::int8_t step_exponent(std::uint32_t activity, const StepMapRule& rule
     return static_cast<std::int8_t>(std::clamp((16 - rule.strength * level) >> 5, -max_exponent, max_exponent));
 }
 
-// `values` (channels, height, width) -> the exponent of each place; outside of them everything is 0.
+// How much goes on around a place, for noise (noise_fill.hpp): the bits of the sum of squares, at most 15.
+inline std::uint8_t activity_class(std::uint32_t activity) noexcept {
+    return static_cast<std::uint8_t>(std::min<unsigned>(std::bit_width(activity >> 6), 15));
+}
+
+// `values` (channels, height, width) -> the exponent of each place, and its class where `classes` is there; outside of the values
+// everything is 0.
 template <class T>
-inline void step_exponents(const T* values, std::size_t height, std::size_t width, const StepMapRule& rule, std::int8_t* out) {
+inline void step_exponents(const T* values, std::size_t height, std::size_t width, const StepMapRule& rule, std::int8_t* out,
+                           std::uint8_t* classes = nullptr) {
     const std::size_t stride = width + 2;
     std::vector<std::uint32_t> squares((height + 2) * stride), around(width);
     for (std::size_t y = 0; y < height; ++y)
@@ -71,6 +78,8 @@ inline void step_exponents(const T* values, std::size_t height, std::size_t widt
         const std::uint32_t* const above = squares.data() + y * stride;
         add_neighbours(above, above + stride, above + 2 * stride, around.data(), width);
         for (std::size_t x = 0; x < width; ++x) out[y * width + x] = step_exponent(around[x], rule);
+        if (classes == nullptr) continue;
+        for (std::size_t x = 0; x < width; ++x) classes[y * width + x] = activity_class(around[x]);
     }
 }
 

@@ -71,7 +71,7 @@ class NeuralRenderer:
     def render(self, part: PictureRowsPart, out: Rectangle, run: ThreadedMap, threads: int) -> None:
         side = self._model.tree.factor >> out.scale_log2
         height, width = (-(-n // self._model.tree.factor) for n in part.size)
-        part = part.with_exponents(self._model).with_low(self._model)
+        part = part.with_map(self._model).with_low(self._model)
         # The part has what blocks depend on on each side but where the latent ends.
         left, right = part.corner[1], part.corner[1] + part.values.shape[2]
         columns = (left + self._reach if left else 0, right if right == width else right - self._reach)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from laconic.codecs.arguments import text_argument, whole_numbers_argument
 from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.codecs.media import Image, Samples
+from laconic.codecs.models.tunings import has_noise, without_noise
 from laconic.codecs.packing.layout import CHUNK_VALUES, LayoutTile
 from laconic.codecs.packing.unpacker import MOST_TOGETHER, Unpacker
 from laconic.codecs.pictures.rendering import LinearRenderer, Rectangle, Renderer
@@ -63,12 +64,14 @@ def decoder_area_of(
 
 @dataclass(frozen=True, eq=False)
 class PicturePart:
-    """An area of a picture whose file is decoded, by this synthesis, when its samples are asked for: once."""
+    """An area of a picture whose file is decoded, by this synthesis, when its samples are asked for: once. `fill`: with
+    noise in place of zeros, where the file has it and the synthesis is linear."""
 
     unpacker: Unpacker
     area: DecoderArea
     threads: int = 1
     synthesis: str = "linear"
+    fill: bool = True
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -111,7 +114,7 @@ class PicturePart:
 
     def _blocks(self, out: Samples | None) -> Iterator[Samples]:
         with threaded_map(self.threads) as run:
-            renderer = _renderer_of(self.synthesis, self.unpacker, self.area.scale_log2)
+            renderer = _renderer_of(self)
             yield from _Canvas(self, renderer, run).blocks(out)
         if self.shape[:2] == self.unpacker.header.shape:
             self.unpacker.expect_end()
@@ -231,7 +234,7 @@ class _Canvas:
         rows = LayoutTile(window.bottom, places.left, min(bounds[-1].bottom, places.bottom), places.right)
         if before == 0 and bounds == [places]:
             (only,) = unpacker.values(tiles, run=self.run, dtype=np.int16)
-            return _Window(only.values[: max(only.num_used, 1)], window.top)
+            return _Window(self._with_all(only.values[: max(only.num_used, 1)]), window.top)
         shape = (unpacker.capacity, rows.bottom - window.top, window.values.shape[2])
         out = np.empty(shape, window.values.dtype)  # tiles set what is theirs to 0 first, in their threads
         out[: len(window.values), :before] = window.values
@@ -251,14 +254,30 @@ class _Canvas:
             if not np.may_share_memory(values, out):
                 target.cut(out)[: found.num_used] = values[: found.num_used]
                 target.cut(out)[found.num_used :] = 0
-        return _Window(out[:used], window.top)
+        return _Window(self._with_all(out[:used]), window.top)
+
+    def _with_all(self, values: NDArray[Any]) -> NDArray[Any]:
+        """The values, also those of channels that are 0 everywhere where noise takes their place."""
+        unpacker = self.part.unpacker
+        lacking = unpacker.num_channels - len(values)
+        if lacking <= 0 or not self.part.fill or not has_noise(unpacker.model):
+            return values
+        return np.concatenate([values, np.zeros((lacking, *values.shape[1:]), values.dtype)])
 
     def _synthesize(self, window: _Window, sheet: _Sheet, stop: int) -> None:
         """Colours of the rows above `stop`."""
         area, header = self.part.area, self.part.unpacker.header
         corner = (window.top, self._places.left)
         values = np.ascontiguousarray(window.values)
-        latent = PictureRowsPart(values, corner, header.shape, header.step_code, self.part.unpacker.form.peak)
+        seen = LayoutTile(0, 0, *values.shape[1:]).moved(*corner)
+        latent = PictureRowsPart(
+            values,
+            corner,
+            header.shape,
+            header.step_code,
+            self.part.unpacker.form.peak,
+            unmapped=self.part.unpacker.unmapped(seen),
+        )
         out = Rectangle(sheet.begun[: stop - sheet.first], sheet.first, area.x, area.scale_log2)
         self.renderer.render(latent, out, self.run, self.part.threads)
 
@@ -306,11 +325,12 @@ def check_decoder_synthesis(synthesis: str) -> str:
     return synthesis
 
 
-def _renderer_of(synthesis: str, unpacker: Unpacker, scale_log2: int) -> Renderer:
-    """The renderer for a file; "auto" is the neural one where the model has it and torch is there. Pictures smaller than
+def _renderer_of(part: PicturePart) -> Renderer:
+    """The renderer for a part; "auto" is the neural one where the model has it and torch is there. Pictures smaller than
     the grid of the latent are linear."""
-    model = unpacker.model
-    if synthesis == "linear" or scale_log2 > model.tree.depth:
+    unpacker, synthesis = part.unpacker, part.synthesis
+    model = unpacker.model if part.fill else without_noise(unpacker.model)
+    if synthesis == "linear" or part.area.scale_log2 > model.tree.depth:
         return LinearRenderer(model)
     from laconic.codecs.pictures.neural_rendering import NeuralRenderer, rendering_network_at, rendering_network_of
 

@@ -96,7 +96,7 @@ def _points_of(coefficients: Floats, tiles: list[LayoutTile], first: int, plan: 
     """What a decoder makes of the integers of these coefficients, tile by tile; row 0 is row `first` of the latent."""
     values = integers_of_tiles(coefficients, tiles, plan)
     part = PictureRowsPart(values, (first, 0), plan.form.size, plan.step_code, plan.form.peak)
-    return points_of_part(part.with_exponents(plan.model).with_low(plan.model), plan.model)
+    return points_of_part(part.with_map(plan.model).with_low(plan.model), plan.model)
 
 
 def _pixels_of(rows: PictureRows, span: tuple[int, int], model: Model) -> Float[Floats, "c h w"]:

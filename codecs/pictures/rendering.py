@@ -73,7 +73,7 @@ class LinearRenderer:
 
     def render(self, part: PictureRowsPart, out: Rectangle, run: ThreadedMap, threads: int) -> None:
         depth = self.model.tree.depth
-        part = part.with_exponents(self.model).with_low(self.model, max(out.scale_log2 - depth, 0))
+        part = part.with_map(self.model).with_low(self.model, max(out.scale_log2 - depth, 0))
         out = replace(out, scale_log2=min(out.scale_log2, depth))
 
         def work(rectangle: Rectangle, rows: slice) -> None:

@@ -140,8 +140,8 @@ class PictureRowsPart:
     """Places of a picture's latent: `values` (channels, rows, columns) from place `corner` (row, column) on. `size` is
     (height, width) of the whole picture, `peak` its largest colour. `low` stands for the first values of a model with low
     levels, synthesised, in units of 2**-11; those of the part's outer `LOW_MARGIN` places are none. `exponents` are those
-    of the places of a tuned picture (`Latent.exponents`), of which the part's outer ones are none; where `unmapped` is true
-    they are 0."""
+    of the places of a tuned picture (`Latent.exponents`), `classes` say how much goes on around places, where there is
+    noise instead of zeros; those of the part's outer places are none, and where `unmapped` is true they are 0."""
 
     values: Int[NDArray[Any], "d h w"]
     corner: tuple[int, int]
@@ -151,13 +151,18 @@ class PictureRowsPart:
     low: Int[NDArray[np.int16], "p h w"] | None = None
     unmapped: Bool[NDArray[np.bool_], "h w"] | None = None
     exponents: Int[NDArray[np.int8], "h w"] | None = None
+    classes: UInt[NDArray[np.uint8], "h w"] | None = None
 
-    def with_exponents(self, model: Model) -> PictureRowsPart:
-        """The same with `exponents`, where steps of the model's files differ from place to place."""
-        found = None if model.tuned is None else model.tuned.exponents(self.values, self.step_code)
-        if found is not None and self.unmapped is not None:
-            found[self.unmapped] = 0
-        return replace(self, exponents=found)
+    def with_map(self, model: Model) -> PictureRowsPart:
+        """The same with `exponents` and `classes`, where files of the model have these."""
+        if model.tuned is None:
+            return self
+        found = model.tuned.exponents(self.values, self.step_code)
+        classes = model.tuned.classes(self.values, self.step_code)
+        for one in (found, classes):
+            if one is not None and self.unmapped is not None:
+                one[self.unmapped] = 0
+        return replace(self, exponents=found, classes=classes)
 
     def with_low(self, model: Model, skipped: int = 0) -> PictureRowsPart:
         """The same with `low`, where the model has low levels; the corner is then at multiples of 4.
@@ -191,13 +196,37 @@ def points_of_part(part: PictureRowsPart, model: Model) -> Float[Floats, "d h w"
     return points
 
 
+def filled_points(part: PictureRowsPart, model: Model) -> Float[Floats, "d h w"]:
+    """The same with noise in place of zeros, where the part has classes."""
+    if part.classes is None:
+        return points_of_part(part, model)
+    assert model.tuned is not None and model.tuned.largest_noise is not None
+    plain = points_of_part(replace(part, exponents=None), model)
+    d = len(part.values)
+    largest = model.tuned.largest_noise[:d] * model.steps_at(part.step_code)[:d, None]
+    integers = np.ascontiguousarray(part.values, np.int32)
+    _native.fill_points(integers, part.classes, largest, 0, *part.corner, plain)
+    if part.exponents is not None:
+        model.tuned.unscale_mapped(plain, part.exponents)
+    return plain
+
+
+def _largest_noise(scales: Float[Floats, " d"], model: Model) -> Int[NDArray[np.int16], "d classes"]:
+    """In the units of fixed-point coefficients, in which the steps of channels are these `scales`."""
+    assert model.tuned is not None and model.tuned.largest_noise is not None
+    exact = model.tuned.largest_noise * scales[:, None] + np.float32(0.5)
+    return np.minimum(np.floor(exact), np.float32(32767)).astype(np.int16)
+
+
 def cut_of_part(part: PictureRowsPart, cut: tuple[slice, slice]) -> PictureRowsPart:
-    """Some places of a part that has its low values and exponents; its corner stays."""
+    """Some places of a part that has its low values, exponents and classes."""
     return replace(
         part,
         values=part.values[:, *cut],
+        corner=(part.corner[0] + (cut[0].start or 0), part.corner[1] + (cut[1].start or 0)),
         low=None if part.low is None else part.low[:, *cut],
-        exponents=None if part.exponents is None else part.exponents[cut],
+        exponents=None if part.exponents is None else np.ascontiguousarray(part.exponents[cut]),
+        classes=None if part.classes is None else np.ascontiguousarray(part.classes[cut]),
     )
 
 
@@ -219,8 +248,8 @@ def synthesize_picture_rows(
     side = model.tree.factor >> scale_log2
     y, x = corner[0] - (part.corner[0] + top) * side, corner[1] - part.corner[1] * side
     part = part.with_low(model)
-    if part.exponents is None:
-        part = part.with_exponents(model)
+    if part.exponents is None and part.classes is None:
+        part = part.with_map(model)
     low = None if part.low is None else np.ascontiguousarray(part.low)
     shrink = model.shrink_of(part.step_code, model.num_channels)
     if _is_fixed(out, model):
@@ -230,9 +259,12 @@ def synthesize_picture_rows(
         extent = (top, bottom - top, row_bits, scales, shrink, scale_log2)
         low_scale = float((255 << row_bits >> 3) * 2.0**LOW_STEP_LOG2)
         first_mapped = 0 if model.tuned is None else model.tuned.first_mapped
-        _native.fixed_samples(model.fixed_map, values, *extent, out, y, x, low, low_scale, part.exponents, first_mapped)
+        noise = () if part.classes is None else (part.classes, _largest_noise(scales, model), 0, *part.corner)
+        _native.fixed_samples(
+            model.fixed_map, values, *extent, out, y, x, low, low_scale, part.exponents, first_mapped, *noise
+        )
         return
-    points = points_of_part(cut_of_part(part, (slice(top, bottom), slice(None))), model)
+    points = filled_points(cut_of_part(part, (slice(top, bottom), slice(None))), model)
     rows_of_coefficients(points, model, out, (y, x), peak=part.peak, scale_log2=scale_log2)
 
 

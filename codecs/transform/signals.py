@@ -97,7 +97,7 @@ def signal_of(latent: Latent, model: Model) -> Signal:
     if model.kind == "image":
         height, width = latent.size
         peak = peak_of_form(latent.sample_type, latent.bit_depth)
-        part = PictureRowsPart(latent.values, (0, 0), latent.size, latent.step_code, peak)
+        part = PictureRowsPart(latent.values, (0, 0), latent.size, latent.step_code, peak, unmapped=latent.unmapped)
         samples = np.empty((height, width, model.num_planes + (latent.alpha is not None)), latent.sample_type)
         synthesize_picture_rows(part, model, samples, (0, 0))
         if latent.alpha is not None:

@@ -69,6 +69,9 @@ def decode(  # a command line has as many parameters as options
             "auto: neural where it can be had; or the result of `laconic train codec`.",
         ),
     ] = "linear",
+    fill: Annotated[
+        bool, typer.Option(help="Of pictures, in linear synthesis: noise in place of zeros, where the file has it.")
+    ] = True,
     sample_format: Annotated[
         SampleFormat | None,
         typer.Option(
@@ -97,7 +100,7 @@ def decode(  # a command line has as many parameters as options
 
         batch.check_batch_target(job, force=force)
         codec, limits = (
-            Lcn(model=model, threads=threads_each, synthesis=synthesis),
+            Lcn(model=model, threads=threads_each, synthesis=synthesis, fill=fill),
             Limits(max_pixels=max_pixels),
         )
         with batch.open_batch_source(job.source) as file:
