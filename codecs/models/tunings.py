@@ -2,8 +2,8 @@
 
 A set of offsets makes the steps of some channels finer or coarser, the same everywhere. A map, of a strength that a file
 names, makes steps coarser where much goes on in the level before, where neither eyes nor networks see errors, and finer
-where little does; it is a function of what is decoded, so files say nothing of it. Noise in place of zeros, as large as what
-quantisation took on the average where as much goes on, makes textures of what would be smooth (9.9).
+where little does; it is a function of what is decoded, so files say nothing of it. Noise in place of zeros, as large as
+what quantisation takes on the average where as much goes on, makes textures of what would be smooth (9.9).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Floats = NDArray[np.float32]
 class Tuning:
     """A tune of a model: the `strength` of its map, 0 to 15, in sixteenths of the power of the local energy that steps go
     with, and `offsets`, (d,) int16, how many sixteenths of an octave the steps of a channel are finer than the file's;
-    `low_offsets`, (classes,) int16, likewise of the low levels. `noise`: that in place of zeros, in 1/32 of what was lost."""
+    `low_offsets`, (classes,) int16, likewise of the low levels. `noise` in place of zeros, in 1/32 of what is lost."""
 
     name: str
     strength: int
