@@ -177,9 +177,7 @@ class Lcn:
         form = Form("image", (rows.height, rows.width), sample_type, 0, bit_depth=bit_depth or 8)
         model = load_model(self.model or _picture_model(num_colors, self.profile))
         check_form_fits(form, num_colors, model)
-        return encode_rows(
-            rows, self._plan(form, model, self._step_code), metadata_of_media({} if metadata is None else metadata)
-        )
+        return encode_rows(rows, self._plan(form, model), metadata_of_media({} if metadata is None else metadata))
 
     def decode(self, data: Bytes | PathLike) -> Signal:
         """The signal, by `synthesis` if it is a picture; of bytes, or the path of a file. Raises `BitstreamError`,
@@ -239,7 +237,7 @@ class Lcn:
 
     def analyze(self, signal: Signal) -> Latent:
         """The quantised latent."""
-        return self.analyze_steps(signal, (self._step_code_for(signal),))[0]
+        return self.analyze_steps(signal, (self.plan_of(signal).step_code,))[0]
 
     def analyze_steps(self, signal: Signal, step_codes: Sequence[int]) -> list[Latent]:
         """Latents at several steps for the price of one transform."""
@@ -265,12 +263,12 @@ class Lcn:
         form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
         form = replace(form, levels=levels_of(signal, model.offsets))
-        code = self._step_code_for(signal) if step_code is None else check_step_code(step_code)
-        return self._plan(form, model, code)
+        return self._plan(form, model, step_code)
 
-    def _plan(self, form: Form, model: Model, step_code: int) -> Plan:
+    def _plan(self, form: Form, model: Model, step_code: int | None = None) -> Plan:
         if model.tuned is None:
             model = tuned_model(model, self._tuning_code(model))
+        step_code = self._step_code_of(model) if step_code is None else check_step_code(step_code)
         grid = grid_of_form(form, model)
         layout = self._layout.resolved(model, grid)
         return Plan(form, model, grid, step_code, layout, self.effort, self.threads, self.synthesis)
@@ -334,14 +332,13 @@ class Lcn:
             )
         return 0
 
-    @property
-    def _step_code(self) -> int:
-        return step_code_of_quality(self.quality) if self.step_code is None else self.step_code
-
-    def _step_code_for(self, signal: Signal) -> int:
-        if self.step_code is None and isinstance(signal, Audio):
+    def _step_code_of(self, model: Model) -> int:
+        if self.step_code is not None:
+            return self.step_code
+        if model.kind == "sound":
             return step_code_of_sound_quality(self.quality)
-        return self._step_code
+        # A map makes most steps coarser: so files of one quality are about as large with any.
+        return max(step_code_of_quality(self.quality) - (2 * model.tuned.strength // 3 if model.tuned else 0), 0)
 
     def _model_of(self, latent: Latent) -> Model:
         typed_argument("the latent", latent, Latent, "a Latent: analyze and unpack give them")

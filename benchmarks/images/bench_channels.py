@@ -41,7 +41,7 @@ def main() -> None:
     pictures = pictures_of("kodak", options.data, options.images)
     families = {
         f"{synthesis} {quality}": [
-            FirstChannels(Lcn(quality=quality, synthesis=synthesis), count) for count in CHANNELS
+            FirstChannels(Lcn(tune="psnr", quality=quality, synthesis=synthesis), count) for count in CHANNELS
         ]
         for quality in QUALITIES
         for synthesis in SYNTHESES

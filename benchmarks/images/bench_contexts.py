@@ -68,7 +68,9 @@ def main() -> None:
 
 
 def size_row(images: Sequence[Image], effort: int, step_code: int) -> common.Row:
-    small, fast = (Lcn(step_code=step_code, effort=effort, profile=profile) for profile in ("small", "fast"))
+    small, fast = (
+        Lcn(tune="psnr", step_code=step_code, effort=effort, profile=profile) for profile in ("small", "fast")
+    )
     sizes, misses = [], []
     for image in images:
         latent = small.analyze(image)
@@ -90,7 +92,7 @@ def size_row(images: Sequence[Image], effort: int, step_code: int) -> common.Row
 
 def speed_row(images: Sequence[Image]) -> common.Row:
     rules = load_model(MODEL).contexts.at_step(SPEED_STEP_CODE)
-    coded = [_symbols(Lcn(step_code=SPEED_STEP_CODE).analyze(image), rules) for image in images]
+    coded = [_symbols(Lcn(tune="psnr", step_code=SPEED_STEP_CODE).analyze(image), rules) for image in images]
     streams = [[_encode(symbols, rules, a, b, 64) for a, b in groups] for symbols, groups in coded]
     num_symbols = sum((b - a) * symbols[0].size for symbols, groups in coded for a, b in groups)
 
@@ -118,7 +120,10 @@ def speed_row(images: Sequence[Image]) -> common.Row:
 
 def thumbnail_row(images: Sequence[Image], lanes: int) -> common.Row:
     rules = load_model(MODEL).contexts.at_step(SPEED_STEP_CODE)
-    coded = [_symbols(Lcn(step_code=SPEED_STEP_CODE).analyze(image), rules)[0][:NUM_CHANNELS] for image in images]
+    coded = [
+        _symbols(Lcn(tune="psnr", step_code=SPEED_STEP_CODE).analyze(image), rules)[0][:NUM_CHANNELS]
+        for image in images
+    ]
     streams = [_encode(symbols, rules, 0, NUM_CHANNELS, lanes) for symbols in coded]
     smallest = sum(len(_encode(symbols, rules, 0, NUM_CHANNELS, 4)) for symbols in coded)
     out = np.zeros_like(coded[0])

@@ -145,7 +145,7 @@ def _targets(rows: Sequence[common.Row]) -> Iterator[Target]:
 
 
 def _encoded(data: DataSet, folder: Path) -> list[Path]:
-    codec = Lcn(quality=QUALITY)
+    codec = Lcn(tune="psnr", quality=QUALITY)
     paths = [folder / f"{data.name}{number}.lcn" for number in range(len(data.images))]
     for path, image in zip(paths, data.images, strict=True):
         if not path.exists():

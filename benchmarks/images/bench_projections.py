@@ -79,7 +79,7 @@ def _read(path: Path) -> np.ndarray:
 
 def _curve(pictures: list[Image], model: str, profile: str) -> Curve:
     """(bits per pixel, PSNR), means over the pictures."""
-    codec = Lcn(model=model, profile=profile)  # type: ignore[arg-type]
+    codec = Lcn(tune="psnr", model=model, profile=profile)  # type: ignore[arg-type]
     sums = np.zeros((len(STEP_CODES), 2))
     for picture in pictures:
         for i, latent in enumerate(codec.analyze_steps(picture, STEP_CODES)):
@@ -89,7 +89,7 @@ def _curve(pictures: list[Image], model: str, profile: str) -> Curve:
 
 
 def _row(kind: str, model: Model, pictures: list[Image], path: str) -> common.Row:
-    codec = Lcn(model=path, step_code=CHANNELS_CODE)
+    codec = Lcn(tune="psnr", model=path, step_code=CHANNELS_CODE)
     found = []
     for picture in pictures:
         latent = codec.analyze(picture)

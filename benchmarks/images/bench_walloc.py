@@ -113,7 +113,7 @@ def measured_rows(options: argparse.Namespace, folder: Path) -> list[common.Row]
     for synthesis, label in LABELS.items():
         for channels, qualities in QUALITIES.items():
             for quality in qualities:
-                codec = Lcn(quality=quality, synthesis=synthesis)
+                codec = Lcn(tune="psnr", quality=quality, synthesis=synthesis)
                 row = {"type": "ours", "label": label, "channels": channels, "codec": repr(codec)}
                 settings.append((row, partial(FirstChannels, codec, channels)))
     pictures = pictures_of("kodak", options.data, options.images)

@@ -53,26 +53,26 @@ def pillow(label: str, name: str, **options: Any) -> Contender:
 
 
 def fast(**options: Any) -> Lcn:
-    return Lcn(step_code=154, profile="fast", **options)
+    return Lcn(tune="psnr", step_code=154, profile="fast", **options)
 
 
 def small(**options: Any) -> Lcn:
-    return Lcn(step_code=149, **options)
+    return Lcn(tune="psnr", step_code=149, **options)
 
 
 def best(**options: Any) -> Lcn:
-    return Lcn(step_code=152, profile="best", **options)
+    return Lcn(tune="psnr", step_code=152, profile="best", **options)
 
 
 def all_contenders() -> list[Contender]:
     """Near 0.6 bits per pixel on Kodak, profile best near 0.5 and 2, but JPEG as its users have it."""
     return [
         ours(FAST, fast()),
-        ours(f"{FAST}, effort 0", Lcn(step_code=159, profile="fast", effort=0)),
+        ours(f"{FAST}, effort 0", Lcn(tune="psnr", step_code=159, profile="fast", effort=0)),
         ours(SMALL, small()),
-        ours(f"{SMALL}, effort 0", Lcn(step_code=153, effort=0)),
+        ours(f"{SMALL}, effort 0", Lcn(tune="psnr", step_code=153, effort=0)),
         ours(BEST, best()),
-        ours(BEST_AT_HIGH_RATE, Lcn(step_code=117, profile="best")),
+        ours(BEST_AT_HIGH_RATE, Lcn(tune="psnr", step_code=117, profile="best")),
         pillow(JPEG, "JPEG", quality=75),
         pillow(f"{JPEG}, optimised", "JPEG", quality=75, optimize=True),
         pillow(WEBP, "WEBP", quality=38),

@@ -32,8 +32,8 @@ SIZE = (256, 192)
 # Pictures, and the upper left corner (x, y) of the part: machines and lettering, a fence, eyes and feathers.
 PARTS = {"kodim05": (150, 110), "kodim19": (60, 400), "kodim23": (80, 160)}
 CODECS: dict[str, Callable[[int], Codec[Image]]] = {
-    "laconic": lambda quality: Lcn(quality=quality, synthesis="neural"),
-    "laconic linear": lambda quality: Lcn(quality=quality),
+    "laconic": lambda quality: Lcn(tune="psnr", quality=quality, synthesis="neural"),
+    "laconic linear": lambda quality: Lcn(tune="psnr", quality=quality),
     "AVIF": lambda quality: Avif(quality=quality),
     "JPEG": lambda quality: Jpeg(quality=quality, optimize=True, progressive=True),
 }

@@ -21,7 +21,7 @@ def main() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-num_cores:])
     from laconic.codecs.lcn import Lcn
 
-    codec = Lcn(synthesis=synthesis, threads=num_cores)
+    codec = Lcn(tune="psnr", synthesis=synthesis, threads=num_cores)
     first, *files = (Path(path).read_bytes() for path in sys.argv[3:])
     codec.decode(first)
     seconds = []

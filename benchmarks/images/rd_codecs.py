@@ -16,28 +16,30 @@ def _ours(synthesis: str) -> list[Codec[Image]]:
     from laconic.codecs.lcn import Lcn
 
     qualities = (15, 20, 27, 34, 41, 48, 55, 62, 70, 80, 90)
-    return [Lcn(quality=quality, synthesis=synthesis) for quality in qualities]
+    return [Lcn(tune="psnr", quality=quality, synthesis=synthesis) for quality in qualities]
 
 
 def _plain() -> list[Codec[Image]]:
     """Ours without optimised quantisation."""
     from laconic.codecs.lcn import Lcn
 
-    return [Lcn(quality=quality, effort=0) for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
+    return [Lcn(tune="psnr", quality=quality, effort=0) for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
 
 
 def _fast() -> list[Codec[Image]]:
     from laconic.codecs.lcn import Lcn
 
-    return [Lcn(quality=quality, profile="fast") for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
+    return [Lcn(tune="psnr", quality=quality, profile="fast") for quality in (13, 20, 27, 34, 41, 48, 55, 62, 72, 82)]
 
 
 def _best(synthesis: str) -> list[Codec[Image]]:
     from laconic.codecs.lcn import Lcn
 
-    coarse = [Lcn(step_code=code, profile="best", synthesis=synthesis) for code in (194, 186)]  # below .1 bpp
+    coarse = [
+        Lcn(tune="psnr", step_code=code, profile="best", synthesis=synthesis) for code in (194, 186)
+    ]  # below .1 bpp
     qualities = (15, 20, 27, 34, 41, 48, 55, 62, 70, 80, 90)
-    return coarse + [Lcn(quality=quality, profile="best", synthesis=synthesis) for quality in qualities]
+    return coarse + [Lcn(tune="psnr", quality=quality, profile="best", synthesis=synthesis) for quality in qualities]
 
 
 def _searched() -> list[Codec[Image]]:
@@ -45,7 +47,7 @@ def _searched() -> list[Codec[Image]]:
     from laconic.codecs.lcn import Lcn
 
     qualities = (15, 30, 41, 55, 70)
-    return [Lcn(quality=quality, profile="best", effort=3, synthesis="neural") for quality in qualities]
+    return [Lcn(tune="psnr", quality=quality, profile="best", effort=3, synthesis="neural") for quality in qualities]
 
 
 def _jpeg() -> list[Codec[Image]]:

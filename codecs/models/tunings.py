@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from laconic.entropy.subbands import SubbandModel
 
 TUNES: Final = ("psnr", "balanced", "machine", "eye")  # of pictures
-DEFAULT_TUNE: Final = "psnr"
+DEFAULT_TUNE: Final = "balanced"
 PLAIN_TUNE: Final = "snr"  # of sounds and cubes
 MAX_STRENGTH: Final = 15
 _MAX_SETS: Final = 15
