@@ -33,7 +33,7 @@ Array = NDArray[np.float32]
 
 
 def feature_distances(network: FeatureNetwork, original: Image, decoded: Image) -> dict[str, float]:
-    """Distances at the depths of the network; 0 for equal pictures, about 2 for two that have nothing to do with each other.
+    """Distances at depths of the network; 0 for equal pictures, about 2 for two that have nothing to do with each other.
 
     At each depth the squared difference of the features, mean over places, is divided by the variance of the channel
     plus a tenth of the mean variance; the distance is the mean over channels. The original's features are kept, as many
