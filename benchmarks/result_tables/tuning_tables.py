@@ -22,7 +22,6 @@ MEASURES = {
     "lite2_f5": "f5",
     "lite2_f6": "f6",
     "lite2_n4": "n4",
-    "mobilenet_l1": "MobileNet V2 L1",
     "ssimulacra2": "SSIMULACRA2",
 }
 # At equal rates: measure and task, head, factor and decimals.
@@ -88,7 +87,7 @@ def _caption(rows: Sequence[common.Row]) -> str:
     return (
         f"Above: bytes more than those of `{first['reference']}` at equal value, negative is fewer, with 95 % intervals "
         "over pictures; of losses, on curves of means. lite0, lite2: features of EfficientNet. *: what tunings are fitted "
-        f"to. Empty: the curves share too little.{of_seen} Below: values on curves of means, with differences from those "
-        f"of the same; of CamVid, intervals over {blocks.get('segmentation')} blocks of neighbouring frames. "
-        f"{first['date'][:10]}, commit {first['commit']}."
+        "to. Empty: the curves share too little, or there are fewer than 20 pictures."
+        f"{of_seen} Below: values on curves of means, with differences from those of the same codec; of CamVid, intervals "
+        f"over {blocks.get('segmentation')} blocks of neighbouring frames. {first['date'][:10]}, commit {first['commit']}."
     )
