@@ -14,7 +14,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-speed bench-start bench-audio bench-entropy readme clean
+.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-start bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -128,6 +128,13 @@ bench-machine-quality: $(VENV)/developer
 	cd benchmarks/machine_quality && ../../$(BIN)/python study.py --data $(abspath $(DATA)) --work $(CURDIR)/$(TRAINING)/study \
 	  --reason "$(REASON)" $(if $(BEFORE),--before $(BEFORE))
 	$(BIN)/python benchmarks/learning/bench_compressed.py --data $(DATA) --work $(TRAINING)/compressed --reason "$(REASON)"
+	$(BIN)/python benchmarks/readme_tables.py
+
+# What networks see of our tunings and of peers at equal bytes: about half an hour on two idle cores. What was interrupted
+# goes on.
+bench-machine: $(VENV)/developer
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/machine_quality/bench_machine.py --data $(DATA) --work $(TRAINING)/machine \
+	  --ssimulacra2 24 -j 2 --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 
 # A small learned peer of pictures for `laconic evaluate`, on one core (benchmarks/models/factorized/README.md).

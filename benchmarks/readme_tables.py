@@ -25,6 +25,7 @@ from result_tables import (
     picture_tables,
     sound_tables,
     speed_tables,
+    tuning_tables,
 )
 
 README = common.BENCHMARKS.parent / "README.md"
@@ -76,6 +77,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "headline": (("learning", "machine_quality/summary", "rd_kodak", "speed"), headline.headline_table),
     "machine": (("machine_quality/bd", "machine_quality/sounds/bd"), machine_tables.machine_table),
     "study": (("study",), machine_tables.study_table),
+    "machine_tuning": (("machine",), tuning_tables.tuning_table),
     "compressed": (("compressed",), machine_tables.compressed_table),
     "loading": (("learning",), learning_tables.loading_table),
     "classify": (("learning",), learning_tables.classify_table),

@@ -15,6 +15,14 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{value:+.1f} %".replace("-", "\N{MINUS SIGN}")
 
 
+def gap(found: common.Row | None) -> str:
+    """Percent with their 95 % interval, without the sign; nothing where there is no number."""
+    if found is None:
+        return ""
+    low, high = (percent(end) for end in found["interval"])
+    return f"{percent(found['value'])} [{low}, {high}]".replace(" %", "")
+
+
 def speed(value: float) -> str:
     """Two significant digits at least, no decimals from 10 on."""
     return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.995 else f"{value:.2f}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import common
 
-from result_tables.cell_text import percent
+from result_tables.cell_text import gap
 
 # Of each task the number that carries the comparison, and how its row is called.
 TASKS = {
@@ -41,7 +41,7 @@ def machine_table(*bd: Sequence[common.Row]) -> str:
             continue
         lines = [f"| at equal | {' | '.join(_name(curve) for curve in curves)} |", f"|---|{'--:|' * len(curves)}"]
         for task in tasks:
-            cells = [_gap((found.get((task, curve)) or {}).get("rate")) for curve in curves]
+            cells = [gap((found.get((task, curve)) or {}).get("rate")) for curve in curves]
             lines.append(f"| {TASKS[task][1]} (n = {found[task, curves[0]]['num_samples']}) | {' | '.join(cells)} |")
         blocks.append("\n".join(lines))
     caption = (
@@ -62,7 +62,7 @@ def study_table(rows: Sequence[common.Row]) -> str:
     ]
     lines = [f"| codec | {' | '.join(heads)} |", f"|---|{'--:|' * len(heads)}"]
     for curve in curves:
-        cells = [_gap(bd[task, curve, name]["rate"]) for task in tasks for name in MEASURES]
+        cells = [gap(bd[task, curve, name]["rate"]) for task in tasks for name in MEASURES]
         lines.append(f"| {_name(curve)} | {' | '.join(cells)} |")
     scores = {
         (row["curve"], row["rate"]): row["score"]
@@ -105,13 +105,6 @@ def _measure_of(task: str) -> str:
 
 def _name(curve: str) -> str:
     return "learned peer" if curve == "compressai" else curve
-
-
-def _gap(gap: common.Row | None) -> str:
-    if gap is None:
-        return ""
-    low, high = (percent(end) for end in gap["interval"])
-    return f"{percent(gap['value'])} [{low}, {high}]".replace(" %", "")
 
 
 def _points(value: float, interval: Sequence[float], *, sign: bool = False) -> str:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _CONDITION_WIDTH: Final = 64
 _LARGEST_SIZE: Final = 4096
+_MOST_OUTPUTS: Final = 2
+_UNMAPPED_SHARE: Final = 16  # of the channels, one; 4 of the 64 of each plane
+_CODES_PER_OCTAVE: Final = 16
 # log2(scale / step) of a channel, as the network sees it: a channel that is missing has the least.
 _LEAST_LEVEL, _LARGEST_LEVEL = -5.0, 9.0
 LEVELS_PER_UNIT: Final = 4.0
@@ -30,21 +33,30 @@ LEVELS_PER_UNIT: Final = 4.0
 
 @dataclass(frozen=True)
 class NeuralSynthesisConfig:
-    """`num_channels` of the latent, `width` of the network's features, `num_blocks` of two 3x3 convolutions each."""
+    """`num_channels` of the latent, `width` of the network's features, `num_blocks` of two 3x3 convolutions each.
+    `num_outputs` for each coefficient: 1, what is added to it; 2, also a factor."""
 
     num_channels: int = 192
     width: int = 128
     num_blocks: int = 4
+    num_outputs: int = 1
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if not isinstance(value, int) or not 1 <= value <= _LARGEST_SIZE:
                 raise WeightsError(f"{name} of a neural synthesis is {value!r}; allowed are 1 to {_LARGEST_SIZE}")
+        if self.num_outputs > _MOST_OUTPUTS:
+            raise WeightsError(f"num_outputs of a neural synthesis is {self.num_outputs}; allowed are 1 and 2")
 
     @property
     def halo(self) -> int:
         """Places around a block that its coefficients depend on."""
         return 2 * self.num_blocks
+
+    @property
+    def first_mapped(self) -> int:
+        """From this channel on, local exponents apply: those before are the four coarsest places of each plane."""
+        return self.num_channels // _UNMAPPED_SHARE
 
 
 class NeuralSynthesis(nn.Module):
@@ -67,29 +79,48 @@ class NeuralSynthesis(nn.Module):
             nn.Linear(d, _CONDITION_WIDTH), nn.SiLU(), nn.Linear(_CONDITION_WIDTH, 2 * width * config.num_blocks)
         )
         self.blocks = nn.ModuleList(_Block(width) for _ in range(config.num_blocks))
-        self.leave = nn.Conv2d(width, d, 1)
+        self.leave = nn.Conv2d(width, config.num_outputs * d, 1)
         # From here, the network changes nothing.
         for parameter in (*self.condition[2].parameters(), *self.leave.parameters()):
             nn.init.zeros_(parameter)
 
-    def forward(self, coefficients: Float[Tensor, "b d h w"], steps: Float[Tensor, "b d"]) -> Float[Tensor, "b d h w"]:
+    def forward(
+        self,
+        coefficients: Float[Tensor, "b d h w"],
+        steps: Float[Tensor, "b d"],
+        exponents: Float[Tensor, "b h w"] | None = None,
+    ) -> Float[Tensor, "b d h w"]:
         """(b, d, h, w) in signal units, missing channels 0, and quantiser steps (b, d), infinite for missing channels ->
-        (b, d, h, w) float32."""
-        per_step = steps.reciprocal()
-        level = torch.log2(self.scales * per_step).clamp(_LEAST_LEVEL, _LARGEST_LEVEL) / LEVELS_PER_UNIT
+        (b, d, h, w) float32. With `exponents` e (b, h, w), a step of channels from `first_mapped` on is at each place
+        2^(-e/16) of its channel's."""
+        level = torch.log2(self.scales * steps.reciprocal()).clamp(_LEAST_LEVEL, _LARGEST_LEVEL) / LEVELS_PER_UNIT
         shape = (len(steps), self.config.num_blocks, 2, self.config.width, 1, 1)
         gains_and_biases = self.condition(level).reshape(shape)
-        in_steps = torch.asinh(coefficients * per_step[:, :, None, None])
+        scales, local = self.scales[:, None, None], self._local(steps, exponents)
+        per_step = local.reciprocal()
+        in_steps = torch.asinh(coefficients * per_step)
         # Over the scale alone, coarsely quantised fine bands would be 20 to 100.
-        in_scales = coefficients / (self.scales + steps)[:, :, None, None]
+        in_scales = coefficients / (scales + local)
         seen = torch.cat((in_steps, in_scales), 1)
         features = self.enter(seen.contiguous(memory_format=torch.channels_last))
         for i, block in enumerate(self.blocks):
             features = block(features, gains_and_biases[:, i, 0], gains_and_biases[:, i, 1])
         # What quantisation took is of the size of a step, and no larger than what the channel holds.
-        reach = 1 / (per_step + 0.5 / self.scales)
-        repaired: Tensor = coefficients + self.leave(features).float() * reach[:, :, None, None]
+        reach = 1 / (per_step + 0.5 / scales)
+        added, *factors = self.leave(features).float().split(self.config.num_channels, 1)
+        for factor in factors:
+            coefficients = coefficients + coefficients * factor
+        repaired: Tensor = coefficients + added * reach
         return repaired
+
+    def _local(self, steps: Tensor, exponents: Tensor | None) -> Tensor:
+        """(b, d, 1, 1) steps of the channels, or (b, d, h, w) those at each place."""
+        everywhere = steps[:, :, None, None]
+        if exponents is None:
+            return everywhere
+        shares = torch.exp2(-exponents / _CODES_PER_OCTAVE)[:, None]
+        same, mapped = everywhere.tensor_split([self.config.first_mapped], 1)
+        return torch.cat((same.expand(-1, -1, *shares.shape[2:]), mapped * shares), 1)
 
     @property
     def num_parameters(self) -> int:

@@ -2,7 +2,7 @@
 
 As in Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric", CVPR 2018, but for the
 weights of channels, which are learned there: here each channel counts by what it varies over photographs.
-`feature_variances.safetensors` holds that, of the depths in `DEPTHS` over the 25 training photographs of a sample of
+`feature_variances.safetensors` holds that, of the depths of each network over the 25 training photographs of a sample of
 ImageNet; `benchmarks/images/feature_variances.py` makes it.
 """
 
@@ -24,7 +24,6 @@ from laconic.tasks.measures.feature_network import FeatureNetwork
 if TYPE_CHECKING:
     from jaxtyping import Float32
 
-DEPTHS: Final = ("f1", "f3", "f6", "n4")
 VARIANCES: Final = Path(__file__).with_name("feature_variances.safetensors")
 _LEAST_SHARE = (
     0.1  # of the mean variance, added to all, so that channels that hardly ever speak are not all that counts
@@ -34,7 +33,7 @@ Array = NDArray[np.float32]
 
 
 def feature_distances(network: FeatureNetwork, original: Image, decoded: Image) -> dict[str, float]:
-    """Distances at `DEPTHS`; 0 for equal pictures, about 2 for two that have nothing to do with each other.
+    """Distances at depths of the network; 0 for equal pictures, about 2 for two that have nothing to do with each other.
 
     At each depth the squared difference of the features, mean over places, is divided by the variance of the channel
     plus a tenth of the mean variance; the distance is the mean over channels. The original's features are kept, as many
@@ -48,8 +47,8 @@ def feature_distances(network: FeatureNetwork, original: Image, decoded: Image) 
             f"original has, {original.samples.dtype} of shape {original.samples.shape}: decode to the same size"
         )
     before = _features_of_original(network, _Original(_digest(original), original))
-    after = network.features(decoded, DEPTHS)
-    return {depth: _distance(before[depth], after[depth], _scales(network.name)[depth]) for depth in before}
+    after = network.features(decoded, network.depths)
+    return {depth: _distance(before[depth], after[depth], _scales(network)[depth]) for depth in before}
 
 
 def channel_variances(
@@ -78,16 +77,16 @@ def _digest(picture: Image) -> bytes:
 
 @lru_cache(maxsize=4)
 def _features_of_original(network: FeatureNetwork, original: _Original) -> dict[str, Array]:
-    return network.features(original.picture, DEPTHS)
+    return network.features(original.picture, network.depths)
 
 
 @lru_cache(maxsize=4)
-def _scales(network_name: str) -> dict[str, Array]:
+def _scales(network: FeatureNetwork) -> dict[str, Array]:
     """What squared differences of each channel are divided by."""
     from safetensors.numpy import load_file
 
     stored = load_file(VARIANCES)
-    variances = {depth: stored[f"{network_name}.{depth}"] for depth in DEPTHS}
+    variances = {depth: stored[f"{network.name}.{depth}"] for depth in network.depths}
     return {depth: found + np.float32(_LEAST_SHARE) * found.mean() for depth, found in variances.items()}
 
 

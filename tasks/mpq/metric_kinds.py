@@ -12,7 +12,7 @@ from typing import Any
 from laconic.codecs.errors import MissingDependencyError, WeightsError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio, Image
-from laconic.tasks.measures.deep_features import DEPTHS, feature_distances
+from laconic.tasks.measures.deep_features import feature_distances
 from laconic.tasks.measures.feature_network import FeatureNetwork
 
 
@@ -58,7 +58,7 @@ class FeatureMetric:
 
     @property
     def heads(self) -> Mapping[str, str]:
-        return {self._value_name(depth): f"{self.network.name} {depth}" for depth in DEPTHS}
+        return {self._value_name(depth): f"{self.network.name} {depth}" for depth in self.network.depths}
 
     def measure(self, original: Image, decoded: Image) -> Mapping[str, float]:
         distances = feature_distances(self.network, original, decoded)

@@ -16,7 +16,7 @@ from laconic.codecs.arguments import items_of_argument, name_argument, path_argu
 from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio
-from laconic.tasks.measures.feature_network import LITE0, LITE1
+from laconic.tasks.measures.feature_network import LITE0, LITE1, LITE2
 from laconic.tasks.measures.gradient_similarity import gmsd
 from laconic.tasks.measures.picture_distortion import ms_ssim, psnr, ssim
 from laconic.tasks.measures.sound_distortion import log_mel_distance, si_sdr_db, snr_db
@@ -58,6 +58,7 @@ _BUILT_IN: Final[tuple[SingleMetric | FeatureMetric, ...]] = (
     SingleMetric("ssimulacra2", "image", "ssimulacra2", "SSIMULACRA2", True, ssimulacra2, ("ssimulacra2", "scipy")),
     FeatureMetric("features", LITE1),
     FeatureMetric("features-lite0", LITE0),
+    FeatureMetric("features-lite2", LITE2),
     SingleMetric("snr", "sound", "snr_db", "SNR dB", True, snr_db),
     SingleMetric("si-sdr", "sound", "si_sdr_db", "SI-SDR dB", True, _si_sdr),
     SingleMetric("log-mel", "sound", "log_mel_db", "log-mel dB", False, _log_mel),

@@ -191,3 +191,40 @@ def test_scales_of_another_model_are_refused() -> None:
 def test_config_outside_its_range_is_refused(field: str) -> None:
     with pytest.raises(WeightsError, match=f"{field} of a neural synthesis is 0; allowed are 1 to 4096"):
         replace(SMALL, **{field: 0})
+
+
+# --- local steps
+
+
+def test_exponents_of_nothing_change_nothing() -> None:
+    network, (coefficients, steps) = network_of(), latent()
+    assert torch.equal(network(coefficients, steps, torch.zeros((2, 10, 10))), network(coefficients, steps))
+
+
+def test_exponents_of_an_octave_double_the_steps_of_mapped_channels_alone() -> None:
+    """As the convolutions and the condition see it: the condition knows the channel's step."""
+    config = NeuralSynthesisConfig(num_channels=64, width=8, num_blocks=1)
+    network = NeuralSynthesis(config, torch.ones(64))
+    torch.nn.init.ones_(network.leave.bias)
+    coefficients, steps = torch.zeros((1, 64, 5, 6)), torch.full((1, 64), 0.01)
+    exponents = torch.full((1, 5, 6), -16.0)
+    exponents[:, :, 3:] = 0
+    change = network(coefficients, steps, exponents)[0]
+    plain = network(coefficients, steps)[0]
+    assert config.first_mapped == 4
+    assert torch.equal(change[:4], plain[:4])
+    torch.testing.assert_close(change[4:, :, :3] / plain[4:, :, :3], torch.full((60, 5, 3), 2.0), rtol=0.01, atol=0)
+    assert torch.equal(change[4:, :, 3:], plain[4:, :, 3:])
+
+
+def test_factors_scale_what_is_there() -> None:
+    network = NeuralSynthesis(replace(SMALL, num_outputs=2), SCALES)
+    with torch.no_grad():
+        network.leave.bias[12:] = 0.5
+    coefficients, steps = latent()
+    torch.testing.assert_close(network(coefficients, steps), 1.5 * coefficients)
+
+
+def test_outputs_are_one_or_two() -> None:
+    with pytest.raises(WeightsError, match="num_outputs of a neural synthesis is 3; allowed are 1 and 2"):
+        NeuralSynthesisConfig(num_outputs=3)

