@@ -65,8 +65,8 @@ def evaluate(
         typer.Option(
             "--metrics",
             help="Distortions beside the scores: psnr, ms-ssim, snr and log-mel if not given; of ssim, gmsd, ssimulacra2, "
-            "features, features-lite0, features-lite2, lpips, si-sdr, stft, pesq, stoi too, or all that are installed; may be "
-            "repeated, or separated by commas.",
+            "features, features-lite0, features-lite2, lpips, si-sdr, stft, pesq, stoi too, or all that are installed; may "
+            "be repeated, or separated by commas.",
         ),
     ] = None,
     cache: Annotated[
