@@ -49,6 +49,7 @@ from laconic.codecs.fitting.principal_axes import (
     trained_axes,
 )
 from laconic.codecs.fitting.subband_axes import low_noise_gains, principal_colors, subband_axes, subband_channels
+from laconic.codecs.fitting.usual_tunings import with_usual_tunes
 from laconic.codecs.form import form_of, num_colors
 from laconic.codecs.levels import OFFSETS_PER_UNIT, levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal
@@ -207,6 +208,8 @@ def fit(
     contexts = contexts_of(chosen, lambda share: on_progress((1 + share) / 2))
     model = replace(model, contexts=contexts)
     model = replace(model, shrink=_shrink(coefficients, model))
+    if kind == "image":
+        model = with_usual_tunes(model, [signal for signal in kept if isinstance(signal, Image)])
     on_progress(1.0)
     return model
 

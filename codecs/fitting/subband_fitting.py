@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from laconic.codecs.fitting.subband_later_costs import later_costs_of_pictures
 from laconic.codecs.fitting.subband_samples import SampleChoice, integers_of_picture, samples_of_pictures
 from laconic.codecs.fitting.subband_tables import NUM_VALUES, gathered_tables, symmetric, value_counts
+from laconic.codecs.fitting.usual_tunings import with_usual_tunes
 from laconic.codecs.learning.context_networks import (
     NUM_CHOICES,
     ContextSamples,
@@ -115,7 +116,7 @@ def fit_subband_contexts(
     order = np.random.default_rng(seed).permutation(len(pictures))
     tried = [pictures[i] for i in order[:_TRIED_PICTURES]]
     model = replace(model, networks=replace(made, later_costs=later_costs_of_pictures(tried, model)))
-    model = replace(model, shrink=_shrink(tried, model))
+    model = with_usual_tunes(replace(model, shrink=_shrink(tried, model)), pictures)
     on_progress(1.0)
     return model
 
