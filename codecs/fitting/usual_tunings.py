@@ -1,15 +1,17 @@
-"""The tunes of a fitted model of pictures (SPEC.md, sections 9.8 and 9.9): measured on EfficientNet-lite0 and MS-SSIM, whose
+"""The tunes of a fitted model of pictures (SPEC.md, 9.8 and 9.9), measured by EfficientNet-lite0 and MS-SSIM, whose
 sensitivities differ little from one model to another.
 
-On ten pictures of imagenet_sample/train and five of camvid/train, files of profile small at equal value (features f3, f6 and
-n4 of EfficientNet-lite0), in percent of those of tune psnr: balanced PSNR +3.4, MS-SSIM -11, f3 -12, f6 -8, n4 -8; machine
-+7.8, -13, -22, -28, -19. Stronger maps, coarser finest levels and more noise go on in the same direction, at more PSNR.
+On ten pictures of imagenet_sample/train and five of camvid/train, files of profile small at equal value (features f3, f6
+and n4 of EfficientNet-lite0), in percent of those of tune psnr: balanced PSNR +3.4, MS-SSIM -11, f3 -12, f6 -8, n4 -8;
+machine +7.8, -13, -22, -28, -19. Stronger maps, coarser finest levels and more noise go on in the same direction, at more
+PSNR.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -72,6 +74,5 @@ def with_usual_tunes(model: Model, pictures: Sequence[Image]) -> Model:
 def _channels_of_leaves(model: Model) -> list[tuple[tuple[int, ...], Int[NDArray[np.uint16], " n"]]]:
     """Paths of the leaves of the tree, and the channels in which they are coded where each is a block."""
     sizes = [model.num_planes * model.tree.channels_of(path) for path in model.tree.leaves]
-    ends = np.cumsum([0, *sizes])
-    cuts = zip(ends[:-1], ends[1:], strict=True)
+    cuts = pairwise(np.cumsum([0, *sizes]).tolist())
     return [(path, model.channels[lo:hi]) for path, (lo, hi) in zip(model.tree.leaves, cuts, strict=True)]
