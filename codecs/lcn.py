@@ -79,8 +79,8 @@ class Lcn:
     of decoding, never in the file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture
     and slower; "auto" is neural where it can be had; or the path of a network of your own. `tune`, of pictures: whom a file
     of some size is for: "psnr" the mean square, "machine" networks, "eye" people, "balanced" all of them, or a tune of the
-    model's own (`laconic fit --score`); of other signals "snr". None: what suits the kind. `fill`: in linear
-    decoding, noise in place of zeros where the file has it. Raises `CodecError` for values
+    model's own (`laconic fit --score`); of other signals "snr". None: what suits the kind. `fill`: in decoding,
+    noise in place of zeros where the file has it. Raises `CodecError` for values
     outside.
 
     >>> import numpy as np

@@ -99,5 +99,10 @@ def without_low_levels(model: Model) -> Model:
     """The transform in integers is the same with and without; low levels are in floats (`test_low_levels`)."""
     contexts = dataclasses.replace(model.contexts, low=None)
     return dataclasses.replace(
-        model, contexts=contexts, low_levels=0, low_gains=no_low_gains(), low_scale_codes=no_low_scale_codes()
+        model,
+        contexts=contexts,
+        low_levels=0,
+        low_gains=no_low_gains(),
+        low_scale_codes=no_low_scale_codes(),
+        tunings=(),
     )

@@ -27,14 +27,19 @@ def offsets_of(model: Model, seed: int = 0) -> np.ndarray:
     return out
 
 
+def bare_model(name: str) -> Model:
+    """A shipped one without tunings."""
+    return dataclasses.replace(load_model(name), tunings=())
+
+
 def own_tuning(model: Model, strength: int = 6) -> Tuning:
     low_offsets = np.array([3, -4, 0, 6, 2, 2, -1], np.int16)[: len(model.low_gains)]
     return Tuning(OWN, strength, offsets_of(model), low_offsets)
 
 
 def own_model(name: str) -> Model:
-    """A shipped one with the tune."""
-    model = load_model(name)
+    """A shipped one with the tune alone."""
+    model = bare_model(name)
     return dataclasses.replace(model, tunings=(own_tuning(model),))
 
 

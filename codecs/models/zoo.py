@@ -18,8 +18,18 @@ if TYPE_CHECKING:
 
 _FOLDER = Path(__file__).parent
 _MAX_HEADER_BYTES = 1 << 20
-# Models that were shipped last before the format changed, by fingerprint.
-_RETIRED = {"b26a3833": "rgb", "4f4ed8aa": "grey", "378b5070": "rgb_best", "fc487097": "grey_best"}
+# Models that were shipped last before the format changed, by fingerprint: until when, and the last commit that has them.
+_BEFORE_LOW_LEVELS, _BEFORE_TUNING = ("2026-11-29", "9830798"), ("2026-11-30", "d9b596d")
+_RETIRED = {
+    "b26a3833": ("rgb", *_BEFORE_LOW_LEVELS),
+    "4f4ed8aa": ("grey", *_BEFORE_LOW_LEVELS),
+    "378b5070": ("rgb_best", *_BEFORE_LOW_LEVELS),
+    "fc487097": ("grey_best", *_BEFORE_LOW_LEVELS),
+    "226010aa": ("rgb", *_BEFORE_TUNING),
+    "94d0fa62": ("grey", *_BEFORE_TUNING),
+    "4059d186": ("rgb_best", *_BEFORE_TUNING),
+    "b911bfbe": ("grey_best", *_BEFORE_TUNING),
+}
 
 
 @dataclass(frozen=True)
@@ -95,9 +105,10 @@ def load_model_of(fingerprint: bytes, given: str | None) -> Model:
         if entry.fingerprint == fingerprint:
             return _load(str(entry.path))
     if (retired := _RETIRED.get(fingerprint.hex())) is not None:
+        name, date, commit = retired
         raise UnknownModelError(
-            f"the file was made with model {retired} ({fingerprint.hex()}) of laconic 0.1.0 before 2026-11-29, at commit "
-            "9830798 or earlier: that reads it; this one needs the original encoded or packed again"
+            f"the file was made with model {name} ({fingerprint.hex()}) of laconic 0.1.0 before {date}, at commit "
+            f"{commit} or earlier: that reads it; this one needs the original encoded or packed again"
         )
     raise UnknownModelError(
         f"the file was made with model {fingerprint.hex()}, which is not at hand"

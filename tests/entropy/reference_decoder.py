@@ -544,13 +544,14 @@ def read_tunings(config: dict[str, Any], raw: dict[str, bytes]) -> list[Tuning]:
     named, num_planes, low_levels = config.get("tunings", []), config["num_planes"], config.get("low_levels", 0)
     if not named:
         return []
-    names = {name for name, _ in named}
+    names = {name for name, _, _ in named}
     _check(len(named) <= 15 and len(names) == len(named), CorruptError, f"tunings {named}")
     rows = _rows(raw["tuning_offsets"], "b", len(named))
     low_rows = _rows(raw["low_tuning_offsets"], "b", len(named))
     _check({len(row) for row in rows} == {config["group_ends"][-1]}, CorruptError, "offsets of other channels")
     _check({len(row) for row in low_rows} == {num_classes(low_levels)}, CorruptError, "offsets of other classes")
-    for (_, strength), offsets, low_offsets in zip(named, rows, low_rows, strict=True):
+    for (_, strength, noise), offsets, low_offsets in zip(named, rows, low_rows, strict=True):
+        _check(0 <= noise <= (31 if "zeros" in raw else 0), CorruptError, f"noise {noise}")
         _check(config["kind"] == "image" and 0 <= strength <= 15, CorruptError, f"strength {strength}")
         _check(all(abs(offset) <= 64 for offset in offsets + low_offsets), CorruptError, "offsets are beyond 64")
         _check(min(offsets[num_planes : 4 * num_planes]) >= -16, CorruptError, "the map is made of coarse channels")
@@ -562,7 +563,7 @@ def read_tunings(config: dict[str, Any], raw: dict[str, bytes]) -> list[Tuning]:
             _check(all(len(own) == 1 for own in subbands), CorruptError, "one subband has several offsets")
     return [
         Tuning(strength, list(offsets), list(low_offsets))
-        for (_, strength), offsets, low_offsets in zip(named, rows, low_rows, strict=True)
+        for (_, strength, _), offsets, low_offsets in zip(named, rows, low_rows, strict=True)
     ]
 
 
@@ -585,6 +586,8 @@ def _fingerprint(config: dict[str, Any], raw: dict[str, bytes]) -> bytes:
         parts.append(subband_digest(_arrays_of_networks(raw), *structure))
     if "turn_channels" in raw:
         parts += [*_numbered(raw, "turn"), raw["turn_channels"]]
+    if "zeros" in raw:
+        parts.append(raw["zeros"])
     if config.get("tunings"):
         parts += [raw["tuning_offsets"], raw["low_tuning_offsets"]]
     return hashlib.sha256(b"".join(parts)).digest()[:4]

@@ -189,6 +189,7 @@ _METADATA = {"icc": b"not a real profile, but it stays as it is " * 9, "exif": b
 _TAGS = {"title": "Trägt: 24 bits", "artist": "nobody", "my own": "words " * 40}
 _FAST = {"profile": "fast"}
 _WHOLE = {"grouping": "whole"}
+_TUNES = ("psnr", "machine", "eye")  # besides the default
 _BEST = {"profile": "best"}
 _PLANES = {"model": "planes.safetensors"}
 _LINES = {"model": "lines.safetensors"}
@@ -272,6 +273,14 @@ CASES = (
     Case("rgb_best_small_33x47", lambda: photo(33, 47), {"model": "rgb_best", "quality": 70}),
     Case("rgb_best_fast_33x47", lambda: photo(33, 47), {"model": "rgb_best", "quality": 70, **_FAST}),
     # Sections
+    *(Case(f"rgb_photo_tune_{t}", lambda: photo(64, 96), {"tune": t, "quality": 40}) for t in _TUNES),
+    *(Case(f"rgb_photo_fast_tune_{t}", lambda: photo(48, 64), {"tune": t, **_FAST}) for t in _TUNES),
+    *(Case(f"rgb_best_24x40_tune_{t}", lambda: photo(24, 40), {"tune": t, **_BEST}) for t in _TUNES),
+    *(Case(f"grey_photo_tune_{t}", lambda: photo(40, 48, grey=True), {"tune": t}) for t in _TUNES),
+    Case("grey_best_9x24_tune_machine", lambda: photo(9, 24, grey=True), {"tune": "machine", **_BEST}),
+    Case("rgb_photo_tiled_tune_machine", lambda: photo(128, 150), {"quality": 30, "tile_log2": 3, "tune": "machine"}),
+    Case("rgb_16bit_tune_machine", lambda: ramp(40, 41, 3, bits=16), {"quality": 30, "tune": "machine"}),
+    Case("rgb_photo_20_channels_tune_eye", lambda: photo(64, 96), {"tune": "eye"}, 20),
     Case("rgb_metadata", lambda: photo(16, 24, metadata=_METADATA)),
     Case("grey_metadata_tiled", lambda: photo(90, 70, grey=True, metadata=_METADATA), {"quality": 20, "tile_log2": 3}),
     # Sounds
