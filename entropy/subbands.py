@@ -47,10 +47,6 @@ _ARRAYS: Final[Mapping[str, tuple[type[np.integer[Any]], tuple[str, ...]]]] = {
     "third_step": (np.int32, ("outputs",)),
     "shifts": (np.uint8, ("layers",)),
 }
-_MAP_ARRAYS: Final[Mapping[str, tuple[type[np.integer[Any]], tuple[str, ...]]]] = {
-    "first_map": (np.int32, ("units",)),
-    "third_map": (np.int32, ("outputs",)),
-}  # of networks that know of maps of steps, both
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,18 +62,15 @@ class ContextNetwork:
     first_step: Int[NDArray[np.int32], " units"]
     third_step: Int[NDArray[np.int32], " 3"]
     shifts: UInt[NDArray[np.uint8], " 3"]
-    first_map: Int[NDArray[np.int32], " units"] | None = None
-    third_map: Int[NDArray[np.int32], " 3"] | None = None
 
     def __post_init__(self) -> None:
-        for name in self._names:
+        for name in _ARRAYS:
             if not isinstance(getattr(self, name), np.ndarray):
                 raise ArgumentError(f"{name} is {shown(getattr(self, name))}; allowed is an array")
         units = self.second.shape[0] if self.second.ndim else 0
         kinds = self.third_bias.shape[0] if self.third_bias.ndim else 0
         sizes = {"units": units, "inputs": 40, "outputs": 3, "kinds": kinds, "layers": 3}
-        for name in self._names:
-            dtype, axes = {**_ARRAYS, **_MAP_ARRAYS}[name]
+        for name, (dtype, axes) in _ARRAYS.items():
             array, shape = getattr(self, name), tuple(sizes[axis] for axis in axes)
             if array.shape != shape or array.dtype != dtype:
                 raise ValueError(f"{name} is {array.dtype} {array.shape}; needed is {np.dtype(dtype)} {shape}")
@@ -86,21 +79,13 @@ class ContextNetwork:
     @property
     def arrays(self) -> dict[str, Integer[NDArray[Any], " ..."]]:
         """The arrays by name, in the order of the digest."""
-        return {name: getattr(self, name) for name in self._names}
+        return {name: getattr(self, name) for name in _ARRAYS}
 
-    @property
-    def _names(self) -> tuple[str, ...]:
-        has_map = self.first_map is not None or self.third_map is not None
-        return (*_ARRAYS, *(_MAP_ARRAYS if has_map else ()))
-
-    def tuned(self, offsets: Int[NDArray[np.int16], " kinds"], strength: int) -> ContextNetwork:
-        """The network of kinds whose step codes are so much smaller, with a map of steps of this strength. Raises
-        `CorruptStreamError` where its sums could leave 32 bits then."""
+    def with_offsets(self, offsets: Int[NDArray[np.int16], " kinds"]) -> ContextNetwork:
+        """The network of kinds whose step codes are so much smaller. Raises `CorruptStreamError` where its sums could leave
+        32 bits then."""
         own = -offsets[: len(self.third_bias), None].astype(np.int64)
         first, third = self.first_bias + own * self.first_step, self.third_bias + own * self.third_step
-        if self.first_map is not None and self.third_map is not None:
-            maps = (one.astype(np.int64) for one in (self.first_map, self.third_map))
-            first, third = (biases + strength * more for biases, more in zip((first, third), maps, strict=True))
         largest = max(int(np.abs(biases).max()) for biases in (first, third))
         if largest > _MAX_BIAS:
             raise CorruptStreamError(f"the file's tuning makes a bias of a network {largest}; allowed are {_MAX_BIAS}")
@@ -108,7 +93,7 @@ class ContextNetwork:
 
     @cached_property
     def native(self) -> _native.NetworkWeights:
-        arrays = [np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS]
+        arrays = [np.ascontiguousarray(array) for array in self.arrays.values()]
         return _native.NetworkWeights(len(self.second), len(self.third_bias), *arrays)
 
 
@@ -198,7 +183,7 @@ class SubbandModel:
             num_colors,
             depth,
             low_levels,
-            tuple(_network_of(arrays, f"network.{i}.") for i in networks),
+            tuple(ContextNetwork(*(arrays[f"network.{i}.{name}"] for name in _ARRAYS)) for i in networks),
             TableSet.from_bytes(arrays["tables"].tobytes()),
             arrays["table_map"],
             arrays["quiet_tables"],
@@ -228,21 +213,15 @@ class SubbandModel:
         """What the rules are at one step."""
         return _rules_at(self, step_code)
 
-    def tuned(self, offsets: Int[NDArray[np.int16], "networks kinds"], strength: int) -> SubbandModel:
-        """The rules of a file whose subbands, by level and kind, have step codes so much smaller than its own, and whose
-        steps differ from place to place by a map of this strength (SPEC.md, section 9.8)."""
+    def with_offsets(self, offsets: Int[NDArray[np.int16], "networks kinds"]) -> SubbandModel:
+        """The rules of a file whose subbands, by level and kind, have step codes so much smaller than its own (SPEC.md,
+        section 9.8). Raises `CorruptStreamError` where sums of networks could leave 32 bits then."""
         quiet = self.quiet_tables.copy()
         for level, kind in np.argwhere(offsets):
             bands = np.array(offset_step_codes(int(offsets[level, kind]))) // STEPS_PER_BAND
             quiet[level, kind] = self.quiet_tables[level, kind, bands]
-        networks = tuple(one.tuned(of, strength) for one, of in zip(self.networks, offsets, strict=True))
+        networks = tuple(one.with_offsets(of) for one, of in zip(self.networks, offsets, strict=True))
         return replace(self, networks=networks, quiet_tables=quiet)
-
-
-def _network_of(arrays: Mapping[str, NDArray[Any]], prefix: str) -> ContextNetwork:
-    own: dict[str, Any] = {name: arrays[prefix + name] for name in _ARRAYS}
-    maps = {name: arrays[prefix + name] for name in _MAP_ARRAYS if prefix + name in arrays}
-    return ContextNetwork(**own, **maps)
 
 
 class SubbandStepRules:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.fitting.subband_samples import integers_of_picture
 from laconic.codecs.levels import UNLEVELLED
 from laconic.codecs.media import Image
 from laconic.codecs.models.model import Model
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 _CODES: Final = (190, 178, 166, 154, 142)
 _TUNING: Final = 5 << 4  # a map of usual strength
 _ROUNDING: Final = 0.36
-_MOST_LOST: Final = 2.0  # steps; a zero that cost more was dropped by an encoder
 _LEAST_GREY: Final = 0.8  # of the energy of a channel that is filled: noise in colours is seen
 _PRIOR: Final = 50.0
 
@@ -41,16 +39,14 @@ def lost_zeros(pictures: Sequence[Image], model: Model) -> UInt[NDArray[np.uint8
     for picture in pictures:
         coefficients = coefficients_of(picture, tuned, UNLEVELLED)
         for code in _CODES:
-            integers = integers_of_picture(coefficients, tuned, code, _ROUNDING)
-            exponents = tuned.tuned.exponents(integers, code)
-            classes = tuned.tuned.classes_of(integers[model.num_planes : first], code)
-            assert exponents is not None
-            seen = coefficients[first:].copy()
-            tuned.tuned.scale_mapped(seen, exponents)
-            lost = np.minimum(np.abs(seen) * np.float32(inverse_quantizer_step(code, model)), _MOST_LOST) ** 2
-            keys = (classes + NUM_CLASSES * np.arange(d - first)[:, None, None])[integers[first:] == 0]
+            ratios = np.abs(coefficients) * np.float32(inverse_quantizer_step(code, model))
+            made_of = np.floor(ratios[model.num_planes : first] + np.float32(_ROUNDING)).astype(np.int32)
+            seen, classes = ratios[first:], tuned.tuned.classes_of(made_of, code)
+            tuned.tuned.scale_mapped(seen, tuned.tuned.exponents_of(made_of, code))
+            is_zero = np.floor(seen + np.float32(_ROUNDING)) == 0
+            keys = (classes + NUM_CLASSES * np.arange(d - first)[:, None, None])[is_zero]
             size = (d - first) * NUM_CLASSES
-            sums[first:] += np.bincount(keys, lost[integers[first:] == 0], size).reshape(-1, NUM_CLASSES)
+            sums[first:] += np.bincount(keys, seen[is_zero] ** 2, size).reshape(-1, NUM_CLASSES)
             counts[first:] += np.bincount(keys, minlength=size).reshape(-1, NUM_CLASSES)
     largest = np.sqrt(3 * sums / (counts + _PRIOR))
     largest[grey_shares(model) < _LEAST_GREY] = 0

@@ -54,19 +54,17 @@ _SECONDS_TRIED: Final = 1.3  # of a picture
 class SubbandFitOptions:
     """`widths`: units of the networks, of the low band and then of each level, the finest first. `shares` of the symbols
     that are looked at, in the same order. `num_steps`: of the training of each network. `num_codes`: steps drawn for each
-    picture. `roundings`: what plain quantisation adds, between these two; None: integers as an encoder chooses them.
-    `tuned_share` of the steps have a tuning at random (`randomly_tuned`)."""
+    picture. `roundings`: what plain quantisation adds, between these two; None: integers as an encoder chooses them."""
 
     num_steps: int
     num_codes: int
     roundings: tuple[float, float] | None = None
-    tuned_share: float = 0.0
     widths: tuple[int, ...] = (32, 32, 96, 96, 64, 64)
     shares: tuple[float, ...] = (1.0, 0.05, 0.14, 0.4, 1.0, 1.0)
 
 
 FIRST_ROUND: Final = SubbandFitOptions(num_steps=1_500, num_codes=1, roundings=(0.28, 0.42))
-SECOND_ROUND: Final = SubbandFitOptions(num_steps=14_000, num_codes=4, tuned_share=0.6)
+SECOND_ROUND: Final = SubbandFitOptions(num_steps=14_000, num_codes=3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +100,7 @@ def fit_subband_contexts(
     `CodecError` for pictures without detail.
     """
     work = _Work(_seconds_of_parts(len(pictures), options, len(fitted)), on_progress)
-    choice = SampleChoice(options.shares, options.num_codes, options.roundings, options.tuned_share)
+    choice = SampleChoice(options.shares, options.num_codes, options.roundings)
     samples = samples_of_pictures(
         pictures, model, choice, seed=seed, on_picture=lambda done: work.tell(0, done / len(pictures))
     )

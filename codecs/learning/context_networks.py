@@ -9,10 +9,10 @@ with gradients that pass through (SPEC.md, section 4.4).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -29,7 +29,6 @@ NUM_CHOICES: Final = NUM_SCALES * NUM_LEANS * NUM_SHAPES
 _INPUT_UNIT: Final = 32.0
 _SIGN_OF_ZERO: Final = 128.0
 _MIDDLE_CODE: Final = 128
-_MAP_UNIT: Final = 8.0
 _OUTER_SHARE: Final = 0.9995  # of numbers that need not be clipped
 _LARGEST_SCALE_LOG2: Final = 12
 _ROUNDED_FROM: Final = 0.7  # of the training
@@ -41,20 +40,14 @@ _AT_ONCE: Final = 1 << 18
 
 @dataclass(frozen=True, eq=False)
 class ContextSamples:
-    """Symbols of one level and what is around them: `inputs` (n, 40), `symbols` (n,), `kinds` (n,), the step codes (n,) of
-    their subbands and the `strengths` (n,) of the maps of their files. `kinds` go up to `num_kinds` - 1."""
+    """Symbols of one level and what is around them: `inputs` (n, 40), `symbols` (n,), `kinds` (n,) and the step codes (n,)
+    of their files. `kinds` go up to `num_kinds` - 1."""
 
     inputs: UInt[NDArray[np.uint8], "n 40"]
     symbols: Int[NDArray[np.int32], " n"]
     kinds: Int[NDArray[np.int16], " n"]
     step_codes: Int[NDArray[np.int16], " n"]
-    strengths: Int[NDArray[np.int16], " n"]
     num_kinds: int
-
-    @property
-    def known(self) -> tuple[NDArray[Any], ...]:
-        """What a network is given of them."""
-        return self.inputs, self.kinds, self.step_codes, self.strengths
 
 
 class TableDensities(nn.Module):
@@ -117,7 +110,6 @@ class ContextNetworkLearner(nn.Module):
         self.first_step = nn.Parameter(torch.zeros(width))
         self.third_kind = nn.Parameter(torch.zeros(num_kinds, 3))
         self.third_step = nn.Parameter(torch.zeros(3))
-        self.first_map, self.third_map = nn.Parameter(torch.zeros(width)), nn.Parameter(torch.zeros(3))
         self.weight_units: tuple[float, ...] = ()  # powers of two: integers are so many times the floats
         self.unit_units: tuple[float, ...] = ()
         self.zero_inputs = torch.zeros(NUM_INPUTS)
@@ -131,21 +123,15 @@ class ContextNetworkLearner(nn.Module):
         inputs: Float[torch.Tensor, "n 40"],
         kinds: Int[torch.Tensor, " n"],
         step_codes: Float[torch.Tensor, " n"],
-        strengths: Float[torch.Tensor, " n"],
     ) -> Float[torch.Tensor, "n 3"]:
-        """Inputs (n, 40), kinds (n,), step codes (n,), strengths (n,) -> scale, lean and shape (n, 3)."""
-        h = self._seen(inputs, self._weight(0)) + self._first_biases(kinds, step_codes, strengths)
+        """Inputs (n, 40), kinds (n,), step codes (n,) -> scale, lean and shape (n, 3)."""
+        steps = ((step_codes - _MIDDLE_CODE) / _INPUT_UNIT)[:, None]
+        x = (inputs - self.zero_inputs) / _INPUT_UNIT
+        h = x @ self._weight(0).T + self.first.bias + self.first_kind[kinds] + steps * self.first_step
         h = self._hidden(h, 0) @ self._weight(1).T + self.second.bias
-        steps, maps = _in_units(step_codes, strengths)
-        biases = self.third.bias + self.third_kind[kinds] + steps * self.third_step + maps * self.third_map
-        return self._hidden(h, 1) @ self._weight(2).T + biases
-
-    def _seen(self, inputs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        return (inputs - self.zero_inputs) / _INPUT_UNIT @ weight.T
-
-    def _first_biases(self, kinds: torch.Tensor, step_codes: torch.Tensor, strengths: torch.Tensor) -> torch.Tensor:
-        steps, maps = _in_units(step_codes, strengths)
-        return self.first.bias + self.first_kind[kinds] + steps * self.first_step + maps * self.first_map
+        return (
+            self._hidden(h, 1) @ self._weight(2).T + self.third.bias + self.third_kind[kinds] + steps * self.third_step
+        )
 
     @torch.no_grad()
     def calibrate(
@@ -153,11 +139,11 @@ class ContextNetworkLearner(nn.Module):
         inputs: Float[torch.Tensor, "n 40"],
         kinds: Int[torch.Tensor, " n"],
         step_codes: Float[torch.Tensor, " n"],
-        strengths: Float[torch.Tensor, " n"],
     ) -> None:
         """Choose the units of weights and activations by what these samples make; from here on both are rounded."""
-        biases = self._first_biases(kinds, step_codes, strengths)
-        h = torch.relu(self._seen(inputs, self.first.weight) + biases)
+        steps = ((step_codes - _MIDDLE_CODE) / _INPUT_UNIT)[:, None]
+        x = (inputs - self.zero_inputs) / _INPUT_UNIT
+        h = torch.relu(self.first(x) + self.first_kind[kinds] + steps * self.first_step)
         layers = (self.first, self.second, self.third)
         weights = [min(_unit(layer.weight, 127), 2.0**_LARGEST_SCALE_LOG2) for layer in layers]
         first = min(_unit(h, 255), _INPUT_UNIT * weights[0])
@@ -183,8 +169,6 @@ class ContextNetworkLearner(nn.Module):
             first_step=_rounded(_numbers(self.first_step) * first_unit / _INPUT_UNIT),
             third_step=_rounded(_numbers(self.third_step) * third_unit / _INPUT_UNIT),
             shifts=shifts.astype(np.uint8),
-            first_map=_rounded(_numbers(self.first_map) * first_unit / _MAP_UNIT),
-            third_map=_rounded(_numbers(self.third_map) * third_unit / _MAP_UNIT),
         )
 
     def _weight(self, layer: int) -> torch.Tensor:
@@ -230,8 +214,9 @@ def chosen_tables(
     symbol in some thousands."""
     count = len(samples.symbols)
     for lo, hi in pairwise([*range(0, count, _AT_ONCE), count]):
-        known = [torch.from_numpy(a[lo:hi]) for a in samples.known]
-        scale, lean, shape, symbols = _held(network(*_as_given(known)), torch.from_numpy(samples.symbols[lo:hi]))
+        arrays = (samples.inputs, samples.kinds, samples.step_codes, samples.symbols)
+        inputs, kinds, codes, symbols = (torch.from_numpy(a[lo:hi]) for a in arrays)
+        scale, lean, shape, symbols = _held(network(inputs.float(), kinds.long(), codes.float()), symbols)
         yield _choice(*((x + 0.5).floor() for x in (scale, lean, shape))).numpy(), symbols.numpy()
 
 
@@ -253,16 +238,16 @@ def train_context_network(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda i: min(1, i / _WARM_UP) * (0.5 * (1 + math.cos(math.pi * i / num_steps)) + 1e-3)
     )
-    arrays = [torch.from_numpy(a) for a in (*samples.known, samples.symbols)]
+    arrays = [torch.from_numpy(a) for a in (samples.inputs, samples.kinds, samples.step_codes, samples.symbols)]
 
     def drawn(count: int) -> list[torch.Tensor]:
         places = torch.randint(0, len(samples.symbols), (count,))
-        *known, symbols = (a[places] for a in arrays)
-        return [*_as_given(known), symbols.float()]
+        inputs, kinds, codes, symbols = (a[places] for a in arrays)
+        return [inputs.float(), kinds.long(), codes.float(), symbols.float()]
 
     for step in range(num_steps):
         if step == int(_ROUNDED_FROM * num_steps):
-            network.calibrate(*drawn(_CALIBRATED)[:-1])
+            network.calibrate(*drawn(_CALIBRATED)[:3])
         *known, symbols = drawn(batch)
         bits = expected_bits(network(*known), symbols, densities).mean()
         optimizer.zero_grad()
@@ -271,17 +256,6 @@ def train_context_network(
         schedule.step()
         on_step(step, bits.item())
     return network, densities
-
-
-def _as_given(known: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """What is known of symbols, of the types that a network takes."""
-    inputs, kinds, *numbers = known
-    return [inputs.float(), kinds.long(), *(one.float() for one in numbers)]
-
-
-def _in_units(step_codes: torch.Tensor, strengths: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """As columns (n, 1)."""
-    return ((step_codes - _MIDDLE_CODE) / _INPUT_UNIT)[:, None], (strengths / _MAP_UNIT)[:, None]
 
 
 def _held(

@@ -63,15 +63,13 @@ class Tuning:
 @dataclass(frozen=True, eq=False)
 class TunedSteps:
     """What a tuned model (`tuned_model`) knows of its steps. `code` is the byte in its files, `fingerprint` that of the
-    model as it was; `offsets` are those of its channels, of which the first `num_planes` are those of the low levels;
-    `by_subband` the same by level and kind, of a model with networks. `largest_noise` in place of zeros, in steps, by
-    channel and by how much goes on around a place, None for none."""
+    model as it was; `offsets` are those of its channels, of which the first `num_planes` are those of the low levels.
+    `largest_noise` in place of zeros, in steps, by channel and by how much goes on around a place, None for none."""
 
     code: int
     fingerprint: bytes
     num_planes: int
     offsets: Int[NDArray[np.int16], " d"]
-    by_subband: Int[NDArray[np.int16], "networks kinds"] | None = None
     largest_noise: Float[Floats, "d classes"] | None = None
 
     @property
@@ -188,10 +186,9 @@ def tuned_model(model: Model, code: int) -> Model:
     offsets, low = tuning.offsets, tuning.low_offsets
     of_low_planes = np.repeat(low[list(low_classes(model.low_levels))], model.num_planes) if len(low) else None
     gains = np.array([step_of_code(CODE_OF_UNIT_STEP + offset) for offset in low.tolist()], np.float32)
-    networks, by_subband = model.networks, None
+    networks = model.networks
     if networks is not None:
-        by_subband = _by_subband(networks, tuning)
-        networks = networks.tuned(by_subband, strength)
+        networks = networks.with_offsets(_by_subband(networks, tuning))
     return replace(
         model,
         scale_codes=model.scale_codes + offsets,
@@ -199,7 +196,7 @@ def tuned_model(model: Model, code: int) -> Model:
         low_scale_codes=model.low_scale_codes + low[:, None],
         contexts=model.contexts.with_offsets(offsets, of_low_planes),
         networks=networks,
-        tuned=TunedSteps(code, model.fingerprint, model.num_planes, offsets, by_subband, _largest_noise(model, tuning)),
+        tuned=TunedSteps(code, model.fingerprint, model.num_planes, offsets, _largest_noise(model, tuning)),
     )
 
 

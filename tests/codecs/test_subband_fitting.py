@@ -188,14 +188,12 @@ def random_samples(count: int = 5000, kinds: int = 3) -> ContextSamples:
         symbols,
         random.integers(0, kinds, count, np.int16),
         random.integers(80, 192, count, np.int16),
-        random.integers(0, 16, count, np.int16),
         kinds,
     )
 
 
 def network_inputs(samples: ContextSamples) -> tuple[np.ndarray, ...]:
-    numbers = (samples.step_codes.astype(np.float32), samples.strengths.astype(np.float32))
-    return samples.inputs.astype(np.float32), samples.kinds.astype(np.int64), *numbers
+    return samples.inputs.astype(np.float32), samples.kinds.astype(np.int64), samples.step_codes.astype(np.float32)
 
 
 def with_rounded_biases(learner: ContextNetworkLearner) -> ContextNetworkLearner:
@@ -207,12 +205,10 @@ def with_rounded_biases(learner: ContextNetworkLearner) -> ContextNetworkLearner
             (learner.first.bias, first),
             (learner.first_kind, first),
             (learner.first_step, first / 32),
-            (learner.first_map, first / 8),
             (learner.second.bias, second),
             (learner.third.bias, third),
             (learner.third_kind, third),
             (learner.third_step, third / 32),
-            (learner.third_map, third / 8),
         ):
             parameter.copy_((parameter * unit).round() / unit)
     return learner
@@ -232,7 +228,7 @@ def test_integers_choose_the_tables_that_the_rounded_network_chooses() -> None:
         inputs, symbols = tile.inputs(level, kind).reshape(-1, 40), tile.symbols(level, kind).reshape(-1)
         loud = ~is_quiet(inputs)
         same = np.ones(len(symbols), np.int16)
-        samples = ContextSamples(inputs, symbols, kind * same, step_code * same, 0 * same, layout.kinds(level))
+        samples = ContextSamples(inputs, symbols, kind * same, step_code * same, layout.kinds(level))
         ((choices, _),) = chosen_tables(learners[level], samples)
         with torch.no_grad():
             lean = learners[level](*(torch.from_numpy(a) for a in network_inputs(samples)))[:, 1].numpy()

@@ -232,13 +232,11 @@ class Network:
     first_step: tuple[int, ...]
     third_step: tuple[int, ...]
     shifts: tuple[int, ...]
-    first_map: tuple[int, ...]  # (n), 0 where the model has none
-    third_map: tuple[int, ...]  # (3), likewise
 
-    def tuned(self, offsets: list[int], strength: int) -> Network:
+    def with_offsets(self, offsets: list[int]) -> Network:
         """The network of a file with these offsets of its subbands (section 9.8)."""
-        first = _tuned_biases(self.first_bias, self.first_step, self.first_map, offsets, strength)
-        third = _tuned_biases(self.third_bias, self.third_step, self.third_map, offsets, strength)
+        first = _offset_biases(self.first_bias, self.first_step, offsets)
+        third = _offset_biases(self.third_bias, self.third_step, offsets)
         return replace(self, first_bias=first, third_bias=third)
 
     def outputs(self, k: int, step_code: int, x: list[int]) -> list[int]:
@@ -257,11 +255,9 @@ def _clip(number: int) -> int:
     return min(max(number, 0), 255)
 
 
-def _tuned_biases(
-    biases: list[tuple[int, ...]], steps: tuple[int, ...], maps: tuple[int, ...], offsets: list[int], strength: int
-) -> list[tuple[int, ...]]:
+def _offset_biases(biases: list[tuple[int, ...]], steps: tuple[int, ...], offsets: list[int]) -> list[tuple[int, ...]]:
     parts = [
-        tuple(bias - offset * step + strength * more for bias, step, more in zip(row, steps, maps, strict=True))
+        tuple(bias - offset * step for bias, step in zip(row, steps, strict=True))
         for row, offset in zip(biases, offsets, strict=True)
     ]
     _check(all(abs(bias) <= 1 << 28 for row in parts for bias in row), CorruptError, "a tuned bias is beyond 2^28")
@@ -284,7 +280,7 @@ class SubbandRules:
         """The rules of a file with this tuning."""
         kinds = [range(self.num_planes * (3 if level else 1)) for level in range(len(self.networks))]
         offsets = [[self._offset(tuning, level, k) for k in ks] for level, ks in enumerate(kinds)]
-        networks = [one.tuned(own, tuning.strength) for one, own in zip(self.networks, offsets, strict=True)]
+        networks = [one.with_offsets(own) for one, own in zip(self.networks, offsets, strict=True)]
         quiet = [
             [
                 tuple(row[offset_step_code(band, o) // 8] for band in range(32))
@@ -314,7 +310,6 @@ NETWORK_ARRAYS = (
     "third_step",
     "shifts",
 )
-MAP_ARRAYS = ("first_map", "third_map")  # of networks that know of maps
 
 
 def read_subband_rules(raw: dict[str, bytes], num_planes: int, depth: int, low_levels: int) -> SubbandRules:
@@ -334,8 +329,6 @@ def read_subband_rules(raw: dict[str, bytes], num_planes: int, depth: int, low_l
                 first_step=_rows(arrays["first_step"], "i", 1)[0],
                 third_step=_rows(arrays["third_step"], "i", 1)[0],
                 shifts=_rows(arrays["shifts"], "B", 1)[0],
-                first_map=_rows(raw.get(f"network.{level}.first_map", bytes(4 * width)), "i", 1)[0],
-                third_map=_rows(raw.get(f"network.{level}.third_map", bytes(12)), "i", 1)[0],
             )
         )
     quiet, num_kinds = _rows(raw["quiet_tables"], "B", num_levels * 3 * num_planes), 3 * num_planes
@@ -356,7 +349,6 @@ def subband_digest(raw: dict[str, bytes], num_planes: int, depth: int, low_level
     for level in range(depth + low_levels + 1):
         networks += struct.pack("<H", len(raw[f"network.{level}.second_bias"]) // 4)
         networks += b"".join(raw[f"network.{level}.{name}"] for name in NETWORK_ARRAYS)
-        networks += b"".join(raw.get(f"network.{level}.{name}", b"") for name in MAP_ARRAYS)
     return hashlib.sha256(networks + raw["table_map"] + raw["quiet_tables"] + raw["later_costs"]).digest()
 
 

@@ -416,15 +416,6 @@ def test_layouts_are_those_of_the_reference_decoder(layout: Layout) -> None:
     assert np.array_equal(reference_values([segment], model, bounds, (side, side - 1)), planes)
 
 
-def with_maps(model: SubbandModel, seed: int) -> SubbandModel:
-    """Networks that know of maps of steps."""
-    rng = np.random.default_rng(seed)
-    maps = [rng.integers(-4000, 4000, len(one.second) + 3).astype(np.int32) for one in model.networks]
-    pairs = zip(model.networks, maps, strict=True)
-    networks = [dataclasses.replace(one, first_map=both[3:], third_map=both[:3]) for one, both in pairs]
-    return dataclasses.replace(model, networks=tuple(networks))
-
-
 def random_offsets(layout: Layout, rng: np.random.Generator) -> tuple[np.ndarray, Any]:
     """By level and kind, and as the reference decoder has them."""
     offsets, classes = np.zeros((layout.num_levels + 1, 3 * layout.colors), np.int16), 1 + 3 * layout.low_levels
@@ -440,58 +431,38 @@ def random_offsets(layout: Layout, rng: np.random.Generator) -> tuple[np.ndarray
     return offsets, (of_channels, low)
 
 
-@pytest.mark.parametrize("strength", [0, 6, 15])
-@pytest.mark.parametrize("has_maps", [False, True])
+@pytest.mark.parametrize("seed", [0, 6, 15])
 @pytest.mark.parametrize("layout", [Layout(1, 1, 0), Layout(3, 2, 0), Layout(3, 2, 2), Layout(2, 3, 1)])
-def test_tuned_segments_are_those_of_the_reference_decoder(layout: Layout, has_maps: bool, strength: int) -> None:
+def test_tuned_segments_are_those_of_the_reference_decoder(layout: Layout, seed: int) -> None:
     model = random_model(layout, seed=8, widths=(16, 32))
-    model = with_maps(model, seed=strength) if has_maps else model
-    offsets, (of_channels, low) = random_offsets(layout, np.random.default_rng(strength))
+    offsets, (of_channels, low) = random_offsets(layout, np.random.default_rng(seed))
     shape = 24 >> layout.depth, 20 >> layout.depth
     planes, bounds = random_planes(layout, shape), (0, layout.num_channels)
-    tuned = model.tuned(offsets, strength)
+    tuned = model.with_offsets(offsets)
     segment = PlanesEncoder(planes, tuned.at_step(STEP), BEST).segment(PlaneSpan(bounds))
-    tuning = REFERENCE.Tuning(strength, of_channels, low)
+    tuning = REFERENCE.Tuning(6, of_channels, low)
     assert np.array_equal(reference_values([segment], model, bounds, shape, tuning), planes)
     plain = PlanesEncoder(planes, model.at_step(STEP), BEST).segment(PlaneSpan(bounds))
     assert plain.payload != segment.payload
 
 
-def test_nothing_is_tuned_without_offsets_and_maps() -> None:
-    model = with_maps(MODEL, seed=1)
-    assert model.tuned(np.zeros((len(model.networks), 9), np.int16), 0).digest == model.digest != MODEL.digest
+def test_nothing_is_tuned_without_offsets() -> None:
+    assert MODEL.with_offsets(np.zeros((len(MODEL.networks), 9), np.int16)).digest == MODEL.digest
 
 
 def test_digest_is_that_of_the_reference_decoder() -> None:
-    for model in (MODEL, with_maps(MODEL, seed=2)):
-        assert REFERENCE.subband_digest(raw_of(model.to_arrays()), 3, 2, 2) == model.digest
-
-
-def test_numbers_of_maps_are_read_back_and_in_the_digest() -> None:
-    model = with_maps(MODEL, seed=2)
-    again = SubbandModel.from_arrays(model.to_arrays(), num_colors=3, depth=2, low_levels=2)
-    assert again.digest == model.digest
-    for level, name in ((0, "first_map"), (2, "third_map")):
-        networks = list(model.networks)
-        numbers = getattr(networks[level], name).copy()
-        numbers[-1] += 1
-        networks[level] = dataclasses.replace(networks[level], **{name: numbers})
-        assert dataclasses.replace(model, networks=tuple(networks)).digest != model.digest
-
-
-def test_one_map_array_without_the_other_is_refused() -> None:
-    network = MODEL.networks[0]
-    with pytest.raises(ArgumentError, match="third_map is None; allowed is an array"):
-        dataclasses.replace(network, first_map=np.zeros(len(network.second), np.int32))
+    assert REFERENCE.subband_digest(raw_of(MODEL.to_arrays()), 3, 2, 2) == MODEL.digest
 
 
 def test_tuned_biases_beyond_the_limit_are_refused() -> None:
-    network = with_maps(MODEL, seed=3).networks[0]
-    network = dataclasses.replace(network, first_map=np.full(len(network.second), (1 << 31) - 1, np.int32))
-    with pytest.raises(CorruptStreamError, match=r"makes a bias of a network 42949\d+; allowed are 268435456"):
-        network.tuned(np.zeros(3, np.int16), 2)
+    network = MODEL.networks[0]
+    network = dataclasses.replace(network, first_step=np.full(len(network.second), 1 << 20, np.int32))
+    bias = np.full_like(network.first_bias, (1 << 28) - (1 << 22))
+    network = dataclasses.replace(network, first_bias=bias)
+    with pytest.raises(CorruptStreamError, match=r"makes a bias of a network \d+; allowed are 268435456"):
+        network.with_offsets(np.full(3, -64, np.int16))
     with pytest.raises(REFERENCE.CorruptError, match="bias"):
-        REFERENCE._tuned_biases([(0,)], (0,), ((1 << 31) - 1,), [0], 2)
+        REFERENCE._offset_biases([((1 << 28) - 1,)], (1 << 20,), [-64])
 
 
 def write_model_file(path: Path, networks: SubbandModel | None, contexts: ContextModel) -> bytes:
