@@ -333,6 +333,9 @@ def seeds() -> dict[str, bytes]:
     files = {
         "joined": Lcn(30).encode(picture(24, 32, 3)),
         "one": Lcn(50).encode(picture(1, 1, 3)),
+        "plain": Lcn(30, tune="psnr").encode(picture(24, 32, 3)),
+        "machine": Lcn(30, tune="machine", tile_log2=3).encode(picture(70, 80, 3)),
+        "best for machines": Lcn(30, tune="machine", profile="best").encode(picture(20, 30, 3)),
         "grey": Lcn(40).encode(picture(17, 30, 1)),
         "tiles": Lcn(30, tile_log2=3).encode(picture(70, 80, 3)),
         "two tiles": Lcn(30, tile_log2=3).encode(picture(70, 60, 3)),
