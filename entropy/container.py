@@ -119,7 +119,8 @@ class Header:
     `level_codes` of a sound or cube: one for all channels or planes, or one for each; `offset_codes` of a cube's planes.
     `stored_depth`: bits of the colours of a 16-bit picture, 9 to 15, None where all are used. `color_axes`: nine numbers,
     -128 to 127, of a picture whose colours are not in the axes of its model (SPEC.md, section 9.7). `tuning`: 16 times
-    the strength of a picture's map of steps, and the number of its set of offsets, 0 for neither (9.8).
+    the strength of a picture's map of steps, and the number of its set of offsets; None for what is usual with its model
+    (9.8).
     """
 
     codec: CodecNumber
@@ -138,7 +139,7 @@ class Header:
     offset_codes: tuple[int, ...] = ()
     stored_depth: int | None = None
     color_axes: tuple[int, ...] | None = None
-    tuning: int = 0
+    tuning: int | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -255,11 +256,11 @@ def write_header(header: Header) -> bytes:
         flags |= Flag.SECTIONS
     if header.tile_log2 is not None:
         flags |= Flag.TILED
-    if header.tuning:
+    if header.tuning is not None:
         flags |= Flag.TUNED
     head = MAGIC + bytes([VERSION, flags, header.profile << 4 | header.codec])
     head += header.fingerprint + bytes([header.step_code]) + _write_shape(header)
-    head += b"".join(bytes([number]) for number in (header.tile_log2, header.tuning or None) if number is not None)
+    head += b"".join(bytes([number]) for number in (header.tile_log2, header.tuning) if number is not None)
     return head + struct.pack("<H", _native.crc32c(head) & 0xFFFF) + sections
 
 
@@ -329,7 +330,7 @@ def _read_fixed(source: Source) -> tuple[bytes, Header]:
         step_code=step_code,
         flags=Flag(flags),
         tile_log2=tile[0] if tile else None,
-        tuning=tuning[0] if tuning else 0,
+        tuning=tuning[0] if tuning else None,
         **shape,
     )
     return head + version + fixed + _write_shape(header) + tile + tuning, header
@@ -381,8 +382,8 @@ def _unzigzag(value: int) -> int:
 def _check_header(header: Header, limits: Limits) -> None:
     if header.codec is not CodecNumber.IMAGE and header.has_alpha:
         raise CorruptStreamError("the file has an alpha plane, which only pictures have; it is damaged")
-    if Flag.TUNED in header.flags and (header.codec is not CodecNumber.IMAGE or not header.tuning):
-        raise CorruptStreamError(f"the file has tuning {header.tuning}; allowed are 1 to 255, of pictures")
+    if header.tuning is not None and header.codec is not CodecNumber.IMAGE:
+        raise CorruptStreamError("the file has a tuning, which only pictures have; it is damaged")
     sides = header.shape[:1] if header.codec is CodecNumber.SOUND else header.shape  # a sound may be empty
     if 0 in sides:
         raise CorruptStreamError(f"the signal is {_size_text(header)}; no side may be 0")

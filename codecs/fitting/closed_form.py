@@ -204,8 +204,8 @@ def fit(
         turn=None if options.axes is None else turn_to_axes(axes.synthesis, channels, options.axes),
     )
     # Again, on the integers that an encoder chooses by these contexts.
-    chosen = ChosenIntegers(coefficients, model, mapped=kind == "image")
-    contexts = contexts_of(chosen, lambda share: on_progress((1 + share) / 2))
+    integers = ChosenIntegers(coefficients, model, mapped=kind == "image")
+    contexts = contexts_of(integers, lambda share: on_progress((1 + share) / 2))
     model = replace(model, contexts=contexts)
     model = replace(model, shrink=_shrink(coefficients, model))
     if kind == "image":

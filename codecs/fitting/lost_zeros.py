@@ -50,7 +50,8 @@ def lost_zeros(pictures: Sequence[Image], model: Model) -> UInt[NDArray[np.uint8
             counts[first:] += np.bincount(keys, minlength=size).reshape(-1, NUM_CLASSES)
     largest = np.sqrt(3 * sums / (counts + _PRIOR))
     largest[grey_shares(model) < _LEAST_GREY] = 0
-    return np.rint(np.minimum(largest * ZERO_UNIT, 255)).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.rint(np.minimum(largest * ZERO_UNIT, 255)).astype(np.uint8)
+    return rounded
 
 
 def grey_shares(model: Model) -> Float[NDArray[np.float64], " d"]:

@@ -24,7 +24,7 @@ from laconic.codecs.models.packet_tree import is_dyadic
 from laconic.codecs.models.tunings import Tuning
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from jaxtyping import UInt
 
 _MOST_PICTURES: Final = 48  # that are looked at for what is lost in zeros
 _MOST_PLANES: Final = 3
@@ -71,7 +71,7 @@ def with_usual_tunes(model: Model, pictures: Sequence[Image]) -> Model:
     )
 
 
-def _channels_of_leaves(model: Model) -> list[tuple[tuple[int, ...], Int[NDArray[np.uint16], " n"]]]:
+def _channels_of_leaves(model: Model) -> list[tuple[tuple[int, ...], UInt[NDArray[np.uint16], " _"]]]:
     """Paths of the leaves of the tree, and the channels in which they are coded where each is a block."""
     sizes = [model.num_planes * model.tree.channels_of(path) for path in model.tree.leaves]
     cuts = pairwise(np.cumsum([0, *sizes]).tolist())

@@ -159,12 +159,21 @@ def tuning_code_of(model: Model, tune: str) -> int:
     """The byte that files of a tune have, 0 for none. Raises `CodecError` for one that the model does not know."""
     for number, tuning in enumerate(model.tunings, 1):
         if tuning.name == tune:
-            says_more = tuning.noise or tuning.offsets.any() or tuning.low_offsets.any()
-            return tuning.strength << 4 | (number if says_more else 0)
+            return _code_of(tuning, number)
     if tune not in _USUAL_STRENGTHS:
         known = dict.fromkeys((*TUNES, *(tuning.name for tuning in model.tunings)))
         raise CodecError(f"tune is {tune!r}; model {model.name} knows {', '.join(known)}")
     return _USUAL_STRENGTHS[tune] << 4 if _can_map(model) else 0
+
+
+def usual_tuning_code(model: Model) -> int:
+    """Of files that say nothing of their tuning: that of the model's first."""
+    return _code_of(model.tunings[0], 1) if model.tunings else 0
+
+
+def _code_of(tuning: Tuning, number: int) -> int:
+    says_more = tuning.noise or tuning.offsets.any() or tuning.low_offsets.any()
+    return tuning.strength << 4 | (number if says_more else 0)
 
 
 def _can_map(model: Model) -> bool:
@@ -172,9 +181,10 @@ def _can_map(model: Model) -> bool:
 
 
 @lru_cache(maxsize=64)
-def tuned_model(model: Model, code: int) -> Model:
-    """The model for files of this tuning, 0 to 255: contexts, reconstruction and low levels for the steps of its channels;
-    its fingerprint stays. Raises `CorruptStreamError` for a tuning that it does not have."""
+def tuned_model(model: Model, code: int | None) -> Model:
+    """The model for files of this tuning, 0 to 255, None for its usual one: contexts, reconstruction and low levels for the
+    steps of its channels; its fingerprint stays. Raises `CorruptStreamError` for a tuning that it does not have."""
+    code = usual_tuning_code(model) if code is None else code
     if not code:
         return model
     strength, number = code >> 4, code & 15

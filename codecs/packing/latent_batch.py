@@ -35,6 +35,7 @@ PictureFiles = _entropy.PictureFiles  # the bytes of files, or where they are: (
 _PROFILES: Final = (Profile.FAST, Profile.SMALL)
 _CHUNK_VALUES: Final = 1 << 17  # that are decoded at a time: with what is made of them, they stay in a core's cache
 _SIDE_BY_SIDE: Final = 4  # pictures
+_USUAL: Final = 256  # tuning of files that say nothing of it
 Floats = NDArray[np.float32]
 _Block = tuple[Floats, NDArray[np.uint16], NDArray[np.uint16]]
 
@@ -84,7 +85,7 @@ class LatentBatch:
 
     def _latent_rule(self, tuning: int, step_code: int) -> _native.LatentRule:
         if (tuning, step_code) not in self._latent_rules:
-            model = tuned_model(self._model, tuning)
+            model = tuned_model(self._model, None if tuning == _USUAL else tuning)
             low = model.low_at(step_code)
             assert low is not None
             rule = _native.LatentRule(
@@ -137,7 +138,7 @@ def _is_read_here(model: Model) -> bool:
 
 @lru_cache(maxsize=64)
 def _picture_rules(base: Model, tuning: int, profile: Profile, step_code: int) -> _entropy.PictureRules:
-    model = tuned_model(base, tuning)
+    model = tuned_model(base, None if tuning == _USUAL else tuning)
     contexts, step = model.contexts, model.contexts.at_step(step_code)
     assert step.low is not None
     rules = _entropy.PictureRules(

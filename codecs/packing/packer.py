@@ -16,6 +16,7 @@ from laconic.codecs.formats.bit_depths import DEPTHS
 from laconic.codecs.latent import Latent
 from laconic.codecs.models.latent_turn import coded_channels_for
 from laconic.codecs.models.model import Model
+from laconic.codecs.models.tunings import usual_tuning_code
 from laconic.codecs.notes import note
 from laconic.codecs.packing.layout import layout_channels, layout_group_bounds
 from laconic.codecs.plan import Plan
@@ -138,12 +139,18 @@ class Packer:
             offset_codes=self._plan.form.levels.offset_codes,
             stored_depth=self._stored_depth,
             color_axes=None if self._model.colors is None else self._model.colors.numbers,
-            tuning=0 if self._model.tuned is None else self._model.tuned.code,
+            tuning=self._tuning,
         )
         head = write_header(header)
         return PackedFile(
             b"".join([head, *segments]), self._bounds, self._stops(len(head), order, segments), self._model
         )
+
+    @property
+    def _tuning(self) -> int | None:
+        """What the file says of its tuning: nothing where it is the usual one."""
+        code = 0 if self._model.tuned is None else self._model.tuned.code
+        return None if code == usual_tuning_code(self._model) else code
 
     @property
     def _stored_depth(self) -> int | None:

@@ -220,7 +220,8 @@ def _largest_noise(scales: Float[Floats, " d"], model: Model) -> Int[NDArray[np.
     """In the units of fixed-point coefficients, in which the steps of channels are these `scales`."""
     assert model.tuned is not None and model.tuned.largest_noise is not None
     exact = model.tuned.largest_noise * scales[:, None] + np.float32(0.5)
-    return np.minimum(np.floor(exact), np.float32(32767)).astype(np.int16)
+    whole: NDArray[np.int16] = np.minimum(np.floor(exact), np.float32(32767)).astype(np.int16)
+    return whole
 
 
 def cut_of_part(part: PictureRowsPart, cut: tuple[slice, slice]) -> PictureRowsPart:

@@ -81,7 +81,7 @@ private:
     std::vector<Bytes> spans_;
 };
 
-// (n, 5): profile, step code, height, width and tuning of each, 0 for what is not read here.
+// (n, 5): profile, step code, height, width and tuning (256: the usual one) of each, 0 for what is not read here.
 nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>> heads_of(const PictureFiles& files) {
     constexpr std::size_t columns = 5;
     const std::size_t count = files.spans().size();
@@ -102,7 +102,7 @@ nb::ndarray<nb::numpy, std::int32_t, nb::ndim<2>> heads_of(const PictureFiles& f
 // The fields of `rules` are set one after the other: a constructor of so many arguments says nothing.
 void init_rules(PictureRules* self, const nb::bytes& fingerprint, unsigned profile, unsigned step_code, unsigned tuning, unsigned depth,
                 const std::vector<std::size_t>& group_ends, unsigned low_levels, const Array<const std::uint8_t, 2>& places, std::size_t num_planes) {
-    require(fingerprint.size() == 4 && step_code <= 255 && tuning <= 255 && depth <= 8 && (profile == 1 || profile == 2), "a number of the model is none");
+    require(fingerprint.size() == 4 && step_code <= 255 && tuning <= usual_tuning && depth <= 8 && (profile == 1 || profile == 2), "a number of the model is none");
     require(!group_ends.empty() && group_ends.size() < 128 && std::ranges::is_sorted(group_ends) && group_ends.front() > 0, "the groups do not ascend");
     require(low_levels >= 1 && low_levels <= 4 && places.shape(0) == std::size_t{1} << (2 * low_levels) && places.shape(1) == 2 && num_planes >= 1 &&
                 num_planes <= group_ends.front(),
@@ -111,7 +111,7 @@ void init_rules(PictureRules* self, const nb::bytes& fingerprint, unsigned profi
     std::copy_n(span_of(fingerprint).data(), 4, rules->fingerprint.begin());
     rules->profile = static_cast<PictureRules::Profile>(profile);
     rules->step_code = static_cast<std::uint8_t>(step_code);
-    rules->tuning = static_cast<std::uint8_t>(tuning);
+    rules->tuning = static_cast<std::uint16_t>(tuning);
     rules->depth = depth;
     rules->group_ends = group_ends;
     rules->low_levels = low_levels;

@@ -28,7 +28,7 @@ struct PictureRules {
     std::array<std::uint8_t, 4> fingerprint;
     Profile profile;
     std::uint8_t step_code;
-    std::uint8_t tuning;
+    std::uint16_t tuning;
     unsigned depth;                        // levels of the tree: a place stands for 2^depth pixels a side
     std::vector<std::size_t> group_ends;   // of channels
     std::size_t num_planes;                // channels that have low levels

@@ -64,13 +64,15 @@ private:
     bool is_good_ = true;
 };
 
+inline constexpr std::uint16_t usual_tuning = 256;  // of files that say nothing of it
+
 struct PictureHead {
     std::array<std::uint8_t, 4> fingerprint;
     std::uint8_t profile;
     std::uint8_t step_code;
     bool is_joined;              // one segment holds all groups
     std::size_t height, width;   // pixels
-    std::uint8_t tuning = 0;
+    std::uint16_t tuning = usual_tuning;
     std::size_t num_stored = 0;  // channels; 0 for all of the model
 };
 
@@ -105,8 +107,7 @@ inline std::optional<PictureHead> read_picture_head(HeadCursor& cursor) noexcept
     head.step_code = static_cast<std::uint8_t>(cursor.number(1));
     head.width = cursor.varint();
     head.height = cursor.varint();
-    if ((flags & tuned) != 0) head.tuning = static_cast<std::uint8_t>(cursor.number(1));
-    if ((flags & tuned) != 0 && head.tuning == 0) return std::nullopt;
+    if ((flags & tuned) != 0) head.tuning = static_cast<std::uint16_t>(cursor.number(1));
     const std::span<const std::uint8_t> fixed = cursor.since(0);
     const std::uint32_t crc = kernels().crc32c(fixed.data(), fixed.size(), 0) & 0xFFFFU;
     if (cursor.number(2) != crc || !cursor.is_good()) return std::nullopt;

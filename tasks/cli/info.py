@@ -120,8 +120,10 @@ def _tune(header: Header, entry: ZooEntry | None) -> str | None:
 
     if header.codec is not CodecNumber.IMAGE:
         return None
+    names = [name for name, *_ in json.loads(entry.card["config"]).get("tunings", ())] if entry is not None else []
+    if header.tuning is None:
+        return names[0] if names else None if entry is None else "none"
     strength, number = divmod(header.tuning, 16)
-    names = [name for name, _ in json.loads(entry.card["config"]).get("tunings", ())] if entry is not None else []
     of_set = "" if not number else names[number - 1] if number <= len(names) else f"set {number}"
     return ", ".join(part for part in (of_set, f"map of strength {strength}" if strength else "") if part) or "none"
 

@@ -463,8 +463,11 @@ class Model:
     def num_channels(self) -> int:
         return self.num_planes << self.dimensions * self.depth
 
-    def tuning(self, byte: int) -> Tuning:
-        """That of a file with this tuning byte, 0 for none."""
+    def tuning(self, byte: int | None) -> Tuning:
+        """That of a file with this tuning byte, 0 for none, or without one."""
+        if byte is None and self.tunings:
+            return self.tunings[0]
+        byte = byte or 0
         strength, number = divmod(byte, 16)
         _check(number <= len(self.tunings), CorruptError, f"the model has no set {number} of offsets")
         _check(strength == 0 or self.num_planes <= 3, CorruptError, "a map of more than 3 planes")
@@ -472,7 +475,7 @@ class Model:
             return replace(self.tunings[number - 1], strength=strength)
         return Tuning(strength, [0] * self.num_channels, [0] * num_classes(self.low_levels))
 
-    def tuned(self, byte: int) -> Model:
+    def tuned(self, byte: int | None) -> Model:
         """What the integers of files with this tuning byte need."""
         tuning, low = self.tuning(byte), self.low
         if low is not None:
@@ -608,7 +611,7 @@ class Header:
     level_codes: list[int]
     offset_codes: list[int]
     tile_log2: int | None
-    tuning: int
+    tuning: int | None
 
     def grid(self, model: Model) -> tuple[int, int]:
         """gh and gw of the latent, of a signal that the model takes."""
@@ -661,13 +664,12 @@ def read_header(reader: Reader) -> Header:
         level_codes=level_codes,
         offset_codes=[signed_varint(reader) for _ in range(shape[0])] if kind == "cube" else [],
         tile_log2=reader.unsigned(1) if flags & TILED else None,
-        tuning=reader.unsigned(1) if flags & TUNED else 0,
+        tuning=reader.unsigned(1) if flags & TUNED else None,
     )
     crc = crc32c(reader.data[: reader.position]) & 0xFFFF
     _check(reader.unsigned(2) == crc, ChecksumError, "the header's checksum is wrong")
     _check(0 not in (shape[:1] if kind == "sound" else shape), CorruptError, "the signal has no samples")
     _check(kind == "image" or not flags & (ALPHA | TUNED), CorruptError, "alpha or tuning of what is no picture")
-    _check(header.tuning > 0 or not flags & TUNED, CorruptError, "the tuning is 0")
     _check(kind != "sound" or 1 <= sample_rate < 1 << 31, CorruptError, f"{sample_rate} Hz")
     _check(all(abs(code) <= 4096 for code in level_codes), CorruptError, f"level codes {level_codes}")
     _check(header.tile_log2 is None or 3 <= header.tile_log2 <= 16, CorruptError, f"tile_log2 {header.tile_log2}")

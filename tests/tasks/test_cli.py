@@ -457,8 +457,8 @@ def test_info_prints_json(encoded, data, tmp_path):
     for item in fields:
         assert (item["width"], item["height"], item["bit_depth"], item["alpha"]) == (192, 128, 8, False)
         assert (item["model"], item["planes"], item["tiles"]) == ("rgb", 3, 1)
-        assert item["step_code"] == 154
-        assert item["profile"] == "small"
+        assert item["step_code"] == 154 - 3
+        assert (item["profile"], item["tune"]) == ("small", "balanced")
 
 
 def test_profile_and_effort_are_those_asked_for(tmp_path):
