@@ -5,5 +5,6 @@ In reading order: `tensor_wavelet` (packets of tensors), `tensor_encoder` (the t
 `context_rate` (bits under learned contexts), `learner` (what a part that is learned has to say), `transform_learner`,
 `encoded_coefficients` (as files have them), `synthesis_learner`, `synthesis_turning` (its start from another model's);
 `context_networks` (those of profile best, which `fitting.subband_fitting` trains); `decoder_gradient` (of decoded pixels,
-for effort 3).
+for effort 3); `picture_score` (what a tuning is fitted to; one is in `tensor_ms_ssim`), `band_weights` (what errors of each
+band cost by it, for `fitting.score_tuning`).
 """

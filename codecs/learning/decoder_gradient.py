@@ -41,7 +41,7 @@ class DecoderGradient:
     projection is not cut at the leaves of its tree."""
 
     def __init__(self, model: Model, network: NeuralSynthesis | None, step_code: int) -> None:
-        self._encoder, self._network = _tensor_encoder_of(model), network
+        self._encoder, self._network = tensor_encoder_of(model), network
         self._steps = torch.from_numpy(model.steps_at(step_code).copy())[None]
 
     def aims(self, points: Float[Floats, "d h w"], pixels: Float[Floats, "c _ _"]) -> Float[Floats, "d h w"]:
@@ -77,11 +77,14 @@ class DecoderGradient:
         return found
 
 
-def _tensor_encoder_of(model: Model) -> TensorEncoderModel:
-    """The transform of a model as tensors."""
+def tensor_encoder_of(model: Model) -> TensorEncoderModel:
+    """The transform of a model as tensors. Raises `CodecError` for a projection that is not cut at the tree's leaves."""
     sizes = [model.num_planes * model.tree.channels_of(path) for path in model.tree.leaves]
     if sizes != [len(a) for a in model.analysis]:
-        raise CodecError(f"model {model.name} has no block for each leaf, which effort 3 needs; choose effort 2")
+        raise CodecError(
+            f"model {model.name} has no block for each leaf, which gradients of pixels (effort 3, fit --score) need; "
+            "choose effort 2, or fit a model with --blocks leaf"
+        )
     return TensorEncoderModel(
         num_planes=model.num_planes,
         tree=model.tree,

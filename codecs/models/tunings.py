@@ -33,10 +33,10 @@ TUNES: Final = ("psnr", "balanced", "machine", "eye")  # of pictures
 DEFAULT_TUNE: Final = "balanced"
 PLAIN_TUNE: Final = "snr"  # of sounds and cubes
 MAX_STRENGTH: Final = 15
-_MAX_SETS: Final = 15
+MAX_SETS: Final = 15  # of offsets, in a model
 _MOST_PLANES: Final = 3  # with a map
 _MAX_OFFSET: Final = 64
-_MAX_COARSER: Final = 16  # of the channels that a map is made of
+MAX_COARSER: Final = 16  # of the channels that a map is made of
 _UNIT_WEIGHT: Final = 64
 _NOISE_UNIT: Final = 32
 ZERO_UNIT: Final = 256  # of a model's `zeros`
@@ -163,7 +163,7 @@ def tuning_code_of(model: Model, tune: str) -> int:
     if tune not in _USUAL_STRENGTHS:
         known = dict.fromkeys((*TUNES, *(tuning.name for tuning in model.tunings)))
         raise CodecError(f"tune is {tune!r}; model {model.name} knows {', '.join(known)}")
-    return _USUAL_STRENGTHS[tune] << 4 if _can_map(model) else 0
+    return _USUAL_STRENGTHS[tune] << 4 if can_map(model) else 0
 
 
 def usual_tuning_code(model: Model) -> int:
@@ -176,7 +176,8 @@ def _code_of(tuning: Tuning, number: int) -> int:
     return tuning.strength << 4 | (number if says_more else 0)
 
 
-def _can_map(model: Model) -> bool:
+def can_map(model: Model) -> bool:
+    """Whether its steps may differ from place to place."""
     return model.kind == "image" and model.num_planes <= _MOST_PLANES
 
 
@@ -188,7 +189,7 @@ def tuned_model(model: Model, code: int | None) -> Model:
     if not code:
         return model
     strength, number = code >> 4, code & 15
-    if number > len(model.tunings) or (strength and not _can_map(model)):
+    if number > len(model.tunings) or (strength and not can_map(model)):
         raise CorruptStreamError(
             f"the file has tuning {strength} of set {number}; model {model.name} has {len(model.tunings)} sets"
         )
@@ -253,8 +254,8 @@ def check_tunings(model: Model) -> None:
     if model.zeros.dtype != np.uint8 or model.zeros.shape not in ((0, NUM_CLASSES), (model.num_channels, NUM_CLASSES)):
         raise WeightsError(f"model {model.name} has zeros of shape {model.zeros.shape}, which do not fit its channels")
     names = [tuning.name for tuning in model.tunings]
-    if len(set(names)) < len(names) or len(names) > _MAX_SETS or not all(isinstance(n, str) and n for n in names):
-        raise WeightsError(f"model {model.name} has tunes named {names}; allowed are {_MAX_SETS} different names")
+    if len(set(names)) < len(names) or len(names) > MAX_SETS or not all(isinstance(n, str) and n for n in names):
+        raise WeightsError(f"model {model.name} has tunes named {names}; allowed are {MAX_SETS} different names")
     for tuning in model.tunings:
         _check_tuning(model, tuning)
 
@@ -272,11 +273,29 @@ def _check_tuning(model: Model, tuning: Tuning) -> None:
     planes = model.num_planes
     if np.abs(offsets).max() > _MAX_OFFSET or np.abs(low).max(initial=0) > _MAX_OFFSET:
         raise WeightsError(f"{what} has offsets beyond {_MAX_OFFSET}, four octaves")
-    if offsets[planes : 4 * planes].min(initial=0) < -_MAX_COARSER or (len(low) and offsets[:planes].any()):
+    if offsets[planes : 4 * planes].min(initial=0) < -MAX_COARSER or (len(low) and offsets[:planes].any()):
         raise WeightsError(f"{what} has offsets {offsets[: 4 * planes].tolist()} of the first channels, which none has")
     ends = () if model.networks is None else model.networks.channel_ends
     if any(np.ptp(offsets[lo:hi]) for lo, hi in pairwise(ends)):
         raise WeightsError(f"{what} has different offsets in one subband, which profile best codes as one")
+
+
+def check_new_tuning(model: Model, name: str) -> None:
+    """Raises `CodecError` for a model that cannot have one more tuning, of this name."""
+    if not name or name == TUNES[0]:
+        raise CodecError(f"the name of the tuning is {name!r}; allowed are names but {TUNES[0]}, which has none")
+    if model.kind != "image":
+        raise CodecError(f"model {model.name} is for signals of kind {model.kind}; tunings are for pictures")
+    if not can_map(model):
+        raise CodecError(
+            f"model {model.name} has {model.num_planes} planes; maps of steps are for up to {_MOST_PLANES}"
+        )
+    if name in [tuning.name for tuning in model.tunings]:
+        raise CodecError(f"model {model.name} has tune {name} already; choose another name")
+    if len(model.tunings) >= MAX_SETS:
+        raise CodecError(
+            f"model {model.name} has {MAX_SETS} tunings, which are all it can have; start from another model"
+        )
 
 
 def tuning_config(model: Model) -> dict[str, object]:

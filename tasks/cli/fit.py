@@ -5,8 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,9 @@ import typer
 
 from laconic.codecs.errors import sentence_of_error
 from laconic.codecs.threads import default_threads
-from laconic.tasks.cli import batch, jobs, options
+from laconic.tasks.cli import batch, options
+from laconic.tasks.cli.fit_score import ScoreRequest, check_options_of_score, fit_score
+from laconic.tasks.cli.fit_signals import FitKind, FitSignals, find_fit_signals
 from laconic.tasks.cli.progress_lines import progress_of_work
 
 if TYPE_CHECKING:
@@ -23,18 +24,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from laconic.codecs.fitting.closed_form import FitOptions
-    from laconic.codecs.media import Signal
+    from laconic.codecs.models.model import Model
     from laconic.codecs.models.packet_tree import Tree
 
 _SUFFIX = ".safetensors"
-
-
-class _FitKind(StrEnum):
-    """What a model is fitted to."""
-
-    picture = "picture"
-    sound = "sound"
-    cube = "cube"
 
 
 class _TreeKind(StrEnum):
@@ -54,21 +47,31 @@ class _FitBlocks(StrEnum):
     dense = "dense"
 
 
-_DEFAULT_TREES = {_FitKind.picture: _TreeKind.dyadic, _FitKind.sound: _TreeKind.full, _FitKind.cube: _TreeKind.dyadic}
-_DEFAULT_DEPTHS = {_FitKind.picture: 3, _FitKind.sound: 8, _FitKind.cube: 2}
+_DEFAULT_TREES = {FitKind.picture: _TreeKind.dyadic, FitKind.sound: _TreeKind.full, FitKind.cube: _TreeKind.dyadic}
+_DEFAULT_DEPTHS = {FitKind.picture: 3, FitKind.sound: 8, FitKind.cube: 2}
 
 
 def fit(
-    folders: Annotated[list[str], typer.Argument(help="Folders (searched in depth) or files of pictures of one kind.")],
+    ctx: typer.Context,
+    folders: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[MODEL] FOLDERS...",
+            help="Folders (searched in depth) or files of pictures of one kind; with --score a model before them.",
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file, *.safetensors.")],
     rgb: Annotated[bool, typer.Option("--rgb/--grey", help="The colours to fit to; pictures are converted.")] = True,
     kind: Annotated[
-        _FitKind, typer.Option("--kind", help="What to fit to: pictures, sounds, or cubes (.npy).")
-    ] = _FitKind.picture,
+        FitKind, typer.Option("--kind", help="What to fit to: pictures, sounds, or cubes (.npy).")
+    ] = FitKind.picture,
     sound_channels: Annotated[
         int, typer.Option("--sound-channels", min=1, help="1: every channel is a sound; else files with so many only.")
     ] = 1,
-    name: Annotated[str | None, typer.Option("--name", help="Of the model; that of the file if not given.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Of the model, that of the file if not given; with --score of the tune."),
+    ] = None,
     tree: Annotated[_TreeKind | None, typer.Option("--tree", help="The packet tree; of pictures dyadic.")] = None,
     depth: Annotated[int | None, typer.Option("--depth", min=1, max=10, help="Levels of the tree.")] = None,
     blocks: Annotated[_FitBlocks, typer.Option("--blocks", help="What the projection mixes.")] = _FitBlocks.leaf,
@@ -81,7 +84,26 @@ def fit(
     ] = None,
     passes: Annotated[str | None, typer.Option("--passes", help="Ends of the coding passes, as 3,12,48,192.")] = None,
     groups: Annotated[str | None, typer.Option("--groups", help="Ends of the channel groups, likewise.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Take so many pictures at most.")] = None,
+    score: Annotated[
+        str | None,
+        typer.Option(
+            "--score",
+            help="Learn a tune of MODEL from a distance of pictures: ms-ssim, a TorchScript (*.pt), or MODULE:FUNCTION of "
+            "two tensors (1, 3, h, w) from 0 to 1.",
+        ),
+    ] = None,
+    share: Annotated[
+        float, typer.Option("--share", min=0, max=1, help="With --score: of the offsets that its gradients ask for.")
+    ] = 0.5,
+    max_psnr_cost: Annotated[
+        float,
+        typer.Option(
+            "--max-psnr-cost", min=0, max=100, help="With --score: percent more bytes at equal PSNR, at most."
+        ),
+    ] = 8.0,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="Take so many pictures at most; with --score 48 if not given.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the order of the pictures and of their shifts.")] = 0,
     threads: Annotated[
         int | None,
@@ -90,81 +112,53 @@ def fit(
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fit a model to your own signals, without a graphics card; use it with --model, and keep it: its files need it."""
+    """Fit a model to your own signals, without a graphics card; use it with --model, and keep it: its files need it.
+
+    With --score, learn for whom a model's files are: MODEL with one more --tune, called --name."""
     if output.suffix != _SUFFIX:
         raise typer.BadParameter(f"--output {output} is no name of a model file; allowed is *{_SUFFIX}")
     if output.exists() and not force:
         raise typer.BadParameter(f"--output {output} exists; pass --force to overwrite it")
-    import numpy as np
-
-    from laconic.codecs.fitting.closed_form import fit as fit_model
-    from laconic.codecs.whole_files import atomic_write
-
-    paths = [s.path for s in jobs.find_job_sources(folders, lambda: _extensions(kind)).sources if s.path is not None]
-    order = np.random.default_rng(seed).permutation(len(paths))
-    signals = _Signals(
-        [paths[i] for i in order[:limit]], kind, sound_channels if kind is _FitKind.sound else 3 if rgb else 1, seed
-    )
-    fit_options = _FitChoice(tree, depth, blocks, passes, groups, projection, axes).options(kind)
-    try:
-        with progress_of_work("fit", quiet=quiet) as shown:
-            model = fit_model(
-                signals,
-                name or output.stem,
-                fit_options,
-                threads=threads or default_threads(),
-                on_progress=shown,
-            )
-    except ValueError as err:
-        raise batch.batch_failure(f"{' '.join(folders)}: {sentence_of_error(err)}") from err
+    check_options_of_score(ctx, has_score=score is not None)
     command = shlex.join(["laconic", *sys.argv[1:]])
-    card = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value, "command": command}
-    with tempfile.TemporaryDirectory() as folder:
-        replace(model, card=card).save(Path(folder, "model"))
-        data = Path(folder, "model").read_bytes()
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        atomic_write(output, data, force=force)
-    except OSError as err:
-        raise batch.batch_failure(f"{output} cannot be written: {sentence_of_error(err)}") from err
+    if score is not None:
+        request = ScoreRequest(folders[0], tuple(folders[1:]), score, name, share, max_psnr_cost)
+        model, signals = fit_score(request, command, limit=limit, seed=seed, quiet=quiet)
+    else:
+        num_planes = sound_channels if kind is FitKind.sound else 3 if rgb else 1
+        signals = find_fit_signals(folders, kind, num_planes, limit=limit, seed=seed)
+        choice = _FitChoice(tree, depth, blocks, passes, groups, projection, axes)
+        model = _fitted(signals, name or output.stem, choice.options(kind), threads=threads, quiet=quiet)
+        shown = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value}
+        model = replace(model, card={**shown, "command": command})
+    _write(model, output, force=force)
     if not quiet:
         typer.echo(f"{output}: model {model.name} ({model.fingerprint.hex()}) of {signals.num_read} files")
     if signals.num_failed:
         raise typer.Exit(1)
 
 
-@dataclass
-class _Signals:
-    """Readable signals of these files, one at a time; the others are reported and left out."""
+def _fitted(signals: FitSignals, name: str, fit_options: FitOptions, *, threads: int | None, quiet: bool) -> Model:
+    from laconic.codecs.fitting.closed_form import fit as fit_model
 
-    paths: Sequence[Path]
-    kind: _FitKind
-    num_planes: int
-    seed: int
-    num_read: int = field(default=0, init=False)
-    num_failed: int = field(default=0, init=False)
+    try:
+        with progress_of_work("fit", quiet=quiet) as shown:
+            return fit_model(signals, name, fit_options, threads=threads or default_threads(), on_progress=shown)
+    except ValueError as err:
+        raise batch.batch_failure(f"{signals.named}: {sentence_of_error(err)}") from err
 
-    def __iter__(self) -> Iterator[Signal]:
-        with batch.batch_progress(len(self.paths)) as advance:
-            for i, path in enumerate(self.paths):
-                try:
-                    signals = list(self._signals_of(path, i))
-                except Exception as err:  # hostile bytes make Pillow's parsers raise nearly anything
-                    typer.echo(f"laconic: {path}: left out: {sentence_of_error(err)}", err=True)
-                    self.num_failed += 1
-                    continue
-                self.num_read += 1
-                advance(i + 1)
-                yield from signals
 
-    def _signals_of(self, path: Path, number: int) -> Iterable[Signal]:
-        from laconic.codecs.fitting.training_signals import training_cubes, training_images, training_sounds
+def _write(model: Model, output: Path, *, force: bool) -> None:
+    from laconic.codecs.whole_files import atomic_write
 
-        if self.kind is _FitKind.sound:
-            return training_sounds([path], num_channels=self.num_planes)
-        if self.kind is _FitKind.cube:
-            return training_cubes([path])
-        return training_images([path], num_planes=self.num_planes, seed=self.seed + number)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder, "model"))
+        data = Path(folder, "model").read_bytes()
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(output, data, force=force)
+    except OSError as err:
+        raise batch.batch_failure(f"{output} cannot be written: {sentence_of_error(err)}") from err
 
 
 @dataclass(frozen=True)
@@ -179,7 +173,7 @@ class _FitChoice:
     projection: Path | None
     axes: str | None
 
-    def options(self, kind: _FitKind) -> FitOptions:
+    def options(self, kind: FitKind) -> FitOptions:
         """Raises `typer.BadParameter` for numbers that cannot be meant."""
         from laconic.codecs.fitting.closed_form import FitOptions
         from laconic.codecs.models.zoo import load_model
@@ -193,12 +187,12 @@ class _FitChoice:
             axes=None if self.axes is None else load_model(self.axes),
         )
 
-    def _tree(self, kind: _FitKind) -> Tree | None:
+    def _tree(self, kind: FitKind) -> Tree | None:
         from laconic.codecs.models import packet_tree
 
         if self.tree is None and self.depth is None:
             return None
-        is_sound = kind is _FitKind.sound
+        is_sound = kind is FitKind.sound
         make = (
             packet_tree.full_tree if (self.tree or _DEFAULT_TREES[kind]) is _TreeKind.full else packet_tree.dyadic_tree
         )
@@ -219,17 +213,6 @@ def _matrices(path: Path) -> tuple[NDArray[np.float32], ...]:
     if not count or any(name not in arrays or arrays[name].ndim != 2 for name in names):
         raise typer.BadParameter(f"--projection {path} holds no analysis matrices; allowed is a trained or model file")
     return tuple(arrays[name].astype("float32") for name in names)
-
-
-def _extensions(kind: _FitKind) -> frozenset[str]:
-    from laconic.codecs.files import picture_extensions
-    from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
-
-    return {
-        _FitKind.picture: picture_extensions(),
-        _FitKind.sound: SOUND_EXTENSIONS,
-        _FitKind.cube: frozenset([".npy"]),
-    }[kind]
 
 
 def _ends(option: str, text: str | None) -> tuple[int, ...] | None:

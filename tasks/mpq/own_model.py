@@ -6,13 +6,12 @@ A file is fed as the card beside it says (`model_card`). A function, "module:fun
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from laconic.tasks.datasets.framing import Framing, read_signal
 from laconic.tasks.datasets.splits import WHOLE
 from laconic.tasks.mpq.litert import run_float_model
 from laconic.tasks.mpq.model_card import ModelCard, read_model_card
+from laconic.tasks.mpq.named_functions import is_function_name, named_function
 from laconic.tasks.mpq.onnx_models import run_onnx
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
 from laconic.tasks.mpq.torch_models import load_torchscript, run_network
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _TFLITE, _ONNX, _TORCHSCRIPT = (".tflite",), (".onnx",), (".pt", ".ts")
 _FILES = (*_TFLITE, *_ONNX, *_TORCHSCRIPT)
+_ARGUMENTS = "a signal"
 _LEAST_PROBABILITY = 1e-4  # in logarithms: models of 8 bits give exact zeros, one of which should not outweigh all else
 
 
@@ -102,7 +103,7 @@ def find_own_model(model: str, data: Path) -> OwnModel:
     Raises `CodecError` where model, card or classes do not fit.
     """
     is_file = Path(model).suffix.lower() in _FILES
-    if not is_file and not _is_function(model):
+    if not is_file and not is_function_name(model):
         raise CodecError(f"model {model!r} is no model; allowed are files {', '.join(_FILES)}, and module:function")
     if is_file and not Path(model).is_file():
         raise CodecError(f"model {model!r} is no file; name one that is there")
@@ -113,7 +114,7 @@ def find_own_model(model: str, data: Path) -> OwnModel:
     if strange:
         raise CodecError(f"{listed.root} has class {strange[0]!r}, which the card of {model} does not name")
     if card is None:
-        _function(model)
+        named_function(model, _ARGUMENTS)
     return OwnModel(model, card, listed.root, listed.kind, classes)
 
 
@@ -150,7 +151,7 @@ def _run_torchscript(path: Path, inputs: NDArray[np.float32]) -> NDArray[np.floa
 
 def _scores_of_function(model: str, signal: Image | Audio, classes: Sequence[str]) -> NDArray[np.float64]:
     try:
-        scores = _function(model)(signal)
+        scores = named_function(model, _ARGUMENTS)(signal)
         if isinstance(scores, Mapping):
             scores = [scores[name] for name in classes]
         return np.asarray(scores, np.float64)
@@ -160,21 +161,3 @@ def _scores_of_function(model: str, signal: Image | Audio, classes: Sequence[str
         raise CodecError(
             f"{model} fails on a signal of shape {signal.samples.shape}: {sentence_of_error(err, is_ours=False)}"
         ) from err
-
-
-def _is_function(model: str) -> bool:
-    return all(part.isidentifier() for part in model.replace(":", ".").split(".")) and model.count(":") == 1
-
-
-@lru_cache(maxsize=2)
-def _function(model: str) -> Callable[[Image | Audio], Any]:
-    module, _, name = model.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except Exception as err:  # code of others
-        raise CodecError(
-            f"{model} cannot be imported: {sentence_of_error(err, is_ours=False)}; is it on PYTHONPATH?"
-        ) from err
-    if not callable(found):
-        raise CodecError(f"{model} is of type {type(found).__name__}; allowed is a function of a signal")
-    return cast("Callable[[Image | Audio], Any]", found)
