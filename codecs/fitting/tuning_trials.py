@@ -78,7 +78,8 @@ class TuningTrials:
     def __init__(self, model: Model, pictures: Sequence[Image], score: PictureScore) -> None:
         self._model, self._score = model, score
         self._pictures = [_Judged(picture, score) for picture in pictures]
-        self._plain = [self._curves(picture, model) for picture in self._pictures]
+        plain = replace(model, tunings=())  # so that files do not say that they have none
+        self._plain = [self._curves(picture, plain) for picture in self._pictures]
 
     def trial(self, tuning: Tuning) -> Trial:
         alone = replace(self._model, tunings=(tuning,))

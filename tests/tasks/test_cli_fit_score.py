@@ -55,7 +55,7 @@ def test_tune_is_learned_written_and_used(place):
     model, start = Model.load(place / "m.safetensors"), Model.load(path_of("rgb"))
     assert [tuning.name for tuning in model.tunings] == [*(t.name for t in start.tunings), "own"]
     assert model.fingerprint != start.fingerprint
-    assert model.card["tune own"].startswith("own_score:distance; 1 pictures of a.png; laconic ")
+    assert model.card["tune own"].startswith("own_score:distance; 1 pictures of a.png; laconic")
     assert start.card.items() <= model.card.items()
     laconic("encode", "a.png", "--model", "m.safetensors", "--tune", "own", "-o", "own.lcn")
     laconic("encode", "a.png", "--model", "m.safetensors", "-o", "plain.lcn")
