@@ -45,6 +45,7 @@ from laconic.codecs.formats.sound_writer import sound_bytes
 from laconic.codecs.given_signals import signal_of_value
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Cube, Image, Signal
+from laconic.codecs.pictures.region_of_interest import RegionOfInterest
 from laconic.codecs.registry import HEAD_BYTES, decoder_class
 from laconic.codecs.size_search import best_within
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
@@ -73,6 +74,7 @@ def encode(
     bit_depth: int = 0,
     synthesis: str = "linear",
     tune: str | None = None,
+    roi: RegionOfInterest | None = None,
 ) -> bytes:
     """A picture as an .lcn file; likewise a sound or cube.
 
@@ -80,9 +82,9 @@ def encode(
     uint16; or an `Audio` or `Cube`; or a sound as the pair that other libraries give, samples and rate in either order,
     where samples are what `Audio.from_array` takes. At most one of `quality` (None: 50), `bits_per_pixel` and `max_bytes`;
     the last two take the best that fits, found by encoding. `model`: a shipped name or a path. `profile`, `effort`,
-    `threads`, `tune` and, for effort 3, `synthesis` as in `Lcn`. `bit_depth` 9 to 16 is that of 16-bit arrays and Pillow
-    images; 0 takes what the largest colour needs, and notes it. Raises `CodecError`, also where even the coarsest step
-    needs more bytes.
+    `threads`, `tune`, `roi` and, for effort 3, `synthesis` as in `Lcn`. `bit_depth` 9 to 16 is that of 16-bit arrays and
+    Pillow images; 0 takes what the largest colour needs, and notes it. Raises `CodecError`, also where even the coarsest
+    step needs more bytes.
 
     >>> data = encode(np.zeros((30, 50, 3), np.uint8), max_bytes=200)
     >>> decode(data).mode
@@ -95,7 +97,14 @@ def encode(
         raise CodecError(f"{' and '.join(given)} exclude each other; give one of them")
     chosen = DEFAULT_QUALITY if quality is None else quality
     codec = Lcn(
-        quality=chosen, model=model, profile=profile, effort=effort, threads=threads, synthesis=synthesis, tune=tune
+        quality=chosen,
+        model=model,
+        profile=profile,
+        effort=effort,
+        threads=threads,
+        synthesis=synthesis,
+        tune=tune,
+        roi=roi,
     )
     if bits_per_pixel is not None:
         max_bytes = _bytes_of_rate(signal, bits_per_pixel)

@@ -27,6 +27,7 @@ from laconic.codecs.models.latent_turn import LatentTurn
 from laconic.codecs.models.low_levels import LOW_STEP, LowSynthesis
 from laconic.codecs.models.tunings import TunedSteps
 from laconic.codecs.models.turned_colors import TurnedColors
+from laconic.codecs.packing.place_weights import PlaceWeights
 from laconic.codecs.sound_metadata import SECTION_NAME
 from laconic.codecs.steps import check_step_code, step_of_code
 from laconic.entropy.container import SAMPLE_TYPES
@@ -50,8 +51,9 @@ class Latent:
     other axes than those of its latents, which `dequantize` gives; then `values` are the channels as they are coded, all
     that the first `wanted` channels of the axes are made of.
     `colors` turns the colours of a picture that has its own back to the model's, None for others. `tuned`: how steps differ
-    between channels and places, None where they do not; those of the places for which `unmapped`, (h, w), is true are as if
-    they did not, since what says so is damaged there.
+    between channels and places, None where they do not; `places` weighs these by where they are in
+    the whole picture, None where the file does not; steps of the
+    places for which `unmapped`, (h, w), is true differ by `places` alone, since what says more is damaged there.
     Raises `CodecError` for other types and shapes.
     """
 
@@ -74,6 +76,7 @@ class Latent:
     colors: TurnedColors | None = None
     tuned: TunedSteps | None = None
     unmapped: Bool[NDArray[np.bool_], "h w"] | None = None
+    places: PlaceWeights | None = None
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -92,6 +95,7 @@ class Latent:
             wanted=None if self.wanted is None else whole_number_argument("wanted", self.wanted, 1, len(self.values)),
             colors=typed_argument("colors", self.colors, (TurnedColors, type(None)), "a TurnedColors or None"),
             tuned=typed_argument("tuned", self.tuned, (TunedSteps, type(None)), "a TunedSteps or None"),
+            places=typed_argument("places", self.places, (PlaceWeights, type(None)), "a PlaceWeights or None"),
             metadata=metadata_of_media(self.metadata, ("icc", "exif", SECTION_NAME)),
             bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0, 16),
         )
@@ -128,7 +132,7 @@ class Latent:
         found = None if self.tuned is None else self.tuned.exponents(self.values, self.step_code)
         if found is not None and self.unmapped is not None:
             found[self.unmapped] = 0
-        return found
+        return found if found is None or self.places is None else self.places.added(found, (0, 0))
 
     def points(self) -> Float[NDArray[np.float32], "d h w"]:
         """(d, h, w) float32, what the integers stand for, of a sound or cube in units of its level, in the axes that they
@@ -171,7 +175,7 @@ class Latent:
             and (self.step_code, self.fingerprint, self.size, self.sample_type, self.sample_rate)
             == (other.step_code, other.fingerprint, other.size, other.sample_type, other.sample_rate)
             and (self.levels, self.bit_depth, self.colors) == (other.levels, other.bit_depth, other.colors)
-            and self._tuning_code == other._tuning_code
+            and (self._tuning_code, self.places) == (other._tuning_code, other.places)
             and dict(self.metadata) == dict(other.metadata)
             and same_alpha
         )

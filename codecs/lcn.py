@@ -35,17 +35,19 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.levels import levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal, metadata_of_media
 from laconic.codecs.models.model import Model
-from laconic.codecs.models.tunings import DEFAULT_TUNE, PLAIN_TUNE, tuned_model, tuning_code_of
+from laconic.codecs.models.tunings import DEFAULT_TUNE, PLAIN_TUNE, tuned_model, tuning_code_of, weighing_places
 from laconic.codecs.models.turned_colors import turned_model
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.latent_batch import dequantized_batch
 from laconic.codecs.packing.layout import Layout
 from laconic.codecs.packing.packer import PackedFile, check_latent_to_pack, pack
+from laconic.codecs.packing.place_weights import PlaceWeights
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker, unpack
 from laconic.codecs.pictures.encoder_chunks import searched_image
 from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, check_decoder_synthesis, decoder_area_of
 from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows
+from laconic.codecs.pictures.region_of_interest import RegionOfInterest, place_weights_of, region_argument
 from laconic.codecs.plan import SEARCH_EFFORT, Plan, planned_integers
 from laconic.codecs.steps import check_quality, check_step_code, step_code_of_quality, step_code_of_sound_quality
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
@@ -79,9 +81,10 @@ class Lcn:
     of decoding, never in the file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture
     and slower; "auto" is neural where it can be had; or the path of a network of your own. `tune`, of pictures: whom a file
     of some size is for: "psnr" the mean square, "machine" networks, "eye" people, "balanced" all of them, or a tune of the
-    model's own (`laconic fit --score`); of other signals "snr". None: what suits the kind. `fill`: in decoding,
-    noise in place of zeros where the file has it. Raises `CodecError` for values
-    outside.
+    model's own (`laconic fit --score`); of other signals "snr". None: what suits the kind. `fill`: in decoding, noise in
+    place of zeros where the file has it. `roi`, of pictures: how much matters where, 1 most and 0 least, an array (height,
+    width) of the size of the picture or a smaller grid over it, of 0 to 1, of uint8 or of bool; or a function that makes
+    such an array of an `Image`. Raises `CodecError` for values outside.
 
     >>> import numpy as np
     >>> codec = Lcn(quality=60)
@@ -103,6 +106,7 @@ class Lcn:
     synthesis: Literal["linear", "neural"] | str = "linear"  # "auto" is one of these two, so it is not listed
     tune: Literal["psnr", "balanced", "machine", "eye"] | str | None = None
     fill: bool = True
+    roi: RegionOfInterest | None = None
 
     # One at the defaults, then all that are listed.
     usual_curves: ClassVar = {
@@ -126,6 +130,7 @@ class Lcn:
             synthesis=check_decoder_synthesis(self.synthesis),
             tune=None if self.tune is None else text_argument("tune", self.tune),
             fill=flag_argument("fill", self.fill),
+            roi=None if self.roi is None else region_argument(self.roi),
         )
         settle_arguments(self, **asdict(self._layout))
         if self.effort == SEARCH_EFFORT and self.profile == "fast":
@@ -177,7 +182,8 @@ class Lcn:
         form = Form("image", (rows.height, rows.width), sample_type, 0, bit_depth=bit_depth or 8)
         model = load_model(self.model or _picture_model(num_colors, self.profile))
         check_form_fits(form, num_colors, model)
-        return encode_rows(rows, self._plan(form, model), metadata_of_media({} if metadata is None else metadata))
+        plan = self._plan(form, model, places=self._places(form, model))
+        return encode_rows(rows, plan, metadata_of_media({} if metadata is None else metadata))
 
     def decode(self, data: Bytes | PathLike) -> Signal:
         """The signal, by `synthesis` if it is a picture; of bytes, or the path of a file. Raises `BitstreamError`,
@@ -263,15 +269,17 @@ class Lcn:
         form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
         form = replace(form, levels=levels_of(signal, model.offsets))
-        return self._plan(form, model, step_code)
+        return self._plan(form, model, step_code, self._places(form, model, signal))
 
-    def _plan(self, form: Form, model: Model, step_code: int | None = None) -> Plan:
+    def _plan(self, form: Form, model: Model, step_code: int | None = None, places: PlaceWeights | None = None) -> Plan:
         if model.tuned is None:
             model = tuned_model(model, self._tuning_code(model))
         step_code = self._step_code_of(model) if step_code is None else check_step_code(step_code)
+        if places is not None:
+            model = weighing_places(model)
         grid = grid_of_form(form, model)
         layout = self._layout.resolved(model, grid)
-        return Plan(form, model, grid, step_code, layout, self.effort, self.threads, self.synthesis)
+        return Plan(form, model, grid, step_code, layout, self.effort, self.threads, self.synthesis, places)
 
     def pack(self, latent: Latent) -> bytes:
         """The latent as an .lcn file, losslessly; it may have fewer channels than the model. Profile best stores whole
@@ -284,7 +292,7 @@ class Lcn:
         model = self._model_of(latent)
         form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate, latent.levels, latent.bit_depth)
         check_form_fits(form, model.num_planes, model)
-        plan = replace(self._plan(form, model, latent.step_code), model=model)
+        plan = replace(self._plan(form, model, latent.step_code, latent.places), model=model)
         check_latent_to_pack(latent, plan)
         return pack(latent, plan)
 
@@ -323,6 +331,14 @@ class Lcn:
         """The signal by linear synthesis; missing channels count as 0."""
         return signal_of(latent, self._model_of(latent))
 
+    def _places(self, form: Form, model: Model, signal: Signal | None = None) -> PlaceWeights | None:
+        if self.roi is None:
+            return None
+        if form.kind != "image":
+            raise UnsupportedSignalError(f"roi is for pictures, this is a signal of kind {form.kind}; leave it out")
+        image = signal if isinstance(signal, Image) else None
+        return place_weights_of(region_argument(self.roi), (form.size[0], form.size[1]), model, image)
+
     def _tuning_code(self, model: Model) -> int:
         if model.kind == "image":
             return tuning_code_of(model, self.tune or DEFAULT_TUNE)
@@ -344,6 +360,7 @@ class Lcn:
         typed_argument("the latent", latent, Latent, "a Latent: analyze and unpack give them")
         model = load_model_of(latent.fingerprint, self.model)
         model = model if latent.tuned is None else tuned_model(model, latent.tuned.code)
+        model = model if latent.places is None else weighing_places(model)
         return model if latent.colors is None else turned_model(model, latent.colors.numbers)
 
 

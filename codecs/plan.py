@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from laconic.codecs.form import Form
 from laconic.codecs.models.model import Model
 from laconic.codecs.packing.layout import Layout, LayoutTile, tiles_of
+from laconic.codecs.packing.place_weights import PlaceWeights
 from laconic.codecs.transform.quantizer import (
     Quantizer,
     check_quantizer_step,
@@ -41,7 +42,7 @@ Floats = NDArray[np.float32]
 @dataclass(frozen=True, eq=False)
 class Plan:
     """How a signal of this form is encoded by a model that takes it. `grid`: sides of the latent; `layout` is resolved;
-    `effort`, `threads` and `synthesis` are those of `Lcn`."""
+    `effort`, `threads` and `synthesis` are those of `Lcn`; with `places`, the model is for files that weigh places."""
 
     form: Form
     model: Model
@@ -51,6 +52,7 @@ class Plan:
     effort: int
     threads: int = 1
     synthesis: str = "linear"
+    places: PlaceWeights | None = None
 
     @cached_property
     def tiles(self) -> list[LayoutTile]:
@@ -82,7 +84,7 @@ class Plan:
     def first_mapped(self) -> int:
         """The first channel whose steps depend on what is chosen of those before; where none does, their number."""
         tuned = self.model.tuned
-        return self.model.num_channels if tuned is None or not tuned.strength else tuned.first_mapped
+        return self.model.num_channels if tuned is None or not tuned.maps_steps else tuned.first_mapped
 
     @property
     def is_alike(self) -> bool:
@@ -201,5 +203,7 @@ def exponents_of_tiles(
     for row, outer in ((0, above), (height + 1, below)):
         if outer is not None:
             made_of[:, row] = outer[:, 0]
-    found = plan.model.tuned.exponents_of(made_of, plan.step_code)
-    return [np.ascontiguousarray(tile.moved(1 - top, -left).cut(found)) for tile in tiles]
+    found = plan.model.tuned.exponents_of(made_of, plan.step_code)[1:-1]
+    if plan.places is not None:
+        found = plan.places.added(found, (top, left))
+    return [np.ascontiguousarray(tile.moved(-top, -left).cut(found)) for tile in tiles]

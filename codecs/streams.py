@@ -61,7 +61,8 @@ def _encoded(
     source: BinaryIO, codec: Lcn, kind: Kind | None, limits: Limits | None, frame: int | None, bit_depth: BitDepth
 ) -> tuple[bytes, Form]:
     with collect_notes() as notes:
-        rows = open_rows(source, frame=frame) if kind in (None, "image") else None
+        by_rows = kind in (None, "image") and not callable(codec.roi)  # which takes whole pictures
+        rows = open_rows(source, frame=frame) if by_rows else None
     if rows is None or rows.num_channels not in (1, 3):
         signal = read_signal(source, kind=kind, limits=limits, frame=frame, bit_depth=bit_depth)
         graphics_hint_for(signal)

@@ -62,6 +62,7 @@ class Flag(IntFlag):
     TUNED = 128  # a byte says how steps differ between channels and places
 
 
+MAX_BLOCK_LOG2 = 6  # of the blocks whose places have one weight
 _STORED_DEPTHS = range(9, 16)  # bits of samples of 16 of which fewer are used
 COLOR_ONE = 127  # the numbers of colour axes are in units of its inverse
 _MOST_OFF_COLOR_AXES = 1024  # products of their rows, from those of axes at right angles, all of length 127
@@ -76,6 +77,7 @@ class SectionNumber(IntEnum):
     EXIF = 4
     COLOR_AXES = 5
     INDEX = 6
+    PLACE_WEIGHTS = 7
     SOUND = 8
 
 
@@ -120,7 +122,8 @@ class Header:
     `stored_depth`: bits of the colours of a 16-bit picture, 9 to 15, None where all are used. `color_axes`: nine numbers,
     -128 to 127, of a picture whose colours are not in the axes of its model (SPEC.md, section 9.7). `tuning`: 16 times
     the strength of a picture's map of steps, and the number of its set of offsets; None for what is usual with its model
-    (9.8).
+    (9.8). `place_weights` of a picture: log2 of the side of blocks, and a byte for each, of what its weight differs from
+    its prediction (6.4).
     """
 
     codec: CodecNumber
@@ -140,6 +143,7 @@ class Header:
     stored_depth: int | None = None
     color_axes: tuple[int, ...] | None = None
     tuning: int | None = None
+    place_weights: tuple[int, bytes] | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -415,6 +419,9 @@ def _write_sections(header: Header) -> bytes:
         out += _section(SectionNumber.BIT_DEPTH, bytes([header.stored_depth]))
     if header.color_axes is not None:
         out += _section(SectionNumber.COLOR_AXES, struct.pack("<9b", *header.color_axes))
+    if header.place_weights is not None:
+        block_log2, residuals = header.place_weights
+        out += _section(SectionNumber.PLACE_WEIGHTS, bytes([block_log2]) + _deflated(residuals))
     if header.index is not None:
         out += _section(SectionNumber.INDEX, b"".join(varint(n) for n in header.index))
     for number, name in _METADATA_SECTIONS:
@@ -436,20 +443,27 @@ def _deflated(data: bytes) -> bytes:
 
 
 def _inflated(data: bytes, limits: Limits) -> bytes:
-    too_large = f"a metadata section is larger than {limits.max_metadata_bytes} bytes; raise max_metadata_bytes"
+    out = _unpacked(data, limits.max_metadata_bytes, "a metadata section")
+    if out is None:
+        raise LimitError(
+            f"a metadata section is larger than {limits.max_metadata_bytes} bytes; raise max_metadata_bytes"
+        )
+    return out
+
+
+def _unpacked(data: bytes, most: int, what: str) -> bytes | None:
+    """What is packed in a section, None where it has more bytes than `most`."""
     if data[:1] == b"\x00":
-        if len(data) - 1 > limits.max_metadata_bytes:
-            raise LimitError(too_large)
-        return data[1:]
+        return data[1:] if len(data) - 1 <= most else None
     inflater = zlib.decompressobj()
     try:
-        out = inflater.decompress(data[1:], limits.max_metadata_bytes + 1)  # 0 would mean no limit
+        out = inflater.decompress(data[1:], most + 1)  # 0 would mean no limit
     except zlib.error as err:
-        raise CorruptStreamError(f"a metadata section cannot be inflated: {err}") from err
-    if len(out) > limits.max_metadata_bytes:
-        raise LimitError(too_large)
+        raise CorruptStreamError(f"{what} cannot be inflated: {err}") from err
+    if len(out) > most:
+        return None
     if data[:1] != b"\x01" or not inflater.eof or inflater.unused_data:
-        raise CorruptStreamError("a metadata section is neither stored nor complete deflate data")
+        raise CorruptStreamError(f"{what} is neither stored nor complete deflate data")
     return out
 
 
@@ -495,8 +509,15 @@ def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -
     metadata = {name: _inflated(found[number], limits) for number, name in _METADATA_SECTIONS if number in found}
     depth = _stored_depth(header, found[SectionNumber.BIT_DEPTH]) if SectionNumber.BIT_DEPTH in found else None
     axes = _color_axes(header, found[SectionNumber.COLOR_AXES]) if SectionNumber.COLOR_AXES in found else None
+    weights = found.get(SectionNumber.PLACE_WEIGHTS)
     return replace(
-        header, stored_channels=channels, index=index, metadata=metadata, stored_depth=depth, color_axes=axes
+        header,
+        stored_channels=channels,
+        index=index,
+        metadata=metadata,
+        stored_depth=depth,
+        color_axes=axes,
+        place_weights=None if weights is None else _place_weights(header, weights),
     )
 
 
@@ -517,6 +538,19 @@ def _color_axes(header: Header, section: bytes) -> tuple[int, ...]:
     if reason := color_axes_misfit(axes):
         raise CorruptStreamError(reason)
     return axes
+
+
+def _place_weights(header: Header, section: bytes) -> tuple[int, bytes]:
+    if header.codec is not CodecNumber.IMAGE:
+        raise CorruptStreamError("the file has a section of weights of places, which only pictures have")
+    if not section or section[0] > MAX_BLOCK_LOG2:
+        raise CorruptStreamError(
+            f"the section of weights of places begins with {section[:1]!r}; allowed is a byte, 0 to {MAX_BLOCK_LOG2}"
+        )
+    residuals = _unpacked(section[1:], prod(header.shape), "the section of weights of places")
+    if residuals is None:
+        raise CorruptStreamError(f"the file has more weights of places than its {_size_text(header)} pixels")
+    return section[0], residuals
 
 
 def color_axes_misfit(axes: Sequence[int]) -> str | None:

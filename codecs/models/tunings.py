@@ -64,17 +64,24 @@ class Tuning:
 class TunedSteps:
     """What a tuned model (`tuned_model`) knows of its steps. `code` is the byte in its files, `fingerprint` that of the
     model as it was; `offsets` are those of its channels, of which the first `num_planes` are those of the low levels.
-    `largest_noise` in place of zeros, in steps, by channel and by how much goes on around a place, None for none."""
+    `largest_noise` in place of zeros, in steps, by channel and by how much goes on around a place, None for none.
+    `weighs_places`: files have weights of places (`PlaceWeights`)."""
 
     code: int
     fingerprint: bytes
     num_planes: int
     offsets: Int[NDArray[np.int16], " d"]
     largest_noise: Float[Floats, "d classes"] | None = None
+    weighs_places: bool = False
 
     @property
     def strength(self) -> int:
         return self.code >> 4
+
+    @property
+    def maps_steps(self) -> bool:
+        """Whether steps differ from place to place."""
+        return self.strength > 0 or self.weighs_places
 
     @property
     def first_mapped(self) -> int:
@@ -100,8 +107,8 @@ class TunedSteps:
 
     def exponents(self, values: Int[NDArray[Any], "c h w"], step_code: int) -> Int[NDArray[np.int8], "h w"] | None:
         """Of each place of integers (c, h, w), those outside of which are 0: by how many sixteenths of an octave steps
-        are finer. None where no channel there has a map."""
-        if not self.strength or len(values) <= self.first_mapped:
+        are finer, but for weights of places. None where no channel there has a map."""
+        if not self.maps_steps or len(values) <= self.first_mapped:
             return None
         return self.exponents_of(values[self.num_planes : self.first_mapped], step_code)
 
@@ -209,6 +216,18 @@ def tuned_model(model: Model, code: int | None) -> Model:
         networks=networks,
         tuned=TunedSteps(code, model.fingerprint, model.num_planes, offsets, _largest_noise(model, tuning)),
     )
+
+
+@lru_cache(maxsize=32)
+def weighing_places(model: Model) -> Model:
+    """The model, with or without a tuning, for files that weigh places; its fingerprint stays. Raises `CorruptStreamError`
+    for one that has no such files."""
+    if not can_map(model):
+        raise CorruptStreamError(f"the file weighs places, which those of model {model.name} cannot")
+    steps = model.tuned
+    if steps is None:
+        steps = TunedSteps(0, model.fingerprint, model.num_planes, np.zeros(model.num_channels, np.int16))
+    return replace(model, tuned=replace(steps, weighs_places=True))
 
 
 @lru_cache(maxsize=16)

@@ -140,6 +140,7 @@ class Packer:
             stored_depth=self._stored_depth,
             color_axes=None if self._model.colors is None else self._model.colors.numbers,
             tuning=self._tuning,
+            place_weights=None if self._plan.places is None else self._plan.places.packed(),
         )
         head = write_header(header)
         return PackedFile(

@@ -18,10 +18,11 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.levels import Levels
 from laconic.codecs.models.latent_turn import coded_channels_for
 from laconic.codecs.models.model import Model
-from laconic.codecs.models.tunings import tuned_model
+from laconic.codecs.models.tunings import tuned_model, weighing_places
 from laconic.codecs.models.turned_colors import turned_model, turning_misfit
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.packing.layout import LayoutTile, layout_group_bounds, tiles_of
+from laconic.codecs.packing.place_weights import unpacked_place_weights
 from laconic.codecs.packing.segment_reader import Found, SegmentReader, SegmentReading, source_of_segments
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
 from laconic.codecs.threads import ThreadedMap
@@ -77,6 +78,7 @@ def unpack(unpacker: Unpacker) -> Latent:
         wanted=unpacker.wanted,
         colors=unpacker.model.colors,
         tuned=unpacker.model.tuned,
+        places=unpacker.places,
         unmapped=unpacker.unmapped(LayoutTile(0, 0, *unpacker.grid)),
     )
 
@@ -101,6 +103,8 @@ class Unpacker:
         self._source = Source(source_of_segments(data) if reading.allow_partial else data)
         self.header = header = read_header(self._source, reading.limits)
         self.base = tuned_model(load_model_of(header.fingerprint, model), header.tuning)
+        if header.place_weights is not None:
+            self.base = weighing_places(self.base)
         self.model = found = _model_of(header, self.base)
         self._reading = reading
         self._damage: list[tuple[int, str]] = []
@@ -129,6 +133,8 @@ class Unpacker:
         self._joined = Flag.JOINED in header.flags
         num_groups = 1 if self._joined else len(self._bounds) - 1
         self._check_number(num_groups)
+        packed = header.place_weights
+        self.places = None if packed is None else unpacked_place_weights(packed, self.grid)
         self.tiles = tiles_of(*self.grid, header.tile_log2) if self.grid[1] else []
         self._rules = found.rules_at(header.step_code, header.profile)
         tile_major = Flag.TILE_MAJOR in header.flags

@@ -277,6 +277,7 @@ class _Canvas:
             header.step_code,
             self.part.unpacker.form.peak,
             unmapped=self.part.unpacker.unmapped(seen),
+            places=self.part.unpacker.places,
         )
         out = Rectangle(sheet.begun[: stop - sheet.first], sheet.first, area.x, area.scale_log2)
         self.renderer.render(latent, out, self.run, self.part.threads)

@@ -95,7 +95,7 @@ def _network_of(plan: Plan) -> NeuralSynthesis | None:
 def _points_of(coefficients: Floats, tiles: list[LayoutTile], first: int, plan: Plan) -> Float[Floats, "d h w"]:
     """What a decoder makes of the integers of these coefficients, tile by tile; row 0 is row `first` of the latent."""
     values = integers_of_tiles(coefficients, tiles, plan)
-    part = PictureRowsPart(values, (first, 0), plan.form.size, plan.step_code, plan.form.peak)
+    part = PictureRowsPart(values, (first, 0), plan.form.size, plan.step_code, plan.form.peak, places=plan.places)
     return points_of_part(part.with_map(plan.model).with_low(plan.model), plan.model)
 
 

@@ -28,6 +28,8 @@ from laconic.codecs.transform.quantizer import Quantizer, inverse_quantizer_step
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, UInt
 
+    from laconic.codecs.packing.place_weights import PlaceWeights
+
 Floats = NDArray[np.float32]
 UNTILED: Final = 1 << 40  # side of a tile that holds everything
 # Fraction bits of the rows of fixed-point synthesis, in levels; the coefficients it starts from have three less. From this
@@ -141,7 +143,8 @@ class PictureRowsPart:
     (height, width) of the whole picture, `peak` its largest colour. `low` stands for the first values of a model with low
     levels, synthesised, in units of 2**-11; those of the part's outer `LOW_MARGIN` places are none. `exponents` are those
     of the places of a tuned picture (`Latent.exponents`), `classes` say how much goes on around places, where there is
-    noise instead of zeros; those of the part's outer places are none, and where `unmapped` is true they are 0."""
+    noise instead of zeros; those of the part's outer places are none, and where `unmapped` is true they are 0, but for the
+    weights of `places`, of the whole picture."""
 
     values: Int[NDArray[Any], "d h w"]
     corner: tuple[int, int]
@@ -150,6 +153,7 @@ class PictureRowsPart:
     peak: int
     low: Int[NDArray[np.int16], "p h w"] | None = None
     unmapped: Bool[NDArray[np.bool_], "h w"] | None = None
+    places: PlaceWeights | None = None
     exponents: Int[NDArray[np.int8], "h w"] | None = None
     classes: UInt[NDArray[np.uint8], "h w"] | None = None
 
@@ -162,6 +166,8 @@ class PictureRowsPart:
         for one in (found, classes):
             if one is not None and self.unmapped is not None:
                 one[self.unmapped] = 0
+        if found is not None and self.places is not None:
+            found = self.places.added(found, self.corner)
         return replace(self, exponents=found, classes=classes)
 
     def with_low(self, model: Model, skipped: int = 0) -> PictureRowsPart:

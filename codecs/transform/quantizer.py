@@ -97,7 +97,7 @@ def _most_finer(model: Model) -> float:
     if model.tuned is None:
         return 1.0
     of_channels = 1.0 if model.tuned.gains is None else float(model.tuned.gains.max())
-    return of_channels * (2 if model.tuned.strength else 1)
+    return of_channels * (2 if model.tuned.maps_steps else 1)
 
 
 def inverse_quantizer_step(step_code: int, model: Model) -> float:

@@ -89,6 +89,7 @@ def latent_of(signal: Signal, values: Int[NDArray[np.int32], "d h w"], plan: Pla
         turn=model.turn,
         colors=model.colors,
         tuned=model.tuned,
+        places=plan.places,
     )
 
 
@@ -97,7 +98,15 @@ def signal_of(latent: Latent, model: Model) -> Signal:
     if model.kind == "image":
         height, width = latent.size
         peak = peak_of_form(latent.sample_type, latent.bit_depth)
-        part = PictureRowsPart(latent.values, (0, 0), latent.size, latent.step_code, peak, unmapped=latent.unmapped)
+        part = PictureRowsPart(
+            latent.values,
+            (0, 0),
+            latent.size,
+            latent.step_code,
+            peak,
+            unmapped=latent.unmapped,
+            places=latent.places,
+        )
         samples = np.empty((height, width, model.num_planes + (latent.alpha is not None)), latent.sample_type)
         synthesize_picture_rows(part, model, samples, (0, 0))
         if latent.alpha is not None:

@@ -14,6 +14,7 @@ from laconic.entropy.container import Limits
 from laconic.tasks.cli import batch, jobs, options
 from laconic.tasks.cli.batch import BatchOutcome, BatchScreen
 from laconic.tasks.cli.jobs import FoundJob, Job
+from laconic.tasks.cli.masks import Masks
 from laconic.tasks.cli.progress_lines import ProgressLines
 
 if TYPE_CHECKING:
@@ -69,6 +70,15 @@ def encode(  # a command line has as many parameters as options
         ),
     ] = "linear",
     tune: options.Tune = None,
+    roi: Annotated[
+        str | None,
+        typer.Option(
+            "--roi",
+            metavar="MASK",
+            help="Pictures: what matters. A grey picture, white where it matters most, of the size of the input or "
+            "smaller; or a folder of them, named as the inputs are (FOLDER/name.png for name.*).",
+        ),
+    ] = None,
     frame: options.Frame = None,
     bit_depth: options.BitDepth = None,
     max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
@@ -100,6 +110,7 @@ def encode(  # a command line has as many parameters as options
         batch.check_batch_target(job, force=force)
         depth = series.get(job.source.path and job.source.path.parent, bit_depth or 0)
         kind, limits = load_model(model).kind if model else None, Limits(max_pixels=max_pixels)
+        mask = masks.of_source(job.source)
         with batch.open_batch_source(job.source) as file:
             if file.read(len(MAGIC)) == MAGIC:
                 raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
@@ -112,6 +123,7 @@ def encode(  # a command line has as many parameters as options
                     threads=threads_each,
                     synthesis=synthesis,
                     tune=tune,
+                    roi=mask,
                 )
                 with progress_told_to(_progress_of(job, quiet=quiet)):
                     data, form = streams.encode_file(
@@ -131,15 +143,19 @@ def encode(  # a command line has as many parameters as options
                     threads=threads_each,
                     synthesis=synthesis,
                     tune=tune,
+                    roi=mask,
                 )
         batch.write_batch_target(job, data, force=force)
         text, size = _size(form, data)
         line = f"{job.source.name} -> {job.target}: {len(data)} bytes, {text}"
-        return BatchOutcome(line, {"output": str(job.target), **size, "bytes": len(data)})
+        unmasked = "" if quiet or mask is not None else masks.note_without(job.source)
+        notes = (unmasked,) if unmasked else ()
+        return BatchOutcome(line, {"output": str(job.target), **size, "bytes": len(data)}, notes)
 
     batch.check_batch_model(model)
     found = jobs.find_job_sources(inputs, _extensions)
     planned = jobs.plan_jobs(found, output, jobs.JobNaming(_SUFFIX, _check_name))
+    masks = Masks(roi, found)
     series = {} if bit_depth else _series(found, Limits(max_pixels=max_pixels), frame)
     threads_each = batch.threads_within_batch(threads, len(planned))
     screen = BatchScreen(as_json=as_json, quiet=quiet, is_data=planned[0].target is None)

@@ -62,12 +62,20 @@ def _form(header: Header) -> dict[str, object]:
         height, width = header.shape
         size = {"width": width, "height": height}
         axes = list(header.color_axes or ())
-        return {"kind": kind, **size, "bit_depth": header.bit_depth, "alpha": header.has_alpha, "color_axes": axes}
+        colors = {"bit_depth": header.bit_depth, "alpha": header.has_alpha, "color_axes": axes}
+        return {"kind": kind, **size, **colors, "roi": _region_of_interest(header)}
     if header.codec is CodecNumber.SOUND:
         fields: dict[str, object] = {"sample_rate_hz": header.sample_rate, **_said_of_sound(header)}
     else:
         fields = {"sample_type": header.sample_type}
     return {"kind": kind, "shape": list(header.shape), **fields, "level_codes": list(header.level_codes)}
+
+
+def _region_of_interest(header: Header) -> str:
+    if header.place_weights is None:
+        return "none"
+    side, residuals = 1 << header.place_weights[0], header.place_weights[1]
+    return f"{len(residuals)} weights of {side}x{side} places"
 
 
 def _said_of_sound(header: Header) -> dict[str, object]:

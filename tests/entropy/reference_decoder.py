@@ -721,8 +721,8 @@ def read_sections(reader: Reader) -> dict[int, bytes]:
     crc = crc32c(reader.data[begin : reader.position])
     _check(reader.unsigned(4) == crc, ChecksumError, "the sections' checksum is wrong")
     for number in sections:
-        _check(number % 2 == 0 or number in (1, 3, 5), UnsupportedError, f"section {number}")
-    return {number: payload for number, payload in sections.items() if number in (1, 2, 3, 4, 5, 6, 8)}
+        _check(number % 2 == 0 or number in (1, 3, 5, 7), UnsupportedError, f"section {number}")
+    return {number: payload for number, payload in sections.items() if number in (1, 2, 3, 4, 5, 6, 7, 8)}
 
 
 def read_color_axes(section: bytes) -> tuple[int, ...]:
@@ -734,6 +734,18 @@ def read_color_axes(section: bytes) -> tuple[int, ...]:
             r = sum(axes[3 * p + i] * axes[3 * q + i] for i in range(3))
             _check(-1024 <= r - (127**2 if p == q else 0) <= 1024, CorruptError, f"colour axes {axes}")
     return axes
+
+
+def read_place_weights(section: bytes, gh: int, gw: int) -> list[list[int]]:
+    """The weight of each place of the grid, by section 6.4."""
+    _check(len(section) > 0 and section[0] <= 6, CorruptError, f"blocks of {section[:1]!r}")
+    side = 1 << section[0]
+    rows, columns = -(-gh // side), -(-gw // side)
+    residuals = unpack_bytes(section[1:])
+    _check(len(residuals) == rows * columns, CorruptError, f"{len(residuals)} weights of {rows}x{columns} blocks")
+    weights = undo_prediction(list(struct.unpack(f"{len(residuals)}b", residuals)), columns)
+    _check(all(abs(weight) <= 32 for weight in weights), CorruptError, "a weight of a place is out of range")
+    return [[weights[y // side * columns + x // side] for x in range(gw)] for y in range(gh)]
 
 
 def unpack_bytes(payload: bytes) -> bytes:
@@ -1350,6 +1362,7 @@ class ReferenceLatent:
     exif: bytes | None
     sound: tuple[int, int, dict[str, str]]
     color_axes: tuple[int, ...] | None
+    place_weights: list[list[int]] | None
 
 
 def decode_file(data: bytes, model_path: Path) -> ReferenceLatent:
@@ -1370,6 +1383,10 @@ def decode(data: bytes, model: Model) -> ReferenceLatent:
     axes = read_color_axes(sections[5]) if 5 in sections else None
     can_turn = header.kind == "image" and model.num_planes == 3 and model.has_integer_matrices
     _check(axes is None or can_turn, CorruptError, "these colours have no axes")
+    weights = None
+    if 7 in sections:
+        _check(header.kind == "image" and model.num_planes <= 3, CorruptError, "these places have no weights")
+        weights = read_place_weights(sections[7], *header.grid(model))
     values, alpha, sizes = _decode_segments(model.tuned(header.tuning), header, stored[0], reader)
     _check(reader.at_end, CorruptError, "bytes after the last segment")
     _check(6 not in sections or unpack_varints(sections[6]) == sizes, CorruptError, "the index is wrong")
@@ -1383,6 +1400,7 @@ def decode(data: bytes, model: Model) -> ReferenceLatent:
         exif=unpack_bytes(sections[4]) if 4 in sections else None,
         sound=read_sound_metadata(unpack_bytes(sections[8])) if 8 in sections else (0, 0, {}),
         color_axes=axes,
+        place_weights=weights,
     )
 
 
@@ -1461,6 +1479,12 @@ def step_exponents(planes: list[list[list[int]]], offsets: list[int], step_code:
             [_exponent(sum(sum(row[max(x - 1, 0) : x + 2]) for row in rows), step_code, strength) for x in range(width)]
         )
     return exponents
+
+
+def weighed_exponents(exponents: list[list[int]], weights: list[list[int]]) -> list[list[int]]:
+    """Those of a file with these weights of places."""
+    pairs = [zip(*rows, strict=True) for rows in zip(exponents, weights, strict=True)]
+    return [[min(max(e + r, -16), 16) for e, r in row] for row in pairs]
 
 
 def _exponent(energy: int, step_code: int, strength: int) -> int:

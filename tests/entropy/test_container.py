@@ -54,6 +54,7 @@ FULL = dataclasses.replace(
     tuning=255,
     stored_channels=48,
     color_axes=(120, -40, 5, 40, 120, 7, -7, -5, 127),
+    place_weights=(3, bytes([16, 0, 240])),
     profile=Profile.FAST,
     metadata={"icc": ICC, "exif": b"Exif\0\0"},
     index=(5, 700, 0, 1 << 40),
@@ -279,6 +280,35 @@ def test_colour_axes_of_other_length_or_signal_are_refused() -> None:
     axes = (127, 0, 0, 0, 127, 0, 0, 0, 127)
     with pytest.raises(CorruptStreamError, match="which only pictures have"):
         read(write_header(dataclasses.replace(SOUND, color_axes=axes)))
+
+
+def test_weights_of_places_are_packed() -> None:
+    for residuals in (b"", bytes(50), b"\xf8\1\2"):
+        header = read(write_header(dataclasses.replace(PLAIN, place_weights=(2, residuals))))
+        assert header.place_weights == (2, residuals)
+    assert len(write_header(header)) > len(write_header(PLAIN))
+    assert read(with_sections([(7, b"\6\0abc")])).place_weights == (6, b"abc")
+
+
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (b"", "begins with b''; allowed is a byte, 0 to 6"),
+        (b"\7\0abc", "begins with b'\\\\x07'"),
+        (b"\2", "neither stored nor complete"),
+        (b"\2\2abc", "cannot be inflated|neither stored"),
+        (b"\2\1abc", "cannot be inflated"),
+        (b"\2\1" + zlib.compress(bytes(33 * 300 + 1)), "more weights of places than its 33 x 300 pixels"),
+        (b"\2\0" + bytes(33 * 300 + 1), "more weights of places"),
+        (b"\2\1" + zlib.compress(bytes(9))[:-2], "neither stored nor complete"),
+    ],
+    ids=str,
+)
+def test_bad_weights_of_places_are_refused(payload: bytes, message: str) -> None:
+    with pytest.raises(CorruptStreamError, match=message):
+        read(with_sections([(7, payload)]))
+    with pytest.raises(CorruptStreamError, match="which only pictures have"):
+        read(write_header(dataclasses.replace(SOUND, place_weights=(2, b"abc"))))
 
 
 def test_section_that_stands_twice_is_refused() -> None:
