@@ -81,10 +81,10 @@ class Lcn:
     of decoding, never in the file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture
     and slower; "auto" is neural where it can be had; or the path of a network of your own. `tune`, of pictures: whom a file
     of some size is for: "psnr" the mean square, "machine" networks, "eye" people, "balanced" all of them, or a tune of the
-    model's own (`laconic fit --score`); of other signals "snr". None: what suits the kind. `fill`: in decoding, noise in
-    place of zeros where the file has it. `roi`, of pictures: how much matters where, 1 most and 0 least, an array (height,
-    width) of the size of the picture or a smaller grid over it, of 0 to 1, of uint8 or of bool; or a function that makes
-    such an array of an `Image`. Raises `CodecError` for values outside.
+    model's own (`laconic fit --score`); of other signals "snr". None: what suits the kind. `fill`: in linear decoding,
+    noise in place of zeros where the file has it. `roi`, of pictures: how much matters where, 1 most and 0 least, an array
+    (height, width) of the size of the picture or a smaller grid over it, of 0 to 1, of uint8 or of bool; or a function that
+    makes such an array of an `Image`. Raises `CodecError` for values outside.
 
     >>> import numpy as np
     >>> codec = Lcn(quality=60)

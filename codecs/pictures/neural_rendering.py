@@ -26,7 +26,6 @@ from laconic.codecs.transform.picture_rows import (
     PictureRowsPart,
     cut_of_part,
     map_margin_of,
-    noise_of_part,
     points_of_part,
     rows_of_coefficients,
 )
@@ -42,9 +41,9 @@ Floats = NDArray[np.float32]
 
 
 class NeuralRenderer:
-    """Repairs coefficients block by block, adds noise where the file has it in place of zeros, and synthesises linearly.
-    `num_channels` of the model are there; coefficients of `colors` of a file are turned back before.
-    """
+    """Repairs coefficients block by block, then synthesises them linearly. `num_channels` of the model are there;
+    coefficients of `colors` of a file are turned back before. There is no noise: networks make of zeros what they find
+    likely."""
 
     def __init__(
         self, model: Model, network: NeuralSynthesis, num_channels: int, colors: TurnedColors | None = None
@@ -131,13 +130,9 @@ class NeuralRenderer:
             rows = slice(top_seen, top_seen + seen.bottom - seen.top)
             seen_of_part = cut_of_part(part, (rows, slice(left_seen, left_seen + seen.right - seen.left)))
             known = self._upright(points_of_part(seen_of_part, self._model))
-            noise = noise_of_part(seen_of_part, self._model)
             repaired = neural_rendering_of(
                 self._network, known, self._model, part.step_code, self._num_channels, seen_of_part.exponents
             )
-            if noise is not None:  # what the network makes of details is as smooth as they were
-                noise = self._upright(noise)
-                repaired[: len(noise)] += noise
             inner = block.moved(-seen.top, -seen.left)
             block.moved(-top, -columns[0]).cut(out)[...] = inner.cut(repaired)
         return out

@@ -65,7 +65,7 @@ def decoder_area_of(
 @dataclass(frozen=True, eq=False)
 class PicturePart:
     """An area of a picture whose file is decoded, by this synthesis, when its samples are asked for: once. `fill`: with
-    noise in place of zeros, where the file has it."""
+    noise in place of zeros, where the file has it and the synthesis is linear."""
 
     unpacker: Unpacker
     area: DecoderArea
@@ -341,5 +341,4 @@ def _renderer_of(part: PicturePart) -> Renderer:
         if synthesis == "auto":
             return LinearRenderer(model)
         raise
-    base = unpacker.base if part.fill else without_noise(unpacker.base)
-    return NeuralRenderer(base, network, unpacker.num_channels, model.colors)
+    return NeuralRenderer(without_noise(unpacker.base), network, unpacker.num_channels, model.colors)

@@ -204,16 +204,10 @@ def points_of_part(part: PictureRowsPart, model: Model) -> Float[Floats, "d h w"
 
 def filled_points(part: PictureRowsPart, model: Model) -> Float[Floats, "d h w"]:
     """The same with noise in place of zeros, where the part has classes."""
-    points, noise = points_of_part(part, model), noise_of_part(part, model)
-    return points if noise is None else points + noise  # one of two is 0
-
-
-def noise_of_part(part: PictureRowsPart, model: Model) -> Float[Floats, "d h w"] | None:
-    """The noise alone, as coefficients (d, h, w); None where the part has no classes."""
     if part.classes is None:
-        return None
+        return points_of_part(part, model)
     assert model.tuned is not None and model.tuned.largest_noise is not None
-    out, d = np.zeros(part.values.shape, np.float32), len(part.values)
+    out, d = points_of_part(replace(part, exponents=None), model), len(part.values)
     largest = model.tuned.largest_noise[:d] * model.steps_at(part.step_code)[:d, None]
     integers = np.ascontiguousarray(part.values, np.int32)
     _native.fill_points(integers, part.classes, largest, 0, *part.corner, out)

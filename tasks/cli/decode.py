@@ -69,7 +69,9 @@ def decode(  # a command line has as many parameters as options
             "auto: neural where it can be had; or the result of `laconic train codec`.",
         ),
     ] = "linear",
-    fill: Annotated[bool, typer.Option(help="Of pictures: noise in place of zeros, where the file has it.")] = True,
+    fill: Annotated[
+        bool, typer.Option(help="Of pictures, in linear synthesis: noise in place of zeros, where the file has it.")
+    ] = True,
     sample_format: Annotated[
         SampleFormat | None,
         typer.Option(
