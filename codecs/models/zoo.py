@@ -119,16 +119,22 @@ def load_model_of(fingerprint: bytes, given: str | None) -> Model:
 
 def synthesis_path(fingerprint: bytes) -> Path | None:
     """Where the neural synthesis of a shipped model is, None for a model without one. Raises `WeightsError`."""
-    return _syntheses().get(fingerprint)
+    return _syntheses().get((fingerprint, False))
+
+
+def tuned_synthesis_path(fingerprint: bytes) -> Path | None:
+    """The same for its tuned files, which may have one of their own."""
+    return _syntheses().get((fingerprint, True)) or synthesis_path(fingerprint)
 
 
 @lru_cache(maxsize=1)
-def _syntheses() -> dict[bytes, Path]:
-    """Files of neural syntheses by the fingerprint of their model."""
+def _syntheses() -> dict[tuple[bytes, bool], Path]:
+    """Files of neural syntheses by the fingerprint of their model and whether they are for tuned files alone."""
     found = {}
     for path in sorted((_FOLDER / "synthesis").glob("*.safetensors")):
         try:
-            found[bytes.fromhex(_read_card(path)["model_fingerprint"])] = path
+            card = _read_card(path)
+            found[bytes.fromhex(card["model_fingerprint"]), card.get("files") == "tuned"] = path
         except (OSError, ValueError, KeyError, TypeError, RecursionError, struct.error) as err:
             raise WeightsError(f"{path} is no neural synthesis: {err}") from err
     return found

@@ -18,7 +18,7 @@ from laconic.codecs.errors import CodecError, missing_torch_error
 from laconic.codecs.models.fixed_point import MARGIN
 from laconic.codecs.models.low_levels import LOW_GRID, LOW_MARGIN
 from laconic.codecs.models.model import Model
-from laconic.codecs.models.zoo import synthesis_path
+from laconic.codecs.models.zoo import synthesis_path, tuned_synthesis_path
 from laconic.codecs.packing.layout import LayoutTile
 from laconic.codecs.pictures.rendering import Rectangle, rendering_in_strips, rendering_margin
 from laconic.codecs.threads import ThreadedMap
@@ -174,8 +174,8 @@ def neural_rendering_of(
 
 
 def rendering_network_of(model: Model) -> NeuralSynthesis:
-    """The network that is shipped for a model. Raises `CodecError` where there is none, `MissingDependencyError`."""
-    path = synthesis_path(model.fingerprint)
+    """The network that is shipped for a model, or for its tuned files. Raises `CodecError` where there is none, `MissingDependencyError`."""
+    path = (synthesis_path if model.tuned is None else tuned_synthesis_path)(model.fingerprint)
     if path is None:
         raise CodecError(f"model {model.name} has no neural synthesis; allowed are linear, auto and the file of one")
     return rendering_network_at(path, model)

@@ -125,7 +125,7 @@ def test_noise_is_in_pixels_alone(paths: dict[str, str]) -> None:
     assert np.array_equal(plain.decode(expected).samples, bare.samples)
     latents = (plain.unpack(expected).dequantize(), codec.unpack(data).dequantize())
     assert np.array_equal(*latents)
-    assert len(data) == len(expected)
+    assert len(data) == len(expected) - 1  # what is usual with the model takes no byte
 
 
 @pytest.mark.parametrize("channels", [1, 4])
