@@ -128,17 +128,15 @@ class SynthesisLearner:
         """Crops (b, d, crop, crop) as files would give them back."""
         options, count = self.options, len(crops)
         codes = self._step_codes(count, generator)
-        is_cut = torch.rand(count, generator=generator) < options.prefix_share
-        picks = torch.tensor(options.prefixes)[torch.randint(len(options.prefixes), (count,), generator=generator)]
-        kept = torch.where(is_cut, picks, options.config.num_channels)
+        d = options.config.num_channels
+        kept = random_prefixes(count, options.prefixes, options.prefix_share, d, generator)
         if self._encode is None:
             decoded, steps = self.decoded(crops, codes, kept)
         else:
-            d = options.config.num_channels
             crops, decoded, codes = crops[:, :d], crops[:, d : 2 * d], crops[:, -1, 0, 0].long()
             decoded, steps = _first_channels(decoded, tensor_steps_of_codes(codes), kept)
         linear = (decoded - crops).square().mean((1, 2, 3))
-        typical = 0.5 * linear + 0.5 * self._typical_error(crops, linear, codes, is_cut)
+        typical = 0.5 * linear + 0.5 * self._typical_error(crops, linear, codes, kept < d)
         return SynthesisSample(crops, decoded, steps, linear, typical)
 
     def loss(self, sample: SynthesisSample, done: float) -> tuple[Float[Tensor, ""], dict[str, float]]:
@@ -205,25 +203,41 @@ class SynthesisLearner:
         return {name: sum(gains) / len(gains) for name, gains in found.items()}
 
     def _finished(self) -> NeuralSynthesis:
-        """The network as it is used."""
-        network = copy.deepcopy(self.module)
-        rows = list(self.options.unrepaired)
-        with torch.no_grad():
-            for parameter in network.leave.parameters():
-                parameter[rows] = 0
-        return network
+        return finished_synthesis(self.module, self.options.unrepaired)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        kernels = [p for p in self.module.blocks.parameters() if p.ndim == 4]
-        chosen = {id(p) for p in kernels}
-        others = [p for p in self.module.parameters() if id(p) not in chosen]
-        return [
-            {"params": others, "lr": self.options.learning_rate},
-            {"params": kernels, "lr": self.options.kernel_learning_rate, "muon": True},
-        ]
+        options = self.options
+        return synthesis_parameter_groups(self.module, options.learning_rate, options.kernel_learning_rate)
 
     def save(self, path: Path, card: dict[str, str]) -> None:
         save_neural_synthesis(self._finished(), path, {**card, "model_fingerprint": self.encoder.fingerprint})
+
+
+def random_prefixes(
+    count: int, prefixes: Sequence[int], share: float, num_channels: int, generator: torch.Generator
+) -> Int[Tensor, " b"]:
+    """Numbers of channels of `count` crops: all of them, but with probability `share` one of `prefixes`."""
+    is_cut = torch.rand(count, generator=generator) < share
+    picks = torch.tensor(prefixes)[torch.randint(len(prefixes), (count,), generator=generator)]
+    return torch.where(is_cut, picks, num_channels)
+
+
+def finished_synthesis(network: NeuralSynthesis, unrepaired: Sequence[int]) -> NeuralSynthesis:
+    """The network as it is used: it leaves the channels `unrepaired` as they are."""
+    finished, d = copy.deepcopy(network), network.config.num_channels
+    rows = [first + c for first in range(0, network.config.num_outputs * d, d) for c in unrepaired]
+    with torch.no_grad():
+        for parameter in finished.leave.parameters():
+            parameter[rows] = 0
+    return finished
+
+
+def synthesis_parameter_groups(network: NeuralSynthesis, rate: float, kernel_rate: float) -> list[dict[str, Any]]:
+    """For the optimiser: the blocks' convolutions are for Muon."""
+    kernels = [p for p in network.blocks.parameters() if p.ndim == 4]
+    chosen = {id(p) for p in kernels}
+    others = [p for p in network.parameters() if id(p) not in chosen]
+    return [{"params": others, "lr": rate}, {"params": kernels, "lr": kernel_rate, "muon": True}]
 
 
 def _first_channels(

@@ -26,6 +26,7 @@ _LARGEST_SIZE: Final = 4096
 _MOST_OUTPUTS: Final = 2
 _UNMAPPED_SHARE: Final = 16  # of the channels, one; 4 of the 64 of each plane
 _CODES_PER_OCTAVE: Final = 16
+_NO_STEP: Final = 1e-6  # instead of nothing, where a channel is missing
 # log2(scale / step) of a channel, as the network sees it: a channel that is missing has the least.
 _LEAST_LEVEL, _LARGEST_LEVEL = -5.0, 9.0
 LEVELS_PER_UNIT: Final = 4.0
@@ -34,7 +35,7 @@ LEVELS_PER_UNIT: Final = 4.0
 @dataclass(frozen=True)
 class NeuralSynthesisConfig:
     """`num_channels` of the latent, `width` of the network's features, `num_blocks` of two 3x3 convolutions each.
-    `num_outputs` for each coefficient: 1, what is added to it; 2, also a factor."""
+    `num_outputs` for each coefficient: 1, what is added to it; 2, also a factor of what it is in steps."""
 
     num_channels: int = 192
     width: int = 128
@@ -108,9 +109,9 @@ class NeuralSynthesis(nn.Module):
         # What quantisation took is of the size of a step, and no larger than what the channel holds.
         reach = 1 / (per_step + 0.5 / scales)
         added, *factors = self.leave(features).float().split(self.config.num_channels, 1)
-        for factor in factors:
-            coefficients = coefficients + coefficients * factor
         repaired: Tensor = coefficients + added * reach
+        for factor in factors:  # of what is large in steps, less: it is known well
+            repaired = repaired + factor * in_steps / (per_step + _NO_STEP)
         return repaired
 
     def _local(self, steps: Tensor, exponents: Tensor | None) -> Tensor:

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
     from laconic.codecs.learning.learner import Learner
     from laconic.codecs.learning.tensor_encoder import TensorEncoderModel
+    from laconic.codecs.models.neural_synthesis import NeuralSynthesis
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """`data` and `validation`: folders below the data folder. `make` builds the learner, of a model file if
-    `needs_model`. `steps` end in at most 90 minutes on two cores with AVX-512, those of the large network in 6 hours."""
+    """`data` and `validation`: folders below the data folder; those twice in `data` count twice. `kept_out`: beginnings of
+    names of pictures in `data` of which some are validated by, and none is trained on. `make` builds the learner, of a
+    model file if `needs_model`. `steps` end in at most 90 minutes on two cores with AVX-512, those of the large network in
+    6 hours."""
 
     make: Callable[[Path | None, Sequence[Tensor]], Learner]
     data: tuple[str, ...]
@@ -29,6 +32,7 @@ class Recipe:
     steps: int
     needs_model: bool
     reductions: tuple[float, ...] = (1.0, 1.5)
+    kept_out: tuple[str, ...] = ()
 
 
 def _synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
@@ -66,19 +70,50 @@ def _turned_synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner
     from laconic.codecs.learning.synthesis_learner import SynthesisLearner, SynthesisOptions, finest_colors
     from laconic.codecs.learning.synthesis_turning import turned_synthesis
     from laconic.codecs.learning.tensor_encoder import load_tensor_encoder
-    from laconic.codecs.models.neural_synthesis import load_neural_synthesis_for
-    from laconic.codecs.models.zoo import model_path, synthesis_path
+    from laconic.codecs.models.zoo import model_path
 
     encoder, source = _encoder(model), load_tensor_encoder(model_path("rgb"))
-    path = synthesis_path(bytes.fromhex(source.fingerprint))
-    if path is None:
-        raise CodecError("model rgb has no neural synthesis to start from; train it first, by recipe synthesis")
-    start = turned_synthesis(load_neural_synthesis_for(path, source.fingerprint), source, encoder)
+    start = turned_synthesis(_shipped_synthesis(source, "model rgb"), source, encoder)
     # Lower rates: the blocks are to change little.
     options = SynthesisOptions(
         start.config, learning_rate=1e-3, kernel_learning_rate=6e-3, unrepaired=finest_colors(encoder)
     )
     return SynthesisLearner(encoder, options, start=start.train(), encode=_encode_of(encoder, model))
+
+
+def _machine_synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
+    from laconic.codecs.learning.encoded_coefficients import EncodedCoefficients
+    from laconic.codecs.learning.perceptual_synthesis import (
+        PerceptualOptions,
+        PerceptualSynthesisLearner,
+        TunedEncode,
+        grown_synthesis,
+    )
+    from laconic.codecs.learning.synthesis_learner import finest_colors
+    from laconic.tasks.training.crops import planes_of_crops
+    from laconic.tasks.training.feature_loss import FeatureLoss
+
+    encoder = _encoder(model)
+    assert model is not None
+    start = grown_synthesis(_shipped_synthesis(encoder, f"model file {model}"), num_blocks=5, num_outputs=2)
+    encodes = [EncodedCoefficients(model, tune) for tune in ("psnr", "balanced", "eye", "machine")]
+    return PerceptualSynthesisLearner(
+        encoder,
+        PerceptualOptions(unrepaired=finest_colors(encoder)),
+        start=start.train(),
+        tunings=[TunedEncode(encode.with_exponents, encode.step_shares) for encode in encodes],
+        features=FeatureLoss([planes_of_crops(p) for p in pictures[:: len(pictures) // _FEATURE_PICTURES + 1]]),
+    )
+
+
+def _shipped_synthesis(encoder: TensorEncoderModel, name: str) -> NeuralSynthesis:
+    from laconic.codecs.models.neural_synthesis import load_neural_synthesis_for
+    from laconic.codecs.models.zoo import synthesis_path
+
+    path = synthesis_path(bytes.fromhex(encoder.fingerprint))
+    if path is None:
+        raise CodecError(f"{name} has no neural synthesis to start from; train one first, by another recipe")
+    return load_neural_synthesis_for(path, encoder.fingerprint)
 
 
 def _transform(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
@@ -117,13 +152,32 @@ def _walloc(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
 CONTEXTS: Final = "contexts"  # a recipe of its own kind: `context_training`
 _PICTURES: Final = ("bsds500/train", "clothing10/train", "imagenet_sample/train")
 _VALIDATION: Final = ("bsds500/val",)
+_VARIED_PICTURES: Final = (
+    *["bsds500/train"] * 2,
+    *["imagenet_sample/train"] * 3,
+    "camvid/train/images",
+    *[f"clothing10/train/{name}" for name in ("dress", "hat", "longsleeve", "outwear")],
+)
+# A sequence of CamVid, and every sixth picture of ImageNet's.
+_KEPT_OUT: Final = ("0006R0", "n01491361", "n02108422", "n02980441", "n03944341", "n07873807")
 _MAX_VALIDATION: Final = 12  # pictures
+_FEATURE_PICTURES: Final = 50  # that features vary over
+_KEPT_STRIDE: Final = 5  # of the pictures that are kept out of training, one is validated by
 _START_PICTURES, _START_SIDE = 200, 128  # that WaLLoC's linear start is of
 # Where the model has low levels, syntheses encode every picture at their start, and one at every step.
 RECIPES: Final[Mapping[str, Recipe]] = {
     "transform": Recipe(_transform, _PICTURES, _VALIDATION, 1_500, needs_model=True, reductions=(1.5,)),
     "synthesis": Recipe(_synthesis, _PICTURES, _VALIDATION, 13_500, needs_model=True),
     "turned_synthesis": Recipe(_turned_synthesis, _PICTURES, _VALIDATION, 10_000, needs_model=True),
+    "machine_synthesis": Recipe(
+        _machine_synthesis,
+        _VARIED_PICTURES,
+        _VALIDATION,
+        3_500,
+        needs_model=True,
+        reductions=(1.0, 1.4),
+        kept_out=_KEPT_OUT,
+    ),
     "large_synthesis": Recipe(_large_synthesis, _PICTURES, _VALIDATION, 60_000, needs_model=True),
     "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 100, needs_model=False),
 }
@@ -159,8 +213,10 @@ def prepare_recipe(name: str, data: Path, model: Path | None, *, seed: int, all_
         paths = find_pictures_for_crops([data])
         chosen, kept = [p for i, p in enumerate(paths) if i % 8], paths[::8]
     else:
-        chosen = find_pictures_for_crops([data / folder for folder in recipe.data])
-        kept = find_pictures_for_crops([data / folder for folder in recipe.validation])
+        found = find_pictures_for_crops([data / folder for folder in recipe.data])
+        chosen = [path for path in found if not path.name.startswith(recipe.kept_out)]
+        kept = [path for path in dict.fromkeys(found) if path.name.startswith(recipe.kept_out)][::_KEPT_STRIDE]
+        kept += find_pictures_for_crops([data / folder for folder in recipe.validation])
     pictures = read_pictures_for_crops(chosen, reductions=recipe.reductions)
     learner = recipe.make(model, pictures)
     least = learner.cutting.least_side

@@ -217,12 +217,18 @@ def test_exponents_of_an_octave_double_the_steps_of_mapped_channels_alone() -> N
     assert torch.equal(change[4:, :, 3:], plain[4:, :, 3:])
 
 
-def test_factors_scale_what_is_there() -> None:
+def test_factors_scale_what_is_small_in_steps() -> None:
     network = NeuralSynthesis(replace(SMALL, num_outputs=2), SCALES)
     with torch.no_grad():
         network.leave.bias[12:] = 0.5
     coefficients, steps = latent()
-    torch.testing.assert_close(network(coefficients, steps), 1.5 * coefficients)
+    steps = steps.clone()
+    steps[:, 7:], coefficients[:, 7:] = torch.inf, 0
+    change = network(coefficients, steps) - coefficients
+    in_steps = (coefficients / steps[:, :, None, None])[:, :7]
+    expected = 0.5 * torch.asinh(in_steps) * steps[:, :7, None, None]
+    torch.testing.assert_close(change[:, :7], expected, rtol=1e-3, atol=1e-5)
+    assert torch.equal(change[:, 7:], torch.zeros_like(change[:, 7:]))
 
 
 def test_outputs_are_one_or_two() -> None:

@@ -521,7 +521,7 @@ def test_command_trains_on_a_folder_and_goes_on(folder: Path, tmp_path: Path) ->
     [
         (
             ["--recipe", "magic"],
-            "recipe 'magic' is not known; allowed are transform, synthesis, turned_synthesis, large_synthesis, walloc",
+            "recipe 'magic' is not known; allowed are transform, synthesis, turned_synthesis, machine_synthesis, ",
         ),
         (["--recipe", "synthesis"], "needs a model file to start from: pass --model"),
         (["--recipe", "walloc", "--model", RGB], "recipe walloc starts from nothing"),
