@@ -174,7 +174,8 @@ def neural_rendering_of(
 
 
 def rendering_network_of(model: Model) -> NeuralSynthesis:
-    """The network that is shipped for a model, or for its tuned files. Raises `CodecError` where there is none, `MissingDependencyError`."""
+    """The network that is shipped for a model, or for its tuned files. Raises `CodecError` where there is none,
+    `MissingDependencyError`."""
     path = (synthesis_path if model.tuned is None else tuned_synthesis_path)(model.fingerprint)
     if path is None:
         raise CodecError(f"model {model.name} has no neural synthesis; allowed are linear, auto and the file of one")

@@ -200,6 +200,7 @@ def low_model(name: str, levels: int = 2, gains: Floats | None = None) -> Model:
         low_gains=np.ones(classes, np.float32) if gains is None else gains,
         low_scale_codes=np.tile(model.scale_codes[: model.num_planes], (classes, 1)),
         contexts=contexts,
+        tunings=(),
     )
 
 
@@ -213,6 +214,7 @@ def plain_model(name: str) -> Model:
         low_gains=no_low_gains(),
         low_scale_codes=no_low_scale_codes(),
         contexts=dataclasses.replace(model.contexts, low=None),
+        tunings=(),
     )
 
 
@@ -350,7 +352,7 @@ def psnr(one: NDArray[np.generic], other: NDArray[np.generic]) -> float:
 
 @pytest.fixture(params=[1, 1 << 24], ids=["a row of tiles at a time", "at once"])
 def spans(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    for module in ("picture_decoder", "picture_encoder"):
+    for module in ("picture_decoder", "encoder_chunks"):
         monkeypatch.setattr(f"laconic.codecs.pictures.{module}.CHUNK_VALUES", request.param)
 
 

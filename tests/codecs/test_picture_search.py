@@ -18,7 +18,7 @@ from laconic.codecs.learning.tensor_encoder import load_tensor_encoder  # noqa: 
 from laconic.codecs.media import Audio  # noqa: E402
 from laconic.codecs.models.neural_synthesis import NeuralSynthesis, NeuralSynthesisConfig, save_neural_synthesis  # noqa: E402
 from laconic.codecs.models.zoo import load_model, model_path  # noqa: E402
-from laconic.codecs.pictures import picture_encoder  # noqa: E402
+from laconic.codecs.pictures import encoder_chunks  # noqa: E402
 from laconic.codecs.progress import progress_told_to  # noqa: E402
 from laconic.tasks.measures.picture_distortion import psnr  # noqa: E402
 
@@ -55,7 +55,7 @@ def test_bytes_are_the_same_twice_and_those_of_the_latent(photograph: Image) -> 
 
 def test_bytes_do_not_depend_on_threads_or_rows(photograph: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a picture that is searched in several parts."""
-    monkeypatch.setattr(picture_encoder, "CHUNK_VALUES", 1)
+    monkeypatch.setattr(encoder_chunks, "CHUNK_VALUES", 1)
     image = Image(np.tile(photograph.samples, (3, 1, 1)))
     codec = replace(SEARCH, tile_log2=3)
     data = codec.encode(image)

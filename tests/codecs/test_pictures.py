@@ -325,7 +325,7 @@ def test_threads_change_nothing(kind, profile):
 @pytest.mark.parametrize(("kind", "profile"), [k for k in PROFILE_KINDS if k[0][1] in (1, 3) and k[1] != "fast"])
 def test_rows_give_the_same_file(kind, profile, size, threads, monkeypatch):
     dtype, channels = kind
-    for module in ("picture_decoder", "picture_encoder"):  # a row of tiles at a time
+    for module in ("picture_decoder", "encoder_chunks"):  # a row of tiles at a time
         monkeypatch.setattr(f"laconic.codecs.pictures.{module}.CHUNK_VALUES", 1)
     monkeypatch.setattr("laconic.codecs.pictures.color_choice.MOST_PIXELS", 0)
     image = Image(picture(*size, channels, dtype).samples, {"icc": b"profile", "exif": b"Exif\0\0x"})
@@ -350,7 +350,7 @@ def test_decoded_rows_are_the_picture(kind, profile, tile_log2, monkeypatch):
     image = picture(333, 290, channels, dtype)
     codec = codec_for(image, tile_log2=tile_log2, profile=profile)
     data = codec.encode(image)
-    for module in ("picture_decoder", "picture_encoder"):  # a row of tiles at a time
+    for module in ("picture_decoder", "encoder_chunks"):  # a row of tiles at a time
         monkeypatch.setattr(f"laconic.codecs.pictures.{module}.CHUNK_VALUES", 1)
     opened = codec.open_area(data)
     assert (opened.shape, opened.dtype) == (image.samples.shape, dtype)

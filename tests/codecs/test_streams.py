@@ -47,7 +47,7 @@ class OneBlock(io.BytesIO):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("dtype", DEPTHS)
 def test_rows_of_a_file_give_the_bytes_of_the_whole(dtype, channels, extension, monkeypatch):
-    for module in ("pictures.picture_decoder", "pictures.picture_encoder"):  # a row of tiles at a time
+    for module in ("pictures.picture_decoder", "pictures.encoder_chunks"):  # a row of tiles at a time
         monkeypatch.setattr(f"laconic.codecs.{module}.CHUNK_VALUES", 1)
     file = io.BytesIO(file_bytes(picture(channels, dtype), extension))
     data, form = encode_file(file, CODEC)
@@ -129,7 +129,7 @@ def test_a_model_of_other_planes_is_refused():
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 @pytest.mark.parametrize("dtype", DEPTHS)
 def test_written_rows_are_the_picture(dtype, channels, extension, monkeypatch):
-    for module in ("pictures.picture_decoder", "pictures.picture_encoder"):  # a row of tiles at a time
+    for module in ("pictures.picture_decoder", "pictures.encoder_chunks"):  # a row of tiles at a time
         monkeypatch.setattr(f"laconic.codecs.{module}.CHUNK_VALUES", 1)
     data = CODEC.encode(picture(channels, dtype))
     target = io.BytesIO()
