@@ -240,7 +240,7 @@ def test_profile_is_that_of_the_specification(number: int, profile: Profile) -> 
     assert read(head(kind=1 + number * 16)).profile is profile
 
 
-@pytest.mark.parametrize("number", [7, 9, 99, 2**40 + 1])
+@pytest.mark.parametrize("number", [9, 11, 99, 2**40 + 1])
 def test_unknown_critical_section_is_refused_by_name(number: int) -> None:
     with pytest.raises(UnsupportedVersionError, match=f"section {number},"):
         read(with_sections([(number, b"x")]))
@@ -298,8 +298,8 @@ def test_weights_of_places_are_packed() -> None:
         (b"\2", "neither stored nor complete"),
         (b"\2\2abc", "cannot be inflated|neither stored"),
         (b"\2\1abc", "cannot be inflated"),
-        (b"\2\1" + zlib.compress(bytes(33 * 300 + 1)), "more weights of places than its 33 x 300 pixels"),
-        (b"\2\0" + bytes(33 * 300 + 1), "more weights of places"),
+        (b"\2\1" + zlib.compress(bytes(65)), "more weights of places than its 8 x 8 pixels"),
+        (b"\2\0" + bytes(65), "more weights of places"),
         (b"\2\1" + zlib.compress(bytes(9))[:-2], "neither stored nor complete"),
     ],
     ids=str,
