@@ -20,6 +20,7 @@ from laconic.codecs.models.fixed_point import MARGIN
 from laconic.codecs.models.low_levels import LOW_MARGIN, LOW_STEP, LOW_STEP_LOG2
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Tree, length_padded_to_tree
+from laconic.codecs.models.tunings import has_noise
 from laconic.codecs.steps import step_of_code
 from laconic.codecs.transform import wavelet
 from laconic.codecs.transform.projection import project, unproject
@@ -45,8 +46,8 @@ def margin_of(model: Model) -> int:
 
 
 def map_margin_of(model: Model) -> int:
-    """Places around those whose steps are wanted that these depend on."""
-    return 1 if model.tuned is not None and model.tuned.strength else 0
+    """Places around those whose steps and noise are wanted that these depend on."""
+    return 1 if model.tuned is not None and (model.tuned.strength or has_noise(model)) else 0
 
 
 @dataclass(frozen=True)
