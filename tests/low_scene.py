@@ -103,7 +103,6 @@ def without_low_levels(model: Model) -> Model:
         contexts=contexts,
         low_levels=0,
         low_gains=no_low_gains(),
-        tunings=(),
         low_scale_codes=no_low_scale_codes(),
         tunings=(),
     )

@@ -8,7 +8,7 @@ What judges is given by the caller; nothing of it is needed to decode.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +20,7 @@ from laconic.codecs.learning.learner import LearnerCutting, training_precision
 from laconic.codecs.learning.synthesis_learner import finished_synthesis, random_prefixes, synthesis_parameter_groups
 from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, tensor_steps_of_codes
 from laconic.codecs.learning.tensor_similarity import ms_ssim_losses
-from laconic.codecs.models.neural_synthesis import NeuralSynthesis, save_neural_synthesis
+from laconic.codecs.models.neural_synthesis import NeuralSynthesis, NeuralSynthesisConfig, save_neural_synthesis
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -55,7 +55,7 @@ class PerceptualOptions:
 
     batch_size: int = 8
     crop: int = 26
-    codes: tuple[int, int] = (80, 197)
+    codes: tuple[int, int] = (110, 197)
     often: tuple[int, int] = (138, 192)
     often_share: float = 0.65
     reductions: tuple[float, ...] = (1.0, 1.0, 1.25, 1.5, 0.8)
@@ -232,9 +232,8 @@ class PerceptualSynthesisLearner:
         save_neural_synthesis(self._finished(), path, {**card, "model_fingerprint": self.encoder.fingerprint})
 
 
-def grown_synthesis(network: NeuralSynthesis, *, num_blocks: int, num_outputs: int) -> NeuralSynthesis:
-    """A network of more blocks and outputs that does what `network` does."""
-    config = replace(network.config, num_blocks=num_blocks, num_outputs=num_outputs)
+def grown_synthesis(network: NeuralSynthesis, config: NeuralSynthesisConfig) -> NeuralSynthesis:
+    """A network of more blocks and outputs that does what `network` does, as far as its own finest step."""
     grown = NeuralSynthesis(config, network.scales)  # what is new changes nothing
     state = grown.state_dict()
     for name, tensor in network.state_dict().items():

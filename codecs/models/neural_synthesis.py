@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from laconic.codecs.errors import WeightsError
+from laconic.codecs.steps import CODE_OF_UNIT_STEP, CODES_PER_OCTAVE
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -25,7 +26,6 @@ _CONDITION_WIDTH: Final = 64
 _LARGEST_SIZE: Final = 4096
 _MOST_OUTPUTS: Final = 2
 _UNMAPPED_SHARE: Final = 16  # of the channels, one; 4 of the 64 of each plane
-_CODES_PER_OCTAVE: Final = 16
 _NO_STEP: Final = 1e-6  # instead of nothing, where a channel is missing
 # log2(scale / step) of a channel, as the network sees it: a channel that is missing has the least.
 _LEAST_LEVEL, _LARGEST_LEVEL = -5.0, 9.0
@@ -35,17 +35,20 @@ LEVELS_PER_UNIT: Final = 4.0
 @dataclass(frozen=True)
 class NeuralSynthesisConfig:
     """`num_channels` of the latent, `width` of the network's features, `num_blocks` of two 3x3 convolutions each.
-    `num_outputs` for each coefficient: 1, what is added to it; 2, also a factor of what it is in steps."""
+    `num_outputs` for each coefficient: 1, what is added to it; 2, also a factor of what it is in steps. Nothing is changed
+    up to the step code `finest_code`, and all of what the network says from an octave above it on; 0 is for all codes."""
 
     num_channels: int = 192
     width: int = 128
     num_blocks: int = 4
     num_outputs: int = 1
+    finest_code: int = 0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not isinstance(value, int) or not 1 <= value <= _LARGEST_SIZE:
-                raise WeightsError(f"{name} of a neural synthesis is {value!r}; allowed are 1 to {_LARGEST_SIZE}")
+            least = 0 if name == "finest_code" else 1
+            if not isinstance(value, int) or not least <= value <= _LARGEST_SIZE:
+                raise WeightsError(f"{name} of a neural synthesis is {value!r}; allowed are {least} to {_LARGEST_SIZE}")
         if self.num_outputs > _MOST_OUTPUTS:
             raise WeightsError(f"num_outputs of a neural synthesis is {self.num_outputs}; allowed are 1 and 2")
 
@@ -109,9 +112,14 @@ class NeuralSynthesis(nn.Module):
         # What quantisation took is of the size of a step, and no larger than what the channel holds.
         reach = 1 / (per_step + 0.5 / scales)
         added, *factors = self.leave(features).float().split(self.config.num_channels, 1)
-        repaired: Tensor = coefficients + added * reach
+        change = added * reach
         for factor in factors:  # of what is large in steps, less: it is known well
-            repaired = repaired + factor * in_steps / (per_step + _NO_STEP)
+            change = change + factor * in_steps / (per_step + _NO_STEP)
+        if self.config.finest_code:
+            first_octave = (self.config.finest_code - CODE_OF_UNIT_STEP) / CODES_PER_OCTAVE
+            octaves = torch.log2(steps.amin(1)) - first_octave  # missing channels are guessed from what is there
+            change = change * octaves.clamp(0, 1)[:, None, None, None]
+        repaired: Tensor = coefficients + change
         return repaired
 
     def _local(self, steps: Tensor, exponents: Tensor | None) -> Tensor:
@@ -119,7 +127,7 @@ class NeuralSynthesis(nn.Module):
         everywhere = steps[:, :, None, None]
         if exponents is None:
             return everywhere
-        shares = torch.exp2(-exponents / _CODES_PER_OCTAVE)[:, None]
+        shares = torch.exp2(-exponents / CODES_PER_OCTAVE)[:, None]
         same, mapped = everywhere.tensor_split([self.config.first_mapped], 1)
         return torch.cat((same.expand(-1, -1, *shares.shape[2:]), mapped * shares), 1)
 

@@ -95,7 +95,9 @@ def _machine_synthesis(model: Path | None, pictures: Sequence[Tensor]) -> Learne
 
     encoder = _encoder(model)
     assert model is not None
-    start = grown_synthesis(_shipped_synthesis(encoder, f"model file {model}"), num_blocks=5, num_outputs=2)
+    shipped = _shipped_synthesis(encoder, f"model file {model}")
+    # There is nothing to gain at finer steps, and a network that learned little of them takes tens of decibels.
+    start = grown_synthesis(shipped, replace(shipped.config, num_blocks=5, num_outputs=2, finest_code=108))
     encodes = [EncodedCoefficients(model, tune) for tune in ("psnr", "balanced", "eye", "machine")]
     return PerceptualSynthesisLearner(
         encoder,

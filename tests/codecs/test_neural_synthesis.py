@@ -234,3 +234,16 @@ def test_factors_scale_what_is_small_in_steps() -> None:
 def test_outputs_are_one_or_two() -> None:
     with pytest.raises(WeightsError, match="num_outputs of a neural synthesis is 3; allowed are 1 and 2"):
         NeuralSynthesisConfig(num_outputs=3)
+
+
+@torch.no_grad()
+def test_fine_steps_are_left_alone() -> None:
+    network, (coefficients, _) = network_of(replace(SMALL, finest_code=108)), latent()
+    coefficients[:, 9:] = 0
+    shares = []
+    for code in (90, 108, 116, 124, 180):
+        steps = tensor_steps_of_codes(torch.tensor([code, code]))[:, None].repeat(1, 12)
+        steps[:, 9:] = torch.inf
+        change, full = (n(coefficients, steps) - coefficients for n in (network, network_of()))
+        shares.append(float(change.norm() / full.norm()))
+    assert shares == pytest.approx([0, 0, 0.5, 1, 1], abs=1e-3)

@@ -64,7 +64,8 @@ def model(request) -> Model:
 
 def without_low(model: Model) -> Model:
     """With the same transform, but for the low levels, which no graph has."""
-    none = {"low_levels": 0, "low_gains": no_low_gains(), "low_scale_codes": no_low_scale_codes(), "networks": None}
+    none = {"low_levels": 0, "low_gains": no_low_gains(), "low_scale_codes": no_low_scale_codes()}
+    none |= {"networks": None, "tunings": ()}
     return replace(model, contexts=replace(model.contexts, low=None), **none)
 
 

@@ -1,5 +1,6 @@
 """Training of the neural synthesis by pixels and features: what a sample holds, losses that fall, files that fit."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def test_grown_network_does_the_same() -> None:
     network = NeuralSynthesis(NeuralSynthesisConfig(width=8, num_blocks=2), encoder().scales)
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, 0, 0.2)
-    grown = grown_synthesis(network, num_blocks=3, num_outputs=2)
+    grown = grown_synthesis(network, replace(network.config, num_blocks=3, num_outputs=2))
     coefficients, exponents = encode(picture(64, 64), 150)
     given = coefficients[None], 0.1 * SHARES[None], exponents[None]
     with torch.no_grad():
