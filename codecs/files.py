@@ -95,9 +95,8 @@ def encode(
     given = [name for name, value in targets.items() if value is not None]
     if len(given) > 1:
         raise CodecError(f"{' and '.join(given)} exclude each other; give one of them")
-    chosen = DEFAULT_QUALITY if quality is None else quality
     codec = Lcn(
-        quality=chosen,
+        quality=DEFAULT_QUALITY if quality is None else quality,
         model=model,
         profile=profile,
         effort=effort,

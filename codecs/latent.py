@@ -25,7 +25,7 @@ from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import metadata_of_media
 from laconic.codecs.models.latent_turn import LatentTurn
 from laconic.codecs.models.low_levels import LOW_STEP, LowSynthesis
-from laconic.codecs.models.tunings import TunedSteps
+from laconic.codecs.models.tuned_steps import TunedSteps
 from laconic.codecs.models.turned_colors import TurnedColors
 from laconic.codecs.packing.place_weights import PlaceWeights
 from laconic.codecs.sound_metadata import SECTION_NAME

@@ -35,8 +35,9 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.levels import levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal, metadata_of_media
 from laconic.codecs.models.model import Model
-from laconic.codecs.models.tunings import DEFAULT_TUNE, PLAIN_TUNE, tuned_model, tuning_code_of, weighing_places
+from laconic.codecs.models.tunings import step_code_at_quality, tuned_model, tuning_code_of, weighing_places
 from laconic.codecs.models.turned_colors import turned_model
+from laconic.codecs.models.usual_models import default_lcn_model, picture_model_name
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.latent_batch import dequantized_batch
 from laconic.codecs.packing.layout import Layout
@@ -49,7 +50,7 @@ from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, check_d
 from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows
 from laconic.codecs.pictures.region_of_interest import RegionOfInterest, place_weights_of, region_argument
 from laconic.codecs.plan import SEARCH_EFFORT, Plan, planned_integers
-from laconic.codecs.steps import check_quality, check_step_code, step_code_of_quality, step_code_of_sound_quality
+from laconic.codecs.steps import check_quality, check_step_code
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
 from laconic.codecs.transform.signals import coefficients_of, latent_of, signal_of
 from laconic.codecs.transform.transparency import fill_transparent
@@ -58,9 +59,7 @@ from laconic.entropy import Limits
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-_SPEECH_MAX_RATE_HZ = 24_000
 _MAX_THREADS = 256
-_PICTURE_MODELS = {1: "grey", 3: "rgb"}
 _SIGNALS = "an Image, Audio or Cube: laconic.codecs.encode makes them of arrays"
 
 
@@ -166,7 +165,7 @@ class Lcn:
         1 or 3, `sample_type` "uint8" or "uint16"; of the second, `bit_depth` 9 to 16 is needed, since samples are not known
         beforehand.
         """
-        num_colors = choice_argument("num_colors", num_colors, tuple(_PICTURE_MODELS))
+        num_colors = choice_argument("num_colors", num_colors, (1, 3))
         sample_type = choice_argument("sample_type", sample_type, ("uint8", "uint16"))
         if not callable(getattr(rows, "read_rows", None)):
             raise CodecError(
@@ -180,7 +179,7 @@ class Lcn:
             )
         check_bit_depth(sample_type, bit_depth or 8)
         form = Form("image", (rows.height, rows.width), sample_type, 0, bit_depth=bit_depth or 8)
-        model = load_model(self.model or _picture_model(num_colors, self.profile))
+        model = load_model(self.model or picture_model_name(num_colors, self.profile))
         check_form_fits(form, num_colors, model)
         plan = self._plan(form, model, places=self._places(form, model))
         return encode_rows(rows, plan, metadata_of_media({} if metadata is None else metadata))
@@ -273,8 +272,9 @@ class Lcn:
 
     def _plan(self, form: Form, model: Model, step_code: int | None = None, places: PlaceWeights | None = None) -> Plan:
         if model.tuned is None:
-            model = tuned_model(model, self._tuning_code(model))
-        step_code = self._step_code_of(model) if step_code is None else check_step_code(step_code)
+            model = tuned_model(model, tuning_code_of(model, self.tune))
+        if step_code is None:
+            step_code = step_code_at_quality(model, self.quality) if self.step_code is None else self.step_code
         if places is not None:
             model = weighing_places(model)
         grid = grid_of_form(form, model)
@@ -339,41 +339,9 @@ class Lcn:
         image = signal if isinstance(signal, Image) else None
         return place_weights_of(region_argument(self.roi), (form.size[0], form.size[1]), model, image)
 
-    def _tuning_code(self, model: Model) -> int:
-        if model.kind == "image":
-            return tuning_code_of(model, self.tune or DEFAULT_TUNE)
-        if self.tune not in (None, PLAIN_TUNE):
-            raise UnsupportedSignalError(
-                f"tune is {self.tune!r}; allowed for signals of kind {model.kind} is {PLAIN_TUNE}"
-            )
-        return 0
-
-    def _step_code_of(self, model: Model) -> int:
-        if self.step_code is not None:
-            return self.step_code
-        if model.kind == "sound":
-            return step_code_of_sound_quality(self.quality)
-        # A map makes most steps coarser: so files of one quality are about as large with any.
-        return max(step_code_of_quality(self.quality) - (2 * model.tuned.strength // 3 if model.tuned else 0), 0)
-
     def _model_of(self, latent: Latent) -> Model:
         typed_argument("the latent", latent, Latent, "a Latent: analyze and unpack give them")
         model = load_model_of(latent.fingerprint, self.model)
         model = model if latent.tuned is None else tuned_model(model, latent.tuned.code)
         model = model if latent.places is None else weighing_places(model)
         return model if latent.colors is None else turned_model(model, latent.colors.numbers)
-
-
-def _picture_model(colors: int, profile: str) -> str:
-    return _PICTURE_MODELS[colors] + ("_best" if profile == "best" else "")
-
-
-def default_lcn_model(signal: Signal, profile: str = "small") -> str:
-    """Name of the shipped model for a signal. Raises `UnsupportedSignalError` for cubes, which need one of their own."""
-    if isinstance(signal, Image):
-        return _picture_model(num_colors(signal), profile)
-    if isinstance(signal, Cube):
-        raise UnsupportedSignalError("no shipped model is for cubes; fit one to such signals and name it (model=)")
-    if signal.num_channels == 2:
-        return "stereo"
-    return "speech" if signal.sample_rate <= _SPEECH_MAX_RATE_HZ else "mono"

@@ -29,6 +29,7 @@ from laconic.codecs.models.context_parts import (
     context_digest,
     contexts_of_parts,
 )
+from laconic.codecs.models.fixed_parts import check_fixed, fixed_arrays, fixed_of_parts
 from laconic.codecs.models.fixed_point import FixedLeaf, fixed_point_map
 from laconic.codecs.models.latent_turn import LatentTurn, check_turn, turn_arrays, turn_bytes, turn_of_parts
 from laconic.codecs.models.low_levels import (
@@ -43,8 +44,8 @@ from laconic.codecs.models.low_levels import (
     no_low_scale_codes,
 )
 from laconic.codecs.models.packet_tree import Tree
+from laconic.codecs.models.tuned_steps import TunedSteps
 from laconic.codecs.models.tunings import (
-    TunedSteps,
     Tuning,
     check_tunings,
     no_zeros,
@@ -128,7 +129,7 @@ class Model:
             raise WeightsError(f"model {self.name} has analysis and synthesis blocks of different shape")
         if self.channels.dtype != np.uint16 or not np.array_equal(np.sort(self.channels), np.arange(d)):
             raise WeightsError(f"model {self.name} has an order of channels that is none of 0 to {d - 1}")
-        _check_fixed(self)
+        check_fixed(self)
         if not self.group_ends or self.group_ends[-1] != d or any(a >= b for a, b in pairwise((0, *self.group_ends))):
             raise WeightsError(f"model {self.name} has groups {self.group_ends}; they must ascend to {d}")
         if not 0 < self.rounding <= 0.5:
@@ -247,13 +248,10 @@ class Model:
             **context_arrays(self),
             **turn_arrays(self),
             **tuning_arrays(self),
+            **fixed_arrays(self),
         }
         for i, (a, s) in enumerate(zip(self.analysis, self.synthesis, strict=True)):
             arrays |= {f"analysis.{i}": np.ascontiguousarray(a), f"synthesis.{i}": np.ascontiguousarray(s)}
-        for i, leaf in enumerate(self.fixed):
-            arrays |= {f"fixed_analysis.{i}": leaf.analysis, f"fixed_synthesis.{i}": leaf.synthesis}
-        if self.fixed:
-            arrays["fixed_bits"] = np.array([(f.analysis_bits, f.synthesis_bits) for f in self.fixed], np.uint8)
         metadata = {"config": json.dumps(_config(self), sort_keys=True), "fingerprint": self.fingerprint.hex()}
         if not path.parent.is_dir():  # safetensors has an error of its own for it
             raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
@@ -339,7 +337,7 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
         contexts=contexts,
         offsets=arrays["offsets"].astype(np.float32),
         channels=arrays["channels"].astype(np.uint16),
-        fixed=_fixed_of(arrays),
+        fixed=fixed_of_parts(arrays),
         unit=config["unit"],
         kind=config["kind"],
         card={k: v for k, v in metadata.items() if k not in ("config", "fingerprint", "name")},
@@ -351,35 +349,3 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
         tunings=tunings_of_parts(config, arrays),
         zeros=arrays.get("zeros", no_zeros()).astype(np.uint8),
     )
-
-
-def _fixed_of(arrays: Mapping[str, NDArray[np.generic]]) -> tuple[FixedLeaf, ...]:
-    if "fixed_bits" not in arrays:
-        return ()
-    pairs = [
-        (f"fixed_analysis.{i}", f"fixed_synthesis.{i}", bits) for i, bits in enumerate(arrays["fixed_bits"].tolist())
-    ]
-    return tuple(
-        FixedLeaf(arrays[a].astype(np.int16), bits[0], arrays[s].astype(np.int16), bits[1]) for a, s, bits in pairs
-    )
-
-
-def _check_fixed(model: Model) -> None:
-    """Refuse integer matrices that are not those of the leaves."""
-    if not model.fixed:
-        return
-    if model.tree.dimensions != 2:
-        raise WeightsError(
-            f"model {model.name} has integer matrices and a tree of one dimension; they are for pictures"
-        )
-    sizes = [model.num_planes * model.tree.channels_of(path) for path in model.tree.leaves]
-    expected = [(n, n) for n in sizes]
-    shapes = [(f.analysis.shape, f.synthesis.shape) for f in model.fixed]
-    if sizes != [len(m) for m in model.analysis] or shapes != list(zip(expected, expected, strict=True)):
-        raise WeightsError(f"model {model.name} has integer matrices of shapes {shapes}; its leaves need {expected}")
-    if any(not 0 <= bits <= 15 for f in model.fixed for bits in (f.analysis_bits, f.synthesis_bits)):
-        raise WeightsError(f"model {model.name} has integer matrices of more than 15 fraction bits")
-    try:
-        _ = model.fixed_map
-    except (TypeError, ValueError) as err:
-        raise WeightsError(f"model {model.name} has a tree that the integer transform does not know: {err}") from err

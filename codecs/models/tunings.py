@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs import _native
-from laconic.codecs.errors import CodecError, WeightsError
-from laconic.codecs.steps import CODE_OF_UNIT_STEP, step_of_code
+from laconic.codecs.errors import CodecError, UnsupportedSignalError, WeightsError
+from laconic.codecs.models.tuned_steps import TunedSteps
+from laconic.codecs.steps import CODE_OF_UNIT_STEP, step_code_of_quality, step_code_of_sound_quality, step_of_code
 from laconic.entropy.errors import CorruptStreamError
 from laconic.entropy.low_planes import low_classes
 
@@ -37,7 +37,6 @@ MAX_SETS: Final = 15  # of offsets, in a model
 _MOST_PLANES: Final = 3  # with a map
 _MAX_OFFSET: Final = 64
 MAX_COARSER: Final = 16  # of the channels that a map is made of
-_UNIT_WEIGHT: Final = 64
 _NOISE_UNIT: Final = 32
 ZERO_UNIT: Final = 256  # of a model's `zeros`
 NUM_CLASSES: Final = 16
@@ -60,110 +59,19 @@ class Tuning:
     noise: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class TunedSteps:
-    """What a tuned model (`tuned_model`) knows of its steps. `code` is the byte in its files, `fingerprint` that of the
-    model as it was; `offsets` are those of its channels, of which the first `num_planes` are those of the low levels.
-    `largest_noise` in place of zeros, in steps, by channel and by how much goes on around a place, None for none.
-    `weighs_places`: files have weights of places (`PlaceWeights`)."""
-
-    code: int
-    fingerprint: bytes
-    num_planes: int
-    offsets: Int[NDArray[np.int16], " d"]
-    largest_noise: Float[Floats, "d classes"] | None = None
-    weighs_places: bool = False
-
-    @property
-    def strength(self) -> int:
-        return self.code >> 4
-
-    @property
-    def maps_steps(self) -> bool:
-        """Whether steps differ from place to place."""
-        return self.strength > 0 or self.weighs_places
-
-    @property
-    def first_mapped(self) -> int:
-        """The first channel whose steps differ from place to place."""
-        return 4 * self.num_planes
-
-    def steps(self, step_code: int) -> Float[Floats, " d"]:
-        """Of all channels, in the model's unit, before the map."""
-        return np.array([step_of_code(step_code - offset) for offset in self.offsets.tolist()], np.float32)
-
-    @cached_property
-    def gains(self) -> Float[Floats, " d"] | None:
-        """What coefficients are multiplied by to be quantised at the file's step, None for nothing."""
-        if not self.offsets.any():
-            return None
-        return np.array([step_of_code(CODE_OF_UNIT_STEP + offset) for offset in self.offsets.tolist()], np.float32)
-
-    @cached_property
-    def weights(self) -> UInt[NDArray[np.uint32], " n"]:
-        """By which the squares of the channels count that the map is made of."""
-        made_of = self.offsets[self.num_planes : self.first_mapped].tolist()
-        return np.array([int(_UNIT_WEIGHT * 2.0 ** (-offset / 8) + 0.5) for offset in made_of], np.uint32)
-
-    def exponents(self, values: Int[NDArray[Any], "c h w"], step_code: int) -> Int[NDArray[np.int8], "h w"] | None:
-        """Of each place of integers (c, h, w), those outside of which are 0: by how many sixteenths of an octave steps
-        are finer, but for weights of places. None where no channel there has a map."""
-        if not self.maps_steps or len(values) <= self.first_mapped:
-            return None
-        return self.exponents_of(values[self.num_planes : self.first_mapped], step_code)
-
-    def exponents_of(self, values: Int[NDArray[Any], "n h w"], step_code: int) -> Int[NDArray[np.int8], "h w"]:
-        """The same of the channels alone that a map is made of."""
-        return self._of_places(values, step_code)[0]
-
-    def classes(self, values: Int[NDArray[Any], "c h w"], step_code: int) -> UInt[NDArray[np.uint8], "h w"] | None:
-        """Of each place, how much goes on around it, which noise goes with. None where no channel there has noise."""
-        if self.largest_noise is None or len(values) <= self.first_mapped:
-            return None
-        return self.classes_of(values[self.num_planes : self.first_mapped], step_code)
-
-    def classes_of(self, values: Int[NDArray[Any], "n h w"], step_code: int) -> UInt[NDArray[np.uint8], "h w"]:
-        """The same of the channels alone that a map is made of."""
-        return self._of_places(values, step_code)[1]
-
-    def _of_places(
-        self, values: NDArray[Any], step_code: int
-    ) -> tuple[Int[NDArray[np.int8], "h w"], UInt[NDArray[np.uint8], "h w"]]:
-        exponents, classes = np.empty(values.shape[1:], np.int8), np.empty(values.shape[1:], np.uint8)
-        of_map = (0, self.weights, step_code, self.strength)
-        _native.step_exponents(np.ascontiguousarray(values), *of_map, exponents, classes)
-        return exponents, classes
-
-    def scale(self, coefficients: Float[Floats, "c h w"]) -> None:
-        """Of the first channels, what the quantiser sees, but for the map; in place."""
-        if self.gains is not None:
-            _native.scale_coefficients(coefficients, self.gains, None, _FINER, self.first_mapped)
-
-    def scale_mapped(self, coefficients: Float[Floats, "c h w"], exponents: Int[NDArray[np.int8], "h w"]) -> None:
-        """Channels from `first_mapped` on, all that are there, as the quantiser sees them at these places; in place."""
-        _native.scale_coefficients(coefficients, None, np.ascontiguousarray(exponents), _FINER, 0)
-
-    def unscale_mapped(self, points: Float[Floats, "c h w"], exponents: Int[NDArray[np.int8], "h w"]) -> None:
-        """Of the first channels, from steps that are alike everywhere to those of the places; in place."""
-        _native.scale_coefficients(points, None, np.ascontiguousarray(exponents), STEP_FACTORS, self.first_mapped)
-
-
 def no_zeros() -> UInt[NDArray[np.uint8], "0 16"]:
     """Those of a model that does not know them."""
     return np.zeros((0, NUM_CLASSES), np.uint8)
 
 
-def _powers(sign: int) -> Floats:
-    most = _native.MAX_EXPONENT
-    return np.array([step_of_code(CODE_OF_UNIT_STEP + sign * e) for e in range(-most, most + 1)], np.float32)
-
-
-_FINER: Final = _powers(1)
-STEP_FACTORS: Final = _powers(-1)  # of steps, at exponents -16 to 16
-
-
-def tuning_code_of(model: Model, tune: str) -> int:
-    """The byte that files of a tune have, 0 for none. Raises `CodecError` for one that the model does not know."""
+def tuning_code_of(model: Model, tune: str | None) -> int:
+    """The byte that files of a tune have, 0 for none; `tune` None is what suits the kind of signal. Raises `CodecError` for
+    one that the model does not know, `UnsupportedSignalError` for one that signals of its kind do not have."""
+    if model.kind != "image":
+        if tune not in (None, PLAIN_TUNE):
+            raise UnsupportedSignalError(f"tune is {tune!r}; allowed for signals of kind {model.kind} is {PLAIN_TUNE}")
+        return 0
+    tune = DEFAULT_TUNE if tune is None else tune
     for number, tuning in enumerate(model.tunings, 1):
         if tuning.name == tune:
             return _code_of(tuning, number)
@@ -171,6 +79,14 @@ def tuning_code_of(model: Model, tune: str) -> int:
         known = dict.fromkeys((*TUNES, *(tuning.name for tuning in model.tunings)))
         raise CodecError(f"tune is {tune!r}; model {model.name} knows {', '.join(known)}")
     return _USUAL_STRENGTHS[tune] << 4 if can_map(model) else 0
+
+
+def step_code_at_quality(model: Model, quality: int) -> int:
+    """The step of files of a quality, 1 to 100, by a model that has its tuning. Maps make most steps coarser, so the step
+    is finer there: files of one quality are about as large with any tune."""
+    if model.kind == "sound":
+        return step_code_of_sound_quality(quality)
+    return max(step_code_of_quality(quality) - (2 * model.tuned.strength // 3 if model.tuned else 0), 0)
 
 
 def usual_tuning_code(model: Model) -> int:

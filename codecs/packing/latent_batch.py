@@ -18,7 +18,8 @@ from laconic.codecs import _native
 from laconic.codecs.errors import CodecError
 from laconic.codecs.models.latent_turn import coded_channels_for
 from laconic.codecs.models.model import Model
-from laconic.codecs.models.tunings import STEP_FACTORS, tuned_model
+from laconic.codecs.models.tuned_steps import STEP_FACTORS
+from laconic.codecs.models.tunings import tuned_model
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.steps import step_of_code
 from laconic.entropy import _native as _entropy

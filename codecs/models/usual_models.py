@@ -1,0 +1,28 @@
+"""Which shipped model suits a signal."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from laconic.codecs.errors import UnsupportedSignalError
+from laconic.codecs.form import num_colors
+from laconic.codecs.media import Cube, Image, Signal
+
+_SPEECH_MAX_RATE_HZ: Final = 24_000
+_PICTURE_MODELS: Final = {1: "grey", 3: "rgb"}
+
+
+def picture_model_name(colors: int, profile: str) -> str:
+    """Of pictures of 1 or 3 colours in a profile."""
+    return _PICTURE_MODELS[colors] + ("_best" if profile == "best" else "")
+
+
+def default_lcn_model(signal: Signal, profile: str = "small") -> str:
+    """Name of the shipped model for a signal. Raises `UnsupportedSignalError` for cubes, which need one of their own."""
+    if isinstance(signal, Image):
+        return picture_model_name(num_colors(signal), profile)
+    if isinstance(signal, Cube):
+        raise UnsupportedSignalError("no shipped model is for cubes; fit one to such signals and name it (model=)")
+    if signal.num_channels == 2:
+        return "stereo"
+    return "speech" if signal.sample_rate <= _SPEECH_MAX_RATE_HZ else "mono"
