@@ -141,9 +141,7 @@ class Model:
         if self.shrink.shape != (NUM_SCALES, 3) or self.shrink.dtype != np.float32:
             raise WeightsError(f"model {self.name} has shrinkage of shape {self.shrink.shape}, not ({NUM_SCALES}, 3)")
         if self.tree.dimensions not in _DIMENSIONS.get(self.kind, ()):
-            raise WeightsError(
-                f"model {self.name} of kind {self.kind!r} has a tree of {self.tree.dimensions} dimensions"
-            )
+            raise WeightsError(f"model {self.name} of kind {self.kind} has a tree of {self.tree.dimensions} dimensions")
         if self.offsets.shape != (self.num_planes,) or self.offsets.dtype != np.float32:
             raise WeightsError(f"model {self.name} has offsets of shape {self.offsets.shape}, not (planes,)")
         if self.scale_codes.shape != (d,) or self.scale_codes.dtype != np.int16:
