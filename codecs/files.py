@@ -10,9 +10,10 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, BinaryIO, Final, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from laconic.codecs.arguments import (
@@ -46,12 +47,15 @@ from laconic.codecs.given_signals import signal_of_value
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.pictures.region_of_interest import RegionOfInterest
-from laconic.codecs.registry import HEAD_BYTES, decoder_class
+from laconic.codecs.registry import decoder_class, first_bytes
 from laconic.codecs.size_search import best_within
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
 from laconic.codecs.whole_files import atomic_write
 from laconic.entropy import Limits, TruncatedError
 from laconic.entropy.container import MAGIC
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 _HEAD_BYTES = 1 << 16
 _SOUND_HEAD_BYTES = 16
@@ -74,7 +78,7 @@ def encode(
     bit_depth: int = 0,
     synthesis: str = "linear",
     tune: str | None = None,
-    roi: RegionOfInterest | None = None,
+    roi: Shaped[NDArray[Any], "h w"] | RegionOfInterest | None = None,
 ) -> bytes:
     """A picture as an .lcn file; likewise a sound or cube.
 
@@ -138,7 +142,7 @@ def decode(
     is that of `Lcn`. Raises `BitstreamError`, `CodecError` or `OSError`.
     """
     with opened_argument("data", data) as source:
-        decoder = decoder_class(_first_bytes(source))
+        decoder = decoder_class(first_bytes(source))
         if decoder is not Lcn:
             if region is not None or scale != 1 or channels is not None:
                 raise CodecError(f"codec {decoder().name!r} decodes whole files; leave region, scale and channels out")
@@ -319,18 +323,6 @@ def _bytes_by_rows(image: Image, extension: str) -> bytes:
     ) as writer:
         writer.write_rows(samples)
     return buffer.getvalue()
-
-
-def _first_bytes(data: bytes | BinaryIO) -> bytes:
-    """As many as tell which codec decodes a file, which stays where it is; none of a pipe that shows nothing beforehand."""
-    if isinstance(data, io.BufferedReader):
-        return data.peek(HEAD_BYTES)
-    if isinstance(data, bytes) or not data.seekable():
-        return data[:HEAD_BYTES] if isinstance(data, bytes) else b""
-    position = data.tell()
-    head = data.read(HEAD_BYTES)
-    data.seek(position)
-    return head
 
 
 def _picture_of(signal: object) -> Image:

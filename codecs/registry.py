@@ -12,11 +12,12 @@ group "laconic.decoders": number = "module:Class". `decoder_class` finds it by t
 from __future__ import annotations
 
 import dataclasses
+import io
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from laconic.codecs.arguments import bytes_argument, name_argument
 from laconic.codecs.errors import CodecError, MissingDependencyError, UnknownCodecError
@@ -65,6 +66,18 @@ def codec_class(name: str) -> type[Codec[Any]]:
     if name not in found:
         raise UnknownCodecError(f"codec {name!r} is unknown; known are {', '.join(sorted(found))}")
     return _class_of(found[name])
+
+
+def first_bytes(data: bytes | BinaryIO) -> bytes:
+    """As many as tell which codec decodes a file, which stays where it is; none of a pipe that shows nothing beforehand."""
+    if isinstance(data, io.BufferedReader):
+        return data.peek(HEAD_BYTES)
+    if isinstance(data, bytes) or not data.seekable():
+        return data[:HEAD_BYTES] if isinstance(data, bytes) else b""
+    position = data.tell()
+    head = data.read(HEAD_BYTES)
+    data.seek(position)
+    return head
 
 
 def decoder_class(head: bytes) -> type[Codec[Any]]:

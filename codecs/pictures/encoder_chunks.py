@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from laconic.codecs.transform.picture_rows import UNTILED, PictureRows, coeffici
 from laconic.entropy.tile_symbols import TileValues
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Shaped
 
 # Rows of samples, and the rows of the latent that are made of them.
 Chunk: TypeAlias = tuple[PictureRows, tuple[int, int]]
@@ -83,7 +83,9 @@ def _searched(rows: PictureRows, span: tuple[int, int], plan: Plan) -> Float[Flo
     )
 
 
-def edge_of_tiles(tiles: Sequence[LayoutTile], values: Sequence[NDArray[np.generic]], row: int) -> NDArray[np.generic]:
+def edge_of_tiles(
+    tiles: Sequence[LayoutTile], values: Sequence[Shaped[NDArray[Any], "n h w"]], row: int
+) -> Shaped[NDArray[Any], "n 1 w"]:
     """Row `row`, 0 or -1, of values (n, h, w) of whole rows of tiles: (n, 1, w)."""
     top = tiles[row].top
     rows = [

@@ -45,11 +45,11 @@ class ImportanceMap:
         return f"<map of {self.shares.shape[0]}x{self.shares.shape[1]}>"
 
 
-# What `Lcn` takes.
-RegionOfInterest: TypeAlias = NDArray[Any] | Callable[[Image], NDArray[Any]] | ImportanceMap
+# What `Lcn` takes beside an array.
+RegionOfInterest: TypeAlias = Callable[[Image], NDArray[Any]] | ImportanceMap
 
 
-def region_argument(value: object) -> ImportanceMap | Callable[[Image], NDArray[Any]]:
+def region_argument(value: object) -> RegionOfInterest:
     """A map of importance, or the function that gives one. Raises `CodecError` for what is neither."""
     if isinstance(value, ImportanceMap):
         return value
@@ -71,7 +71,7 @@ def _map_of(value: object) -> ImportanceMap:
 
 
 def place_weights_of(
-    roi: ImportanceMap | Callable[[Image], NDArray[Any]], size: tuple[int, int], model: Model, image: Image | None
+    roi: RegionOfInterest, size: tuple[int, int], model: Model, image: Image | None
 ) -> PlaceWeights | None:
     """Weights of the places of a picture of `size` (height, width), None where all are alike or none has steps of its own;
     `image` is the picture where all of it is at hand. Raises `CodecError` for a map of another aspect or a larger size, and
