@@ -229,7 +229,8 @@ class PerceptualSynthesisLearner:
         return synthesis_parameter_groups(self.module, options.learning_rate, options.kernel_learning_rate)
 
     def save(self, path: Path, card: dict[str, str]) -> None:
-        save_neural_synthesis(self._finished(), path, {**card, "model_fingerprint": self.encoder.fingerprint})
+        of_files = {"model_fingerprint": self.encoder.fingerprint, "files": "tuned"}
+        save_neural_synthesis(self._finished(), path, {**card, **of_files})
 
 
 def grown_synthesis(network: NeuralSynthesis, config: NeuralSynthesisConfig) -> NeuralSynthesis:
