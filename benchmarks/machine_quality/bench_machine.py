@@ -10,7 +10,8 @@ FOLDER keeps the rows of all pictures; the same command goes on.
 Rows "bd" of results/machine.jsonl: percent more bytes than the reference's at equal value, negative is smaller: the mean
 over pictures of the mean log-rate difference over the shared range, and of what the models say on curves of means; 95 %
 intervals of paired resamplings of the pictures. Rows "at_rate": values on curves of means at given bits per pixel, and
-their differences from the reference's; resampled are pictures, and of CamVid blocks of neighbouring frames.
+their differences from the reference's; resampled are pictures, and of CamVid blocks of neighbouring frames. What was
+measured of the single pictures is in results/machine_pictures.jsonl.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
+import numpy as np
 from equal_rates import ValueAtRate, neighbour_blocks, single_blocks, values_at_rates
+from numpy.typing import NDArray
 from probability_change import ProbabilityChange
 
 from laconic.tasks.mpq import Metric, OperatingPoint, Task, evaluate, make_metrics, make_tasks, operating_points
 from laconic.tasks.mpq.bd import BdEntry, Gap, bd_entries
 from laconic.tasks.mpq.evaluation import Rows
-from laconic.tasks.mpq.sample_values import SCORE, task_values
+from laconic.tasks.mpq.sample_values import SCORE, TaskValues, task_values
 
 REFERENCE = "avif"
 # .13 to 1.2 bits per pixel of ImageNet.
@@ -77,8 +80,10 @@ def main() -> None:
         found |= {key: row for key, row in fresh.items() if key in found}
         metrics += eye
     source = common.provenance(options.reason, packages=PACKAGES)
-    rows = [row | source for task in tasks for row in rows_of(task, points, found, metrics)]
-    common.write_rows(options.out, rows)
+    values = [task_values(task, points, found, metrics) for task in tasks]
+    common.write_rows(options.out, [row | source for of_task in values for row in rows_of(of_task)])
+    of_pictures = options.out.with_stem(options.out.stem + "_pictures")
+    common.write_rows(of_pictures, [row | source for of_task in values for row in picture_rows(of_task)])
 
 
 def _measured(
@@ -100,14 +105,28 @@ def _measured(
     )
 
 
-def rows_of(
-    task: Task[Any], points: Sequence[OperatingPoint], found: Rows, metrics: Sequence[Metric[Any]]
-) -> Iterator[common.Row]:
+def picture_rows(values: TaskValues) -> Iterator[common.Row]:
+    """All that was measured of every picture: one row with their names, and one of each point of a curve, with lists in
+    that order; null is what is not defined."""
+    yield {"type": "samples", "task": values.task.name, "samples": list(values.samples)}
+    for curve in values.curves:
+        of_measures = {measure.name: values.of_samples(curve, measure) for measure in values.measures}
+        for index, spec in enumerate(curve.specs):
+            row: common.Row = {"type": "pictures", "task": values.task.name, "curve": curve.curve, "point": spec}
+            row["rate"] = _digits(curve.rates[index])
+            yield row | {name: _digits(of_points[index]) for name, of_points in of_measures.items()}
+
+
+def _digits(values: NDArray[np.float64]) -> list[float | None]:
+    return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values.tolist()]
+
+
+def rows_of(values: TaskValues) -> Iterator[common.Row]:
     """What is said of one task, without where it comes from."""
-    values = task_values(task, points, found, metrics)
     for entry in bd_entries(values, reference=REFERENCE):
         if entry.num_used and entry.measure.name != CHANGE:  # of one picture it is no function of the rate
             yield _bd_row(entry)
+    task = values.task
     is_video = task.name == "segmentation"
     blocks = neighbour_blocks(values.samples, BLOCK) if is_video else single_blocks(values.num_samples)
     for measure in values.measures:

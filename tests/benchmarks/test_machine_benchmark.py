@@ -85,15 +85,33 @@ def test_rows_say_what_was_fitted_and_leave_out_what_was_not_measured() -> None:
     from bench_machine import rows_of
 
     points, rows = made_up_rows({"avif": AVIF, "lcn": [(rate / 2, psnr) for rate, psnr in AVIF]}, n=24)
-    (row,) = (row for row in rows_of(MadeUp(), points, rows, [PSNR, MS_SSIM]) if row.get("measure") == "psnr_db")
+    (row,) = (
+        row for row in rows_of(task_values(MadeUp(), points, rows, [PSNR, MS_SSIM])) if row.get("measure") == "psnr_db"
+    )
     assert (row["curve"], row["reference"], row["fitted"], row["num_used"]) == ("lcn", "avif", False, 24)
     assert row["rate"]["value"] == pytest.approx(-50)
     assert row["rate"]["interval"] == pytest.approx([-50, -50])
     for row in rows.values():
         if row.distortion and row.sample != "s0":
             row.distortion["ms_ssim"] = row.distortion["psnr_db"]
-    (row,) = (row for row in rows_of(MadeUp(), points, rows, [PSNR, MS_SSIM]) if row.get("measure") == "ms_ssim")
+    (row,) = (
+        row for row in rows_of(task_values(MadeUp(), points, rows, [PSNR, MS_SSIM])) if row.get("measure") == "ms_ssim"
+    )
     assert (row["fitted"], row["num_used"]) == (True, 23)
+
+
+def test_rows_of_pictures_hold_all_that_was_measured() -> None:
+    from bench_machine import picture_rows
+
+    points, rows = made_up_rows({"avif": AVIF}, n=5)
+    rows["made-up", points[0].key, "s3"].distortion["psnr_db"] = float("inf")
+    names, *found = picture_rows(task_values(MadeUp(), points, rows, [PSNR]))
+    assert names["samples"] == [f"s{number}" for number in range(5)]
+    assert [len(row["rate"]) for row in found] == [5] * len(AVIF)
+    assert [row["psnr_db"].index(None) if None in row["psnr_db"] else -1 for row in found] == [3] + [-1] * (
+        len(AVIF) - 1
+    )
+    assert found[1]["rate"][2] == pytest.approx(rows["made-up", points[1].key, "s2"].rate, rel=1e-3)
 
 
 def test_change_of_probabilities_is_none_of_equal_pictures_and_two_at_most() -> None:
