@@ -10,10 +10,9 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from laconic.codecs.arguments import (
@@ -54,9 +53,6 @@ from laconic.codecs.whole_files import atomic_write
 from laconic.entropy import Limits, TruncatedError
 from laconic.entropy.container import MAGIC
 
-if TYPE_CHECKING:
-    from jaxtyping import Shaped
-
 _HEAD_BYTES = 1 << 16
 _SOUND_HEAD_BYTES = 16
 DEFAULT_QUALITY: Final = 50
@@ -78,7 +74,7 @@ def encode(
     bit_depth: int = 0,
     synthesis: str = "linear",
     tune: str | None = None,
-    roi: Shaped[NDArray[Any], "h w"] | RegionOfInterest | None = None,
+    roi: RegionOfInterest | None = None,
 ) -> bytes:
     """A picture as an .lcn file; likewise a sound or cube.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +57,7 @@ from laconic.codecs.transform.transparency import fill_transparent
 from laconic.entropy import Limits
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Shaped
+    from jaxtyping import Float
 
 _MAX_THREADS = 256
 _SIGNALS = "an Image, Audio or Cube: laconic.codecs.encode makes them of arrays"
@@ -105,7 +105,7 @@ class Lcn:
     synthesis: Literal["linear", "neural"] | str = "linear"  # "auto" is one of these two, so it is not listed
     tune: Literal["psnr", "balanced", "machine", "eye"] | str | None = None
     fill: bool = True
-    roi: Shaped[NDArray[Any], "h w"] | RegionOfInterest | None = None
+    roi: RegionOfInterest | None = None
 
     # One at the defaults, then all that are listed.
     usual_curves: ClassVar = {

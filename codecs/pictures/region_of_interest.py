@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,11 +45,17 @@ class ImportanceMap:
         return f"<map of {self.shares.shape[0]}x{self.shares.shape[1]}>"
 
 
-# What `Lcn` takes beside an array.
-RegionOfInterest: TypeAlias = Callable[[Image], NDArray[Any]] | ImportanceMap
+class SupportsArray(Protocol):
+    """An array (h, w) of any library."""
+
+    def __array__(self) -> Any: ...
 
 
-def region_argument(value: object) -> RegionOfInterest:
+# What `Lcn` takes.
+RegionOfInterest: TypeAlias = SupportsArray | Callable[[Image], SupportsArray] | ImportanceMap
+
+
+def region_argument(value: object) -> ImportanceMap | Callable[[Image], SupportsArray]:
     """A map of importance, or the function that gives one. Raises `CodecError` for what is neither."""
     if isinstance(value, ImportanceMap):
         return value
@@ -59,6 +65,7 @@ def region_argument(value: object) -> RegionOfInterest:
 
 
 def _map_of(value: object) -> ImportanceMap:
+    value = np.asarray(value) if hasattr(value, "__array__") else value
     if not isinstance(value, np.ndarray) or value.ndim != 2 or not value.size:
         raise CodecError(f"roi is {shown(value)}; allowed is {_ALLOWED}")
     if value.dtype != np.uint8 and value.dtype.kind not in "bf":
@@ -71,7 +78,7 @@ def _map_of(value: object) -> ImportanceMap:
 
 
 def place_weights_of(
-    roi: RegionOfInterest, size: tuple[int, int], model: Model, image: Image | None
+    roi: ImportanceMap | Callable[[Image], SupportsArray], size: tuple[int, int], model: Model, image: Image | None
 ) -> PlaceWeights | None:
     """Weights of the places of a picture of `size` (height, width), None where all are alike or none has steps of its own;
     `image` is the picture where all of it is at hand. Raises `CodecError` for a map of another aspect or a larger size, and

@@ -23,6 +23,7 @@ from laconic.codecs.packing.place_weights import PlaceWeights, unpacked_place_we
 from laconic.codecs.pictures import encoder_chunks
 from laconic.codecs.pictures.region_of_interest import place_weights_of, region_argument
 from laconic.codecs.plan import planned_integers
+from laconic.codecs.registry import make_codec
 from laconic.codecs.size_search import best_within
 from laconic.codecs.steps import CODE_OF_UNIT_STEP, step_of_code
 from laconic.codecs.streams import encode_file
@@ -412,6 +413,19 @@ def test_models_that_weigh_places_keep_what_they_are() -> None:
 
 def weights_of(roi: object, size: tuple[int, int], image: Image | None = None) -> PlaceWeights | None:
     return place_weights_of(region_argument(roi), size, load_model("rgb"), image)
+
+
+def test_maps_are_arrays_of_any_library() -> None:
+    torch = pytest.importorskip("torch")
+    shares = np.random.default_rng(0).random(SIZE)
+    found, wanted = weights_of(torch.from_numpy(shares), SIZE), weights_of(shares, SIZE)
+    assert found is not None and wanted is not None and found == wanted
+
+
+def test_codecs_by_name_have_no_maps() -> None:
+    assert make_codec("lcn:roi=none,quality=9") == Lcn(9)
+    with pytest.raises(CodecError, match="option roi of codec 'lcn' is 'mask.png'"):
+        make_codec("lcn:roi=mask.png")
 
 
 @pytest.mark.parametrize("shape", [SIZE, (75, 102), (19, 26), (3, 4)], ids=str)
