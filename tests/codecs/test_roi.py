@@ -424,7 +424,7 @@ def test_maps_are_arrays_of_any_library() -> None:
 
 def test_codecs_by_name_have_no_maps() -> None:
     assert make_codec("lcn:roi=none,quality=9") == Lcn(9)
-    with pytest.raises(CodecError, match="option roi of codec 'lcn' is 'mask.png'"):
+    with pytest.raises(CodecError, match=r"option roi of codec 'lcn' is 'mask\.png'"):
         make_codec("lcn:roi=mask.png")
 
 
