@@ -98,7 +98,7 @@ train-models: $(VENV)/developer
 	$(BIN)/laconic train codec $(DATA) --recipe turned_synthesis --model codecs/models/rgb_best.safetensors -o $(TRAINING)/synthesis_best --every 250 -j 2
 	cp $(TRAINING)/synthesis_best/result.safetensors codecs/models/synthesis/rgb_best.safetensors
 	$(BIN)/laconic train codec $(DATA) --recipe machine_synthesis --model codecs/models/rgb_best.safetensors -o $(TRAINING)/synthesis_machine --every 250
-	cp $(TRAINING)/synthesis_machine/result.safetensors codecs/models/synthesis/rgb_best.safetensors
+	cp $(TRAINING)/synthesis_machine/result.safetensors codecs/models/synthesis/rgb_best_tuned.safetensors
 	$(BIN)/laconic train codec $(DATA) --recipe synthesis --model codecs/models/grey_best.safetensors -o $(TRAINING)/synthesis_grey --every 500 -j 2
 	cp $(TRAINING)/synthesis_grey/result.safetensors codecs/models/synthesis/grey_best.safetensors
 

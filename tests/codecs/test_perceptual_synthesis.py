@@ -118,7 +118,7 @@ def test_file_leaves_channels_and_names_the_model(tmp_path: Path) -> None:
         learned.module.leave.bias.fill_(1)
     learned.save(tmp_path / "s.safetensors", {"recipe": "machine_synthesis"})
     network, card = load_neural_synthesis(tmp_path / "s.safetensors")
-    assert card == {"recipe": "machine_synthesis", "model_fingerprint": encoder().fingerprint}
+    assert card == {"recipe": "machine_synthesis", "model_fingerprint": encoder().fingerprint, "files": "tuned"}
     given = encoder().coefficients(picture()[None])
     changed = (network(given, torch.full((1, 192), 0.05)) != given).any(dim=(0, 2, 3))
     assert [c for c in range(192) if not changed[c]] == [5, 180]
