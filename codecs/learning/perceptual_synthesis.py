@@ -229,8 +229,8 @@ class PerceptualSynthesisLearner:
         return synthesis_parameter_groups(self.module, options.learning_rate, options.kernel_learning_rate)
 
     def save(self, path: Path, card: dict[str, str]) -> None:
-        of_files = {"model_fingerprint": self.encoder.fingerprint, "files": "tuned"}
-        save_neural_synthesis(self._finished(), path, {**card, **of_files})
+        facts = {"model_fingerprint": self.encoder.fingerprint, "files": "tuned"}  # as `zoo` reads them
+        save_neural_synthesis(self._finished(), path, {**card, **facts})
 
 
 def grown_synthesis(network: NeuralSynthesis, config: NeuralSynthesisConfig) -> NeuralSynthesis:
