@@ -53,7 +53,9 @@ def fit_score(
     `typer.BadParameter` for what cannot be meant; what goes wrong later is said, and ends the command."""
     if not request.folders:
         raise typer.BadParameter(f"{request.model} stands alone; with --score, name a model and then pictures")
-    model, name = _model_to_tune(request), request.name or ""
+    if not request.name:
+        raise typer.BadParameter("--score needs --name, what the tune is to be called")
+    model, name = _model_to_tune(request), request.name
     signals = find_fit_signals(
         request.folders, FitKind.picture, model.num_planes, limit=limit or _SHIPPED_LIMIT, seed=seed
     )

@@ -19,6 +19,8 @@ class Masks:
 
     def __init__(self, option: str | None, found: FoundJob) -> None:
         """Raises `typer.BadParameter` where there is no such file or folder, and for one picture of several inputs."""
+        if option == "":
+            raise typer.BadParameter("--roi is empty; name a picture or a folder of pictures")
         self._option = None if option is None else Path(option)
         self._folder: dict[Path, list[Path]] = {}
         if self._option is None or self._option.is_file():
@@ -35,10 +37,11 @@ class Masks:
                 self._folder.setdefault(path.relative_to(self._option).with_suffix(""), []).append(path)
 
     def of_source(self, source: Source) -> Float[NDArray[Any], "h w"] | None:
-        """How much places of an input matter, 0 to 1, None where there is no mask. Raises what reading a picture does, and
-        `CodecError` for masks with colours and for several of one input."""
-        from laconic.codecs.errors import CodecError
+        """How much places of an input matter, 0 to 1, None where there is no mask. Raises `CodecError` for masks that
+        cannot be read or have colours, and for several of one input."""
+        from laconic.codecs.errors import CodecError, sentence_of_error
         from laconic.codecs.files import read_image
+        from laconic.entropy import BitstreamError
 
         path = self._option
         if self._option is not None and not self._option.is_file():
@@ -48,7 +51,10 @@ class Masks:
             path = paths[0] if paths else None
         if path is None:
             return None
-        mask = read_image(path)
+        try:
+            mask = read_image(path)
+        except (CodecError, BitstreamError, OSError) as err:
+            raise CodecError(f"the mask {path}: {sentence_of_error(err)}") from err
         samples = mask.samples
         if samples.shape[2] not in (1, 3) or (samples != samples[:, :, :1]).any():
             raise CodecError(f"the mask {path} has colours or alpha; allowed is a grey picture, white where it matters")

@@ -25,6 +25,10 @@ def named_function(text: str, arguments: str) -> Callable[..., Any]:
     module, _, name = text.partition(":")
     try:
         found = getattr(importlib.import_module(module), name)
+    except AttributeError as err:
+        raise CodecError(
+            f"{text} cannot be imported: {sentence_of_error(err, is_ours=False)}; name one of its functions"
+        ) from err
     except Exception as err:  # code of others
         raise CodecError(
             f"{text} cannot be imported: {sentence_of_error(err, is_ours=False)}; is it on PYTHONPATH?"

@@ -584,6 +584,15 @@ def test_a_folder_of_masks(tmp_path: Path, mask: np.ndarray) -> None:
     assert quiet.stderr == ""
 
 
+def test_a_mask_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    source, path = save(PICTURES["rgb"].samples, tmp_path / "x.png"), tmp_path / "mask.png"
+    path.write_bytes(b"")
+    result = laconic("encode", source, "--roi", path, "-o", tmp_path / "x.lcn", exit_code=1)
+    assert result.stderr == f"laconic: {source}: the mask {path}: the file is empty; a picture is needed\n"
+    result = laconic("encode", source, "--roi", "", "-o", tmp_path / "x.lcn", exit_code=2)
+    assert "--roi is empty; name a picture or a folder of pictures" in " ".join(result.stderr.split())
+
+
 def _other_size(mask: np.ndarray) -> np.ndarray:
     return mask.T.copy()
 

@@ -90,7 +90,7 @@ def test_torchscript_is_a_score_and_the_same_twice(place):
     [
         (["rgb", "a.png", "--score", "none", "--name", "x"], "--score none is no score; allowed are ms-ssim"),
         (["rgb", "a.png", "--score", "none.pt", "--name", "x"], "--score none.pt is no file"),
-        (["rgb", "a.png", "--score", "ms-ssim"], "the name of the tuning is ''"),
+        (["rgb", "a.png", "--score", "ms-ssim"], "--score needs --name"),
         (["rgb", "a.png", "--score", "ms-ssim", "--name", "psnr"], "the name of the tuning is 'psnr'"),
         (["mono", "a.png", "--score", "ms-ssim", "--name", "x"], "kind sound; tunings are for pictures"),
         (["a.png", "--score", "ms-ssim", "--name", "x"], "name a model and then pictures"),
