@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from laconic.codecs.models.neural_synthesis import NeuralSynthesis
 
 _BLOCK: Final = 128  # places a side that go through the network together: about 0.5 GB
-_REACH: Final = 12  # places around a block: the network's halo, and what a wavelet reaches of the pixels that matter
+_WAVELET_REACH: Final = 4  # places around a block, beyond what a network sees: of the pixels that matter
+_LINEAR_REACH: Final = 12
 _BORDER_SHARE: Final = 0.5
 
 Floats = NDArray[np.float32]
@@ -42,6 +43,7 @@ class DecoderGradient:
 
     def __init__(self, model: Model, network: NeuralSynthesis | None, step_code: int) -> None:
         self._encoder, self._network = tensor_encoder_of(model), network
+        self._reach = _LINEAR_REACH if network is None else network.config.halo + _WAVELET_REACH
         self._steps = torch.from_numpy(model.steps_at(step_code).copy())[None]
 
     def aims(self, points: Float[Floats, "d h w"], pixels: Float[Floats, "c _ _"]) -> Float[Floats, "d h w"]:
@@ -51,8 +53,9 @@ class DecoderGradient:
         out = np.empty_like(points)
         for top, left in product(range(0, height, _BLOCK), range(0, width, _BLOCK)):
             bottom, right = min(top + _BLOCK, height), min(left + _BLOCK, width)
-            first, start = max(top - _REACH, 0), max(left - _REACH, 0)
-            block = (slice(first, min(bottom + _REACH, height)), slice(start, min(right + _REACH, width)))
+            reach = self._reach
+            first, start = max(top - reach, 0), max(left - reach, 0)
+            block = (slice(first, min(bottom + reach, height)), slice(start, min(right + reach, width)))
             found = self._of_block(points[:, *block], self._pixels_of(block, pixels))
             inner = (slice(top - first, bottom - first), slice(left - start, right - start))
             out[:, top:bottom, left:right] = found[:, *inner]

@@ -176,7 +176,11 @@ def codec(
     data: Annotated[Path, typer.Argument(help="The folder with the recipe's data, or any folder with --all-pictures.")],
     recipe: Annotated[
         str,
-        typer.Option("--recipe", help="What to train: transform, synthesis, turned_synthesis, walloc or contexts."),
+        typer.Option(
+            "--recipe",
+            help="What to train: transform, synthesis, turned_synthesis, machine_synthesis, large_synthesis, walloc or "
+            "contexts.",
+        ),
     ],
     run: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run; an unfinished one goes on.")],
     model: Annotated[Path | None, typer.Option("--model", help="The model file that a recipe starts from.")] = None,
