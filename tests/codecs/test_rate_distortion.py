@@ -76,7 +76,7 @@ def _kept(model: Model, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 def _optimized(picture: Image, profile: Profile, effort: int = 1, code: int = CODE) -> tuple[Planes, Planes]:
     _, _, plain = _prepared(picture, code, profile)
-    codec = Lcn(step_code=code, profile=profile.name.lower(), effort=effort)  # type: ignore[arg-type]
+    codec = Lcn(step_code=code, profile=profile.name.lower(), effort=effort, tune="psnr")  # type: ignore[arg-type]
     return plain, codec.analyze(picture).values
 
 
@@ -254,7 +254,7 @@ def test_all_instruction_sets_choose_the_same(picture: Image, levels: Iterator[s
 
 
 def test_tiles_are_optimised_one_by_one(picture: Image) -> None:
-    tiled, whole = (Lcn(step_code=CODE, tile_log2=side).analyze(picture).values for side in (3, None))
+    tiled, whole = (Lcn(step_code=CODE, tile_log2=side, tune="psnr").analyze(picture).values for side in (3, None))
     model, coefficients, plain = _prepared(picture)
     corner = (slice(None), slice(0, 8), slice(8, 16))
     cut = np.ascontiguousarray(coefficients[corner])
@@ -268,7 +268,7 @@ def test_tiles_are_optimised_one_by_one(picture: Image) -> None:
 
 def test_effort_0_rounds(picture: Image) -> None:
     _, _, plain = _prepared(picture)
-    assert np.array_equal(Lcn(step_code=CODE, effort=0).analyze(picture).values, plain)
+    assert np.array_equal(Lcn(step_code=CODE, effort=0, tune="psnr").analyze(picture).values, plain)
 
 
 def test_sounds_and_empty_sounds() -> None:
