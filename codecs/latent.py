@@ -95,6 +95,7 @@ class Latent:
             wanted=None if self.wanted is None else whole_number_argument("wanted", self.wanted, 1, len(self.values)),
             colors=typed_argument("colors", self.colors, (TurnedColors, type(None)), "a TurnedColors or None"),
             tuned=typed_argument("tuned", self.tuned, (TunedSteps, type(None)), "a TunedSteps or None"),
+            unmapped=None if self.unmapped is None else _array("unmapped", self.unmapped, np.bool_, 2),
             places=typed_argument("places", self.places, (PlaceWeights, type(None)), "a PlaceWeights or None"),
             metadata=metadata_of_media(self.metadata, ("icc", "exif", SECTION_NAME)),
             bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0, 16),
