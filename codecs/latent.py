@@ -51,9 +51,9 @@ class Latent:
     other axes than those of its latents, which `dequantize` gives; then `values` are the channels as they are coded, all
     that the first `wanted` channels of the axes are made of.
     `colors` turns the colours of a picture that has its own back to the model's, None for others. `tuned`: how steps differ
-    between channels and places, None where they do not; `places` weighs these by where they are in
-    the whole picture, None where the file does not; steps of the
-    places for which `unmapped`, (h, w), is true differ by `places` alone, since what says more is damaged there.
+    between channels and places, None where they do not; `places` weighs these by where they are in the whole picture, None
+    where the file does not; steps of the places for which `unmapped`, (h, w), is true differ by `places` alone, since what
+    says more is damaged there.
     Raises `CodecError` for other types and shapes.
     """
 

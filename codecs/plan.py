@@ -203,7 +203,7 @@ def exponents_of_tiles(
     for row, outer in ((0, above), (height + 1, below)):
         if outer is not None:
             made_of[:, row] = outer[:, 0]
-    found = plan.model.tuned.exponents_of(made_of, plan.step_code)[1:-1]
+    found = plan.model.tuned.of_places(made_of, plan.step_code)[0][1:-1]
     if plan.places is not None:
         found = plan.places.added(found, (top, left))
     return [np.ascontiguousarray(tile.moved(-top, -left).cut(found)) for tile in tiles]

@@ -41,8 +41,9 @@ def lost_zeros(pictures: Sequence[Image], model: Model) -> UInt[NDArray[np.uint8
         for code in _CODES:
             ratios = np.abs(coefficients) * np.float32(inverse_quantizer_step(code, model))
             made_of = np.floor(ratios[model.num_planes : first] + np.float32(_ROUNDING)).astype(np.int32)
-            seen, classes = ratios[first:], tuned.tuned.classes_of(made_of, code)
-            tuned.tuned.scale_mapped(seen, tuned.tuned.exponents_of(made_of, code))
+            exponents, classes = tuned.tuned.of_places(made_of, code)
+            seen = ratios[first:]
+            tuned.tuned.scale_mapped(seen, exponents)
             is_zero = np.floor(seen + np.float32(_ROUNDING)) == 0
             keys = (classes + NUM_CLASSES * np.arange(d - first)[:, None, None])[is_zero]
             size = (d - first) * NUM_CLASSES

@@ -1,10 +1,6 @@
 """The tunes of a fitted model of pictures (SPEC.md, 9.8 and 9.9), measured by EfficientNet-lite0 and MS-SSIM, whose
-sensitivities differ little from one model to another.
-
-On ten pictures of imagenet_sample/train and five of camvid/train, files of profile small at equal value (features f3, f6
-and n4 of EfficientNet-lite0), in percent of those of tune psnr: balanced PSNR +3.4, MS-SSIM -11, f3 -12, f6 -8, n4 -8;
-machine +7.8, -13, -22, -28, -19. Stronger maps, coarser finest levels and more noise go on in the same direction, at more
-PSNR.
+sensitivities differ little from one model to another: chosen on imagenet_sample/train and camvid/train. Stronger maps,
+coarser finest levels and more noise go on in the same direction, at more PSNR. What they give is in benchmarks/README.md.
 """
 
 from __future__ import annotations
@@ -21,13 +17,12 @@ from laconic.codecs.fitting.lost_zeros import lost_zeros
 from laconic.codecs.media import Image
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import is_dyadic
-from laconic.codecs.models.tunings import Tuning
+from laconic.codecs.models.tunings import Tuning, can_map
 
 if TYPE_CHECKING:
     from jaxtyping import UInt
 
 _MOST_PICTURES: Final = 48  # that are looked at for what is lost in zeros
-_MOST_PLANES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -62,7 +57,7 @@ def with_usual_tunes(model: Model, pictures: Sequence[Image]) -> Model:
     """The model with these tunes and what its zeros lose in pictures; as it is where it cannot have maps of steps."""
     sizes = [len(channels) for _, channels in _channels_of_leaves(model)]
     is_by_leaf = sizes == [len(block) for block in model.analysis]
-    if model.num_planes > _MOST_PLANES or not is_dyadic(model.tree) or model.tree.depth < 2 or not is_by_leaf:
+    if not can_map(model) or not is_dyadic(model.tree) or model.tree.depth < 2 or not is_by_leaf:
         return model
     every = -(-len(pictures) // _MOST_PICTURES)
     model = replace(model, tunings=())

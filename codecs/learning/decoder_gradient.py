@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _BLOCK: Final = 128  # places a side that go through the network together: about 0.5 GB
 _WAVELET_REACH: Final = 4  # places around a block, beyond what a network sees: of the pixels that matter
-_LINEAR_REACH: Final = 12
+_LINEAR_REACH: Final = 12  # the same without a network, with low levels
 _BORDER_SHARE: Final = 0.5
 
 Floats = NDArray[np.float32]

@@ -19,7 +19,7 @@ from torch.nn import functional
 from laconic.codecs.learning.learner import LearnerCutting, training_precision
 from laconic.codecs.learning.synthesis_learner import finished_synthesis, random_prefixes, synthesis_parameter_groups
 from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, tensor_steps_of_codes
-from laconic.codecs.learning.tensor_similarity import ms_ssim_losses
+from laconic.codecs.learning.tensor_ms_ssim import ms_ssim_losses
 from laconic.codecs.models.neural_synthesis import NeuralSynthesis, NeuralSynthesisConfig, save_neural_synthesis
 
 if TYPE_CHECKING:
@@ -175,7 +175,8 @@ class PerceptualSynthesisLearner:
         found = self._features_of(planes, target.reduction)
         deep = [(f - w).square().mean((1, 2, 3)) for f, w in zip(found, target.wanted, strict=True)]
         error = (planes - target.pixels).square().mean((1, 2, 3))
-        return torch.stack((error, ms_ssim_losses(planes, target.pixels), *deep), 1) + _LEAST_LOSS
+        unlike = ms_ssim_losses(target.pixels + 0.5, planes + 0.5)
+        return torch.stack((error, unlike, *deep), 1) + _LEAST_LOSS
 
     def _typical(self, linear: Tensor, codes: Tensor, is_whole: Tensor, index: int) -> Float[Tensor, "b t"]:
         """Mean loss of the linear synthesis at each step, so that flat crops do not outweigh the others; of crops with few

@@ -70,25 +70,22 @@ class TunedSteps:
         are finer, but for weights of places. None where no channel there has a map."""
         if not self.maps_steps or len(values) <= self.first_mapped:
             return None
-        return self.exponents_of(values[self.num_planes : self.first_mapped], step_code)
+        return self.of_places(values[self.num_planes : self.first_mapped], step_code)[0]
 
-    def exponents_of(self, values: Int[NDArray[Any], "n h w"], step_code: int) -> Int[NDArray[np.int8], "h w"]:
-        """The same of the channels alone that a map is made of."""
-        return self._of_places(values, step_code)[0]
-
-    def classes(self, values: Int[NDArray[Any], "c h w"], step_code: int) -> UInt[NDArray[np.uint8], "h w"] | None:
-        """Of each place, how much goes on around it, which noise goes with. None where no channel there has noise."""
+    def exponents_and_classes(
+        self, values: Int[NDArray[Any], "c h w"], step_code: int
+    ) -> tuple[Int[NDArray[np.int8], "h w"] | None, UInt[NDArray[np.uint8], "h w"] | None]:
+        """The exponents, and how much goes on around each place, which noise goes with: None where no channel there has
+        noise."""
         if self.largest_noise is None or len(values) <= self.first_mapped:
-            return None
-        return self.classes_of(values[self.num_planes : self.first_mapped], step_code)
+            return self.exponents(values, step_code), None
+        exponents, classes = self.of_places(values[self.num_planes : self.first_mapped], step_code)
+        return (exponents if self.maps_steps else None), classes
 
-    def classes_of(self, values: Int[NDArray[Any], "n h w"], step_code: int) -> UInt[NDArray[np.uint8], "h w"]:
-        """The same of the channels alone that a map is made of."""
-        return self._of_places(values, step_code)[1]
-
-    def _of_places(
-        self, values: NDArray[Any], step_code: int
+    def of_places(
+        self, values: Int[NDArray[Any], "n h w"], step_code: int
     ) -> tuple[Int[NDArray[np.int8], "h w"], UInt[NDArray[np.uint8], "h w"]]:
+        """Exponents and classes by the channels alone that a map is made of."""
         exponents, classes = np.empty(values.shape[1:], np.int8), np.empty(values.shape[1:], np.uint8)
         of_map = (0, self.weights, step_code, self.strength)
         _native.step_exponents(np.ascontiguousarray(values), *of_map, exponents, classes)

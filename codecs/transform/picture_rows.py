@@ -162,8 +162,7 @@ class PictureRowsPart:
         """The same with `exponents` and `classes`, where files of the model have these."""
         if model.tuned is None:
             return self
-        found = model.tuned.exponents(self.values, self.step_code)
-        classes = model.tuned.classes(self.values, self.step_code)
+        found, classes = model.tuned.exponents_and_classes(self.values, self.step_code)
         for one in (found, classes):
             if one is not None and self.unmapped is not None:
                 one[self.unmapped] = 0

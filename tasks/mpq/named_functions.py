@@ -24,15 +24,14 @@ def named_function(text: str, arguments: str) -> Callable[..., Any]:
     """The function of this name; `arguments` says what it takes. Raises `CodecError` where there is none."""
     module, _, name = text.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
-    except AttributeError as err:
-        raise CodecError(
-            f"{text} cannot be imported: {sentence_of_error(err, is_ours=False)}; name one of its functions"
-        ) from err
+        imported = importlib.import_module(module)
     except Exception as err:  # code of others
         raise CodecError(
             f"{text} cannot be imported: {sentence_of_error(err, is_ours=False)}; is it on PYTHONPATH?"
         ) from err
+    if not hasattr(imported, name):
+        raise CodecError(f"{text} cannot be imported: module {module} has no {name}; name one of its functions")
+    found = getattr(imported, name)
     if not callable(found):
         raise CodecError(f"{text} is of type {type(found).__name__}; allowed is a function of {arguments}")
     return cast("Callable[..., Any]", found)

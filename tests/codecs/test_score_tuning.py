@@ -25,7 +25,7 @@ from laconic.codecs.fitting.tuning_trials import TRIAL_CODES, Trial, TuningTrial
 from laconic.codecs.lcn import Lcn  # noqa: E402
 from laconic.codecs.learning.band_weights import BandWeights, band_weights, bands_of_model  # noqa: E402
 from laconic.codecs.learning.picture_score import PictureScore, tensor_of_picture  # noqa: E402
-from laconic.codecs.learning.tensor_ms_ssim import LEAST_SIDE, ms_ssim_distance  # noqa: E402
+from laconic.codecs.learning.tensor_ms_ssim import LEAST_SIDE, ms_ssim_losses  # noqa: E402
 from laconic.codecs.media import Image  # noqa: E402
 from laconic.codecs.models.model import Model  # noqa: E402
 from laconic.codecs.models.packet_tree import dyadic_tree, full_tree  # noqa: E402
@@ -55,27 +55,27 @@ def plain_model() -> Model:
     return fit([GREY], "plain", FitOptions(tree=dyadic_tree(2, 2), low_levels=0))
 
 
-@pytest.mark.parametrize("sides", [(161, 163), (200, 180)])
+@pytest.mark.parametrize("sides", [(161, 163), (200, 180), (161, 200), (176, 177)])
 def test_ms_ssim_is_that_of_arrays(sides: tuple[int, int]) -> None:
     random = np.random.default_rng(3)
     x = np.cumsum(random.integers(-9, 10, (*sides, 3)), axis=1) % 256
     one, other = (np.clip(x + random.normal(0, s, x.shape), 0, 255).astype(np.uint8) for s in (0, 20))
     tensors = [tensor_of_picture(Image(samples)) for samples in (one, other)]
-    assert float(ms_ssim_distance(*tensors)) == pytest.approx(1 - ms_ssim(one, other), abs=2e-5)
-    assert float(ms_ssim_distance(tensors[0], tensors[0])) == pytest.approx(0, abs=1e-6)
+    assert float(ms_ssim_losses(*tensors)) == pytest.approx(1 - ms_ssim(one, other), abs=2e-5)
+    assert float(ms_ssim_losses(tensors[0], tensors[0])) == pytest.approx(0, abs=1e-6)
 
 
 def test_ms_ssim_has_a_gradient_even_of_opposites() -> None:
     x = torch.rand((1, 1, LEAST_SIDE, LEAST_SIDE), generator=torch.Generator().manual_seed(0))
     y = (1 - x).requires_grad_()
-    (slope,) = torch.autograd.grad(ms_ssim_distance(x, y), y)
+    (slope,) = torch.autograd.grad(ms_ssim_losses(x, y), y)
     assert torch.isfinite(slope).all()
 
 
 def test_ms_ssim_of_a_small_picture_is_refused() -> None:
     x = torch.zeros((1, 3, 160, 200))
     with pytest.raises(UnsupportedSignalError, match=r"\(160, 200\) pixels; MS-SSIM needs 161"):
-        ms_ssim_distance(x, x)
+        ms_ssim_losses(x, x)
 
 
 @pytest.mark.parametrize("name", ["rgb", "rgb_best", "grey"])
