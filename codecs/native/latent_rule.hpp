@@ -1,5 +1,5 @@
-// From the coded integers of a picture's first channels to the normalised values of a latent's: what `Latent.dequantize` does
-// for one picture, to the bit, and a factor and a summand for each channel after it.
+// From the coded integers of a picture's first channels to the values of a latent's: what `Latent.dequantize` does for one
+// picture, to the bit.
 #pragma once
 
 #include <algorithm>
@@ -18,10 +18,6 @@ LACONIC_CLONES inline void floats_of_low(const std::int16_t* in, float* out, std
     for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<float>(in[i]) * (1.0F / low_values_in_unit);
 }
 
-LACONIC_CLONES inline void scale_and_shift(const float* in, float* out, float factor, float summand, std::size_t n) noexcept {
-    for (std::size_t i = 0; i < n; ++i) out[i] = in[i] * factor + summand;
-}
-
 // `matrix` (channels, coded) makes these channels of the latent of those that are coded.
 struct LatentBlock {
     std::vector<float> matrix;
@@ -38,7 +34,7 @@ public:
     std::vector<float> low_shrink;       // (classes, planes, 3)
     std::size_t low_levels = 0, num_planes = 0;
     std::vector<LatentBlock> blocks;     // which together make all channels; empty: they are those that are coded
-    std::vector<float> scale, shift;     // of each channel
+    std::size_t num_made = 0;            // channels of the latent
     // The map of steps of places, of strength 0 where there is none: `weights` of the channels after the first `num_planes`.
     int step_code = 0, strength = 0;
     std::vector<std::uint32_t> weights;
@@ -47,7 +43,7 @@ public:
     std::size_t first_mapped() const noexcept { return num_planes + weights.size(); }
 
     std::size_t num_coded() const noexcept { return shrink.size() / 3; }
-    std::size_t num_channels() const noexcept { return scale.size(); }
+    std::size_t num_channels() const noexcept { return num_made; }
     LowRule low_rule() const noexcept { return {low_levels, num_planes, step, low_inverse.data(), low_shrink.data()}; }
 
     // Memory for one picture of a width at a time.
@@ -62,38 +58,61 @@ public:
         std::vector<float> of_places;  // empty where steps differ nowhere
     };
 
-    // `values` (coded channels, h, w) -> `out` (channels, h, w).
-    void apply(const std::int32_t* values, float* out, std::size_t height, std::size_t width, Scratch& scratch) const {
+    // `values` (coded channels, h, w) -> the channels (h, w), piece by piece, as they are made: `put(c, begin, count, points)`.
+    // A piece is so small that all that it is made of stays in the nearest cache.
+    template <class Put>
+    void apply(const std::int32_t* values, std::size_t height, std::size_t width, Scratch& scratch, const Put& put) const {
         const std::size_t n = height * width;
         scratch.low.resize(num_planes * n);
         for (std::size_t p = 0; p < num_planes; ++p)
             synthesize_low_plane(values + p * n, scratch.low.data() + p * n, height, width, low_rule(), scratch.low_rules[p], 0);
         find_factors(values, height, width, scratch);
-        if (blocks.empty()) {
-            for (std::size_t c = 0; c < num_channels(); ++c) {
-                points_of(c, values, scratch, out + c * n, n);
-                normalize(out + c * n, out + c * n, c, n);
+        for (std::size_t begin = 0; begin < n; begin += piece_size) {
+            const Piece piece{values, n, begin, std::min(piece_size, n - begin)};
+            if (blocks.empty()) {
+                scratch.points.resize(piece_size);
+                for (std::size_t c = 0; c < num_channels(); ++c) {
+                    points_of(c, piece, scratch, scratch.points.data());
+                    put(c, piece.begin, piece.count, scratch.points.data());
+                }
             }
-            return;
-        }
-        for (const LatentBlock& block : blocks) {
-            scratch.points.resize(std::max(scratch.points.size(), block.coded.size() * n));
-            scratch.made.resize(std::max(scratch.made.size(), block.channels.size() * n));
-            for (std::size_t i = 0; i < block.coded.size(); ++i) points_of(block.coded[i], values, scratch, scratch.points.data() + i * n, n);
-            project(block.matrix.data(), scratch.points.data(), scratch.made.data(), block.channels.size(), block.coded.size(), n);
-            for (std::size_t i = 0; i < block.channels.size(); ++i)
-                normalize(scratch.made.data() + i * n, out + block.channels[i] * n, block.channels[i], n);
+            for (const LatentBlock& block : blocks) project_block(block, piece, scratch, put);
         }
     }
 
 private:
-    void points_of(std::size_t c, const std::int32_t* values, const Scratch& scratch, float* out, std::size_t n) const noexcept {
+    static constexpr std::size_t piece_size = 256;  // places
+
+    struct Piece {
+        const std::int32_t* values;  // of all places
+        std::size_t n, begin, count;
+
+        // Room for so many values; whole registers go through `project` faster than single values.
+        std::size_t stride() const noexcept { return (count + 31) / 32 * 32; }
+    };
+
+    template <class Put>
+    void project_block(const LatentBlock& block, const Piece& piece, Scratch& scratch, const Put& put) const {
+        const std::size_t stride = piece.stride();
+        scratch.points.resize(std::max(scratch.points.size(), block.coded.size() * piece_size));
+        scratch.made.resize(std::max(scratch.made.size(), block.channels.size() * piece_size));
+        for (std::size_t i = 0; i < block.coded.size(); ++i) {
+            float* const points = scratch.points.data() + i * stride;
+            points_of(block.coded[i], piece, scratch, points);
+            std::fill(points + piece.count, points + stride, 0.0F);
+        }
+        project(block.matrix.data(), scratch.points.data(), scratch.made.data(), block.channels.size(), block.coded.size(), stride);
+        for (std::size_t i = 0; i < block.channels.size(); ++i) put(block.channels[i], piece.begin, piece.count, scratch.made.data() + i * stride);
+    }
+
+    void points_of(std::size_t c, const Piece& piece, const Scratch& scratch, float* out) const noexcept {
+        const std::size_t at = c * piece.n + piece.begin;
         if (c < num_planes) {
-            floats_of_low(scratch.low.data() + c * n, out, n);
+            floats_of_low(scratch.low.data() + at, out, piece.count);
             return;
         }
-        dequantize(values + c * n, out, steps[c], shrink.data() + 3 * c, n);
-        if (!scratch.of_places.empty() && c >= first_mapped()) scale_places(out, scratch.of_places.data(), n);
+        dequantize(piece.values + at, out, steps[c], shrink.data() + 3 * c, piece.count);
+        if (!scratch.of_places.empty() && c >= first_mapped()) scale_places(out, scratch.of_places.data() + piece.begin, piece.count);
     }
 
     void find_factors(const std::int32_t* values, std::size_t height, std::size_t width, Scratch& scratch) const {
@@ -103,8 +122,6 @@ private:
         step_exponents(values, height, width, {step_code, strength, num_planes, weights.data(), weights.size()}, scratch.exponents.data());
         factors_of_places(scratch.exponents.data(), factors.data(), scratch.of_places.data(), height * width);
     }
-
-    void normalize(const float* in, float* out, std::size_t c, std::size_t n) const noexcept { scale_and_shift(in, out, scale[c], shift[c], n); }
 };
 
 }  // namespace laconic

@@ -8,8 +8,9 @@ All others are left to `unpack`, and so is whatever is damaged: it says what is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,62 +28,109 @@ from laconic.entropy.container import CodecNumber, Profile, Source, read_header
 from laconic.entropy.low_planes import low_places
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float
+    from jaxtyping import Bool, Float, Int, Shaped
 
     from laconic.codecs.latent import Latent
+    from laconic.codecs.packing.latent_bands import LatentBands
 
 PictureFiles = _entropy.PictureFiles  # the bytes of files, or where they are: (paths, file, offset, length)
 
 _PROFILES: Final = (Profile.FAST, Profile.SMALL)
-_CHUNK_VALUES: Final = 1 << 17  # that are decoded at a time: with what is made of them, they stay in a core's cache
-_SIDE_BY_SIDE: Final = 4  # pictures
 _USUAL: Final = 256  # tuning of files that say nothing of it
+_NO_VIEW: Final = (None, None, None)
 Floats = NDArray[np.float32]
 _Block = tuple[Floats, NDArray[np.uint16], NDArray[np.uint16]]
 
 
+@dataclass(frozen=True, eq=False)
+class LatentViews:
+    """What of each latent of a batch is wanted, where it is not all. `windows` (n, 4) int32: the first row and column, in
+    places, of a mirrored latent after mirroring, whether it is mirrored, and whether it is at half the scale. `colors`
+    (n, colours, colours + 1) float32: a matrix for the colours of every band, and what is added to those of the low band;
+    None where they stay. `factors` (n, channels) float32: what channels are multiplied by, None for 1. What a window has
+    outside of a latent is 0 after normalisation."""
+
+    windows: Int[NDArray[np.int32], "n 4"]
+    colors: Float[Floats, "n colours more"] | None = None
+    factors: Float[Floats, "n channels"] | None = None
+
+    def of(self, numbers: Int[NDArray[np.int64], " m"]) -> LatentViews:
+        """Those of some latents."""
+        parts = (None if part is None else part[numbers] for part in (self.colors, self.factors))
+        return LatentViews(self.windows[numbers], *parts)
+
+    @property
+    def arrays(self) -> tuple[Shaped[NDArray[Any], " ..."] | None, ...]:
+        """As native code takes them."""
+        return self.windows, self.colors, self.factors
+
+
 class LatentBatch:
     """Reads the first `channels` channels of pictures of a model; values in signal units are multiplied by `scale`, and
-    `shift` is added, (channels,) each."""
+    `shift` is added, (channels,) each. `bands` are needed for views."""
 
     def __init__(
-        self, model: Model, channels: int, scale: Float[Floats, " channels"], shift: Float[Floats, " channels"]
+        self,
+        model: Model,
+        channels: int,
+        scale: Float[Floats, " channels"],
+        shift: Float[Floats, " channels"],
+        bands: LatentBands | None = None,
     ) -> None:
         self._model, self._channels = model, channels
-        self._scale, self._shift = np.ascontiguousarray(scale, np.float32), np.ascontiguousarray(shift, np.float32)
+        self._norm = _native.LatentNorm(
+            np.ascontiguousarray(scale, np.float32), np.ascontiguousarray(shift, np.float32)
+        )
+        if bands is not None:
+            self._norm.set_bands(bands.mirrored, bands.halved, bands.half_gains, bands.colors, bands.num_low)
         self._num_coded = coded_channels_for(model, channels)
-        self._capacity = next(end for end in model.group_ends if end >= self._num_coded)
         self._latent_rules: dict[tuple[int, int], _native.LatentRule] = {}
 
     def decode(
-        self, open_files: Callable[[], PictureFiles], out: Float[Floats, "n channels h w"]
+        self,
+        open_files: Callable[[], PictureFiles],
+        out: Shaped[NDArray[Any], "n channels h w"],
+        *,
+        views: LatentViews | None = None,
+        num_threads: int = 1,
     ) -> Bool[NDArray[np.bool_], " n"]:
-        """Puts the latents of files into `out`. Returns of which; the others are to be read by `unpack`. Of models whose
-        files are not read here, none is opened."""
+        """Puts the latents of files into `out`, of float32, float16, or uint16, which stands for bfloat16. Returns of which;
+        the others are to be read by `unpack`. Of models whose files are not read here, none is opened."""
         done = np.zeros(len(out), np.bool_)
         if not _is_read_here(self._model) or not out.size:
             return done
         files = open_files()
-        profiles, steps, heights, widths, tunings = files.heads().T
-        depth = self._model.tree.depth
-        fits = (-(-heights >> depth) == out.shape[2]) & (-(-widths >> depth) == out.shape[3])
-        keys = np.where(fits & (tunings % 16 <= len(self._model.tunings)), tunings << 16 | profiles << 8 | steps, 0)
-        most = _CHUNK_VALUES // (self._capacity * out.shape[2] * out.shape[3])
-        chunk = max(most // _SIDE_BY_SIDE, 1) * _SIDE_BY_SIDE
-        buffer = np.empty((min(chunk, len(out)), self._capacity, *out.shape[2:]), np.int32)
-        for key in set(keys.tolist()):
-            tuning, profile, step_code = key >> 16, key >> 8 & 255, key & 255
-            if profile not in _PROFILES:
-                continue
-            alike = np.flatnonzero(keys == key)
+        heads = files.heads()
+        heads[:, 2:4] = -(-heads[:, 2:4] >> self._model.tree.depth)
+        profiles, _, heights, widths, tunings = heads.T
+        fits = np.isin(profiles, _PROFILES) & (tunings % 16 <= len(self._model.tunings))
+        if views is None:
+            fits &= (heights == out.shape[2]) & (widths == out.shape[3])
+        for head in set(map(tuple, heads[fits].tolist())):
+            alike = np.flatnonzero(fits & (heads == head).all(axis=1))
+            profile, step_code, height, width, tuning = head
             pictures = _picture_rules(self._model, tuning, Profile(profile), step_code)
-            for first in range(0, len(alike), chunk):
-                numbers = alike[first : first + chunk]
-                values, decoded = buffer[: len(numbers)], np.zeros(len(numbers), np.bool_)
-                pictures.decode(files, numbers, self._num_coded, values, decoded)
-                self._latent_rule(tuning, step_code).apply(values, decoded, numbers, out)
-                done[numbers] = decoded
+            self._latent_rule(tuning, step_code).read(
+                pictures.source(files, self._num_coded, height, width),
+                self._norm,
+                alike,
+                alike,
+                out,
+                done,
+                *(_NO_VIEW if views is None else views.of(alike).arrays),
+                num_threads,
+            )
         return done
+
+    def put(
+        self,
+        latent: Float[Floats, "channels h w"],
+        out: Shaped[NDArray[Any], "n channels h2 w2"],
+        row: int,
+        view: LatentViews | None = None,
+    ) -> None:
+        """Puts one latent in signal units into a row of `out`, by the only view of `view`."""
+        self._norm.view(np.ascontiguousarray(latent), out, row, *(_NO_VIEW if view is None else view.arrays))
 
     def _latent_rule(self, tuning: int, step_code: int) -> _native.LatentRule:
         if (tuning, step_code) not in self._latent_rules:
@@ -96,8 +144,7 @@ class LatentBatch:
                 low.inverse,
                 np.ascontiguousarray(low.shrink),
                 _blocks_of(model, self._channels),
-                self._scale,
-                self._shift,
+                self._channels,
             )
             if model.tuned is not None and model.tuned.strength:
                 rule.map_steps(step_code, model.tuned.strength, model.tuned.weights, STEP_FACTORS)

@@ -17,6 +17,7 @@
 #include "file_parts.hpp"
 #include "picture_bindings.hpp"
 #include "picture_decoder.hpp"
+#include "picture_source.hpp"
 
 namespace nb = nanobind;
 using namespace laconic;
@@ -143,28 +144,52 @@ void use_contexts(PictureRules& rules, const TableSet& tables, const ContextRule
     rules.low_base = vector_of(low_base);
 }
 
-// Channels 0 .. num_wanted - 1 of the files of these numbers into planes (n, capacity, h, w); `done` (n) says of which.
-void decode_pictures(const PictureRules& rules, const PictureFiles& files, const Array<const std::int64_t, 1>& numbers, std::size_t num_wanted,
-                     const Array<std::int32_t, 4>& planes, const Array<bool, 1>& done) {
-    const std::size_t count = numbers.size(), capacity = planes.shape(1);
-    require(rules.tables != nullptr, "the rules have no tables");
-    require(planes.shape(0) == count && done.size() == count && planes.shape(2) > 0 && planes.shape(3) > 0, "planes and files differ in number");
-    require(num_wanted >= 1 && num_wanted <= rules.num_channels(), "there are not so many channels");
-    require(capacity >= *std::ranges::find_if(rules.group_ends, [&](std::size_t end) { return end >= num_wanted; }), "the planes have no room for the groups");
-    std::vector<Bytes> chosen;
-    for (std::size_t i = 0; i < count; ++i) {
-        require(numbers(i) >= 0 && static_cast<std::size_t>(numbers(i)) < files.spans().size(), "a file has a number that there is not");
-        chosen.push_back(files.spans()[static_cast<std::size_t>(numbers(i))]);
+// Channels 0 .. num_wanted - 1 of some files, all of one grid. Keeps what it borrows.
+class DecodedPictures final : public PictureSource {
+public:
+    DecodedPictures(nb::object rules, nb::object files, std::size_t num_wanted, Grid grid)
+        : kept_rules_{std::move(rules)},
+          kept_files_{std::move(files)},
+          rules_{nb::cast<const PictureRules&>(kept_rules_)},
+          files_{nb::cast<const PictureFiles&>(kept_files_).spans()},
+          num_wanted_{num_wanted},
+          grid_{grid} {
+        require(rules_.tables != nullptr, "the rules have no tables");
+        require(num_wanted >= 1 && num_wanted <= rules_.num_channels(), "there are not so many channels");
+        require(grid.height > 0 && grid.width > 0 && grid.size() <= max_head_pixels, "there is no such grid");
+        capacity_ = *std::ranges::find_if(rules_.group_ends, [&](std::size_t end) { return end >= num_wanted; });
     }
-    nb::gil_scoped_release unlocked;
-    const Grid grid{planes.shape(2), planes.shape(3)};
-    PictureDecoder decoder(rules, grid, num_wanted);
-    std::vector<std::int32_t*> places;
-    for (std::size_t i = 0; i < count; ++i) places.push_back(planes.data() + i * capacity * grid.size());
-    for (std::size_t i = 0; i < count; i += PictureDecoder::max_items) {
-        const std::size_t some = std::min(PictureDecoder::max_items, count - i);
-        decoder.run(std::span(chosen).subspan(i, some), std::span(places).subspan(i, some), done.data() + i);
+
+    std::size_t num_files() const noexcept override { return files_.size(); }
+    std::size_t height() const noexcept override { return grid_.height; }
+    std::size_t width() const noexcept override { return grid_.width; }
+    std::size_t capacity() const noexcept override { return capacity_; }
+
+    void decode(std::span<const std::int64_t> numbers, std::int32_t* planes, bool* done) const override {
+        PictureDecoder decoder(rules_, grid_, num_wanted_);
+        std::vector<Bytes> chosen;
+        std::vector<std::int32_t*> places;
+        for (std::size_t i = 0; i < numbers.size(); ++i) {
+            chosen.push_back(files_[static_cast<std::size_t>(numbers[i])]);
+            places.push_back(planes + i * capacity_ * grid_.size());
+        }
+        for (std::size_t i = 0; i < numbers.size(); i += PictureDecoder::max_items) {
+            const std::size_t length = std::min(PictureDecoder::max_items, numbers.size() - i);
+            decoder.run(std::span(chosen).subspan(i, length), std::span(places).subspan(i, length), done + i);
+        }
     }
+
+private:
+    nb::object kept_rules_, kept_files_;
+    const PictureRules& rules_;
+    std::span<const Bytes> files_;
+    std::size_t num_wanted_, capacity_;
+    Grid grid_;
+};
+
+nb::capsule source_of_pictures(nb::handle rules, nb::handle files, std::size_t num_wanted, std::size_t height, std::size_t width) {
+    PictureSource* const source = new DecodedPictures(nb::borrow(rules), nb::borrow(files), num_wanted, {height, width});
+    return nb::capsule(source, picture_source_name, [](void* pointer) noexcept { delete static_cast<PictureSource*>(pointer); });
 }
 
 }  // namespace
@@ -182,6 +207,5 @@ void bind_pictures(nb::module_& m) {
         .def("use_static", &use_static, nb::arg("tables"), nb::arg("indices").noconvert(), nb::keep_alive<1, 2>())
         .def("use_contexts", &use_contexts, nb::arg("tables"), nb::arg("contexts"), nb::arg("base").noconvert(), nb::arg("low"),
              nb::arg("low_base").noconvert(), nb::keep_alive<1, 2>(), nb::keep_alive<1, 3>(), nb::keep_alive<1, 5>())
-        .def("decode", &decode_pictures, nb::arg("files"), nb::arg("numbers").noconvert(), nb::arg("num_wanted"), nb::arg("planes").noconvert(),
-             nb::arg("done").noconvert());
+        .def("source", &source_of_pictures, nb::arg("files"), nb::arg("num_wanted"), nb::arg("height"), nb::arg("width"));
 }
