@@ -1,11 +1,13 @@
 // Latents of many pictures at once for Python. Arrays are checked and passed on.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -158,14 +160,14 @@ using Windows = std::optional<Array<const std::int32_t, 2>>;
 using Colors = std::optional<Array<const float, 3>>;
 using Factors = std::optional<Array<const float, 2>>;
 
-// `windows` (n, 4): top, left, whether mirrored, whether at half the scale; `colors` (n, colours, colours + 1) and `factors`
-// (n, channels), or none. Without windows there are no views.
+// `windows` (n, 8): top, left, whether mirrored, whether at half the scale, and the first and last row and column of what is
+// erased; `colors` (n, colours, colours + 1) and `factors` (n, channels), or none. Without windows there are no views.
 std::vector<LatentView> views_of(const LatentNorm& norm, std::size_t count, const Windows& windows, const Colors& colors, const Factors& factors) {
     constexpr std::int32_t farthest = 1 << 24;
     require(windows || (!colors && !factors), "a view has a window");
     if (!windows) return {};
     const std::size_t size = norm.bands.num_colors, channels = norm.scale.size();
-    require(windows->shape(0) == count && windows->shape(1) == 4, "a window has four numbers, a file one window");
+    require(windows->shape(0) == count && windows->shape(1) == 8, "a window has eight numbers, a file one window");
     require(!colors || (size > 0 && colors->shape(0) == count && colors->shape(1) == size && colors->shape(2) == size + 1), "colours do not fit the bands");
     require(!factors || (factors->shape(0) == count && factors->shape(1) == channels), "factors do not fit the channels");
     std::vector<LatentView> views;
@@ -173,8 +175,9 @@ std::vector<LatentView> views_of(const LatentNorm& norm, std::size_t count, cons
         const auto window = [&](std::size_t k) { return (*windows)(i, k); };
         require(std::abs(window(0)) <= farthest && std::abs(window(1)) <= farthest, "a window is too far away");
         require((window(2) == 0 && window(3) == 0) || !norm.bands.mirrored.empty(), "bands are not told apart");
+        const auto edge = [&](std::size_t k) { return static_cast<std::size_t>(std::max(window(k), 0)); };
         views.push_back({window(0), window(1), window(2) != 0, window(3) != 0, colors ? colors->data() + i * size * (size + 1) : nullptr,
-                         factors ? factors->data() + i * channels : nullptr});
+                         factors ? factors->data() + i * channels : nullptr, edge(4), edge(5), edge(6), edge(7)});
     }
     return views;
 }
@@ -215,9 +218,20 @@ void view_latent(const LatentNorm& norm, const Array<const float, 3>& latent, co
     LatentViewWriter(norm.bands, norm.scale, norm.shift).write(values.data(), latent.shape(1), latent.shape(2), views[0], out, row);
 }
 
+// `box`: rows and columns, from the first to before the last.
+void mix_latents(const Batch& batch, float weight, const std::array<std::size_t, 4>& box) {
+    const LatentBatchView out = batch_view_of(batch);
+    const auto [top, bottom, left, right] = box;
+    require(weight >= 0.0F && weight <= 1.0F, "a weight is none");
+    require(top <= bottom && bottom <= out.height && left <= right && right <= out.width, "the box is outside of the latents");
+    nb::gil_scoped_release unlocked;
+    mix_batch(out, batch.shape(0), weight, {top, bottom, left, right});
+}
+
 }  // namespace
 
 void bind_latents(nb::module_& m) {
+    m.def("mix_latents", &mix_latents, nb::arg("out").noconvert(), nb::arg("weight"), nb::arg("box"));
     nb::class_<LatentNorm>(m, "LatentNorm")
         .def("__init__", &init_norm, nb::arg("scale").noconvert(), nb::arg("shift").noconvert())
         .def("set_bands", &set_bands, nb::arg("mirrored").noconvert(), nb::arg("halved").noconvert(), nb::arg("half_gains").noconvert(), nb::arg("colors").noconvert(), nb::arg("num_low"))

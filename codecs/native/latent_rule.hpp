@@ -64,8 +64,7 @@ public:
     void apply(const std::int32_t* values, std::size_t height, std::size_t width, Scratch& scratch, const Put& put) const {
         const std::size_t n = height * width;
         scratch.low.resize(num_planes * n);
-        for (std::size_t p = 0; p < num_planes; ++p)
-            synthesize_low_plane(values + p * n, scratch.low.data() + p * n, height, width, low_rule(), scratch.low_rules[p], 0);
+        synthesize_low_planes(values, scratch.low.data(), height, width, low_rule(), scratch.low_rules, 0);
         find_factors(values, height, width, scratch);
         for (std::size_t begin = 0; begin < n; begin += piece_size) {
             const Piece piece{values, n, begin, std::min(piece_size, n - begin)};

@@ -96,6 +96,8 @@ struct LatentView {
     bool is_mirrored = false, is_half = false;
     const float* colors = nullptr;   // (colours, colours + 1) or null: a matrix, and what is added to the low channels
     const float* factors = nullptr;  // (channels) or null: what each is multiplied by
+    // What of the window is 0 after normalisation: rows and columns, from the first to before the last.
+    std::size_t erased_top = 0, erased_bottom = 0, erased_left = 0, erased_right = 0;
 };
 
 class LatentViewWriter {
@@ -122,6 +124,7 @@ public:
                 normalize_to(out.type, values, out.data, at, factor, shift_[c], out_size_);
             else
                 normalize_inside(values, factor, shift_[c], window, out, at);
+            erase(view, out, at);
         }
     }
 
@@ -160,7 +163,7 @@ private:
     }
 
     // Channel `c` of the window.
-    void cut(const float* latent, std::size_t height, std::size_t width, std::size_t c, const LatentView& view, const Window& window,
+    LACONIC_CLONES void cut(const float* latent, std::size_t height, std::size_t width, std::size_t c, const LatentView& view, const Window& window,
              std::size_t out_width) noexcept {
         const std::size_t n = height * width, count = window.right - window.left;
         const float* const plane = latent + (view.is_mirrored ? bands_.mirrored[c] : c) * n;
@@ -203,11 +206,72 @@ private:
         }
     }
 
+    static void erase(const LatentView& view, const LatentBatchView& out, std::size_t at) noexcept {
+        const std::size_t bottom = std::min(view.erased_bottom, out.height), right = std::min(view.erased_right, out.width);
+        if (view.erased_left >= right) return;
+        for (std::size_t y = view.erased_top; y < bottom; ++y) {
+            const std::size_t place = at + y * out.width + view.erased_left;
+            std::memset(static_cast<std::uint8_t*>(out.data) + place * size_of(out.type), 0, (right - view.erased_left) * size_of(out.type));
+        }
+    }
+
     const LatentBands& bands_;
     const std::vector<float>& scale_;
     const std::vector<float>& shift_;
     std::size_t out_size_ = 0;
     std::vector<float> half_, window_, mixed_;
 };
+
+// Two values (n) of one batch, each the other's partner: own `weight` of itself and the rest of the other.
+template <class T, class ToFloat, class FromFloat>
+inline void mix_values(T* a, T* b, float weight, std::size_t n, ToFloat to_float, FromFloat from_float) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+        const float x = to_float(a[i]), y = to_float(b[i]);
+        a[i] = from_float(weight * x + (1.0F - weight) * y);
+        b[i] = from_float(weight * y + (1.0F - weight) * x);
+    }
+}
+LACONIC_CLONES inline void mix_floats(float* a, float* b, float weight, std::size_t n) noexcept {
+    const auto same = [](float value) { return value; };
+    mix_values(a, b, weight, n, same, same);
+}
+LACONIC_CLONES inline void mix_float16(std::uint16_t* a, std::uint16_t* b, float weight, std::size_t n) noexcept {
+    mix_values(a, b, weight, n, float_of_16, float16_of);
+}
+LACONIC_CLONES inline void mix_bfloat16(std::uint16_t* a, std::uint16_t* b, float weight, std::size_t n) noexcept {
+    mix_values(a, b, weight, n, float_of_bfloat16, bfloat16_of);
+}
+
+// Rows [top, bottom) and columns [left, right) of every channel.
+struct LatentBox {
+    std::size_t top, bottom, left, right;
+};
+
+// Mixes each latent of a batch of `count` with that as far from the other end, inside of a box.
+inline void mix_batch(const LatentBatchView& out, std::size_t count, float weight, const LatentBox& box) noexcept {
+    const std::size_t width = box.right - box.left;
+    const auto mix = [&](std::size_t a, std::size_t b, std::size_t n) {
+        auto* const halves = static_cast<std::uint16_t*>(out.data);
+        if (out.type == BatchType::float32)
+            mix_floats(static_cast<float*>(out.data) + a, static_cast<float*>(out.data) + b, weight, n);
+        else if (out.type == BatchType::float16)
+            mix_float16(halves + a, halves + b, weight, n);
+        else
+            mix_bfloat16(halves + a, halves + b, weight, n);
+    };
+    const bool is_whole = width == out.width && box.bottom - box.top == out.height;
+    for (std::size_t i = 0, j = count; i + 1 < j; ++i) {
+        const std::size_t first = out.place(i), second = out.place(--j);
+        if (is_whole) {
+            mix(first, second, out.place(1));
+            continue;
+        }
+        for (std::size_t c = 0; c < out.channels; ++c)
+            for (std::size_t y = box.top; y < box.bottom; ++y) {
+                const std::size_t at = (c * out.height + y) * out.width + box.left;
+                mix(first + at, second + at, width);
+            }
+    }
+}
 
 }  // namespace laconic

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "simd.hpp"
@@ -115,15 +116,19 @@ inline void analyze_low(float* plane, std::size_t height, std::size_t width, std
     scatter_low(low.data(), plane, height, width);
 }
 
-// The inverse, gains left out.
-inline void synthesize_low(float* plane, std::size_t height, std::size_t width, std::size_t levels) {
+// The inverse, gains left out, of some planes whose rows take turns, (height, planes, width): the longer a row is, the fewer
+// of its values do not fill a register.
+inline void synthesize_low(float* rows, std::size_t height, std::size_t planes, std::size_t width, std::size_t levels) {
     if (levels == 0) return;
-    std::vector<float> low(num_even(height) * num_even(width));
-    gather_low(plane, low.data(), height, width);
-    synthesize_low(low.data(), num_even(height), num_even(width), levels - 1);
-    scatter_low(low.data(), plane, height, width);
-    if (height > 1) ColumnLifting(plane, height, width).inverse();
-    if (width > 1) synthesize_low_rows(plane, height, width);
+    const std::size_t low_height = num_even(height), low_width = num_even(width);
+    std::vector<float> low(low_height * planes * low_width);
+    for (std::size_t y = 0; y < low_height; ++y)
+        for (std::size_t p = 0; p < planes; ++p) gather_low(rows + (2 * y * planes + p) * width, low.data() + (y * planes + p) * low_width, 1, width);
+    synthesize_low(low.data(), low_height, planes, low_width, levels - 1);
+    for (std::size_t y = 0; y < low_height; ++y)
+        for (std::size_t p = 0; p < planes; ++p) scatter_low(low.data() + (y * planes + p) * low_width, rows + (2 * y * planes + p) * width, 1, width);
+    if (height > 1) ColumnLifting(rows, height, planes * width).inverse();
+    if (width > 1) synthesize_low_rows(rows, height * planes, width);
 }
 
 // What integers of one row stand for: in each column of the four arrays, what is taken off magnitudes 1, 2 and more, and the factor.
@@ -206,26 +211,34 @@ inline std::vector<LowRowRule> low_row_rules(const LowRule& rule, std::size_t pl
     return rules;
 }
 
-// Synthesised values of one plane: integers (height, width) -> those of all places whose row and column are multiples of 2^skipped,
-// for which so many of the finest levels are not undone. `rules` are its `low_row_rules`.
+// Synthesised values of some planes, one after the other: integers (planes, height, width) -> those of all places whose row and
+// column are multiples of 2^skipped, for which so many of the finest levels are not undone. `rules` are their `low_row_rules`.
 template <class T>
-inline void synthesize_low_plane(const T* in, std::int16_t* out, std::size_t height, std::size_t width, const LowRule& rule,
-                                 const std::vector<LowRowRule>& rules, std::size_t skipped) {
-    std::vector<float> values(height * width);
-    for (std::size_t y = 0; y < height; ++y)
-        dequantize_low_row(in + y * width, values.data() + y * width, rule.step, rules[y % rules.size()], width);
+inline void synthesize_low_planes(const T* in, std::int16_t* out, std::size_t height, std::size_t width, const LowRule& rule,
+                                  std::span<const std::vector<LowRowRule>> rules, std::size_t skipped) {
+    const std::size_t planes = rules.size();
+    std::vector<float> values(height * planes * width);
+    for (std::size_t p = 0; p < planes; ++p)
+        for (std::size_t y = 0; y < height; ++y)
+            dequantize_low_row(in + (p * height + y) * width, values.data() + (y * planes + p) * width, rule.step, rules[p][y % rules[p].size()], width);
     float factor = low_values_in_unit;
     for (std::size_t l = 0; l < skipped; ++l) {
-        std::vector<float> low(num_even(height) * num_even(width));
-        gather_low(values.data(), low.data(), height, width);
+        const std::size_t low_height = num_even(height), low_width = num_even(width);
+        std::vector<float> low(low_height * planes * low_width);
+        for (std::size_t y = 0; y < low_height; ++y)
+            for (std::size_t p = 0; p < planes; ++p)
+                gather_low(values.data() + (2 * y * planes + p) * width, low.data() + (y * planes + p) * low_width, 1, width);
         values.swap(low);
         // Each direction that was split has a gain of sqrt(2).
         factor *= height > 1 && width > 1 ? 0.5F : height > 1 || width > 1 ? 0.70710678F : 1.0F;
-        height = num_even(height);
-        width = num_even(width);
+        height = low_height;
+        width = low_width;
     }
-    synthesize_low(values.data(), height, width, rule.levels - skipped);
-    round_low_values(values.data(), out, factor, height * width);
+    synthesize_low(values.data(), height, planes, width, rule.levels - skipped);
+    std::vector<std::int16_t> rounded(height * planes * width);
+    round_low_values(values.data(), rounded.data(), factor, rounded.size());
+    for (std::size_t y = 0; y < height; ++y)
+        for (std::size_t p = 0; p < planes; ++p) std::copy_n(rounded.data() + (y * planes + p) * width, width, out + (p * height + y) * width);
 }
 
 }  // namespace laconic

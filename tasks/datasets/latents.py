@@ -8,7 +8,7 @@ is open between accesses, so a dataset can be pickled, forked and read from thre
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,20 +25,27 @@ from laconic.codecs.arguments import (
     whole_number_argument,
     whole_numbers_argument,
 )
-from laconic.codecs.errors import CodecError, missing_torch_error
+from laconic.codecs.errors import CodecError
 from laconic.codecs.lcn import Lcn
+from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import load_model, load_model_of, shipped_models
-from laconic.codecs.packing.latent_batch import LatentBatch, PictureFiles
+from laconic.codecs.packing.latent_bands import LatentBands
+from laconic.codecs.packing.latent_batch import LatentBatch, LatentViews, PictureFiles
 from laconic.tasks.datasets.framing import framed_tensor
 from laconic.tasks.datasets.pack_index import PackIndex, read_index
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, decode_target, no_target
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Float, Int, Shaped
     from torch import Tensor
-    from torch.utils.data import ConcatDataset
-
     from laconic.codecs.latent import Latent
+
+try:
+    from torch.utils.data import Dataset
+except ImportError:  # arrays are had without torch
+    _TorchDataset: Any = object
+else:
+    _TorchDataset = Dataset
 
 Scaling = Literal["common", "channel", "none"]
 _SCALINGS: tuple[Scaling, ...] = ("common", "channel", "none")
@@ -47,17 +54,19 @@ _LEAST_DEVIATION = 1e-3
 _LEAST_SCALE = 1e-6  # in signal units, where all are 0
 
 
-class LatentDataset:
+class LatentDataset(_TorchDataset):
     """The first `channels` channels of every sample of a packed folder (`laconic pack`), or of one split of it.
 
     Items are (float32 tensor (channels, h, w), label), or, with other `targets` than the label, the values of these target
-    files in place of it; a sound has h = 1. `scaling` by the statistics in the index, those
-    of the training split: "common" gives every channel mean 0, and all together deviation 1 by one factor, which keeps
-    what is large large, as in the signal (networks learned more from it); "channel" gives each channel deviation 1;
-    "none" leaves signal units. `model` is the path of the model where it is not shipped. Raises `CodecError` for a bad
-    folder, split or number of channels; items raise `BitstreamError` for damaged shards.
+    files in place of it; a sound has h = 1. `scaling` by the statistics in the index, those of the training split: "common"
+    gives every channel mean 0, and by one factor the first two groups of channels, 12 of a picture's, together deviation 1,
+    which keeps what is large large, as in the signal (networks learned more from it), however many channels are read;
+    "channel" gives each channel deviation 1; "none" leaves signal units. `transform` is called with the tensor of an item,
+    and what it returns takes its place. `model` is the path of the model where it is not shipped. Raises `CodecError` for a
+    bad folder, split or number of channels; items raise `BitstreamError` for damaged shards.
 
-    As a torch `Dataset` it is added to others by `+`, and `DataLoader` takes the items of a batch from it together.
+    It is a torch `Dataset` where torch is there: added to others by `+`, and `DataLoader` takes the items of a batch from
+    it together. `LatentLoader` makes batches of it sooner, without worker processes.
     """
 
     def __init__(
@@ -69,9 +78,13 @@ class LatentDataset:
         model: str | None = None,
         scaling: Scaling = "common",
         targets: Sequence[str] = (LABEL_SUFFIX,),
+        transform: Callable[[Tensor], Any] | None = None,
     ) -> None:
         self.folder = path_argument("folder", folder)
         self.targets = tuple(name_argument("a target", suffix) for suffix in items_of_argument("targets", targets))
+        if transform is not None and not callable(transform):
+            raise CodecError(f"transform is {shown(transform)}; allowed is a function of a tensor, or None")
+        self.transform = transform
         self.index = read_index(folder)
         self._model = _model_path(self.index, model)
         self.channels = channels = whole_number_argument("channels", channels, 1, len(self.index.mean))
@@ -79,6 +92,11 @@ class LatentDataset:
         self.normalization = _normalization_of(self.index, channels, scaling)
         group = next(i for i, end in enumerate(self.index.group_ends) if end >= channels)
         self._heads = self.index.heads[self._rows, group]
+        self._viewed: tuple[LatentBands, LatentBatch] | None = None
+
+    def __repr__(self) -> str:
+        splits = ", ".join(dict.fromkeys(self.index.shards[i].split for i in np.unique(self.index.shard[self._rows])))
+        return f"LatentDataset({str(self.folder)!r}: {len(self)} items, {splits}, {self.channels} channels)"
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -109,22 +127,18 @@ class LatentDataset:
         return len(self._rows)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        return (self.tensor(index), *(self.target(index, suffix) for suffix in self.targets))
+        return (self._transformed(self.tensor(index)), *(self.target(index, suffix) for suffix in self.targets))
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, ...]]:
         """The items of a batch, as `DataLoader` asks for them."""
-        columns = [self.tensors(indices), *([self.target(i, suffix) for i in indices] for suffix in self.targets)]
+        columns = [[self._transformed(x) for x in self.tensors(indices)], *([self.target(i, suffix) for i in indices] for suffix in self.targets)]
         return list(zip(*columns, strict=True))
 
-    def __add__(self, other: Any) -> ConcatDataset[Any]:
-        """The items of both."""
-        missing_torch_error("adding datasets")
-        from torch.utils.data import ConcatDataset
-
-        return ConcatDataset([self, other])  # type: ignore[list-item]  # what it takes is asked for by name
+    def _transformed(self, tensor: Tensor) -> Any:
+        return tensor if self.transform is None else self.transform(tensor)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_batch"}
+        return {name: value for name, value in self.__dict__.items() if name != "_batch"} | {"_viewed": None}
 
     def tensors(self, indices: Sequence[int]) -> Sequence[Float[Tensor, "channels h w"]]:
         """The latents of some items, parts of one tensor where they have one size."""
@@ -145,29 +159,88 @@ class LatentDataset:
         values += shift
         return values, int(self.index.label[self._rows[index]])
 
-    def arrays(self, indices: Sequence[int]) -> Float[NDArray[np.float32], "n channels h w"]:
+    def arrays(
+        self, indices: Sequence[int] | Int[NDArray[np.int64], " n"]
+    ) -> Float[NDArray[np.float32], "n channels h w"]:
         """What `array` gives of some items, in one array. Raises `CodecError` where the items differ in size."""
-        numbers = np.array([self._checked(index) for index in indices], np.int64)
-        out = np.empty((len(numbers), *self.shape), np.float32)
-        rows = self._rows[numbers]
-        shards, files = np.unique(self.index.shard[rows], return_inverse=True)
-        paths = [os.fsencode(self.folder / self.index.shards[shard].name) for shard in shards]
-        done = self._batch.decode(
-            lambda: PictureFiles(paths, files, self.index.offset[rows], self._heads[numbers]), out
-        )
-        for i in np.flatnonzero(~done):
-            array, _ = self.array(int(numbers[i]))
-            if array.shape != self.shape:
+        return self.read_into(np.empty((len(indices), *self.shape), np.float32), indices)
+
+    def read_into(
+        self,
+        out: Shaped[NDArray[Any], "n channels h w"],
+        indices: Sequence[int] | Int[NDArray[np.int64], " n"],
+        *,
+        views: LatentViews | None = None,
+        bands: LatentBands | None = None,
+        num_threads: int = 1,
+    ) -> Shaped[NDArray[Any], "n channels h w"]:
+        """Some items, or by `views` parts of them, into an array of float32, float16, or uint16, which stands for bfloat16.
+        `bands` of the model where views mirror, halve or colour. Returns the array. Raises `CodecError` where items and
+        array differ in size."""
+        numbers = self._numbers(indices)
+        if len(numbers) != len(out) or (out.ndim, out.shape[1]) != (4, self.channels):
+            raise CodecError(
+                f"the array has shape {out.shape} for {len(numbers)} items of {self.channels} channels; needed is (n, channels, h, w)"
+            )
+        batch = self._batch_of(bands)
+        done = batch.decode(lambda: self._files(numbers), out, views=views, num_threads=num_threads)
+        for i in np.flatnonzero(~done).tolist():
+            values = self.latent(int(numbers[i])).dequantize()
+            if views is None and values.shape != out.shape[1:]:
                 raise CodecError(
-                    f"item {numbers[i]} has shape {array.shape}, others {self.shape}; pack {self.folder} again"
+                    f"item {numbers[i]} has shape {values.shape}, others {out.shape[1:]}; pack {self.folder} again"
                 )
-            out[i] = array
+            batch.put(values, out, i, None if views is None else views.of(np.array([i])))
         return out
 
     @cached_property
+    def grids(self) -> Int[NDArray[np.int64], "n 2"]:
+        """(n, 2): rows and columns of every item. Where the index does not say them, all files are read for it."""
+        if self.index.grid is not None:
+            return np.broadcast_to(np.array(self.index.grid), (len(self), 2))
+        found = [self.latent(i).values.shape[1:] for i in range(len(self))]
+        return np.array(found, np.int64)
+
+    def _numbers(self, indices: Sequence[int] | Int[NDArray[np.int64], " n"]) -> Int[NDArray[np.int64], " n"]:
+        """The numbers of items, which count from the end where they are negative. Raises `IndexError`."""
+        numbers = indices if isinstance(indices, np.ndarray) else np.array(list(indices))
+        if numbers.dtype.kind not in "iu" or numbers.ndim != 1:
+            return np.array([self._checked(index) for index in indices], np.int64)
+        count = len(self)
+        if np.any(outside := (numbers < -count) | (numbers >= count)):
+            self._checked(int(numbers[outside][0]))
+        return np.where(numbers < 0, numbers + count, numbers).astype(np.int64)
+
+    def _files(self, numbers: Int[NDArray[np.int64], " n"]) -> PictureFiles:
+        rows = self._rows[numbers]
+        shards, files = np.unique(self.index.shard[rows], return_inverse=True)
+        paths = [self._paths[shard] for shard in shards.tolist()]
+        offset, length = self.index.offset[rows], self._heads[numbers]
+        return PictureFiles(paths, files.astype(np.int64), offset.astype(np.int64), length.astype(np.int64))
+
+    @cached_property
+    def _paths(self) -> list[bytes]:
+        return [os.fsencode(self.folder / shard.name) for shard in self.index.shards]
+
+    @cached_property
     def _batch(self) -> LatentBatch:
+        return self._make_batch(None)
+
+    def _batch_of(self, bands: LatentBands | None) -> LatentBatch:
+        if bands is None:
+            return self._batch
+        if self._viewed is None or self._viewed[0] is not bands:
+            self._viewed = bands, self._make_batch(bands)
+        return self._viewed[1]
+
+    def _make_batch(self, bands: LatentBands | None) -> LatentBatch:
         scale, shift = self.normalization
-        return LatentBatch(load_model(self._model), self.channels, scale.ravel(), shift.ravel())
+        return LatentBatch(self.loaded_model, self.channels, scale.ravel(), shift.ravel(), bands)
+
+    @property
+    def loaded_model(self) -> Model:
+        """The model of the files."""
+        return load_model(self._model)
 
     def latent(self, index: int) -> Latent:
         """The integers of an item."""
@@ -216,7 +289,8 @@ def _normalization_of(
     if scaling == "none":
         deviation, mean = np.ones_like(deviation), np.zeros_like(mean)
     elif scaling == "common":
-        deviation = np.full_like(deviation, np.sqrt(np.square(deviation).mean()))
+        first = index.std[: index.group_ends[min(1, len(index.group_ends) - 1)]]
+        deviation = np.full_like(deviation, np.sqrt(np.square(first).mean()))
     scale = 1 / np.maximum(deviation, max(_LEAST_DEVIATION * float(deviation.max()), _LEAST_SCALE))
     shift = -mean * scale
     return scale[:, None, None].astype(np.float32), shift[:, None, None].astype(np.float32)
