@@ -4,7 +4,6 @@
 #include <nanobind/stl/optional.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -233,10 +232,9 @@ void py_synthesize_low(const Array<const T, 3>& values, const Array<std::int16_t
                 out.shape(2) == (width + side - 1) / side,
             "input and output do not fit");
     nb::gil_scoped_release unlocked;
-    for (std::size_t c = 0; c < values.shape(0); ++c) {
-        const std::array rules{low_row_rules(rule, c, width)};
-        synthesize_low_planes(values.data() + c * height * width, out.data() + c * out.shape(1) * out.shape(2), height, width, rule, rules, skipped);
-    }
+    for (std::size_t c = 0; c < values.shape(0); ++c)
+        synthesize_low_planes(values.data() + c * height * width, out.data() + c * out.shape(1) * out.shape(2), 1, height, width, rule,
+                              low_row_rules(rule, c, 1, width), skipped);
 }
 
 template <class T>

@@ -48,10 +48,8 @@ public:
 
     // Memory for one picture of a width at a time.
     struct Scratch {
-        Scratch(const LatentRule& rule, std::size_t width) {
-            for (std::size_t p = 0; p < rule.num_planes; ++p) low_rules.push_back(low_row_rules(rule.low_rule(), p, width));
-        }
-        std::vector<std::vector<LowRowRule>> low_rules;  // of each plane
+        Scratch(const LatentRule& rule, std::size_t width) : low_rows{low_row_rules(rule.low_rule(), 0, rule.num_planes, width)} {}
+        LowRowRule low_rows;
         std::vector<std::int16_t> low;
         std::vector<float> points, made;
         std::vector<std::int8_t> exponents;
@@ -64,7 +62,7 @@ public:
     void apply(const std::int32_t* values, std::size_t height, std::size_t width, Scratch& scratch, const Put& put) const {
         const std::size_t n = height * width;
         scratch.low.resize(num_planes * n);
-        synthesize_low_planes(values, scratch.low.data(), height, width, low_rule(), scratch.low_rules, 0);
+        synthesize_low_planes(values, scratch.low.data(), num_planes, height, width, low_rule(), scratch.low_rows, 0);
         find_factors(values, height, width, scratch);
         for (std::size_t begin = 0; begin < n; begin += piece_size) {
             const Piece piece{values, n, begin, std::min(piece_size, n - begin)};

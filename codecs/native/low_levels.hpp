@@ -11,7 +11,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "simd.hpp"
@@ -204,23 +203,29 @@ struct LowRule {
     }
 };
 
-// The rules of rows 0 .. 2^levels - 1 of a plane, after which they repeat.
-inline std::vector<LowRowRule> low_row_rules(const LowRule& rule, std::size_t plane, std::size_t width) {
-    std::vector<LowRowRule> rules;
-    for (std::size_t y = 0; y < std::size_t{1} << rule.levels; ++y) rules.push_back(rule.of_row(plane, y, width));
-    return rules;
+// The rules of rows 0 .. 2^levels - 1, after which they repeat, of planes whose rows take turns: `planes` of them from plane `first`.
+inline LowRowRule low_row_rules(const LowRule& rule, std::size_t first, std::size_t planes, std::size_t width) {
+    LowRowRule all;
+    for (std::size_t y = 0; y < std::size_t{1} << rule.levels; ++y)
+        for (std::size_t p = first; p < first + planes; ++p) {
+            const LowRowRule row = rule.of_row(p, y, width);
+            for (const auto part : {&LowRowRule::one, &LowRowRule::two, &LowRowRule::more, &LowRowRule::inverse})
+                (all.*part).insert((all.*part).end(), (row.*part).begin(), (row.*part).end());
+        }
+    return all;
 }
 
 // Synthesised values of some planes, one after the other: integers (planes, height, width) -> those of all places whose row and
-// column are multiples of 2^skipped, for which so many of the finest levels are not undone. `rules` are their `low_row_rules`.
+// column are multiples of 2^skipped, for which so many of the finest levels are not undone. `rows` are their `low_row_rules`.
 template <class T>
-inline void synthesize_low_planes(const T* in, std::int16_t* out, std::size_t height, std::size_t width, const LowRule& rule,
-                                  std::span<const std::vector<LowRowRule>> rules, std::size_t skipped) {
-    const std::size_t planes = rules.size();
-    std::vector<float> values(height * planes * width);
-    for (std::size_t p = 0; p < planes; ++p)
-        for (std::size_t y = 0; y < height; ++y)
-            dequantize_low_row(in + (p * height + y) * width, values.data() + (y * planes + p) * width, rule.step, rules[p][y % rules[p].size()], width);
+inline void synthesize_low_planes(const T* in, std::int16_t* out, std::size_t planes, std::size_t height, std::size_t width, const LowRule& rule,
+                                  const LowRowRule& rows, std::size_t skipped) {
+    const std::size_t n = height * planes * width, period = rows.inverse.size();
+    std::vector<T> turns(n);
+    for (std::size_t y = 0; y < height; ++y)
+        for (std::size_t p = 0; p < planes; ++p) std::copy_n(in + (p * height + y) * width, width, turns.data() + (y * planes + p) * width);
+    std::vector<float> values(n);
+    for (std::size_t at = 0; at < n; at += period) dequantize_low_row(turns.data() + at, values.data() + at, rule.step, rows, std::min(period, n - at));
     float factor = low_values_in_unit;
     for (std::size_t l = 0; l < skipped; ++l) {
         const std::size_t low_height = num_even(height), low_width = num_even(width);

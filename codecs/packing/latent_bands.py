@@ -62,10 +62,15 @@ def latent_bands_of(model: Model, channels: int) -> LatentBands:
     number_of = {place: channel for place, channel in by_place.items() if channel < channels}
     planes = model.num_planes
     colors = [[by_place[_with(places[c], color=k)] for k in range(planes)] for c in range(channels)]
-    sources = [_mirrored(places[c]) for c in range(channels)], [_halved(places[c], model.tree.depth) for c in range(channels)]
+    sources = (
+        [_mirrored(places[c]) for c in range(channels)],
+        [_halved(places[c], model.tree.depth) for c in range(channels)],
+    )
     lacking = max(max(row) for row in colors)
     if lacking >= channels or any(place not in number_of for place, *_ in (*sources[0], *sources[1])):
-        allowed = [end for end in model.group_ends if set(range(end)) >= {c for row in colors for c in row if row[0] < end}]
+        allowed = [
+            end for end in model.group_ends if set(range(end)) >= {c for row in colors for c in row if row[0] < end}
+        ]
         raise CodecError(
             f"the first {channels} channels end within a band, so they cannot be mirrored; allowed are {allowed} channels"
         )
@@ -74,7 +79,9 @@ def latent_bands_of(model: Model, channels: int) -> LatentBands:
     return LatentBands(
         np.array([(number_of[place], lag) for place, lag in sources[0]], np.uint16),
         halved,
-        (gains[:channels] / gains[halved[:, 0]] / 2).astype(np.float32),  # a level of the transform makes values twice as large
+        (gains[:channels] / gains[halved[:, 0]] / 2).astype(
+            np.float32
+        ),  # a level of the transform makes values twice as large
         np.array(colors, np.uint16),
         planes,
         _basis(model),

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 PictureFiles = _entropy.PictureFiles  # the bytes of files, or where they are: (paths, file, offset, length)
 
-_PROFILES: Final = (Profile.FAST, Profile.SMALL)
 _USUAL: Final = 256  # tuning of files that say nothing of it
 _NO_VIEW: Final = (None, None, None)
 Floats = NDArray[np.float32]
@@ -104,12 +103,14 @@ class LatentBatch:
         heads = files.heads()
         heads[:, 2:4] = -(-heads[:, 2:4] >> self._model.tree.depth)
         profiles, _, heights, widths, tunings = heads.T
-        fits = np.isin(profiles, _PROFILES) & (tunings % 16 <= len(self._model.tunings))
+        fits = ((profiles == Profile.FAST) | (profiles == Profile.SMALL)) & (tunings % 16 <= len(self._model.tunings))
         if views is None:
             fits &= (heights == out.shape[2]) & (widths == out.shape[3])
-        for head in set(map(tuple, heads[fits].tolist())):
-            alike = np.flatnonzero(fits & (heads == head).all(axis=1))
-            profile, step_code, height, width, tuning = head
+        rest = fits
+        while rest.any():  # most batches are all alike
+            profile, step_code, height, width, tuning = heads[rest.argmax()].tolist()
+            same = rest & (heads == heads[rest.argmax()]).all(axis=1)
+            alike, rest = np.flatnonzero(same), rest & ~same
             pictures = _picture_rules(self._model, tuning, Profile(profile), step_code)
             self._latent_rule(tuning, step_code).read(
                 pictures.source(files, self._num_coded, height, width),

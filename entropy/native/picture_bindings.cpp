@@ -54,15 +54,14 @@ public:
                  const Array<const std::int64_t, 1>& length) {
         constexpr std::int64_t max_offset = std::int64_t{1} << 60, max_length = std::int64_t{1} << 32;
         require(file.size() == offset.size() && file.size() == length.size(), "files, offsets and lengths differ in number");
-        std::vector<std::filesystem::path> names;
-        for (const nb::bytes& path : paths) {
-            const auto* const first = reinterpret_cast<const char8_t*>(path.c_str());
-            names.emplace_back(std::u8string(first, first + path.size()));
-        }
+        std::vector<std::filesystem::path> names(paths.size());
         std::vector<FilePart> parts;
         for (std::size_t i = 0; i < file.size(); ++i) {
             const std::int64_t number = file(i);
             require(number >= 0 && static_cast<std::size_t>(number) < names.size(), "a file has a number that there is not");
+            const nb::bytes& path = paths[static_cast<std::size_t>(number)];
+            const auto* const first = reinterpret_cast<const char8_t*>(path.c_str());
+            if (names[static_cast<std::size_t>(number)].empty()) names[static_cast<std::size_t>(number)] = std::u8string(first, first + path.size());
             require(offset(i) >= 0 && offset(i) <= max_offset && length(i) >= 0 && length(i) <= max_length, "a part is no part of a file");
             parts.push_back({static_cast<std::size_t>(number), static_cast<std::uint64_t>(offset(i)), static_cast<std::size_t>(length(i))});
         }

@@ -83,7 +83,9 @@ class Augmentation:
             sides = (self.crop, self.crop) if isinstance(self.crop, int) else self.crop
             crop = whole_numbers_argument("crop", sides)
             if len(crop) != 2 or min(crop) < 1:
-                raise CodecError(f"crop is {self.crop!r}; allowed are rows and columns of 1 and more, or one number for both")
+                raise CodecError(
+                    f"crop is {self.crop!r}; allowed are rows and columns of 1 and more, or one number for both"
+                )
             settle_arguments(self, crop=tuple(crop))
         for name, highest in _HIGHEST.items():
             settle_arguments(self, **{name: real_number_argument(name, getattr(self, name), lowest=0, highest=highest)})
@@ -108,7 +110,9 @@ class Augmentation:
         """Raises `CodecError` for what signals of a kind do not have."""
         foreign = _OF_SOUNDS if kind == "image" else _OF_PICTURES
         if named := [name for name in foreign if getattr(self, name)]:
-            raise CodecError(f"{', '.join(named)} given for latents of kind {kind}; allowed for these is {_allowed(foreign)}")
+            raise CodecError(
+                f"{', '.join(named)} given for latents of kind {kind}; allowed for these is {_allowed(foreign)}"
+            )
 
 
 def _allowed(foreign: tuple[str, ...]) -> str:
@@ -158,7 +162,9 @@ class LatentAugmenter:
     def __init__(self, augmentation: Augmentation, model: Model, channels: int) -> None:
         augmentation.check_kind(model.kind)
         self._wanted, self._channels = augmentation, channels
-        self._crop = augmentation.crop if model.kind == "image" or augmentation.crop is None else (1, augmentation.crop[1])
+        self._crop = (
+            augmentation.crop if model.kind == "image" or augmentation.crop is None else (1, augmentation.crop[1])
+        )
         self.bands = latent_bands_of(model, channels) if augmentation.needs_bands else None
         self._sides = _sides_of(model, channels) if augmentation.channel_swap else None
 
@@ -191,7 +197,9 @@ class LatentAugmenter:
             return None
         assert bands is not None
         planes = len(bands.basis)
-        matrix = _saturations(1 + draws.between(10, wanted.saturation), planes) @ _hues(draws.between(11, wanted.hue), planes)
+        matrix = _saturations(1 + draws.between(10, wanted.saturation), planes) @ _hues(
+            draws.between(11, wanted.hue), planes
+        )
         turned = bands.basis @ matrix @ np.linalg.inv(bands.basis)
         added = draws.between(12, wanted.brightness)[:, None] * bands.basis.sum(axis=1) * bands.low_gain
         return np.concatenate([turned, added[:, :, None]], axis=2).astype(np.float32)
@@ -249,7 +257,11 @@ def _sides_of(model: Model, channels: int) -> Float[Floats, " channels"]:
     Raises `CodecError` for models of other than two channels, or whose channels are no sums or differences.
     """
     signs = np.ones(model.num_channels)
-    rows = np.concatenate(model.analysis) if model.num_planes == 2 and model.analysis[0].shape == (2, 2) else np.empty((0, 2))
+    rows = (
+        np.concatenate(model.analysis)
+        if model.num_planes == 2 and model.analysis[0].shape == (2, 2)
+        else np.empty((0, 2))
+    )
     same, other = np.isclose(rows[:, 0], rows[:, 1], rtol=1e-3), np.isclose(rows[:, 0], -rows[:, 1], rtol=1e-3)
     if len(rows) != model.num_channels or not np.all(same | other):
         raise CodecError(

@@ -106,7 +106,9 @@ class LatentLoader:
         wanted = self.options.augmentation
         self._augmenter = None if wanted is None else LatentAugmenter(wanted, dataset.loaded_model, dataset.channels)
         if dataset.transform is not None:
-            raise CodecError("the dataset has a transform, which is for items one by one; call it on the batches instead")
+            raise CodecError(
+                "the dataset has a transform, which is for items one by one; call it on the batches instead"
+            )
         if wanted is not None and (wanted.mixup or wanted.cutmix) and dataset.targets != (LABEL_SUFFIX,):
             raise CodecError(f"mixup and cutmix mix labels; the dataset has the targets {', '.join(dataset.targets)}")
         if self.options.sizes == "same" and (wanted is None or wanted.crop is None):
@@ -155,7 +157,11 @@ class LatentLoader:
     def _batches(self, epoch: int) -> list[tuple[Numbers, Numbers]]:
         """Of all batches of an epoch the share of this process: items, and their places in the order."""
         count, together = len(self.dataset), self.batch_size * self.world
-        order = np.random.default_rng((self.options.seed, epoch)).permutation(count) if self.options.shuffle else np.arange(count)
+        order = (
+            np.random.default_rng((self.options.seed, epoch)).permutation(count)
+            if self.options.shuffle
+            else np.arange(count)
+        )
         batches = []
         for places in self._groups(order):
             for first in range(0, len(places), together):

@@ -131,7 +131,10 @@ class LatentDataset(_TorchDataset):
 
     def __getitems__(self, indices: Sequence[int]) -> list[tuple[Any, ...]]:
         """The items of a batch, as `DataLoader` asks for them."""
-        columns = [[self._transformed(x) for x in self.tensors(indices)], *([self.target(i, suffix) for i in indices] for suffix in self.targets)]
+        columns = [
+            [self._transformed(x) for x in self.tensors(indices)],
+            *([self.target(i, suffix) for i in indices] for suffix in self.targets),
+        ]
         return list(zip(*columns, strict=True))
 
     def _transformed(self, tensor: Tensor) -> Any:
@@ -213,10 +216,8 @@ class LatentDataset(_TorchDataset):
 
     def _files(self, numbers: Int[NDArray[np.int64], " n"]) -> PictureFiles:
         rows = self._rows[numbers]
-        shards, files = np.unique(self.index.shard[rows], return_inverse=True)
-        paths = [self._paths[shard] for shard in shards.tolist()]
-        offset, length = self.index.offset[rows], self._heads[numbers]
-        return PictureFiles(paths, files.astype(np.int64), offset.astype(np.int64), length.astype(np.int64))
+        places = (self.index.shard[rows], self.index.offset[rows], self._heads[numbers])
+        return PictureFiles(self._paths, *(column.astype(np.int64) for column in places))
 
     @cached_property
     def _paths(self) -> list[bytes]:
