@@ -19,6 +19,7 @@ TORCH_PLACES = (
     "codecs/models/neural_synthesis.py",
     "codecs/onnx_export.py",
     "codecs/walloc/walloc_network.py",
+    "tasks/datasets/torch_dataset.py",
     "tasks/examples/",
     "tasks/heads/",
     "tasks/training/",

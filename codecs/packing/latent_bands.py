@@ -45,7 +45,7 @@ class LatentBands:
 
 @dataclass(frozen=True)
 class _ChannelPlace:
-    """Of the band at the end of `path`, on a grid finer by `phases` both ways, place (`row`, `column`); `color` of its colours."""
+    """Place (`row`, `column`) of the band at the end of `path`, on a grid finer by `phases` both ways, and one of its colours."""
 
     path: Path
     phases: int
@@ -145,8 +145,8 @@ def _channels_by_place(model: Model) -> dict[_ChannelPlace, int]:
         others = np.where(np.arange(n // planes) == own[:, None], 0, weights)
         if np.any(others > _LEAST_WEIGHT * weights.max(axis=1, keepdims=True)):
             raise CodecError(
-                f"the channels of model {model.name} are mixed of several places, so its latents cannot be mirrored, halved or "
-                "coloured; allowed are those of the shipped models and of models fitted with --blocks color or --axes"
+                f"the channels of model {model.name} are mixed of several places, so its latents cannot be mirrored, "
+                "halved or coloured; allowed are those of the shipped models and of models fitted with --blocks color or --axes"
             )
         for spot in range(n // planes):
             numbers = sorted(channels[at : at + n][own == spot].tolist())

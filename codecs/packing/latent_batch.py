@@ -43,12 +43,12 @@ _Block = tuple[Floats, NDArray[np.uint16], NDArray[np.uint16]]
 
 @dataclass(frozen=True, eq=False)
 class LatentViews:
-    """What of each latent of a batch is wanted, where it is not all. `windows` (n, 8) int32: the first row and column, in
-    places, of a mirrored latent after mirroring; whether it is mirrored, and whether it is at half the scale; then, of what is
-    0 in the window, the first row, the one after the last, and columns alike. `colors`
-    (n, colours, colours + 1) float32: a matrix for the colours of every band, and what is added to those of the low band;
-    None where they stay. `factors` (n, channels) float32: what channels are multiplied by, None for 1. What a window has
-    outside of a latent is 0 after normalisation."""
+    """What of each latent of a batch is wanted, where it is not all. `windows` (n, 8) int32: the first row and column,
+    in places, of a mirrored latent after mirroring; whether it is mirrored, and whether it is at half the scale; then,
+    of what is 0 in the window, the first row, the one after the last, and columns alike. `colors` (n, colours, colours
+    + 1) float32: a matrix for the colours of every band, and what is added to those of the low band; None where they
+    stay. `factors` (n, channels) float32: what channels are multiplied by, None for 1. What a window has outside of a
+    latent is 0 after normalisation."""
 
     windows: Int[NDArray[np.int32], "n 8"]
     colors: Float[Floats, "n colours more"] | None = None
@@ -94,8 +94,8 @@ class LatentBatch:
         views: LatentViews | None = None,
         num_threads: int = 1,
     ) -> Bool[NDArray[np.bool_], " n"]:
-        """Puts the latents of files into `out`, of float32, float16, or uint16, which stands for bfloat16. Returns of which;
-        the others are to be read by `unpack`. Of models whose files are not read here, none is opened."""
+        """Puts the latents of files into `out`, of float32, float16, or uint16, which stands for bfloat16. Returns of
+        which; the others are to be read by `unpack`. Of models whose files are not read here, none is opened."""
         done = np.zeros(len(out), np.bool_)
         if not _is_read_here(self._model) or not out.size:
             return done

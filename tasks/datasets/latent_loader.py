@@ -8,84 +8,34 @@ the same number.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
 from laconic.codecs.arguments import (
-    choice_argument,
-    flag_argument,
-    settle_arguments,
     shown,
     typed_argument,
     whole_number_argument,
 )
 from laconic.codecs.errors import CodecError, missing_torch_error
 from laconic.codecs.packing.latent_batch import LatentViews
-from laconic.tasks.datasets.augmentation import Augmentation, LatentAugmenter, LatentDraws, mixing_of
+from laconic.tasks.datasets.batch_memory import BatchMemory
+from laconic.tasks.datasets.latent_augmenter import LatentAugmenter, mixing_of
+from laconic.tasks.datasets.latent_draws import LatentDraws
 from laconic.tasks.datasets.latents import LatentDataset
+from laconic.tasks.datasets.loader_options import LoaderOptions, loader_options_of
 from laconic.tasks.datasets.targets import LABEL_SUFFIX
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int, Shaped
+    from jaxtyping import Float, Shaped
     from torch import Tensor
 
-BatchDtype = Literal["float32", "float16", "bfloat16"]
-Sizes = Literal["same", "pad", "bucket"]
-_DTYPES: Final[tuple[BatchDtype, ...]] = ("float32", "float16", "bfloat16")
-_SIZES: Final[tuple[Sizes, ...]] = ("same", "pad", "bucket")
-_MOST_THREADS: Final = 256
 _STATE: Final = ("epoch", "batch", "seed", "batch_size", "world", "items")
 Numbers = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class LoaderOptions:
-    """How a loader makes batches. `shuffle` by `seed` and epoch; `drop_last` batch where it is smaller. `augmentation`: what
-    happens to latents on the way. `dtype` of the tensors. `sizes` of latents: all the "same", or, where they differ, "pad"
-    to the largest of a batch with 0 below and to the right, or "bucket", batches of those of one size. `num_threads` decode
-    one batch, while `prefetch` others wait. `rank` of `world` processes gets its share of every batch; None asks
-    torch.distributed, where that is in use. `pin_memory`: as `DataLoader` does; None where there is a CUDA device. Raises
-    `CodecError` for values outside."""
-
-    shuffle: bool = True
-    seed: int = 0
-    drop_last: bool = False
-    augmentation: Augmentation | None = None
-    dtype: BatchDtype = "float32"
-    sizes: Sizes = "same"
-    num_threads: int = 1
-    prefetch: int = 1
-    rank: int | None = None
-    world: int | None = None
-    pin_memory: bool | None = None
-
-    def __post_init__(self) -> None:
-        settle_arguments(
-            self,
-            shuffle=flag_argument("shuffle", self.shuffle),
-            seed=whole_number_argument("seed", self.seed, 0),
-            drop_last=flag_argument("drop_last", self.drop_last),
-            augmentation=typed_argument(
-                "augmentation", self.augmentation, (Augmentation, type(None)), "an Augmentation or None"
-            ),
-            dtype=choice_argument("dtype", self.dtype, _DTYPES),
-            sizes=choice_argument("sizes", self.sizes, _SIZES),
-            num_threads=whole_number_argument("num_threads", self.num_threads, 1, _MOST_THREADS),
-            prefetch=whole_number_argument("prefetch", self.prefetch, 0, _MOST_THREADS),
-            pin_memory=None if self.pin_memory is None else flag_argument("pin_memory", self.pin_memory),
-        )
-        if (self.rank is None) != (self.world is None):
-            raise CodecError(f"rank is {self.rank} and world {self.world}; allowed is both, or neither")
-        if self.world is not None:
-            settle_arguments(self, world=whole_number_argument("world", self.world, 1))
-            settle_arguments(self, rank=whole_number_argument("rank", self.rank, 0, self.world - 1))
 
 
 class LatentLoader:
@@ -93,15 +43,15 @@ class LatentLoader:
     (n,), or float32 (n, classes) where latents are mixed. A dataset with other targets gives a list of each in place of
     labels. With sizes "pad" there is a last tensor, int64 (n, 2): rows and columns of each latent.
 
-    `options` by name: those of `LoaderOptions`. Raises `CodecError` for options and latents that do not fit each other; batches
-    raise what items of the dataset do.
+    `options` by name: those of `LoaderOptions`. Raises `CodecError` for options and latents that do not fit each other;
+    batches raise what items of the dataset do.
     """
 
     def __init__(self, dataset: LatentDataset, batch_size: int = 32, **options: Any) -> None:
         missing_torch_error("LatentLoader")
         self.dataset = typed_argument("dataset", dataset, LatentDataset, "a LatentDataset")
         self.batch_size = whole_number_argument("batch_size", batch_size, 1)
-        self.options = _options_of(options)
+        self.options = loader_options_of(options)
         self.rank, self.world = _process_of(self.options)
         wanted = self.options.augmentation
         self._augmenter = None if wanted is None else LatentAugmenter(wanted, dataset.loaded_model, dataset.channels)
@@ -113,7 +63,7 @@ class LatentLoader:
             raise CodecError(f"mixup and cutmix mix labels; the dataset has the targets {', '.join(dataset.targets)}")
         if self.options.sizes == "same" and (wanted is None or wanted.crop is None):
             _ = dataset.shape  # or a sentence why there are no batches
-        self._memory = _BatchMemory(self.options)
+        self._memory = BatchMemory(self.options)
         self._epoch = self._next = 0  # of the next batch
 
     def __len__(self) -> int:
@@ -224,13 +174,6 @@ def _mixed_labels(labels: Numbers, num_classes: int, weight: float) -> Float[NDA
     return out
 
 
-def _options_of(options: Mapping[str, Any]) -> LoaderOptions:
-    allowed = LoaderOptions.__dataclass_fields__
-    if unknown := sorted(set(options) - set(allowed)):
-        raise CodecError(f"the option {unknown[0]!r} is none of a loader; allowed are {', '.join(allowed)}")
-    return LoaderOptions(**options)
-
-
 def _process_of(options: LoaderOptions) -> tuple[int, int]:
     """This process's number, and how many there are."""
     from torch import distributed
@@ -240,38 +183,6 @@ def _process_of(options: LoaderOptions) -> tuple[int, int]:
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
-
-
-class _BatchMemory:
-    """Memory of batches, used again where nothing refers to a batch any more: new pages cost as much as decoding."""
-
-    def __init__(self, options: LoaderOptions) -> None:
-        import torch
-
-        self._options = options
-        self._is_pinned = torch.cuda.is_available() if options.pin_memory is None else options.pin_memory
-        self._kept: list[NDArray[Any]] = []
-
-    def batch(self, shape: tuple[int, ...]) -> tuple[Shaped[NDArray[Any], "n channels h w"], Tensor]:
-        """A tensor, and its memory as an array, of uint16 where it is of bfloat16."""
-        import torch
-
-        if self._is_pinned:  # torch itself uses it again, once the device has it
-            tensor = torch.empty(shape, dtype=getattr(torch, self._options.dtype), pin_memory=True)
-            bits = tensor.view(torch.uint16) if self._options.dtype == "bfloat16" else tensor
-            return bits.numpy(), tensor
-        array = self._array(shape)
-        tensor = torch.from_numpy(array)
-        return array, tensor.view(torch.bfloat16) if self._options.dtype == "bfloat16" else tensor
-
-    def _array(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        # Tensors of an array, and parts of them, refer to it. Here the list does, and the argument.
-        for i in range(len(self._kept)):
-            if sys.getrefcount(self._kept[i]) == 2 and self._kept[i].shape == shape:
-                return self._kept[i]
-        array = np.empty(shape, {"float32": np.float32, "float16": np.float16}.get(self._options.dtype, np.uint16))
-        self._kept = [*self._kept, array][-(self._options.prefetch + 2) :]
-        return array
 
 
 def _tensor(array: Shaped[NDArray[Any], " ..."]) -> Tensor:

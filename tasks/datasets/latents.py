@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,29 +32,19 @@ from laconic.codecs.models.zoo import load_model, load_model_of, shipped_models
 from laconic.codecs.packing.latent_bands import LatentBands
 from laconic.codecs.packing.latent_batch import LatentBatch, LatentViews, PictureFiles
 from laconic.tasks.datasets.framing import framed_tensor
+from laconic.tasks.datasets.latent_scaling import Scaling, normalization_of_pack
 from laconic.tasks.datasets.pack_index import PackIndex, read_index
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, decode_target, no_target
+from laconic.tasks.datasets.torch_dataset import TorchDataset
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Shaped
     from torch import Tensor
+
     from laconic.codecs.latent import Latent
 
-try:
-    from torch.utils.data import Dataset
-except ImportError:  # arrays are had without torch
-    _TorchDataset: Any = object
-else:
-    _TorchDataset = Dataset
 
-Scaling = Literal["common", "channel", "none"]
-_SCALINGS: tuple[Scaling, ...] = ("common", "channel", "none")
-# Of the largest channel's deviation: channels that are nearly always 0 are not blown up to unit variance.
-_LEAST_DEVIATION = 1e-3
-_LEAST_SCALE = 1e-6  # in signal units, where all are 0
-
-
-class LatentDataset(_TorchDataset):
+class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch is there
     """The first `channels` channels of every sample of a packed folder (`laconic pack`), or of one split of it.
 
     Items are (float32 tensor (channels, h, w), label), or, with other `targets` than the label, the values of these target
@@ -89,7 +79,7 @@ class LatentDataset(_TorchDataset):
         self._model = _model_path(self.index, model)
         self.channels = channels = whole_number_argument("channels", channels, 1, len(self.index.mean))
         self._rows = _rows_of(self.index, split)
-        self.normalization = _normalization_of(self.index, channels, scaling)
+        self.normalization = normalization_of_pack(self.index, channels, scaling)
         group = next(i for i, end in enumerate(self.index.group_ends) if end >= channels)
         self._heads = self.index.heads[self._rows, group]
         self._viewed: tuple[LatentBands, LatentBatch] | None = None
@@ -183,7 +173,8 @@ class LatentDataset(_TorchDataset):
         numbers = self._numbers(indices)
         if len(numbers) != len(out) or (out.ndim, out.shape[1]) != (4, self.channels):
             raise CodecError(
-                f"the array has shape {out.shape} for {len(numbers)} items of {self.channels} channels; needed is (n, channels, h, w)"
+                f"the array has shape {out.shape} for {len(numbers)} items of {self.channels} channels; needed is "
+                "(n, channels, h, w)"
             )
         batch = self._batch_of(bands)
         done = batch.decode(lambda: self._files(numbers), out, views=views, num_threads=num_threads)
@@ -279,22 +270,6 @@ class LatentDataset(_TorchDataset):
             file.seek(offset)
             data: bytes = file.read(num_bytes)
         return data
-
-
-def _normalization_of(
-    index: PackIndex, channels: int, scaling: Scaling
-) -> tuple[Float[NDArray[np.float32], "channels 1 1"], Float[NDArray[np.float32], "channels 1 1"]]:
-    """(channels, 1, 1) each: factors and summands for values in signal units. Raises `CodecError` for the scaling."""
-    scaling = choice_argument("scaling", scaling, _SCALINGS)
-    deviation, mean = index.std[:channels], index.mean[:channels]
-    if scaling == "none":
-        deviation, mean = np.ones_like(deviation), np.zeros_like(mean)
-    elif scaling == "common":
-        first = index.std[: index.group_ends[min(1, len(index.group_ends) - 1)]]
-        deviation = np.full_like(deviation, np.sqrt(np.square(first).mean()))
-    scale = 1 / np.maximum(deviation, max(_LEAST_DEVIATION * float(deviation.max()), _LEAST_SCALE))
-    shift = -mean * scale
-    return scale[:, None, None].astype(np.float32), shift[:, None, None].astype(np.float32)
 
 
 def _rows_of(index: PackIndex, split: str | None) -> NDArray[np.int64]:
