@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -49,6 +49,9 @@ from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards
 from laconic.tasks.datasets.sample_encoder import SampleEncoder, read_content
 from laconic.tasks.datasets.shard_writer import ShardWriter
 from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped
 
 _FREE = ("bit_depth", "model")  # options that an index says in other words; they are compared by themselves
 Skipped = Sequence[tuple[str, str]]
@@ -90,7 +93,7 @@ class _Pack:
     folder: Path
     index: PackIndex
     fields: Mapping[str, Any]
-    columns: Mapping[str, Column]
+    columns: Mapping[str, Shaped[Column, "_ ..."]]
 
     @classmethod
     def read(cls, folder: Path) -> _Pack:
@@ -180,7 +183,7 @@ def _appended(
     return read_index(pack.folder)
 
 
-def _hash_of(columns: Mapping[str, Column]) -> dict[str, str]:
+def _hash_of(columns: Mapping[str, Shaped[Column, "_ ..."]]) -> dict[str, str]:
     return {"source_hash": source_hash(columns["content"])}
 
 
@@ -203,10 +206,12 @@ def _changes(
     }
 
 
-def _joined(first: Mapping[str, Column], second: Mapping[str, Column]) -> dict[str, Column]:
+def _joined(
+    first: Mapping[str, Shaped[Column, "_ ..."]], second: Mapping[str, Shaped[Column, "_ ..."]]
+) -> dict[str, Shaped[Column, "_ ..."]]:
     """The rows of both; a target that one does not have at all is missing in its rows."""
     counts = len(first["label"]), len(second["label"])
-    joined: dict[str, Column] = {}
+    joined: dict[str, Shaped[Column, "_ ..."]] = {}
     for name in sorted({*first, *second}):
         if name.endswith((".bytes", ".ends")):
             continue
