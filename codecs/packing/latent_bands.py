@@ -146,7 +146,8 @@ def _channels_by_place(model: Model) -> dict[_ChannelPlace, int]:
         if np.any(others > _LEAST_WEIGHT * weights.max(axis=1, keepdims=True)):
             raise CodecError(
                 f"the channels of model {model.name} are mixed of several places, so its latents cannot be mirrored, "
-                "halved or coloured; allowed are those of the shipped models and of models fitted with --blocks color or --axes"
+                "halved or coloured; allowed are those of the shipped models and of models fitted with --blocks color or "
+                "--axes"
             )
         for spot in range(n // planes):
             numbers = sorted(channels[at : at + n][own == spot].tolist())

@@ -1,109 +1,120 @@
-"""Class folders -> tar shards of .lcn files with labels and an index: `pack`.
+"""A source of samples -> tar shards of .lcn files with labels and an index: `pack`.
 
-    OUT/train-00000.tar   00000000.lcn 00000000.cls 00000001.lcn ...   (webdataset reads it; other targets: see `targets`)
-    OUT/index.json        classes, where every sample is, statistics of the latents, what was skipped
+    OUT/train-00000.tar            00000000.lcn 00000000.cls 00000001.lcn ..., or many small samples in one member
+                                   (see `shard_members`; webdataset reads both; other targets: see `targets`)
+    OUT/index.json                 classes, statistics of the latents, what was skipped
+    OUT/samples-1234abcd.safetensors   where every sample is (see `pack_index`)
 
-Samples belong to shards by their place in the sorted list, tar headers are constant, and every file gets its name only
+Samples belong to shards by their place in the shuffled list, tar headers are constant, and every file gets its name only
 when it is complete and on disk. So a run that was killed is finished by the same call, shard by shard, and the bytes are
 those of an uninterrupted run. What a finished shard holds stands in OUT/.parts until the index is written.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from laconic.codecs.arguments import path_argument, typed_argument, whole_number_argument
-from laconic.codecs.errors import CodecError, sentence_of_error
-from laconic.codecs.models.zoo import load_model, load_model_of
-from laconic.codecs.notes import collect_notes
-from laconic.codecs.series_depth import SeriesDepth
-from laconic.codecs.threads import default_threads, threaded_map
-from laconic.codecs.whole_files import atomic_write
-from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderSample, list_class_folder
-from laconic.tasks.datasets.framing import read_signal
-from laconic.tasks.datasets.pack_index import (
-    COLUMNS,
-    FORMAT,
-    INDEX_NAME,
-    VERSION,
-    PackIndex,
-    PackIndexOptions,
-    read_index,
+from laconic.codecs.arguments import path_argument, typed_argument
+from laconic.codecs.errors import CodecError
+from laconic.tasks.datasets.class_folders import list_class_folder
+from laconic.tasks.datasets.folder_lock import folder_lock
+from laconic.tasks.datasets.pack_engines import PackEngine, SampleEncode, engine_argument
+from laconic.tasks.datasets.pack_index import INDEX_NAME, PARTS_NAME, PackIndex, PackIndexOptions, read_index
+from laconic.tasks.datasets.pack_index_writer import (
+    Record,
+    columns_of_records,
+    fields_of_records,
+    filled_records,
+    source_hash,
+    write_index,
 )
-from laconic.tasks.datasets.shard_writer import PARTS_NAME, ShardSample, ShardWriter, shard_has_size
-from laconic.tasks.datasets.targets import decode_target
-
-_MAX_THREADS = 256
-_SAMPLES_AHEAD = 4  # for each thread
+from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards
+from laconic.tasks.datasets.sample_encoder import SampleEncoder
+from laconic.tasks.datasets.shard_writer import ShardSample, ShardWriter, shard_has_size
+from laconic.tasks.datasets.sources.pack_source import PackSource
 
 
 def pack(
-    folder: Path | str | ClassFolder,
+    source: Path | str | PackSource,
     output: Path | str,
     options: PackIndexOptions | None = None,
     *,
-    num_threads: int | None = None,
+    engine: PackEngine | None = None,
     on_sample: Callable[[int], None] | None = None,
 ) -> PackIndex:
-    """Pack a class folder, or what was listed of one; what an earlier, killed call did is kept. `on_sample` gets the number
-    of samples done.
+    """Pack a class folder, or what was listed of one, or another source; what an earlier, killed call did is kept.
+    `engine`: where samples are encoded, None for threads; `on_sample` gets the number of samples done.
 
-    Raises `CodecError` for folders that cannot be packed and an `output` that holds something else, `OSError`.
+    Raises `CodecError` for sources that cannot be packed and an `output` that holds something else, `OSError`.
     """
     options = (
         PackIndexOptions()
         if options is None
         else typed_argument("options", options, PackIndexOptions, "a PackIndexOptions or None")
     )
-    num_threads = (
-        default_threads() if num_threads is None else whole_number_argument("num_threads", num_threads, 1, _MAX_THREADS)
-    )
+    engine = engine_argument(engine)
     output = path_argument("output", output)
-    listing = folder if isinstance(folder, ClassFolder) else list_class_folder(folder)
-    plan = _digest_of_plan(listing, options)
-    if (output / INDEX_NAME).exists():
-        index = read_index(output)
-        if index.plan != plan:
-            raise CodecError(f"{output} holds another pack; allowed is a new folder: remove it or name another")
-        if all(shard_has_size(output / shard.name, shard.num_bytes) for shard in index.shards):
-            shutil.rmtree(output / PARTS_NAME, ignore_errors=True)
-            return index
+    source = source if isinstance(source, PackSource) else list_class_folder(source)
+    plan = digest_of_plan(source, options)
+    if (index := _finished(output, plan)) is not None and not (output / PARTS_NAME).exists():
+        return index
+    with folder_lock(output):
+        return _packed(source, output, options, plan, partial(write_shards, engine=engine, on_sample=on_sample))
+
+
+def _finished(output: Path, plan: str) -> PackIndex | None:
+    """The index of a pack with all its shards. Raises `CodecError` for one of another plan."""
+    if not (output / INDEX_NAME).exists():
+        return None
+    index = read_index(output)
+    if index.plan != plan:
+        raise CodecError(
+            f"{output} holds another pack; allowed is a new folder: remove it or name another, or add to it (--append)"
+        )
+    is_whole = all(shard_has_size(output / shard.name, shard.num_bytes) for shard in index.shards)
+    return index if is_whole else None
+
+
+def _packed(
+    source: PackSource, output: Path, options: PackIndexOptions, plan: str, write: Callable[..., list[Record]]
+) -> PackIndex:
+    """What `pack` does where it is alone in the folder; `write` is `write_shards`."""
+    if (index := _finished(output, plan)) is not None:  # by another call in the meantime, or but for its helper files
+        shutil.rmtree(output / PARTS_NAME, ignore_errors=True)
+        return index
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
-    works = [ShardWriter(output, name, samples, plan) for name, samples in _shards_of(listing, options)]
-    series = SeriesDepth([listing.root / sample.source for sample in listing.samples])
-    _run(works, partial(_encoded, listing, options, series), num_threads, on_sample)
-    options = replace(options, bit_depth=options.bit_depth or series.found or 0)
-    records = [work.read_record() for work in works]
-    fields = _index_of(listing, options, plan, [record for record in records if record is not None])
-    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items())
-    atomic_write(output / INDEX_NAME, f"{{\n{lines}\n}}\n".encode(), force=True)
+    shards = planned_shards(source.samples, options, plan, range(len(source.classes)))
+    works = [ShardWriter(output, shard) for shard in shards]
+    records = write(works, SampleEncoder(source, options))
+    options = replace(options, bit_depth=options.bit_depth or max(record["depth"] for record in records))
+    fields = fields_of_records(source, options, plan, records)
+    columns = columns_of_records(filled_records(source, records))
+    write_index(output, fields | {"source_hash": source_hash(columns["content"])}, columns)
     shutil.rmtree(output / PARTS_NAME)
     return read_index(output)
 
 
-def _run(
+def write_shards(
     works: Sequence[ShardWriter],
-    encoded: Callable[[tuple[int, ClassFolderSample]], ShardSample],
-    num_threads: int,
+    encoded: SampleEncode,
+    *,
+    engine: PackEngine,
     on_sample: Callable[[int], None] | None,
-) -> None:
-    """Encode the samples of unfinished shards in threads, and write the shards in order."""
-    todo = [work for work in works if work.read_record() is None]
-    done = sum(len(work.samples) for work in works) - sum(len(work.samples) for work in todo)
+    fingerprint: str = "",
+) -> list[Record]:
+    """Encode the samples of unfinished shards, write the shards in order, and return the records of all.
+    `fingerprint`: of the model that all samples are to have, "" for that of the first."""
+    records = {work: record for work in works if (record := work.read_record()) is not None}
+    todo = [work for work in works if work not in records]
+    done = sum(len(work.samples) for work in records)
     entries = ((number, sample) for work in todo for number, sample in work.samples)
-    fingerprint = _fingerprint_in(works)
-    with threaded_map(num_threads, ahead=num_threads * _SAMPLES_AHEAD) as run:
-        results = run(encoded, entries)
+    fingerprint = fingerprint or next((name for record in records.values() for name in record["fingerprints"]), "")
+    with engine.encoding(encoded, entries) as results:
         for shard in todo:
             with shard as work:
                 for packed in islice(results, len(work.samples)):
@@ -112,7 +123,8 @@ def _run(
                     done += 1
                     if on_sample is not None:
                         on_sample(done)
-                work.finish()
+                records[work] = work.finish()
+    return [records[work] for work in works]
 
 
 def _of_model(packed: ShardSample, fingerprint: str) -> ShardSample:
@@ -124,135 +136,3 @@ def _of_model(packed: ShardSample, fingerprint: str) -> ShardSample:
         "model: name it (--model), or set one rate (--sample-rate)"
     )
     return ShardSample(packed.number, packed.sample, error=reason)
-
-
-def _encoded(
-    listing: ClassFolder, options: PackIndexOptions, series: SeriesDepth, entry: tuple[int, ClassFolderSample]
-) -> ShardSample:
-    """A sample as the shard holds it. Whatever is raised for one file is the reason why it is skipped, never the end of
-    the pack: decoders of many formats stand behind this call, and each fails in its own way."""
-    number, sample = entry
-    try:
-        return _sample_of(number, sample, listing, options, series)
-    except Exception as err:
-        return ShardSample(number, sample, error=sentence_of_error(err))
-
-
-def _sample_of(
-    number: int, sample: ClassFolderSample, listing: ClassFolder, options: PackIndexOptions, series: SeriesDepth
-) -> ShardSample:
-    codec, source = options.codec(listing.kind), listing.root / sample.source
-    with collect_notes() as notes:
-        signal = read_signal(source, listing.kind, options.framing, model=options.model, series=series)
-    latent = codec.analyze(signal)
-    packed = codec.pack_with_heads(latent)
-    targets = {suffix: (listing.root / path).read_bytes() for suffix, path in sample.targets}
-    for suffix, data in targets.items():
-        decode_target(suffix, data)  # what cannot be read in training is found now
-    values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
-    return ShardSample(
-        number=number,
-        sample=sample,
-        data=packed.data,
-        targets=targets,
-        heads=tuple(packed.head_bytes(end) for end in load_model_of(latent.fingerprint, options.model).group_ends),
-        grid=(latent.values.shape[1], latent.values.shape[2]),
-        fingerprint=latent.fingerprint.hex(),
-        sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
-        notes=tuple(notes),
-    )
-
-
-def _shards_of(
-    listing: ClassFolder, options: PackIndexOptions
-) -> Iterator[tuple[str, list[tuple[int, ClassFolderSample]]]]:
-    numbered = list(enumerate(listing.samples))
-    for split in dict.fromkeys(sample.split for sample in listing.samples):
-        members = [(number, sample) for number, sample in numbered if sample.split == split]
-        for i, first in enumerate(range(0, len(members), options.shard_samples)):
-            yield f"{split}-{i:05d}.tar", members[first : first + options.shard_samples]
-
-
-def _index_of(
-    listing: ClassFolder, options: PackIndexOptions, plan: str, records: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """The index as JSON, from the records of all shards."""
-    filled = [record for record in records if record["num_bytes"]]
-    if not filled:
-        first = records[0]["skipped"][0]
-        raise CodecError(f"{listing.root} holds no file that can be packed; the first is {first[0]}: {first[1]}")
-    (fingerprint,) = {name for record in filled for name in record["fingerprints"]}
-    grids = {tuple(grid) for record in filled for grid in record["grids"]}
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for i, record in enumerate(filled):
-        columns["shard"] += [i] * len(record["columns"]["key"])
-        for name, column in record["columns"].items():
-            columns[name] += column
-    model = load_model_of(bytes.fromhex(fingerprint), options.model)
-    skipped = [*listing.skipped, *(tuple(entry) for record in records for entry in record["skipped"])]
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "kind": listing.kind,
-        "classes": listing.classes,
-        "options": {**asdict(options), "model": model.name if options.model else None},
-        "model": {"name": model.name, "fingerprint": fingerprint, "group_ends": model.group_ends},
-        "grid": next(iter(grids)) if len(grids) == 1 else None,
-        "statistics": _statistics(filled),
-        "shards": [{name: record[name] for name in ("name", "split", "num_bytes")} for record in filled],
-        "samples": columns,
-        **_target_columns([targets for record in filled for targets in record["targets"]]),
-        "skipped": sorted(skipped),
-        "notes": sorted(tuple(entry) for record in records for entry in record.get("notes", ())),
-        "plan": plan,
-    }
-
-
-def _target_columns(samples: Sequence[Mapping[str, Sequence[int]]]) -> dict[str, Any]:
-    """Where the targets beside the label are, by suffix; nothing where there are none."""
-    suffixes = sorted({suffix for targets in samples for suffix in targets})
-    entries = {suffix: [targets.get(suffix, (-1, 0)) for targets in samples] for suffix in suffixes}
-    columns = {
-        suffix: {"offset": [offset for offset, _ in entry], "length": [length for _, length in entry]}
-        for suffix, entry in entries.items()
-    }
-    return {"targets": columns} if columns else {}
-
-
-def _statistics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Mean and deviation of each channel in signal units: of the training split where there is one."""
-    splits = {record["split"] for record in records}
-    split = "train" if "train" in splits else records[0]["split"]
-    chosen = [record for record in records if record["split"] == split]
-    count = sum(record["num_places"] for record in chosen)
-    first, second = np.sum([np.array(record["sums"]) for record in chosen], axis=0) / max(count, 1)
-    deviation = np.sqrt(np.maximum(second - first**2, 0))
-    return {"split": split, "mean": first.tolist(), "std": deviation.tolist()}
-
-
-def _digest_of_plan(listing: ClassFolder, options: PackIndexOptions) -> str:
-    """Names the work: files with splits and sizes, options, model. Where it differs, nothing of an earlier call is used."""
-    fingerprint = load_model(options.model).fingerprint.hex() if options.model else None
-    root = listing.root
-    sizes = [
-        (s.source, s.split, s.label, _size_of(root / s.source), *((*t, _size_of(root / t[1])) for t in s.targets))
-        for s in listing.samples
-    ]
-    chosen = {**asdict(options), "model": fingerprint}
-    if not options.bit_depth:  # as packs were named that did not know of it
-        del chosen["bit_depth"]
-    work = [FORMAT, VERSION, listing.classes, sizes, chosen]
-    return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
-
-
-def _fingerprint_in(works: Sequence[ShardWriter]) -> str:
-    records = (work.read_record() for work in works)
-    return next((name for record in records if record for name in record["fingerprints"]), "")
-
-
-def _size_of(path: Path) -> int:
-    """Bytes of a file; -1 where it cannot be asked (a link to nothing), which is skipped when it is read."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1

@@ -81,7 +81,7 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
         self._rows = _rows_of(self.index, split)
         self.normalization = normalization_of_pack(self.index, channels, scaling)
         group = next(i for i, end in enumerate(self.index.group_ends) if end >= channels)
-        self._heads = self.index.heads[self._rows, group]
+        self._heads = self.index.heads[self._rows, group].astype(np.int64)
         self._viewed: tuple[LatentBands, LatentBatch] | None = None
 
     def __repr__(self) -> str:
@@ -95,7 +95,7 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
     @property
     def labels(self) -> Int[NDArray[np.int64], " n"]:
         """(n,): the class of every item, -1 for none."""
-        return self.index.label[self._rows]
+        return self.index.label[self._rows].astype(np.int64)
 
     @property
     def shape(self) -> tuple[int, int, int]:
