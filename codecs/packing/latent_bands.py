@@ -45,7 +45,7 @@ class LatentBands:
 
 @dataclass(frozen=True)
 class _ChannelPlace:
-    """Place (`row`, `column`) of the band at the end of `path`, on a grid finer by `phases` both ways, and one of its colours."""
+    """Place (`row`, `column`) of the band at the end of `path`, on a grid `phases` times finer; one of its colours."""
 
     path: Path
     phases: int

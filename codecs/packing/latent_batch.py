@@ -124,6 +124,11 @@ class LatentBatch:
             )
         return done
 
+    def grids(self, files: PictureFiles) -> Int[NDArray[np.int64], "n 2"]:
+        """(n, 2): rows and columns of latents; 0 of those that are to be read by `unpack`."""
+        sizes = files.heads()[:, 2:4].astype(np.int64)
+        return -(-sizes >> self._model.tree.depth) if self._model.kind == "image" else sizes * 0
+
     def put(
         self,
         latent: Float[Floats, "channels h w"],

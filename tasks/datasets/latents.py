@@ -44,6 +44,10 @@ if TYPE_CHECKING:
     from laconic.codecs.latent import Latent
 
 
+_HEADS_AT_A_TIME = 4096
+_MOST_HEAD_BYTES = 64  # of pictures that native code reads
+
+
 class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch is there
     """The first `channels` channels of every sample of a packed folder (`laconic pack`), or of one split of it.
 
@@ -82,6 +86,7 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
         self.normalization = normalization_of_pack(self.index, channels, scaling)
         group = next(i for i, end in enumerate(self.index.group_ends) if end >= channels)
         self._heads = self.index.heads[self._rows, group].astype(np.int64)
+        self._labels = self.index.label[self._rows].astype(np.int64)
         self._viewed: tuple[LatentBands, LatentBatch] | None = None
 
     def __repr__(self) -> str:
@@ -189,11 +194,16 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
 
     @cached_property
     def grids(self) -> Int[NDArray[np.int64], "n 2"]:
-        """(n, 2): rows and columns of every item. Where the index does not say them, all files are read for it."""
+        """(n, 2): rows and columns of every item. Where they differ, the first bytes of all files are read for it."""
         if self.index.grid is not None:
             return np.broadcast_to(np.array(self.index.grid), (len(self), 2))
-        found = [self.latent(i).values.shape[1:] for i in range(len(self))]
-        return np.array(found, np.int64)
+        found = np.empty((len(self), 2), np.int64)
+        for first in range(0, len(self), _HEADS_AT_A_TIME):
+            numbers = np.arange(first, min(first + _HEADS_AT_A_TIME, len(self)))
+            found[numbers] = self._batch.grids(self._files(numbers, _MOST_HEAD_BYTES))
+        for i in np.flatnonzero(found[:, 0] == 0).tolist():
+            found[i] = self.latent(i).values.shape[1:]
+        return found
 
     def _numbers(self, indices: Sequence[int] | Int[NDArray[np.int64], " n"]) -> Int[NDArray[np.int64], " n"]:
         """The numbers of items, which count from the end where they are negative. Raises `IndexError`."""
@@ -205,9 +215,9 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
             self._checked(int(numbers[outside][0]))
         return np.where(numbers < 0, numbers + count, numbers).astype(np.int64)
 
-    def _files(self, numbers: Int[NDArray[np.int64], " n"]) -> PictureFiles:
+    def _files(self, numbers: Int[NDArray[np.int64], " n"], most_bytes: int = 1 << 31) -> PictureFiles:
         rows = self._rows[numbers]
-        places = (self.index.shard[rows], self.index.offset[rows], self._heads[numbers])
+        places = (self.index.shard[rows], self.index.offset[rows], np.minimum(self._heads[numbers], most_bytes))
         return PictureFiles(self._paths, *(column.astype(np.int64) for column in places))
 
     @cached_property
