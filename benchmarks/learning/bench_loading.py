@@ -1,158 +1,169 @@
-"""Samples per second into a training loop: heads of .lcn files against JPEG pictures of the same content.
+"""Items per second into a training loop: packs of latents against the same squares as JPEG files and in other forms.
 
     python benchmarks/learning/bench_loading.py --data FOLDER --work FOLDER --reason "why it was run"
 
-Timed in processor time of one thread, so that neighbours on the machine count little; files in the page cache, the whole
-training split per pass, the readers taking turns: from samples' numbers to float32 tensors. Latents in batches of 32, as
-`DataLoader` asks for them, of profile small, which packs have, and of fast; and of small one by one. JPEG is the folder's
-own files through Pillow (decode, crop, resize to the size, tensor), also with the decoder's reduction by powers of two
-(`draft`), and the same pictures stored as JPEG at that size already. Not timed: packing, shuffling, any training.
+The data folder holds train/<class>/ and test/<class>/ of pictures; it is repeated until there are `--items`, and the centre
+square of `--size` pixels of each is packed (with 12 and with 48 channels, as trained from) and stored as JPEG, as raw
+pixels, and as JPEG in tar shards. Timed: whole shuffled epochs from files in the page cache to float32 batches of 64 that
+are ready for a model, normalised, in processor time of one thread, the readers taking turns; then, in wall time, on two
+cores: two decoding threads against two worker processes of `DataLoader`. An epoch from a cold cache is stated. Not timed:
+making the files, opening the index, training. `LACONIC_SIMD=avx2` measures with the kernels of AVX2.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import os
+import resource
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
-import numpy as np
+import loading_readers as readers
 import torch
-from PIL import Image
+from loading_readers import Reader, drain
 
+from laconic.entropy import simd
 from laconic.tasks.datasets import archive
-from laconic.tasks.datasets.class_folders import ClassFolderDataset, list_class_folder
-from laconic.tasks.datasets.framing import Framing, read_signal
-from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_index import PackIndexOptions
 
-JPEG_QUALITY = 75  # Pillow's default
-CHANNELS = (3, 12, 48, 192)
-BATCH = 32
-PROFILES: tuple[Literal["fast", "small"], ...] = ("fast", "small")
+PACKAGES = ("laconic", "numpy", "pillow", "simplejpeg", "torch", "webdataset")
+PACKS = (("fast", 12), ("fast", 48), ("small", 12))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of train/<class>/ with JPEG pictures")
-    parser.add_argument("--work", type=Path, required=True, help="folder for the pack, kept between calls")
-    parser.add_argument("--size", type=int, default=256)
-    parser.add_argument("--quality", type=int, default=60)
+    parser.add_argument("--data", type=Path, required=True, help="folder of train/<class>/ and test/<class>/")
+    parser.add_argument("--work", type=Path, required=True, help="folder for what is read, kept between calls")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--items", type=int, default=5000)
+    parser.add_argument("--quality", type=int, default=60, help="of the packs")
+    parser.add_argument("--jpeg-quality", type=int, default=20, help="of the squares, of about equal loss")
     parser.add_argument("--passes", type=int, default=5)
     parser.add_argument("--reason", required=True)
-    parser.add_argument("--results", type=Path, default=common.RESULTS / "learning.jsonl")
+    parser.add_argument("--results", type=Path, default=common.RESULTS / "loading.jsonl")
     options = parser.parse_args()
+    torch.set_num_threads(1)
+    sources = repeated(options)
+    squares = readers.write_squares(
+        sources, options.work / f"squares-{options.size}", options.size, options.jpeg_quality
+    )
+    packs = {key: packed(options, *key) for key in PACKS}
+    cores = os.sched_getaffinity(0)
     common.pin_to_one_core()
-    readers = all_readers(options)
-    times: dict[str, list[float]] = {name: [] for name in readers}
-    for number in range(1 + options.passes):
-        for name, (read_all, items, _) in readers.items():
-            start = time.process_time()
-            read_all()
-            if number:  # the first pass fills caches
-                times[name].append((time.process_time() - start) / items)
-    for name, (_, items, num_bytes) in readers.items():
-        rates = sorted(1 / seconds for seconds in times[name])
+    alone = one_thread(options, packs, squares, sources)
+    record(options, alone, time.process_time, "processor, one core")
+    cold = next(reader for reader in alone if reader.name == "lcn fast, 12 channels")
+    forget(packs["fast", 12])
+    record(options, [cold], time.perf_counter, "wall, cold page cache", warm=False)
+    os.sched_setaffinity(0, cores)
+    record(options, two_cores(packs, squares[0]), time.perf_counter, "wall, two cores")
+
+
+def one_thread(
+    options: argparse.Namespace,
+    packs: dict[tuple[str, int], Path],
+    squares: tuple[list[Path], Path, list[Path]],
+    sources: list[Path],
+) -> list[Reader]:
+    paths, raw, shards = squares
+    found = [
+        readers.lcn_reader(f"lcn {profile}, {channels} channels{text}", pack, channels, augmented=augmented)
+        for (profile, channels), pack in packs.items()
+        for augmented, text in ((False, ""), (True, ", flips and crops"))
+    ]
+    q = options.jpeg_quality
+    return [
+        *found,
+        readers.jpeg_reader(f"jpeg quality {q}, Pillow", paths, options.size, readers.by_pillow),
+        readers.jpeg_reader(f"jpeg quality {q}, libjpeg-turbo", paths, options.size, readers.by_turbo),
+        readers.webdataset_reader(f"jpeg quality {q}, WebDataset", shards, len(paths)),
+        readers.draft_reader("stored originals, Pillow with draft", sources, options.size),
+        readers.memmap_reader("raw pixels, memory map", raw, options.size),
+    ]
+
+
+def two_cores(packs: dict[tuple[str, int], Path], paths: list[Path]) -> list[Reader]:
+    found = [
+        readers.lcn_reader(
+            f"lcn fast, {channels} channels, {count} threads", packs["fast", channels], channels, num_threads=count
+        )
+        for channels in (12, 48)
+        for count in (1, 2)
+    ]
+    num_bytes = sum(path.stat().st_size for path in paths)
+    loader = torch.utils.data.DataLoader(
+        readers.JpegItems(paths), readers.BATCH, shuffle=True, num_workers=2, persistent_workers=True
+    )
+    return [*found, Reader("jpeg, Pillow, DataLoader of 2 processes", len(paths), num_bytes, lambda: loader)]
+
+
+def record(
+    options: argparse.Namespace, found: list[Reader], clock: Callable[[], float], what: str, *, warm: bool = True
+) -> None:
+    """Time epochs, the readers taking turns, and append their rows."""
+    times: dict[str, list[float]] = {reader.name: [] for reader in found}
+    for number in range(int(not warm), 1 + (options.passes if warm else 1)):
+        for reader in found:
+            start = clock()
+            assert drain(reader.epoch()) == reader.num_items
+            if number or not warm:  # the first epoch fills caches
+                times[reader.name].append((clock() - start) / reader.num_items)
+    for reader in found:
+        rates = sorted(1 / seconds for seconds in times[reader.name])
         row = {
             "type": "loading",
-            **common.provenance(options.reason, packages=("laconic", "numpy", "pillow", "torch")),
+            **common.provenance(options.reason, packages=PACKAGES),
+            "simd": simd.current(),
             "dataset": options.data.name,
             "size": options.size,
             "quality": options.quality,
-            "reader": name,
-            "samples": items,
+            "jpeg_quality": options.jpeg_quality,
+            "clock": what,
+            "reader": reader.name,
+            "samples": reader.num_items,
             "samples_per_second": statistics.median(rates),
             "lowest": rates[0],
             "highest": rates[-1],
-            "bytes_per_sample": num_bytes / items,
+            "bytes_per_sample": reader.num_bytes / reader.num_items,
+            "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         }
         common.append_row(options.results, row)
-        print(
-            f"{name:32} {row['samples_per_second']:8.0f} samples/s ({rates[0]:.0f} to {rates[-1]:.0f})  "
-            f"{row['bytes_per_sample']:8.0f} bytes"
-        )
+        speeds = f"{row['samples_per_second']:8.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})"
+        print(f"{what:22} {reader.name:40} {speeds}  {row['bytes_per_sample']:8.0f} bytes")
 
 
-Reader = tuple[Callable[[], object], int, int]  # of all items, their number, bytes of all
+def repeated(options: argparse.Namespace) -> list[Path]:
+    """Links to the pictures, each as often as it takes to have so many, in class folders."""
+    folder: Path = options.work / "repeated"
+    originals = sorted(path for path in options.data.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    for i in range(-(-options.items // len(originals))):
+        for path in originals:
+            link = folder / path.parent.relative_to(options.data) / f"{i}-{path.name}"
+            if not link.exists():
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to(path.resolve())
+    return sorted(folder.rglob("*.*"))
 
 
-def all_readers(options: argparse.Namespace) -> dict[str, Reader]:
-    readers: dict[str, Reader] = {}
-    for profile in PROFILES:
-        packed = options.work / f"{options.data.name}-{options.size}-q{options.quality}-{profile}"
-        archive.pack(
-            options.data, packed, PackIndexOptions(quality=options.quality, size=options.size, profile=profile)
-        )
-        for channels in CHANNELS:
-            latents = LatentDataset(packed, channels=channels, split="train")
-            size = len(latents), sum(latents.bytes_per_item)
-            name = "lcn" if profile == "small" else f"lcn {profile}"
-            readers[f"{name}, {channels} channels"] = (in_batches(latents), *size)
-            if profile == "small":
-                readers[f"{name}, {channels} channels, one by one"] = (one_by_one(latents.__getitem__, size[0]), *size)
-    folder = list_class_folder(options.data)
-    pictures = ClassFolderDataset(folder, tuple(s for s in folder.samples if s.split == "train"), Framing(options.size))
-    paths = [folder.root / sample.source for sample in pictures.samples]
-    num_bytes = sum(pictures.bytes_per_item)
-    quarter = options.size // 4
-    small = [resized_jpeg(path, options.size) for path in paths]
-    of_jpeg: dict[str, tuple[Callable[[int], object], int]] = {
-        "jpeg, Pillow": (lambda i: from_jpeg(paths[i], options.size, draft=False), num_bytes),
-        "jpeg, Pillow with draft": (lambda i: from_jpeg(paths[i], options.size, draft=True), num_bytes),
-        "jpeg, Pillow with draft, 1/4": (lambda i: from_jpeg(paths[i], quarter, draft=True), num_bytes),
-        "jpeg of that size, Pillow": (
-            lambda i: from_jpeg(io.BytesIO(small[i]), options.size, draft=False),
-            sum(map(len, small)),
-        ),
-    }
-    for name, (read, count) in of_jpeg.items():
-        readers[name] = (one_by_one(read, len(paths)), len(paths), count)
-    return readers
+def packed(options: argparse.Namespace, profile: str, channels: int) -> Path:
+    folder: Path = options.work / f"pack-{options.size}-q{options.quality}-{profile}-{channels}"
+    chosen = PackIndexOptions(quality=options.quality, size=options.size, profile=profile, channels=channels)  # type: ignore[arg-type]
+    archive.pack(options.work / "repeated", folder, chosen)
+    return folder
 
 
-def one_by_one(read: Callable[[int], object], items: int) -> Callable[[], object]:
-    def read_all() -> None:
-        for i in range(items):
-            read(i)
-
-    return read_all
-
-
-def in_batches(latents: LatentDataset) -> Callable[[], object]:
-    def read_all() -> None:
-        for first in range(0, len(latents), BATCH):
-            latents.tensors(range(first, min(first + BATCH, len(latents))))
-
-    return read_all
-
-
-def from_jpeg(source: Path | io.BytesIO, size: int, *, draft: bool) -> torch.Tensor:
-    with Image.open(source) as picture:
-        if draft:
-            picture.draft("RGB", (size, size))
-        upright = picture.convert("RGB")
-    if upright.size != (size, size):
-        side = min(upright.size)
-        left, top = (upright.width - side) / 2, (upright.height - side) / 2
-        box = (left, top, left + side, top + side)
-        upright = upright.resize((size, size), Image.Resampling.BILINEAR, box=box)
-    planes = np.ascontiguousarray(np.moveaxis(np.asarray(upright), -1, 0), np.float32)
-    planes -= np.float32(127.5)
-    planes /= np.float32(64)
-    return torch.from_numpy(planes)
-
-
-def resized_jpeg(path: Path, size: int) -> bytes:
-    image = read_signal(path, "image", Framing(size))
-    file = io.BytesIO()
-    Image.fromarray(np.asarray(image)).save(file, "JPEG", quality=JPEG_QUALITY)
-    return file.getvalue()
+def forget(folder: Path) -> None:
+    """Ask the system to drop the files from its cache."""
+    for path in folder.iterdir():
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 if __name__ == "__main__":

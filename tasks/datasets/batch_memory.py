@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,10 @@ from laconic.tasks.datasets.loader_options import LoaderOptions
 if TYPE_CHECKING:
     from jaxtyping import Shaped
     from torch import Tensor
+
+# Of memory that a loop is about to let go; one that keeps its batches is waited for once.
+_POLL_SECONDS: Final = 1e-4
+_NUM_POLLS: Final = 500
 
 
 class BatchMemory:
@@ -24,6 +29,7 @@ class BatchMemory:
         self._options = options
         self._is_pinned = torch.cuda.is_available() if options.pin_memory is None else options.pin_memory
         self._kept: list[NDArray[Any]] = []
+        self._polls_left = _NUM_POLLS
 
     def batch(self, shape: tuple[int, ...]) -> tuple[Shaped[NDArray[Any], "n channels h w"], Tensor]:
         """A tensor, and its memory as an array, of uint16 where it is of bfloat16."""
@@ -38,10 +44,22 @@ class BatchMemory:
         return array, tensor.view(torch.bfloat16) if self._options.dtype == "bfloat16" else tensor
 
     def _array(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Memory of a batch that is gone, or of the one that is about to be: a loop lets go of a batch when it has the next."""
+        free = self._free(shape)
+        while free is None and len(self._kept) > self._options.prefetch and self._polls_left:
+            self._polls_left -= 1
+            time.sleep(_POLL_SECONDS)
+            free = self._free(shape)
+        if free is not None:
+            self._polls_left = _NUM_POLLS
+            return free
+        array = np.empty(shape, {"float32": np.float32, "float16": np.float16}.get(self._options.dtype, np.uint16))
+        self._kept = [*self._kept, array][-(self._options.prefetch + 1) :]
+        return array
+
+    def _free(self, shape: tuple[int, ...]) -> NDArray[Any] | None:
         # Tensors of an array, and parts of them, refer to it. Here the list does, and the argument.
         for i in range(len(self._kept)):
             if sys.getrefcount(self._kept[i]) == 2 and self._kept[i].shape == shape:
                 return self._kept[i]
-        array = np.empty(shape, {"float32": np.float32, "float16": np.float16}.get(self._options.dtype, np.uint16))
-        self._kept = [*self._kept, array][-(self._options.prefetch + 2) :]
-        return array
+        return None
