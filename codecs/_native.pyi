@@ -71,6 +71,26 @@ class FixedMap:
         channels: list[int],
     ) -> None: ...
 
+class LatentNorm:
+    def __init__(self, scale: NDArray[float32], shift: NDArray[float32]) -> None: ...
+    def set_bands(
+        self,
+        mirrored: NDArray[uint16],
+        halved: NDArray[uint16],
+        half_gains: NDArray[float32],
+        colors: NDArray[uint16],
+        num_low: int,
+    ) -> None: ...
+    def view(
+        self,
+        latent: NDArray[float32],
+        out: NDArray[Any],
+        row: int,
+        windows: NDArray[int32] | None = None,
+        colors: NDArray[float32] | None = None,
+        factors: NDArray[float32] | None = None,
+    ) -> None: ...
+
 class LatentRule:
     def __init__(
         self,
@@ -80,14 +100,24 @@ class LatentRule:
         low_inverse: NDArray[float32],
         low_shrink: NDArray[float32],
         blocks: list[tuple[NDArray[float32], NDArray[uint16], NDArray[uint16]]],
-        scale: NDArray[float32],
-        shift: NDArray[float32],
+        num_channels: int,
     ) -> None: ...
     def map_steps(self, step_code: int, strength: int, weights: NDArray[uint32], factors: NDArray[float32]) -> None: ...
-    def apply(
-        self, values: NDArray[int32], done: NDArray[bool_], rows: NDArray[int64], out: NDArray[float32]
+    def read(
+        self,
+        source: object,
+        norm: LatentNorm,
+        numbers: NDArray[int64],
+        rows: NDArray[int64],
+        out: NDArray[Any],
+        done: NDArray[bool_],
+        windows: NDArray[int32] | None = None,
+        colors: NDArray[float32] | None = None,
+        factors: NDArray[float32] | None = None,
+        num_threads: int = 1,
     ) -> None: ...
 
+def mix_latents(out: NDArray[Any], weight: float, box: tuple[int, int, int, int]) -> None: ...
 def fixed_coefficients(
     map: FixedMap | None,
     samples: NDArray[Any],

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, overload
 
-from numpy import bool_, float32, int8, int16, int32, int64, uint8, uint16, uint32
+from numpy import float32, int8, int16, int32, int64, uint8, uint16, uint32
 from numpy.typing import NDArray
 
 class StreamError(ValueError): ...
@@ -139,14 +139,7 @@ class PictureRules:
         low: ContextRules,
         low_base: NDArray[uint16],
     ) -> None: ...
-    def decode(
-        self,
-        files: PictureFiles,
-        numbers: NDArray[int64],
-        num_wanted: int,
-        planes: NDArray[int32],
-        done: NDArray[bool_],
-    ) -> None: ...
+    def source(self, files: PictureFiles, num_wanted: int, height: int, width: int) -> object: ...
 
 class NetworkWeights:
     def __init__(self, width: int, num_kinds: int, *arrays: NDArray[Any]) -> None: ...

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 PictureFiles = _entropy.PictureFiles  # the bytes of files, or where they are: (paths, file, offset, length)
 
 _USUAL: Final = 256  # tuning of files that say nothing of it
-_NO_VIEW: Final = (None, None, None)
+_ViewArrays = tuple[NDArray[np.int32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None]
+_NO_VIEW: Final[_ViewArrays] = (None, None, None)
 Floats = NDArray[np.float32]
 _Block = tuple[Floats, NDArray[np.uint16], NDArray[np.uint16]]
 
@@ -60,7 +61,7 @@ class LatentViews:
         return LatentViews(self.windows[numbers], *parts)
 
     @property
-    def arrays(self) -> tuple[Shaped[NDArray[Any], " ..."] | None, ...]:
+    def arrays(self) -> _ViewArrays:
         """As native code takes them."""
         return self.windows, self.colors, self.factors
 
@@ -120,7 +121,7 @@ class LatentBatch:
                 out,
                 done,
                 *(_NO_VIEW if views is None else views.of(alike).arrays),
-                num_threads,
+                num_threads=num_threads,
             )
         return done
 

@@ -44,7 +44,7 @@ class BatchMemory:
         return array, tensor.view(torch.bfloat16) if self._options.dtype == "bfloat16" else tensor
 
     def _array(self, shape: tuple[int, ...]) -> NDArray[Any]:
-        """Memory of a batch that is gone, or of the one that is about to be: a loop lets go of a batch when it has the next."""
+        """Memory of a batch that is gone, or is about to be: a loop lets go of a batch when it has the next."""
         free = self._free(shape)
         while free is None and len(self._kept) > self._options.prefetch and self._polls_left:
             self._polls_left -= 1

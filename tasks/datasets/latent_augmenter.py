@@ -129,7 +129,8 @@ def mixing_of(
     first = LatentDraws(draws.seed, draws.epoch, draws.places[:1])
     is_cut = augmentation.cutmix > 0 and (not augmentation.mixup or bool(first.uniform(40)[0] < 0.5))
     seed = int(first.uniform(41)[0] * 2**53)
-    weight = float(np.random.default_rng(seed).beta(*[augmentation.cutmix if is_cut else augmentation.mixup] * 2))
+    parameter = augmentation.cutmix if is_cut else augmentation.mixup
+    weight = float(np.random.default_rng(seed).beta(parameter, parameter))
     if not is_cut:
         return weight, (0, grid[0], 0, grid[1])
     high, wide = (round(side * math.sqrt(1 - weight)) for side in grid)

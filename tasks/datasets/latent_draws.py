@@ -26,7 +26,8 @@ class LatentDraws:
 
     def uniform(self, stream: int) -> Float[Floats, " n"]:
         """(n,) in [0, 1): number `stream`, below 64, of each item."""
-        return self._table[stream]
+        found: Float[Floats, " n"] = self._table[stream]
+        return found
 
     @cached_property
     def _table(self) -> Float[Floats, "streams n"]:

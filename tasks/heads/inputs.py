@@ -24,7 +24,8 @@ from laconic.tasks.datasets.class_folders import (
     list_class_folder,
 )
 from laconic.tasks.datasets.framing import Framing
-from laconic.tasks.datasets.latents import LatentDataset, Scaling
+from laconic.tasks.datasets.latent_scaling import Scaling
+from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_index import has_pack_index
 from laconic.tasks.datasets.splits import WHOLE, parse_splits
 from laconic.tasks.heads.networks import NetworkConfig

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from laconic.codecs import CodecError, Image, Lcn, _native, decode
+from laconic.codecs import Audio, CodecError, Image, Lcn, _native, decode
 from laconic.codecs.models.zoo import load_model
 from laconic.codecs.packing.latent_bands import latent_bands_of
 from laconic.codecs.packing.latent_batch import LatentBatch, LatentViews, PictureFiles
@@ -209,6 +209,28 @@ def test_batches_are_mixed_in_pairs(dtype: str) -> None:
         expected[2] = x[2].float()  # alone in the middle
         assert torch.allclose(mixed.float(), expected, atol=1e-2 if dtype == "bfloat16" else 1e-3)
     assert mixed.dtype == x.dtype
+
+
+def test_left_and_right_change_places_in_latents_of_stereo() -> None:
+    pytest.importorskip("torch", exc_type=ImportError)
+    from laconic.tasks.datasets.augmentation import Augmentation
+    from laconic.tasks.datasets.latent_augmenter import LatentAugmenter
+    from laconic.tasks.datasets.latent_draws import LatentDraws
+
+    model = load_model("stereo")
+    samples = np.random.default_rng(2).normal(0, 0.1, (2, 20_000)).astype(np.float32)
+    samples[1] += 0.05 * np.sin(np.arange(20_000) / 9)
+    codec = Lcn(quality=95, effort=0)
+    latent, swapped = (
+        codec.analyze(Audio(np.ascontiguousarray(s), 44_100)).dequantize() for s in (samples, samples[::-1])
+    )
+    batch = LatentBatch(model, 512, np.ones(512, np.float32), np.zeros(512, np.float32))
+    draws = LatentDraws(0, 0, np.arange(1))
+    views = LatentAugmenter(Augmentation(channel_swap=1), model, 512).views(draws, np.array([latent.shape[1:]]))
+    out = np.empty((1, *latent.shape), np.float32)
+    batch.put(latent, out, 0, views)
+    assert np.abs(out[0] - swapped).max() < 0.02 * np.abs(latent).max()
+    assert np.abs(latent - swapped).max() > 0.5 * np.abs(latent).max()
 
 
 def test_models_that_mix_places_say_so() -> None:
