@@ -21,6 +21,7 @@ from result_tables import (
     comparison_tables,
     headline,
     learning_tables,
+    loading_tables,
     machine_tables,
     picture_tables,
     sound_tables,
@@ -74,12 +75,14 @@ def updated(text: str, results: Path) -> str:
 
 # Of each table: the files that it is made of, and what makes it of their rows.
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
-    "headline": (("learning", "machine_quality/summary", "rd_kodak", "speed"), headline.headline_table),
+    "headline": (("learning", "machine_quality/summary", "rd_kodak", "speed", "loading"), headline.headline_table),
     "machine": (("machine_quality/bd", "machine_quality/sounds/bd"), machine_tables.machine_table),
     "study": (("study",), machine_tables.study_table),
     "machine_tuning": (("machine",), tuning_tables.tuning_table),
     "compressed": (("compressed",), machine_tables.compressed_table),
-    "loading": (("learning",), learning_tables.loading_table),
+    "loading": (("loading",), loading_tables.loading_table),
+    "equal_loss": (("equal_loss",), loading_tables.equal_loss_table),
+    "packing": (("packing",), loading_tables.packing_table),
     "classify": (("learning",), learning_tables.classify_table),
     "rd_kodak": (("rd_kodak",), picture_tables.rd_table),
     "rd_kodak_avx2": (("rd_kodak_avx2",), picture_tables.rd_table),

@@ -150,12 +150,16 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
 
     def array(self, index: int) -> tuple[Float[NDArray[np.float32], "channels h w"], int]:
         """The item as a numpy array, for those without torch, and its label."""
-        index = self._checked(index)
-        values = self.latent(index).dequantize()
+        numbers = np.array([self._checked(index)])
+        label = int(self._labels[numbers[0]])
+        grid = self.index.grid or tuple(self._batch.grids(self._files(numbers, _MOST_HEAD_BYTES))[0].tolist())
+        if all(grid):
+            return self.read_into(np.empty((1, self.channels, *grid), np.float32), numbers)[0], label
+        values = self.latent(int(numbers[0])).dequantize()
         scale, shift = self.normalization
         values *= scale
         values += shift
-        return values, int(self.index.label[self._rows[index]])
+        return values, label
 
     def arrays(
         self, indices: Sequence[int] | Int[NDArray[np.int64], " n"]

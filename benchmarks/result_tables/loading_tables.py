@@ -1,0 +1,101 @@
+"""Tables of datasets: batches of packs beside those of JPEG pictures, bytes at equal loss, and packing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import common
+
+ONE_CORE = "processor, one core"
+OURS, PILLOW = "lcn fast, 12 channels", "Pillow"
+
+
+def newest_loading(rows: Sequence[common.Row]) -> list[common.Row]:
+    """The rows of the last run of the loading benchmark of each size and set of kernels."""
+    last = {(row["size"], row["simd"]): row["commit"] for row in rows if row["type"] == "loading"}
+    return [row for row in rows if row["type"] == "loading" and row["commit"] == last[row["size"], row["simd"]]]
+
+
+def jpeg_row(rows: Sequence[common.Row]) -> common.Row:
+    """Of JPEG pictures of that size through Pillow."""
+    return next(row for row in rows if row["reader"].startswith("jpeg") and row["reader"].endswith(PILLOW))
+
+
+def loading_table(rows: Sequence[common.Row]) -> str:
+    """Per reader, size and kernels: items a second of one core, times what Pillow's JPEG gives, and bytes on disk."""
+    found = newest_loading(rows)
+    parts = []
+    for size, simd in sorted({(row["size"], row["simd"]) for row in found}):
+        own = [row for row in found if (row["size"], row["simd"]) == (size, simd)]
+        parts += [f"{size} pixels wide and high, kernels of {simd}:", "", *_loading_lines(own), "", _caption(own), ""]
+    return "\n".join(parts)
+
+
+def _loading_lines(rows: Sequence[common.Row]) -> list[str]:
+    alone = [row for row in rows if row["clock"] == ONE_CORE]
+    jpeg = jpeg_row(alone)["samples_per_second"]
+    lines = ["| reader | items/s | range | times Pillow's JPEG | bytes on disk an item |", "|---|--:|--:|--:|--:|"]
+    for row in alone:
+        times = f"{row['samples_per_second'] / jpeg:.1f}"
+        lines.append(f"| {row['reader']} | {_speeds(row)} | {times} | {row['bytes_per_sample']:,.0f} |")
+    for row in rows:
+        if row["clock"] != ONE_CORE:
+            lines.append(f"| {row['reader']} ({row['clock']}) | {_speeds(row)} | | {row['bytes_per_sample']:,.0f} |")
+    return lines
+
+
+def _speeds(row: common.Row) -> str:
+    return f"{row['samples_per_second']:,.0f} | {row['lowest']:,.0f}-{row['highest']:,.0f}"
+
+
+def _caption(rows: Sequence[common.Row]) -> str:
+    first = rows[0]
+    return (
+        f"Shuffled epochs of {first['samples']:,} items of {first['dataset']}, repeated, from files in the page cache to "
+        f"normalised float32 batches of 64; quality {first['quality']}; in processor time of one core of "
+        f"{first['machine']['cpu']} where nothing else is said; medians and ranges of epochs; {first['date'][:10]}, commit "
+        f"{first['commit']}."
+    )
+
+
+def equal_loss_table(rows: Sequence[common.Row]) -> str:
+    """Per source: bytes on disk, loss of the true class with its interval, and how far it is from that of each pack."""
+    found = [row for row in rows if row["commit"] == rows[-1]["commit"]]
+    packs = list(found[0]["difference"])
+    head = ["trained from", "bytes on disk an item", "whole files", "loss", *(f"less that of {name}" for name in packs)]
+    lines = [f"| {' | '.join(head)} |", "|---" + "|--:" * (len(head) - 1) + "|"]
+    for row in found:
+        others = ["" if name == row["source"] else _interval(row["difference"][name]) for name in packs]
+        sizes = [f"{row[name]:,.0f}" for name in ("bytes_per_item", "whole_bytes_per_item")]
+        lines.append(f"| {' | '.join([row['source'], *sizes, _interval(row['loss']), *others])} |")
+    first = found[0]
+    caption = (
+        f"{first['dataset']}, squares of {first['size']} pixels, {first['items']} test items, {first['seeds']} seeds, "
+        f"{first['epochs']} epochs; brackets are 95 % intervals (bootstrap over items, means over seeds); "
+        f"{first['date'][:10]}, commit {first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def _interval(values: Sequence[float]) -> str:
+    mean, low, high = values
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def packing_table(rows: Sequence[common.Row]) -> str:
+    """Per way of writing a data set: pictures a second."""
+    found = [row for row in rows if row["commit"] == rows[-1]["commit"]]
+    webp = next(row for row in found if row["writer"].startswith("WebP"))["pictures_per_second"]
+    lines = ["| written as | workers | pictures/s | times WebP | bytes on disk an item |", "|---|--:|--:|--:|--:|"]
+    for row in found:
+        speed = row["pictures_per_second"]
+        lines.append(
+            f"| {row['writer']} | {row['workers']} | {speed:,.0f} | {speed / webp:.1f} | {row['bytes_per_item']:,.0f} |"
+        )
+    first = found[0]
+    caption = (
+        f"{first['pictures']:,} photographs of {first['dataset']}, read from JPEG and cut to squares of {first['size']} "
+        f"pixels; wall time on idle cores of {first['machine']['cpu']}; medians; {first['date'][:10]}, commit "
+        f"{first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
