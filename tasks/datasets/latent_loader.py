@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -28,7 +29,7 @@ from laconic.tasks.datasets.latent_augmenter import LatentAugmenter, mixing_of
 from laconic.tasks.datasets.latent_draws import LatentDraws
 from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.loader_options import LoaderOptions, loader_options_of
-from laconic.tasks.datasets.targets import LABEL_SUFFIX
+from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
@@ -61,6 +62,8 @@ class LatentLoader:
             )
         if wanted is not None and (wanted.mixup or wanted.cutmix) and dataset.targets != (LABEL_SUFFIX,):
             raise CodecError(f"mixup and cutmix mix labels; the dataset has the targets {', '.join(dataset.targets)}")
+        if wanted is not None and (wanted.mixup or wanted.cutmix) and (dataset.labels == NO_LABEL).any():
+            raise CodecError("mixup and cutmix mix labels; the dataset has items without one")
         if self.options.sizes == "same" and (wanted is None or wanted.crop is None):
             _ = dataset.shape  # or a sentence why there are no batches
         self._memory = BatchMemory(self.options)
@@ -68,7 +71,8 @@ class LatentLoader:
 
     def __len__(self) -> int:
         """Batches of an epoch, the same in every process."""
-        return len(self._batches(self._epoch))
+        together, whole = self.batch_size * self.world, self.options.drop_last
+        return sum(count // together if whole else -(-count // together) for count in self._counts)
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch that the next iteration is, from its first batch on."""
@@ -125,6 +129,14 @@ class LatentLoader:
             mixed = np.random.default_rng((self.options.seed, epoch, 1)).permutation(len(batches))
             batches = [batches[i] for i in mixed]
         return batches
+
+    @cached_property
+    def _counts(self) -> list[int]:
+        """Of the items that may stand in one batch."""
+        if self.options.sizes != "bucket":
+            return [len(self.dataset)]
+        counts: list[int] = np.unique(self.dataset.grids, axis=0, return_counts=True)[1].tolist()
+        return counts
 
     def _groups(self, order: Numbers) -> list[Numbers]:
         """Places in the order whose items may stand in one batch."""

@@ -86,6 +86,7 @@ def test_batches_in_order_are_the_items(packed: Path) -> None:
     assert torch.equal(torch.cat([x for x, _ in batches]), torch.stack([dataset[i][0] for i in range(len(dataset))]))
     assert torch.cat([labels for _, labels in batches]).tolist() == dataset.labels.tolist()
     assert [len(x) for x, _ in LatentLoader(dataset, 5, drop_last=True)] == [5] * 4
+    assert len(LatentLoader(dataset, 5, drop_last=True)) == 4
 
 
 def test_every_epoch_has_another_order_of_all_items(packed: Path) -> None:
@@ -181,6 +182,9 @@ def test_sizes_are_padded_or_kept_apart(mixed: Path) -> None:
             assert not one[:, height:].any() and not one[:, :, width:].any()
             assert any(torch.equal(one[:, :height, :width], dataset[i][0]) for i in range(len(dataset)))
     batches = list(LatentLoader(dataset, 4, sizes="bucket"))
+    for whole in (False, True):
+        loader = LatentLoader(dataset, 4, sizes="bucket", drop_last=whole)
+        assert len(loader) == len(list(loader))
     assert sum(len(x) for x, _ in batches) == 22 and {tuple(x.shape[2:]) for x, _ in batches} == {
         (8, 10),
         (5, 12),
