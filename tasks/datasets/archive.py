@@ -49,11 +49,13 @@ def pack(
     output: Path | str,
     options: PackIndexOptions | None = None,
     *,
+    encoder: Callable[[tuple[int, SourceSample]], ShardSample] | None = None,
     num_threads: int | None = None,
     on_sample: Callable[[int], None] | None = None,
 ) -> PackIndex:
     """Pack a class folder, or what was listed of one, or another source; what an earlier, killed call did is kept.
-    `on_sample` gets the number of samples done.
+    `encoder` makes what a shard holds of a numbered sample, by default `SampleEncoder`. `on_sample` gets the number of
+    samples done.
 
     Raises `CodecError` for sources that cannot be packed and an `output` that holds something else, `OSError`.
     """
@@ -77,7 +79,7 @@ def pack(
             return index
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
     works = [ShardWriter(output, name, samples, plan) for name, samples in _shards_of(source, options)]
-    _run(works, SampleEncoder(source, options), num_threads, on_sample)
+    _run(works, encoder or SampleEncoder(source, options), num_threads, on_sample)
     records = [record for work in works if (record := work.read_record()) is not None]
     options = replace(options, bit_depth=options.bit_depth or max(record["depth"] for record in records))
     fields = _index_of(source, options, plan, records)

@@ -71,12 +71,12 @@ class SampleEncoder:
             fingerprint=latent.fingerprint.hex(),
             sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
             notes=tuple(notes),
-            content=_content_hash(data, targets),
+            content=content_hash_of_sample(data, targets),
             depth=self.series.found or 0,
         )
 
 
-def _content_hash(data: bytes, targets: Mapping[str, bytes]) -> str:
+def content_hash_of_sample(data: bytes, targets: Mapping[str, bytes]) -> str:
     """Of the files that a sample is made of, as they were read."""
     found = hashlib.sha256(hashlib.sha256(data).digest())
     for suffix in sorted(targets):
