@@ -1,98 +1,75 @@
-"""What a shard of a pack holds by its own words: the members of the tar, and of grouped members the samples in them."""
+"""Members of a shard: a file for each part of a sample, or, of small samples, one for each part of many samples.
+
+    00000012.lcn  00000012.cls  00000012.txt                 one sample
+    00000012.lcn.many  00000012.txt.many  00000012.many.json many: their files one after the other, and which are whose
+
+A member costs a header and padding, 1 kB on average, which is more than a picture of 32 pixels has. KEY.many.json says
+{"key": [...], "cls": [number of the class, -1 for none, ...], "length": {"lcn": [...], "txt": [bytes, -1 for none, ...]}}.
+WebDataset takes either for samples. The index points at the bytes of each sample, so it does not matter to its readers.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import tarfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import BinaryIO
 
-from laconic.codecs.errors import CodecError
-from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL
+from laconic.tasks.datasets.targets import LABEL_SUFFIX, MANY, NO_LABEL
 
-GROUP_SUFFIX = "many"  # KEY.lcn.many, KEY.txt.many: files of many samples; KEY.many.json says where each begins
-_GROUP_TABLE = f"{GROUP_SUFFIX}.json"
-_MOST_LABEL_BYTES = 32
-
-Place = tuple[int, int]  # offset in the shard, number of bytes
+_TAR_BLOCK = 512
+LCN = "lcn"
 
 
-@dataclass
-class ShardMember:
-    """One sample of a shard: where its files are, by suffix, and its label."""
+@dataclass(frozen=True)
+class ShardFiles:
+    """The files of one sample, by suffix: `LCN` and those of its targets."""
 
-    places: dict[str, Place] = field(default_factory=dict)
-    label: int = NO_LABEL
-
-
-def read_shard_members(path: Path) -> dict[str, ShardMember]:
-    """The samples of a shard by their keys, in order. Raises `CodecError` for what is no tar of samples, `OSError`."""
-    found: dict[str, ShardMember] = {}
-    groups: dict[str, dict[str, Place]] = {}
-    try:
-        with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tar:
-                key, _, suffix = member.name.partition(".")
-                place = (member.offset_data, member.size)
-                if suffix == _GROUP_TABLE or suffix.endswith(f".{GROUP_SUFFIX}"):
-                    _add(groups.setdefault(key, {}), key, suffix, place)
-                else:
-                    _add(found.setdefault(key, ShardMember()).places, key, suffix, place)
-            for sample in found.values():
-                sample.label = _label(file, sample.places.pop(LABEL_SUFFIX, None))
-            for key, members in groups.items():
-                for name, sample in _samples_of_group(file, key, members):
-                    if name in found:
-                        raise ValueError(f"{name} is there twice")
-                    found[name] = sample
-    except (tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as err:
-        raise CodecError(f"{path.name} is no shard of samples: {' '.join(str(err).split())}") from err
-    return found
+    key: str
+    label: int
+    parts: Mapping[str, bytes]
 
 
-def lengths_in_group(table: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[str, int]]]:
-    """Key, label and bytes of each file, by suffix, of the samples of a group, as its table says them. Raises `ValueError`,
-    `KeyError` or `TypeError` for a table that is none."""
-    keys, labels = list(table["key"]), [int(label) for label in table["cls"]]
-    lengths = {suffix: [int(length) for length in column] for suffix, column in table["length"].items()}
-    if any(len(column) != len(keys) for column in (labels, *lengths.values())):
-        raise ValueError("the columns of a group differ in length")
-    for i, key in enumerate(keys):
-        yield str(key), labels[i], {suffix: column[i] for suffix, column in lengths.items() if column[i] >= 0}
+class ShardTar:
+    """A tar with constant headers, to which samples are added; each call says where their files begin, by suffix."""
 
+    def __init__(self, file: BinaryIO) -> None:
+        self._tar = tarfile.TarFile(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT)
 
-def _samples_of_group(file: BinaryIO, group: str, members: Mapping[str, Place]) -> Iterator[tuple[str, ShardMember]]:
-    if _GROUP_TABLE not in members:
-        raise ValueError(f"{group}.{_GROUP_TABLE} is missing")
-    table = json.loads(_bytes_at(file, members[_GROUP_TABLE]))
-    ends = {suffix.removesuffix(f".{GROUP_SUFFIX}"): place[0] for suffix, place in members.items()}
-    for key, label, lengths in lengths_in_group(table):
-        sample = ShardMember(label=label)
-        for suffix, length in lengths.items():
-            sample.places[suffix] = (ends[suffix], length)
-            ends[suffix] += length
-        yield key, sample
-    for suffix, (offset, length) in members.items():
-        if suffix != _GROUP_TABLE and ends[suffix.removesuffix(f".{GROUP_SUFFIX}")] != offset + length:
-            raise ValueError(f"{group}.{suffix} is not as long as its samples are together")
+    def add_one(self, files: ShardFiles) -> dict[str, int]:
+        """A member for each file, and one for the label."""
+        label = {} if files.label == NO_LABEL else {LABEL_SUFFIX: str(files.label).encode()}
+        members = {LCN: files.parts[LCN], **label, **files.parts}
+        offsets = {suffix: self._append(f"{files.key}.{suffix}", data) for suffix, data in members.items()}
+        return {suffix: offsets[suffix] for suffix in files.parts}
 
+    def add_many(self, group: Sequence[ShardFiles]) -> list[dict[str, int]]:
+        """A member for all files of a suffix, named by the first sample."""
+        suffixes = [LCN, *sorted({suffix for files in group for suffix in files.parts} - {LCN})]
+        offsets: list[dict[str, int]] = [{} for _ in group]
+        lengths = {suffix: [len(files.parts.get(suffix, b"")) for files in group] for suffix in suffixes}
+        for suffix in suffixes:
+            data = b"".join(files.parts.get(suffix, b"") for files in group)
+            start = self._append(f"{group[0].key}.{suffix}.{MANY}", data)
+            for files, found, place in zip(group, offsets, accumulate(lengths[suffix], initial=start), strict=False):
+                if suffix in files.parts:
+                    found[suffix] = place
+        told = {s: [len(files.parts[s]) if s in files.parts else -1 for files in group] for s in suffixes}
+        whose = {"key": [files.key for files in group], "cls": [files.label for files in group], "length": told}
+        self._append(f"{group[0].key}.{MANY}.json", json.dumps(whose, separators=(",", ":")).encode())
+        return offsets
 
-def _add(places: dict[str, Place], key: str, suffix: str, place: Place) -> None:
-    if suffix in places:
-        raise ValueError(f"{key}.{suffix} is there twice")
-    places[suffix] = place
+    def close(self) -> None:
+        """Write the end of the tar; the file stays open."""
+        self._tar.close()
 
-
-def _label(file: BinaryIO, place: Place | None) -> int:
-    if place is None:
-        return NO_LABEL
-    if place[1] > _MOST_LABEL_BYTES:
-        raise ValueError(f"a label has {place[1]} bytes")
-    return int(_bytes_at(file, place))
-
-
-def _bytes_at(file: BinaryIO, place: Place) -> bytes:
-    file.seek(place[0])
-    return file.read(place[1])
+    def _append(self, name: str, data: bytes) -> int:
+        """Add a member; returns where its bytes begin."""
+        header = tarfile.TarInfo(name)  # constant time, owner and rights
+        header.size = len(data)
+        offset = self._tar.offset + _TAR_BLOCK
+        self._tar.addfile(header, io.BytesIO(data))
+        return offset

@@ -14,8 +14,8 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.threads import default_threads, threaded_map
 from laconic.tasks.datasets.pack_index import PackIndex
-from laconic.tasks.datasets.shard_members import Place, ShardMember, read_shard_members
 from laconic.tasks.datasets.shard_writer import shard_has_size
+from laconic.tasks.datasets.stored_members import Place, ShardMember, read_shard_members
 from laconic.tasks.datasets.stored_samples import StoredSamples
 from laconic.tasks.datasets.targets import decode_target
 

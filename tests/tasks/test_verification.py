@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from laconic.codecs.errors import CodecError
 from laconic.tasks.cli import app
 from laconic.tasks.datasets.pack_index import read_index
-from laconic.tasks.datasets.shard_members import lengths_in_group, read_shard_members
+from laconic.tasks.datasets.stored_members import lengths_in_group, read_shard_members
 from laconic.tasks.datasets.stored_samples import StoredSamples
 from laconic.tasks.datasets.verification import PackVerification, verify_pack
 

@@ -25,14 +25,14 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.pictures.picture_decoder import SCALES
 from laconic.tasks.datasets.framing import framed_tensor
 from laconic.tasks.datasets.integrations.latent_decoder import LatentDecoder
-from laconic.tasks.datasets.shard_members import GROUP_SUFFIX, lengths_in_group
-from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, decode_target
+from laconic.tasks.datasets.stored_members import lengths_in_group
+from laconic.tasks.datasets.targets import LABEL_SUFFIX, MANY, NO_LABEL, decode_target
 
 if TYPE_CHECKING:
     from jaxtyping import Float, UInt
     from torch import Tensor
 
-_TABLE = f"{GROUP_SUFFIX}.json"
+_TABLE = f"{MANY}.json"
 _MAX_BATCH = 1 << 20
 WebSample = dict[str, Any]  # "__key__", "__url__", and the bytes of members by suffix
 
@@ -143,9 +143,9 @@ def _samples_of(group: WebSample) -> Iterator[WebSample]:
         for suffix, length in lengths.items():
             first = places.get(suffix, 0)
             places[suffix] = first + length
-            sample[suffix] = group[f"{suffix}.{GROUP_SUFFIX}"][first : first + length]
+            sample[suffix] = group[f"{suffix}.{MANY}"][first : first + length]
             if len(sample[suffix]) < length:
-                raise ValueError(f"{suffix}.{GROUP_SUFFIX} ends within {key}")
+                raise ValueError(f"{suffix}.{MANY} ends within {key}")
         if label != NO_LABEL:
             sample[LABEL_SUFFIX] = str(label).encode()
         yield sample

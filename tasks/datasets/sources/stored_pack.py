@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.errors import sentence_of_error
+from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.form import MediaKind
 from laconic.codecs.lcn import Lcn
-from laconic.tasks.datasets.sample_encoder import content_hash_of_sample
+from laconic.tasks.datasets.sample_encoder import read_content
 from laconic.tasks.datasets.shard_writer import ShardSample
 from laconic.tasks.datasets.sources.pack_source import SourceSample
 from laconic.tasks.datasets.stored_samples import StoredSamples
@@ -47,14 +47,14 @@ class StoredPack:
 
     @cached_property
     def samples(self) -> tuple[SourceSample, ...]:
-        return tuple(self._sample(row) for row in self.ordered_rows)
+        return tuple(self._sample(row) for row in self._ordered_rows)
 
     @property
     def skipped(self) -> tuple[tuple[str, str], ...]:
         return self.stored.index.skipped
 
     @cached_property
-    def ordered_rows(self) -> tuple[int, ...]:
+    def _ordered_rows(self) -> tuple[int, ...]:
         """The rows in the order of `samples`."""
         index = self.stored.index
         return tuple(sorted(self.rows.tolist(), key=lambda row: (self.stored.split(row), index.source[row], row)))
@@ -70,16 +70,20 @@ class StoredPack:
 
     def open_signal(self, sample: SourceSample) -> BinaryIO:
         """The .lcn file. Raises `OSError` or `CodecError`."""
-        return io.BytesIO(self.stored.lcn(self._row(sample)))
+        return io.BytesIO(self.stored.lcn(self.row_of(sample)))
 
     def read_target(self, sample: SourceSample, suffix: str) -> bytes:
         """A target file. Raises `OSError` or `CodecError`."""
-        return self.stored.target_bytes(self._row(sample))[suffix]
+        return self.stored.target_bytes(self.row_of(sample))[suffix]
 
     def identity(self, sample: SourceSample) -> str:
         """The pack, and where the sample is in it."""
-        row = self._row(sample)
+        row = self.row_of(sample)
         return f"{self.stored.index.plan} {row} {self.stored.index.length[row]}"
+
+    def row_of(self, sample: SourceSample) -> int:
+        """Where one of `samples` is in the index. Raises `CodecError` for a pack that names samples twice."""
+        return self._rows_of_samples[sample]
 
     def _sample(self, row: int) -> SourceSample:
         index = self.stored.index
@@ -88,10 +92,10 @@ class StoredPack:
 
     @cached_property
     def _rows_of_samples(self) -> dict[SourceSample, int]:
-        return dict(zip(self.samples, self.ordered_rows, strict=True))
-
-    def _row(self, sample: SourceSample) -> int:
-        return self._rows_of_samples[sample]
+        found = dict(zip(self.samples, self._ordered_rows, strict=True))
+        if len(found) < len(self._ordered_rows):
+            raise CodecError(f"{self.name} names {len(self._ordered_rows) - len(found)} samples twice; allowed is once")
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +115,7 @@ class StoredSampleCopier:
         """A numbered sample; whatever is raised for a damaged one is the reason why it is skipped."""
         number, sample = entry
         try:
-            return self._copied(number, sample, self.source.ordered_rows[number])
+            return self._copied(number, sample, self.source.row_of(sample))
         except Exception as err:
             return ShardSample(number, sample, error=sentence_of_error(err))
 
@@ -132,5 +136,5 @@ class StoredSampleCopier:
             fingerprint=latent.fingerprint.hex(),
             sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
             notes=tuple(self._notes.get(sample.source, ())),
-            content=content_hash_of_sample(data, targets),
+            content=read_content(self.source, sample),
         )
