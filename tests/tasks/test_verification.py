@@ -16,15 +16,16 @@ from typer.testing import CliRunner
 
 from laconic.codecs.errors import CodecError
 from laconic.tasks.cli import app
-from laconic.tasks.datasets.pack_index import read_index
+from laconic.tasks.datasets.pack_index import PackIndexOptions, read_index
 from laconic.tasks.datasets.stored_members import lengths_in_group, read_shard_members
 from laconic.tasks.datasets.stored_samples import StoredSamples
 from laconic.tasks.datasets.verification import PackVerification, verify_pack
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack_scene.make_pack(tmp_path_factory.mktemp("verification"))
+@pytest.fixture(scope="module", params=["single", "grouped"])
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = PackIndexOptions(size=32, members=request.param)
+    return pack_scene.make_pack(tmp_path_factory.mktemp("verification"), options=options)
 
 
 @pytest.fixture
@@ -69,7 +70,10 @@ def test_shard_that_is_cut_is_named_and_all_samples_before_it_are_good(pack: Pat
     path.write_bytes(path.read_bytes()[: int(index.offset[last]) + 1])
     found = verified(pack)
     assert [fault for fault in found.faults if path.name in fault and "the index says" in fault]
-    assert [sample.key for sample in found.damaged] == [index.key[last]]
+    damaged = [sample.key for sample in found.damaged]
+    # Of groups, the targets of all samples come after their .lcn files.
+    assert damaged == ([index.key[last]] if index.options.members == "single" else [index.key[row] for row in rows])
+    found = replace(found, damaged=tuple(sample for sample in found.damaged if sample.key == index.key[last]))
     assert "ends within it" in " ".join(found.damaged[0].reasons)
 
 

@@ -1,0 +1,166 @@
+"""A selected pack covers its training samples, class by class, with the bytes of the pack that it is made of."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pack_scene
+import pytest
+
+from laconic.codecs.errors import CodecError
+from laconic.tasks.datasets.latents import LatentDataset
+from laconic.tasks.datasets.pack_index import PackIndexOptions, read_index
+from laconic.tasks.datasets.selected_pack import copy_pack, selected_source
+from laconic.tasks.datasets.selection import (
+    SelectionSize,
+    facility_location,
+    latent_features,
+    parse_selection,
+    selected_rows,
+    shares_of_classes,
+    training_rows,
+)
+from laconic.tasks.datasets.stored_samples import StoredSamples
+from laconic.tasks.datasets.verification import verify_pack
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    options = PackIndexOptions(size=32, members="single", shard_samples=7)
+    return pack_scene.make_pack(tmp_path_factory.mktemp("selection"), count=6, options=options)
+
+
+def distances_between(points: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.square(points[:, None] - points).sum(axis=2)).astype(np.float32)
+
+
+def cost(distances: np.ndarray, chosen: tuple[int, ...] | np.ndarray) -> float:
+    return float(distances[np.array(chosen)].min(axis=0).sum())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_greedy_choice_is_that_of_trying_every_point(seed: int) -> None:
+    distances = distances_between(np.random.default_rng(seed).normal(size=(40, 3)))
+    chosen: list[int] = []
+    for _ in range(9):  # by the definition
+        gains = [-cost(distances, np.array([*chosen, i])) if i not in chosen else -np.inf for i in range(40)]
+        chosen.append(int(np.argmax(gains)))
+    assert facility_location(distances, 9).tolist() == chosen
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_greedy_choice_is_near_to_the_best(seed: int) -> None:
+    distances = distances_between(np.random.default_rng(seed).normal(size=(12, 2)))
+    worst = float(distances.max()) * 12
+    best = min(cost(distances, chosen) for chosen in itertools.combinations(range(12), 3))
+    found = cost(distances, facility_location(distances, 3))
+    assert worst - found >= (1 - 1 / np.e) * (worst - best)
+
+
+def test_each_cluster_has_a_chosen_point() -> None:
+    random = np.random.default_rng(0)
+    centres = np.array([[0, 0], [50, 0], [0, 50], [50, 50]])
+    points = np.repeat(centres, [90, 5, 4, 1], axis=0) + random.normal(size=(100, 2))
+    chosen = facility_location(distances_between(points), 4)
+    assert {tuple(np.round(points[i] / 50).astype(int) * 50) for i in chosen} == {tuple(c) for c in centres.tolist()}
+
+
+def test_all_points_and_equal_points_can_be_chosen() -> None:
+    assert sorted(facility_location(np.zeros((5, 5), np.float32), 5)) == list(range(5))
+
+
+def test_shares_are_in_proportion_and_of_every_class() -> None:
+    for labels, count in (
+        ([0] * 70 + [1] * 27 + [2] * 3, 10),
+        ([0] * 5 + [1] * 5, 7),
+        ([-1, 0, 1, 2, 3], 2),
+        ([3] * 9, 9),
+    ):
+        shares = shares_of_classes(np.array(labels), count)
+        assert sum(shares.values()) == max(count, len(set(labels)))
+        for label, share in shares.items():
+            assert 1 <= share <= labels.count(label)
+            assert abs(share - labels.count(label) * count / len(labels)) <= 1
+
+
+def test_sizes_are_read_as_written() -> None:
+    assert parse_selection("30%").of(450) == 135
+    assert parse_selection("12.5%").of(8) == 1
+    assert parse_selection("500").of(100) == 100
+    for text in ("", "0", "0%", "101%", "-3", "30 %", "a", "1e3", "٣%"):
+        with pytest.raises(CodecError, match=r"allowed"):
+            parse_selection(text)
+    with pytest.raises(CodecError, match="one of the two"):
+        SelectionSize()
+
+
+def test_selected_pack_holds_the_same_bytes_and_all_of_the_test_split(pack: Path, tmp_path: Path) -> None:
+    source = selected_source(pack, SelectionSize(percent=50))
+    index = copy_pack(source, tmp_path / "out", num_threads=2)
+    assert source.notes == ("6 of 12 training samples are selected",)
+    assert source.counts() == {"test": {"blue": 6, "red": 6}, "train": {"blue": 3, "red": 3}}
+    old, new = StoredSamples(pack), StoredSamples(tmp_path / "out")
+    rows = {source: row for row, source in enumerate(old.index.source)}
+    assert len(index) == 18
+    for row, name in enumerate(index.source):
+        before = rows[name]
+        assert new.lcn(row) == old.lcn(before)
+        assert new.target_bytes(row) == old.target_bytes(before)
+        assert (new.split(row), new.class_name(row)) == (old.split(before), old.class_name(before))
+        assert np.array_equal(index.heads[row], old.index.heads[before])
+    assert verify_pack(new).is_whole
+
+
+def test_statistics_are_those_of_the_selected_samples(pack: Path, tmp_path: Path) -> None:
+    index = copy_pack(selected_source(pack, SelectionSize(count=4)), tmp_path / "out")
+    dataset = LatentDataset(tmp_path / "out", channels=192, split="train", scaling="none")
+    values = np.stack([dataset.array(i)[0] for i in range(len(dataset))]).astype(np.float64)
+    np.testing.assert_allclose(index.mean, values.mean(axis=(0, 2, 3)), atol=1e-5)
+    np.testing.assert_allclose(index.std, values.std(axis=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_selection_is_the_same_again_and_finishes_what_was_begun(pack: Path, tmp_path: Path) -> None:
+    def stop(done: int) -> None:
+        if done == 10:
+            raise KeyboardInterrupt
+
+    copy_pack(selected_source(pack, SelectionSize(percent=50)), tmp_path / "whole", num_threads=2)
+    source = selected_source(pack, SelectionSize(percent=50))
+    with pytest.raises(KeyboardInterrupt):
+        copy_pack(source, tmp_path / "out", num_threads=1, on_sample=stop)
+    copy_pack(source, tmp_path / "out", num_threads=1)
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+    with pytest.raises(CodecError, match="holds another pack"):
+        copy_pack(selected_source(pack, SelectionSize(percent=80)), tmp_path / "out")
+    with pytest.raises(CodecError, match="lies in the pack"):
+        copy_pack(source, pack / "inside")
+
+
+def test_damaged_samples_are_skipped_by_name(pack: Path, tmp_path: Path) -> None:
+    damaged = Path(shutil.copytree(pack, tmp_path / "pack"))
+    index = read_index(damaged)
+    row = next(row for row in range(24) if index.source[row].startswith("test/"))
+    pack_scene.overwrite(damaged, row)
+    found = copy_pack(selected_source(damaged, SelectionSize(percent=50)), tmp_path / "out")
+    assert [source for source, _ in found.skipped] == [index.source[row]]
+
+
+def test_features_tell_colours_apart_whatever_the_size(pack: Path) -> None:
+    dataset = LatentDataset(pack, channels=12, scaling="none")
+    rows = training_rows(dataset.index)
+    features = latent_features(dataset, rows)
+    labels = dataset.index.label[rows]
+    assert features.shape == (12, 2 * 12 * 16)
+    between = distances_between(features)
+    same = labels[:, None] == labels
+    assert between[~same].min() > 1.2 * np.median(between[same & ~np.eye(12, dtype=bool)])
+
+
+def test_packs_without_splits_and_without_training_split(pack: Path) -> None:
+    dataset = LatentDataset(pack, channels=3, scaling="none")
+    rows = selected_rows(dataset, SelectionSize(percent=100))
+    assert rows.tolist() == list(range(24))
