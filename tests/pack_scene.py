@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image as PillowImage
 
 from laconic.tasks.datasets import archive
 from laconic.tasks.datasets.class_folders import list_class_folder
+from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_index import PackIndexOptions, read_index
 
 
@@ -47,3 +49,11 @@ def overwrite(pack: Path, row: int, *, at: int = 40, data: bytes = b"\xff\x00\xa
     with path.open("r+b") as file:
         file.seek(int(index.offset[row]) + at)
         file.write(data)
+
+
+def items_by_key(pack: Path, split: str | None = None) -> dict[str, tuple[Any, int, str]]:
+    """What LatentDataset gives, by key."""
+    dataset = LatentDataset(pack, channels=12, split=split, targets=("cls", "txt"))
+    index = dataset.index
+    rows = [row for row in range(len(index)) if split in (None, index.shards[index.shard[row]].split)]
+    return {index.key[row]: (dataset.array(i)[0], dataset[i][1], dataset[i][2]) for i, row in enumerate(rows)}

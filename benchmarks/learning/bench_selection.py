@@ -91,7 +91,7 @@ def rows_by_lot(stored: StoredSamples, size: SelectionSize, seed: int) -> np.nda
     rows, random = training_rows(stored.index), np.random.default_rng(seed)
     kept = np.ones(len(stored), bool)
     kept[rows] = False
-    for label, count in shares_of_classes(stored.index.label[rows], size.of(len(rows))).items():
+    for label, count in shares_of_classes(stored.index.label[rows].astype(np.int64), size.of(len(rows))).items():
         kept[random.permutation(rows[stored.index.label[rows] == label])[:count]] = True
     return np.flatnonzero(kept)
 

@@ -76,7 +76,7 @@ def selected_rows(dataset: LatentDataset, size: SelectionSize) -> Int[NDArray[np
     of the pack, at the channels that are looked at. Raises `CodecError` for a pack without training samples."""
     index, rows = dataset.index, training_rows(dataset.index)
     features = latent_features(dataset, rows)
-    labels = index.label[rows]
+    labels = index.label[rows].astype(np.int64)
     kept = np.ones(len(index), bool)
     kept[rows] = False
     for label, count in shares_of_classes(labels, size.of(len(rows))).items():

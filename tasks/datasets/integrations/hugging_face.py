@@ -9,6 +9,7 @@ Such a dataset is saved to disk and to Parquet with its feature; `register_lcn_f
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import bytes_or_file_argument, choice_argument, is_path_argument, path_argument
+from laconic.codecs.arguments import choice_argument, is_path_argument, read_bytes_argument
 from laconic.codecs.errors import CodecError, MissingDependencyError
-from laconic.codecs.lcn import Lcn
-from laconic.codecs.media import Audio, Cube, Image
+from laconic.codecs.files import encode
 from laconic.tasks.datasets.framing import framed_tensor
 from laconic.tasks.datasets.integrations.latent_decoder import LatentDecoder
 from laconic.tasks.datasets.stored_samples import StoredSamples
@@ -36,7 +36,7 @@ LCN_COLUMN, LABEL_COLUMN = "lcn", "label"
 
 @dataclass
 class LcnFeature:
-    """A column of .lcn files. It takes bytes, paths, and signals, which are encoded; it gives latents as float32 arrays
+    """A column of .lcn files. It takes bytes, paths, and what `laconic.codecs.encode` takes, which is encoded; it gives latents as float32 arrays
     (channels, h, w), or bytes where `decode` is false. `scale`, `shift`, `channels`, `model` as of `LatentDecoder`."""
 
     channels: int = 12
@@ -65,24 +65,17 @@ class LcnFeature:
         return self.pa_type
 
     def encode_example(self, value: Any) -> bytes:
-        """The .lcn file of a value. Raises `CodecError` for what is none."""
-        if isinstance(value, Image | Audio | Cube):
-            return Lcn(model=self.model).encode(value)
-        if is_path_argument(value):
-            return path_argument("value", value).read_bytes()
-        data = bytes_or_file_argument("value", value)
-        return data if isinstance(data, bytes) else data.read()
+        """The .lcn file of a value. Raises `CodecError` for what is none, `OSError`."""
+        if isinstance(value, bytes | bytearray | memoryview) or is_path_argument(value):
+            return read_bytes_argument("value", value)
+        return encode(value, model=self.model)
 
     def decode_example(
         self, value: bytes, token_per_repo_id: object = None
     ) -> Float[NDArray[np.float32], "channels h w"]:
         """The latent of a file. Raises what `Lcn.unpack` does."""
-        return LatentDecoder(
-            self.channels,
-            None if self.scale is None else tuple(self.scale),
-            None if self.shift is None else tuple(self.shift),
-            self.model,
-        ).array(value)
+        scale, shift = (None if values is None else tuple(values) for values in (self.scale, self.shift))
+        return LatentDecoder(self.channels, scale, shift, self.model).array(value)
 
     def cast_storage(self, storage: Any) -> Any:
         """A column of binaries as Arrow holds this feature."""
@@ -110,7 +103,9 @@ def register_lcn_feature() -> None:
     except ImportError as err:
         raise MissingDependencyError("datasets is not installed: pip install datasets") from err
     if features._FEATURE_TYPES.get(_TYPE_NAME) is not LcnFeature:
-        features.register_feature(LcnFeature, _TYPE_NAME)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that this call of theirs may change
+            features.register_feature(LcnFeature, _TYPE_NAME)
 
 
 def dataset_of_pack(folder: Path | str, split: str | None = None, *, cache_dir: Path | str | None = None) -> Dataset:
