@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laconic.tasks.cli import batch, options
+from laconic.tasks.cli import batch, options, pack_selection
 from laconic.tasks.cli.encode import Profile
 from laconic.tasks.cli.folded_notes import FoldedNotes
+from laconic.tasks.cli.packed_folders import is_packed_folder
 
 if TYPE_CHECKING:
     from laconic.tasks.datasets.pack_index import PackIndex
@@ -42,6 +43,15 @@ def pack(
     ] = Profile.small,
     tune: options.Tune = None,
     shard_samples: Annotated[int, typer.Option("--shard-samples", min=1, help="Samples of one tar file.")] = 500,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            "--select",
+            metavar="SHARE%|NUMBER",
+            help="Keep so many training samples, in proportion of each class, that cover the others best; val and test "
+            "stay whole. FOLDER may be a pack: its files are copied.",
+        ),
+    ] = None,
     threads: options.Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with what was packed.")] = False,
     quiet: options.Quiet = False,
@@ -51,16 +61,26 @@ def pack(
     from laconic.tasks.datasets import archive
     from laconic.tasks.datasets.class_folders import list_class_folder
     from laconic.tasks.datasets.pack_index import PackIndexOptions
+    from laconic.tasks.datasets.selection import parse_selection
     from laconic.tasks.datasets.splits import parse_splits
 
     with batch.batch_sentences():
         chosen = PackIndexOptions(
             quality, model, size, sample_rate, seconds, shard_samples, bit_depth or 0, profile.value, tune
         )
-        listing = list_class_folder(folder, None if splits is None else parse_splits(splits))
-        _announce(listing, quiet=quiet or as_json)
-        with batch.batch_progress(len(listing.samples)) as advance:
-            index = archive.pack(listing, output, chosen, num_threads=threads, on_sample=advance)
+        part = None if select is None else parse_selection(select)
+        whole = output if part is None else output / pack_selection.WHOLE_NAME
+        if part is not None and is_packed_folder(str(folder)):
+            whole = folder
+        else:
+            listing: PackSource = list_class_folder(folder, None if splits is None else parse_splits(splits))
+            _announce(listing, quiet=quiet or as_json)
+            with batch.batch_progress(len(listing.samples)) as advance:
+                index = archive.pack(listing, whole, chosen, num_threads=threads, on_sample=advance)
+        if part is not None:
+            listing = selected = pack_selection.selected_of_pack(whole, chosen, part, model=model)
+            _announce(selected, quiet=quiet or as_json)
+            index = pack_selection.copy_selected(selected, output, threads)
     _show(output, index, listing.counts(), as_json=as_json, quiet=quiet)
     if index.skipped:
         raise typer.Exit(1)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from laconic.codecs.errors import CodecError
 
-_INDEX_NAME, _PARTS_NAME = "index.json", ".parts"  # as `datasets` names them, which loads numpy
+_INDEX_NAME = "index.json"
+_WORK_NAMES = (".parts", ".whole")  # folders in a pack that is not finished
 _MARK = b"laconic-pack"
 _HEAD_BYTES = 4096
 
@@ -17,7 +18,7 @@ def is_packed_folder(name: str) -> bool:
     folder = Path(name)
     index = folder / _INDEX_NAME
     if not index.is_file():
-        return (folder / _PARTS_NAME).is_dir()
+        return _is_begun(folder)
     with index.open("rb") as file:
         return _MARK in file.read(_HEAD_BYTES) or any(folder.glob("*-[0-9][0-9][0-9][0-9][0-9].tar"))
 
@@ -33,10 +34,14 @@ def check_pack_is_finished(name: str) -> None:
     folder = Path(name)
     if (folder / _INDEX_NAME).is_file():
         return
-    if (folder / _PARTS_NAME).is_dir():
+    if _is_begun(folder):
         count = sum(1 for _ in folder.glob("*.tar"))
         raise CodecError(
             f"{folder} is a pack that is not finished: {count} shards are done and there is no {_INDEX_NAME}; the same "
             "`laconic pack` command finishes it"
         )
     raise CodecError(f"{folder} is no packed folder: it has no {_INDEX_NAME}; allowed is what `laconic pack` makes")
+
+
+def _is_begun(folder: Path) -> bool:
+    return any((folder / name).is_dir() for name in _WORK_NAMES)

@@ -35,6 +35,7 @@ from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards
 from laconic.tasks.datasets.sample_encoder import SampleEncoder
 from laconic.tasks.datasets.shard_writer import PARTS_NAME, ShardSample, ShardWriter, shard_has_size
 from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample
+from laconic.tasks.datasets.sources.stored_pack import StoredPack, StoredSampleCopier
 
 _MAX_THREADS = 256
 _SAMPLES_AHEAD = 4  # for each thread
@@ -45,13 +46,11 @@ def pack(
     output: Path | str,
     options: PackIndexOptions | None = None,
     *,
-    encoder: Callable[[tuple[int, SourceSample]], ShardSample] | None = None,
     num_threads: int | None = None,
     on_sample: Callable[[int], None] | None = None,
 ) -> PackIndex:
     """Pack a class folder, or what was listed of one, or another source; what an earlier, killed call did is kept.
-    `encoder` makes what a shard holds of a numbered sample, by default `SampleEncoder`. `on_sample` gets the number of
-    samples done.
+    `on_sample` gets the number of samples done.
 
     Raises `CodecError` for sources that cannot be packed and an `output` that holds something else, `OSError`.
     """
@@ -76,13 +75,18 @@ def pack(
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
     shards = planned_shards(source.samples, options, plan, range(len(source.classes)))
     works = [ShardWriter(output, shard) for shard in shards]
-    records = write_shards(works, encoder or SampleEncoder(source, options), num_threads, on_sample)
+    records = write_shards(works, _encoder_of(source, options), num_threads, on_sample)
     options = replace(options, bit_depth=options.bit_depth or max(record["depth"] for record in records))
     fields = fields_of_records(source, options, plan, records)
     columns = columns_of_records(filled_records(source, records))
     write_index(output, fields | {"source_hash": source_hash(columns["content"])}, columns)
     shutil.rmtree(output / PARTS_NAME)
     return read_index(output)
+
+
+def _encoder_of(source: PackSource, options: PackIndexOptions) -> Callable[[tuple[int, SourceSample]], ShardSample]:
+    """What makes the contents of shards of samples: of a pack, they are copied."""
+    return StoredSampleCopier(source, options) if isinstance(source, StoredPack) else SampleEncoder(source, options)
 
 
 def write_shards(

@@ -11,7 +11,7 @@ from laconic.tasks.datasets import archive
 from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_index import PackIndex
 from laconic.tasks.datasets.selection import SelectionSize, selected_rows, selection_channels, training_rows
-from laconic.tasks.datasets.sources.stored_pack import StoredPack, StoredSampleCopier
+from laconic.tasks.datasets.sources.stored_pack import StoredPack
 from laconic.tasks.datasets.stored_samples import StoredSamples
 
 
@@ -39,5 +39,4 @@ def copy_pack(
     if output.resolve().is_relative_to(source.stored.folder.resolve()):
         raise CodecError(f"{output} lies in the pack that is copied; allowed is a folder outside of {source.name}")
     options = replace(source.stored.index.options, model=source.model)
-    encoder = StoredSampleCopier(source)
-    return archive.pack(source, output, options, encoder=encoder, num_threads=num_threads, on_sample=on_sample)
+    return archive.pack(source, output, options, num_threads=num_threads, on_sample=on_sample)

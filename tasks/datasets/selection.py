@@ -112,7 +112,7 @@ def shares_of_classes(labels: Int[NDArray[np.int64], " n"], count: int) -> dict[
     """How many samples of each class make `count` together, in proportion, at least one of each.
 
     >>> shares_of_classes(np.array([0] * 70 + [1] * 27 + [2] * 3), 10)
-    {0: 6, 1: 3, 2: 1}
+    {0: 7, 1: 2, 2: 1}
     """
     classes, sizes = np.unique(labels, return_counts=True)
     shares = np.minimum(np.maximum(np.floor(sizes * count / len(labels)), 1), sizes).astype(int)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pack_scene
 import pytest
+from typer.testing import CliRunner
 
 from laconic.codecs.errors import CodecError
+from laconic.tasks.cli import app
 from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_index import PackIndexOptions, read_index
 from laconic.tasks.datasets.selected_pack import copy_pack, selected_source
@@ -160,7 +164,47 @@ def test_features_tell_colours_apart_whatever_the_size(pack: Path) -> None:
     assert between[~same].mean() > 1.2 * between[same & ~np.eye(12, dtype=bool)].mean()
 
 
-def test_packs_without_splits_and_without_training_split(pack: Path) -> None:
-    dataset = LatentDataset(pack, channels=3, scaling="none")
-    rows = selected_rows(dataset, SelectionSize(percent=100))
-    assert rows.tolist() == list(range(24))
+def test_command_selects_of_a_pack_and_of_a_folder_alike(pack: Path, tmp_path: Path) -> None:
+    pictures = pack.parent / "pictures"
+    for path in pictures.glob("*.mask.png"):
+        path.unlink()
+    run(tmp_path, "pack", pictures, "-o", "whole", "--size", "32")
+    run(tmp_path, "pack", "whole", "-o", "of_pack", "--select", "50%", "-j", "1")
+    out, err = run(tmp_path, "pack", pictures, "-o", "of_folder", "--size", "32", "--select", "50%")
+    assert "train: 6 samples of 2 classes (blue 3, red 3)" in out
+    assert "6 of 12 training samples are selected" in err
+    first, second = read_index(tmp_path / "of_pack"), read_index(tmp_path / "of_folder")
+    assert sorted(first.source) == sorted(second.source) and len(first) == 18
+    for shard in first.shards:
+        assert (tmp_path / "of_folder" / shard.name).read_bytes() == (tmp_path / "of_pack" / shard.name).read_bytes()
+    assert not list((tmp_path / "of_folder").glob(".*"))
+    run(tmp_path, "pack", pictures, "-o", "of_folder", "--size", "32", "--select", "50%")
+    assert read_index(tmp_path / "of_folder").plan == second.plan
+
+
+def test_command_refuses_options_that_a_pack_has_not(pack: Path, tmp_path: Path) -> None:
+    for options, code in ((["--select", "a lot"], 1), (["--select", "50%", "--quality", "80"], 1)):
+        done = CliRunner().invoke(app, ["pack", str(pack), "-o", str(tmp_path / "out"), *options])
+        assert (done.exit_code == code and "allowed" in done.stderr) or "leave it out" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def run(folder: Path, *arguments: object) -> tuple[str, str]:
+    with contextlib.chdir(folder):
+        done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert done.exit_code == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def test_packs_without_splits_are_selected_from_as_a_whole(pack: Path, tmp_path: Path) -> None:
+    run(tmp_path, "pack", pack.parent / "pictures" / "train", "-o", "all", "--size", "32")
+    dataset = LatentDataset(tmp_path / "all", channels=3, scaling="none")
+    assert len(selected_rows(dataset, SelectionSize(percent=50))) == 6
+    assert selected_rows(dataset, SelectionSize(percent=100)).tolist() == list(range(12))
+
+
+def test_packs_with_splits_but_no_training_split_are_refused(pack: Path) -> None:
+    index = read_index(pack)
+    shards = tuple(replace(s, split={"train": "val"}.get(s.split, s.split)) for s in index.shards)
+    with pytest.raises(CodecError, match="splits test, val; only a training split"):
+        training_rows(replace(index, shards=shards))

@@ -36,8 +36,9 @@ LCN_COLUMN, LABEL_COLUMN = "lcn", "label"
 
 @dataclass
 class LcnFeature:
-    """A column of .lcn files. It takes bytes, paths, and what `laconic.codecs.encode` takes, which is encoded; it gives latents as float32 arrays
-    (channels, h, w), or bytes where `decode` is false. `scale`, `shift`, `channels`, `model` as of `LatentDecoder`."""
+    """A column of .lcn files. It takes bytes, paths, and what `laconic.codecs.encode` takes, which is encoded; it gives
+    latents as float32 arrays (channels, h, w), or bytes where `decode` is false. `scale`, `shift`, `channels`, `model` as
+    of `LatentDecoder`."""
 
     channels: int = 12
     scale: list[float] | None = None

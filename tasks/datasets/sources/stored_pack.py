@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.form import MediaKind
 from laconic.codecs.lcn import Lcn
+from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.datasets.sample_encoder import read_content
 from laconic.tasks.datasets.shard_writer import ShardSample
 from laconic.tasks.datasets.sources.pack_source import SourceSample
@@ -22,6 +23,10 @@ from laconic.tasks.datasets.targets import NO_LABEL, decode_target
 
 if TYPE_CHECKING:
     from jaxtyping import Int
+
+
+# What decides how samples lie in shards, and the model, which may be named otherwise: its fingerprint is compared.
+_FREE_OPTIONS = ("shard_samples", "seed", "members", "model")
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +105,20 @@ class StoredPack:
 
 @dataclass(frozen=True, eq=False)
 class StoredSampleCopier:
-    """What a shard of the new pack holds of each sample; in place of the encoder of samples."""
+    """What a shard of the new pack holds of each sample; in place of the encoder of samples. Raises `CodecError` for
+    options that need samples encoded again."""
 
     source: StoredPack
+    options: PackIndexOptions
+
+    def __post_init__(self) -> None:
+        given, had = asdict(self.options), asdict(self.source.stored.index.options)
+        changed = [name for name in given if given[name] != had[name] and name not in _FREE_OPTIONS]
+        if changed:
+            raise CodecError(
+                f"{', '.join(changed)} differ from those of {self.source.name}, whose files are copied as they are; "
+                "allowed are the same, or pack the original files"
+            )
 
     @cached_property
     def _notes(self) -> dict[str, list[str]]:
@@ -124,7 +140,7 @@ class StoredSampleCopier:
         data, targets = stored.lcn(row), stored.target_bytes(row)
         for suffix, target in targets.items():
             decode_target(suffix, target)
-        latent = Lcn(model=self.source.model).unpack(data)
+        latent = Lcn(model=self.source.model).unpack(data, channels=index.group_ends[-1])
         values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
         return ShardSample(
             number=number,
