@@ -89,7 +89,8 @@ def _small_picture(data: bytes, codec: Lcn) -> Image:
 def _between(power: Float[NDArray[np.float64], "t f"], bins: Float[NDArray[np.float64], " n"]) -> NDArray[np.float64]:
     low = np.minimum(bins.astype(int), power.shape[1] - 2)
     share = bins - low
-    return power[:, low] * (1 - share) + power[:, low + 1] * share
+    between: NDArray[np.float64] = power[:, low] * (1 - share) + power[:, low + 1] * share
+    return between
 
 
 def _coloured(values: Float[NDArray[np.float64], "h w"]) -> Thumbnail:

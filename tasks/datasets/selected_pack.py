@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from laconic.codecs.arguments import path_argument, typed_argument
 from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets import archive
 from laconic.tasks.datasets.latents import LatentDataset
@@ -35,7 +36,8 @@ def copy_pack(
 ) -> PackIndex:
     """A new pack of samples of another, made as `archive.pack` makes one, with statistics of its own; what an earlier,
     killed call did is kept. Raises as that does, and `CodecError` for an output inside the pack."""
-    output = Path(output)
+    typed_argument("source", source, StoredPack, "a StoredPack")
+    output = path_argument("output", output)
     if output.resolve().is_relative_to(source.stored.folder.resolve()):
         raise CodecError(f"{output} lies in the pack that is copied; allowed is a folder outside of {source.name}")
     options = replace(source.stored.index.options, model=source.model)

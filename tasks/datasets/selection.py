@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import typed_argument, whole_number_argument
+from laconic.codecs.arguments import positive_number_argument, settle_arguments, typed_argument, whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets.latents import LatentDataset
 
@@ -47,9 +47,9 @@ class SelectionSize:
         if (self.percent is None) == (self.count is None):
             raise CodecError("a selection has percent or count; allowed is one of the two")
         if self.count is not None:
-            whole_number_argument("count", self.count, 1)
-        if self.percent is not None and not 0 < self.percent <= 100:
-            raise CodecError(f"percent is {self.percent}; allowed is above 0 and up to 100")
+            settle_arguments(self, count=whole_number_argument("count", self.count, 1))
+        else:
+            settle_arguments(self, percent=positive_number_argument("percent", self.percent, highest=100))
 
     def of(self, num_samples: int) -> int:
         """Of so many samples."""
@@ -74,6 +74,7 @@ def parse_selection(text: str) -> SelectionSize:
 def selected_rows(dataset: LatentDataset, size: SelectionSize) -> Int[NDArray[np.int64], " n"]:
     """The rows of a pack's index that stay, in order: of the training split the chosen ones, of others all. `dataset`: all
     of the pack, at the channels that are looked at. Raises `CodecError` for a pack without training samples."""
+    typed_argument("size", size, SelectionSize, "a SelectionSize")
     index, rows = dataset.index, training_rows(dataset.index)
     features = latent_features(dataset, rows)
     labels = index.label[rows].astype(np.int64)
@@ -176,7 +177,8 @@ def _edges(length: int, count: int) -> list[tuple[int, int]]:
 
 def _distances(features: Float[NDArray[np.float32], "n f"]) -> Float[NDArray[np.float32], "n n"]:
     squares = np.square(features, dtype=np.float32).sum(axis=1)
-    return np.sqrt(np.maximum(squares[:, None] + squares - 2 * (features @ features.T), 0))
+    products: NDArray[np.float32] = features @ features.T
+    return np.sqrt(np.maximum(squares[:, None] + squares - 2 * products, 0)).astype(np.float32)
 
 
 def selection_channels(num_channels: int) -> int:

@@ -22,7 +22,8 @@ class StoredSamples:
 
     def split(self, row: int) -> str:
         """The split that a sample belongs to."""
-        return self.index.shards[self.index.shard[row]].split
+        split: str = self.index.shards[self.index.shard[row]].split
+        return split
 
     def class_name(self, row: int) -> str | None:
         """The class of a sample, None for one without."""
@@ -46,7 +47,7 @@ class StoredSamples:
         path = self.folder / self.index.shards[self.index.shard[row]].name
         with path.open("rb") as file:
             file.seek(offset)
-            data = file.read(num_bytes)
+            data: bytes = file.read(num_bytes)
         if len(data) < num_bytes:
             raise CodecError(f"{path.name} ends within it; bring the shard back from a copy, or pack again")
         return data

@@ -15,7 +15,7 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
-from laconic.codecs.arguments import path_argument, text_argument, typed_argument, whole_number_argument
+from laconic.codecs.arguments import flag_argument, path_argument, text_argument, typed_argument, whole_number_argument
 from laconic.codecs.errors import sentence_of_error
 from laconic.codecs.files import signal_bytes
 from laconic.codecs.lcn import Lcn
@@ -57,6 +57,7 @@ class UnpackOptions:
     def __post_init__(self) -> None:
         typed_argument("extension", self.extension, str, 'a string such as ".png"')
         Lcn(model=self.model, synthesis=self.synthesis)
+        flag_argument("force", self.force)
 
 
 def unpack_places(index: PackIndex, extension: str) -> list[UnpackPlace]:
@@ -88,7 +89,12 @@ def unpack_samples(
 ) -> Iterator[tuple[UnpackPlace, str]]:
     """Write every sample of a pack and its targets; gives each with "" or why it was not written. `on_sample` gets the
     number of samples done. Raises `CodecError` for a target that no pack has."""
-    options = options or UnpackOptions()
+    typed_argument("samples", samples, StoredSamples, "the StoredSamples of a packed folder")
+    options = (
+        UnpackOptions()
+        if options is None
+        else typed_argument("options", options, UnpackOptions, "an UnpackOptions or None")
+    )
     output = path_argument("output", output)
     num_threads = (
         default_threads() if num_threads is None else whole_number_argument("num_threads", num_threads, 1, _MAX_THREADS)

@@ -62,12 +62,13 @@ class LatentDecoder:
 
     def array(self, data: Bytes) -> Float[NDArray[np.float32], "channels h w"]:
         """The latent of a file."""
-        return self.arrays([bytes_argument("data", data)])[0]
+        values: NDArray[np.float32] = self.arrays([bytes_argument("data", data)])[0]
+        return values
 
     def arrays(self, files: Sequence[Bytes]) -> Float[NDArray[np.float32], "n channels h w"]:
         """The latents of some files, decoded together. Raises `CodecError` where their sizes differ."""
         values = self._codec.dequantize_batch(
-            [bytes_argument("a file", file) for file in files], channels=self.channels
+            [bytes_argument("a file", file) for file in items_of_argument("files", files)], channels=self.channels
         )
         if self.scale is not None:
             values *= np.array(self.scale, np.float32)[:, None, None]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laconic.codecs.arguments import bytes_argument, settle_arguments, typed_argument
-from laconic.codecs.errors import CodecError, MissingDependencyError
+from laconic.codecs.arguments import bytes_argument, choice_argument, settle_arguments
+from laconic.codecs.errors import MissingDependencyError
 from laconic.tasks.datasets.framing import framed_tensor
 from laconic.tasks.datasets.integrations.latent_decoder import LatentDecoder
 from laconic.tasks.datasets.stored_samples import StoredSamples
@@ -90,9 +90,8 @@ def litdata_items(folder: Path | str, split: str | None = None) -> Iterator[dict
     """The samples of a packed folder, or of one split, as items: {"lcn": LcnItem, "cls": the label, -1 for none, "key":
     the key, other targets of every sample: their values}. Raises `CodecError`, also for a split that is not there."""
     stored = StoredSamples(folder)
-    if split is not None and split not in stored.index.splits:
-        raise CodecError(f"split is {split!r}; allowed are {', '.join(stored.index.splits)}")
-    typed_argument("folder", folder, (Path, str), "a path")
+    if split is not None:
+        choice_argument("split", split, stored.index.splits)
     for row in range(len(stored)):
         if split in (None, stored.split(row)):
             targets = stored.target_bytes(row).items()

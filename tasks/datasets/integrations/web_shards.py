@@ -128,7 +128,9 @@ class BatchedLatents:
 
         latents = framed_tensor(self.decoder.arrays([_lcn_of(sample) for sample in batch]))
         suffixes = dict.fromkeys(name for sample in batch for name in sample if not name.startswith("__"))
-        columns = {name: [_value(sample, name) for sample in batch] for name in suffixes if not _is_lcn(f".{name}")}
+        columns: WebSample = {
+            name: [_value(sample, name) for sample in batch] for name in suffixes if not _is_lcn(f".{name}")
+        }
         if LABEL_SUFFIX in columns:
             labels = [NO_LABEL if label is None else label for label in columns[LABEL_SUFFIX]]
             columns[LABEL_SUFFIX] = from_numpy(np.array(labels, np.int64))
