@@ -1,13 +1,13 @@
-"""Accuracy of a small network on parts of a pack: chosen to cover the training samples, or by lot.
+"""Accuracy of a small network on parts of a pack: chosen to represent the training samples, or by lot.
 
     python benchmarks/learning/bench_selection.py --data FOLDER --work FOLDER --reason "why it was run"
 
 The data folder holds train/<class>/ and test/<class>/ of pictures. It is packed once, a fifth of each class of the training
 split as validation split; then parts of the training split are packed, and the same network is trained on each with every
 seed for the same number of steps, so the smaller a part is, the more often its samples are seen. A part by lot is another
-with every seed; as many samples of each class as of the covering one. Each finished run is one row; a killed benchmark goes
+with every seed; as many samples of each class as of the chosen one. Each finished run is one row; a killed benchmark goes
 on where it stopped. Summaries, a row for each part, are made of all runs: mean accuracy on the test split, and its 95 %
-interval over seeds (Student's t); of covering against lot, the interval of the differences at equal seeds.
+interval over seeds (Student's t); of chosen ones against lot, the interval of the differences at equal seeds.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main() -> None:
     whole = whole_pack(options)
     for seed in options.seeds:
         for percent in PERCENTS:
-            for arm in ("cover", "lot") if percent < 100 else ("all",):
+            for arm in ("chosen", "lot") if percent < 100 else ("all",):
                 if not found_rows(options, arm=arm, percent=percent, seed=seed):
                     common.append_row(options.results, run_row(options, whole, arm, percent, seed))
     for row in summaries(options):
@@ -82,7 +82,9 @@ def part_pack(whole: Path, arm: str, percent: int, seed: int) -> Path:
     part = whole.with_name(f"{whole.name}-{arm}-{percent}" + (f"-{seed}" if arm == "lot" else ""))
     size, stored = SelectionSize(percent=percent), StoredSamples(whole)
     if not has_pack_index(part):
-        source = selected_source(whole, size) if arm == "cover" else StoredPack(stored, rows_by_lot(stored, size, seed))
+        source = (
+            selected_source(whole, size) if arm == "chosen" else StoredPack(stored, rows_by_lot(stored, size, seed))
+        )
         copy_pack(source, part, num_threads=1)
     return part
 
@@ -137,9 +139,9 @@ def summaries(options: argparse.Namespace) -> list[common.Row]:
     for percent in PERCENTS:
         scores = {
             arm: {row["seed"]: row["test_accuracy"] for row in found_rows(options, arm=arm, percent=percent)}
-            for arm in ("cover", "lot", "all")
+            for arm in ("chosen", "lot", "all")
         }
-        scores["cover - lot"] = {s: v - scores["lot"][s] for s, v in scores["cover"].items() if s in scores["lot"]}
+        scores["chosen - lot"] = {s: v - scores["lot"][s] for s, v in scores["chosen"].items() if s in scores["lot"]}
         for arm, by_seed in scores.items():
             if len(by_seed) > 1:
                 values = [by_seed[seed] for seed in sorted(by_seed)]

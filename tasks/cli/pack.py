@@ -48,7 +48,7 @@ def pack(
         typer.Option(
             "--select",
             metavar="SHARE%|NUMBER",
-            help="Keep so many training samples, in proportion of each class, that cover the others best; val and test "
+            help="Keep so many training samples, in proportion of each class, that represent the others best; val and test "
             "stay whole. FOLDER may be a pack: its files are copied.",
         ),
     ] = None,

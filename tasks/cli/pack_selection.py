@@ -1,4 +1,4 @@
-"""`laconic pack --select`: a pack of a covering part of the training samples, of a pack or of what is packed first."""
+"""`laconic pack --select`: a pack of a representative part of the training samples of a pack, or of what is packed first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pack -> a smaller pack with a covering subset of its training samples: `laconic pack PACK -o OUT --select 30%`."""
+"""A pack -> a smaller one of a representative part of its training samples: `laconic pack PACK -o OUT --select 30%`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""A selected pack covers its training samples, class by class, with the bytes of the pack that it is made of."""
+"""A selected pack represents its training samples, class by class, with the bytes of the pack that it is made of."""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +19,8 @@ from laconic.tasks.datasets.pack_index import PackIndexOptions, read_index
 from laconic.tasks.datasets.selected_pack import copy_pack, selected_source
 from laconic.tasks.datasets.selection import (
     SelectionSize,
-    facility_location,
     latent_features,
+    matching_subset,
     parse_selection,
     selected_rows,
     shares_of_classes,
@@ -37,43 +36,43 @@ def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pack_scene.make_pack(tmp_path_factory.mktemp("selection"), count=6, options=options)
 
 
-def distances_between(points: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.square(points[:, None] - points).sum(axis=2)).astype(np.float32)
+def kernel_of(points: np.ndarray) -> np.ndarray:
+    return np.exp(-np.square(points[:, None] - points).sum(axis=2)).astype(np.float32)
 
 
-def cost(distances: np.ndarray, chosen: tuple[int, ...] | np.ndarray) -> float:
-    return float(distances[np.array(chosen)].min(axis=0).sum())
+def discrepancy(kernel: np.ndarray, chosen: list[int]) -> float:
+    """The square of the maximum mean discrepancy between some points and all."""
+    return float(kernel[np.ix_(chosen, chosen)].mean() - 2 * kernel[chosen].mean() + kernel.mean())
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_greedy_choice_is_that_of_trying_every_point(seed: int) -> None:
-    distances = distances_between(np.random.default_rng(seed).normal(size=(40, 3)))
+    kernel = kernel_of(np.random.default_rng(seed).normal(size=(40, 3)))
     chosen: list[int] = []
     for _ in range(9):  # by the definition
-        gains = [-cost(distances, np.array([*chosen, i])) if i not in chosen else -np.inf for i in range(40)]
-        chosen.append(int(np.argmax(gains)))
-    assert facility_location(distances, 9).tolist() == chosen
+        tried = [np.inf if i in chosen else discrepancy(kernel.astype(np.float64), [*chosen, i]) for i in range(40)]
+        chosen.append(int(np.argmin(tried)))
+    assert matching_subset(kernel, 9).tolist() == chosen
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_greedy_choice_is_near_to_the_best(seed: int) -> None:
-    distances = distances_between(np.random.default_rng(seed).normal(size=(12, 2)))
-    worst = float(distances.max()) * 12
-    best = min(cost(distances, chosen) for chosen in itertools.combinations(range(12), 3))
-    found = cost(distances, facility_location(distances, 3))
-    assert worst - found >= (1 - 1 / np.e) * (worst - best)
+def test_chosen_points_match_all_better_than_points_by_lot(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    kernel = kernel_of(random.normal(size=(60, 2)))
+    found = discrepancy(kernel, matching_subset(kernel, 12).tolist())
+    by_lot = [discrepancy(kernel, random.permutation(60)[:12].tolist()) for _ in range(200)]
+    assert found < min(by_lot)
 
 
-def test_each_cluster_has_a_chosen_point() -> None:
+def test_clusters_have_chosen_points_in_proportion() -> None:
     random = np.random.default_rng(0)
-    centres = np.array([[0, 0], [50, 0], [0, 50], [50, 50]])
-    points = np.repeat(centres, [90, 5, 4, 1], axis=0) + random.normal(size=(100, 2))
-    chosen = facility_location(distances_between(points), 4)
-    assert {tuple(np.round(points[i] / 50).astype(int) * 50) for i in chosen} == {tuple(c) for c in centres.tolist()}
+    clusters = np.repeat(np.arange(4), [40, 30, 20, 10])
+    points = clusters[:, None] * 50 + random.normal(size=(100, 2)) / 4
+    assert np.bincount(clusters[matching_subset(kernel_of(points), 10)]).tolist() == [4, 3, 2, 1]
 
 
 def test_all_points_and_equal_points_can_be_chosen() -> None:
-    assert sorted(facility_location(np.zeros((5, 5), np.float32), 5)) == list(range(5))
+    assert sorted(matching_subset(np.ones((5, 5), np.float32), 5)) == list(range(5))
 
 
 def test_shares_are_in_proportion_and_of_every_class() -> None:
@@ -159,7 +158,7 @@ def test_features_tell_colours_apart_whatever_the_size(pack: Path) -> None:
     features = latent_features(dataset, rows)
     labels = dataset.index.label[rows]
     assert features.shape == (12, 2 * 12 * 16)
-    between = distances_between(features)
+    between = np.sqrt(np.square(features[:, None] - features).sum(axis=2))
     same = labels[:, None] == labels
     assert between[~same].mean() > 1.2 * between[same & ~np.eye(12, dtype=bool)].mean()
 
