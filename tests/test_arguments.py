@@ -43,6 +43,7 @@ from laconic.tasks.datasets import (
     verification,
 )
 from laconic.tasks.datasets.integrations import latent_decoder, litdata_items, web_shards
+from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.measures import bdrate, picture_distortion, rate, sound_distortion
 from laconic.tasks.mpq import make_tasks, operating_points
 
@@ -375,7 +376,7 @@ CALLS: dict[str, Callable[[Any], Call]] = {
             "source": s.root / "classes",
             "output": s.root / "pack",
             "options": pack_index.PackIndexOptions(),
-            "num_threads": 1,
+            "engine": ThreadEngine(1),
         },
     ),
     "read_index": lambda s: (pack_index.read_index, {"folder": s.root / "pack"}),
@@ -437,7 +438,7 @@ CALLS: dict[str, Callable[[Any], Call]] = {
         {
             "source": selected_pack.selected_source(s.root / "pack", selection.SelectionSize(percent=50)),
             "output": s.root / "part",
-            "num_threads": 1,
+            "engine": ThreadEngine(1),
         },
     ),
     "LatentDecoder": lambda s: (

@@ -25,6 +25,7 @@ import numpy as np
 
 from laconic.tasks.datasets import archive
 from laconic.tasks.datasets.class_folders import hold_out_of_class_folder, list_class_folder
+from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.datasets.pack_index import PackIndexOptions, has_pack_index
 from laconic.tasks.datasets.selected_pack import copy_pack, selected_source
 from laconic.tasks.datasets.selection import SelectionSize, shares_of_classes, training_rows
@@ -85,7 +86,7 @@ def part_pack(whole: Path, arm: str, percent: int, seed: int) -> Path:
         source = (
             selected_source(whole, size) if arm == "chosen" else StoredPack(stored, rows_by_lot(stored, size, seed))
         )
-        copy_pack(source, part, num_threads=1)
+        copy_pack(source, part, engine=ThreadEngine(1))
     return part
 
 

@@ -1,4 +1,4 @@
-"""`laconic pack --select`: a pack of a representative part of the training samples of a pack, or of what is packed first."""
+"""`laconic pack --select`: a pack of a representative part of the training samples of a pack, or of what is packed now."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from laconic.codecs.errors import CodecError
 from laconic.tasks.cli import batch
 
 if TYPE_CHECKING:
+    from laconic.tasks.datasets.pack_engines import PackEngine
     from laconic.tasks.datasets.pack_index import PackIndex, PackIndexOptions
     from laconic.tasks.datasets.selection import SelectionSize
     from laconic.tasks.datasets.sources.stored_pack import StoredPack
@@ -35,12 +36,12 @@ def selected_of_pack(
     return selected_source(folder, size, model=model)
 
 
-def copy_selected(source: StoredPack, output: Path, threads: int | None) -> PackIndex:
+def copy_selected(source: StoredPack, output: Path, engine: PackEngine) -> PackIndex:
     """Make the pack of a selection, and remove what was packed for it."""
     from laconic.tasks.datasets.selected_pack import copy_pack
 
     with batch.batch_progress(len(source.samples)) as advance:
-        index = copy_pack(source, output, num_threads=threads, on_sample=advance)
+        index = copy_pack(source, output, engine=engine, on_sample=advance)
     if source.stored.folder == output / WHOLE_NAME:
         shutil.rmtree(output / WHOLE_NAME)
     return index

@@ -15,14 +15,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from laconic.codecs.arguments import path_argument, typed_argument, whole_number_argument
+from laconic.codecs.arguments import path_argument, typed_argument
 from laconic.codecs.errors import CodecError
-from laconic.codecs.threads import default_threads, threaded_map
 from laconic.tasks.datasets.class_folders import list_class_folder
-from laconic.tasks.datasets.pack_index import INDEX_NAME, PackIndex, PackIndexOptions, read_index
+from laconic.tasks.datasets.folder_lock import folder_lock
+from laconic.tasks.datasets.pack_engines import PackEngine, SampleEncode, engine_argument
+from laconic.tasks.datasets.pack_index import INDEX_NAME, PARTS_NAME, PackIndex, PackIndexOptions, read_index
 from laconic.tasks.datasets.pack_index_writer import (
     Record,
     columns_of_records,
@@ -33,12 +35,9 @@ from laconic.tasks.datasets.pack_index_writer import (
 )
 from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards
 from laconic.tasks.datasets.sample_encoder import SampleEncoder
-from laconic.tasks.datasets.shard_writer import PARTS_NAME, ShardSample, ShardWriter, shard_has_size
-from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample
+from laconic.tasks.datasets.shard_writer import ShardSample, ShardWriter, shard_has_size
+from laconic.tasks.datasets.sources.pack_source import PackSource
 from laconic.tasks.datasets.sources.stored_pack import StoredPack, StoredSampleCopier
-
-_MAX_THREADS = 256
-_SAMPLES_AHEAD = 4  # for each thread
 
 
 def pack(
@@ -46,11 +45,11 @@ def pack(
     output: Path | str,
     options: PackIndexOptions | None = None,
     *,
-    num_threads: int | None = None,
+    engine: PackEngine | None = None,
     on_sample: Callable[[int], None] | None = None,
 ) -> PackIndex:
     """Pack a class folder, or what was listed of one, or another source; what an earlier, killed call did is kept.
-    `on_sample` gets the number of samples done.
+    `engine`: where samples are encoded, None for threads; `on_sample` gets the number of samples done.
 
     Raises `CodecError` for sources that cannot be packed and an `output` that holds something else, `OSError`.
     """
@@ -59,23 +58,40 @@ def pack(
         if options is None
         else typed_argument("options", options, PackIndexOptions, "a PackIndexOptions or None")
     )
-    num_threads = (
-        default_threads() if num_threads is None else whole_number_argument("num_threads", num_threads, 1, _MAX_THREADS)
-    )
+    engine = engine_argument(engine)
     output = path_argument("output", output)
     source = source if isinstance(source, PackSource) else list_class_folder(source)
     plan = digest_of_plan(source, options)
-    if (output / INDEX_NAME).exists():
-        index = read_index(output)
-        if index.plan != plan:
-            raise CodecError(f"{output} holds another pack; allowed is a new folder: remove it or name another")
-        if all(shard_has_size(output / shard.name, shard.num_bytes) for shard in index.shards):
-            shutil.rmtree(output / PARTS_NAME, ignore_errors=True)
-            return index
+    if (index := _finished(output, plan)) is not None and not (output / PARTS_NAME).exists():
+        return index
+    with folder_lock(output):
+        return _packed(source, output, options, plan, partial(write_shards, engine=engine, on_sample=on_sample))
+
+
+def _finished(output: Path, plan: str) -> PackIndex | None:
+    """The index of a pack with all its shards. Raises `CodecError` for one of another plan."""
+    if not (output / INDEX_NAME).exists():
+        return None
+    index = read_index(output)
+    if index.plan != plan:
+        raise CodecError(
+            f"{output} holds another pack; allowed is a new folder: remove it or name another, or add to it (--append)"
+        )
+    is_whole = all(shard_has_size(output / shard.name, shard.num_bytes) for shard in index.shards)
+    return index if is_whole else None
+
+
+def _packed(
+    source: PackSource, output: Path, options: PackIndexOptions, plan: str, write: Callable[..., list[Record]]
+) -> PackIndex:
+    """What `pack` does where it is alone in the folder; `write` is `write_shards`."""
+    if (index := _finished(output, plan)) is not None:  # by another call in the meantime, or but for its helper files
+        shutil.rmtree(output / PARTS_NAME, ignore_errors=True)
+        return index
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
     shards = planned_shards(source.samples, options, plan, range(len(source.classes)))
     works = [ShardWriter(output, shard) for shard in shards]
-    records = write_shards(works, _encoder_of(source, options), num_threads, on_sample)
+    records = write(works, _encoder_of(source, options))
     options = replace(options, bit_depth=options.bit_depth or max(record["depth"] for record in records))
     fields = fields_of_records(source, options, plan, records)
     columns = columns_of_records(filled_records(source, records))
@@ -84,27 +100,27 @@ def pack(
     return read_index(output)
 
 
-def _encoder_of(source: PackSource, options: PackIndexOptions) -> Callable[[tuple[int, SourceSample]], ShardSample]:
+def _encoder_of(source: PackSource, options: PackIndexOptions) -> SampleEncode:
     """What makes the contents of shards of samples: of a pack, they are copied."""
     return StoredSampleCopier(source, options) if isinstance(source, StoredPack) else SampleEncoder(source, options)
 
 
 def write_shards(
     works: Sequence[ShardWriter],
-    encoded: Callable[[tuple[int, SourceSample]], ShardSample],
-    num_threads: int,
+    encoded: SampleEncode,
+    *,
+    engine: PackEngine,
     on_sample: Callable[[int], None] | None,
     fingerprint: str = "",
 ) -> list[Record]:
-    """Encode the samples of unfinished shards in threads, write the shards in order, and return the records of all.
+    """Encode the samples of unfinished shards, write the shards in order, and return the records of all.
     `fingerprint`: of the model that all samples are to have, "" for that of the first."""
     records = {work: record for work in works if (record := work.read_record()) is not None}
     todo = [work for work in works if work not in records]
     done = sum(len(work.samples) for work in records)
     entries = ((number, sample) for work in todo for number, sample in work.samples)
     fingerprint = fingerprint or next((name for record in records.values() for name in record["fingerprints"]), "")
-    with threaded_map(num_threads, ahead=num_threads * _SAMPLES_AHEAD) as run:
-        results = run(encoded, entries)
+    with engine.encoding(encoded, entries) as results:
         for shard in todo:
             with shard as work:
                 for packed in islice(results, len(work.samples)):

@@ -10,6 +10,7 @@ from laconic.codecs.arguments import path_argument, typed_argument
 from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets import archive
 from laconic.tasks.datasets.latents import LatentDataset
+from laconic.tasks.datasets.pack_engines import PackEngine
 from laconic.tasks.datasets.pack_index import PackIndex
 from laconic.tasks.datasets.selection import SelectionSize, selected_rows, selection_channels, training_rows
 from laconic.tasks.datasets.sources.stored_pack import StoredPack
@@ -31,14 +32,14 @@ def copy_pack(
     source: StoredPack,
     output: Path | str,
     *,
-    num_threads: int | None = None,
+    engine: PackEngine | None = None,
     on_sample: Callable[[int], None] | None = None,
 ) -> PackIndex:
-    """A new pack of samples of another, made as `archive.pack` makes one, with statistics of its own; what an earlier,
-    killed call did is kept. Raises as that does, and `CodecError` for an output inside the pack."""
+    """A new pack of samples of another, made as `archive.pack` makes one, on `engine`, with statistics of its own; what an
+    earlier, killed call did is kept. Raises as that does, and `CodecError` for an output inside the pack."""
     typed_argument("source", source, StoredPack, "a StoredPack")
     output = path_argument("output", output)
     if output.resolve().is_relative_to(source.stored.folder.resolve()):
         raise CodecError(f"{output} lies in the pack that is copied; allowed is a folder outside of {source.name}")
     options = replace(source.stored.index.options, model=source.model)
-    return archive.pack(source, output, options, num_threads=num_threads, on_sample=on_sample)
+    return archive.pack(source, output, options, engine=engine, on_sample=on_sample)

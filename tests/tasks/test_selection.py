@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from laconic.codecs.errors import CodecError
 from laconic.tasks.cli import app
 from laconic.tasks.datasets.latents import LatentDataset
+from laconic.tasks.datasets.pack_engines import ThreadEngine, WorkerEngine
 from laconic.tasks.datasets.pack_index import PackIndexOptions, read_index
 from laconic.tasks.datasets.selected_pack import copy_pack, selected_source
 from laconic.tasks.datasets.selection import (
@@ -102,7 +103,7 @@ def test_sizes_are_read_as_written() -> None:
 
 def test_selected_pack_holds_the_same_bytes_and_all_of_the_test_split(pack: Path, tmp_path: Path) -> None:
     source = selected_source(pack, SelectionSize(percent=50))
-    index = copy_pack(source, tmp_path / "out", num_threads=2)
+    index = copy_pack(source, tmp_path / "out", engine=ThreadEngine(2))
     assert source.notes == ("6 of 12 training samples are selected",)
     assert source.counts() == {"test": {"blue": 6, "red": 6}, "train": {"blue": 3, "red": 3}}
     old, new = StoredSamples(pack), StoredSamples(tmp_path / "out")
@@ -130,11 +131,11 @@ def test_selection_is_the_same_again_and_finishes_what_was_begun(pack: Path, tmp
         if done == 10:
             raise KeyboardInterrupt
 
-    copy_pack(selected_source(pack, SelectionSize(percent=50)), tmp_path / "whole", num_threads=2)
+    copy_pack(selected_source(pack, SelectionSize(percent=50)), tmp_path / "whole", engine=WorkerEngine(2))
     source = selected_source(pack, SelectionSize(percent=50))
     with pytest.raises(KeyboardInterrupt):
-        copy_pack(source, tmp_path / "out", num_threads=1, on_sample=stop)
-    copy_pack(source, tmp_path / "out", num_threads=1)
+        copy_pack(source, tmp_path / "out", engine=ThreadEngine(1), on_sample=stop)
+    copy_pack(source, tmp_path / "out", engine=ThreadEngine(1))
     for path in (tmp_path / "whole").iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
     with pytest.raises(CodecError, match="holds another pack"):
