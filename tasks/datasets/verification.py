@@ -21,6 +21,7 @@ from laconic.tasks.datasets.targets import decode_target
 
 _MAX_THREADS = 256
 _NUM_NAMED = 3
+_Entry = tuple[int, Mapping[str, ShardMember] | None]  # a row, and what its shard holds, None where that cannot be read
 
 
 @dataclass(frozen=True)
@@ -62,23 +63,34 @@ def verify_pack(
     )
     typed_argument("samples", samples, StoredSamples, "the StoredSamples of a packed folder")
     load_model_of(samples.index.fingerprint, model)
-    faults, members = list(_faults_of_index(samples.index)), {}
-    for number, shard in enumerate(samples.index.shards):
-        try:
-            members[number] = _members_of(samples, number)
-        except (CodecError, OSError) as err:
-            faults.append(f"{shard.name}: {sentence_of_error(err)}")
-    faults += _unlisted(samples.index, members)
-    damaged = []
+    faults, damaged = list(_faults_of_index(samples.index)), {}
     with threaded_map(num_threads) as run:
-        check = partial(_reasons, samples, Lcn(model=model), members)
-        for done, reasons in enumerate(run(check, range(len(samples))), 1):
+        results = run(partial(_reasons, samples, Lcn(model=model)), _entries(samples, faults))
+        for done, (row, reasons) in enumerate(results, 1):
             if reasons:
-                row = done - 1
-                damaged.append(DamagedSample(samples.index.key[row], samples.index.source[row], reasons))
+                damaged[row] = DamagedSample(samples.index.key[row], samples.index.source[row], reasons)
             if on_sample is not None:
                 on_sample(done)
-    return PackVerification(len(samples), tuple(faults), tuple(damaged))
+    return PackVerification(len(samples), tuple(faults), tuple(damaged[row] for row in sorted(damaged)))
+
+
+def _entries(samples: StoredSamples, faults: list[str]) -> Iterator[_Entry]:
+    """Every row, shard by shard, with what its shard says of it; `faults` gets those of shards."""
+    index = samples.index
+    order = np.argsort(index.shard, kind="stable")
+    ends = np.searchsorted(index.shard[order], np.arange(len(index.shards)), side="right")
+    for number, rows in enumerate(np.split(order, ends[:-1])):
+        members: Mapping[str, ShardMember] | None = None
+        try:
+            members = _members_of(samples, number)
+        except (CodecError, OSError) as err:
+            faults.append(f"{index.shards[number].name}: {sentence_of_error(err)}")
+        else:
+            keys = {index.key[row] for row in rows.tolist()}
+            if more := [key for key in members if key not in keys]:
+                name = index.shards[number].name
+                faults.append(f"{name}: the index does not name {len(more)} samples: {_some(more)}")
+        yield from ((row, members) for row in rows.tolist())
 
 
 def _faults_of_index(index: PackIndex) -> Iterator[str]:
@@ -103,37 +115,23 @@ def _members_of(samples: StoredSamples, number: int) -> Mapping[str, ShardMember
     return read_shard_members(path)
 
 
-def _unlisted(index: PackIndex, members: Mapping[int, Mapping[str, ShardMember]]) -> Iterator[str]:
-    """A line for each shard that holds samples which the index does not name."""
-    listed: dict[int, set[str]] = {number: set() for number in members}
-    for key, number in zip(index.key, index.shard.tolist(), strict=True):
-        listed.setdefault(number, set()).add(key)
-    for number, found in members.items():
-        if more := [key for key in found if key not in listed[number]]:
-            yield f"{index.shards[number].name}: the index does not name {len(more)} samples: {_some(more)}"
-
-
-def _reasons(
-    samples: StoredSamples, codec: Lcn, members: Mapping[int, Mapping[str, ShardMember]], row: int
-) -> tuple[str, ...]:
-    """Why a sample is damaged; nothing where it is not."""
-    found = [*_disagreements(samples.index, members, row)]
+def _reasons(samples: StoredSamples, codec: Lcn, entry: _Entry) -> tuple[int, tuple[str, ...]]:
+    """The row, and why its sample is damaged; nothing where it is not."""
+    row, members = entry
+    found = [] if members is None else [*_disagreements(samples.index, members, row)]
     for check in (_check_lcn, _check_targets):
         try:
             check(samples, codec, row)
         except Exception as err:  # one file never ends the batch, however its decoder fails
             found.append(sentence_of_error(err))
-    return tuple(found)
+    return row, tuple(found)
 
 
-def _disagreements(index: PackIndex, members: Mapping[int, Mapping[str, ShardMember]], row: int) -> Iterator[str]:
+def _disagreements(index: PackIndex, members: Mapping[str, ShardMember], row: int) -> Iterator[str]:
     """Where the shard says otherwise than the index of a sample."""
-    shard = int(index.shard[row])
-    if shard not in members:
-        return
-    member = members[shard].get(index.key[row])
+    member = members.get(index.key[row])
     if member is None:
-        yield f"{index.shards[shard].name} does not name it"
+        yield f"{index.shards[index.shard[row]].name} does not name it"
         return
     if member.label != index.label[row]:
         yield f"its label is {member.label} in the shard and {index.label[row]} in the index"
