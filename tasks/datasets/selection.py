@@ -83,7 +83,7 @@ def selected_rows(dataset: LatentDataset, size: SelectionSize) -> Int[NDArray[np
     for label, count in shares_of_classes(labels, size.of(len(rows))).items():
         members = np.flatnonzero(labels == label)
         for part, number in _parts(members, count):
-            kept[rows[part[matching_subset(_kernel(features[part]), number)]]] = True
+            kept[rows[part[matching_subset(selection_kernel(features[part]), number)]]] = True
     return np.flatnonzero(kept)
 
 
@@ -176,7 +176,7 @@ def _edges(length: int, count: int) -> list[tuple[int, int]]:
     return [(start, max(start + 1, (i + 1) * length // count)) for i, start in enumerate(starts)]
 
 
-def _kernel(features: Float[NDArray[np.float32], "n f"]) -> Float[NDArray[np.float32], "n n"]:
+def selection_kernel(features: Float[NDArray[np.float32], "n f"]) -> Float[NDArray[np.float32], "n n"]:
     """Gaussian, of the width of the median distance; all 1 where points are the same."""
     squares = np.square(features, dtype=np.float32).sum(axis=1)
     products: NDArray[np.float32] = features @ features.T
