@@ -84,6 +84,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "equal_loss": (("equal_loss",), loading_tables.equal_loss_table),
     "packing": (("packing",), loading_tables.packing_table),
     "classify": (("learning",), learning_tables.classify_table),
+    "selection": (("selection",), learning_tables.selection_table),
     "rd_kodak": (("rd_kodak",), picture_tables.rd_table),
     "rd_kodak_avx2": (("rd_kodak_avx2",), picture_tables.rd_table),
     "rd_effort3": (("rd_effort3",), picture_tables.rd_unseen_table),

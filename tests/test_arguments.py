@@ -24,10 +24,25 @@ from laconic.codecs.checks import images_to_check, sounds_to_check
 from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.codecs.formats import row_files
 from laconic.codecs.levels import Levels
-from laconic.codecs.models import packet_tree, zoo
+from laconic.codecs.models import packet_tree, pretrained, zoo
 from laconic.entropy import simd
 from laconic.entropy.errors import ArgumentError, BitstreamError
-from laconic.tasks.datasets import archive, class_folders, framing, latents, pack_index, targets
+from laconic.tasks.datasets import (
+    archive,
+    class_folders,
+    contact_sheet,
+    framing,
+    latents,
+    pack_index,
+    pack_statistics,
+    selected_pack,
+    selection,
+    stored_samples,
+    targets,
+    unpacking,
+    verification,
+)
+from laconic.tasks.datasets.integrations import latent_decoder, litdata_items, web_shards
 from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.measures import bdrate, picture_distortion, rate, sound_distortion
 from laconic.tasks.mpq import make_tasks, operating_points
@@ -381,6 +396,79 @@ CALLS: dict[str, Callable[[Any], Call]] = {
     "LatentDataset.latent": lambda s: (s.dataset.latent, {"index": 0}),
     "LatentDataset.target": lambda s: (s.dataset.target, {"index": 0, "suffix": "cls"}),
     "decode_target": lambda s: (targets.decode_target, {"suffix": "txt", "data": b"abc"}),
+    "StoredSamples": lambda s: (
+        lambda **given: stored_samples.StoredSamples(**given).lcn(0),
+        {"folder": s.root / "pack"},
+    ),
+    "verify_pack": lambda s: (
+        verification.verify_pack,
+        {"samples": stored_samples.StoredSamples(s.root / "pack"), "model": None, "num_threads": 1},
+    ),
+    "UnpackOptions": lambda s: (
+        unpacking.UnpackOptions,
+        {"extension": ".png", "model": None, "synthesis": "linear", "force": True},
+    ),
+    "unpack_samples": lambda s: (
+        lambda **given: [place.path for place, _ in unpacking.unpack_samples(**given)],
+        {
+            "samples": stored_samples.StoredSamples(s.root / "pack"),
+            "output": s.root / "unpacked",
+            "options": unpacking.UnpackOptions(force=True),
+            "num_threads": 1,
+        },
+    ),
+    "safe_name": lambda s: (unpacking.safe_name, {"name": "a", "otherwise": "b"}),
+    "pack_statistics": lambda s: (
+        lambda **given: pack_statistics.pack_statistics(**given).samples,
+        {"samples": stored_samples.StoredSamples(s.root / "pack")},
+    ),
+    "contact_sheet": lambda s: (
+        lambda **given: contact_sheet.contact_sheet(**given)[1],
+        {"samples": stored_samples.StoredSamples(s.root / "pack"), "num_samples": 2, "model": None},
+    ),
+    "sound_thumbnail": lambda s: (contact_sheet.sound_thumbnail, {"sound": s.sound}),
+    "SelectionSize": lambda s: (selection.SelectionSize, {"percent": 50.0, "count": None}),
+    "parse_selection": lambda s: (selection.parse_selection, {"text": "30%"}),
+    "selected_source": lambda s: (
+        lambda **given: selected_pack.selected_source(**given).notes,
+        {"folder": s.root / "pack", "size": selection.SelectionSize(percent=50), "model": None},
+    ),
+    "copy_pack": lambda s: (
+        lambda **given: len(selected_pack.copy_pack(**given)),
+        {
+            "source": selected_pack.selected_source(s.root / "pack", selection.SelectionSize(percent=50)),
+            "output": s.root / "part",
+            "engine": ThreadEngine(1),
+        },
+    ),
+    "LatentDecoder": lambda s: (
+        latent_decoder.LatentDecoder,
+        {"channels": 1, "scale": (1.0,), "shift": (0.5,), "model": None},
+    ),
+    "LatentDecoder.of_pack": lambda s: (
+        latent_decoder.LatentDecoder.of_pack,
+        {"folder": s.root / "pack", "channels": 3, "scaling": "common", "model": None},
+    ),
+    "LatentDecoder.array": lambda s: (latent_decoder.LatentDecoder(3).array, {"data": s.data}),
+    "LatentDecoder.arrays": lambda s: (latent_decoder.LatentDecoder(3).arrays, {"files": [s.data, s.data]}),
+    "BatchedLatents": lambda s: (
+        lambda **given: web_shards.BatchedLatents(**given).batch_size,
+        {"batch_size": 2, "decoder": latent_decoder.LatentDecoder(), "drop_last": True},
+    ),
+    "PictureHandler": lambda s: (web_shards.PictureHandler, {"scale": 2, "model": None}),
+    "LcnItem": lambda s: (litdata_items.LcnItem, {"data": b"abc"}),
+    "litdata_items": lambda s: (
+        lambda **given: next(litdata_items.litdata_items(**given))["key"],
+        {"folder": s.root / "pack", "split": "all"},
+    ),
+    "pretrained_folder": lambda s: (
+        pretrained.pretrained_folder,
+        {"name": s.root, "revision": None, "local_files_only": True, "cache_dir": s.root},
+    ),
+    "save_pretrained_model": lambda s: (
+        pretrained.save_pretrained_model,
+        {"model": "grey", "folder": s.root / "shared", "force": True},
+    ),
     "operating_points": lambda s: (operating_points, {"specs": ["jpeg:quality=10"], "qualities": (10,)}),
     "make_tasks": lambda s: (make_tasks, {"names": ["imagenet"], "data": s.root, "models": s.root}),
 }

@@ -6,9 +6,12 @@ import io
 import json
 from collections.abc import Mapping
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
-from laconic.tasks.cli import batch, jobs, options
+import typer
+
+from laconic.tasks.cli import batch, jobs, options, packed_folders
 from laconic.tasks.cli.batch import BatchOutcome, BatchScreen
 from laconic.tasks.cli.jobs import Job
 
@@ -17,8 +20,17 @@ if TYPE_CHECKING:
     from laconic.entropy.container import Header
 
 
-def info(inputs: options.Inputs, model: options.ModelName = None, as_json: options.AsJson = False) -> None:
-    """What .lcn files hold, from their headers: size, model, step, layout, rate."""
+def info(
+    inputs: options.Inputs,
+    contact_sheet: Annotated[
+        Path | None,
+        typer.Option("--contact-sheet", help="Of one packed folder: a PNG of samples of it, decoded small."),
+    ] = None,
+    model: options.ModelName = None,
+    as_json: options.AsJson = False,
+    force: options.Force = False,
+) -> None:
+    """What .lcn files hold, from their headers: size, model, step, layout, rate. Of a packed folder, its statistics."""
 
     def work(job: Job) -> BatchOutcome:
         if job.source.path is None:
@@ -27,13 +39,23 @@ def info(inputs: options.Inputs, model: options.ModelName = None, as_json: optio
         with job.source.path.open("rb") as file:
             return _outcome(job, file, job.source.path.stat().st_size, model)
 
-    found = jobs.find_job_sources(inputs, lambda: (".lcn",))
+    packs, others = packed_folders.split_packed_folders(inputs)
+    if contact_sheet is not None and (len(packs) != 1 or others):
+        raise typer.BadParameter("--contact-sheet is of one packed folder; name that alone")
     screen, num_failed = BatchScreen(as_json=as_json), 0
-    for source in found.sources:
-        outcome = batch.attempt_in_batch(Job(source), work)
-        screen.show(Job(source), outcome)
-        num_failed += outcome.failed
-    batch.finish_batch(found, num_failed, screen)
+    for name in packs:
+        from laconic.tasks.cli.pack_info import show_pack_info
+
+        num_failed += not show_pack_info(name, screen, contact_sheet, model=model, force=force)
+    if others:
+        found = jobs.find_job_sources(others, lambda: (".lcn",))
+        for source in found.sources:
+            outcome = batch.attempt_in_batch(Job(source), work)
+            screen.show(Job(source), outcome)
+            num_failed += outcome.failed
+        screen.summarize(found, num_failed)
+    if num_failed:
+        raise typer.Exit(1)
 
 
 def _outcome(job: Job, file: BinaryIO, num_bytes: int, model: str | None) -> BatchOutcome:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laconic.tasks.cli import batch, options
+from laconic.tasks.cli import batch, options, pack_selection
 from laconic.tasks.cli.encode import Profile
 from laconic.tasks.cli.folded_notes import FoldedNotes
+from laconic.tasks.cli.packed_folders import is_packed_folder
 
 if TYPE_CHECKING:
     from laconic.tasks.datasets.pack_index import PackIndex, PackIndexOptions
@@ -57,6 +58,15 @@ def pack(
     ] = Profile.small,
     tune: options.Tune = None,
     shard_samples: Annotated[int, typer.Option("--shard-samples", min=1, help="Samples of one tar file.")] = 500,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            "--select",
+            metavar="SHARE%|NUMBER",
+            help="Keep so many training samples, in proportion of each class, that represent the others best; val and "
+            "test stay whole. FOLDER may be a pack: its files are copied.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the order of the samples of a split.")] = 0,
     append: Annotated[
         bool,
@@ -78,11 +88,14 @@ def pack(
     batch.check_batch_model(model)
     if workers is not None and threads is not None:
         raise typer.BadParameter("--workers and --threads exclude each other; give one of them")
+    if append and select is not None:
+        raise typer.BadParameter("--append and --select exclude each other; append first, then select from the pack")
     from laconic.tasks.datasets.archive import pack as pack_source
     from laconic.tasks.datasets.class_folders import list_class_folder
     from laconic.tasks.datasets.pack_append import append_to_pack
     from laconic.tasks.datasets.pack_engines import usual_engine
     from laconic.tasks.datasets.pack_index import PackIndexOptions
+    from laconic.tasks.datasets.selection import parse_selection
     from laconic.tasks.datasets.splits import parse_splits
 
     with batch.batch_sentences():
@@ -102,12 +115,23 @@ def pack(
         )
         if append:
             chosen = _options_to_append(context, output, chosen)
-        listing = list_class_folder(folder, None if splits is None else parse_splits(splits))
-        _announce(listing, quiet=quiet or as_json)
-        engine = usual_engine(len(listing.samples), workers, threads)
-        with batch.batch_progress(len(listing.samples)) as advance:
-            index = (append_to_pack if append else pack_source)(
-                listing, output, chosen, engine=engine, on_sample=advance
+        part = None if select is None else parse_selection(select)
+        whole = output if part is None else output / pack_selection.WHOLE_NAME
+        if part is not None and is_packed_folder(str(folder)):
+            whole = folder
+        else:
+            listing: PackSource = list_class_folder(folder, None if splits is None else parse_splits(splits))
+            _announce(listing, quiet=quiet or as_json)
+            engine = usual_engine(len(listing.samples), workers, threads)
+            with batch.batch_progress(len(listing.samples)) as advance:
+                index = (append_to_pack if append else pack_source)(
+                    listing, whole, chosen, engine=engine, on_sample=advance
+                )
+        if part is not None:
+            listing = selected = pack_selection.selected_of_pack(whole, chosen, part, model=model)
+            _announce(selected, quiet=quiet or as_json)
+            index = pack_selection.copy_selected(
+                selected, output, usual_engine(len(selected.samples), workers, threads)
             )
     _show(output, index, listing.counts(), as_json=as_json, quiet=quiet)
     if index.skipped:

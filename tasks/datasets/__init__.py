@@ -4,4 +4,8 @@ In reading order: `framing` (signals at one size), `splits` (which folders are s
 signal), `sources/` (what can be packed), `class_folders` (labelled folders), `sample_encoder` (one sample),
 `archive` (`pack`: a source -> shards of .lcn files and an index), `shard_writer`, `pack_index` (the index), `latents`
 (`LatentDataset`: shards -> tensors, never pixels).
+
+Of packs: `stored_samples` (bytes by row), `stored_members` (what a shard says of itself), `verification`, `unpacking`
+(files again), `pack_statistics`, `contact_sheet`; `selection` (which training samples represent all), `selected_pack` (a
+pack of them); `integrations/` (pipelines of other libraries).
 """

@@ -37,6 +37,7 @@ from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards
 from laconic.tasks.datasets.sample_encoder import SampleEncoder
 from laconic.tasks.datasets.shard_writer import ShardSample, ShardWriter, shard_has_size
 from laconic.tasks.datasets.sources.pack_source import PackSource
+from laconic.tasks.datasets.sources.stored_pack import StoredPack, StoredSampleCopier
 
 
 def pack(
@@ -90,13 +91,18 @@ def _packed(
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
     shards = planned_shards(source.samples, options, plan, range(len(source.classes)))
     works = [ShardWriter(output, shard) for shard in shards]
-    records = write(works, SampleEncoder(source, options))
+    records = write(works, _encoder_of(source, options))
     options = replace(options, bit_depth=options.bit_depth or max(record["depth"] for record in records))
     fields = fields_of_records(source, options, plan, records)
     columns = columns_of_records(filled_records(source, records))
     write_index(output, fields | {"source_hash": source_hash(columns["content"])}, columns)
     shutil.rmtree(output / PARTS_NAME)
     return read_index(output)
+
+
+def _encoder_of(source: PackSource, options: PackIndexOptions) -> SampleEncode:
+    """What makes the contents of shards of samples: of a pack, they are copied."""
+    return StoredSampleCopier(source, options) if isinstance(source, StoredPack) else SampleEncoder(source, options)
 
 
 def write_shards(

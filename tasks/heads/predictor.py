@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import path_argument
 from laconic.codecs.errors import CodecError, WeightsError
 from laconic.codecs.latent import Latent
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image
+from laconic.codecs.models.pretrained import (
+    PRETRAINED_MODEL_NAME,
+    pretrained_folder,
+    save_pretrained_model,
+    write_pretrained_card,
+)
 from laconic.codecs.models.zoo import shipped_models
 from laconic.entropy.container import MAGIC
 from laconic.tasks.datasets.framing import Framing, framed, framed_array, read_signal
 from laconic.tasks.datasets.pack_index import PackIndexOptions
-from laconic.tasks.heads.checkpoint import load_checkpoint
+from laconic.tasks.heads.checkpoint import load_checkpoint, save_best_checkpoint
+from laconic.tasks.heads.classification import Classification
 from laconic.tasks.heads.networks import ClassifierNetwork
+from laconic.tasks.training.run_names import BEST_NAME
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +52,35 @@ class Predictor:
         except (KeyError, TypeError, ValueError) as err:
             raise WeightsError(f"{run} does not say how its input is made: {err}; train again") from err
         return cls(network, classes, recipe, model)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: Path | str,
+        *,
+        revision: str | None = None,
+        local_files_only: bool = False,
+        cache_dir: Path | str | None = None,
+    ) -> Predictor:
+        """Read what `save_pretrained` put into a folder, or into a repository of Hugging Face's hub of that name. Raises as
+        `pretrained_folder` does, and `WeightsError`."""
+        folder = pretrained_folder(name, revision=revision, local_files_only=local_files_only, cache_dir=cache_dir)
+        model = folder / PRETRAINED_MODEL_NAME
+        return cls.load(folder, model=str(model) if model.exists() else None)
+
+    def save_pretrained(self, folder: Path | str, *, force: bool = False) -> None:
+        """Put the network, and the codec's model where it is not shipped, into a folder that can be uploaded as a
+        repository of the hub. Raises `FileExistsError` without `force`, `OSError`."""
+        folder = path_argument("folder", folder)
+        if self.model is not None:
+            save_pretrained_model(self.model, folder, force=force)
+        if (folder / BEST_NAME).exists() and not force:
+            raise FileExistsError(errno.EEXIST, "File exists", str(folder / BEST_NAME))
+        folder.mkdir(parents=True, exist_ok=True)
+        what = {"head": asdict(self.network.config), "classes": list(self.classes), "recipe": dict(self.recipe)}
+        save_best_checkpoint(folder / BEST_NAME, self.network, {"task": Classification.name, **what})
+        text = f'Scores of {", ".join(self.classes)}.\n\n    Predictor.from_pretrained("REPOSITORY").scores("FILE")\n'
+        write_pretrained_card(folder, "Classifier of compressed signals", text)
 
     def scores(self, source: Path | str | Image | Audio) -> dict[str, float]:
         """Probability of each class, the highest first, for a file or a signal in memory.

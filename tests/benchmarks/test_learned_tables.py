@@ -80,3 +80,20 @@ def test_neural_decoding_stands_beside_what_was_asked(tmp_path: Path) -> None:
     assert f"| neural, 2 cores | {AT_LEAST} 3 MPix/s | 3.46 MPix/s | 3.1 MPix/s |\n" in text
     assert f"| peak memory | {AT_MOST} 1,500 MB | 612 MB |  |\n" in text
     assert "quality 50, float32, medians of 5 runs" in text
+
+
+def test_parts_of_packs_stand_beside_parts_by_lot(tmp_path: Path) -> None:
+    ridge = {"type": "selection ridge", "percent": 10, "pools": 20, "all": 0.4, "chosen": 0.31, "lot": 0.26}
+    summary = {"type": "selection summary", "percent": 30, "runs": 3}
+    rows: list[dict[str, object]] = [
+        ridge | {"difference": 0.05, "difference_interval_95": [0.04, 0.06]},
+        {"type": "selection", "percent": 30, "arm": "lot", "seed": 0, "test_accuracy": 0.9},
+        summary | {"arm": "chosen", "mean": 0.25, "interval_95": [0.2, 0.3]},
+        summary | {"arm": "lot", "mean": 0.27, "interval_95": [0.2, 0.3]},
+        summary | {"arm": "chosen - lot", "mean": -0.02, "interval_95": [-0.06, 0.02]},
+        summary | {"arm": "all", "percent": 100, "mean": 0.38, "interval_95": [0.3, 0.4]},
+    ]
+    text = table("selection", rows, tmp_path)
+    assert "| kodak | 10 % | kernel ridge, 20 pools | 31.0 % | 26.0 % | +5.0 [+4.0, +6.0] | 40.0 % |\n" in text
+    assert "| kodak | 30 % | network, 3 seeds | 25.0 % | 27.0 % | -2.0 [-6.0, +2.0] | 38.0 % |\n" in text
+    assert text.count("| kodak |") == 2

@@ -1,4 +1,5 @@
 """What can be packed: sources of labelled signals.
 
-In reading order: `pack_source` (the interface, and one sample). Class folders (`datasets.class_folders`) are one.
+In reading order: `pack_source` (the interface, and one sample). Class folders (`datasets.class_folders`) are one;
+`stored_pack`: packs, whose files are copied.
 """
