@@ -182,7 +182,8 @@ def selection_kernel(features: Float[NDArray[np.float32], "n f"]) -> Float[NDArr
     products: NDArray[np.float32] = features @ features.T
     distances = np.maximum(squares[:, None] + squares - 2 * products, 0)
     width = float(np.median(distances[np.triu_indices(len(distances), 1)])) if len(distances) > 1 else 0.0
-    return np.exp(-distances / np.float32(max(width, 1e-12))).astype(np.float32)
+    kernel: NDArray[np.float32] = np.exp(-distances / np.float32(max(width, 1e-12)))
+    return kernel
 
 
 def selection_channels(num_channels: int) -> int:
