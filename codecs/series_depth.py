@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from threading import Lock
+from typing import BinaryIO
 
 from laconic.codecs.files import read_image
 from laconic.codecs.formats.bit_depths import DEPTHS, FULL_DEPTH
@@ -28,9 +28,12 @@ class SeriesDepth:
     count.
     """
 
-    def __init__(self, paths: Sequence[Path], *, limits: Limits | None = None, frame: int | None = None) -> None:
+    def __init__(
+        self, openers: Sequence[Callable[[], BinaryIO]], *, limits: Limits | None = None, frame: int | None = None
+    ) -> None:
+        """Each of `openers` opens one file."""
         self.found: int | None = None
-        self._paths, self._limits, self._frame = paths, limits, frame
+        self._openers, self._limits, self._frame = openers, limits, frame
         self._lock = Lock()
 
     def __call__(self) -> int:
@@ -41,15 +44,15 @@ class SeriesDepth:
 
     def _needed(self) -> int:
         depth = _LEAST
-        for path in self._paths:
-            depth = max(depth, self._needed_by(path))
+        for opener in self._openers:
+            depth = max(depth, self._needed_by(opener))
             if depth == FULL_DEPTH:
                 break
         return depth
 
-    def _needed_by(self, path: Path) -> int:
+    def _needed_by(self, opener: Callable[[], BinaryIO]) -> int:
         try:
-            with collect_notes(), path.open("rb") as file:  # said of each file when it is its turn
+            with collect_notes(), opener() as file:  # said of each file when it is its turn
                 if not _may_be_deep(file.read(_HEAD_BYTES)):
                     return _LEAST
                 rows = open_rows(file, frame=self._frame)

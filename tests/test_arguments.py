@@ -357,7 +357,7 @@ CALLS: dict[str, Callable[[Any], Call]] = {
     "pack": lambda s: (
         archive.pack,
         {
-            "folder": s.root / "classes",
+            "source": s.root / "classes",
             "output": s.root / "pack",
             "options": pack_index.PackIndexOptions(),
             "num_threads": 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -176,7 +177,9 @@ def _series(found: FoundJob, limits: Limits, frame: int | None) -> dict[Path | N
         if source.path is not None:
             folders.setdefault(source.path.parent, []).append(source.path)
     return {
-        folder: SeriesDepth(paths, limits=limits, frame=frame) for folder, paths in folders.items() if len(paths) > 1
+        folder: SeriesDepth([partial(path.open, "rb") for path in paths], limits=limits, frame=frame)
+        for folder, paths in folders.items()
+        if len(paths) > 1
     }
 
 

@@ -13,8 +13,8 @@ from laconic.tasks.cli.encode import Profile
 from laconic.tasks.cli.folded_notes import FoldedNotes
 
 if TYPE_CHECKING:
-    from laconic.tasks.datasets.class_folders import ClassFolder
     from laconic.tasks.datasets.pack_index import PackIndex
+    from laconic.tasks.datasets.sources.pack_source import PackSource
 
 _NUM_NAMED = 5
 _NUM_CLASSES = 12
@@ -66,10 +66,10 @@ def pack(
         raise typer.Exit(1)
 
 
-def _announce(listing: ClassFolder, *, quiet: bool) -> None:
+def _announce(listing: PackSource, *, quiet: bool) -> None:
     """What was understood of the folder, before the work: a wrong class or split is seen here or nowhere."""
     for note in listing.notes:
-        typer.echo(f"laconic: {listing.root}: {note}", err=True)
+        typer.echo(f"laconic: {listing.name}: {note}", err=True)
     counts = listing.counts()
     trained = counts.get("train", {})
     for split, classes in counts.items():
@@ -82,7 +82,7 @@ def _announce(listing: ClassFolder, *, quiet: bool) -> None:
             )
         if trained and (unknown := [name for name in classes if name not in trained]):
             typer.echo(
-                f"laconic: {listing.root}: {len(unknown)} classes in {split} and not in train, such as {unknown[0]}",
+                f"laconic: {listing.name}: {len(unknown)} classes in {split} and not in train, such as {unknown[0]}",
                 err=True,
             )
 

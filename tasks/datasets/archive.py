@@ -15,7 +15,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,11 @@ from typing import Any
 import numpy as np
 
 from laconic.codecs.arguments import path_argument, typed_argument, whole_number_argument
-from laconic.codecs.errors import CodecError, sentence_of_error
+from laconic.codecs.errors import CodecError
 from laconic.codecs.models.zoo import load_model, load_model_of
-from laconic.codecs.notes import collect_notes
-from laconic.codecs.series_depth import SeriesDepth
 from laconic.codecs.threads import default_threads, threaded_map
 from laconic.codecs.whole_files import atomic_write
-from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderSample, list_class_folder
-from laconic.tasks.datasets.framing import read_signal
+from laconic.tasks.datasets.class_folders import list_class_folder
 from laconic.tasks.datasets.pack_index import (
     COLUMNS,
     FORMAT,
@@ -40,25 +36,26 @@ from laconic.tasks.datasets.pack_index import (
     PackIndexOptions,
     read_index,
 )
+from laconic.tasks.datasets.sample_encoder import SampleEncoder
 from laconic.tasks.datasets.shard_writer import PARTS_NAME, ShardSample, ShardWriter, shard_has_size
-from laconic.tasks.datasets.targets import decode_target
+from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample
 
 _MAX_THREADS = 256
 _SAMPLES_AHEAD = 4  # for each thread
 
 
 def pack(
-    folder: Path | str | ClassFolder,
+    source: Path | str | PackSource,
     output: Path | str,
     options: PackIndexOptions | None = None,
     *,
     num_threads: int | None = None,
     on_sample: Callable[[int], None] | None = None,
 ) -> PackIndex:
-    """Pack a class folder, or what was listed of one; what an earlier, killed call did is kept. `on_sample` gets the number
-    of samples done.
+    """Pack a class folder, or what was listed of one, or another source; what an earlier, killed call did is kept.
+    `on_sample` gets the number of samples done.
 
-    Raises `CodecError` for folders that cannot be packed and an `output` that holds something else, `OSError`.
+    Raises `CodecError` for sources that cannot be packed and an `output` that holds something else, `OSError`.
     """
     options = (
         PackIndexOptions()
@@ -69,8 +66,8 @@ def pack(
         default_threads() if num_threads is None else whole_number_argument("num_threads", num_threads, 1, _MAX_THREADS)
     )
     output = path_argument("output", output)
-    listing = folder if isinstance(folder, ClassFolder) else list_class_folder(folder)
-    plan = _digest_of_plan(listing, options)
+    source = source if isinstance(source, PackSource) else list_class_folder(source)
+    plan = _digest_of_plan(source, options)
     if (output / INDEX_NAME).exists():
         index = read_index(output)
         if index.plan != plan:
@@ -79,12 +76,11 @@ def pack(
             shutil.rmtree(output / PARTS_NAME, ignore_errors=True)
             return index
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
-    works = [ShardWriter(output, name, samples, plan) for name, samples in _shards_of(listing, options)]
-    series = SeriesDepth([listing.root / sample.source for sample in listing.samples])
-    _run(works, partial(_encoded, listing, options, series), num_threads, on_sample)
-    options = replace(options, bit_depth=options.bit_depth or series.found or 0)
-    records = [work.read_record() for work in works]
-    fields = _index_of(listing, options, plan, [record for record in records if record is not None])
+    works = [ShardWriter(output, name, samples, plan) for name, samples in _shards_of(source, options)]
+    _run(works, SampleEncoder(source, options), num_threads, on_sample)
+    records = [record for work in works if (record := work.read_record()) is not None]
+    options = replace(options, bit_depth=options.bit_depth or max(record["depth"] for record in records))
+    fields = _index_of(source, options, plan, records)
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in fields.items())
     atomic_write(output / INDEX_NAME, f"{{\n{lines}\n}}\n".encode(), force=True)
     shutil.rmtree(output / PARTS_NAME)
@@ -93,7 +89,7 @@ def pack(
 
 def _run(
     works: Sequence[ShardWriter],
-    encoded: Callable[[tuple[int, ClassFolderSample]], ShardSample],
+    encoded: Callable[[tuple[int, SourceSample]], ShardSample],
     num_threads: int,
     on_sample: Callable[[int], None] | None,
 ) -> None:
@@ -126,61 +122,22 @@ def _of_model(packed: ShardSample, fingerprint: str) -> ShardSample:
     return ShardSample(packed.number, packed.sample, error=reason)
 
 
-def _encoded(
-    listing: ClassFolder, options: PackIndexOptions, series: SeriesDepth, entry: tuple[int, ClassFolderSample]
-) -> ShardSample:
-    """A sample as the shard holds it. Whatever is raised for one file is the reason why it is skipped, never the end of
-    the pack: decoders of many formats stand behind this call, and each fails in its own way."""
-    number, sample = entry
-    try:
-        return _sample_of(number, sample, listing, options, series)
-    except Exception as err:
-        return ShardSample(number, sample, error=sentence_of_error(err))
-
-
-def _sample_of(
-    number: int, sample: ClassFolderSample, listing: ClassFolder, options: PackIndexOptions, series: SeriesDepth
-) -> ShardSample:
-    codec, source = options.codec(listing.kind), listing.root / sample.source
-    with collect_notes() as notes:
-        signal = read_signal(source, listing.kind, options.framing, model=options.model, series=series)
-    latent = codec.analyze(signal)
-    packed = codec.pack_with_heads(latent)
-    targets = {suffix: (listing.root / path).read_bytes() for suffix, path in sample.targets}
-    for suffix, data in targets.items():
-        decode_target(suffix, data)  # what cannot be read in training is found now
-    values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
-    return ShardSample(
-        number=number,
-        sample=sample,
-        data=packed.data,
-        targets=targets,
-        heads=tuple(packed.head_bytes(end) for end in load_model_of(latent.fingerprint, options.model).group_ends),
-        grid=(latent.values.shape[1], latent.values.shape[2]),
-        fingerprint=latent.fingerprint.hex(),
-        sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
-        notes=tuple(notes),
-    )
-
-
-def _shards_of(
-    listing: ClassFolder, options: PackIndexOptions
-) -> Iterator[tuple[str, list[tuple[int, ClassFolderSample]]]]:
-    numbered = list(enumerate(listing.samples))
-    for split in dict.fromkeys(sample.split for sample in listing.samples):
+def _shards_of(source: PackSource, options: PackIndexOptions) -> Iterator[tuple[str, list[tuple[int, SourceSample]]]]:
+    numbered = list(enumerate(source.samples))
+    for split in dict.fromkeys(sample.split for sample in source.samples):
         members = [(number, sample) for number, sample in numbered if sample.split == split]
         for i, first in enumerate(range(0, len(members), options.shard_samples)):
             yield f"{split}-{i:05d}.tar", members[first : first + options.shard_samples]
 
 
 def _index_of(
-    listing: ClassFolder, options: PackIndexOptions, plan: str, records: Sequence[Mapping[str, Any]]
+    source: PackSource, options: PackIndexOptions, plan: str, records: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The index as JSON, from the records of all shards."""
     filled = [record for record in records if record["num_bytes"]]
     if not filled:
         first = records[0]["skipped"][0]
-        raise CodecError(f"{listing.root} holds no file that can be packed; the first is {first[0]}: {first[1]}")
+        raise CodecError(f"{source.name} holds no file that can be packed; the first is {first[0]}: {first[1]}")
     (fingerprint,) = {name for record in filled for name in record["fingerprints"]}
     grids = {tuple(grid) for record in filled for grid in record["grids"]}
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
@@ -189,12 +146,12 @@ def _index_of(
         for name, column in record["columns"].items():
             columns[name] += column
     model = load_model_of(bytes.fromhex(fingerprint), options.model)
-    skipped = [*listing.skipped, *(tuple(entry) for record in records for entry in record["skipped"])]
+    skipped = [*source.skipped, *(tuple(entry) for record in records for entry in record["skipped"])]
     return {
         "format": FORMAT,
         "version": VERSION,
-        "kind": listing.kind,
-        "classes": listing.classes,
+        "kind": source.kind,
+        "classes": source.classes,
         "options": {**asdict(options), "model": model.name if options.model else None},
         "model": {"name": model.name, "fingerprint": fingerprint, "group_ends": model.group_ends},
         "grid": next(iter(grids)) if len(grids) == 1 else None,
@@ -230,29 +187,16 @@ def _statistics(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"split": split, "mean": first.tolist(), "std": deviation.tolist()}
 
 
-def _digest_of_plan(listing: ClassFolder, options: PackIndexOptions) -> str:
-    """Names the work: files with splits and sizes, options, model. Where it differs, nothing of an earlier call is used."""
+def _digest_of_plan(source: PackSource, options: PackIndexOptions) -> str:
+    """Names the work: samples with splits and identities, options, model. Where it differs, nothing of an earlier call is
+    used."""
     fingerprint = load_model(options.model).fingerprint.hex() if options.model else None
-    root = listing.root
-    sizes = [
-        (s.source, s.split, s.label, _size_of(root / s.source), *((*t, _size_of(root / t[1])) for t in s.targets))
-        for s in listing.samples
-    ]
+    samples = [(s.source, s.split, s.label, s.targets, source.identity(s)) for s in source.samples]
     chosen = {**asdict(options), "model": fingerprint}
-    if not options.bit_depth:  # as packs were named that did not know of it
-        del chosen["bit_depth"]
-    work = [FORMAT, VERSION, listing.classes, sizes, chosen]
+    work = [FORMAT, VERSION, source.classes, samples, chosen]
     return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
 
 
 def _fingerprint_in(works: Sequence[ShardWriter]) -> str:
     records = (work.read_record() for work in works)
     return next((name for record in records if record for name in record["fingerprints"]), "")
-
-
-def _size_of(path: Path) -> int:
-    """Bytes of a file; -1 where it cannot be asked (a link to nothing), which is skipped when it is read."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1

@@ -23,6 +23,7 @@ from laconic.codecs.files import picture_extensions
 from laconic.codecs.form import MediaKind
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
 from laconic.tasks.datasets.framing import Framing, framed_array, framed_tensor, read_signal
+from laconic.tasks.datasets.sources.pack_source import SourceSample, identity_of_file
 from laconic.tasks.datasets.splits import (
     SPLITS,
     WHOLE,
@@ -31,7 +32,7 @@ from laconic.tasks.datasets.splits import (
     is_hidden_from_splits,
     split_class_places,
 )
-from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, check_target_suffix, decode_target, no_target
+from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, decode_target, no_target
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
@@ -39,33 +40,34 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ClassFolderSample:
-    """One file: `source` is its path below the folder with forward slashes, `label` an index into the classes or
-    `NO_LABEL`, `targets` the paths of more target files below the folder, each with its suffix (see `targets`). Raises
-    `CodecError` for a suffix that is none, or twice."""
-
-    source: str
-    split: str
-    label: int
-    targets: tuple[tuple[str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        suffixes = [check_target_suffix(suffix) for suffix, _ in self.targets]
-        if len(set(suffixes)) < len(suffixes):
-            raise CodecError(f"{self.source} has targets {', '.join(suffixes)}; allowed is one of each suffix")
-
-
-@dataclass(frozen=True)
 class ClassFolder:
-    """What a folder holds. `samples` are sorted by split and source; `skipped` are (source, why) of other files in class
-    folders, `notes` say what else was left out."""
+    """What a folder holds, a `PackSource`. `samples` are sorted by split and source; `skipped` are (source, why) of other
+    files in class folders, `notes` say what else was left out."""
 
     root: Path
     kind: MediaKind
     classes: tuple[str, ...]
-    samples: tuple[ClassFolderSample, ...]
+    samples: tuple[SourceSample, ...]
     skipped: tuple[tuple[str, str], ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return str(self.root)
+
+    def open_signal(self, sample: SourceSample) -> Path:
+        """The file of a sample."""
+        return self.root / sample.source
+
+    def read_target(self, sample: SourceSample, suffix: str) -> bytes:
+        """A target file of a sample that has it. Raises `OSError`."""
+        return (self.root / dict(sample.targets)[suffix]).read_bytes()
+
+    def identity(self, sample: SourceSample) -> str:
+        """Sizes and times of change of a sample's files: it differs where their bytes may."""
+        places = (sample.source, *(place for _, place in sample.targets))
+        return " ".join(identity_of_file(self.root / place) for place in places)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Samples of each class in each split, by their names."""
@@ -101,7 +103,7 @@ def list_class_folder(root: Path | str, splits: Mapping[str, str] | None = None)
     kept = [entry for entry in found if _suffix(entry[1]) in wanted]
     classes = tuple(sorted({place.label for place, _ in kept}))
     labels = {name: i for i, name in enumerate(classes)}
-    samples = (ClassFolderSample(source, place.split, labels[place.label]) for place, source in kept)
+    samples = (SourceSample(source, place.split, labels[place.label]) for place, source in kept)
     what = "picture" if kind == "image" else "sound"
     skipped = ((s, f"its extension is not that of a {what}") for _, s in found if _suffix(s) not in wanted)
     return ClassFolder(
@@ -151,7 +153,7 @@ class ClassFolderDataset:
     """
 
     folder: ClassFolder
-    samples: tuple[ClassFolderSample, ...]
+    samples: tuple[SourceSample, ...]
     framing: Framing
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,9 +64,10 @@ class Framing:
 
 
 def read_signal(
-    path: Path | str, kind: MediaKind, framing: Framing, *, model: str | None = None, series: BitDepth = 0
+    path: Path | str | BinaryIO, kind: MediaKind, framing: Framing, *, model: str | None = None, series: BitDepth = 0
 ) -> Image | Audio:
-    """A file as RGB picture or mono sound of the wanted size; alpha and metadata are dropped, turned pictures upright.
+    """A file, by its path or open, as RGB picture or mono sound of the wanted size; alpha and metadata are dropped, turned
+    pictures upright.
 
     `series`: who is asked for the bit depth where neither framing nor file say it.
     Raises `OSError`, `BitstreamError` or `CodecError`.

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.whole_files import atomic_write
-from laconic.tasks.datasets.class_folders import ClassFolderSample
 from laconic.tasks.datasets.pack_index import COLUMNS
+from laconic.tasks.datasets.sources.pack_source import SourceSample
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ShardSample:
     """One encoded sample, or why there is none."""
 
     number: int
-    sample: ClassFolderSample
+    sample: SourceSample
     data: bytes = b""
     targets: Mapping[str, bytes] = field(default_factory=dict)  # beside the label, by suffix
     heads: tuple[int, ...] = ()
@@ -41,13 +41,15 @@ class ShardSample:
     sums: Float[NDArray[np.float64], "2 d"] | None = None  # (2, d): of the values and their squares
     error: str = ""
     notes: tuple[str, ...] = ()  # what was dropped of the file
+    content: str = ""  # a hash of the files that it was made of
+    depth: int = 0  # that the series of 16-bit pictures was found to have
 
 
 class ShardWriter:
     """Writes one shard as WebDataset reads it, KEY.lcn and KEY.SUFFIX of each target: samples are added in order, `finish`
     gives the file its name and then leaves its record."""
 
-    def __init__(self, output: Path, name: str, samples: Sequence[tuple[int, ClassFolderSample]], plan: str) -> None:
+    def __init__(self, output: Path, name: str, samples: Sequence[tuple[int, SourceSample]], plan: str) -> None:
         self.samples, self._plan = samples, plan
         self._path = output / name
         self._part = output / PARTS_NAME / f"{name}.part"
@@ -62,6 +64,7 @@ class ShardWriter:
         self._num_places = 0
         self._grids: set[tuple[int, int]] = set()
         self._fingerprints: set[str] = set()
+        self._depth = 0
 
     def read_record(self) -> dict[str, Any] | None:
         """What is in the finished shard; None where it is not finished."""
@@ -92,6 +95,7 @@ class ShardWriter:
         self._num_places += packed.grid[0] * packed.grid[1]
         self._grids.add(packed.grid)
         self._fingerprints.add(packed.fingerprint)
+        self._depth = max(self._depth, packed.depth)
 
     def _append(self, name: str, data: bytes) -> int:
         """Add a member to the tar; returns where its bytes begin."""
@@ -131,6 +135,7 @@ class ShardWriter:
             "num_places": self._num_places,
             "grids": sorted(self._grids),
             "fingerprints": sorted(self._fingerprints),
+            "depth": self._depth,
         }
         atomic_write(self._record_path, json.dumps(record).encode(), force=True)
 

@@ -22,8 +22,9 @@ from laconic.codecs.files import signal_bytes
 from laconic.codecs.media import Audio
 from laconic.codecs.threads import threaded_map
 from laconic.codecs.whole_files import atomic_write
-from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderSample, list_class_folder
+from laconic.tasks.datasets.class_folders import ClassFolder, list_class_folder
 from laconic.tasks.datasets.framing import Framing, framed, read_signal
+from laconic.tasks.datasets.sources.pack_source import SourceSample
 from laconic.tasks.datasets.splits import parse_splits
 from laconic.tasks.measures.rate import bits_per_pixel, kilobits_per_second
 from laconic.tasks.mpq.compressed_training_table import (
@@ -120,7 +121,7 @@ def _coded_folder(listing: ClassFolder, source: _Source, framing: Framing, num_t
     path = source.folder / _DONE
     if not path.exists():
 
-        def code(sample: ClassFolderSample) -> float:
+        def code(sample: SourceSample) -> float:
             return _code(listing, sample, source, framing)
 
         with threaded_map(num_threads) as mapped:
@@ -129,7 +130,7 @@ def _coded_folder(listing: ClassFolder, source: _Source, framing: Framing, num_t
     return float(json.loads(path.read_bytes())["rate"])
 
 
-def _code(listing: ClassFolder, sample: ClassFolderSample, source: _Source, framing: Framing) -> float:
+def _code(listing: ClassFolder, sample: SourceSample, source: _Source, framing: Framing) -> float:
     """Write one sample of the folder; its rate."""
     try:
         signal = read_signal(listing.root / sample.source, listing.kind, Framing())

@@ -21,11 +21,12 @@ from PIL import Image as PillowImage
 
 from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.lcn import Lcn
-from laconic.tasks.datasets import archive, pack_index
-from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderDataset, ClassFolderSample, list_class_folder
+from laconic.tasks.datasets import archive, pack_index, sample_encoder
+from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderDataset, list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal, resampled_for_framing
 from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_index import PackIndexOptions
+from laconic.tasks.datasets.sources.pack_source import SourceSample
 from laconic.tasks.datasets.targets import NO_LABEL
 
 OPTIONS = PackIndexOptions(size=48, shard_samples=5)
@@ -167,12 +168,14 @@ def test_pack_skips_a_file_whatever_its_decoder_raises(
 ) -> None:
     root = make_pictures(tmp_path / "in", 2, splits=("",))
 
-    def read(path: Path, *arguments: Any, **more: Any) -> Any:
-        if path.parts[-2:] == ("green", "1.png"):
-            raise error
-        return read_signal(path, *arguments, **more)
+    bad = (root / "green" / "1.png").read_bytes()
 
-    monkeypatch.setattr(archive, "read_signal", read)
+    def read(file: io.BytesIO, *arguments: Any, **more: Any) -> Any:
+        if file.getvalue() == bad:
+            raise error
+        return read_signal(file, *arguments, **more)
+
+    monkeypatch.setattr(sample_encoder, "read_signal", read)
     index = archive.pack(root, tmp_path / "out", OPTIONS)
     assert index.skipped == (("green/1.png", sentence_of_error(error)),)
     assert len(index) == 5
@@ -466,9 +469,9 @@ def test_sample_with_a_bad_target_is_skipped(tmp_path: Path, suffix: str, data: 
 @pytest.mark.parametrize("suffix", ["", "TXT", "a/b", ".txt", "txt.", "lcn", "cls", "x.lcn"])
 def test_suffixes_that_cannot_stand_in_a_shard_are_errors(suffix: str) -> None:
     with pytest.raises(CodecError, match="the suffix of a target is"):
-        ClassFolderSample("a/0.png", "train", 0, ((suffix, "a/0.x"),))
+        SourceSample("a/0.png", "train", 0, ((suffix, "a/0.x"),))
     with pytest.raises(CodecError, match="allowed is one of each suffix"):
-        ClassFolderSample("a/0.png", "train", 0, (("txt", "a"), ("txt", "b")))
+        SourceSample("a/0.png", "train", 0, (("txt", "a"), ("txt", "b")))
 
 
 @pytest.mark.parametrize(

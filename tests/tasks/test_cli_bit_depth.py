@@ -1,6 +1,7 @@
 """The bit depth of 16-bit pictures on the command line: one for the files of a folder, said, given, printed."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_bits_of_the_others(tmp_pat
 def test_a_series_is_looked_through_once_and_no_further_than_needed(tmp_path):
     write(tmp_path, a=700, b=40000, c=100)
     paths = sorted(tmp_path.glob("*.png"))
-    series = SeriesDepth(paths)
+    series = SeriesDepth([partial(path.open, "rb") for path in paths])
     (tmp_path / "c.png").unlink()
     assert (series.found, series()) == (None, 16)
     for path in paths[:2]:

@@ -21,8 +21,9 @@ from PIL import Image as PillowImage  # noqa: E402
 
 from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
-from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderSample  # noqa: E402
+from laconic.tasks.datasets.class_folders import ClassFolder  # noqa: E402
 from laconic.tasks.datasets.pack_index import PackIndexOptions  # noqa: E402
+from laconic.tasks.datasets.sources.pack_source import SourceSample  # noqa: E402
 from laconic.tasks.datasets.targets import NO_LABEL  # noqa: E402
 from laconic.tasks.heads.classification import Classification  # noqa: E402
 from laconic.tasks.heads.comparison import comparison_table, read_result  # noqa: E402
@@ -91,7 +92,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pixels = random.normal(255 * level, 4, (16, 16, 3)).clip(0, 255).astype(np.uint8)
             PillowImage.fromarray(pixels).save(root / source)
             (root / f"{split}{i}.json").write_text(json.dumps({"brightness": level}))
-            samples.append(ClassFolderSample(source, split, NO_LABEL, (("json", f"{split}{i}.json"),)))
+            samples.append(SourceSample(source, split, NO_LABEL, (("json", f"{split}{i}.json"),)))
     listing = ClassFolder(root, "image", (), tuple(samples), ())
     archive.pack(listing, root / "packed", PackIndexOptions(quality=90))
     return root / "packed"

@@ -1,0 +1,84 @@
+"""One sample of a source -> what a shard holds of it; a function of source, options and sample alone, on any machine."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+
+from laconic.codecs.errors import sentence_of_error
+from laconic.codecs.models.zoo import load_model_of
+from laconic.codecs.notes import collect_notes
+from laconic.codecs.series_depth import SeriesDepth
+from laconic.tasks.datasets.framing import read_signal
+from laconic.tasks.datasets.pack_index import PackIndexOptions
+from laconic.tasks.datasets.shard_writer import ShardSample
+from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample, open_source_signal
+from laconic.tasks.datasets.targets import decode_target
+
+
+@dataclass(frozen=True, eq=False)
+class SampleEncoder:
+    """Encodes samples, each for itself, in any order and process: pickled and called elsewhere, it gives the same bytes."""
+
+    source: PackSource
+    options: PackIndexOptions
+
+    @cached_property
+    def series(self) -> SeriesDepth:
+        """Who knows the bit depth of 16-bit pictures that do not say it."""
+        return SeriesDepth([partial(open_source_signal, self.source, sample) for sample in self.source.samples])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"source": self.source, "options": self.options}
+
+    def __call__(self, entry: tuple[int, SourceSample]) -> ShardSample:
+        """A numbered sample as the shard holds it. Whatever is raised for one file is the reason why it is skipped, never
+        the end of the pack: decoders of many formats stand behind this call, and each fails in its own way."""
+        number, sample = entry
+        try:
+            return self._encoded(number, sample)
+        except Exception as err:
+            return ShardSample(number, sample, error=sentence_of_error(err))
+
+    def _encoded(self, number: int, sample: SourceSample) -> ShardSample:
+        kind, options = self.source.kind, self.options
+        with open_source_signal(self.source, sample) as file:
+            data = file.read()
+        with collect_notes() as notes:
+            signal = read_signal(
+                io.BytesIO(data), kind, options.framing, model=options.model, series=lambda: self.series()
+            )
+        targets = {suffix: self.source.read_target(sample, suffix) for suffix, _ in sample.targets}
+        for suffix, target in targets.items():
+            decode_target(suffix, target)  # what cannot be read in training is found now
+        codec = options.codec(kind)
+        latent = codec.analyze(signal)
+        packed = codec.pack_with_heads(latent)
+        values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
+        return ShardSample(
+            number=number,
+            sample=sample,
+            data=packed.data,
+            targets=targets,
+            heads=tuple(packed.head_bytes(end) for end in load_model_of(latent.fingerprint, options.model).group_ends),
+            grid=(latent.values.shape[1], latent.values.shape[2]),
+            fingerprint=latent.fingerprint.hex(),
+            sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
+            notes=tuple(notes),
+            content=_content_hash(data, targets),
+            depth=self.series.found or 0,
+        )
+
+
+def _content_hash(data: bytes, targets: Mapping[str, bytes]) -> str:
+    """Of the files that a sample is made of, as they were read."""
+    found = hashlib.sha256(hashlib.sha256(data).digest())
+    for suffix in sorted(targets):
+        found.update(suffix.encode() + hashlib.sha256(targets[suffix]).digest())
+    return found.hexdigest()
