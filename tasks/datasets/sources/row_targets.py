@@ -1,6 +1,6 @@
 """Columns of a table as targets of a sample: which suffix a column gets, and a cell as the bytes of a target file.
 
-    caption, text, transcript, sentence   text               -> .txt
+    caption, text, transcript, sentence   text               -> .txt, where one column of these is there
     json, txt, boxes.json, note.txt       as they are named  -> .json .txt .boxes.json .note.txt
     mask, mask_path, depth_file           name a file        -> .mask.png .depth.npy: the column, the file's extension
     target, target_path                   name a file        -> .png .npy: the file's extension
@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets.sources.stored_source import extension_of_member
 from laconic.tasks.datasets.targets import LABEL_SUFFIX
 
@@ -53,18 +55,35 @@ def suffix_of_target_file(column: str, file: str) -> str:
     return ".".join(part for part in ("" if stem == "target" else stem, extension or "bin") if part)
 
 
-def suffix_of_value(column: str, value: Any) -> str:
-    """The suffix of a cell that is a target itself.
+def text_column_among(columns: Sequence[str]) -> str | None:
+    """The column that becomes .txt: the only one with a name of text.
 
-    >>> suffix_of_value("Caption", "a hat"), suffix_of_value("speaker", "ann"), suffix_of_value("boxes", [1, 2])
-    ('txt', 'speaker.txt', 'boxes.json')
+    >>> text_column_among(["speaker", "Caption"]), text_column_among(["text", "caption"])
+    ('Caption', None)
+    """
+    found = [column for column in columns if suffix_of_column(column) in _TEXT_COLUMNS]
+    return found[0] if len(found) == 1 else None
+
+
+def check_column_names(source: str, columns: Sequence[str]) -> None:
+    """Raises `CodecError` where two columns would become one suffix."""
+    names = [suffix_of_column(column) for column in columns]
+    if twice := [column for column, name in zip(columns, names, strict=True) if names.count(name) > 1]:
+        raise CodecError(f"{source} has columns that are one suffix ({', '.join(twice)}); rename or remove one of them")
+
+
+def suffix_of_value(column: str, value: Any, text_column: str | None) -> str:
+    """The suffix of a cell that is a target itself; `text_column` becomes .txt.
+
+    >>> [suffix_of_value(*cell, "Caption") for cell in (("Caption", "a hat"), ("speaker", "ann"), ("boxes", [1, 2]))]
+    ['txt', 'speaker.txt', 'boxes.json']
     """
     name = suffix_of_column(column)
     if name.split(".")[-1] in _INLINE:
         return name
     if not isinstance(value, str):
         return f"{name}.json"
-    return "txt" if name in _TEXT_COLUMNS else f"{name}.txt"
+    return "txt" if column == text_column else f"{name}.txt"
 
 
 def bytes_of_value(suffix: str, value: Any) -> bytes:

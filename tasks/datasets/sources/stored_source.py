@@ -36,7 +36,7 @@ class MemberStore(Protocol):
     def read_member(self, name: str) -> bytes: ...
 
     def identity_of_member(self, name: str) -> str:
-        """Another text once the bytes may be others."""
+        """Another text once the bytes may be others; never raises."""
 
 
 @dataclass(frozen=True)
@@ -192,12 +192,3 @@ def check_member_size(name: str, num_bytes: int) -> int:
     if num_bytes > MOST_MEMBER_BYTES:
         raise CodecError(f"{name} has {num_bytes} bytes; allowed are {MOST_MEMBER_BYTES}: leave it out")
     return num_bytes
-
-
-def identity_of_file(path: Path) -> str:
-    """Size and time of a file; "gone" where it cannot be asked."""
-    try:
-        found = path.stat()
-    except OSError:
-        return "gone"
-    return f"{found.st_size}-{found.st_mtime_ns}"

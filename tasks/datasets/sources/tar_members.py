@@ -1,0 +1,109 @@
+"""Members of tar files by where they are: a tar is looked through once, nothing is ever extracted."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from laconic.codecs.errors import CodecError
+from laconic.tasks.datasets.sources.pack_source import identity_of_file
+from laconic.tasks.datasets.sources.stored_source import check_member_size
+
+_TAR_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class TarMember:
+    """A file in a tar; `why` it cannot be used, empty where it can."""
+
+    name: str
+    offset: int
+    num_bytes: int
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class TarStore:
+    """A store: members are named SHARD/MEMBER; each is read by its place in the shard."""
+
+    root: Path
+    places: dict[str, tuple[str, int, int]]  # shard, offset, length
+
+    def open_member(self, name: str) -> BinaryIO:
+        return io.BytesIO(self.read_member(name))
+
+    def read_member(self, name: str) -> bytes:
+        shard, offset, num_bytes = self.places[name]
+        return read_place(self.root / shard, offset, check_member_size(name, num_bytes))
+
+    def identity_of_member(self, name: str) -> str:
+        shard, offset, num_bytes = self.places[name]
+        return f"{identity_of_file(self.root / shard)}+{offset}+{num_bytes}"
+
+
+def read_place(path: Path, offset: int, num_bytes: int) -> bytes:
+    """So many bytes of a file from an offset on. Raises `CodecError` where it ends before, `OSError`."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read(num_bytes)
+    if len(data) < num_bytes:
+        raise CodecError(f"{path.name} ends within it, after {len(data)} of {num_bytes} bytes; copy the file again")
+    return data
+
+
+def list_tar_members(path: Path) -> Iterator[TarMember]:
+    """The files of a tar in order, also those that cannot be used; where the tar itself is damaged or cut, a last one
+    without a name says so. Raises `CodecError` for a file that is no tar, `OSError`."""
+    num_bytes = path.stat().st_size
+    try:
+        with tarfile.open(path, "r:", encoding="utf-8") as tar:
+            for member in tar:
+                tar.members = []  # which it would keep all of
+                if not member.isdir():
+                    yield _member_of(member, num_bytes)
+            end = tar.offset
+    except tarfile.TarError as err:
+        compressed = "" if num_bytes == 0 else "; one that is compressed is to be unpacked to .tar first"
+        raise CodecError(f"{path} is no tar that can be read: {err}{compressed}") from err
+    except (ValueError, EOFError, RecursionError) as err:  # of hostile headers
+        raise CodecError(f"{path} is a damaged tar: {err}; copy the file again") from err
+    if why := _damage_at(path, end, num_bytes):
+        yield TarMember("", end, 0, why)
+
+
+def _member_of(member: tarfile.TarInfo, num_bytes: int) -> TarMember:
+    kind = "a link" if member.islnk() or member.issym() else "a sparse file" if member.issparse() else "no file"
+    why = ""
+    if not member.isreg() or member.issparse():
+        why = f"it is {kind}; allowed are plain files: write the tar with its content (tar --dereference)"
+    elif ".." in member.name.split("/"):
+        why = "its path leads out of the tar"
+    elif member.offset_data + member.size > num_bytes:
+        why = f"the tar ends within it, at byte {num_bytes}; copy the file again"
+    return TarMember(member.name.removeprefix("./"), member.offset_data, member.size, why)
+
+
+def _damage_at(path: Path, end: int, num_bytes: int) -> str:
+    """What is wrong where reading of headers ended: a whole tar has a block of zeros there, or nothing."""
+    with path.open("rb") as file:
+        file.seek(end)
+        block = file.read(_TAR_BLOCK)
+    if not any(block) or end >= num_bytes:
+        return ""
+    return f"the tar is damaged at byte {end} of {num_bytes}: what follows was not read; copy the file again"
+
+
+def shard_paths_below(root: Path) -> list[str]:
+    """Names of the .tar files in a folder and its folders one level below, sorted."""
+    found = [*root.glob("*.tar"), *root.glob("*/*.tar")]
+    return sorted(path.relative_to(root).as_posix() for path in found if not path.name.startswith(".") and path.is_file())
+
+
+def is_tar_file(path: Path) -> bool:
+    """Whether a file is named as a tar that can be read by place."""
+    return path.suffix.lower() == ".tar" and os.path.isfile(path)
