@@ -26,7 +26,7 @@ from laconic.tasks.datasets.sources.row_targets import (
     names_target_files,
     suffix_of_target_file,
     suffix_of_value,
-    text_column_among,
+    textcolumn_among,
 )
 from laconic.tasks.datasets.sources.split_choice import SplitChoice
 from laconic.tasks.datasets.sources.stored_source import Findings, FoundSample, StoredSource, settle_findings
@@ -98,21 +98,21 @@ def _columns_of(manifest: Path, rows: Sequence[ManifestRow]) -> _Columns:
     if not names:
         why = next((f"; line {line}: {row}" for line, row in rows if isinstance(row, str)), "")
         raise CodecError(f"{manifest} has no rows{why}; allowed is a row for each sample")
-    path = _column_among(names, PATH_COLUMNS)
+    path = column_among(names, PATH_COLUMNS)
     if path is None:
         raise CodecError(
             f"{manifest} has the columns {', '.join(names)}, none of which names the files; name one of them path "
             f"(or {', '.join(PATH_COLUMNS[1:4])}, image, audio)"
         )
     rest = [name for name in names if name != path]
-    label = _column_among(rest, LABEL_COLUMNS)
-    split = _column_among(rest, SPLIT_COLUMNS)
+    label = column_among(rest, LABEL_COLUMNS)
+    split = column_among(rest, SPLIT_COLUMNS)
     others = tuple(name for name in rest if name not in (label, split))
     check_column_names(str(manifest), others)
-    return _Columns(path, label, split, others, text_column_among(others))
+    return _Columns(path, label, split, others, textcolumn_among(others))
 
 
-def _column_among(names: Sequence[str], wanted: Sequence[str]) -> str | None:
+def column_among(names: Sequence[str], wanted: Sequence[str]) -> str | None:
     """The column of the first wanted name that is there."""
     known = {name.strip().casefold(): name for name in reversed(names)}
     return next((known[name] for name in wanted if name in known), None)
@@ -145,9 +145,13 @@ class _ManifestReader:
         cells = ((column, row.get(column)) for column in self.columns.others)
         targets = [self._target(place, *cell) for cell in cells if cell[1] not in (None, "")]
         if len({suffix for suffix, _ in targets}) < len(targets):
-            raise CodecError(f"it has targets {', '.join(suffix for suffix, _ in targets)}; allowed is one of each suffix")
+            raise CodecError(
+                f"it has targets {', '.join(suffix for suffix, _ in targets)}; allowed is one of each suffix"
+            )
         if not isinstance(label, str | int | None) or isinstance(label, bool):
-            raise CodecError(f"its label is {label!r}; allowed are a name and a number; name the column json for others")
+            raise CodecError(
+                f"its label is {label!r}; allowed are a name and a number; name the column json for others"
+            )
         if isinstance(label, str):
             label = label.strip() or None
         return FoundSample(source, self._split(row), label, tuple(targets))
@@ -158,7 +162,9 @@ class _ManifestReader:
             return None
         split = self.splits.of_word(str(word).strip())
         if split is None:
-            raise CodecError(f"its split is {str(word)!r}; allowed are train, val and test: pass --splits train={word},...")
+            raise CodecError(
+                f"its split is {str(word)!r}; allowed are train, val and test: pass --splits train={word},..."
+            )
         return split
 
     def _target(self, place: str, column: str, value: Any) -> tuple[str, str]:

@@ -164,7 +164,9 @@ def _labelled(
     for sample in samples:
         label = NO_LABEL if sample.label is None else places.get(str(sample.label))
         if label is None:
-            skipped.append((sample.source, f"its class is {sample.label}; allowed are 0 to {len(classes) - 1}, of the names"))
+            skipped.append(
+                (sample.source, f"its class is {sample.label}; allowed are 0 to {len(classes) - 1}, of the names")
+            )
         else:
             settled.append(SourceSample(sample.source, sample.split or WHOLE, label, sample.targets))
     return classes, settled

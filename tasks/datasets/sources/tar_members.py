@@ -101,7 +101,9 @@ def _damage_at(path: Path, end: int, num_bytes: int) -> str:
 def shard_paths_below(root: Path) -> list[str]:
     """Names of the .tar files in a folder and its folders one level below, sorted."""
     found = [*root.glob("*.tar"), *root.glob("*/*.tar")]
-    return sorted(path.relative_to(root).as_posix() for path in found if not path.name.startswith(".") and path.is_file())
+    return sorted(
+        path.relative_to(root).as_posix() for path in found if not path.name.startswith(".") and path.is_file()
+    )
 
 
 def is_tar_file(path: Path) -> bool:
