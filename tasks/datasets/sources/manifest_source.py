@@ -26,7 +26,7 @@ from laconic.tasks.datasets.sources.row_targets import (
     names_target_files,
     suffix_of_target_file,
     suffix_of_value,
-    textcolumn_among,
+    text_column_among,
 )
 from laconic.tasks.datasets.sources.split_choice import SplitChoice
 from laconic.tasks.datasets.sources.stored_source import Findings, FoundSample, StoredSource, settle_findings
@@ -109,7 +109,7 @@ def _columns_of(manifest: Path, rows: Sequence[ManifestRow]) -> _Columns:
     split = column_among(rest, SPLIT_COLUMNS)
     others = tuple(name for name in rest if name not in (label, split))
     check_column_names(str(manifest), others)
-    return _Columns(path, label, split, others, textcolumn_among(others))
+    return _Columns(path, label, split, others, text_column_among(others))
 
 
 def column_among(names: Sequence[str], wanted: Sequence[str]) -> str | None:

@@ -165,7 +165,10 @@ def _labelled(
         label = NO_LABEL if sample.label is None else places.get(str(sample.label))
         if label is None:
             skipped.append(
-                (sample.source, f"its class is {sample.label}; allowed are 0 to {len(classes) - 1}, of the names")
+                (
+                    sample.source,
+                    f"its class is {sample.label}, of {len(classes)} names; allowed are 0 to {len(classes) - 1}",
+                )
             )
         else:
             settled.append(SourceSample(sample.source, sample.split or WHOLE, label, sample.targets))
