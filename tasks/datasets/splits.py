@@ -118,7 +118,7 @@ def _splits_by_name(tree: FolderTree, tops: Sequence[str]) -> dict[str, str]:
         example = ",".join(f"{split}={top}" for top, split in hinted.items())
         raise SplitsError(
             f"{tree.name} has folders named like splits ({_some(list(hinted))}){beside}, so it is not clear what its "
-            f"classes are; pass --splits {example} to take the classes from inside them, or --splits none if each is a class"
+            f"classes are; pass --splits {example} to take the classes from inside them, or --splits none if each is one"
         )
     for top in tops:
         inner = [name for name in tree.folders(top) if split_of_name(name)]

@@ -95,7 +95,7 @@ def _source_of_files(name: str, paths: list[Path], choice: SplitChoice) -> PackS
         return read_cifar_source(name, paths[0], choice)
     if extension in _COMPRESSED_TARS:
         raise CodecError(
-            f"{name} is a compressed tar, of which samples cannot be read by their places; unpack it to .tar, or to a folder"
+            f"{name} is a compressed tar, of which no sample can be read by its place; unpack it to .tar, or to a folder"
         )
     raise CodecError(f"{name} is nothing that can be packed; {_ALLOWED}")
 
@@ -131,9 +131,9 @@ def _source_of_folder(path: Path, choice: SplitChoice) -> PackSource:
     readers = dict(_readers_of_folder(path, choice))
     classes = sorted(set(class_folder_names(path)))
     if len(readers) > 1 or (readers and len(classes) > 1):
+        what = " and ".join([*readers, *(["class folders"] if len(classes) > 1 else [])])
         raise CodecError(
-            f"{path} holds {' and '.join([*readers, *(['class folders'] if len(classes) > 1 else [])])}, so it is not clear "
-            "what to pack; name the files, or the folder, of one of them"
+            f"{path} holds {what}, so it is not clear what to pack; name the files, or the folder, of one of them"
         )
     if readers:
         return next(iter(readers.values()))()
