@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -177,10 +177,14 @@ def _series(found: FoundJob, limits: Limits, frame: int | None) -> dict[Path | N
         if source.path is not None:
             folders.setdefault(source.path.parent, []).append(source.path)
     return {
-        folder: SeriesDepth([partial(path.open, "rb") for path in paths], limits=limits, frame=frame)
+        folder: SeriesDepth([partial(_opened, path) for path in paths], limits=limits, frame=frame)
         for folder, paths in folders.items()
         if len(paths) > 1
     }
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
 
 
 def _size(form: Form, data: bytes) -> tuple[str, dict[str, object]]:

@@ -87,7 +87,7 @@ class LatentDataset:
     @property
     def labels(self) -> Int[NDArray[np.int64], " n"]:
         """(n,): the class of every item, -1 for none."""
-        return self.index.label[self._rows]
+        return self.index.label[self._rows].astype(np.int64)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,10 +17,10 @@ from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.notes import collect_notes
 from laconic.codecs.series_depth import SeriesDepth
 from laconic.tasks.datasets.framing import read_signal
-from laconic.tasks.datasets.pack_index import PackIndexOptions
+from laconic.tasks.datasets.pack_index import CONTENT_BYTES, PackIndexOptions
 from laconic.tasks.datasets.shard_writer import ShardSample
 from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample, open_source_signal
-from laconic.tasks.datasets.targets import decode_target
+from laconic.tasks.datasets.targets import NO_LABEL, decode_target
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,14 +72,22 @@ class SampleEncoder:
             fingerprint=latent.fingerprint.hex(),
             sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
             notes=tuple(notes),
-            content=_content_hash(data, targets),
+            content=_content_of(sample, self.source, data, targets),
             depth=self.series.found or 0,
         )
 
 
-def _content_hash(data: bytes, targets: Mapping[str, bytes]) -> str:
-    """Of the files that a sample is made of, as they were read."""
-    found = hashlib.sha256(hashlib.sha256(data).digest())
-    for suffix in sorted(targets):
-        found.update(suffix.encode() + hashlib.sha256(targets[suffix]).digest())
-    return found.hexdigest()
+def read_content(source: PackSource, sample: SourceSample) -> bytes:
+    """The `content` of a sample without encoding it. Raises as the source does."""
+    with open_source_signal(source, sample) as file:
+        data = file.read()
+    return _content_of(sample, source, data, {s: source.read_target(sample, s) for s, _ in sample.targets})
+
+
+def _content_of(sample: SourceSample, source: PackSource, data: bytes, targets: Mapping[str, bytes]) -> bytes:
+    """A hash of the name, class and bytes of a sample, as they were read."""
+    label = None if sample.label == NO_LABEL else source.classes[sample.label]
+    hashes = [hashlib.sha256(data).hexdigest()]
+    hashes += [f"{suffix} {hashlib.sha256(targets[suffix]).hexdigest()}" for suffix in sorted(targets)]
+    text = json.dumps([sample.source, sample.split, label, hashes])
+    return hashlib.sha256(text.encode()).digest()[:CONTENT_BYTES]

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedWriter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.whole_files import atomic_write
-from laconic.tasks.datasets.pack_index import COLUMNS
+from laconic.tasks.datasets.shard_members import LCN, ShardFiles, ShardTar
 from laconic.tasks.datasets.sources.pack_source import SourceSample
-from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL
+from laconic.tasks.datasets.targets import NO_LABEL
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 PARTS_NAME = ".parts"
-_TAR_BLOCK = 512
+# Samples below are grouped: there, headers and padding of a sample with a label, 2.5 kB, are over a seventh of it.
+_SMALL_BYTES = 16 << 10
+_MOST_TO_DECIDE = 1024  # samples at the start of a shard whose mean decides: they wait in memory, 16 MiB at most
+# A reader of one sample of a group may have to read all of it; half of a disk's or network's usual request.
+_GROUP_BYTES, _GROUP_SAMPLES = 64 << 10, 256
 
 
 @dataclass(frozen=True)
@@ -41,22 +43,38 @@ class ShardSample:
     sums: Float[NDArray[np.float64], "2 d"] | None = None  # (2, d): of the values and their squares
     error: str = ""
     notes: tuple[str, ...] = ()  # what was dropped of the file
-    content: str = ""  # a hash of the files that it was made of
+    content: bytes = b""  # a hash of what it was made of
     depth: int = 0  # that the series of 16-bit pictures was found to have
 
 
-class ShardWriter:
-    """Writes one shard as WebDataset reads it, KEY.lcn and KEY.SUFFIX of each target: samples are added in order, `finish`
-    gives the file its name and then leaves its record."""
+@dataclass(frozen=True)
+class PlannedShard:
+    """What belongs into a shard: numbered samples of one split. `plan` names the whole work, `labels` are the numbers that
+    the classes of the source have in the pack."""
 
-    def __init__(self, output: Path, name: str, samples: Sequence[tuple[int, SourceSample]], plan: str) -> None:
-        self.samples, self._plan = samples, plan
-        self._path = output / name
-        self._part = output / PARTS_NAME / f"{name}.part"
-        self._record_path = output / PARTS_NAME / f"{name}.json"
+    name: str
+    samples: Sequence[tuple[int, SourceSample]]
+    plan: str
+    members: Literal["auto", "single", "grouped"]
+    labels: Sequence[int]
+
+
+class ShardWriter:
+    """Writes one shard (see `shard_members`): samples are added in order, `finish` gives the file its name and then leaves
+    its record. What is written depends on the samples alone, not on when they come."""
+
+    def __init__(self, output: Path, planned: PlannedShard) -> None:
+        self.samples, self._planned = planned.samples, planned
+        self._members = planned.members
+        self._path = output / planned.name
+        self._part = output / PARTS_NAME / f"{planned.name}.part"
+        self._record_path = output / PARTS_NAME / f"{planned.name}.json"
         self._file: BufferedWriter | None = None
-        self._tar: tarfile.TarFile | None = None
-        self._columns: dict[str, list[Any]] = {name: [] for name in COLUMNS if name != "shard"}
+        self._tar: ShardTar | None = None
+        self._waiting: list[ShardSample] = []
+        self._added_bytes = 0
+        names = ("offset", "length", "label", "key", "source", "heads", "content")
+        self._columns: dict[str, list[Any]] = {name: [] for name in names}
         self._targets: list[dict[str, tuple[int, int]]] = []  # offset and length
         self._skipped: list[tuple[str, str]] = []
         self._notes: list[tuple[str, str]] = []
@@ -72,24 +90,22 @@ class ShardWriter:
             record: dict[str, Any] = json.loads(self._record_path.read_bytes())
         except (OSError, ValueError):
             return None
-        return record if record["plan"] == self._plan and shard_has_size(self._path, record["num_bytes"]) else None
+        is_same = record["plan"] == self._planned.plan
+        return record if is_same and shard_has_size(self._path, record["num_bytes"]) else None
 
     def add(self, packed: ShardSample) -> None:
         """Append a sample, or list it as skipped."""
         if packed.error:
             self._skipped.append((packed.sample.source, packed.error))
             return
-        if self._tar is None:
-            self._file = self._part.open("wb")
-            self._tar = tarfile.TarFile(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)
-        key = f"{packed.number:08d}"
-        label = {} if packed.sample.label == NO_LABEL else {LABEL_SUFFIX: str(packed.sample.label).encode()}
-        members = {"lcn": packed.data, **label, **packed.targets}
-        offsets = {suffix: self._append(f"{key}.{suffix}", data) for suffix, data in members.items()}
-        self._targets.append({suffix: (offsets[suffix], len(data)) for suffix, data in packed.targets.items()})
-        entry = (offsets["lcn"], len(packed.data), packed.sample.label, key, packed.sample.source, packed.heads)
-        for name, value in zip(self._columns, entry, strict=True):
-            self._columns[name].append(value)
+        self._note(packed)
+        self._waiting.append(packed)
+        self._added_bytes += len(packed.data) + sum(map(len, packed.targets.values()))
+        if self._members == "auto":
+            self._decide(min(len(self.samples), _MOST_TO_DECIDE))
+        self._write_waiting()
+
+    def _note(self, packed: ShardSample) -> None:
         self._notes += [(packed.sample.source, note) for note in packed.notes]
         self._sums = self._sums + packed.sums
         self._num_places += packed.grid[0] * packed.grid[1]
@@ -97,14 +113,50 @@ class ShardWriter:
         self._fingerprints.add(packed.fingerprint)
         self._depth = max(self._depth, packed.depth)
 
-    def _append(self, name: str, data: bytes) -> int:
-        """Add a member to the tar; returns where its bytes begin."""
-        assert self._tar is not None
-        header = tarfile.TarInfo(name)  # constant time, owner and rights
-        header.size = len(data)
-        offset = self._tar.offset + _TAR_BLOCK
-        self._tar.addfile(header, io.BytesIO(data))
-        return offset
+    def _decide(self, asked: int) -> None:
+        """Group or not, once it is known by so many samples."""
+        if self._added_bytes >= _SMALL_BYTES * asked:
+            self._members = "single"
+        elif len(self._waiting) >= asked:
+            self._members = "grouped"
+
+    def _write_waiting(self, *, all_of_them: bool = False) -> None:
+        """Write samples as soon as it is decided how, whole groups or, in the end, all."""
+        while self._waiting and self._members != "auto":
+            count = 1 if self._members == "single" else self._next_group()
+            if not count and not all_of_them:
+                return
+            group, self._waiting = self._waiting[: count or None], self._waiting[count:] if count else []
+            self._write(group)
+
+    def _next_group(self) -> int:
+        """How many of the waiting samples are a group; 0 where that depends on more of them."""
+        num_bytes = 0
+        for count, packed in enumerate(self._waiting, 1):
+            num_bytes += len(packed.data)
+            if num_bytes >= _GROUP_BYTES or count == _GROUP_SAMPLES:
+                return count
+        return 0
+
+    def _write(self, group: Sequence[ShardSample]) -> None:
+        if self._tar is None:
+            self._file = self._part.open("wb")
+            self._tar = ShardTar(self._file)
+        files = [
+            ShardFiles(f"{packed.number:08d}", self._label(packed), {LCN: packed.data, **packed.targets})
+            for packed in group
+        ]
+        places = self._tar.add_many(files) if self._members == "grouped" else [self._tar.add_one(files[0])]
+        for packed, named, place in zip(group, files, places, strict=True):
+            self._targets.append({suffix: (place[suffix], len(data)) for suffix, data in packed.targets.items()})
+            source, content = packed.sample.source, packed.content.hex()
+            entry = (place[LCN], len(packed.data), named.label, named.key, source, packed.heads, content)
+            for name, value in zip(self._columns, entry, strict=True):
+                self._columns[name].append(value)
+
+    def _label(self, packed: ShardSample) -> int:
+        label = packed.sample.label
+        return label if label == NO_LABEL else self._planned.labels[label]
 
     def __enter__(self) -> ShardWriter:
         return self
@@ -113,7 +165,11 @@ class ShardWriter:
         if self._file is not None:
             self._file.close()
 
-    def finish(self) -> None:
+    def finish(self) -> dict[str, Any]:
+        """Complete the shard; its record. Raises `OSError`."""
+        if self._members == "auto":
+            self._decide(len(self._waiting))
+        self._write_waiting(all_of_them=True)
         num_bytes = 0
         if self._tar is not None and self._file is not None:
             self._tar.close()
@@ -123,7 +179,7 @@ class ShardWriter:
             self._file.close()
             self._part.replace(self._path)
         record = {
-            "plan": self._plan,
+            "plan": self._planned.plan,
             "name": self._path.name,
             "split": self.samples[0][1].split,
             "num_bytes": num_bytes,
@@ -138,6 +194,7 @@ class ShardWriter:
             "depth": self._depth,
         }
         atomic_write(self._record_path, json.dumps(record).encode(), force=True)
+        return record
 
 
 def shard_has_size(path: Path, num_bytes: int) -> bool:

@@ -23,15 +23,16 @@ LABEL_SUFFIX = "cls"
 NO_LABEL = -1  # of samples without a class
 _SUFFIX = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _OWN = ("lcn", LABEL_SUFFIX)  # that the packer makes itself
+MANY = "many"  # the part of a member's name that says that it holds many samples
 
 
 def check_target_suffix(suffix: str) -> str:
     """The suffix of a target file that may stand in a shard. Raises `CodecError`."""
     suffix = name_argument("suffix", suffix)
-    if not _SUFFIX.fullmatch(suffix) or suffix.split(".")[-1] in _OWN:
+    if not _SUFFIX.fullmatch(suffix) or suffix.split(".")[-1] in _OWN or MANY in suffix.split("."):
         raise CodecError(
             f"the suffix of a target is {suffix!r}; allowed are lower-case letters, digits, _, - and dots between them, "
-            f"such as txt or depth.png, and not {' or '.join(_OWN)}"
+            f"such as txt or depth.png, and not {', '.join(_OWN)} or {MANY}"
         )
     return suffix
 
