@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +23,15 @@ _NUM_CLASSES = 12
 
 def pack(
     folder: Annotated[
-        Path, typer.Argument(help="Of class folders: FOLDER/<class>/files or FOLDER/<split>/<class>/files.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Class folders, SOURCE/<class>/files or SOURCE/<split>/<class>/files, also in a .zip; a manifest (.csv, "
+            ".tsv, .jsonl, .json) with columns such as path, label and split, others become targets; tar shards as "
+            "WebDataset has them (a .tar, a folder, 'train-{0000..0015}.tar'); a saved Hugging Face data set; Parquet files "
+            "with pictures or sounds in a column; CIFAR and MNIST as torchvision keeps them. Splits are also words in names of shards, splits of a data set, "
+            "values of a column: --splits names these.",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the shards, made if needed.")],
     quality: Annotated[int, typer.Option("--quality", "-q", min=1, max=100, help="1 is smallest, 100 best.")] = 50,
@@ -46,18 +55,18 @@ def pack(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with what was packed.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Class folders to tar shards of .lcn files and labels, to train on; the same command finishes a killed run."""
+    """Pictures or sounds of any source to tar shards of .lcn files, labels and targets, to train on; the same command finishes a killed run."""
     batch.check_batch_model(model)
     from laconic.tasks.datasets import archive
-    from laconic.tasks.datasets.class_folders import list_class_folder
     from laconic.tasks.datasets.pack_index import PackIndexOptions
+    from laconic.tasks.datasets.sources.open_source import open_pack_source
     from laconic.tasks.datasets.splits import parse_splits
 
     with batch.batch_sentences():
         chosen = PackIndexOptions(
             quality, model, size, sample_rate, seconds, shard_samples, bit_depth or 0, profile.value, tune
         )
-        listing = list_class_folder(folder, None if splits is None else parse_splits(splits))
+        listing = open_pack_source(folder, None if splits is None else parse_splits(splits))
         _announce(listing, quiet=quiet or as_json)
         with batch.batch_progress(len(listing.samples)) as advance:
             index = archive.pack(listing, output, chosen, num_threads=threads, on_sample=advance)
@@ -71,14 +80,15 @@ def _announce(listing: PackSource, *, quiet: bool) -> None:
     for note in listing.notes:
         typer.echo(f"laconic: {listing.name}: {note}", err=True)
     counts = listing.counts()
+    num_samples = Counter(sample.split for sample in listing.samples)
     trained = counts.get("train", {})
     for split, classes in counts.items():
         names = [f"{name} {count}" for name, count in classes.items()]
         more = f" and {len(names) - _NUM_CLASSES} more" if len(names) > _NUM_CLASSES else ""
         if not quiet:
             typer.echo(
-                f"{split}: {sum(classes.values())} samples of {len(classes)} classes "
-                f"({', '.join(names[:_NUM_CLASSES])}{more})"
+                f"{split}: {num_samples[split]} samples of {len(classes)} classes"
+                + (f" ({', '.join(names[:_NUM_CLASSES])}{more})" if names else "")
             )
         if trained and (unknown := [name for name in classes if name not in trained]):
             typer.echo(

@@ -21,7 +21,6 @@ from pathlib import Path
 from laconic.codecs.arguments import path_argument, typed_argument, whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.threads import default_threads, threaded_map
-from laconic.tasks.datasets.class_folders import list_class_folder
 from laconic.tasks.datasets.pack_index import INDEX_NAME, PackIndex, PackIndexOptions, read_index
 from laconic.tasks.datasets.pack_index_writer import (
     Record,
@@ -34,6 +33,7 @@ from laconic.tasks.datasets.pack_index_writer import (
 from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards
 from laconic.tasks.datasets.sample_encoder import SampleEncoder
 from laconic.tasks.datasets.shard_writer import PARTS_NAME, ShardSample, ShardWriter, shard_has_size
+from laconic.tasks.datasets.sources.open_source import open_pack_source
 from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample
 
 _MAX_THREADS = 256
@@ -48,7 +48,7 @@ def pack(
     num_threads: int | None = None,
     on_sample: Callable[[int], None] | None = None,
 ) -> PackIndex:
-    """Pack a class folder, or what was listed of one, or another source; what an earlier, killed call did is kept.
+    """Pack what `open_pack_source` finds at a path, or a source that was opened; what an earlier, killed call did is kept.
     `on_sample` gets the number of samples done.
 
     Raises `CodecError` for sources that cannot be packed and an `output` that holds something else, `OSError`.
@@ -62,7 +62,7 @@ def pack(
         default_threads() if num_threads is None else whole_number_argument("num_threads", num_threads, 1, _MAX_THREADS)
     )
     output = path_argument("output", output)
-    source = source if isinstance(source, PackSource) else list_class_folder(source)
+    source = source if isinstance(source, PackSource) else open_pack_source(source)
     plan = digest_of_plan(source, options)
     if (output / INDEX_NAME).exists():
         index = read_index(output)

@@ -101,8 +101,8 @@ def settle_findings(name: str, findings: Findings, store: MemberStore) -> Stored
             skipped.append((sample.source, _said_again(sample, seen[sample.source])))
         else:
             seen[sample.source] = sample
-    kind, samples = _of_one_kind(name, list(seen.values()), findings.kind, skipped)
-    classes, samples = _labelled(name, samples, findings.class_names, skipped)
+    kind, kept = _of_one_kind(name, list(seen.values()), findings.kind, skipped)
+    classes, samples = _labelled(name, kept, findings.class_names, skipped)
     if not samples:
         raise nothing_found(name, skipped)
     return StoredSource(

@@ -131,7 +131,8 @@ class TableStore:
     def read_member(self, name: str) -> bytes:
         value, column = self._value(name), name.rpartition(":")[2]
         if isinstance(value, dict) and {"bytes", "path"} >= value.keys():
-            return value["bytes"] if value.get("bytes") is not None else (self._root / value["path"]).read_bytes()
+            data = value.get("bytes")
+            return data if isinstance(data, bytes) else (self._root / value["path"]).read_bytes()
         return value if isinstance(value, bytes) else bytes_of_value("txt" if isinstance(value, str) else column, value)
 
     def identity_of_member(self, name: str) -> str:

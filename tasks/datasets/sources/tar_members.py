@@ -63,7 +63,7 @@ def list_tar_members(path: Path) -> Iterator[TarMember]:
     try:
         with tarfile.open(path, "r:", encoding="utf-8") as tar:
             for member in tar:
-                tar.members = []  # which it would keep all of
+                tar.members = []  # type: ignore[attr-defined] # it would keep all
                 if not member.isdir():
                     yield _member_of(member, num_bytes)
             end = tar.offset
