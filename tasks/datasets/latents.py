@@ -78,7 +78,7 @@ class LatentDataset:
         self._rows = _rows_of(self.index, split)
         self.normalization = _normalization_of(self.index, channels, scaling)
         group = next(i for i, end in enumerate(self.index.group_ends) if end >= channels)
-        self._heads = self.index.heads[self._rows, group]
+        self._heads = self.index.heads[self._rows, group].astype(np.int64)
 
     @property
     def classes(self) -> tuple[str, ...]:

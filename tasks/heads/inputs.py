@@ -182,7 +182,7 @@ def _latent_data(folder: Path | str, options: TrainOptions, targets: tuple[str, 
     )
     index = dataset.index
     _ = dataset.shape  # or a sentence why there are no batches
-    splits = np.array([index.shards[i].split for i in index.shard])
+    splits = np.array([shard.split for shard in index.shards])[index.shard]
     recipe = {
         "arm": "latents",
         "kind": index.kind,
@@ -193,7 +193,7 @@ def _latent_data(folder: Path | str, options: TrainOptions, targets: tuple[str, 
         "shift": dataset.normalization[1].ravel().tolist(),
     }
     head = NetworkConfig(options.channels, max(len(index.classes), 1), (1, 1), options.width)
-    return Data(*_parts(dataset, splits, options, targets), index.classes, head, recipe)
+    return Data(*_parts(dataset, index.source, splits, options, targets), index.classes, head, recipe)
 
 
 def _signal_data(folder: ClassFolder, options: TrainOptions, targets: tuple[str, ...]) -> Data:
@@ -202,9 +202,10 @@ def _signal_data(folder: ClassFolder, options: TrainOptions, targets: tuple[str,
         raise CodecError("sounds of different length fit in no batch; pass sample_rate_hz and seconds")
     dataset = ClassFolderDataset(folder, folder.samples, framing)
     splits = np.array([sample.split for sample in folder.samples])
+    sources = [sample.source for sample in folder.samples]
     recipe = {"arm": options.arm, "kind": folder.kind, "framing": asdict(framing)}
     head = NetworkConfig(3 if folder.kind == "image" else 1, len(folder.classes), patch, options.width)
-    return Data(*_parts(dataset, splits, options, targets), folder.classes, head, recipe)
+    return Data(*_parts(dataset, sources, splits, options, targets), folder.classes, head, recipe)
 
 
 def framing_of_arm(kind: MediaKind, options: TrainOptions) -> tuple[tuple[int, int], Framing]:
@@ -219,16 +220,22 @@ def framing_of_arm(kind: MediaKind, options: TrainOptions) -> tuple[tuple[int, i
 
 
 def _parts(
-    dataset: _SampleDataset, splits: NDArray[Any], options: TrainOptions, targets: tuple[str, ...]
+    dataset: _SampleDataset,
+    sources: Sequence[str],
+    splits: NDArray[Any],
+    options: TrainOptions,
+    targets: tuple[str, ...],
 ) -> tuple[Part, Part, Part]:
-    """Training, validation and test items; what has no split of its own is held out of the training items."""
+    """Training, validation and test items; what has no split of its own is held out of the training items. They are in the
+    order of splits and sources, whatever order a pack has, so that all arms see the same."""
     labels, kinds = dataset.labels, splits.astype("<U5")
+    order = np.array(sorted(range(len(kinds)), key=lambda i: (kinds[i], sources[i])), np.int64)
     kinds[kinds == WHOLE] = "train"
     for name, fraction in (("test", _TEST_FRACTION), ("val", options.val_fraction)):
-        rest = np.flatnonzero(kinds == "train")
+        rest = order[kinds[order] == "train"]
         if name not in kinds:
             kinds[rest[hold_out_of_class_folder(labels[rest], fraction, options.seed if name == "val" else 0)]] = name
-    parts = {name: Part(dataset, np.flatnonzero(kinds == name), targets) for name in ("train", "val", "test")}
+    parts = {name: Part(dataset, order[kinds[order] == name], targets) for name in ("train", "val", "test")}
     if empty := [name for name, part in parts.items() if not len(part)]:
         raise CodecError(f"there are no {' and no '.join(empty)} items; each class needs more samples, or add a split")
     return parts["train"], parts["val"], parts["test"]

@@ -25,9 +25,9 @@ from laconic.codecs.lcn import Lcn  # noqa: E402
 from laconic.codecs.media import Audio  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
-from laconic.tasks.datasets.class_folders import hold_out_of_class_folder  # noqa: E402
+from laconic.tasks.datasets.class_folders import hold_out_of_class_folder, list_class_folder  # noqa: E402
 from laconic.tasks.datasets.framing import Framing, read_signal  # noqa: E402
-from laconic.tasks.datasets.pack_index import PackIndexOptions  # noqa: E402
+from laconic.tasks.datasets.pack_index import PackIndexOptions, read_index  # noqa: E402
 from laconic.tasks.heads import head_training  # noqa: E402
 from laconic.tasks.heads.augmentation import shifted  # noqa: E402
 from laconic.tasks.heads.classification import Classification  # noqa: E402
@@ -125,9 +125,11 @@ def test_train_on_pixels_learns_the_same(folder: Path, tmp_path: Path, arm: Any)
 
 def test_arms_see_the_same_items_and_as_many_tokens(folder: Path, packed: Path) -> None:
     arms = [load_inputs(packed, SMALL), *(load_inputs(folder, replace(SMALL, arm=arm)) for arm in ("small", "patches"))]  # type: ignore[arg-type]
-    for data in arms:
-        assert data.val.items.tolist() == arms[0].val.items.tolist()
-        assert data.test.items.tolist() == arms[0].test.items.tolist()
+    sources = [read_index(packed).source, *([s.source for s in list_class_folder(folder).samples] for _ in range(2))]
+    for data, names in zip(arms, sources, strict=True):
+        for name in ("train", "val", "test"):
+            first = [sources[0][item] for item in getattr(arms[0], name).items]
+            assert [names[item] for item in getattr(data, name).items] == first
         x, _ = data.train[0]
         assert ClassifierNetwork(data.head).stem(x[None]).shape[2:] == (8, 8)
     assert arms[0].train.num_bytes < arms[2].train.num_bytes
