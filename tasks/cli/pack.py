@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,13 @@ _NUM_NAMED = 5
 _NUM_CLASSES = 12
 
 
+class Engine(StrEnum):
+    """Values of --engine."""
+
+    local = "local"
+    ray = "ray"
+
+
 def pack(
     folder: Annotated[
         Path,
@@ -28,9 +36,9 @@ def pack(
             metavar="SOURCE",
             help="Class folders, SOURCE/<class>/files or SOURCE/<split>/<class>/files, also in a .zip; a manifest (.csv, "
             ".tsv, .jsonl, .json) with columns such as path, label and split, others become targets; tar shards as "
-            "WebDataset has them (a .tar, a folder, 'train-{0000..0015}.tar'); a saved Hugging Face data set; Parquet files "
-            "with pictures or sounds in a column; CIFAR and MNIST as torchvision keeps them. Splits are also words in names of shards, splits of a data set, "
-            "values of a column: --splits names these.",
+            "WebDataset has them (a .tar, a folder, 'train-{0000..0015}.tar'); a saved Hugging Face data set; Parquet "
+            "files with pictures or sounds in a column; CIFAR and MNIST as torchvision keeps them. Splits are also words in "
+            "names of shards, splits of a data set, values of a column: --splits names these.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the shards, made if needed.")],
@@ -52,10 +60,19 @@ def pack(
     tune: options.Tune = None,
     shard_samples: Annotated[int, typer.Option("--shard-samples", min=1, help="Samples of one tar file.")] = 500,
     threads: options.Threads = None,
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            "--engine",
+            help="Where samples are encoded: in threads here, or on a Ray cluster (that of RAY_ADDRESS, or one started "
+            "here), on which files have the same paths; the bytes are the same. --threads is the number of its workers.",
+        ),
+    ] = Engine.local,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with what was packed.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Pictures or sounds of any source to tar shards of .lcn files, labels and targets, to train on; the same command finishes a killed run."""
+    """Pictures or sounds of any source to tar shards of .lcn files with labels and targets, to train on; the same command
+    finishes a killed run."""
     batch.check_batch_model(model)
     from laconic.tasks.datasets import archive
     from laconic.tasks.datasets.pack_index import PackIndexOptions
@@ -69,7 +86,7 @@ def pack(
         listing = open_pack_source(folder, None if splits is None else parse_splits(splits))
         _announce(listing, quiet=quiet or as_json)
         with batch.batch_progress(len(listing.samples)) as advance:
-            index = archive.pack(listing, output, chosen, num_threads=threads, on_sample=advance)
+            index = archive.pack(listing, output, chosen, num_threads=threads, engine=engine.value, on_sample=advance)
     _show(output, index, listing.counts(), as_json=as_json, quiet=quiet)
     if index.skipped:
         raise typer.Exit(1)

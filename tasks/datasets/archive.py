@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from laconic.codecs.arguments import path_argument, typed_argument, whole_number_argument
+from laconic.codecs.arguments import choice_argument, path_argument, typed_argument, whole_number_argument
 from laconic.codecs.errors import CodecError
-from laconic.codecs.threads import default_threads, threaded_map
+from laconic.codecs.threads import ThreadedMap
+from laconic.tasks.datasets.pack_engines import PACK_ENGINES, PackEngine, engine_map
 from laconic.tasks.datasets.pack_index import INDEX_NAME, PackIndex, PackIndexOptions, read_index
 from laconic.tasks.datasets.pack_index_writer import (
     Record,
@@ -37,7 +39,6 @@ from laconic.tasks.datasets.sources.open_source import open_pack_source
 from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample
 
 _MAX_THREADS = 256
-_SAMPLES_AHEAD = 4  # for each thread
 
 
 def pack(
@@ -46,6 +47,7 @@ def pack(
     options: PackIndexOptions | None = None,
     *,
     num_threads: int | None = None,
+    engine: PackEngine = "local",
     on_sample: Callable[[int], None] | None = None,
 ) -> PackIndex:
     """Pack what `open_pack_source` finds at a path, or a source that was opened; what an earlier, killed call did is kept.
@@ -58,9 +60,9 @@ def pack(
         if options is None
         else typed_argument("options", options, PackIndexOptions, "a PackIndexOptions or None")
     )
-    num_threads = (
-        default_threads() if num_threads is None else whole_number_argument("num_threads", num_threads, 1, _MAX_THREADS)
-    )
+    engine = choice_argument("engine", engine, PACK_ENGINES)
+    if num_threads is not None:
+        num_threads = whole_number_argument("num_threads", num_threads, 1, _MAX_THREADS)
     output = path_argument("output", output)
     source = source if isinstance(source, PackSource) else open_pack_source(source)
     plan = digest_of_plan(source, options)
@@ -74,7 +76,7 @@ def pack(
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
     shards = planned_shards(source.samples, options, plan, range(len(source.classes)))
     works = [ShardWriter(output, shard) for shard in shards]
-    records = write_shards(works, SampleEncoder(source, options), num_threads, on_sample)
+    records = write_shards(works, SampleEncoder(source, options), engine_map(engine, num_threads), on_sample)
     options = replace(options, bit_depth=options.bit_depth or max(record["depth"] for record in records))
     fields = fields_of_records(source, options, plan, records)
     columns = columns_of_records(filled_records(source, records))
@@ -86,18 +88,18 @@ def pack(
 def write_shards(
     works: Sequence[ShardWriter],
     encoded: Callable[[tuple[int, SourceSample]], ShardSample],
-    num_threads: int,
+    mapping: AbstractContextManager[ThreadedMap],
     on_sample: Callable[[int], None] | None,
     fingerprint: str = "",
 ) -> list[Record]:
-    """Encode the samples of unfinished shards in threads, write the shards in order, and return the records of all.
+    """Encode the samples of unfinished shards by a map, write the shards in order, and return the records of all.
     `fingerprint`: of the model that all samples are to have, "" for that of the first."""
     records = {work: record for work in works if (record := work.read_record()) is not None}
     todo = [work for work in works if work not in records]
     done = sum(len(work.samples) for work in records)
     entries = ((number, sample) for work in todo for number, sample in work.samples)
     fingerprint = fingerprint or next((name for record in records.values() for name in record["fingerprints"]), "")
-    with threaded_map(num_threads, ahead=num_threads * _SAMPLES_AHEAD) as run:
+    with mapping as run:
         results = run(encoded, entries)
         for shard in todo:
             with shard as work:

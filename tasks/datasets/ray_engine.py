@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -83,7 +83,7 @@ def _mapped(num_workers: int, function: Callable[[_T], _R], items: Iterable[_T])
     places = ray.data.range(len(held), override_num_blocks=num_blocks)
     results = places.map_batches(
         _results_of,
-        fn_kwargs={"held": [ray.put((function, held))]},  # in a list, or Ray would copy it for every block
+        fn_kwargs={"held": [ray.put((function, held, os.getcwd()))]},  # in a list, or Ray would copy it for every block
         compute=ray.data.TaskPoolStrategy(size=num_workers),
         batch_size=None,
         num_cpus=1,
@@ -103,7 +103,10 @@ def _results_of(batch: dict[str, Any], held: list[Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _fetched(reference: Any) -> Any:
-    """The function and the items, which a worker fetches once."""
+    """The function and the items, which a worker fetches once; it then works in the folder of the caller."""
     import ray
 
-    return ray.get(reference)
+    function, items, folder = ray.get(reference)
+    with suppress(OSError):  # on another machine, where paths are absolute
+        os.chdir(folder)
+    return function, items
