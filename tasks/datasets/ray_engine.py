@@ -2,7 +2,7 @@
 
 Ray Data moves the places of items through workers, each of which fetches the function and the items once, and keeps the
 order; so what is made of the results is the same as in one process, as far as the function gives the same everywhere.
-A cluster that is connected is used (`ray.init` before, or RAY_ADDRESS); otherwise one of this machine is started, and ended.
+A cluster that is connected is used (`ray.init` before, or RAY_ADDRESS); otherwise one is started here, and ended.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _mapped(num_workers: int, function: Callable[[_T], _R], items: Iterable[_T])
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     num_blocks = min(-(-len(held) // _ITEMS_OF_BLOCK), _MOST_BLOCKS)
-    places = ray.data.range(len(held), override_num_blocks=num_blocks)
+    places: Any = ray.data.range(len(held), override_num_blocks=num_blocks)
     results = places.map_batches(
         _results_of,
         fn_kwargs={"held": [ray.put((function, held, os.getcwd()))]},  # in a list, or Ray would copy it for every block

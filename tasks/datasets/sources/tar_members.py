@@ -57,22 +57,26 @@ def read_place(path: Path, offset: int, num_bytes: int) -> bytes:
 
 
 def list_tar_members(path: Path) -> Iterator[TarMember]:
-    """The files of a tar in order, also those that cannot be used; where the tar itself is damaged or cut, a last one
-    without a name says so. Raises `CodecError` for a file that is no tar, `OSError`."""
-    num_bytes = path.stat().st_size
+    """The files of a tar in order, also those that cannot be used; where the tar itself is damaged, a last one without a
+    name says so. Raises `CodecError` for a file that is no tar, `OSError`."""
+    num_bytes, end, member = path.stat().st_size, 0, None
     try:
         with tarfile.open(path, "r:", encoding="utf-8") as tar:
-            for member in tar:
+            for header in tar:
                 tar.members = []  # type: ignore[attr-defined] # it would keep all
-                if not member.isdir():
-                    yield _member_of(member, num_bytes)
-            end = tar.offset
-    except tarfile.TarError as err:
-        compressed = "" if num_bytes == 0 else "; one that is compressed is to be unpacked to .tar first"
-        raise CodecError(f"{path} is no tar that can be read: {err}{compressed}") from err
-    except (ValueError, EOFError, RecursionError) as err:  # of hostile headers
-        raise CodecError(f"{path} is a damaged tar: {err}; copy the file again") from err
-    if why := _damage_at(path, end, num_bytes):
+                member, end = _member_of(header, num_bytes), tar.offset
+                if not header.isdir():
+                    yield member
+    except (
+        tarfile.TarError,
+        ValueError,
+        EOFError,
+        RecursionError,
+    ) as err:  # hostile headers raise other types than its own
+        if member is None:
+            compressed = "; one that is compressed is to be unpacked to .tar first" if num_bytes else ""
+            raise CodecError(f"{path} is no tar that can be read: {err}{compressed}") from err
+    if end < num_bytes and (why := _damage_at(path, end, num_bytes)):
         yield TarMember("", end, 0, why)
 
 
@@ -93,7 +97,7 @@ def _damage_at(path: Path, end: int, num_bytes: int) -> str:
     with path.open("rb") as file:
         file.seek(end)
         block = file.read(_TAR_BLOCK)
-    if not any(block) or end >= num_bytes:
+    if not any(block):
         return ""
     return f"the tar is damaged at byte {end} of {num_bytes}: what follows was not read; copy the file again"
 

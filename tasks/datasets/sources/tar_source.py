@@ -82,7 +82,9 @@ class _ShardReader:
         """Key, suffix and member of those that can be read; hidden ones are not the user's."""
         for member in members:
             parts = member.name.split("/")
-            if any(map(is_hidden_from_splits, parts)) or (parts[-1].startswith("__") and parts[-1].endswith("__")):
+            if any(is_hidden_from_splits(part) and part != ".." for part in parts) or (
+                parts[-1].startswith("__") and parts[-1].endswith("__")
+            ):
                 continue
             match = _KEY.fullmatch(member.name)
             if member.why or match is None:
