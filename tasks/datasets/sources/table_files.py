@@ -145,6 +145,8 @@ class TableStore:
         try:
             return self._opened(file).cell(int(row), column or self._signal)
         except _errors_of_arrow() as err:
+            if isinstance(err, OSError) and err.errno is not None:
+                raise
             raise CodecError(f"the row cannot be read: {' '.join(str(err).split())}; copy {file} again") from err
 
     def _opened(self, file: str) -> TableFile:
@@ -159,6 +161,8 @@ def open_table_file(path: Path) -> TableFile:
     try:
         return ParquetFile(path) if path.suffix.lower() in PARQUET_EXTENSIONS else ArrowFile(path)
     except _errors_of_arrow() as err:
+        if isinstance(err, OSError) and err.errno is not None:
+            raise
         kind = "Parquet" if path.suffix.lower() in PARQUET_EXTENSIONS else "Arrow"
         reason = " ".join(str(err).split())
         raise CodecError(f"{path.name} is no {kind} file that can be read: {reason}; copy it again") from err
@@ -180,10 +184,11 @@ def rows_that_lack(file: TableFile, column: str) -> Sequence[bool]:
 
 
 def _errors_of_arrow() -> tuple[type[Exception], ...]:
+    """What pyarrow raises for damaged bytes; an `OSError` among them has no number, unlike those of the system."""
     try:
         import pyarrow as pa
     except ImportError as err:
         raise MissingDependencyError(
             "pyarrow is not installed; Parquet files and saved data sets need it: pip install pyarrow"
         ) from err
-    return (pa.ArrowException, EOFError)
+    return (pa.ArrowException, EOFError, OSError)

@@ -72,7 +72,7 @@ def list_tar_members(path: Path) -> Iterator[TarMember]:
         ValueError,
         EOFError,
         RecursionError,
-    ) as err:  # hostile headers raise other types than its own
+    ) as err:  # headers that are hostile
         if member is None:
             compressed = "; one that is compressed is to be unpacked to .tar first" if num_bytes else ""
             raise CodecError(f"{path} is no tar that can be read: {err}{compressed}") from err

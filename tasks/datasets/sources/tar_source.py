@@ -81,10 +81,8 @@ class _ShardReader:
     def _usable(self, members: Iterable[TarMember]) -> Iterator[tuple[str, str, TarMember]]:
         """Key, suffix and member of those that can be read; hidden ones are not the user's."""
         for member in members:
-            parts = member.name.split("/")
-            if any(is_hidden_from_splits(part) and part != ".." for part in parts) or (
-                parts[-1].startswith("__") and parts[-1].endswith("__")
-            ):
+            parts = [part for part in member.name.split("/") if part != ".."] or [""]
+            if any(map(is_hidden_from_splits, parts)) or (parts[-1].startswith("__") and parts[-1].endswith("__")):
                 continue
             match = _KEY.fullmatch(member.name)
             if member.why or match is None:
