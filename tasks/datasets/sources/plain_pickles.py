@@ -65,7 +65,7 @@ def read_plain_pickle(file: BinaryIO, name: str) -> Any:
     try:
         for count, (step, argument, place) in enumerate(pickletools.genops(file)):
             if step.name == "STOP":
-                return machine.stack.pop()
+                return machine.result()
             if count >= _MOST_STEPS:
                 raise CodecError(f"{name} is a pickle of more than {_MOST_STEPS} steps; allowed are batches of CIFAR")
             machine.step(step.name, argument, place or 0)
@@ -104,6 +104,10 @@ class _Machine:
             self._fill(name)
         else:
             self.stack.append(self._value(name, argument, place))
+
+    def result(self) -> Any:
+        """What the stack holds at the end."""
+        return self._popped(1)[0]
 
     def _value(self, name: str, argument: Any, place: int) -> Any:
         if name in _STRINGS:
@@ -168,6 +172,8 @@ def _string(name: str, argument: Any, place: int) -> Any:
 
 
 def _pairs(items: list[Any]) -> dict[Any, Any]:
+    if not all(isinstance(key, str | int) for key in items[::2]):  # others may be as deep as to overflow the stack
+        raise ValueError("a key is no text or number")
     return dict(zip(items[::2], items[1::2], strict=True))
 
 
@@ -200,4 +206,6 @@ def _set_state(target: Any, state: Any) -> None:
     _, shape, kind, is_by_columns, data = state
     if not isinstance(kind, _PickledType) or kind.name not in ("u1", "|u1", "uint8") or is_by_columns:
         raise _RefusedError(f"has an array of {kind.name if isinstance(kind, _PickledType) else 'objects'} ")
-    target.shape, target.data = tuple(shape), data
+    if not isinstance(shape, tuple) or not all(type(size) is int for size in shape):
+        raise ValueError("a shape is not of numbers")
+    target.shape, target.data = shape, data
