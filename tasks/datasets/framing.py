@@ -39,7 +39,8 @@ _MAX_SOUND_SAMPLES = 1 << 28
 class Framing:
     """What a signal is cut to, so that signals fit in one batch; None keeps what the file has.
 
-    Pictures: `size` pixels, shorter side resized, centre cropped; 8 bits of the `bit_depth` of 16-bit ones, 0 for what each
+    Pictures: shorter side resized to `size` pixels (Lanczos), then the square of `crop` pixels from the centre, by default
+    of `size`; without `size`, this square as it is in the file. 8 bits of the `bit_depth` of 16-bit ones, 0 for what each
     file says or its largest colour needs. Sound: mixed to mono, resampled to `sample_rate_hz`
     and cut or filled with silence to `seconds`. Raises `CodecError` for values outside.
     """
@@ -48,10 +49,13 @@ class Framing:
     sample_rate_hz: int | None = None
     seconds: float | None = None
     bit_depth: int = 0
+    crop: int | None = None
 
     def __post_init__(self) -> None:
         if self.size is not None:
             settle_arguments(self, size=whole_number_argument("size", self.size, 1, _MAX_SIDE))
+        if self.crop is not None:
+            settle_arguments(self, crop=whole_number_argument("crop", self.crop, 1, self.size or _MAX_SIDE))
         if self.sample_rate_hz is not None:
             settle_arguments(
                 self, sample_rate_hz=whole_number_argument("sample_rate_hz", self.sample_rate_hz, 1, _MAX_RATE_HZ)
@@ -88,21 +92,30 @@ def framed(signal: Image | Audio, framing: Framing) -> Image | Audio:
     """A signal in memory as `read_signal` gives that of a file. Raises `CodecError`."""
     typed_argument("the signal", signal, (Image, Audio), "an Image or Audio")
     typed_argument("framing", framing, Framing, "a Framing")
-    return _framed_sound(signal, framing) if isinstance(signal, Audio) else _framed_picture(signal, framing.size)
+    return _framed_sound(signal, framing) if isinstance(signal, Audio) else _framed_picture(signal, framing)
 
 
-def _framed_picture(image: Image, size: int | None) -> Image:
+def _framed_picture(image: Image, framing: Framing) -> Image:
     from PIL import Image as PillowImage
 
     if image.is_deep:
         colors = image.samples[:, :, : num_colors(image)].astype(np.uint32)
         image = Image(((colors * 255 + image.peak // 2) // image.peak).astype(np.uint8), image.metadata)
     upright = image.upright().to_pillow().convert("RGB")
-    if size is not None:
-        side = min(upright.size)
+    size, crop = framing.size, framing.crop or framing.size
+    if size is not None and crop is not None:
+        side = min(upright.size) * (crop / size)
         left, top = (upright.width - side) / 2, (upright.height - side) / 2
         box = (left, top, left + side, top + side)
-        upright = upright.resize((size, size), PillowImage.Resampling.LANCZOS, box=box)
+        upright = upright.resize((crop, crop), PillowImage.Resampling.LANCZOS, box=box)
+    elif crop is not None:
+        if crop > min(upright.size):
+            raise CodecError(
+                f"the picture has {upright.width} x {upright.height} pixels, crop is {crop}; allowed is no more than its "
+                "shorter side: give a size that pictures are resized to before"
+            )
+        left, top = (upright.width - crop) // 2, (upright.height - crop) // 2
+        upright = upright.crop((left, top, left + crop, top + crop))
     return Image(np.array(upright))
 
 

@@ -31,6 +31,8 @@ from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL
 if TYPE_CHECKING:
     from jaxtyping import Float, Int32, Int64, UInt32
 
+    from laconic.codecs.models.model import Model
+
 FORMAT = "laconic-pack"
 VERSION = 2
 INDEX_NAME = "index.json"
@@ -53,6 +55,7 @@ class PackIndexOptions:
     `bit_depth` of 16-bit pictures, 9 to 16; 0 for what files say, else what the largest colour of all of them needs, which
     is what an index says then. `profile`, `tune`: as of `Lcn`. `seed` decides the order of the samples of a split.
     `members` of the shards: "single" files of each sample, "grouped" ones of many samples each, "auto" groups small ones.
+    `channels`: files store no more than the first so many channels are made of; None for all.
 
     Raises `CodecError` for values outside.
     """
@@ -68,6 +71,8 @@ class PackIndexOptions:
     tune: str | None = None
     seed: int = 0
     members: Literal["auto", "single", "grouped"] = "auto"
+    channels: int | None = None
+    crop: int | None = None
 
     def __post_init__(self) -> None:
         codec = Lcn(quality=self.quality, model=self.model, profile=self.profile, tune=self.tune)
@@ -77,11 +82,18 @@ class PackIndexOptions:
             shard_samples=whole_number_argument("shard_samples", self.shard_samples, 1, 10**6),
             seed=whole_number_argument("seed", self.seed, 0),
             members=choice_argument("members", self.members, _MEMBERS),
+            channels=None if self.channels is None else whole_number_argument("channels", self.channels, 1),
         )
 
     @property
     def framing(self) -> Framing:
-        return Framing(self.size, self.sample_rate_hz, self.seconds, self.bit_depth)
+        return Framing(self.size, self.sample_rate_hz, self.seconds, self.bit_depth, self.crop)
+
+    def group_ends(self, model: Model) -> tuple[int, ...]:
+        """Where the channel groups of the files of a model end, in channels of the latent."""
+        if self.channels is None:
+            return model.group_ends
+        return (*(end for end in model.group_ends if end < self.channels), self.channels)
 
     def codec(self, kind: MediaKind) -> Lcn:
         """The encoder. Sounds go by channel groups as pictures do, so that few channels are the head of a file."""

@@ -55,7 +55,7 @@ def fields_of_records(
         "kind": source.kind,
         "classes": source.classes,
         "options": {**asdict(options), "model": model.name if options.model else None},
-        "model": {"name": model.name, "fingerprint": fingerprint, "group_ends": model.group_ends},
+        "model": {"name": model.name, "fingerprint": fingerprint, "group_ends": options.group_ends(model)},
         "grid": common_grid(tuple(grid) for record in filled for grid in record["grids"]),
         "statistics": _statistics(filled),
         "shards": shards_of_records(filled),

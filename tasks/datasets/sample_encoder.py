@@ -60,14 +60,17 @@ class SampleEncoder:
             decode_target(suffix, target)  # what cannot be read in training is found now
         codec = options.codec(kind)
         latent = codec.analyze(signal)
+        if options.channels is not None:
+            latent = codec.leading(latent, options.channels)
         packed = codec.pack_with_heads(latent)
+        model = load_model_of(latent.fingerprint, options.model)
         values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
         return ShardSample(
             number=number,
             sample=sample,
             data=packed.data,
             targets=targets,
-            heads=tuple(packed.head_bytes(end) for end in load_model_of(latent.fingerprint, options.model).group_ends),
+            heads=tuple(packed.head_bytes(end) for end in options.group_ends(model)),
             grid=(latent.values.shape[1], latent.values.shape[2]),
             fingerprint=latent.fingerprint.hex(),
             sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
