@@ -28,6 +28,7 @@ from laconic.codecs.models import packet_tree, zoo
 from laconic.entropy import simd
 from laconic.entropy.errors import ArgumentError, BitstreamError
 from laconic.tasks.datasets import archive, class_folders, framing, latents, pack_index, targets
+from laconic.tasks.datasets.sources import open_source
 from laconic.tasks.measures import bdrate, picture_distortion, rate, sound_distortion
 from laconic.tasks.mpq import make_tasks, operating_points
 
@@ -361,9 +362,11 @@ CALLS: dict[str, Callable[[Any], Call]] = {
             "output": s.root / "pack",
             "options": pack_index.PackIndexOptions(),
             "num_threads": 1,
+            "engine": "local",
         },
     ),
     "read_index": lambda s: (pack_index.read_index, {"folder": s.root / "pack"}),
+    "open_pack_source": lambda s: (open_source.open_pack_source, {"path": s.root / "classes", "splits": {}}),
     "list_class_folder": lambda s: (class_folders.list_class_folder, {"root": s.root / "classes", "splits": {}}),
     "LatentDataset": lambda s: (
         lambda **given: latents.LatentDataset(**given).array(0),

@@ -120,7 +120,9 @@ def class_folder_contents(
 ) -> ClassFolderContents:
     """The samples among the files below each folder at the top of a tree, and those at the top itself, "."; what stands
     beside a sample under its name is a target of it (`sidecar_targets`). Raises as `list_class_folder`."""
-    tops = [top for top, sources in files.items() if top != "." and any(map(_is_signal, sources))]
+    known = class_folder_extensions("image") | class_folder_extensions("sound")
+    signals = {source for source in chain(*files.values()) if _suffix(source) in known}
+    tops = [top for top, sources in files.items() if top != "." and not signals.isdisjoint(sources)]
     places = {place.path: place for place in split_class_places(tree, tops, splits)}
     found = [(place, source) for source in chain(*files.values()) if (place := _place_of(source, places))]
     kind = _kind_of(tree.name, [source for _, source in found])
@@ -141,7 +143,7 @@ def class_folder_contents(
         classes=classes,
         samples=tuple(sorted(samples, key=lambda s: (s.split, s.source))),
         skipped=tuple(sorted(skipped)),
-        notes=tuple(_left_out(files, {source for _, source in found})),
+        notes=tuple(_left_out(files, signals - {source for _, source in found})),
     )
 
 
@@ -151,10 +153,10 @@ def _place_of(source: str, places: Mapping[str, SplitPlace]) -> SplitPlace | Non
     return places.get(top) or places.get(f"{top}/{below.partition('/')[0]}")
 
 
-def _left_out(files: Mapping[str, Sequence[str]], found: Set[str]) -> Iterator[str]:
+def _left_out(files: Mapping[str, Sequence[str]], left: Set[str]) -> Iterator[str]:
     """A line for each folder with pictures or sounds that are in no class folder."""
     for folder in sorted(files):
-        if count := sum(_is_signal(source) for source in files[folder] if source not in found):
+        if count := sum(source in left for source in files[folder]):
             yield f"{folder}: left out {count} file{'s' if count > 1 else ''} outside of class folders"
 
 
@@ -236,10 +238,6 @@ def _kind_of(name: str, sources: Sequence[str]) -> MediaKind:
     if not has_pictures and not has_sounds:
         raise CodecError(f"{name} holds no class folder with pictures or sounds; allowed are FOLDER/<class>/files")
     return "image" if has_pictures else "sound"
-
-
-def _is_signal(source: str) -> bool:
-    return _suffix(source) in class_folder_extensions("image") | class_folder_extensions("sound")
 
 
 def _suffix(source: str) -> str:

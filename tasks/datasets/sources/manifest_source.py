@@ -14,6 +14,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -129,9 +130,16 @@ class _ManifestReader:
     texts: dict[str, bytes]
     skipped: list[tuple[str, str]]
 
+    @cached_property
+    def folder(self) -> tuple[str, ...]:
+        """Of the manifest, below the root."""
+        return self.manifest.parent.relative_to(self.root).parts
+
     def samples(self, rows: Sequence[ManifestRow]) -> Iterator[FoundSample]:
+        """Those of the rows that can be understood."""
+        manifest = self.below(self.manifest)
         for line, row in rows:
-            place = f"{self.below(self.manifest)}:{line}"
+            place = f"{manifest}:{line}"
             try:
                 if isinstance(row, str):
                     raise CodecError(row)
@@ -182,10 +190,13 @@ class _ManifestReader:
             raise CodecError(f"its {column} is {value!r}; allowed is the path of a file")
         if "://" in value:
             raise CodecError(f"its {column} is {value}; allowed are files of this machine: fetch it first")
-        path = self.manifest.parent / value.strip()
-        if "\\" in value and not path.exists():
-            path = self.manifest.parent / value.strip().replace("\\", "/")
-        return self.below(path)
+        place = value.strip()
+        if "\\" in place and not (self.manifest.parent / place).exists():
+            place = place.replace("\\", "/")
+        if place.startswith("/"):
+            return self.below(Path(place))
+        parts = [part for part in place.split("/") if part not in ("", ".")]
+        return "/".join([*self.folder, *parts])
 
     def below(self, path: Path) -> str:
         """A path as members are named."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from laconic.codecs.errors import CodecError
@@ -93,6 +94,7 @@ def bytes_of_value(suffix: str, value: Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
+@lru_cache(maxsize=1 << 10)  # asked of every cell
 def suffix_of_column(column: str) -> str:
     """The name of a column as (part of) a suffix may be written.
 

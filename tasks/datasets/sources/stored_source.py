@@ -132,10 +132,9 @@ def _of_one_kind(
 ) -> tuple[MediaKind, list[FoundSample]]:
     if kind is not None:
         return kind, samples
-    pictures, sounds = (
-        [sample for sample in samples if extension_of_member(sample.source) in class_folder_extensions(one)]
-        for one in ("image", "sound")
-    )
+    of_pictures, of_sounds = class_folder_extensions("image"), class_folder_extensions("sound")
+    pictures = [sample for sample in samples if extension_of_member(sample.source) in of_pictures]
+    sounds = [sample for sample in samples if extension_of_member(sample.source) in of_sounds]
     if pictures and sounds:
         raise CodecError(
             f"{name} holds both pictures and sounds, such as {pictures[0].source} and {sounds[0].source}; allowed is one "

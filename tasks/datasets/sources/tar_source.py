@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -49,10 +49,11 @@ def read_tar_source(name: str, root: Path, shards: Sequence[str], splits: SplitC
     found: list[FoundSample] = []
     skipped: list[tuple[str, str]] = []
     places: dict[str, tuple[str, int, int]] = {}
+    known = class_folder_extensions("image") | class_folder_extensions("sound")
     chosen = splits.of_files(name, shards)
     for shard, split in chosen.items():
         if split is not None:
-            reader = _ShardReader(_Shard(root, shard, split), places, skipped)
+            reader = _ShardReader(_Shard(root, shard, split), known, places, skipped)
             found += reader.samples(list_tar_members(root / shard))
     notes = [f"{shard}: left out, as no split was said for it" for shard, split in chosen.items() if split is None]
     return settle_findings(name, Findings(found, skipped, notes), TarStore(root, places))
@@ -63,6 +64,7 @@ class _ShardReader:
     """Members of one shard -> samples; fills `places` of members and `skipped`."""
 
     shard: _Shard
+    extensions: Set[str]  # of signals
     places: dict[str, tuple[str, int, int]]
     skipped: list[tuple[str, str]]
 
@@ -92,7 +94,7 @@ class _ShardReader:
                 yield match[1], match[2].lower(), member
 
     def _sample(self, parts: Mapping[str, TarMember]) -> FoundSample:
-        signal = _signal_among(list(parts))
+        signal = _signal_among(list(parts), self.extensions)
         label = self._label(parts)
         targets = [suffix for suffix in parts if suffix not in (signal, LABEL_SUFFIX)]
         for suffix in targets:
@@ -129,9 +131,8 @@ def _parts_of(group: Iterable[tuple[str, str, TarMember]]) -> dict[str, TarMembe
     return parts
 
 
-def _signal_among(suffixes: Sequence[str]) -> str:
-    """The suffix of the picture or sound. Raises `CodecError` for none, and for several."""
-    known = class_folder_extensions("image") | class_folder_extensions("sound")
+def _signal_among(suffixes: Sequence[str], known: Set[str]) -> str:
+    """The suffix of the picture or sound, by the known extensions. Raises `CodecError` for none, and for several."""
     found = [suffix for suffix in suffixes if f".{suffix}" in known]
     firm = [suffix for suffix in found if f".{suffix}" not in _MEANS_SIGNAL_LAST]
     for candidates in (firm, [suffix for suffix in found if suffix == "png"], found):
