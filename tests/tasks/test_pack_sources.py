@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 import source_scene as scene
 from typer.testing import CliRunner
 
 from laconic.codecs.errors import CodecError
+from laconic.codecs.files import signal_bytes
+from laconic.codecs.media import Audio
 from laconic.tasks.cli import app
 from laconic.tasks.datasets import archive
 from laconic.tasks.datasets.class_folders import ClassFolder
@@ -115,6 +119,31 @@ def test_sources_are_pickled_and_give_the_same_order_and_identities(tmp_path: Pa
         assert scene.content_of(again) == scene.content_of(source)
         identities = [source.identity(sample) for sample in source.samples]
         assert identities == [again.identity(sample) for sample in source.samples]
+
+
+def test_sources_are_read_from_threads(tmp_path: Path) -> None:
+    for path in sources(tmp_path):
+        source = open_pack_source(path)
+        expected = scene.content_of(source)
+        with ThreadPoolExecutor(8) as pool:
+            assert all(found == expected for found in pool.map(scene.content_of, [source] * 24))
+
+
+def test_sounds_of_shards_and_manifests_are_those_of_the_folder(tmp_path: Path) -> None:
+    sound = Audio(np.random.default_rng(0).normal(0, 0.1, (1, 4000)).astype(np.float32), 8000)
+    data = signal_bytes(sound, ".wav")
+    write(tmp_path / "folder" / "yes" / "0.wav", data)
+    write(tmp_path / "list" / "0.wav", data)
+    write(tmp_path / "list" / "list.csv", "audio,label\n0.wav,yes\n")
+    scene.make_tar(tmp_path / "x.tar", [("0.wav", data), ("0.cls", b"yes")])
+    found = set()
+    for i, path in enumerate(("folder", "list", "x.tar")):
+        source = open_pack_source(tmp_path / path)
+        assert (source.kind, source.classes) == ("sound", ("yes",))
+        index = archive.pack(source, tmp_path / f"out{i}")
+        shard = (tmp_path / f"out{i}" / index.shards[0].name).read_bytes()
+        found.add(shard[index.offset[0] :][: index.length[0]])
+    assert len(found) == 1
 
 
 def test_identity_tells_of_another_content_of_the_same_size(tmp_path: Path) -> None:

@@ -137,6 +137,8 @@ def test_columns_of_other_writers(tmp_path: Path) -> None:
     source = parquet(tmp_path / "x.parquet", {"bytes": PNG[:2], "label": [3, 0], "id": ["a", "b"]})
     assert ([sample.label for sample in source.samples], source.classes) == ([3, 0], ("0", "1", "2", "3"))
     assert source.read_target(source.samples[1], "id.txt") == b"b"
+    source = parquet(tmp_path / "x.parquet", {"image": PNG[:1], "__index_level_0__": [0]})
+    assert source.samples[0].targets == ()
     source = parquet(tmp_path / "x.parquet", {"audio": [b"fLaC" + b"\0" * 40]})
     assert source.kind == "sound"
     source = parquet(tmp_path / "x.parquet", {"picture": pa.array(PNG[:1], pa.large_binary())})

@@ -1,9 +1,9 @@
-"""What a folder looks like before it is decided what it is: its class folders and its manifests."""
+"""What a folder looks like before it is decided what it is: its class folders, its manifests, files of a kind."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from laconic.codecs.errors import CodecError
@@ -12,6 +12,19 @@ from laconic.tasks.datasets.sources.stored_source import extension_of_member
 from laconic.tasks.datasets.splits import folders_of_splits, is_hidden_from_splits, split_of_name
 
 _EXTENSIONS = (".csv", ".tsv", ".jsonl", ".ndjson")  # not .json, which settings of all kinds are
+
+
+def files_below(folder: Path, extensions: Collection[str], depth: int) -> list[str]:
+    """Names below a folder of the files with one of these extensions, so many folders deep, sorted; hidden ones left
+    out."""
+    found: list[str] = []
+    for parent, folders, names in os.walk(folder):
+        below = Path(parent).relative_to(folder)
+        keep = [name for name in folders if not is_hidden_from_splits(name)]
+        folders[:] = keep if len(below.parts) < depth else []
+        wanted = (name for name in names if extension_of_member(name) in extensions)
+        found += [(below / name).as_posix() for name in wanted if not is_hidden_from_splits(name)]
+    return sorted(found)
 
 
 def class_folder_names(folder: Path) -> Iterator[str]:

@@ -22,7 +22,7 @@ from laconic.codecs.arguments import path_argument, typed_argument
 from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets.class_folders import list_class_folder
 from laconic.tasks.datasets.sources.cifar_source import cifar_batches_among, read_cifar_source
-from laconic.tasks.datasets.sources.folder_contents import class_folder_names, manifests_in_folder
+from laconic.tasks.datasets.sources.folder_contents import class_folder_names, files_below, manifests_in_folder
 from laconic.tasks.datasets.sources.manifest_rows import MANIFEST_EXTENSIONS
 from laconic.tasks.datasets.sources.manifest_source import read_manifest_source
 from laconic.tasks.datasets.sources.mnist_source import mnist_files_among, read_mnist_source
@@ -36,7 +36,6 @@ from laconic.tasks.datasets.sources.table_places import (
     read_parquet_source,
     read_saved_source,
 )
-from laconic.tasks.datasets.sources.tar_members import shard_paths_below
 from laconic.tasks.datasets.sources.tar_source import read_tar_source
 from laconic.tasks.datasets.sources.zip_source import read_zip_source
 
@@ -155,7 +154,7 @@ def _readers_of_folder(path: Path, choice: SplitChoice) -> Iterator[tuple[str, _
         yield "a saved data set", partial(read_saved_source, name, path, choice)
     elif tables := parquet_paths_below(path):
         yield "Parquet files", partial(read_parquet_source, name, path, tables, choice)
-    if shards := shard_paths_below(path):
+    if shards := files_below(path, (".tar",), 1):
         yield "tar shards", partial(read_tar_source, name, path, shards, choice)
     for folder in (path, *(path / below for below in _TORCHVISION_FOLDERS)):
         names = sorted(file.name for file in folder.iterdir() if file.is_file()) if folder.is_dir() else []

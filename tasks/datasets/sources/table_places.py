@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from laconic.codecs.errors import CodecError
+from laconic.tasks.datasets.sources.folder_contents import files_below
 from laconic.tasks.datasets.sources.split_choice import SplitChoice
 from laconic.tasks.datasets.sources.stored_source import StoredSource
 from laconic.tasks.datasets.sources.table_files import PARQUET_EXTENSIONS
@@ -23,9 +24,7 @@ def is_saved_dataset(folder: Path) -> bool:
 
 def parquet_paths_below(folder: Path) -> list[str]:
     """Names of the Parquet files in a folder and its folders up to two levels below, sorted."""
-    found = [path for pattern in ("*", "*/*", "*/*/*") for path in folder.glob(pattern)]
-    names = [path.relative_to(folder).as_posix() for path in found if path.suffix.lower() in PARQUET_EXTENSIONS]
-    return sorted(name for name in names if not any(part.startswith(".") for part in name.split("/")))
+    return files_below(folder, PARQUET_EXTENSIONS, 2)
 
 
 def read_parquet_source(name: str, root: Path, files: list[str], splits: SplitChoice) -> StoredSource:

@@ -81,7 +81,8 @@ def read_table_source(name: str, root: Path, files: Mapping[str, str], notes: Se
 
 
 def _columns_of(file: str, table: TableFile) -> _TableColumns:
-    features, names = _features_of(table.schema), list(table.schema.names)
+    features = _features_of(table.schema)
+    names = [name for name in table.schema.names if not name.startswith("__index_level_")]  # numbers of rows, of pandas
     signal = _signal_among(file, table, features)
     rest = [name for name in names if name != signal]
     classes = {name: features[name] for name in rest if features.get(name, {}).get("_type") == "ClassLabel"}

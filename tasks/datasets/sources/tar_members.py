@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,16 +99,3 @@ def _damage_at(path: Path, end: int, num_bytes: int) -> str:
     if not any(block):
         return ""
     return f"the tar is damaged at byte {end} of {num_bytes}: what follows was not read; copy the file again"
-
-
-def shard_paths_below(root: Path) -> list[str]:
-    """Names of the .tar files in a folder and its folders one level below, sorted."""
-    found = [*root.glob("*.tar"), *root.glob("*/*.tar")]
-    return sorted(
-        path.relative_to(root).as_posix() for path in found if not path.name.startswith(".") and path.is_file()
-    )
-
-
-def is_tar_file(path: Path) -> bool:
-    """Whether a file is named as a tar that can be read by place."""
-    return path.suffix.lower() == ".tar" and os.path.isfile(path)
