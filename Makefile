@@ -14,7 +14,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-start bench-audio bench-entropy readme clean
+.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak pack-kills models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-start bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -49,6 +49,10 @@ fuzz-corpus: $(VENV)/developer
 # Every file of a folder, through the command and as Pillow or soundfile reads it; hours for all of $(DATA).
 compare: $(VENV)/developer
 	$(BIN)/python tests/compare_folder.py $(DATA)
+
+# Packing killed at twenty random moments; each time, the same command must end with the same bytes.
+pack-kills: $(VENV)/developer
+	LACONIC_KILLS=20 $(BIN)/python -m pytest -q tests/tasks/test_pack_kill.py
 
 # A hundred million random symbols of every type through the coder; minutes.
 soak: $(VENV)/developer

@@ -34,14 +34,13 @@ from laconic.codecs.formats.bit_depths import check_bit_depth
 from laconic.codecs.latent import Latent
 from laconic.codecs.levels import levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal, metadata_of_media
-from laconic.codecs.models.latent_turn import coded_channels_for
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.tunings import step_code_at_quality, tuned_model, tuning_code_of, weighing_places
 from laconic.codecs.models.turned_colors import turned_model
 from laconic.codecs.models.usual_models import default_lcn_model, picture_model_name
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.latent_batch import dequantized_batch
-from laconic.codecs.packing.layout import Layout, layout_channels
+from laconic.codecs.packing.layout import Layout
 from laconic.codecs.packing.packer import PackedFile, check_latent_to_pack, pack
 from laconic.codecs.packing.place_weights import PlaceWeights
 from laconic.codecs.packing.segment_reader import SegmentReading
@@ -287,15 +286,6 @@ class Lcn:
         subbands, the others the channels with low levels together: where channels end among these, those that are lacking
         are stored as zeros, and a note says so."""
         return self.pack_with_heads(latent).data
-
-    def leading(self, latent: Latent, channels: int) -> Latent:
-        """No more of a latent than the first `channels` of `dequantize` are made of, which is all that it then gives;
-        `pack` makes a smaller file of it. Raises `CodecError` for more channels than there are."""
-        model = self._model_of(latent)
-        channels = whole_number_argument("channels", channels, 1, latent.num_channels)
-        profile = self._layout.resolved(model, latent.values.shape[1:]).file_profile
-        stored = layout_channels(model, coded_channels_for(model, channels), profile)
-        return replace(latent, values=latent.values[:stored], shrink=latent.shrink[:stored], wanted=channels)
 
     def pack_with_heads(self, latent: Latent) -> PackedFile:
         """As `pack`, with the number of bytes that a reader of few channels needs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import BinaryIO
 
@@ -29,9 +29,9 @@ class SeriesDepth:
     """
 
     def __init__(
-        self, openers: Sequence[Callable[[], BinaryIO]], *, limits: Limits | None = None, frame: int | None = None
+        self, openers: Iterable[Callable[[], BinaryIO]], *, limits: Limits | None = None, frame: int | None = None
     ) -> None:
-        """Each of `openers` opens one file."""
+        """Each of `openers`, which are gone through once, opens one file."""
         self.found: int | None = None
         self._openers, self._limits, self._frame = openers, limits, frame
         self._lock = Lock()

@@ -28,6 +28,7 @@ from laconic.codecs.models import packet_tree, zoo
 from laconic.entropy import simd
 from laconic.entropy.errors import ArgumentError, BitstreamError
 from laconic.tasks.datasets import archive, class_folders, framing, latents, pack_index, targets
+from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.datasets.sources import open_source
 from laconic.tasks.measures import bdrate, picture_distortion, rate, sound_distortion
 from laconic.tasks.mpq import make_tasks, operating_points
@@ -361,8 +362,7 @@ CALLS: dict[str, Callable[[Any], Call]] = {
             "source": s.root / "classes",
             "output": s.root / "pack",
             "options": pack_index.PackIndexOptions(),
-            "num_threads": 1,
-            "engine": "local",
+            "engine": ThreadEngine(1),
         },
     ),
     "read_index": lambda s: (pack_index.read_index, {"folder": s.root / "pack"}),

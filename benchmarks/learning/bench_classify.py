@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 
 from laconic.tasks.datasets import archive
-from laconic.tasks.datasets.pack_index import PackIndexOptions, has_pack_index
+from laconic.tasks.datasets.pack_engines import ThreadEngine
+from laconic.tasks.datasets.pack_index import INDEX_NAME, PackIndexOptions
 from laconic.tasks.heads import head_training
 from laconic.tasks.heads.comparison import comparison_table
 from laconic.tasks.heads.inputs import Arm, TrainOptions
@@ -42,7 +43,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=common.RESULTS / "learning.jsonl")
     options = parser.parse_args()
     packed = options.work / f"{options.data.name}-{options.size}-q{options.quality}"
-    if not has_pack_index(packed):
+    if not (packed / INDEX_NAME).exists():
         common.append_row(options.results, pack_row(options, packed))
     for seed in options.seeds:
         for arm, channels in ARMS:
@@ -59,7 +60,7 @@ def pack_row(options: argparse.Namespace, packed: Path) -> common.Row:
     """Pack the folder on one thread; sizes and seconds."""
     start = time.perf_counter()
     index = archive.pack(
-        options.data, packed, PackIndexOptions(quality=options.quality, size=options.size), num_threads=1
+        options.data, packed, PackIndexOptions(quality=options.quality, size=options.size), engine=ThreadEngine(1)
     )
     return {
         "type": "pack",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -191,6 +191,14 @@ def pack(latent: Latent, plan: Plan) -> PackedFile:
         alpha = [tile.pixels(plan.model.tree.factor, latent.size).cut(latent.alpha) for tile in packer.tiles]
     packed = packer.pack_tiles(range(len(tiles)), tiles, alpha)
     return packer.join(packed, dict(latent.metadata))
+
+
+def leading_latent(latent: Latent, channels: int, model: Model, profile: Profile) -> Latent:
+    """No more of a latent than the first `channels` of `dequantize` are made of, which is all that it then gives; `pack`
+    makes a smaller file of it, in this profile. Raises `CodecError` for more channels than there are."""
+    channels = whole_number_argument("channels", channels, 1, latent.num_channels)
+    stored = layout_channels(model, coded_channels_for(model, channels), profile)
+    return replace(latent, values=latent.values[:stored], shrink=latent.shrink[:stored], wanted=channels)
 
 
 def _rounded_up(values: NDArray[np.int32], plan: Plan) -> NDArray[np.int32]:

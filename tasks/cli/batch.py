@@ -125,14 +125,16 @@ def batch_failure(sentence: str) -> typer.Exit:
 
 @contextmanager
 def batch_sentences() -> Iterator[None]:
-    """What is expected to go wrong, as one sentence and exit code 1; 2 where an option is missing or wrong."""
+    """What is expected to go wrong, as one sentence and exit code 1; 2 where an option is missing or wrong,
+    or another process works in the folder."""
+    from laconic.tasks.datasets.folder_lock import FolderBusyError
     from laconic.tasks.datasets.splits import SplitsError
 
     try:
         yield
     except (CodecError, BitstreamError, MissingDependencyError, OSError) as err:
         typer.echo(f"laconic: {sentence_of_error(err)}", err=True)
-        raise typer.Exit(2 if isinstance(err, SplitsError) else 1) from err
+        raise typer.Exit(2 if isinstance(err, SplitsError | FolderBusyError) else 1) from err
 
 
 def check_batch_model(name: str | None) -> None:

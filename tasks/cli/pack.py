@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +16,7 @@ from laconic.tasks.cli.encode import Profile
 from laconic.tasks.cli.folded_notes import FoldedNotes
 
 if TYPE_CHECKING:
-    from laconic.tasks.datasets.pack_index import PackIndex
+    from laconic.tasks.datasets.pack_index import PackIndex, PackIndexOptions
     from laconic.tasks.datasets.sources.pack_source import PackSource
 
 _NUM_NAMED = 5
@@ -30,6 +31,7 @@ class Engine(StrEnum):
 
 
 def pack(
+    context: typer.Context,
     folder: Annotated[
         Path,
         typer.Argument(
@@ -47,6 +49,19 @@ def pack(
         int | None,
         typer.Option("--size", min=1, help="Pictures: shorter side in pixels, then a square from the centre."),
     ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(
+            "--crop",
+            min=1,
+            help="Pictures: side of the square from the centre, after --size has resized the shorter side; without --size, "
+            "the square as it is in the file.",
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option("--channels", min=1, help="Store no more than the first channels, in smaller files. Else all."),
+    ] = None,
     sample_rate: Annotated[
         int | None, typer.Option("--sample-rate", min=1, help="Sound: resample to so many Hz.")
     ] = None,
@@ -59,13 +74,26 @@ def pack(
     ] = Profile.small,
     tune: options.Tune = None,
     shard_samples: Annotated[int, typer.Option("--shard-samples", min=1, help="Samples of one tar file.")] = 500,
-    threads: options.Threads = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the order of the samples of a split.")] = 0,
+    append: Annotated[
+        bool,
+        typer.Option("--append", help="Add what is new to the pack that is there, in its options; its shards stay."),
+    ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=1, max=256, help="Processes. If not given, as many as cores, up to 8, of many samples."
+        ),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", "-j", min=1, max=256, help="Threads of one process, in place of workers.")
+    ] = None,
     engine: Annotated[
         Engine,
         typer.Option(
             "--engine",
-            help="Where samples are encoded: in threads here, or on a Ray cluster (that of RAY_ADDRESS, or one started "
-            "here), on which files have the same paths; the bytes are the same. --threads is the number of its workers.",
+            help="Where samples are encoded: on this machine, or on a Ray cluster (that of RAY_ADDRESS, or one started "
+            "here), on which files have the same paths; the bytes are the same.",
         ),
     ] = Engine.local,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with what was packed.")] = False,
@@ -74,22 +102,61 @@ def pack(
     """Pictures or sounds of any source to tar shards of .lcn files with labels and targets, to train on; the same command
     finishes a killed run."""
     batch.check_batch_model(model)
-    from laconic.tasks.datasets import archive
+    if workers is not None and threads is not None:
+        raise typer.BadParameter("--workers and --threads exclude each other; give one of them")
+    if engine is Engine.ray and threads is not None:
+        raise typer.BadParameter("--threads is not for --engine ray; give --workers, or neither for the whole cluster")
+    from laconic.tasks.datasets.archive import pack as pack_source
+    from laconic.tasks.datasets.pack_append import append_to_pack
+    from laconic.tasks.datasets.pack_engines import usual_engine
     from laconic.tasks.datasets.pack_index import PackIndexOptions
+    from laconic.tasks.datasets.ray_engine import RayEngine
     from laconic.tasks.datasets.sources.open_source import open_pack_source
     from laconic.tasks.datasets.splits import parse_splits
 
     with batch.batch_sentences():
         chosen = PackIndexOptions(
-            quality, model, size, sample_rate, seconds, shard_samples, bit_depth or 0, profile.value, tune
+            quality=quality,
+            model=model,
+            size=size,
+            sample_rate_hz=sample_rate,
+            seconds=seconds,
+            shard_samples=shard_samples,
+            bit_depth=bit_depth or 0,
+            profile=profile.value,
+            tune=tune,
+            seed=seed,
+            channels=channels,
+            crop=crop,
         )
+        if append:
+            chosen = _options_to_append(context, output, chosen)
         listing = open_pack_source(folder, None if splits is None else parse_splits(splits))
         _announce(listing, quiet=quiet or as_json)
+        chosen_engine = (
+            RayEngine(workers) if engine is Engine.ray else usual_engine(len(listing.samples), workers, threads)
+        )
         with batch.batch_progress(len(listing.samples)) as advance:
-            index = archive.pack(listing, output, chosen, num_threads=threads, engine=engine.value, on_sample=advance)
+            index = (append_to_pack if append else pack_source)(
+                listing, output, chosen, engine=chosen_engine, on_sample=advance
+            )
     _show(output, index, listing.counts(), as_json=as_json, quiet=quiet)
     if index.skipped:
         raise typer.Exit(1)
+
+
+def _options_to_append(context: typer.Context, output: Path, chosen: PackIndexOptions) -> PackIndexOptions:
+    """Those of the pack, but for what was said on the command line, which `append_to_pack` compares with them."""
+    from laconic.tasks.datasets.pack_index import read_index
+
+    fields = {"sample_rate": "sample_rate_hz"}
+    given = {
+        fields.get(name, name)
+        for name in context.params
+        if (origin := context.get_parameter_source(name)) is not None and origin.name == "COMMANDLINE"
+    }
+    said = {name: getattr(chosen, name) for name in given if hasattr(chosen, name)}
+    return replace(read_index(output).options, **said)
 
 
 def _announce(listing: PackSource, *, quiet: bool) -> None:
@@ -127,6 +194,7 @@ def _show(
         )
     num_bytes = int(index.length.sum())
     counts = {"samples": len(index), "classes": len(index.classes), "shards": len(index.shards), "bytes": num_bytes}
+    counts["disk_bytes"] = index.disk_bytes
     folded = FoldedNotes()
     lines = [line for source, what in index.notes for line in folded.first_lines(source, [what])]
     for line in () if quiet else (*lines, *folded.last_lines()):
@@ -137,5 +205,5 @@ def _show(
     elif not quiet:
         typer.echo(
             f"{output}: {len(index)} samples of {len(index.classes)} classes ({', '.join(index.splits)}) in "
-            f"{len(index.shards)} shards, {num_bytes} bytes of .lcn"
+            f"{len(index.shards)} shards, {index.disk_bytes} bytes on disk, of which .lcn are {num_bytes}"
         )

@@ -14,16 +14,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from laconic.codecs.arguments import choice_argument, path_argument, typed_argument, whole_number_argument
+from laconic.codecs.arguments import path_argument, typed_argument
 from laconic.codecs.errors import CodecError
-from laconic.codecs.threads import ThreadedMap
-from laconic.tasks.datasets.pack_engines import PACK_ENGINES, PackEngine, engine_map
-from laconic.tasks.datasets.pack_index import INDEX_NAME, PackIndex, PackIndexOptions, read_index
+from laconic.tasks.datasets.folder_lock import folder_lock
+from laconic.tasks.datasets.pack_engines import PackEngine, SampleEncode, engine_argument
+from laconic.tasks.datasets.pack_index import INDEX_NAME, PARTS_NAME, PackIndex, PackIndexOptions, read_index
 from laconic.tasks.datasets.pack_index_writer import (
     Record,
     columns_of_records,
@@ -34,11 +34,9 @@ from laconic.tasks.datasets.pack_index_writer import (
 )
 from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards
 from laconic.tasks.datasets.sample_encoder import SampleEncoder
-from laconic.tasks.datasets.shard_writer import PARTS_NAME, ShardSample, ShardWriter, shard_has_size
+from laconic.tasks.datasets.shard_writer import ShardSample, ShardWriter, shard_has_size
 from laconic.tasks.datasets.sources.open_source import open_pack_source
-from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample
-
-_MAX_THREADS = 256
+from laconic.tasks.datasets.sources.pack_source import PackSource
 
 
 def pack(
@@ -46,12 +44,11 @@ def pack(
     output: Path | str,
     options: PackIndexOptions | None = None,
     *,
-    num_threads: int | None = None,
-    engine: PackEngine = "local",
+    engine: PackEngine | None = None,
     on_sample: Callable[[int], None] | None = None,
 ) -> PackIndex:
     """Pack what `open_pack_source` finds at a path, or a source that was opened; what an earlier, killed call did is kept.
-    `on_sample` gets the number of samples done.
+    `engine`: where samples are encoded, None for threads; `on_sample` gets the number of samples done.
 
     Raises `CodecError` for sources that cannot be packed and an `output` that holds something else, `OSError`.
     """
@@ -60,23 +57,40 @@ def pack(
         if options is None
         else typed_argument("options", options, PackIndexOptions, "a PackIndexOptions or None")
     )
-    engine = choice_argument("engine", engine, PACK_ENGINES)
-    if num_threads is not None:
-        num_threads = whole_number_argument("num_threads", num_threads, 1, _MAX_THREADS)
+    engine = engine_argument(engine)
     output = path_argument("output", output)
     source = source if isinstance(source, PackSource) else open_pack_source(source)
     plan = digest_of_plan(source, options)
-    if (output / INDEX_NAME).exists():
-        index = read_index(output)
-        if index.plan != plan:
-            raise CodecError(f"{output} holds another pack; allowed is a new folder: remove it or name another")
-        if all(shard_has_size(output / shard.name, shard.num_bytes) for shard in index.shards):
-            shutil.rmtree(output / PARTS_NAME, ignore_errors=True)
-            return index
+    if (index := _finished(output, plan)) is not None and not (output / PARTS_NAME).exists():
+        return index
+    with folder_lock(output):
+        return _packed(source, output, options, plan, partial(write_shards, engine=engine, on_sample=on_sample))
+
+
+def _finished(output: Path, plan: str) -> PackIndex | None:
+    """The index of a pack with all its shards. Raises `CodecError` for one of another plan."""
+    if not (output / INDEX_NAME).exists():
+        return None
+    index = read_index(output)
+    if index.plan != plan:
+        raise CodecError(
+            f"{output} holds another pack; allowed is a new folder: remove it or name another, or add to it (--append)"
+        )
+    is_whole = all(shard_has_size(output / shard.name, shard.num_bytes) for shard in index.shards)
+    return index if is_whole else None
+
+
+def _packed(
+    source: PackSource, output: Path, options: PackIndexOptions, plan: str, write: Callable[..., list[Record]]
+) -> PackIndex:
+    """What `pack` does where it is alone in the folder; `write` is `write_shards`."""
+    if (index := _finished(output, plan)) is not None:  # by another call in the meantime, or but for its helper files
+        shutil.rmtree(output / PARTS_NAME, ignore_errors=True)
+        return index
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
     shards = planned_shards(source.samples, options, plan, range(len(source.classes)))
     works = [ShardWriter(output, shard) for shard in shards]
-    records = write_shards(works, SampleEncoder(source, options), engine_map(engine, num_threads), on_sample)
+    records = write(works, SampleEncoder(source, options))
     options = replace(options, bit_depth=options.bit_depth or max(record["depth"] for record in records))
     fields = fields_of_records(source, options, plan, records)
     columns = columns_of_records(filled_records(source, records))
@@ -87,20 +101,20 @@ def pack(
 
 def write_shards(
     works: Sequence[ShardWriter],
-    encoded: Callable[[tuple[int, SourceSample]], ShardSample],
-    mapping: AbstractContextManager[ThreadedMap],
+    encoded: SampleEncode,
+    *,
+    engine: PackEngine,
     on_sample: Callable[[int], None] | None,
     fingerprint: str = "",
 ) -> list[Record]:
-    """Encode the samples of unfinished shards by a map, write the shards in order, and return the records of all.
+    """Encode the samples of unfinished shards, write the shards in order, and return the records of all.
     `fingerprint`: of the model that all samples are to have, "" for that of the first."""
     records = {work: record for work in works if (record := work.read_record()) is not None}
     todo = [work for work in works if work not in records]
     done = sum(len(work.samples) for work in records)
     entries = ((number, sample) for work in todo for number, sample in work.samples)
     fingerprint = fingerprint or next((name for record in records.values() for name in record["fingerprints"]), "")
-    with mapping as run:
-        results = run(encoded, entries)
+    with engine.encoding(encoded, entries) as results:
         for shard in todo:
             with shard as work:
                 for packed in islice(results, len(work.samples)):

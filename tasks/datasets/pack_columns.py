@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from laconic.codecs.whole_files import atomic_write
 
 if TYPE_CHECKING:
-    from jaxtyping import Int64, UInt8
+    from jaxtyping import Int64, Shaped, UInt8
 
 Column = NDArray[Any]
 _TYPES = {"U8": np.uint8, "U32": np.uint32, "I32": np.int32, "I64": np.int64}
@@ -61,12 +61,12 @@ class PackTexts(Sequence[str]):
         except UnicodeDecodeError:
             return data.decode("utf-8", "replace")
 
-    def columns(self, name: str) -> dict[str, Column]:
+    def columns(self, name: str) -> dict[str, Shaped[Column, "_ ..."]]:
         """The two columns that `texts_of_columns` takes."""
         return {f"{name}.bytes": self.utf8, f"{name}.ends": self.ends}
 
 
-def texts_of_columns(columns: Mapping[str, Column], name: str) -> PackTexts:
+def texts_of_columns(columns: Mapping[str, Shaped[Column, "_ ..."]], name: str) -> PackTexts:
     """A column of texts. Raises `ValueError` or `KeyError` where the two do not fit each other."""
     utf8, ends = columns[f"{name}.bytes"], columns[f"{name}.ends"]
     if utf8.dtype != np.uint8 or ends.dtype != np.int64 or utf8.ndim != 1 or ends.ndim != 1:
@@ -76,7 +76,7 @@ def texts_of_columns(columns: Mapping[str, Column], name: str) -> PackTexts:
     return PackTexts(utf8, ends)
 
 
-def write_columns(folder: Path, columns: Mapping[str, Column]) -> tuple[str, int]:
+def write_columns(folder: Path, columns: Mapping[str, Shaped[Column, "_ ..."]]) -> tuple[str, int]:
     """Write the columns into a folder, whole or not at all, under a name that their bytes decide; returns the name and the
     number of bytes. Raises `OSError`."""
     from safetensors.numpy import save
@@ -94,7 +94,7 @@ def remove_other_columns(folder: Path, name: str) -> None:
             path.unlink(missing_ok=True)
 
 
-def read_columns(folder: Path, name: str, num_bytes: int) -> dict[str, Column]:
+def read_columns(folder: Path, name: str, num_bytes: int) -> dict[str, Shaped[Column, "_ ..."]]:
     """The columns of a file that `write_columns` named. Raises `OSError`, and `ValueError`, `KeyError` or `TypeError` for
     damaged ones."""
     if Path(name).name != name or not name.startswith(_PREFIX) or not name.endswith(_SUFFIX):
@@ -111,7 +111,7 @@ def read_columns(folder: Path, name: str, num_bytes: int) -> dict[str, Column]:
     return columns
 
 
-def _read_tensors(file: BinaryIO, num_bytes: int) -> tuple[dict[str, Column], int]:
+def _read_tensors(file: BinaryIO, num_bytes: int) -> tuple[dict[str, Shaped[Column, "_ ..."]], int]:
     """Arrays straight from the file, so that the memory is theirs alone (the library's reader maps the file beside it), and
     the checksum of all bytes. The format has no gaps between tensors."""
     start = file.read(8)

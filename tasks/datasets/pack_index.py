@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 FORMAT = "laconic-pack"
 VERSION = 2
 INDEX_NAME = "index.json"
+PARTS_NAME = ".parts"  # the folder of what finished shards hold, until the index says it
 _SOUND_TILE_LOG2 = 10  # six seconds at 44.1 kHz; a tile costs a few bytes for each group
 # (n,) or (n, groups) of each sample; `content` is what is not read with the index.
 _NUMBERS: Mapping[str, type[np.integer[Any]]] = {
@@ -183,13 +184,16 @@ class PackIndex:
 
 
 def has_pack_index(folder: Path | str) -> bool:
-    """Whether a folder holds a finished pack."""
-    return (path_argument("folder", folder) / INDEX_NAME).is_file()
+    """Whether a folder holds a pack, finished or not."""
+    folder = path_argument("folder", folder)
+    return (folder / INDEX_NAME).is_file() or (folder / PARTS_NAME).is_dir()
 
 
 def read_index(folder: Path | str) -> PackIndex:
     """The index of a packed folder. Raises `CodecError` for one that is missing or damaged."""
     path = path_argument("folder", folder) / INDEX_NAME
+    if not path.exists() and (path.parent / PARTS_NAME).is_dir():
+        raise CodecError(f"{folder} is an unfinished pack: run the same `laconic pack` command again")
     if not path.exists():
         raise CodecError(f"{folder} has no {INDEX_NAME}; allowed is a folder made by `laconic pack`")
     try:

@@ -20,12 +20,12 @@ from laconic.tasks.datasets.pack_index import CONTENT_BYTES, FORMAT, INDEX_NAME,
 from laconic.tasks.datasets.sources.pack_source import PackSource
 
 if TYPE_CHECKING:
-    from jaxtyping import UInt8
+    from jaxtyping import Shaped, UInt8
 
 Record = Mapping[str, Any]
 
 
-def write_index(folder: Path, fields: Mapping[str, Any], columns: Mapping[str, Column]) -> None:
+def write_index(folder: Path, fields: Mapping[str, Any], columns: Mapping[str, Shaped[Column, "_ ..."]]) -> None:
     """Write the columns, then the index that names them, then remove what an earlier index had. Raises `OSError`."""
     name, num_bytes = write_columns(folder, columns)
     samples = {"columns": name, "num_bytes": num_bytes, "count": len(columns["label"])}
@@ -88,7 +88,7 @@ def common_grid(grids: Any) -> tuple[int, int] | None:
     return found.pop() if len(found) == 1 else None
 
 
-def columns_of_records(filled: Sequence[Record], first_shard: int = 0) -> dict[str, Column]:
+def columns_of_records(filled: Sequence[Record], first_shard: int = 0) -> dict[str, Shaped[Column, "_ ..."]]:
     """Those of the samples of shards, of which the first has this number."""
     rows: dict[str, list[Any]] = {name: [] for name in filled[0]["columns"]}
     for record in filled:
@@ -97,7 +97,7 @@ def columns_of_records(filled: Sequence[Record], first_shard: int = 0) -> dict[s
     targets = [targets for record in filled for targets in record["targets"]]
     counts = [len(record["columns"]["key"]) for record in filled]
     content = np.frombuffer(bytes.fromhex("".join(rows["content"])), np.uint8).reshape(-1, CONTENT_BYTES)
-    columns: dict[str, Column] = {
+    columns: dict[str, Shaped[Column, "_ ..."]] = {
         "shard": np.repeat(np.arange(first_shard, first_shard + len(filled), dtype=np.uint32), counts),
         "offset": np.array(rows["offset"], np.int64),
         "length": np.array(rows["length"], np.uint32),

@@ -1,48 +1,60 @@
-"""Doing the same to many things on a Ray cluster: a `map` over its workers, with results in order.
+"""Samples encoded on a Ray cluster: `RayEngine`, in place of threads or processes of this machine.
 
-Ray Data moves the places of items through workers, each of which fetches the function and the items once, and keeps the
-order; so what is made of the results is the same as in one process, as far as the function gives the same everywhere.
-A cluster that is connected is used (`ray.init` before, or RAY_ADDRESS); otherwise one is started here, and ended.
+Ray Data moves the places of samples through workers, each of which fetches the function and the samples once, and keeps the
+order; so the pack is the same as of one process, as far as the function gives the same everywhere. A cluster that is
+connected is used (`ray.init` before, or RAY_ADDRESS); otherwise one is started here, and ended.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache, partial
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from laconic.codecs.arguments import settle_arguments, whole_number_argument
 from laconic.codecs.errors import CodecError, MissingDependencyError
-from laconic.codecs.threads import ThreadedMap
+from laconic.tasks.datasets.pack_engines import SampleEncode, SampleEntry
+from laconic.tasks.datasets.shard_writer import ShardSample
 
-_ITEMS_OF_BLOCK = 16  # small enough that workers end together, large enough that Ray's 10 ms a block do not count
+_MOST_WORKERS = 1 << 14
+_SAMPLES_OF_BLOCK = 16  # small enough that workers end together, large enough that Ray's 10 ms a block do not count
 _MOST_BLOCKS = 4096
-_T = TypeVar("_T")
-_R = TypeVar("_R")
 
 
-@contextmanager
-def ray_map(num_workers: int | None = None) -> Iterator[ThreadedMap]:
-    """A `map` over so many workers, None for as many as the cluster has processors. Functions and items are pickled; files
-    that functions read are to be at the same paths on all machines. Raises `MissingDependencyError`, `CodecError` where
-    the cluster fails."""
-    ray = _load_ray()
-    is_own = not ray.is_initialized()
-    try:
-        if is_own:
-            _start(ray, num_workers)
-        workers = num_workers or max(int(ray.cluster_resources().get("CPU", 1)) - 1, 1)
-        yield partial(_mapped, workers)
-    except ray.exceptions.RayError as err:
-        reason = (str(err).strip().splitlines() or [type(err).__name__])[-1]
-        raise CodecError(f"the Ray cluster failed: {reason}; the same command goes on once it runs again") from err
-    finally:
-        if is_own:
-            ray.shutdown()
+@dataclass(frozen=True)
+class RayEngine:
+    """Workers of a Ray cluster, None for as many as it has processors. Sources are pickled; the files they read are to be
+    at the same paths on all machines. Raises `CodecError` for a number outside."""
+
+    num_workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_workers is not None:
+            count = whole_number_argument("num_workers", self.num_workers, 1, _MOST_WORKERS)
+            settle_arguments(self, num_workers=count)
+
+    @contextmanager
+    def encoding(self, encode: SampleEncode, entries: Iterable[SampleEntry]) -> Iterator[Iterator[ShardSample]]:
+        """As `PackEngine` says. Raises `MissingDependencyError`, `CodecError` where the cluster fails."""
+        ray = _load_ray()
+        is_own = not ray.is_initialized()
+        try:
+            if is_own:
+                _start(ray, self.num_workers)
+            workers = self.num_workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
+            yield _results(ray, workers, encode, list(entries))
+        except ray.exceptions.RayError as err:
+            reason = (str(err).strip().splitlines() or [type(err).__name__])[-1]
+            raise CodecError(f"the Ray cluster failed: {reason}; the same command goes on once it runs again") from err
+        finally:
+            if is_own:
+                ray.shutdown()
 
 
 def _load_ray() -> Any:
@@ -59,54 +71,50 @@ def _load_ray() -> Any:
 
 
 def _start(ray: Any, num_workers: int | None) -> None:
-    """Connect to the cluster that RAY_ADDRESS names, or start one here with a processor more than workers, which
-    Ray Data needs for its own steps."""
+    """Connect to the cluster that RAY_ADDRESS names, or start one here."""
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     if os.environ.get("RAY_ADDRESS"):
         ray.init(**quiet)
     else:
-        workers = num_workers or os.cpu_count() or 1
-        ray.init(address="local", num_cpus=workers + 1, include_dashboard=False, **quiet)
+        ray.init(address="local", num_cpus=num_workers or os.cpu_count() or 1, include_dashboard=False, **quiet)
 
 
-def _mapped(num_workers: int, function: Callable[[_T], _R], items: Iterable[_T]) -> Iterator[_R]:
-    import ray
-
-    held = list(items)
-    if not held:
+def _results(ray: Any, num_workers: int, encode: SampleEncode, entries: list[SampleEntry]) -> Iterator[ShardSample]:
+    if not entries:
         return
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans on standard error
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
-    num_blocks = min(-(-len(held) // _ITEMS_OF_BLOCK), _MOST_BLOCKS)
-    places: Any = ray.data.range(len(held), override_num_blocks=num_blocks)
-    results = places.map_batches(
-        _results_of,
-        fn_kwargs={"held": [ray.put((function, held, os.getcwd()))]},  # in a list, or Ray would copy it for every block
+    num_blocks = min(-(-len(entries) // _SAMPLES_OF_BLOCK), _MOST_BLOCKS)
+    packed = ray.data.range(len(entries), override_num_blocks=num_blocks).map_batches(
+        _encoded_block,
+        fn_kwargs={
+            "held": [ray.put((encode, entries, os.getcwd()))]
+        },  # in a list, or Ray would copy it for every block
         compute=ray.data.TaskPoolStrategy(size=num_workers),
         batch_size=None,
         num_cpus=1,
     )
-    for row in results.iter_rows():
-        yield row["result"]
+    for row in packed.iter_rows():
+        yield row["packed"]
 
 
-def _results_of(batch: dict[str, Any], held: list[Any]) -> dict[str, Any]:
-    """The results of a block of places, in a worker."""
-    function, items = _fetched(held[0])
-    results = np.empty(len(batch["id"]), object)
+def _encoded_block(batch: dict[str, Any], held: list[Any]) -> dict[str, Any]:
+    """The samples of a block of places, in a worker."""
+    encode, entries = _fetched(held[0])
+    packed = np.empty(len(batch["id"]), object)
     for i, place in enumerate(batch["id"]):
-        results[i] = function(items[int(place)])
-    return {"result": results}
+        packed[i] = encode(entries[int(place)])
+    return {"packed": packed}
 
 
 @lru_cache(maxsize=1)
 def _fetched(reference: Any) -> Any:
-    """The function and the items, which a worker fetches once; it then works in the folder of the caller."""
+    """The function and the samples, which a worker fetches once; it then works in the folder of the caller."""
     import ray
 
-    function, items, folder = ray.get(reference)
+    encode, entries, folder = ray.get(reference)
     with suppress(OSError):  # on another machine, where paths are absolute
         os.chdir(folder)
-    return function, items
+    return encode, entries

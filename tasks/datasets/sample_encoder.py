@@ -15,6 +15,8 @@ import numpy as np
 from laconic.codecs.errors import sentence_of_error
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.notes import collect_notes
+from laconic.codecs.packing.layout import Layout
+from laconic.codecs.packing.packer import leading_latent
 from laconic.codecs.series_depth import SeriesDepth
 from laconic.tasks.datasets.framing import read_signal
 from laconic.tasks.datasets.pack_index import CONTENT_BYTES, PackIndexOptions
@@ -33,7 +35,7 @@ class SampleEncoder:
     @cached_property
     def series(self) -> SeriesDepth:
         """Who knows the bit depth of 16-bit pictures that do not say it."""
-        return SeriesDepth([partial(open_source_signal, self.source, sample) for sample in self.source.samples])
+        return SeriesDepth(partial(open_source_signal, self.source, sample) for sample in self.source.samples)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"source": self.source, "options": self.options}
@@ -60,10 +62,10 @@ class SampleEncoder:
             decode_target(suffix, target)  # what cannot be read in training is found now
         codec = options.codec(kind)
         latent = codec.analyze(signal)
-        if options.channels is not None:
-            latent = codec.leading(latent, options.channels)
-        packed = codec.pack_with_heads(latent)
         model = load_model_of(latent.fingerprint, options.model)
+        if options.channels is not None:
+            latent = leading_latent(latent, options.channels, model, Layout(profile=options.profile).file_profile)
+        packed = codec.pack_with_heads(latent)
         values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
         return ShardSample(
             number=number,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.whole_files import atomic_write
+from laconic.tasks.datasets.pack_index import PARTS_NAME
 from laconic.tasks.datasets.shard_members import LCN, ShardFiles, ShardTar
 from laconic.tasks.datasets.sources.pack_source import SourceSample
 from laconic.tasks.datasets.targets import NO_LABEL
@@ -21,7 +22,6 @@ from laconic.tasks.datasets.targets import NO_LABEL
 if TYPE_CHECKING:
     from jaxtyping import Float
 
-PARTS_NAME = ".parts"
 # Samples below are grouped: there, headers and padding of a sample with a label, 2.5 kB, are over a seventh of it.
 _SMALL_BYTES = 16 << 10
 _MOST_TO_DECIDE = 1024  # samples at the start of a shard whose mean decides: they wait in memory, 16 MiB at most

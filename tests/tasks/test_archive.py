@@ -24,6 +24,7 @@ from laconic.tasks.datasets import archive, pack_index, sample_encoder
 from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderDataset, list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal, resampled_for_framing
 from laconic.tasks.datasets.latents import LatentDataset
+from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.datasets.sources.pack_source import SourceSample
 from laconic.tasks.datasets.targets import NO_LABEL
@@ -61,14 +62,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def packed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("packed") / "out"
-    archive.pack(folder, output, OPTIONS, num_threads=2)
+    archive.pack(folder, output, OPTIONS, engine=ThreadEngine(2))
     return output
 
 
 @pytest.fixture(scope="module")
 def single(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("packed") / "single"
-    archive.pack(folder, output, replace(OPTIONS, members="single"), num_threads=2)
+    archive.pack(folder, output, replace(OPTIONS, members="single"), engine=ThreadEngine(2))
     return output
 
 
@@ -111,7 +112,7 @@ def test_pack_statistics_are_those_of_the_training_latents(packed: Path) -> None
 def test_pack_is_the_same_with_any_number_of_threads_and_at_a_second_call(
     folder: Path, packed: Path, tmp_path: Path
 ) -> None:
-    archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=1)
+    archive.pack(folder, tmp_path / "out", OPTIONS, engine=ThreadEngine(1))
     assert files_of(tmp_path / "out") == files_of(packed)
     archive.pack(folder, tmp_path / "out", OPTIONS)
     assert files_of(tmp_path / "out") == files_of(packed)
@@ -123,9 +124,9 @@ def test_pack_goes_on_after_an_error_in_the_middle(folder: Path, packed: Path, t
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=2, on_sample=stop)
+        archive.pack(folder, tmp_path / "out", OPTIONS, engine=ThreadEngine(2), on_sample=stop)
     counts: list[int] = []
-    archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=2, on_sample=counts.append)
+    archive.pack(folder, tmp_path / "out", OPTIONS, engine=ThreadEngine(2), on_sample=counts.append)
     assert counts[0] == 13  # two shards of 5 and one of 2 were finished; the thirteenth is done again
     assert files_of(tmp_path / "out") == files_of(packed)
 
@@ -134,27 +135,28 @@ def test_pack_after_kill_is_byte_identical(folder: Path, packed: Path, tmp_path:
     code = (
         "import os, signal, sys\n"
         "from laconic.tasks.datasets import archive\n"
+        "from laconic.tasks.datasets.pack_engines import ThreadEngine\n"
         "from laconic.tasks.datasets.pack_index import PackIndexOptions\n"
         "die = lambda done: done == 13 and os.kill(os.getpid(), signal.SIGKILL)\n"
-        "archive.pack(*sys.argv[1:], PackIndexOptions(size=48, shard_samples=5), num_threads=1, on_sample=die)"
+        "archive.pack(*sys.argv[1:], PackIndexOptions(size=48, shard_samples=5), engine=ThreadEngine(1), on_sample=die)"
     )
     output = tmp_path / "out"
     done = subprocess.run([sys.executable, "-c", code, str(folder), str(output)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
-    assert sorted(p.name for p in output.glob("*.*")) == [".parts", *(f"test-0000{i}.tar" for i in range(3))]
-    archive.pack(folder, output, OPTIONS, num_threads=1)
+    assert sorted(p.name for p in output.glob("*.*")) == [".lock", ".parts", *(f"test-0000{i}.tar" for i in range(3))]
+    archive.pack(folder, output, OPTIONS, engine=ThreadEngine(1))
     assert files_of(output) == files_of(packed)
 
 
 def test_pack_repairs_a_shard_that_is_gone(folder: Path, packed: Path, tmp_path: Path) -> None:
-    archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=1)
+    archive.pack(folder, tmp_path / "out", OPTIONS, engine=ThreadEngine(1))
     (tmp_path / "out" / "train-00001.tar").unlink()
-    archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=1)
+    archive.pack(folder, tmp_path / "out", OPTIONS, engine=ThreadEngine(1))
     assert files_of(tmp_path / "out") == files_of(packed)
 
 
 def test_pack_refuses_a_folder_with_another_pack(folder: Path, tmp_path: Path) -> None:
-    archive.pack(folder, tmp_path / "out", OPTIONS, num_threads=1)
+    archive.pack(folder, tmp_path / "out", OPTIONS, engine=ThreadEngine(1))
     with pytest.raises(CodecError, match="holds another pack"):
         archive.pack(folder, tmp_path / "out", replace(OPTIONS, quality=20))
 
@@ -317,11 +319,10 @@ def test_pack_skips_sounds_that_need_another_model(num_threads: int, tmp_path: P
     (tmp_path / "in" / "a").mkdir(parents=True)
     for number, rate in enumerate((8_000, 44_100, 8_000, 48_000, 8_000)):
         soundfile.write(tmp_path / "in" / "a" / f"{number}.wav", np.zeros(4000), rate)
-    index = archive.pack(tmp_path / "in", tmp_path / "out", PackIndexOptions(shard_samples=2), num_threads=num_threads)
-    first_is_slow = index.source[0] in ("a/0.wav", "a/2.wav", "a/4.wav")
-    slow, others = ("a/0.wav", "a/2.wav", "a/4.wav"), ("a/1.wav", "a/3.wav")
-    assert (sorted(index.source), [source for source, _ in index.skipped]) == (list(slow), list(others))
-    assert first_is_slow
+    options, engine = PackIndexOptions(shard_samples=2), ThreadEngine(num_threads)
+    index = archive.pack(tmp_path / "in", tmp_path / "out", options, engine=engine)
+    slow, others = ["a/0.wav", "a/2.wav", "a/4.wav"], ["a/1.wav", "a/3.wav"]  # of which a slow one is the first
+    assert (sorted(index.source), [source for source, _ in index.skipped]) == (slow, others)
     assert all("set one rate (--sample-rate)" in why for _, why in index.skipped)
     whole = archive.pack(tmp_path / "in", tmp_path / "whole", PackIndexOptions(sample_rate_hz=16_000))
     assert (len(whole), whole.skipped) == (5, ())
@@ -367,7 +368,7 @@ def listing(tmp_path_factory: pytest.TempPathFactory) -> ClassFolder:
 @pytest.fixture(scope="module")
 def with_targets(listing: ClassFolder) -> Path:
     output = listing.root.parent / "out"
-    archive.pack(listing, output, replace(OPTIONS, shard_samples=4, members="single"), num_threads=2)
+    archive.pack(listing, output, replace(OPTIONS, shard_samples=4, members="single"), engine=ThreadEngine(2))
     return output
 
 

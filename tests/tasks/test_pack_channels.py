@@ -14,6 +14,9 @@ from PIL import Image as PillowImage
 from laconic.codecs.errors import CodecError
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Image
+from laconic.codecs.models.zoo import load_model_of
+from laconic.codecs.packing.packer import leading_latent
+from laconic.entropy.container import Profile
 from laconic.tasks.datasets import archive
 from laconic.tasks.datasets.framing import Framing, framed
 from laconic.tasks.datasets.latents import LatentDataset
@@ -84,11 +87,12 @@ def test_a_leading_latent_keeps_what_its_file_stores() -> None:
     picture = Image(np.random.default_rng(2).integers(0, 256, (40, 40, 3), np.uint8))
     codec = Lcn(quality=60)
     latent = codec.analyze(picture)
-    few = codec.leading(latent, 5)
+    model = load_model_of(latent.fingerprint, None)
+    few = leading_latent(latent, 5, model, Profile.SMALL)
     assert np.array_equal(few.dequantize(), latent.dequantize()[:5])
     assert np.array_equal(codec.unpack(codec.pack(few), channels=5).dequantize(), few.dequantize())
     with pytest.raises(CodecError, match="channels is 6"):
-        codec.leading(few, 6)
+        leading_latent(few, 6, model, Profile.SMALL)
 
 
 def stripes(width: int, height: int) -> Image:

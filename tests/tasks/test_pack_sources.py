@@ -18,6 +18,7 @@ from laconic.codecs.media import Audio
 from laconic.tasks.cli import app
 from laconic.tasks.datasets import archive
 from laconic.tasks.datasets.class_folders import ClassFolder
+from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.datasets.sources.open_source import open_pack_source
 from laconic.tasks.datasets.sources.pack_source import PackSource
@@ -159,7 +160,7 @@ def test_identity_tells_of_another_content_of_the_same_size(tmp_path: Path) -> N
 def test_packs_of_all_sources_hold_the_same_latents(tmp_path: Path) -> None:
     packed = []
     for i, path in enumerate(sources(tmp_path)):
-        index = archive.pack(path, tmp_path / f"out{i}", PackIndexOptions(size=16), num_threads=2)
+        index = archive.pack(path, tmp_path / f"out{i}", PackIndexOptions(size=16), engine=ThreadEngine(2))
         assert not index.skipped
         rows = [row for row in range(len(index)) if index.shards[index.shard[row]].split == "train"]
         found = set()

@@ -17,6 +17,7 @@ import pytest
 from laconic.codecs.errors import CodecError
 from laconic.codecs.files import read_image
 from laconic.tasks.datasets import archive
+from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.datasets.sources.open_source import open_pack_source
 from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample, open_source_signal
@@ -115,7 +116,7 @@ def test_cifar_100_by_any_pickle_with_bytes(tmp_path: Path, protocol: int) -> No
 
 
 def test_pack_of_cifar_is_that_of_its_pictures(tmp_path: Path) -> None:
-    index = archive.pack(make_cifar(tmp_path / "cifar-10-batches-py"), tmp_path / "out", num_threads=2)
+    index = archive.pack(make_cifar(tmp_path / "cifar-10-batches-py"), tmp_path / "out", engine=ThreadEngine(2))
     assert (len(index), index.classes, index.skipped) == (22, tuple(NAMES), ())
 
 
@@ -224,7 +225,7 @@ def test_mnist_has_its_pictures_classes_and_splits(tmp_path: Path, packed: bool)
         again: PackSource = pickle.loads(pickle.dumps(source))
         found = np.stack([pixels_in(again, sample)[:, :, 0] for sample in source.samples])
         assert np.array_equal(found, np.concatenate([pixels[5:], pixels[:5]]))
-    index = archive.pack(folder, tmp_path / "out", PackIndexOptions(), num_threads=1)
+    index = archive.pack(folder, tmp_path / "out", PackIndexOptions(), engine=ThreadEngine(1))
     assert (len(index), index.skipped) == (7, ())
 
 

@@ -14,11 +14,23 @@ from typer.testing import CliRunner
 from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.tasks.cli import app
 from laconic.tasks.datasets import archive
+from laconic.tasks.datasets.pack_engines import SampleEntry, ThreadEngine
 from laconic.tasks.datasets.pack_index import PackIndexOptions
-from laconic.tasks.datasets.ray_engine import ray_map
+from laconic.tasks.datasets.ray_engine import RayEngine
+from laconic.tasks.datasets.shard_writer import ShardSample
+from laconic.tasks.datasets.sources.pack_source import SourceSample
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray warns of its own code
 OPTIONS = PackIndexOptions(size=16, shard_samples=3)
+
+
+class _Echo:
+    """Gives what it is given; fails for a number below 0."""
+
+    def __call__(self, entry: SampleEntry) -> ShardSample:
+        if entry[0] < 0:
+            raise ZeroDivisionError
+        return ShardSample(*entry)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -27,20 +39,19 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def test_without_ray_the_install_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with (
-        pytest.raises(MissingDependencyError, match=r"Ray is not installed; .* pip install laconic\[ray\]"),
-        ray_map(2),
-    ):
-        raise AssertionError
     root = scene.make_class_folder(tmp_path / "in")
+    with pytest.raises(MissingDependencyError, match=r"Ray is not installed; .* pip install laconic\[ray\]"):
+        archive.pack(root, tmp_path / "out", engine=RayEngine())
     done = CliRunner().invoke(app, ["pack", str(root), "-o", str(tmp_path / "out"), "--engine", "ray"])
     assert done.exit_code != 0 and "pip install laconic[ray]" in done.stderr
+    done = CliRunner().invoke(app, ["pack", str(root), "-o", str(tmp_path / "out"), "--engine", "ray", "-j", "2"])
+    assert done.exit_code == 2 and "--threads is not for --engine ray" in done.stderr
 
 
-def test_an_unknown_engine_is_a_sentence(tmp_path: Path) -> None:
-    engine: Any = "spark"
-    with pytest.raises(CodecError, match="engine is 'spark'; allowed are 'local', 'ray'"):
-        archive.pack(scene.make_class_folder(tmp_path / "in"), tmp_path / "out", engine=engine)
+@pytest.mark.parametrize("count", [0, 1 << 15, 1.0])
+def test_counts_outside_their_range_are_sentences(count: int) -> None:
+    with pytest.raises(CodecError, match="num_workers is"):
+        RayEngine(count)
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +65,12 @@ def cluster() -> Iterator[Any]:
     ray.shutdown()
 
 
-def test_map_keeps_the_order_of_items(cluster: Any) -> None:
-    with ray_map(2) as run:
-        assert list(run(len, ["x" * (i % 50) for i in range(100)])) == [i % 50 for i in range(100)]
-        assert list(run(len, [])) == []
+def test_results_keep_the_order_of_samples(cluster: Any) -> None:
+    entries = [(number, SourceSample(f"{number}.png", "train", 0)) for number in range(100)]
+    with RayEngine(2).encoding(_Echo(), entries) as results:
+        assert [(packed.number, packed.sample) for packed in results] == entries
+    with RayEngine().encoding(_Echo(), []) as results:
+        assert list(results) == []
     assert cluster.is_initialized()  # as it was before
 
 
@@ -68,9 +81,9 @@ def test_packs_of_a_cluster_are_those_of_threads(cluster: Any, tmp_path: Path, m
     scene.make_tar(tmp_path / "train.tar", scene.tar_members("train"))
     monkeypatch.chdir(tmp_path)
     for name in ("folder", "all.zip", "train.tar"):
-        here = archive.pack(name, f"local-{name}", OPTIONS, num_threads=1)
+        here = archive.pack(name, f"local-{name}", OPTIONS, engine=ThreadEngine(1))
         done: list[int] = []
-        there = archive.pack(name, f"ray-{name}", OPTIONS, num_threads=2, engine="ray", on_sample=done.append)
+        there = archive.pack(name, f"ray-{name}", OPTIONS, engine=RayEngine(2), on_sample=done.append)
         assert files_of(tmp_path / f"ray-{name}") == files_of(tmp_path / f"local-{name}")
         assert here.skipped == there.skipped
         assert done == list(range(1, len(done) + 1))
@@ -84,12 +97,14 @@ def test_a_pack_that_was_stopped_is_finished_on_a_cluster(cluster: Any, tmp_path
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        archive.pack(folder, tmp_path / "out", OPTIONS, engine="ray", num_threads=2, on_sample=stop)
-    archive.pack(folder, tmp_path / "out", OPTIONS, engine="ray", num_threads=2)
+        archive.pack(folder, tmp_path / "out", OPTIONS, engine=RayEngine(2), on_sample=stop)
+    archive.pack(folder, tmp_path / "out", OPTIONS, engine=RayEngine(2))
     archive.pack(folder, tmp_path / "local", OPTIONS)
     assert files_of(tmp_path / "out") == files_of(tmp_path / "local")
 
 
 def test_a_failing_function_is_a_sentence(cluster: Any) -> None:
-    with pytest.raises(CodecError, match=r"the Ray cluster failed: .*; the same command goes on"), ray_map(1) as run:
-        list(run(len, [1]))
+    entries = [(-1, SourceSample("a.png", "train", 0))]
+    match = r"the Ray cluster failed: .*; the same command goes on"
+    with pytest.raises(CodecError, match=match), RayEngine(1).encoding(_Echo(), entries) as results:
+        list(results)

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from laconic.tasks.datasets.shard_writer import PARTS_NAME, PlannedShard, ShardSample, ShardWriter
+from laconic.tasks.datasets.pack_index import PARTS_NAME
+from laconic.tasks.datasets.shard_writer import PlannedShard, ShardSample, ShardWriter
 from laconic.tasks.datasets.sources.pack_source import SourceSample
 from laconic.tasks.datasets.targets import NO_LABEL
 
