@@ -1,4 +1,4 @@
-"""Where samples are encoded: in threads or in worker processes, or on a cluster (`ray_engine`); in order, and all the same."""
+"""Where samples are encoded: threads or worker processes, or a cluster (`ray_engine`); in order, and all the same."""
 
 from __future__ import annotations
 

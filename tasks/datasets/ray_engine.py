@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from laconic.tasks.datasets.shard_writer import ShardSample
 _MOST_WORKERS = 1 << 14
 _SAMPLES_OF_BLOCK = 16  # small enough that workers end together, large enough that Ray's 10 ms a block do not count
 _MOST_BLOCKS = 4096
+_REASON = re.compile(r"^[\w.]+(Error|Exception)\b(: .*)?$", re.MULTILINE)  # in what Ray prints of a worker's error
+_RETRIES = 3  # of a block whose worker was lost; Ray Data's own number has no end, and a worker may lack what it needs
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,10 @@ class RayEngine:
             workers = self.num_workers or max(int(ray.cluster_resources().get("CPU", 1)), 1)
             yield _results(ray, workers, encode, list(entries))
         except ray.exceptions.RayError as err:
-            reason = (str(err).strip().splitlines() or [type(err).__name__])[-1]
-            raise CodecError(f"the Ray cluster failed: {reason}; the same command goes on once it runs again") from err
+            text = str(err).strip() or type(err).__name__
+            reason = _REASON.search(text)
+            text = reason[0] if reason else text.partition("\n")[0]
+            raise CodecError(f"the Ray cluster failed: {text}; the same command goes on once it runs again") from err
         finally:
             if is_own:
                 ray.shutdown()
@@ -95,6 +100,8 @@ def _results(ray: Any, num_workers: int, encode: SampleEncode, entries: list[Sam
         compute=ray.data.TaskPoolStrategy(size=num_workers),
         batch_size=None,
         num_cpus=1,
+        max_retries=_RETRIES,
+        retry_exceptions=False,
     )
     for row in packed.iter_rows():
         yield row["packed"]

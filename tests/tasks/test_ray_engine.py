@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,14 @@ from typer.testing import CliRunner
 from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.tasks.cli import app
 from laconic.tasks.datasets import archive
-from laconic.tasks.datasets.pack_engines import SampleEntry, ThreadEngine
+from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.datasets.ray_engine import RayEngine
-from laconic.tasks.datasets.shard_writer import ShardSample
 from laconic.tasks.datasets.sources.pack_source import SourceSample
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray warns of its own code
+SAMPLE = SourceSample("0.png", "train", 0)
 OPTIONS = PackIndexOptions(size=16, shard_samples=3)
-
-
-class _Echo:
-    """Gives what it is given; fails for a number below 0."""
-
-    def __call__(self, entry: SampleEntry) -> ShardSample:
-        if entry[0] < 0:
-            raise ZeroDivisionError
-        return ShardSample(*entry)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -66,10 +58,11 @@ def cluster() -> Iterator[Any]:
 
 
 def test_results_keep_the_order_of_samples(cluster: Any) -> None:
-    entries = [(number, SourceSample(f"{number}.png", "train", 0)) for number in range(100)]
-    with RayEngine(2).encoding(_Echo(), entries) as results:
-        assert [(packed.number, packed.sample) for packed in results] == entries
-    with RayEngine().encoding(_Echo(), []) as results:
+    number_of: Any = itemgetter(0)  # a function that workers have
+    entries = [(number, SAMPLE) for number in range(100)]
+    with RayEngine(2).encoding(number_of, entries) as results:
+        assert list(results) == list(range(100))
+    with RayEngine().encoding(number_of, []) as results:
         assert list(results) == []
     assert cluster.is_initialized()  # as it was before
 
@@ -104,7 +97,20 @@ def test_a_pack_that_was_stopped_is_finished_on_a_cluster(cluster: Any, tmp_path
 
 
 def test_a_failing_function_is_a_sentence(cluster: Any) -> None:
-    entries = [(-1, SourceSample("a.png", "train", 0))]
-    match = r"the Ray cluster failed: .*; the same command goes on"
-    with pytest.raises(CodecError, match=match), RayEngine(1).encoding(_Echo(), entries) as results:
+    fails: Any = itemgetter(9)
+    match = r"the Ray cluster failed: IndexError: tuple index out of range; the same command goes on"
+    with pytest.raises(CodecError, match=match), RayEngine(1).encoding(fails, [(0, SAMPLE)]) as results:
+        list(results)
+
+
+class Unknown:
+    """In a module that workers do not have."""
+
+    def __call__(self, entry: Any) -> Any:
+        raise AssertionError
+
+
+def test_workers_that_lack_a_module_are_a_sentence_and_not_retried_for_ever(cluster: Any) -> None:
+    match = r"the Ray cluster failed: .*No module named"
+    with pytest.raises(CodecError, match=match), RayEngine(1).encoding(Unknown(), [(0, SAMPLE)]) as results:
         list(results)
