@@ -8,9 +8,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from laconic.codecs.errors import sentence_of_error
 from laconic.codecs.models.zoo import load_model_of
@@ -23,6 +24,9 @@ from laconic.tasks.datasets.pack_index import CONTENT_BYTES, PackIndexOptions
 from laconic.tasks.datasets.shard_writer import ShardSample
 from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample, open_source_signal
 from laconic.tasks.datasets.targets import NO_LABEL, decode_target
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +70,6 @@ class SampleEncoder:
         if options.channels is not None:
             latent = leading_latent(latent, options.channels, model, Layout(profile=options.profile).file_profile)
         packed = codec.pack_with_heads(latent)
-        values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
         return ShardSample(
             number=number,
             sample=sample,
@@ -75,11 +78,23 @@ class SampleEncoder:
             heads=tuple(packed.head_bytes(end) for end in options.group_ends(model)),
             grid=(latent.values.shape[1], latent.values.shape[2]),
             fingerprint=latent.fingerprint.hex(),
-            sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
+            sums=_sums_of(latent.dequantize()),
             notes=tuple(notes),
             content=_content_of(sample, self.source, data, targets),
             depth=self.series.found or 0,
         )
+
+
+def _sums_of(values: Float[NDArray[np.float32], "d h w"]) -> Float[NDArray[np.float64], "2 d"]:
+    """(2, d): of the values of each channel, and of their squares; these about the mean first, since there float32 has
+    digits enough."""
+    rows = values.reshape(len(values), -1)
+    count = max(rows.shape[1], 1)
+    mean = rows.sum(axis=1) / np.float32(count)
+    apart = rows - mean[:, None]
+    first = count * mean.astype(np.float64) + apart.sum(axis=1)
+    squares = np.einsum("ij,ij->i", apart, apart) + mean * (2 * first - count * mean.astype(np.float64))
+    return np.stack([first, squares])
 
 
 def read_content(source: PackSource, sample: SourceSample) -> bytes:
