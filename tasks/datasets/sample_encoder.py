@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class SampleEncoder:
-    """Encodes samples, each for itself, in any order and process: pickled and called elsewhere, it gives the same bytes."""
+    """Encodes samples, each for itself, in any order and process: pickled and called elsewhere, it gives the same bytes.
+    `measured`: numbers of the samples that count in the statistics of the pack."""
 
     source: PackSource
     options: PackIndexOptions
+    measured: tuple[range, ...] = ()
 
     @cached_property
     def series(self) -> SeriesDepth:
@@ -42,7 +44,7 @@ class SampleEncoder:
         return SeriesDepth(partial(open_source_signal, self.source, sample) for sample in self.source.samples)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"source": self.source, "options": self.options}
+        return {"source": self.source, "options": self.options, "measured": self.measured}
 
     def __call__(self, entry: tuple[int, SourceSample]) -> ShardSample:
         """A numbered sample as the shard holds it. Whatever is raised for one file is the reason why it is skipped, never
@@ -78,7 +80,7 @@ class SampleEncoder:
             heads=tuple(packed.head_bytes(end) for end in options.group_ends(model)),
             grid=(latent.values.shape[1], latent.values.shape[2]),
             fingerprint=latent.fingerprint.hex(),
-            sums=_sums_of(latent.dequantize()),
+            sums=_sums_of(latent.dequantize()) if any(number in some for some in self.measured) else None,
             notes=tuple(notes),
             content=_content_of(sample, self.source, data, targets),
             depth=self.series.found or 0,
