@@ -32,7 +32,7 @@ from laconic.tasks.datasets.pack_index_writer import (
     source_hash,
     write_index,
 )
-from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards
+from laconic.tasks.datasets.pack_plan import digest_of_plan, measured_numbers, planned_shards
 from laconic.tasks.datasets.sample_encoder import SampleEncoder
 from laconic.tasks.datasets.shard_writer import ShardSample, ShardWriter, shard_has_size
 from laconic.tasks.datasets.sources.open_source import open_pack_source
@@ -90,7 +90,7 @@ def _packed(
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
     shards = planned_shards(source.samples, options, plan, range(len(source.classes)))
     works = [ShardWriter(output, shard) for shard in shards]
-    records = write(works, SampleEncoder(source, options))
+    records = write(works, SampleEncoder(source, options, measured_numbers(source.samples)))
     options = replace(options, bit_depth=options.bit_depth or max(record["depth"] for record in records))
     fields = fields_of_records(source, options, plan, records)
     columns = columns_of_records(filled_records(source, records))
