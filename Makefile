@@ -66,7 +66,7 @@ $(VENV)/installed: $(SOURCES)
 
 $(VENV)/developer: $(NATIVE)
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e '.[torch,export,eval,judges,bench,compressai,dev]'
+	$(INSTALL) -e '.[torch,export,eval,judges,bench,compressai,ray,dev]'
 	$(INSTALL) --no-deps 'compressai==1.2.8' 'rapidocr-onnxruntime==1.4.4' 'resemblyzer==0.1.4' \
 	  'litdata==0.2.76'
 	touch $@

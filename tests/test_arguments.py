@@ -44,6 +44,7 @@ from laconic.tasks.datasets import (
 )
 from laconic.tasks.datasets.integrations import latent_decoder, litdata_items, web_shards
 from laconic.tasks.datasets.pack_engines import ThreadEngine
+from laconic.tasks.datasets.sources import open_source
 from laconic.tasks.measures import bdrate, picture_distortion, rate, sound_distortion
 from laconic.tasks.mpq import make_tasks, operating_points
 
@@ -380,6 +381,7 @@ CALLS: dict[str, Callable[[Any], Call]] = {
         },
     ),
     "read_index": lambda s: (pack_index.read_index, {"folder": s.root / "pack"}),
+    "open_pack_source": lambda s: (open_source.open_pack_source, {"path": s.root / "classes", "splits": {}}),
     "list_class_folder": lambda s: (class_folders.list_class_folder, {"root": s.root / "classes", "splits": {}}),
     "LatentDataset": lambda s: (
         lambda **given: latents.LatentDataset(**given).array(0),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,10 +24,25 @@ _NUM_NAMED = 5
 _NUM_CLASSES = 12
 
 
+class Engine(StrEnum):
+    """Values of --engine."""
+
+    local = "local"
+    ray = "ray"
+
+
 def pack(
     context: typer.Context,
     folder: Annotated[
-        Path, typer.Argument(help="Of class folders: FOLDER/<class>/files or FOLDER/<split>/<class>/files.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Class folders, SOURCE/<class>/files or SOURCE/<split>/<class>/files, also in a .zip; a manifest (.csv, "
+            ".tsv, .jsonl, .json) with columns such as path, label and split, others become targets; tar shards as "
+            "WebDataset has them (a .tar, a folder, 'train-{0000..0015}.tar'); a saved Hugging Face data set; Parquet "
+            "files with pictures or sounds in a column; CIFAR and MNIST as torchvision keeps them. Splits are also words "
+            "in names of shards, splits of a data set, values of a column: --splits names these.",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the shards, made if needed.")],
     quality: Annotated[int, typer.Option("--quality", "-q", min=1, max=100, help="1 is smallest, 100 best.")] = 50,
@@ -81,21 +98,33 @@ def pack(
     threads: Annotated[
         int | None, typer.Option("--threads", "-j", min=1, max=256, help="Threads of one process, in place of workers.")
     ] = None,
+    engine: Annotated[
+        Engine,
+        typer.Option(
+            "--engine",
+            help="Where samples are encoded: on this machine, or on a Ray cluster (that of RAY_ADDRESS, or one started "
+            "here), on which files have the same paths; the bytes are the same.",
+        ),
+    ] = Engine.local,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with what was packed.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Class folders to tar shards of .lcn files and labels, to train on; the same command finishes a killed run."""
+    """Pictures or sounds of any source to tar shards of .lcn files with labels and targets, to train on; the same command
+    finishes a killed run."""
     batch.check_batch_model(model)
     if workers is not None and threads is not None:
         raise typer.BadParameter("--workers and --threads exclude each other; give one of them")
     if append and select is not None:
         raise typer.BadParameter("--append and --select exclude each other; append first, then select from the pack")
+    if engine is Engine.ray and threads is not None:
+        raise typer.BadParameter("--threads is not for --engine ray; give --workers, or neither for the whole cluster")
     from laconic.tasks.datasets.archive import pack as pack_source
-    from laconic.tasks.datasets.class_folders import list_class_folder
     from laconic.tasks.datasets.pack_append import append_to_pack
     from laconic.tasks.datasets.pack_engines import usual_engine
     from laconic.tasks.datasets.pack_index import PackIndexOptions
+    from laconic.tasks.datasets.ray_engine import RayEngine
     from laconic.tasks.datasets.selection import parse_selection
+    from laconic.tasks.datasets.sources.open_source import open_pack_source
     from laconic.tasks.datasets.splits import parse_splits
 
     with batch.batch_sentences():
@@ -120,12 +149,14 @@ def pack(
         if part is not None and is_packed_folder(str(folder)):
             whole = folder
         else:
-            listing: PackSource = list_class_folder(folder, None if splits is None else parse_splits(splits))
+            listing: PackSource = open_pack_source(folder, None if splits is None else parse_splits(splits))
             _announce(listing, quiet=quiet or as_json)
-            engine = usual_engine(len(listing.samples), workers, threads)
+            chosen_engine = (
+                RayEngine(workers) if engine is Engine.ray else usual_engine(len(listing.samples), workers, threads)
+            )
             with batch.batch_progress(len(listing.samples)) as advance:
                 index = (append_to_pack if append else pack_source)(
-                    listing, whole, chosen, engine=engine, on_sample=advance
+                    listing, whole, chosen, engine=chosen_engine, on_sample=advance
                 )
         if part is not None:
             listing = selected = pack_selection.selected_of_pack(whole, chosen, part, model=model)
@@ -157,14 +188,15 @@ def _announce(listing: PackSource, *, quiet: bool) -> None:
     for note in listing.notes:
         typer.echo(f"laconic: {listing.name}: {note}", err=True)
     counts = listing.counts()
+    num_samples = Counter(sample.split for sample in listing.samples)
     trained = counts.get("train", {})
     for split, classes in counts.items():
         names = [f"{name} {count}" for name, count in classes.items()]
         more = f" and {len(names) - _NUM_CLASSES} more" if len(names) > _NUM_CLASSES else ""
         if not quiet:
             typer.echo(
-                f"{split}: {sum(classes.values())} samples of {len(classes)} classes "
-                f"({', '.join(names[:_NUM_CLASSES])}{more})"
+                f"{split}: {num_samples[split]} samples of {len(classes)} classes"
+                + (f" ({', '.join(names[:_NUM_CLASSES])}{more})" if names else "")
             )
         if trained and (unknown := [name for name in classes if name not in trained]):
             typer.echo(

@@ -21,7 +21,6 @@ from pathlib import Path
 
 from laconic.codecs.arguments import path_argument, typed_argument
 from laconic.codecs.errors import CodecError
-from laconic.tasks.datasets.class_folders import list_class_folder
 from laconic.tasks.datasets.folder_lock import folder_lock
 from laconic.tasks.datasets.pack_engines import PackEngine, SampleEncode, engine_argument
 from laconic.tasks.datasets.pack_index import INDEX_NAME, PARTS_NAME, PackIndex, PackIndexOptions, read_index
@@ -33,9 +32,10 @@ from laconic.tasks.datasets.pack_index_writer import (
     source_hash,
     write_index,
 )
-from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards
+from laconic.tasks.datasets.pack_plan import digest_of_plan, measured_numbers, planned_shards
 from laconic.tasks.datasets.sample_encoder import SampleEncoder
 from laconic.tasks.datasets.shard_writer import ShardSample, ShardWriter, shard_has_size
+from laconic.tasks.datasets.sources.open_source import open_pack_source
 from laconic.tasks.datasets.sources.pack_source import PackSource
 from laconic.tasks.datasets.sources.stored_pack import StoredPack, StoredSampleCopier
 
@@ -48,7 +48,7 @@ def pack(
     engine: PackEngine | None = None,
     on_sample: Callable[[int], None] | None = None,
 ) -> PackIndex:
-    """Pack a class folder, or what was listed of one, or another source; what an earlier, killed call did is kept.
+    """Pack what `open_pack_source` finds at a path, or a source that was opened; what an earlier, killed call did is kept.
     `engine`: where samples are encoded, None for threads; `on_sample` gets the number of samples done.
 
     Raises `CodecError` for sources that cannot be packed and an `output` that holds something else, `OSError`.
@@ -60,7 +60,7 @@ def pack(
     )
     engine = engine_argument(engine)
     output = path_argument("output", output)
-    source = source if isinstance(source, PackSource) else list_class_folder(source)
+    source = source if isinstance(source, PackSource) else open_pack_source(source)
     plan = digest_of_plan(source, options)
     if (index := _finished(output, plan)) is not None and not (output / PARTS_NAME).exists():
         return index
@@ -102,7 +102,11 @@ def _packed(
 
 def _encoder_of(source: PackSource, options: PackIndexOptions) -> SampleEncode:
     """What makes the contents of shards of samples: of a pack, they are copied."""
-    return StoredSampleCopier(source, options) if isinstance(source, StoredPack) else SampleEncoder(source, options)
+    return (
+        StoredSampleCopier(source, options)
+        if isinstance(source, StoredPack)
+        else SampleEncoder(source, options, measured_numbers(source.samples))
+    )
 
 
 def write_shards(

@@ -24,9 +24,11 @@ from laconic.codecs.form import MediaKind
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
 from laconic.tasks.datasets.framing import Framing, framed_array, framed_tensor, read_signal
 from laconic.tasks.datasets.sources.pack_source import SourceSample, identity_of_file
+from laconic.tasks.datasets.sources.sidecar_targets import sidecar_targets_among
 from laconic.tasks.datasets.splits import (
     SPLITS,
     WHOLE,
+    FolderTree,
     SplitPlace,
     folders_of_splits,
     is_hidden_from_splits,
@@ -95,24 +97,53 @@ def list_class_folder(root: Path | str, splits: Mapping[str, str] | None = None)
     if not root.is_dir():
         raise CodecError(f"{root} is no folder; allowed is a folder of class folders")
     files = {top: list(_files_below(root, top)) for top in folders_of_splits(root)}
-    tops = [top for top, sources in files.items() if any(map(_is_signal, sources))]
-    places = {place.path: place for place in split_class_places(root, tops, splits)}
+    tree = FolderTree(str(root), lambda place: folders_of_splits(root / place))
+    with os.scandir(root) as entries:
+        here = [entry.name for entry in entries if entry.is_file() and not is_hidden_from_splits(entry.name)]
+    found = class_folder_contents(tree, {**files, ".": here}, splits)
+    return ClassFolder(root, found.kind, found.classes, found.samples, found.skipped, found.notes)
+
+
+@dataclass(frozen=True)
+class ClassFolderContents:
+    """What a tree of class folders holds, wherever it is; as in `ClassFolder`."""
+
+    kind: MediaKind
+    classes: tuple[str, ...]
+    samples: tuple[SourceSample, ...]
+    skipped: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...]
+
+
+def class_folder_contents(
+    tree: FolderTree, files: Mapping[str, Sequence[str]], splits: Mapping[str, str] | None
+) -> ClassFolderContents:
+    """The samples among the files below each folder at the top of a tree, and those at the top itself, "."; what stands
+    beside a sample under its name is a target of it (`sidecar_targets`). Raises as `list_class_folder`."""
+    known = class_folder_extensions("image") | class_folder_extensions("sound")
+    signals = {source for source in chain(*files.values()) if _suffix(source) in known}
+    tops = [top for top, sources in files.items() if top != "." and not signals.isdisjoint(sources)]
+    places = {place.path: place for place in split_class_places(tree, tops, splits)}
     found = [(place, source) for source in chain(*files.values()) if (place := _place_of(source, places))]
-    kind = _kind_of(root, [source for _, source in found])
+    kind = _kind_of(tree.name, [source for _, source in found])
     wanted = class_folder_extensions(kind)
-    kept = [entry for entry in found if _suffix(entry[1]) in wanted]
+    beside = sidecar_targets_among([source for _, source in found], wanted)
+    others = beside.files | beside.skipped.keys()
+    kept = [entry for entry in found if _suffix(entry[1]) in wanted and entry[1] not in others]
     classes = tuple(sorted({place.label for place, _ in kept}))
     labels = {name: i for i, name in enumerate(classes)}
-    samples = (SourceSample(source, place.split, labels[place.label]) for place, source in kept)
+    samples = (
+        SourceSample(source, place.split, labels[place.label], beside.targets.get(source, ())) for place, source in kept
+    )
     what = "picture" if kind == "image" else "sound"
-    skipped = ((s, f"its extension is not that of a {what}") for _, s in found if _suffix(s) not in wanted)
-    return ClassFolder(
-        root=root,
+    unknown = (source for _, source in found if _suffix(source) not in wanted and source not in others)
+    skipped = [*beside.skipped.items(), *((source, f"its extension is not that of a {what}") for source in unknown)]
+    return ClassFolderContents(
         kind=kind,
         classes=classes,
         samples=tuple(sorted(samples, key=lambda s: (s.split, s.source))),
         skipped=tuple(sorted(skipped)),
-        notes=tuple(_left_out(root, files, {source for _, source in found})),
+        notes=tuple(_left_out(files, signals - {source for _, source in found})),
     )
 
 
@@ -122,12 +153,10 @@ def _place_of(source: str, places: Mapping[str, SplitPlace]) -> SplitPlace | Non
     return places.get(top) or places.get(f"{top}/{below.partition('/')[0]}")
 
 
-def _left_out(root: Path, files: Mapping[str, Sequence[str]], found: Set[str]) -> Iterator[str]:
+def _left_out(files: Mapping[str, Sequence[str]], left: Set[str]) -> Iterator[str]:
     """A line for each folder with pictures or sounds that are in no class folder."""
-    with os.scandir(root) as entries:
-        here = [entry.name for entry in entries if entry.is_file() and not is_hidden_from_splits(entry.name)]
-    for folder, sources in ((".", here), *files.items()):
-        if count := sum(_is_signal(source) for source in sources if source not in found):
+    for folder in sorted(files):
+        if count := sum(source in left for source in files[folder]):
             yield f"{folder}: left out {count} file{'s' if count > 1 else ''} outside of class folders"
 
 
@@ -198,21 +227,17 @@ def _files_below(root: Path, place: str) -> Iterator[str]:
         yield from ((below / name).as_posix() for name in sorted(names) if not is_hidden_from_splits(name))
 
 
-def _kind_of(root: Path, sources: Sequence[str]) -> MediaKind:
+def _kind_of(name: str, sources: Sequence[str]) -> MediaKind:
     suffixes = {_suffix(source) for source in sources}
     has_pictures, has_sounds = (
         bool(suffixes & class_folder_extensions("image")),
         bool(suffixes & class_folder_extensions("sound")),
     )
     if has_pictures and has_sounds:
-        raise CodecError(f"{root} holds both pictures and sounds; allowed is one kind: pack them apart")
+        raise CodecError(f"{name} holds both pictures and sounds; allowed is one kind: pack them apart")
     if not has_pictures and not has_sounds:
-        raise CodecError(f"{root} holds no class folder with pictures or sounds; allowed are FOLDER/<class>/files")
+        raise CodecError(f"{name} holds no class folder with pictures or sounds; allowed are FOLDER/<class>/files")
     return "image" if has_pictures else "sound"
-
-
-def _is_signal(source: str) -> bool:
-    return _suffix(source) in class_folder_extensions("image") | class_folder_extensions("sound")
 
 
 def _suffix(source: str) -> str:

@@ -22,7 +22,6 @@ from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.models.zoo import load_model
 from laconic.codecs.threads import default_threads, threaded_map
 from laconic.tasks.datasets.archive import write_shards
-from laconic.tasks.datasets.class_folders import list_class_folder
 from laconic.tasks.datasets.folder_lock import folder_lock
 from laconic.tasks.datasets.pack_columns import Column, PackTexts, read_columns, texts_of_columns
 from laconic.tasks.datasets.pack_engines import PackEngine, engine_argument
@@ -48,6 +47,7 @@ from laconic.tasks.datasets.pack_index_writer import (
 from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards
 from laconic.tasks.datasets.sample_encoder import SampleEncoder, read_content
 from laconic.tasks.datasets.shard_writer import ShardWriter
+from laconic.tasks.datasets.sources.open_source import open_pack_source
 from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def append_to_pack(
     output = path_argument("output", output)
     if options is not None:
         typed_argument("options", options, PackIndexOptions, "a PackIndexOptions or None")
-    source = source if isinstance(source, PackSource) else list_class_folder(source)
+    source = source if isinstance(source, PackSource) else open_pack_source(source)
     read_index(output)  # before a folder is made
     with folder_lock(output):
         pack = _Pack.read(output)

@@ -1,4 +1,4 @@
-"""Where samples are encoded: in threads or in worker processes. Either way, results come in order, and are the same."""
+"""Where samples are encoded: threads or worker processes, or a cluster (`ray_engine`); in order, and all the same."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def engine_argument(value: object) -> PackEngine:
     """The engine that is given, threads for None. Raises `CodecError` for other things."""
     if value is None:
         return ThreadEngine(default_threads())
-    return typed_argument("engine", value, PackEngine, "a ThreadEngine, a WorkerEngine or None")
+    return typed_argument("engine", value, PackEngine, "a ThreadEngine, WorkerEngine, RayEngine or None")
 
 
 def usual_engine(num_samples: int, num_workers: int | None, num_threads: int | None) -> PackEngine:

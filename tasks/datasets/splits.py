@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +56,15 @@ def is_hidden_from_splits(name: str) -> bool:
     return name.startswith(".") or name.casefold() in _SYSTEM_NAMES
 
 
+@dataclass(frozen=True)
+class FolderTree:
+    """Folders in folders, on disk or in an archive: `folders` gives the names of those in one, by its path below the
+    root, sorted, without hidden ones. `name` is the root's for messages."""
+
+    name: str
+    folders: Callable[[str], Sequence[str]]
+
+
 def folders_of_splits(folder: Path) -> list[str]:
     """Names of the folders in a folder that are not hidden, sorted."""
     with os.scandir(folder) as entries:
@@ -82,23 +91,22 @@ def parse_splits(text: str) -> dict[str, str]:
     return found
 
 
-def split_class_places(root: Path, tops: Sequence[str], splits: Mapping[str, str] | None) -> Iterator[SplitPlace]:
+def split_class_places(tree: FolderTree, tops: Sequence[str], splits: Mapping[str, str] | None) -> Iterator[SplitPlace]:
     """The class folders of a tree whose folders `tops` hold samples; `splits` as in `list_class_folder`.
 
     Raises `SplitsError`, also for a folder that is not there.
     """
-    chosen = _splits_by_name(root, tops) if splits is None else splits
-    if absent := sorted(set(chosen) - set(folders_of_splits(root))):
-        raise SplitsError(
-            f"splits name the folder {absent[0]!r}; {root} has {', '.join(folders_of_splits(root)) or 'none'}"
-        )
+    chosen = _splits_by_name(tree, tops) if splits is None else splits
+    there = tree.folders("")
+    if absent := sorted(set(chosen) - set(there)):
+        raise SplitsError(f"splits name the folder {absent[0]!r}; {tree.name} has {', '.join(there) or 'none'}")
     if not chosen:
         yield from (SplitPlace(WHOLE, name, name) for name in tops)
     for top, split in sorted(chosen.items()):
-        yield from (SplitPlace(split, name, f"{top}/{name}") for name in folders_of_splits(root / top))
+        yield from (SplitPlace(split, name, f"{top}/{name}") for name in tree.folders(top))
 
 
-def _splits_by_name(root: Path, tops: Sequence[str]) -> dict[str, str]:
+def _splits_by_name(tree: FolderTree, tops: Sequence[str]) -> dict[str, str]:
     """Folder to split; empty where all are classes. Raises `SplitsError`."""
     named = {top: split for top in tops if (split := split_of_name(top))}
     if len(named) == len(tops) == len(set(named.values())):
@@ -109,14 +117,14 @@ def _splits_by_name(root: Path, tops: Sequence[str]) -> dict[str, str]:
         beside = f" beside others ({_some(others)})" if others else ""
         example = ",".join(f"{split}={top}" for top, split in hinted.items())
         raise SplitsError(
-            f"{root} has folders named like splits ({_some(list(hinted))}){beside}, so it is not clear what its classes "
-            f"are; pass --splits {example} to take the classes from inside them, or --splits none if each is a class"
+            f"{tree.name} has folders named like splits ({_some(list(hinted))}){beside}, so it is not clear what its "
+            f"classes are; pass --splits {example} to take the classes from inside them, or --splits none if each is one"
         )
     for top in tops:
-        inner = [name for name in folders_of_splits(root / top) if split_of_name(name)]
+        inner = [name for name in tree.folders(top) if split_of_name(name)]
         if len({split_of_name(name) for name in inner}) > 1:
             raise SplitsError(
-                f"{root / top} has folders named like splits ({_some(inner)}), which belong above the classes; name "
+                f"{tree.name}/{top} has folders named like splits ({_some(inner)}), which belong above the classes; name "
                 f"that folder if it holds the data set, or pass --splits none to take all of it as class {top!r}"
             )
     return {}
