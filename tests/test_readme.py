@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image as PillowImage
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -16,7 +17,7 @@ README = (ROOT / "README.md").read_text()
 # What must hold after each piece of Python, in order.
 CHECKS = (
     "from pathlib import Path\nassert latent.dequantize().shape == (12, 40, 56) and Path('decoded.png').exists()\n",
-    "assert np.array_equal(decoded, np.round(latent / 0.5).reshape(-1) * 0.5) and 8 * len(packet) < 3.6 * latent.size\n",
+    "assert loss.isfinite() and dataset.shape == (12, 28, 28) and x.shape[1:] == (12, 24, 24)\n",
 )
 PIECES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
@@ -29,9 +30,13 @@ def test_readme_is_short() -> None:
     assert len(README.splitlines()) <= 120
 
 
-@pytest.mark.parametrize(("code", "check"), list(zip(PIECES, CHECKS, strict=False)), ids=["files", "coder"])
+@pytest.mark.parametrize(("code", "check"), list(zip(PIECES, CHECKS, strict=False)), ids=["files", "training"])
 def test_python_of_the_readme_runs(code: str, check: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "tests" / "data" / "kodim23_crop.png", tmp_path / "photo.png")
+    for name in ("one", "other"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        with PillowImage.open(tmp_path / "photo.png") as picture:
+            picture.transpose(PillowImage.Transpose.ROTATE_180).save(tmp_path / "pictures" / name / "1.jpg")
     done = subprocess.run(
         [sys.executable, "-c", code + check], cwd=tmp_path, capture_output=True, text=True, check=False
     )
