@@ -11,72 +11,24 @@ is named as a split, then the manifest's own name ("train.csv").
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from laconic.codecs.errors import CodecError
+from laconic.tasks.datasets.sources.manifest_columns import ManifestColumns, manifest_columns_of
+from laconic.tasks.datasets.sources.manifest_files import ManifestFiles
 from laconic.tasks.datasets.sources.manifest_rows import ManifestRow, read_manifest_rows
-from laconic.tasks.datasets.sources.pack_source import identity_of_file
 from laconic.tasks.datasets.sources.row_targets import (
     bytes_of_value,
-    check_column_names,
     names_target_files,
     suffix_of_target_file,
     suffix_of_value,
-    text_column_among,
 )
 from laconic.tasks.datasets.sources.split_choice import SplitChoice
 from laconic.tasks.datasets.sources.stored_source import Findings, FoundSample, StoredSource, settle_findings
-
-PATH_COLUMNS = (
-    *("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "img", "img_path"),
-    *("audio", "audio_path", "audio_file", "wav", "sound", "image_file", "image_name"),
-)
-LABEL_COLUMNS = (
-    *("label", "labels", "cls", "class", "category", "class_name", "classname", "label_name", "category_name"),
-    *("class_id", "class_index", "class_idx", "label_id", "label_index", "category_id", "y", "imagenet_index", "wnid"),
-    "fine_label",
-)
-SPLIT_COLUMNS = ("split", "subset", "partition", "set")
-
-
-@dataclass(frozen=True)
-class ManifestFiles:
-    """A store: members are files below a folder, or texts of cells."""
-
-    root: Path
-    texts: Mapping[str, bytes] = field(default_factory=dict)
-
-    def open_member(self, name: str) -> Path:
-        return self.root / name
-
-    def read_member(self, name: str) -> bytes:
-        text = self.texts.get(name)
-        return (self.root / name).read_bytes() if text is None else text
-
-    def identity_of_member(self, name: str) -> str:
-        text = self.texts.get(name)
-        return identity_of_file(self.root / name) if text is None else f"{len(text)}#{zlib.crc32(text):08x}"
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """What the columns of a manifest are."""
-
-    path: str
-    label: str | None
-    split: str | None
-    others: tuple[str, ...]
-    text: str | None  # of the others, what becomes .txt
-
-    def __str__(self) -> str:
-        parts = (("files", self.path), ("classes", self.label), ("splits", self.split))
-        named = [f"{what} from {column!r}" for what, column in parts if column is not None]
-        return ", ".join([*named, *([f"targets from {', '.join(map(repr, self.others))}"] if self.others else [])])
 
 
 def read_manifest_source(name: str, root: Path, manifests: Sequence[Path], splits: SplitChoice) -> StoredSource:
@@ -87,36 +39,11 @@ def read_manifest_source(name: str, root: Path, manifests: Sequence[Path], split
     notes: list[str] = []
     for manifest in manifests:
         rows = read_manifest_rows(manifest)
-        columns = _columns_of(manifest, rows)
+        columns = manifest_columns_of(manifest, rows)
         reader = _ManifestReader(root, manifest, columns, splits, texts, skipped)
         found += reader.with_splits_of_folders(list(reader.samples(rows)))
         notes.append(f"{reader.below(manifest)}: {columns}")
     return settle_findings(name, Findings(found, skipped, notes), ManifestFiles(root, texts))
-
-
-def _columns_of(manifest: Path, rows: Sequence[ManifestRow]) -> _Columns:
-    names = list(dict.fromkeys(name for _, row in rows if isinstance(row, dict) for name in row))
-    if not names:
-        why = next((f"; line {line}: {row}" for line, row in rows if isinstance(row, str)), "")
-        raise CodecError(f"{manifest} has no rows{why}; allowed is a row for each sample")
-    path = column_among(names, PATH_COLUMNS)
-    if path is None:
-        raise CodecError(
-            f"{manifest} has the columns {', '.join(names)}, none of which names the files; name one of them path "
-            f"(or {', '.join(PATH_COLUMNS[1:4])}, image, audio)"
-        )
-    rest = [name for name in names if name != path]
-    label = column_among(rest, LABEL_COLUMNS)
-    split = column_among(rest, SPLIT_COLUMNS)
-    others = tuple(name for name in rest if name not in (label, split))
-    check_column_names(str(manifest), others)
-    return _Columns(path, label, split, others, text_column_among(others))
-
-
-def column_among(names: Sequence[str], wanted: Sequence[str]) -> str | None:
-    """The column of the first wanted name that is there."""
-    known = {name.strip().casefold(): name for name in reversed(names)}
-    return next((known[name] for name in wanted if name in known), None)
 
 
 @dataclass(frozen=True)
@@ -125,7 +52,7 @@ class _ManifestReader:
 
     root: Path
     manifest: Path
-    columns: _Columns
+    columns: ManifestColumns
     splits: SplitChoice
     texts: dict[str, bytes]
     skipped: list[tuple[str, str]]

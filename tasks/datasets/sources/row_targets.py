@@ -26,8 +26,7 @@ _TEXT_COLUMNS = ("txt", "text", "caption", "transcript", "transcription", "sente
 _FILE_COLUMNS = ("mask", "target")
 _FILE_ENDINGS = ("_path", "_file")
 _INLINE = ("txt", "json")
-# What a target is decoded by, so a column with such a name means it.
-_FILE_SUFFIXES = ("png", "npy")
+_FILE_SUFFIXES = ("png", "npy")  # as targets are decoded by, so a column with such a name means it
 _UNFIT = re.compile(r"[^a-z0-9_.-]+")
 _OWN = ("lcn", LABEL_SUFFIX)
 

@@ -16,7 +16,7 @@ from typing import Any
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.formats.sound_files import is_sound_file
-from laconic.tasks.datasets.sources.manifest_source import LABEL_COLUMNS, column_among
+from laconic.tasks.datasets.sources.manifest_columns import LABEL_COLUMNS, column_among
 from laconic.tasks.datasets.sources.row_targets import (
     check_column_names,
     suffix_of_target_file,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets.class_folders import class_folder_extensions
-from laconic.tasks.datasets.sources.manifest_source import LABEL_COLUMNS
+from laconic.tasks.datasets.sources.manifest_columns import LABEL_COLUMNS
 from laconic.tasks.datasets.sources.split_choice import SplitChoice
 from laconic.tasks.datasets.sources.stored_source import Findings, FoundSample, StoredSource, settle_findings
 from laconic.tasks.datasets.sources.tar_members import TarMember, TarStore, list_tar_members, read_place
