@@ -106,7 +106,9 @@ def test_a_tar_with_a_damaged_header_keeps_what_is_before(tmp_path: Path) -> Non
     assert where == "x.tar" and why.startswith("the tar is damaged at byte 3072 of")
 
 
-@pytest.mark.parametrize("data", [b"", b"no tar" * 200, gzip.compress(b"\0" * 10240, mtime=0)], ids=["empty", "text", "gzip"])
+@pytest.mark.parametrize(
+    "data", [b"", b"no tar" * 200, gzip.compress(b"\0" * 10240, mtime=0)], ids=["empty", "text", "gzip"]
+)
 def test_files_that_are_no_tar_are_a_sentence(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.tar").write_bytes(data)
     with pytest.raises(CodecError, match=r"x.tar (is no tar that can be read|holds no picture or sound)"):
