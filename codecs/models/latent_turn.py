@@ -40,10 +40,14 @@ class LatentTurn:
         ends = np.cumsum([0, *(len(m) for m in self.matrices)]).tolist()
         return tuple(pairwise(ends))
 
+    @cached_property
+    def _reach(self) -> tuple[tuple[int, int], ...]:
+        """Of each block, the first channel of the axes that it makes, and the last coded channel that it needs."""
+        return tuple((int(self.channels[lo:hi].min()), int(self.coded[lo:hi].max())) for lo, hi in self._blocks)
+
     def coded_for(self, num_channels: int) -> int:
         """How many leading coded channels the first `num_channels` of the axes are made of."""
-        touched = [slice(lo, hi) for lo, hi in self._blocks if self.channels[lo:hi].min() < num_channels]
-        return 1 + max(int(self.coded[block].max()) for block in touched)
+        return 1 + max(last for first, last in self._reach if first < num_channels)
 
     def blocks_of(
         self, num_channels: int
@@ -60,17 +64,20 @@ class LatentTurn:
 
     def applied(self, coefficients: Float[Floats, "c h w"], num_channels: int) -> Float[Floats, "num_channels h w"]:
         """The first channels of the axes from the leading coded ones; missing ones count as 0."""
-        sides = coefficients.shape[1:]
-        padded = np.zeros((max(self.coded_for(num_channels), len(coefficients)), *sides), np.float32)
-        padded[: len(coefficients)] = coefficients
-        out = np.zeros((len(self.channels), *sides), np.float32)
-        for (lo, hi), matrix in zip(self._blocks, self.matrices, strict=True):
-            if self.channels[lo:hi].min() >= num_channels:
-                continue
-            values = np.ascontiguousarray(padded[self.coded[lo:hi]].reshape(hi - lo, -1))
-            made = np.empty_like(values)
-            _native.project(matrix, values, made)
-            out[self.channels[lo:hi]] = made.reshape(hi - lo, *sides)
+        num_coded, sides = self.coded_for(num_channels), coefficients.shape[1:]
+        if len(coefficients) < num_coded:
+            missing = np.zeros((num_coded - len(coefficients), *sides), np.float32)
+            coefficients = np.concatenate([coefficients, missing])
+        used = [i for i, (first, _) in enumerate(self._reach) if first < num_channels]
+        rows = np.concatenate([np.arange(*self._blocks[i]) for i in used])
+        values = coefficients[self.coded[rows]].reshape(len(rows), -1)
+        made, start = np.empty_like(values), 0
+        for i in used:
+            end = start + len(self.matrices[i])
+            _native.project(self.matrices[i], values[start:end], made[start:end])
+            start = end
+        out = np.empty((len(self.channels), *sides), np.float32)  # of which the first are all made
+        out[self.channels[rows]] = made.reshape(len(rows), *sides)
         return out[:num_channels]
 
 

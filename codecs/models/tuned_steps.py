@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -50,7 +50,7 @@ class TunedSteps:
 
     def steps(self, step_code: int) -> Float[Floats, " d"]:
         """Of all channels, in the model's unit, before the map."""
-        return np.array([step_of_code(step_code - offset) for offset in self.offsets.tolist()], np.float32)
+        return _steps_of_codes(self.offsets.tobytes(), step_code).copy()
 
     @cached_property
     def gains(self) -> Float[Floats, " d"] | None:
@@ -103,6 +103,13 @@ class TunedSteps:
     def unscale_mapped(self, points: Float[Floats, "c h w"], exponents: Int[NDArray[np.int8], "h w"]) -> None:
         """Of the first channels, from steps that are alike everywhere to those of the places; in place."""
         _native.scale_coefficients(points, None, np.ascontiguousarray(exponents), STEP_FACTORS, self.first_mapped)
+
+
+@lru_cache(maxsize=64)  # a few models at the step of a data set
+def _steps_of_codes(offsets: bytes, step_code: int) -> Floats:
+    """Of channels with these offsets, int16."""
+    codes = step_code - np.frombuffer(offsets, np.int16).astype(np.int64)
+    return np.array([step_of_code(code) for code in codes.tolist()], np.float32)
 
 
 def _powers(sign: int) -> Floats:

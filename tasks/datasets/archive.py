@@ -33,7 +33,7 @@ from laconic.tasks.datasets.pack_index_writer import (
     source_hash,
     write_index,
 )
-from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards
+from laconic.tasks.datasets.pack_plan import digest_of_plan, measured_numbers, planned_shards
 from laconic.tasks.datasets.sample_encoder import SampleEncoder
 from laconic.tasks.datasets.shard_writer import ShardSample, ShardWriter, shard_has_size
 from laconic.tasks.datasets.sources.pack_source import PackSource
@@ -102,7 +102,10 @@ def _packed(
 
 def _encoder_of(source: PackSource, options: PackIndexOptions) -> SampleEncode:
     """What makes the contents of shards of samples: of a pack, they are copied."""
-    return StoredSampleCopier(source, options) if isinstance(source, StoredPack) else SampleEncoder(source, options)
+    measured = measured_numbers(source.samples)
+    if isinstance(source, StoredPack):
+        return StoredSampleCopier(source, options, measured)
+    return SampleEncoder(source, options, measured)
 
 
 def write_shards(

@@ -134,10 +134,11 @@ class PackIndex:
     target files than the label are in `targets`, by suffix.
 
     `heads` (n, groups): bytes from the start of a file that hold the first `group_ends` channels. `mean`, `std`: of each
-    channel of the `statistics_split`, in signal units. `grid`: (rows, columns) of the latents, None where they differ.
-    `skipped`: files that are not in the pack, and why; `notes`: files that are, and what of them was dropped. `key` and
-    `source` make their texts when asked. `source_hash`: of the names, classes and bytes of all samples as they were read,
-    in any order ("" of version 1). `index_bytes`: of the index on disk, with its columns.
+    channel in signal units, by the first samples of the `statistics_split` (`pack_plan.measured_numbers`). `grid`: (rows,
+    columns) of the latents, None where they differ. `skipped`: files that are not in the pack, and why; `notes`: files that
+    are, and what of them was dropped. `key` and `source` make their texts when asked. `source_hash`: of the names, classes
+    and bytes of all samples as they were read, in any order ("" of version 1). `index_bytes`: of the index on disk,
+    with its columns.
     """
 
     kind: MediaKind

@@ -121,10 +121,16 @@ def source_hash(content: UInt8[NDArray[np.uint8], "n bytes"]) -> str:
 
 
 def _statistics(records: Sequence[Record]) -> dict[str, Any]:
-    """Mean and deviation of each channel in signal units: of the training split where there is one."""
-    splits = {record["split"] for record in records}
-    split = "train" if "train" in splits else records[0]["split"]
-    chosen = [record for record in records if record["split"] == split]
+    """Mean and deviation of each channel in signal units, by the samples that were measured: of the training split where
+    there is one."""
+    measured = [record for record in records if record["sums"]]
+    if not measured:
+        raise CodecError(
+            "none of the samples that statistics are of, the first of each split, can be packed; repair these"
+        )
+    splits = {record["split"] for record in measured}
+    split = "train" if "train" in splits else measured[0]["split"]
+    chosen = [record for record in measured if record["split"] == split]
     count = sum(record["num_places"] for record in chosen)
     first, second = np.sum([np.array(record["sums"]) for record in chosen], axis=0) / max(count, 1)
     deviation = np.sqrt(np.maximum(second - first**2, 0))

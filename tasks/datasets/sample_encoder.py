@@ -8,9 +8,10 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from laconic.codecs.errors import sentence_of_error
 from laconic.codecs.models.zoo import load_model_of
@@ -24,13 +25,18 @@ from laconic.tasks.datasets.shard_writer import ShardSample
 from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample, open_source_signal
 from laconic.tasks.datasets.targets import NO_LABEL, decode_target
 
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
 
 @dataclass(frozen=True, eq=False)
 class SampleEncoder:
-    """Encodes samples, each for itself, in any order and process: pickled and called elsewhere, it gives the same bytes."""
+    """Encodes samples, each for itself, in any order and process: pickled and called elsewhere, it gives the same bytes.
+    `measured`: numbers of the samples that count in the statistics of the pack."""
 
     source: PackSource
     options: PackIndexOptions
+    measured: tuple[range, ...] = ()
 
     @cached_property
     def series(self) -> SeriesDepth:
@@ -38,7 +44,7 @@ class SampleEncoder:
         return SeriesDepth(partial(open_source_signal, self.source, sample) for sample in self.source.samples)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"source": self.source, "options": self.options}
+        return {"source": self.source, "options": self.options, "measured": self.measured}
 
     def __call__(self, entry: tuple[int, SourceSample]) -> ShardSample:
         """A numbered sample as the shard holds it. Whatever is raised for one file is the reason why it is skipped, never
@@ -66,7 +72,6 @@ class SampleEncoder:
         if options.channels is not None:
             latent = leading_latent(latent, options.channels, model, Layout(profile=options.profile).file_profile)
         packed = codec.pack_with_heads(latent)
-        values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
         return ShardSample(
             number=number,
             sample=sample,
@@ -75,11 +80,23 @@ class SampleEncoder:
             heads=tuple(packed.head_bytes(end) for end in options.group_ends(model)),
             grid=(latent.values.shape[1], latent.values.shape[2]),
             fingerprint=latent.fingerprint.hex(),
-            sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
+            sums=sums_of_channels(latent.dequantize()) if any(number in some for some in self.measured) else None,
             notes=tuple(notes),
             content=_content_of(sample, self.source, data, targets),
             depth=self.series.found or 0,
         )
+
+
+def sums_of_channels(values: Float[NDArray[np.float32], "d h w"]) -> Float[NDArray[np.float64], "2 d"]:
+    """(2, d): of the values of each channel, and of their squares; these about the mean first, since there float32 has
+    digits enough."""
+    rows = values.reshape(len(values), -1)
+    count = max(rows.shape[1], 1)
+    mean = rows.sum(axis=1) / np.float32(count)
+    apart = rows - mean[:, None]
+    first = count * mean.astype(np.float64) + apart.sum(axis=1)
+    squares = np.einsum("ij,ij->i", apart, apart) + mean * (2 * first - count * mean.astype(np.float64))
+    return np.stack([first, squares])
 
 
 def read_content(source: PackSource, sample: SourceSample) -> bytes:

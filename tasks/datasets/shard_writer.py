@@ -40,7 +40,7 @@ class ShardSample:
     heads: tuple[int, ...] = ()
     grid: tuple[int, int] = (0, 0)
     fingerprint: str = ""
-    sums: Float[NDArray[np.float64], "2 d"] | None = None  # (2, d): of the values and their squares
+    sums: Float[NDArray[np.float64], "2 d"] | None = None  # (2, d): of the values and their squares, if asked
     error: str = ""
     notes: tuple[str, ...] = ()  # what was dropped of the file
     content: bytes = b""  # a hash of what it was made of
@@ -107,8 +107,9 @@ class ShardWriter:
 
     def _note(self, packed: ShardSample) -> None:
         self._notes += [(packed.sample.source, note) for note in packed.notes]
-        self._sums = self._sums + packed.sums
-        self._num_places += packed.grid[0] * packed.grid[1]
+        if packed.sums is not None:
+            self._sums = self._sums + packed.sums
+            self._num_places += packed.grid[0] * packed.grid[1]
         self._grids.add(packed.grid)
         self._fingerprints.add(packed.fingerprint)
         self._depth = max(self._depth, packed.depth)

@@ -20,12 +20,13 @@ from PIL import Image as PillowImage
 
 from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.lcn import Lcn
-from laconic.tasks.datasets import archive, pack_index, sample_encoder
+from laconic.tasks.datasets import archive, pack_index, pack_plan, sample_encoder
 from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderDataset, list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal, resampled_for_framing
 from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.datasets.pack_index import PackIndexOptions
+from laconic.tasks.datasets.pack_plan import shuffled_samples
 from laconic.tasks.datasets.sources.pack_source import SourceSample
 from laconic.tasks.datasets.targets import NO_LABEL
 
@@ -107,6 +108,30 @@ def test_pack_statistics_are_those_of_the_training_latents(packed: Path) -> None
     assert index.statistics_split == "train"
     np.testing.assert_allclose(index.mean, stacked.mean((0, 2, 3)), atol=1e-6)
     np.testing.assert_allclose(index.std, stacked.std((0, 2, 3)), rtol=1e-4, atol=1e-6)
+
+
+def test_pack_measures_no_more_samples_than_it_needs(
+    folder: Path, packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_plan, "_NUM_MEASURED", 6)
+    index = archive.pack(folder, tmp_path / "out", OPTIONS, engine=ThreadEngine(1))
+    values = []
+    for row in range(12, 18):  # the first of split train
+        data = (tmp_path / "out" / index.shards[index.shard[row]].name).read_bytes()[index.offset[row] :]
+        values.append(Lcn().unpack(data[: index.length[row]]).dequantize())
+    stacked = np.stack(values).astype(np.float64)
+    np.testing.assert_allclose(index.mean, stacked.mean((0, 2, 3)), atol=1e-6)
+    np.testing.assert_allclose(index.std, stacked.std((0, 2, 3)), rtol=1e-4, atol=1e-6)
+    assert not np.array_equal(index.std, pack_index.read_index(packed).std)
+
+
+def test_pack_whose_measured_samples_are_all_bad_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = make_pictures(tmp_path / "in", 2, splits=("",))
+    first = shuffled_samples(list_class_folder(root).samples, 0)[0]
+    (root / first.source).write_bytes(b"no picture")
+    monkeypatch.setattr(pack_plan, "_NUM_MEASURED", 1)
+    with pytest.raises(CodecError, match="none of the samples that statistics are of"):
+        archive.pack(root, tmp_path / "out", OPTIONS)
 
 
 def test_pack_is_the_same_with_any_number_of_threads_and_at_a_second_call(

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from laconic.tasks.datasets import pack_plan
 from laconic.tasks.datasets.class_folders import ClassFolder, list_class_folder
 from laconic.tasks.datasets.pack_index import PackIndexOptions
-from laconic.tasks.datasets.pack_plan import digest_of_plan, planned_shards, shuffled_samples
+from laconic.tasks.datasets.pack_plan import digest_of_plan, measured_numbers, planned_shards, shuffled_samples
 from laconic.tasks.datasets.sources.pack_source import SourceSample
 
 OPTIONS = PackIndexOptions(shard_samples=40)
@@ -45,6 +46,14 @@ def test_the_seed_decides_the_order_and_nothing_else_does() -> None:
     found = {seed: [sample.source[2] for sample in shuffled_samples(samples, seed)] for seed in (0, 1)}
     assert found == {0: list("40125367"), 1: list("35124076")}
     assert shuffled_samples(samples[::-1], 0) == shuffled_samples(samples, 0)
+
+
+def test_statistics_are_of_the_first_samples_of_each_split(
+    listing: ClassFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert measured_numbers(listing.samples) == (range(100), range(100, 200))
+    monkeypatch.setattr(pack_plan, "_NUM_MEASURED", 30)
+    assert measured_numbers(listing.samples) == (range(30), range(100, 130))
 
 
 def test_shards_go_on_after_those_that_are_there(listing: ClassFolder) -> None:
