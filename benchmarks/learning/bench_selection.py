@@ -60,7 +60,8 @@ def main() -> None:
                     common.append_row(options.results, run_row(options, whole, arm, percent, seed))
     for row in summaries(options):
         common.append_row(options.results, row)
-        print(f"{row['percent']:4} % {row['arm']:12} {row['mean']:6.1f} {row['interval_95']}")
+        low, high = row["interval_95"]
+        print(f"{row['percent']:4} % {row['arm']:12} {row['mean']:6.3f} [{low:.3f}, {high:.3f}]")
 
 
 def whole_pack(options: argparse.Namespace) -> Path:

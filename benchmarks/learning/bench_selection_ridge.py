@@ -5,7 +5,7 @@
 The data folder holds train/<class>/ and test/<class>/ of pictures and is packed once. The classifier is kernel ridge
 regression (Gaussian kernel of the median distance, ridge 0.1) on the first 12 channels of the latents, averaged to 8 x 8
 places at most. It takes no seed and no schedule, so what a part is worth is seen with less noise than by a network
-(`bench_selection.py`), and on features other than those that the choice looks at. In each of `--pools` pools of 80 % of
+(`bench_selection.py`); it sees the channels that the choice sees, in finer detail. In each of `--pools` pools of 80 % of
 each class of the training samples, a part is chosen, and `--lots` are drawn. A row for each share: means over pools, and
 the difference with its 95 % interval over pools; the test samples are the same for all.
 """

@@ -102,11 +102,10 @@ def _packed(
 
 def _encoder_of(source: PackSource, options: PackIndexOptions) -> SampleEncode:
     """What makes the contents of shards of samples: of a pack, they are copied."""
-    return (
-        StoredSampleCopier(source, options)
-        if isinstance(source, StoredPack)
-        else SampleEncoder(source, options, measured_numbers(source.samples))
-    )
+    measured = measured_numbers(source.samples)
+    if isinstance(source, StoredPack):
+        return StoredSampleCopier(source, options, measured)
+    return SampleEncoder(source, options, measured)
 
 
 def write_shards(

@@ -80,14 +80,14 @@ class SampleEncoder:
             heads=tuple(packed.head_bytes(end) for end in options.group_ends(model)),
             grid=(latent.values.shape[1], latent.values.shape[2]),
             fingerprint=latent.fingerprint.hex(),
-            sums=_sums_of(latent.dequantize()) if any(number in some for some in self.measured) else None,
+            sums=sums_of_channels(latent.dequantize()) if any(number in some for some in self.measured) else None,
             notes=tuple(notes),
             content=_content_of(sample, self.source, data, targets),
             depth=self.series.found or 0,
         )
 
 
-def _sums_of(values: Float[NDArray[np.float32], "d h w"]) -> Float[NDArray[np.float64], "2 d"]:
+def sums_of_channels(values: Float[NDArray[np.float32], "d h w"]) -> Float[NDArray[np.float64], "2 d"]:
     """(2, d): of the values of each channel, and of their squares; these about the mean first, since there float32 has
     digits enough."""
     rows = values.reshape(len(values), -1)

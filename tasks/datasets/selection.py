@@ -4,7 +4,8 @@ Each sample is described by mean and deviation of its first channels over a grid
 one after the other so that the chosen ones are distributed as all of them are: each is the one that makes the maximum mean
 discrepancy between both least, with a Gaussian kernel as wide as the median distance (kernel herding: Chen, Welling and
 Smola 2010; for such kernels nearly submodular: Kim, Khanna and Koyejo 2016). Nothing is random, so a pack gives one
-selection. Facility location and k-centre, which cover outliers too, gave fewer right answers than samples by lot.
+selection. It was the best of some thirty pairs of features and methods that were tried on one small data set, clothing10;
+facility location and k-centre on these features were worse there than samples by lot at 30 and 50 %, and not at 10 %.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.form import MediaKind
 from laconic.codecs.lcn import Lcn
 from laconic.tasks.datasets.pack_index import PackIndexOptions
-from laconic.tasks.datasets.sample_encoder import read_content
+from laconic.tasks.datasets.sample_encoder import read_content, sums_of_channels
 from laconic.tasks.datasets.shard_writer import ShardSample
 from laconic.tasks.datasets.sources.pack_source import SourceSample
 from laconic.tasks.datasets.stored_samples import StoredSamples
@@ -110,6 +110,7 @@ class StoredSampleCopier:
 
     source: StoredPack
     options: PackIndexOptions
+    measured: tuple[range, ...] = ()  # as of `SampleEncoder`
 
     def __post_init__(self) -> None:
         given, had = asdict(self.options), asdict(self.source.stored.index.options)
@@ -141,7 +142,7 @@ class StoredSampleCopier:
         for suffix, target in targets.items():
             decode_target(suffix, target)
         latent = Lcn(model=self.source.model).unpack(data, channels=index.group_ends[-1])
-        values = latent.dequantize().reshape(latent.num_channels, -1).astype(np.float64)
+        is_measured = any(number in some for some in self.measured)
         return ShardSample(
             number=number,
             sample=sample,
@@ -150,7 +151,7 @@ class StoredSampleCopier:
             heads=tuple(index.heads[row].tolist()),
             grid=(latent.values.shape[1], latent.values.shape[2]),
             fingerprint=latent.fingerprint.hex(),
-            sums=np.stack([values.sum(axis=1), np.square(values).sum(axis=1)]),
+            sums=sums_of_channels(latent.dequantize()) if is_measured else None,
             notes=tuple(self._notes.get(sample.source, ())),
             content=read_content(self.source, sample),
         )
