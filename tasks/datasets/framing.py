@@ -23,6 +23,7 @@ from laconic.codecs.form import MediaKind, num_colors
 from laconic.codecs.formats.bit_depths import UNUSED, BitDepth, check_bit_depth
 from laconic.codecs.media import Audio, Image
 from laconic.codecs.notes import collect_notes, note
+from laconic.codecs.pictures.lanczos import lanczos_square
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
@@ -96,27 +97,25 @@ def framed(signal: Image | Audio, framing: Framing) -> Image | Audio:
 
 
 def _framed_picture(image: Image, framing: Framing) -> Image:
-    from PIL import Image as PillowImage
-
     if image.is_deep:
-        colors = image.samples[:, :, : num_colors(image)].astype(np.uint32)
-        image = Image(((colors * 255 + image.peak // 2) // image.peak).astype(np.uint8), image.metadata)
-    upright = image.upright().to_pillow().convert("RGB")
+        deep = image.samples[:, :, : num_colors(image)].astype(np.uint32)
+        image = Image(((deep * 255 + image.peak // 2) // image.peak).astype(np.uint8), image.metadata)
+    upright = image.upright()
+    colors = upright.samples[:, :, : num_colors(upright)].astype(np.uint8, copy=False)
+    rgb = np.broadcast_to(colors, (*colors.shape[:2], 3))
     size, crop = framing.size, framing.crop or framing.size
+    height, width = rgb.shape[:2]
     if size is not None and crop is not None:
-        side = min(upright.size) * (crop / size)
-        left, top = (upright.width - side) / 2, (upright.height - side) / 2
-        box = (left, top, left + side, top + side)
-        upright = upright.resize((crop, crop), PillowImage.Resampling.LANCZOS, box=box)
-    elif crop is not None:
-        if crop > min(upright.size):
+        return Image(lanczos_square(np.ascontiguousarray(rgb), min(height, width) * (crop / size), crop))
+    if crop is not None:
+        if crop > min(height, width):
             raise CodecError(
-                f"the picture has {upright.width} x {upright.height} pixels, crop is {crop}; allowed is no more than its "
-                "shorter side: give a size that pictures are resized to before"
+                f"the picture has {width} x {height} pixels, crop is {crop}; allowed is no more than its shorter side: "
+                "give a size that pictures are resized to before"
             )
-        left, top = (upright.width - crop) // 2, (upright.height - crop) // 2
-        upright = upright.crop((left, top, left + crop, top + crop))
-    return Image(np.array(upright))
+        left, top = (width - crop) // 2, (height - crop) // 2
+        rgb = rgb[top : top + crop, left : left + crop]
+    return Image(np.array(rgb))
 
 
 def _framed_sound(sound: Audio, framing: Framing) -> Audio:
