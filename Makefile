@@ -14,7 +14,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak pack-kills models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-start bench-audio bench-entropy readme clean
+.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak pack-kills models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-loading bench-start bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -177,6 +177,20 @@ bench-speed: $(VENV)/developer
 	$(BIN)/python benchmarks/images/bench_speed.py --data $(DATA) --plot benchmarks/results/speed_size.png --reason "$(REASON)"
 	LACONIC_SIMD=avx2 $(BIN)/python benchmarks/images/bench_speed.py --data $(DATA) --parts codecs,channels,scale,threads --reason "$(REASON)" \
 	  --out benchmarks/results/speed_avx2.jsonl
+	$(BIN)/python benchmarks/readme_tables.py
+
+# Packs of latents into a training loop, beside the same squares as JPEG; packing beside WebP; an index of a million items;
+# bytes on disk at equal loss; parts of packs. About an hour and a half on two idle cores, most of it training.
+LOADING := $(TRAINING)/loading
+bench-loading: $(VENV)/developer
+	$(INSTALL) simplejpeg
+	for size in 224 384; do LACONIC_SIMD=avx2 $(BIN)/python benchmarks/learning/bench_loading.py --data $(DATA)/clothing10 \
+	  --work $(LOADING) --size $$size --passes 3 --reason "$(REASON)"; done
+	$(BIN)/python benchmarks/learning/bench_loading.py --data $(DATA)/clothing10 --work $(LOADING) --passes 3 --reason "$(REASON)"
+	$(BIN)/python benchmarks/learning/bench_packing.py --data $(DATA)/clothing10 --work $(LOADING) --reason "$(REASON)"
+	$(BIN)/python benchmarks/learning/bench_index.py --pack $(LOADING)/pack-224-q60-fast-12 --work $(LOADING) --reason "$(REASON)"
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/learning/bench_equal_loss.py --data $(DATA)/clothing10 --work $(LOADING) \
+	  --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 
 bench-start: $(VENV)/developer

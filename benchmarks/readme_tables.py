@@ -82,6 +82,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "compressed": (("compressed",), machine_tables.compressed_table),
     "loading": (("loading",), loading_tables.loading_table),
     "equal_loss": (("equal_loss",), loading_tables.equal_loss_table),
+    "index": (("index",), loading_tables.index_table),
     "packing": (("packing",), loading_tables.packing_table),
     "classify": (("learning",), learning_tables.classify_table),
     "selection": (("selection",), learning_tables.selection_table),

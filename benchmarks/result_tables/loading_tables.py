@@ -99,3 +99,19 @@ def packing_table(rows: Sequence[common.Row]) -> str:
         f"{first['commit']}."
     )
     return "\n".join([*lines, "", caption, ""])
+
+
+def index_table(rows: Sequence[common.Row]) -> str:
+    """What it takes to open a pack of so many items, and to read one."""
+    row = rows[-1]
+    lines = [
+        "| items | index opens in | memory | one item at random | 99th percentile | an item of a batch of 64 |",
+        "|--:|--:|--:|--:|--:|--:|",
+        f"| {row['items']:,} | {row['open_seconds']:.2f} s | {row['open_mib']:,.0f} MiB | {row['item_us']:,.0f} µs | "
+        f"{row['item_us_99']:,.0f} µs | {row['batched_item_us']:,.0f} µs |",
+    ]
+    caption = (
+        f"12 channels of 224 pixels wide and high, profile fast; files in the page cache; wall time on {row['machine']['cpu']}; "
+        f"{row['date'][:10]}, commit {row['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
