@@ -111,7 +111,7 @@ def index_table(rows: Sequence[common.Row]) -> str:
         f"{row['item_us_99']:,.0f} µs | {row['batched_item_us']:,.0f} µs |",
     ]
     caption = (
-        f"12 channels of 224 pixels wide and high, profile fast; files in the page cache; wall time on {row['machine']['cpu']}; "
-        f"{row['date'][:10]}, commit {row['commit']}."
+        "12 channels of 224 pixels wide and high, profile fast; files in the page cache; wall time on "
+        f"{row['machine']['cpu']}; {row['date'][:10]}, commit {row['commit']}."
     )
     return "\n".join([*lines, "", caption, ""])
