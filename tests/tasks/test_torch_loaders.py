@@ -11,6 +11,7 @@ import numpy as np
 import pack_scene
 import pytest
 
+from laconic.tasks.datasets.latent_loader import LatentLoader
 from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_index import PackIndexOptions
 
@@ -40,6 +41,7 @@ RANKS = """
 import sys
 import torch.distributed as dist
 from torch.utils.data import DataLoader, DistributedSampler
+from laconic.tasks.datasets.latent_loader import LatentLoader
 from laconic.tasks.datasets.latents import LatentDataset
 
 dist.init_process_group("gloo")
@@ -52,6 +54,10 @@ for epoch in range(2):
     dist.all_gather_object(shares, (list(sampler), sums))
     if dist.get_rank() == 0:
         print("EPOCH", shares)
+steps = [[round(float(x.sum()), 3) for x in batch] for batch, _ in LatentLoader(dataset, 2, seed=3)]
+dist.all_gather_object(shares, steps)
+if dist.get_rank() == 0:
+    print("STEPS", shares)
 dist.destroy_process_group()
 """
 
@@ -72,3 +78,7 @@ def test_torchrun_processes_read_disjoint_shares(pack: Path, tmp_path: Path) -> 
         assert sorted([*first, *second]) == list(range(len(dataset)))
         assert len(first) == len(second)
         assert [*first_sums, *second_sums] == [sums[i] for i in (*first, *second)]
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("STEPS")]
+    together = [[round(float(x.sum()), 3) for x in batch] for batch, _ in LatentLoader(dataset, 4, seed=3)]
+    for own, first, second in zip(together, *eval(line.removeprefix("STEPS ")), strict=True):
+        assert (first, second) == (own[::2], own[1::2]) or len(own) % 2  # the last may have an item twice
