@@ -33,7 +33,7 @@ from laconic.tasks.heads.inputs import TrainOptions, load_inputs
 
 PACKAGES = ("laconic", "numpy", "pillow", "torch")
 CHANNELS = (12, 48)
-QUALITIES = (5, 10, 20, 40, 75)
+QUALITIES = (2, 5, 10, 20, 40, 75)
 RESAMPLES = 10_000
 Losses = NDArray[np.float64]  # (seeds, items)
 
@@ -45,15 +45,17 @@ def main() -> None:
         "--work", type=Path, required=True, help="folder for packs, pictures and runs, kept between calls"
     )
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--quality", type=int, default=60, help="of the packs")
+    parser.add_argument("--qualities", type=int, nargs="+", default=[10, 20, 60], help="of the packs")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--reason", required=True)
     parser.add_argument("--results", type=Path, default=common.RESULTS / "equal_loss.jsonl")
     options = parser.parse_args()
-    sources = {f"lcn fast, {c} channels": packed(options, c) for c in CHANNELS}
+    sources = {
+        f"lcn fast quality {q}, {c} channels": packed(options, q, c) for c in CHANNELS for q in options.qualities
+    }
     sources |= {f"jpeg quality {q}": jpeg_folder(options, q) for q in QUALITIES}
-    whole = packed(options, None)
+    whole = {q: disk_bytes(packed(options, q, None)) for q in options.qualities}
     losses = {
         name: np.stack([test_losses(options, folder, seed) for seed in options.seeds])
         for name, folder in sources.items()
@@ -64,13 +66,12 @@ def main() -> None:
             **common.provenance(options.reason, packages=PACKAGES),
             "dataset": options.data.name,
             "size": options.size,
-            "quality": options.quality,
             "epochs": options.epochs,
             "seeds": len(options.seeds),
             "items": losses[name].shape[1],
             "source": name,
             "bytes_per_item": disk_bytes(folder),
-            "whole_bytes_per_item": disk_bytes(whole) if name.startswith("lcn") else disk_bytes(folder),
+            "whole_bytes_per_item": whole[quality_of(folder)] if name.startswith("lcn") else disk_bytes(folder),
             "loss": interval_of(losses[name]),
             "difference": {
                 pack: interval_of(losses[name] - losses[pack]) for pack in sources if pack.startswith("lcn")
@@ -81,11 +82,15 @@ def main() -> None:
         print(f"{name:24} {row['bytes_per_item']:8.0f} bytes  loss {row['loss'][0]:.3f} [{low:.3f}, {high:.3f}]")
 
 
-def packed(options: argparse.Namespace, channels: int | None) -> Path:
-    folder: Path = options.work / f"pack-{channels or 'all'}"
-    chosen = PackIndexOptions(quality=options.quality, size=options.size, profile="fast", channels=channels)
+def packed(options: argparse.Namespace, quality: int, channels: int | None) -> Path:
+    folder: Path = options.work / f"pack-{channels or 'all'}-{quality}"
+    chosen = PackIndexOptions(quality=quality, size=options.size, profile="fast", channels=channels)
     archive.pack(options.data, folder, chosen)
     return folder
+
+
+def quality_of(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])
 
 
 def jpeg_folder(options: argparse.Namespace, quality: int) -> Path:
