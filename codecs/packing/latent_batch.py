@@ -37,7 +37,6 @@ PictureFiles = _entropy.PictureFiles  # the bytes of files, or where they are: (
 
 _USUAL: Final = 256  # tuning of files that say nothing of it
 _ViewArrays = tuple[NDArray[np.int32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None]
-_NO_VIEW: Final[_ViewArrays] = (None, None, None)
 Floats = NDArray[np.float32]
 _Block = tuple[Floats, NDArray[np.uint16], NDArray[np.uint16]]
 
@@ -59,11 +58,6 @@ class LatentViews:
         """Those of some latents."""
         parts = (None if part is None else part[numbers] for part in (self.colors, self.factors))
         return LatentViews(self.windows[numbers], *parts)
-
-    @property
-    def arrays(self) -> _ViewArrays:
-        """As native code takes them."""
-        return self.windows, self.colors, self.factors
 
 
 class LatentBatch:
@@ -120,7 +114,7 @@ class LatentBatch:
                 alike,
                 out,
                 done,
-                *(_NO_VIEW if views is None else views.of(alike).arrays),
+                *_view_arrays(None if views is None else views.of(alike)),
                 num_threads=num_threads,
             )
         return done
@@ -138,7 +132,7 @@ class LatentBatch:
         view: LatentViews | None = None,
     ) -> None:
         """Puts one latent in signal units into a row of `out`, by the only view of `view`."""
-        self._norm.view(np.ascontiguousarray(latent), out, row, *(_NO_VIEW if view is None else view.arrays))
+        self._norm.view(np.ascontiguousarray(latent), out, row, *_view_arrays(view))
 
     def _latent_rule(self, tuning: int, step_code: int) -> _native.LatentRule:
         if (tuning, step_code) not in self._latent_rules:
@@ -158,6 +152,11 @@ class LatentBatch:
                 rule.map_steps(step_code, model.tuned.strength, model.tuned.weights, STEP_FACTORS)
             self._latent_rules[tuning, step_code] = rule
         return self._latent_rules[tuning, step_code]
+
+
+def _view_arrays(views: LatentViews | None) -> _ViewArrays:
+    """As native code takes them."""
+    return (None, None, None) if views is None else (views.windows, views.colors, views.factors)
 
 
 def dequantized_batch(

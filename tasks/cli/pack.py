@@ -24,6 +24,14 @@ _NUM_NAMED = 5
 _NUM_CLASSES = 12
 
 
+class Members(StrEnum):
+    """Values of --members."""
+
+    auto = "auto"
+    single = "single"
+    grouped = "grouped"
+
+
 class Engine(StrEnum):
     """Values of --engine."""
 
@@ -75,13 +83,19 @@ def pack(
     ] = Profile.small,
     tune: options.Tune = None,
     shard_samples: Annotated[int, typer.Option("--shard-samples", min=1, help="Samples of one tar file.")] = 500,
+    members: Annotated[
+        Members,
+        typer.Option(
+            "--members", help="Tar members: of each sample, of groups of small samples, or as their size suggests."
+        ),
+    ] = Members.auto,
     select: Annotated[
         str | None,
         typer.Option(
             "--select",
             metavar="SHARE%|NUMBER",
             help="Keep so many training samples, in proportion of each class, that represent the others best; val and "
-            "test stay whole. FOLDER may be a pack: its files are copied.",
+            "test stay whole. SOURCE may be a pack: its files are copied.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Decides the order of the samples of a split.")] = 0,
@@ -121,7 +135,7 @@ def pack(
     from laconic.tasks.datasets.archive import pack as pack_source
     from laconic.tasks.datasets.pack_append import append_to_pack
     from laconic.tasks.datasets.pack_engines import usual_engine
-    from laconic.tasks.datasets.pack_index import PackIndexOptions
+    from laconic.tasks.datasets.pack_index import PackIndexOptions, read_index
     from laconic.tasks.datasets.ray_engine import RayEngine
     from laconic.tasks.datasets.selection import parse_selection
     from laconic.tasks.datasets.sources.open_source import open_pack_source
@@ -141,7 +155,9 @@ def pack(
             seed=seed,
             channels=channels,
             crop=crop,
+            members=members.value,
         )
+        before = len(read_index(output)) if append else 0
         if append:
             chosen = _options_to_append(context, output, chosen)
         part = None if select is None else parse_selection(select)
@@ -150,6 +166,8 @@ def pack(
             whole = folder
         else:
             listing: PackSource = open_pack_source(folder, None if splits is None else parse_splits(splits))
+            _check_kind(listing, {"--size": size, "--crop": crop, "--bit-depth": bit_depth}, "image")
+            _check_kind(listing, {"--seconds": seconds, "--sample-rate": sample_rate}, "sound")
             _announce(listing, quiet=quiet or as_json)
             chosen_engine = (
                 RayEngine(workers) if engine is Engine.ray else usual_engine(len(listing.samples), workers, threads)
@@ -165,8 +183,19 @@ def pack(
                 selected, output, usual_engine(len(selected.samples), workers, threads)
             )
     _show(output, index, listing.counts(), as_json=as_json, quiet=quiet)
+    if append and not (as_json or quiet):
+        typer.echo(f"{output}: {len(index) - before} samples added to {before}")
     if index.skipped:
         raise typer.Exit(1)
+
+
+def _check_kind(listing: PackSource, options: Mapping[str, object], kind: str) -> None:
+    """Raises `typer.BadParameter` for options that are given for signals of another kind."""
+    if listing.kind != kind and (given := [name for name, value in options.items() if value is not None]):
+        what = {"image": "pictures", "sound": "sounds"}
+        raise typer.BadParameter(
+            f"{', '.join(given)} is for {what[kind]}, and {listing.name} holds {what[listing.kind]}; leave it out"
+        )
 
 
 def _options_to_append(context: typer.Context, output: Path, chosen: PackIndexOptions) -> PackIndexOptions:
@@ -198,6 +227,8 @@ def _announce(listing: PackSource, *, quiet: bool) -> None:
                 f"{split}: {num_samples[split]} samples of {len(classes)} classes"
                 + (f" ({', '.join(names[:_NUM_CLASSES])}{more})" if names else "")
             )
+        if lacking := num_samples[split] - sum(classes.values()):
+            typer.echo(f"laconic: {listing.name}: {lacking} samples in {split} have no label", err=True)
         if trained and (unknown := [name for name in classes if name not in trained]):
             typer.echo(
                 f"laconic: {listing.name}: {len(unknown)} classes in {split} and not in train, such as {unknown[0]}",
@@ -228,6 +259,8 @@ def _show(
         typer.echo(json.dumps({"output": str(output), **counts, **numbers, "splits": samples}))
     elif not quiet:
         typer.echo(
-            f"{output}: {len(index)} samples of {len(index.classes)} classes ({', '.join(index.splits)}) in "
+            f"{output}: {len(index)} samples of {len(index.classes)} classes ({', '.join(index.splits)})"
+            + (f" with targets {', '.join(index.targets)}" if index.targets else "")
+            + " in "
             f"{len(index.shards)} shards, {index.disk_bytes} bytes on disk, of which .lcn are {num_bytes}"
         )

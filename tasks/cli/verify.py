@@ -79,6 +79,12 @@ def _show_pack(name: str, found: PackVerification, screen: BatchScreen) -> None:
         faults = f", {len(found.faults)} faults of index and shards" if found.faults else ""
         said = "ok" if found.is_whole else f"{len(damaged)} damaged{faults}"
         typer.echo(f"{name}: {said}, {found.num_samples} samples")
+    if damaged and not screen.quiet:
+        typer.echo(
+            f"laconic: {name}: bring damaged shards back from a copy, or remove them and run the same `laconic pack` "
+            "again, which makes those that are missing",
+            err=True,
+        )
 
 
 def _print_fields(screen: BatchScreen, fields: dict[str, object]) -> None:

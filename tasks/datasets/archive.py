@@ -61,11 +61,25 @@ def pack(
     engine = engine_argument(engine)
     output = path_argument("output", output)
     source = source if isinstance(source, PackSource) else open_pack_source(source)
+    check_pack_output(output, source)
     plan = digest_of_plan(source, options)
     if (index := _finished(output, plan)) is not None and not (output / PARTS_NAME).exists():
         return index
     with folder_lock(output):
         return _packed(source, output, options, plan, partial(write_shards, engine=engine, on_sample=on_sample))
+
+
+def check_pack_output(output: Path, source: PackSource) -> None:
+    """Raises `CodecError` where a pack of the source must not be made there."""
+    if output.exists() and not output.is_dir():
+        raise CodecError(f"{output} is a file; allowed is a folder for the pack, which is made if needed")
+    root = Path(source.name)
+    if root.is_dir() and output.resolve().is_relative_to(root.resolve()):
+        raise CodecError(f"{output} is in {root}, which is to be packed; allowed is a folder outside of it")
+    if not output.is_dir() or (output / INDEX_NAME).exists() or (output / PARTS_NAME).exists():
+        return
+    if other := next((path for path in sorted(output.iterdir()) if not path.name.startswith(".")), None):
+        raise CodecError(f"{output} holds something else ({other.name}); allowed is a new or an empty folder")
 
 
 def _finished(output: Path, plan: str) -> PackIndex | None:

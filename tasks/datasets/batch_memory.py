@@ -31,7 +31,9 @@ class BatchMemory:
         self._kept: list[NDArray[Any]] = []
         self._polls_left = _NUM_POLLS
 
-    def batch(self, shape: tuple[int, ...]) -> tuple[Shaped[NDArray[Any], "n channels h w"], Tensor]:
+    def batch(
+        self, shape: tuple[int, ...]
+    ) -> tuple[Shaped[NDArray[Any], "n channels h w"], Shaped[Tensor, "n channels h w"]]:
         """A tensor, and its memory as an array, of uint16 where it is of bfloat16."""
         import torch
 

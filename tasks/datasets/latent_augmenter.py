@@ -38,6 +38,19 @@ class LatentAugmenter:
         """Rows and columns of what the views of such latents show."""
         return grids if self._crop is None else np.broadcast_to(np.array(self._crop), grids.shape)
 
+    def check_grids(self, grids: Int[NDArray[np.int64], "n 2"]) -> None:
+        """Raises `CodecError` where a crop is larger than one of these latents."""
+        if self._crop is None:
+            return
+        least = -(-grids // 2) if self._wanted.half else grids
+        if (small := (least < np.array(self._crop)).any(axis=1)).any():
+            rows, columns = least[small][0].tolist()
+            raise CodecError(
+                f"crop is {self._crop[0]} x {self._crop[1]} places, a latent has {rows} x {columns}"
+                + (" at half the scale" if self._wanted.half else "")
+                + "; allowed is no more than that: places are not pixels, of which each stands for several"
+            )
+
     def views(self, draws: LatentDraws, grids: Int[NDArray[np.int64], "n 2"]) -> LatentViews:
         """For latents of these rows and columns."""
         wanted, n = self._wanted, len(grids)
@@ -49,7 +62,7 @@ class LatentAugmenter:
         for axis in range(2):
             rest = own[:, axis] - out[:, axis]
             if self._crop is not None:
-                windows[:, axis] = np.sign(rest) * draws.whole(2 + axis, np.abs(rest) + 1)
+                windows[:, axis] = draws.whole(2 + axis, np.maximum(rest, 0) + 1)
             if wanted.shift:
                 reach = np.minimum(wanted.shift, grids[:, axis] - 1)
                 windows[:, axis] += (draws.whole(4 + axis, 2 * reach + 1) - reach).astype(np.int32)

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from laconic.codecs import _native
 from laconic.codecs.arguments import (
-    shown,
     typed_argument,
     whole_number_argument,
 )
@@ -42,7 +41,8 @@ Numbers = NDArray[np.int64]
 class LatentLoader:
     """Iterates over the batches of one epoch after the other: (x, labels), x a tensor (n, channels, h, w), labels int64
     (n,), or float32 (n, classes) where latents are mixed. A dataset with other targets gives a list of each in place of
-    labels. With sizes "pad" there is a last tensor, int64 (n, 2): rows and columns of each latent.
+    labels; `batch_size` is that of each process. With sizes "pad" there is a last tensor, int64 (n, 2): rows and
+    columns of each latent.
 
     `options` by name: those of `LoaderOptions`. Raises `CodecError` for options and latents that do not fit each other;
     batches raise what items of the dataset do.
@@ -64,10 +64,15 @@ class LatentLoader:
             raise CodecError(f"mixup and cutmix mix labels; the dataset has the targets {', '.join(dataset.targets)}")
         if wanted is not None and (wanted.mixup or wanted.cutmix) and (dataset.labels == NO_LABEL).any():
             raise CodecError("mixup and cutmix mix labels; the dataset has items without one")
+        if self._augmenter is not None and dataset.index.grid is not None:
+            self._augmenter.check_grids(np.array([dataset.index.grid]))
         if self.options.sizes == "same" and (wanted is None or wanted.crop is None):
             _ = dataset.shape  # or a sentence why there are no batches
         self._memory = BatchMemory(self.options)
-        self._epoch = self._next = 0  # of the next batch
+        self._epoch = self._next = self._first = 0  # the epoch, the next batch of it, and that of the next iteration
+
+    def __repr__(self) -> str:
+        return f"LatentLoader({self.dataset!r}, {self.batch_size} items a batch, process {self.rank} of {self.world})"
 
     def __len__(self) -> int:
         """Batches of an epoch, the same in every process."""
@@ -76,7 +81,7 @@ class LatentLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch that the next iteration is, from its first batch on."""
-        self._epoch, self._next = whole_number_argument("epoch", epoch, 0), 0
+        self._epoch, self._next, self._first = whole_number_argument("epoch", epoch, 0), 0, 0
 
     def state_dict(self) -> dict[str, int]:
         """Where the iteration is: after the last batch that it gave."""
@@ -88,19 +93,21 @@ class LatentLoader:
         own, given = self.state_dict(), typed_argument("state", state, Mapping, "what state_dict gives")
         if set(given) != set(own) or any(given[name] != own[name] for name in _STATE[2:]):
             raise CodecError(
-                f"the state is {shown(dict(given))}; needed is one of a loader with "
-                + ", ".join(f"{name} {own[name]}" for name in _STATE[2:])
+                f"the state is of a loader with {', '.join(f'{name} {value}' for name, value in given.items())}; needed is "
+                "one with " + ", ".join(f"{name} {own[name]}" for name in _STATE[2:])
             )
         self._epoch = whole_number_argument("epoch", given["epoch"], 0)
-        self._next = whole_number_argument("batch", given["batch"], 0)
+        self._next = self._first = whole_number_argument("batch", given["batch"], 0)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        """The batches of the epoch that are left; the next iteration is the next epoch."""
-        epoch, batches = self._epoch, self._batches(self._epoch)
+        """The batches of an epoch, after `load_state_dict` those that are left; then comes the next epoch. One that was
+        broken off begins anew."""
+        epoch, batches, first = self._epoch, self._batches(self._epoch), self._first
+        self._next, self._first = first, 0
         with ThreadPoolExecutor(1) as pool:
             waiting: list[Future[tuple[Any, ...]]] = []
-            todo = iter(range(self._next, len(batches)))
-            for number in range(self._next, len(batches)):
+            todo = iter(range(first, len(batches)))
+            for number in range(first, len(batches)):
                 while len(waiting) <= self.options.prefetch and (ahead := next(todo, None)) is not None:
                     waiting.append(pool.submit(self._batch, epoch, *batches[ahead]))
                 made = waiting.pop(0).result()
@@ -150,6 +157,8 @@ class LatentLoader:
         draws = LatentDraws(self.options.seed, epoch, places)
         views = None if self._augmenter is None else self._augmenter.views(draws, grids)
         sides = grids if self._augmenter is None else self._augmenter.sides(grids)
+        if self._augmenter is not None:
+            self._augmenter.check_grids(grids)
         if self.options.sizes == "pad" and views is None:
             views = LatentViews(np.zeros((len(items), 8), np.int32))
         grid = sides.max(axis=0).tolist()
@@ -200,4 +209,4 @@ def _process_of(options: LoaderOptions) -> tuple[int, int]:
 def _tensor(array: Shaped[NDArray[Any], " ..."]) -> Tensor:
     import torch
 
-    return torch.from_numpy(np.ascontiguousarray(array))
+    return torch.from_numpy(np.array(array))

@@ -31,6 +31,7 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.models.zoo import load_model, load_model_of, shipped_models
 from laconic.codecs.packing.latent_bands import LatentBands
 from laconic.codecs.packing.latent_batch import LatentBatch, LatentViews, PictureFiles
+from laconic.entropy import BitstreamError
 from laconic.tasks.datasets.framing import framed_tensor
 from laconic.tasks.datasets.latent_scaling import Scaling, normalization_of_pack
 from laconic.tasks.datasets.pack_index import PackIndex, read_index
@@ -83,6 +84,7 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
         self._model = _model_path(self.index, model)
         self.channels = channels = whole_number_argument("channels", channels, 1, len(self.index.mean))
         self._rows = _rows_of(self.index, split)
+        _check_targets(self.index, self._rows, self.targets)
         self.normalization = normalization_of_pack(self.index, channels, scaling)
         group = next(i for i, end in enumerate(self.index.group_ends) if end >= channels)
         self._heads = self.index.heads[self._rows, group].astype(np.int64)
@@ -108,7 +110,8 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
         if self.index.grid is None:
             raise CodecError(
                 f"the latents in {self.folder} differ in size, so they fit in no batch; pack the folder with --size "
-                "(pictures) or --sample-rate and --seconds (sound)"
+                "(pictures) or --sample-rate and --seconds (sound), or read it by a LatentLoader with a crop or with sizes "
+                "'pad' or 'bucket'"
             )
         return (self.channels, *self.index.grid)
 
@@ -253,7 +256,11 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
         index = self._checked(index)
         row = self._rows[index]
         head = self._read(row, int(self.index.offset[row]), int(self._heads[index]))
-        return Lcn(model=self._model).unpack(head, channels=self.channels)
+        try:
+            return Lcn(model=self._model).unpack(head, channels=self.channels)
+        except BitstreamError as err:
+            shard = self.index.shards[self.index.shard[row]].name
+            raise type(err)(f"{self.index.source[row]} in {self.folder / shard} is damaged: {err}") from err
 
     def target(self, index: int, suffix: str) -> Any:
         """The value of one of an item's target files: "cls", "txt", ...; see `targets.decode_target`.
@@ -284,6 +291,16 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
             file.seek(offset)
             data: bytes = file.read(num_bytes)
         return data
+
+
+def _check_targets(index: PackIndex, rows: NDArray[np.int64], targets: Sequence[str]) -> None:
+    """Raises `CodecError` for targets that no sample has."""
+    own = {suffix for suffix, column in index.targets.items() if (column.offset[rows] >= 0).any()}
+    if (index.label[rows] != NO_LABEL).any():
+        own.add(LABEL_SUFFIX)
+    for suffix in targets:
+        if suffix not in own and suffix != LABEL_SUFFIX:
+            raise CodecError(f"no sample has a target {suffix!r}; they have {', '.join(sorted(own)) or 'none'}")
 
 
 def _rows_of(index: PackIndex, split: str | None) -> NDArray[np.int64]:

@@ -213,7 +213,7 @@ def read_index(folder: Path | str) -> PackIndex:
         columns, num_bytes = fields["samples"]["columns"], int(fields["samples"]["num_bytes"])
         return _parsed(fields, read_columns(path.parent, columns, num_bytes), len(data) + num_bytes)
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as err:
-        raise CodecError(f"{path} is no index of a pack: {err}; pack the folder again") from err
+        raise CodecError(f"{path} is no index of a pack: {err}; remove the folder and pack again") from err
 
 
 def _columns_of_version_1(fields: Mapping[str, Any]) -> dict[str, NDArray[Any]]:

@@ -49,5 +49,8 @@ class StoredSamples:
             file.seek(offset)
             data: bytes = file.read(num_bytes)
         if len(data) < num_bytes:
-            raise CodecError(f"{path.name} ends within it; bring the shard back from a copy, or pack again")
+            raise CodecError(
+                f"{path.name} ends within it; bring the shard back from a copy, or remove it and run "
+                "the same `laconic pack` again"
+            )
         return data

@@ -512,3 +512,19 @@ def test_signals_of_a_folder_give_their_targets_too(tmp_path: Path) -> None:
     assert (dataset.target(0, "txt"), dataset.target(0, "cls"), dataset.tensor(0).shape) == ("hat", 0, (3, 16, 16))
     with pytest.raises(CodecError, match="has no target 'cls'; it has none"):
         dataset.target(1, "cls")
+
+
+def test_packs_are_made_in_folders_of_their_own(folder: Path, tmp_path: Path) -> None:
+    source = make_pictures(tmp_path / "pictures", 1)
+    for output in (source, source / "out", source / "train" / ".." / "train"):
+        with pytest.raises(CodecError, match="which is to be packed; allowed is a folder outside of it"):
+            archive.pack(source, output, OPTIONS)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(CodecError, match="file is a file; allowed is a folder"):
+        archive.pack(source, tmp_path / "file", OPTIONS)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(CodecError, match=r"other holds something else \(notes.txt\)"):
+        archive.pack(source, tmp_path / "other", OPTIONS)
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["notes.txt"]
+    assert len(archive.pack(source, tmp_path / "pictures-out", OPTIONS)) == 6

@@ -23,7 +23,7 @@ from laconic.tasks.datasets.latents import LatentDataset  # noqa: E402
 from laconic.tasks.datasets.pack_index import PackIndexOptions  # noqa: E402
 
 EVERYTHING = Augmentation(
-    crop=(5, 4),
+    crop=(4, 4),
     flip=0.5,
     half=0.3,
     erase=0.3,
@@ -107,7 +107,7 @@ def test_neither_threads_nor_prefetching_change_a_batch(packed: Path, options: d
     dataset = LatentDataset(packed, channels=12)
     usual = list(LatentLoader(dataset, 6, augmentation=EVERYTHING))
     assert same_batches(usual, list(LatentLoader(dataset, 6, augmentation=EVERYTHING, **options)))
-    assert usual[0][0].shape == (6, 12, 5, 4)
+    assert usual[0][0].shape == (6, 12, 4, 4)
 
 
 def test_batches_that_are_kept_stay_as_they_are(packed: Path) -> None:
@@ -143,10 +143,18 @@ def test_an_epoch_goes_on_where_it_was_left(packed: Path) -> None:
     assert other.state_dict() | {"epoch": 0} == LatentLoader(dataset, 4).state_dict()
 
 
+def test_an_epoch_that_was_broken_off_begins_anew(packed: Path) -> None:
+    loader = LatentLoader(LatentDataset(packed, channels=3), 4)
+    x, _ = next(iter(loader))
+    batches = list(loader)
+    assert len(batches) == 6 and torch.equal(batches[0][0], x)
+    assert not torch.equal(next(iter(loader))[0], x)  # of the next epoch
+
+
 def test_states_of_other_orders_are_refused(packed: Path) -> None:
     loader = LatentLoader(LatentDataset(packed), 4)
     for change in ({"seed": 1}, {"batch_size": 5}, {"world": 2}, {"items": 3}):
-        with pytest.raises(CodecError, match="needed is one of a loader with seed 0, batch_size 4, world 1, items 22"):
+        with pytest.raises(CodecError, match="needed is one with seed 0, batch_size 4, world 1, items 22"):
             loader.load_state_dict(loader.state_dict() | change)
     with pytest.raises(CodecError, match="epoch is -1"):
         loader.load_state_dict(loader.state_dict() | {"epoch": -1})
@@ -190,6 +198,10 @@ def test_sizes_are_padded_or_kept_apart(mixed: Path) -> None:
         (5, 12),
         (10, 8),
     }
+    both = list(LatentLoader(dataset, 4, sizes="pad", augmentation=Augmentation(crop=5)))
+    assert all(sides.tolist() == [[5, 5]] * len(x) for x, _, sides in both)
+    with pytest.raises(CodecError, match="crop is 9 x 9 places, a latent has"):
+        list(LatentLoader(dataset, 4, augmentation=Augmentation(crop=9)))
     cropped = list(LatentLoader(dataset, 4, augmentation=Augmentation(crop=5)))
     assert {tuple(x.shape[1:]) for x, _ in cropped} == {(12, 5, 5)}
 
@@ -230,6 +242,8 @@ def test_other_targets_come_as_they_are(packed: Path) -> None:
     dataset = LatentDataset(packed, targets=("cls", "cls"))
     x, first, second = next(iter(LatentLoader(dataset, 4)))
     assert len(x) == 4 and first == second and set(first) <= {0, 1}
+    with pytest.raises(CodecError, match="no sample has a target 'txt'; they have cls"):
+        LatentDataset(packed, targets=("txt",))
     with pytest.raises(CodecError, match="mixup and cutmix mix labels"):
         LatentLoader(dataset, 4, augmentation=Augmentation(mixup=1))
 
@@ -275,6 +289,9 @@ def test_bad_arguments_are_sentences(packed: Path) -> None:
         LatentLoader(dataset, 0)
     with pytest.raises(CodecError, match="the dataset has a transform"):
         LatentLoader(LatentDataset(packed, transform=lambda x: x), 4)
+    for crop, half, what in ((192, 0.0, "has 8 x 10; allowed"), (5, 0.5, "has 4 x 5 at half the scale")):
+        with pytest.raises(CodecError, match=what):
+            LatentLoader(dataset, 4, augmentation=Augmentation(crop=(crop, crop), half=half))
     for values, what in (
         ({"crop": (3,)}, "crop is"),
         ({"flip": 1.5}, "flip is 1.5"),

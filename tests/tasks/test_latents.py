@@ -245,6 +245,7 @@ def test_damaged_shards_are_errors_not_wrong_items(packed: Path, tmp_path: Path,
     dataset = LatentDataset(tmp_path, channels=12)
     with pytest.raises(BitstreamError) as alone:
         dataset[row]
+    assert index.source[row] in str(alone.value) and shard.name in str(alone.value)
     with pytest.raises(BitstreamError) as together:
-        dataset.arrays([5, row, 6])
+        dataset.arrays([row, 5, 6])
     assert (type(alone.value), str(alone.value)) == (type(together.value), str(together.value))

@@ -21,7 +21,8 @@ from laconic.codecs.arguments import (
 )
 from laconic.codecs.errors import CodecError
 from laconic.codecs.lcn import Lcn
-from laconic.tasks.datasets.latents import LatentDataset, Scaling
+from laconic.tasks.datasets.latent_scaling import Scaling
+from laconic.tasks.datasets.latents import LatentDataset
 
 if TYPE_CHECKING:
     from jaxtyping import Float

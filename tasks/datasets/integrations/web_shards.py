@@ -72,7 +72,9 @@ def ungrouped(samples: Iterable[WebSample]) -> Iterator[WebSample]:
         try:
             yield from _samples_of(sample)
         except (ValueError, KeyError, TypeError) as err:
-            raise CodecError(f"{sample.get('__key__')} is no group of samples: {err}; pack again") from err
+            raise CodecError(
+                f"{sample.get('__key__')} is no group of samples: {err}; remove the shard and pack again"
+            ) from err
 
 
 @dataclass(frozen=True)
