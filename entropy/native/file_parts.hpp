@@ -49,8 +49,12 @@ private:
     static bool read(std::filebuf& file, const FilePart& part, std::uint8_t* to) {
         const auto offset = static_cast<std::streamoff>(part.offset);
         const auto length = static_cast<std::streamsize>(part.length);
-        return file.is_open() && file.pubseekpos(offset, std::ios::in) == std::streampos(offset) &&
-               file.sgetn(reinterpret_cast<char*>(to), length) == length;
+        try {
+            return file.is_open() && file.pubseekpos(offset, std::ios::in) == std::streampos(offset) &&
+                   file.sgetn(reinterpret_cast<char*>(to), length) == length;
+        } catch (const std::ios_base::failure&) {  // as libstdc++ says what the system could not read
+            return false;
+        }
     }
 
     std::unique_ptr<std::uint8_t[]> bytes_;

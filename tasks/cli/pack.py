@@ -177,12 +177,12 @@ def pack(
                     listing, whole, chosen, engine=chosen_engine, on_sample=advance
                 )
         if part is not None:
-            listing = selected = pack_selection.selected_of_pack(whole, chosen, part, model=model)
+            selected = pack_selection.selected_of_pack(whole, chosen, part, model=model)
             _announce(selected, quiet=quiet or as_json)
             index = pack_selection.copy_selected(
                 selected, output, usual_engine(len(selected.samples), workers, threads)
             )
-    _show(output, index, listing.counts(), as_json=as_json, quiet=quiet)
+    _show(output, index, as_json=as_json, quiet=quiet)
     if append and not (as_json or quiet):
         typer.echo(f"{output}: {len(index) - before} samples added to {before}")
     if index.skipped:
@@ -236,9 +236,7 @@ def _announce(listing: PackSource, *, quiet: bool) -> None:
             )
 
 
-def _show(
-    output: Path, index: PackIndex, samples: Mapping[str, Mapping[str, int]], *, as_json: bool, quiet: bool
-) -> None:
+def _show(output: Path, index: PackIndex, *, as_json: bool, quiet: bool) -> None:
     import json
 
     for source, why in index.skipped[:_NUM_NAMED]:
@@ -256,7 +254,7 @@ def _show(
         typer.echo(f"laconic: {line}", err=True)
     if as_json:
         numbers = {"skipped": len(index.skipped), "notes": len({source for source, _ in index.notes})}
-        typer.echo(json.dumps({"output": str(output), **counts, **numbers, "splits": samples}))
+        typer.echo(json.dumps({"output": str(output), **counts, **numbers, "splits": index.counts()}))
     elif not quiet:
         typer.echo(
             f"{output}: {len(index)} samples of {len(index.classes)} classes ({', '.join(index.splits)})"

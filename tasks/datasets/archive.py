@@ -13,7 +13,7 @@ those of an uninterrupted run. What a finished shard holds stands in OUT/.parts 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -100,7 +100,7 @@ def _packed(
 ) -> PackIndex:
     """What `pack` does where it is alone in the folder; `write` is `write_shards`."""
     if (index := _finished(output, plan)) is not None:  # by another call in the meantime, or but for its helper files
-        shutil.rmtree(output / PARTS_NAME, ignore_errors=True)
+        remove_pack_parts(output, [shard.name for shard in index.shards])
         return index
     (output / PARTS_NAME).mkdir(parents=True, exist_ok=True)
     shards = planned_shards(source.samples, options, plan, range(len(source.classes)))
@@ -110,8 +110,16 @@ def _packed(
     fields = fields_of_records(source, options, plan, records)
     columns = columns_of_records(filled_records(source, records))
     write_index(output, fields | {"source_hash": source_hash(columns["content"])}, columns)
-    shutil.rmtree(output / PARTS_NAME)
+    remove_pack_parts(output, [record["name"] for record in records if record["num_bytes"]])
     return read_index(output)
+
+
+def remove_pack_parts(output: Path, shards: Collection[str]) -> None:
+    """Remove what is kept until a pack is finished, and shards that a killed call with other options or samples left."""
+    for record in (output / PARTS_NAME).glob("*.tar.json"):
+        if (name := record.name.removesuffix(".json")) not in shards:
+            (output / name).unlink(missing_ok=True)
+    shutil.rmtree(output / PARTS_NAME, ignore_errors=True)
 
 
 def _encoder_of(source: PackSource, options: PackIndexOptions) -> SampleEncode:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
     from torch import Tensor
 
+_LAST_EPOCH: Final = (1 << 62) - 1
 _STATE: Final = ("epoch", "batch", "seed", "batch_size", "world", "items")
 Numbers = NDArray[np.int64]
 
@@ -66,9 +67,15 @@ class LatentLoader:
             raise CodecError("mixup and cutmix mix labels; the dataset has items without one")
         if self._augmenter is not None and dataset.index.grid is not None:
             self._augmenter.check_grids(np.array([dataset.index.grid]))
+        if (
+            self.options.sizes == "pad"
+            and wanted is not None
+            and (wanted.mixup or wanted.cutmix)
+            and wanted.crop is None
+        ):
+            raise CodecError("mixup and cutmix are of latents of one size; pass a crop, or sizes 'same' or 'bucket'")
         if self.options.sizes == "same" and (wanted is None or wanted.crop is None):
             _ = dataset.shape  # or a sentence why there are no batches
-        self._memory = BatchMemory(self.options)
         self._epoch = self._next = self._first = 0  # the epoch, the next batch of it, and that of the next iteration
 
     def __repr__(self) -> str:
@@ -81,7 +88,7 @@ class LatentLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """The epoch that the next iteration is, from its first batch on."""
-        self._epoch, self._next, self._first = whole_number_argument("epoch", epoch, 0), 0, 0
+        self._epoch, self._next, self._first = whole_number_argument("epoch", epoch, 0, _LAST_EPOCH), 0, 0
 
     def state_dict(self) -> dict[str, int]:
         """Where the iteration is: after the last batch that it gave."""
@@ -96,24 +103,27 @@ class LatentLoader:
                 f"the state is of a loader with {', '.join(f'{name} {value}' for name, value in given.items())}; needed is "
                 "one with " + ", ".join(f"{name} {own[name]}" for name in _STATE[2:])
             )
-        self._epoch = whole_number_argument("epoch", given["epoch"], 0)
-        self._next = self._first = whole_number_argument("batch", given["batch"], 0)
+        self._epoch = whole_number_argument("epoch", given["epoch"], 0, _LAST_EPOCH)
+        self._next = self._first = whole_number_argument("batch", given["batch"], 0, max(len(self) - 1, 0))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """The batches of an epoch, after `load_state_dict` those that are left; then comes the next epoch. One that was
         broken off begins anew."""
         epoch, batches, first = self._epoch, self._batches(self._epoch), self._first
+        memory, pool = BatchMemory(self.options), ThreadPoolExecutor(1)
+        waiting: list[Future[tuple[Any, ...]]] = []
+        todo = iter(range(first, len(batches)))
         self._next, self._first = first, 0
-        with ThreadPoolExecutor(1) as pool:
-            waiting: list[Future[tuple[Any, ...]]] = []
-            todo = iter(range(first, len(batches)))
+        try:
             for number in range(first, len(batches)):
                 while len(waiting) <= self.options.prefetch and (ahead := next(todo, None)) is not None:
-                    waiting.append(pool.submit(self._batch, epoch, *batches[ahead]))
+                    waiting.append(pool.submit(self._batch, epoch, memory, *batches[ahead]))
                 made = waiting.pop(0).result()
-                self._epoch, self._next = epoch, number + 1
+                is_last = number + 1 == len(batches)
+                self._epoch, self._next = (epoch + 1, 0) if is_last else (epoch, number + 1)
                 yield made
-        self._epoch, self._next = epoch + 1, 0
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _batches(self, epoch: int) -> list[tuple[Numbers, Numbers]]:
         """Of all batches of an epoch the share of this process: items, and their places in the order."""
@@ -152,7 +162,7 @@ class LatentLoader:
         _, group = np.unique(self.dataset.grids[order], axis=0, return_inverse=True)
         return [np.flatnonzero(group.ravel() == i) for i in range(group.max() + 1)]
 
-    def _batch(self, epoch: int, items: Numbers, places: Numbers) -> tuple[Any, ...]:
+    def _batch(self, epoch: int, memory: BatchMemory, items: Numbers, places: Numbers) -> tuple[Any, ...]:
         grids = self.dataset.grids[items]
         draws = LatentDraws(self.options.seed, epoch, places)
         views = None if self._augmenter is None else self._augmenter.views(draws, grids)
@@ -162,7 +172,7 @@ class LatentLoader:
         if self.options.sizes == "pad" and views is None:
             views = LatentViews(np.zeros((len(items), 8), np.int32))
         grid = sides.max(axis=0).tolist()
-        array, tensor = self._memory.batch((len(items), self.dataset.channels, *grid))
+        array, tensor = memory.batch((len(items), self.dataset.channels, *grid))
         bands = None if self._augmenter is None else self._augmenter.bands
         self.dataset.read_into(array, items, views=views, bands=bands, num_threads=self.options.num_threads)
         targets = self._targets(items, array, draws)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 
 _HEADS_AT_A_TIME = 4096
+_NUM_VIEWED = 4  # loaders that read one dataset in turns
 _MOST_HEAD_BYTES = 64  # of pictures that native code reads
 
 
@@ -89,7 +90,7 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
         group = next(i for i, end in enumerate(self.index.group_ends) if end >= channels)
         self._heads = self.index.heads[self._rows, group].astype(np.int64)
         self._labels = self.index.label[self._rows].astype(np.int64)
-        self._viewed: tuple[LatentBands, LatentBatch] | None = None
+        self._viewed: list[tuple[LatentBands, LatentBatch]] = []
 
     def __repr__(self) -> str:
         splits = ", ".join(dict.fromkeys(self.index.shards[i].split for i in np.unique(self.index.shard[self._rows])))
@@ -139,7 +140,7 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
         return tensor if self.transform is None else self.transform(tensor)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_batch"} | {"_viewed": None}
+        return {name: value for name, value in self.__dict__.items() if name != "_batch"} | {"_viewed": []}
 
     def tensors(self, indices: Sequence[int]) -> Sequence[Float[Tensor, "channels h w"]]:
         """The latents of some items, parts of one tensor where they have one size."""
@@ -238,9 +239,11 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
     def _batch_of(self, bands: LatentBands | None) -> LatentBatch:
         if bands is None:
             return self._batch
-        if self._viewed is None or self._viewed[0] is not bands:
-            self._viewed = bands, self._make_batch(bands)
-        return self._viewed[1]
+        found = next((batch for own, batch in self._viewed if own is bands), None)
+        if found is None:
+            found = self._make_batch(bands)
+            self._viewed = [*self._viewed[1 - _NUM_VIEWED :], (bands, found)]
+        return found
 
     def _make_batch(self, bands: LatentBands | None) -> LatentBatch:
         scale, shift = self.normalization

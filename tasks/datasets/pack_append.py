@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -21,7 +20,7 @@ from laconic.codecs.arguments import path_argument, typed_argument
 from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.models.zoo import load_model
 from laconic.codecs.threads import default_threads, threaded_map
-from laconic.tasks.datasets.archive import write_shards
+from laconic.tasks.datasets.archive import remove_pack_parts, write_shards
 from laconic.tasks.datasets.folder_lock import folder_lock
 from laconic.tasks.datasets.pack_columns import Column, PackTexts, read_columns, texts_of_columns
 from laconic.tasks.datasets.pack_engines import PackEngine, engine_argument
@@ -166,8 +165,9 @@ def _appended(
     new, skipped = samples
     asked = {sample.source for sample in source.samples}
     skipped = [*skipped, *(entry for entry in pack.index.skipped if entry[0] not in asked)]
+    old = [shard.name for shard in pack.index.shards]
     if not new and set(skipped) == set(pack.index.skipped):
-        shutil.rmtree(pack.folder / PARTS_NAME, ignore_errors=True)
+        remove_pack_parts(pack.folder, old)
         return pack.index
     plan = hashlib.sha256(f"{pack.index.plan} {digest_of_plan(source, options)}".encode()).hexdigest()
     classes = list(dict.fromkeys([*pack.index.classes, *source.classes]))
@@ -179,7 +179,7 @@ def _appended(
     columns = _joined(pack.columns, columns_of_records(filled, len(pack.index.shards))) if filled else pack.columns
     said = {name: value for name, value in pack.fields.items() if name not in ("format", "version", "samples")}
     write_index(pack.folder, said | _changes(pack, classes, plan, records, skipped) | _hash_of(columns), columns)
-    shutil.rmtree(pack.folder / PARTS_NAME)
+    remove_pack_parts(pack.folder, [*old, *(record["name"] for record in filled)])
     return read_index(pack.folder)
 
 

@@ -12,8 +12,10 @@ Version 1 had the columns as lists within index.json; it is still read.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +28,7 @@ from laconic.codecs.form import MediaKind
 from laconic.codecs.lcn import Lcn
 from laconic.tasks.datasets.framing import Framing
 from laconic.tasks.datasets.pack_columns import PackTexts, read_columns, texts_of_columns
+from laconic.tasks.datasets.splits import SPLITS, WHOLE
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL
 
 if TYPE_CHECKING:
@@ -50,6 +53,7 @@ _NUMBERS: Mapping[str, type[np.integer[Any]]] = {
     "heads": np.uint32,
 }
 CONTENT_BYTES = 16
+_SHARD_NAME = re.compile(r"[a-z]+-\d{5,}\.tar")
 _MEMBERS: tuple[Literal["auto", "single", "grouped"], ...] = ("auto", "single", "grouped")
 
 
@@ -180,6 +184,16 @@ class PackIndex:
         label = [LABEL_SUFFIX] if self.label[row] != NO_LABEL else []
         return label + [suffix for suffix, column in self.targets.items() if column.offset[row] >= 0]
 
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Samples of each class in each split, by their names."""
+        found: dict[str, dict[str, int]] = {}
+        splits = np.array([self.splits.index(shard.split) for shard in self.shards])[self.shard]
+        for i, split in enumerate(self.splits):
+            own = self.label[(splits == i) & (self.label != NO_LABEL)]
+            counts = np.bincount(own, minlength=len(self.classes)).tolist()
+            found[split] = {name: count for name, count in zip(self.classes, counts, strict=True) if count}
+        return found
+
     @property
     def disk_bytes(self) -> int:
         """Of all shards and the index."""
@@ -212,7 +226,7 @@ def read_index(folder: Path | str) -> PackIndex:
             return _parsed(fields, _columns_of_version_1(fields), len(data))
         columns, num_bytes = fields["samples"]["columns"], int(fields["samples"]["num_bytes"])
         return _parsed(fields, read_columns(path.parent, columns, num_bytes), len(data) + num_bytes)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as err:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError) as err:
         raise CodecError(f"{path} is no index of a pack: {err}; remove the folder and pack again") from err
 
 
@@ -227,6 +241,22 @@ def _columns_of_version_1(fields: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     return columns
 
 
+def _check_fields(fields: Mapping[str, Any]) -> None:
+    """Raises `ValueError` for what no pack says of itself."""
+    classes, ends = fields["classes"], fields["model"]["group_ends"]
+    if fields["kind"] not in ("image", "sound"):
+        raise ValueError(f"its kind is {fields['kind']!r}")
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise ValueError("its classes are no list of names")
+    if not isinstance(ends, list) or not ends or any(type(end) is not int for end in ends):
+        raise ValueError("its channel groups are no list of numbers")
+    if ends[0] < 1 or any(first >= last for first, last in pairwise(ends)):
+        raise ValueError("its channel groups do not ascend")
+    statistics = fields["statistics"]
+    if not len(statistics["mean"]) == len(statistics["std"]) == ends[-1]:
+        raise ValueError(f"its statistics are not of {ends[-1]} channels")
+
+
 def _whole(values: Sequence[Any], dtype: type[np.integer[Any]]) -> NDArray[Any]:
     """Raises `OverflowError` or `ValueError` for what the type does not hold."""
     wide = np.array(values, np.int64)
@@ -237,8 +267,9 @@ def _whole(values: Sequence[Any], dtype: type[np.integer[Any]]) -> NDArray[Any]:
 
 def _parsed(fields: Mapping[str, Any], columns: Mapping[str, NDArray[Any]], index_bytes: int) -> PackIndex:
     shards = tuple(PackIndexShard(str(s["name"]), str(s["split"]), int(s["num_bytes"])) for s in fields["shards"])
-    if any(Path(shard.name).name != shard.name for shard in shards):
-        raise ValueError("a shard is named by a path")
+    if any(not _SHARD_NAME.fullmatch(shard.name) or shard.split not in (*SPLITS, WHOLE) for shard in shards):
+        raise ValueError("a shard has a name or split that packing does not give")
+    _check_fields(fields)
     numbers = {name: columns[name] for name in _NUMBERS}
     texts = {name: texts_of_columns(columns, name) for name in ("key", "source")}
     _check_numbers(numbers, (len(fields["model"]["group_ends"]), len(fields["classes"])), shards)

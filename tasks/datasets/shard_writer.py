@@ -178,7 +178,6 @@ class ShardWriter:
             os.fsync(self._file.fileno())
             num_bytes = self._file.tell()
             self._file.close()
-            self._part.replace(self._path)
         record = {
             "plan": self._planned.plan,
             "name": self._path.name,
@@ -194,7 +193,10 @@ class ShardWriter:
             "fingerprints": sorted(self._fingerprints),
             "depth": self._depth,
         }
+        # First, so that there is no shard that no record names.
         atomic_write(self._record_path, json.dumps(record).encode(), force=True)
+        if num_bytes:
+            self._part.replace(self._path)
         return record
 
 

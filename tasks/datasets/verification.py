@@ -63,7 +63,7 @@ def verify_pack(
     )
     typed_argument("samples", samples, StoredSamples, "the StoredSamples of a packed folder")
     load_model_of(samples.index.fingerprint, model)
-    faults, damaged = list(_faults_of_index(samples.index)), {}
+    faults, damaged = [*_faults_of_index(samples.index), *_shards_without_name(samples)], {}
     with threaded_map(num_threads) as run:
         results = run(partial(_reasons, samples, Lcn(model=model)), _entries(samples, faults))
         for done, (row, reasons) in enumerate(results, 1):
@@ -94,15 +94,20 @@ def _entries(samples: StoredSamples, faults: list[str]) -> Iterator[_Entry]:
 
 
 def _faults_of_index(index: PackIndex) -> Iterator[str]:
-    channels = index.group_ends[-1] if index.group_ends else 0
-    if index.mean.shape != (channels,) or index.std.shape != (channels,):
-        yield f"the statistics are of {len(index.mean)} channels, the model has {channels}"
     if not np.isfinite(index.mean).all() or not np.isfinite(index.std).all() or np.any(index.std < 0):
         yield "the statistics hold numbers that are none"
     if len(set(index.key)) < len(index):
         yield f"{len(index) - len(set(index.key))} keys are there twice"
     if np.any(np.diff(index.heads, axis=1) < 0) or np.any(index.heads > index.length[:, None]):
         yield "the heads of some samples are not in order, or longer than their files"
+
+
+def _shards_without_name(samples: StoredSamples) -> Iterator[str]:
+    """Those that a reader of all shards would take for part of the pack."""
+    named = {shard.name for shard in samples.index.shards}
+    for path in sorted(samples.folder.glob("*.tar")):
+        if path.name not in named:
+            yield f"{path.name} is a shard that the index does not name; remove it"
 
 
 def _members_of(samples: StoredSamples, number: int) -> Mapping[str, ShardMember]:

@@ -528,3 +528,20 @@ def test_packs_are_made_in_folders_of_their_own(folder: Path, tmp_path: Path) ->
         archive.pack(source, tmp_path / "other", OPTIONS)
     assert [path.name for path in (tmp_path / "other").iterdir()] == ["notes.txt"]
     assert len(archive.pack(source, tmp_path / "pictures-out", OPTIONS)) == 6
+
+
+def test_shards_of_other_options_do_not_stay(folder: Path, tmp_path: Path) -> None:
+    """A call that was killed left more shards than the next has."""
+    source = make_pictures(tmp_path / "pictures", 2)
+    output = tmp_path / "out"
+
+    def stop(done: int) -> None:
+        if done == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        archive.pack(source, output, PackIndexOptions(size=32, shard_samples=2), on_sample=stop)
+    assert len(list(output.glob("*.tar"))) == 3
+    index = archive.pack(source, output, PackIndexOptions(size=32, shard_samples=50))
+    assert sorted(path.name for path in output.glob("*.tar")) == sorted(shard.name for shard in index.shards)
+    assert not (output / ".parts").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,7 @@ def test_batches_that_are_kept_stay_as_they_are(packed: Path) -> None:
 
 def test_memory_of_batches_that_are_gone_is_used_again(packed: Path) -> None:
     loader = LatentLoader(LatentDataset(packed), 2)
-    places = {x.data_ptr() for _ in range(3) for x, _ in loader}
-    assert len(places) == 2  # of 33 batches: that in use, and the next
+    assert len({x.data_ptr() for x, _ in loader}) == 2  # of 11 batches: that in use, and the next
 
 
 def test_an_epoch_goes_on_where_it_was_left(packed: Path) -> None:
@@ -149,6 +149,30 @@ def test_an_epoch_that_was_broken_off_begins_anew(packed: Path) -> None:
     batches = list(loader)
     assert len(batches) == 6 and torch.equal(batches[0][0], x)
     assert not torch.equal(next(iter(loader))[0], x)  # of the next epoch
+
+
+def test_a_loop_that_ends_at_the_last_batch_ends_the_epoch(packed: Path) -> None:
+    loader = LatentLoader(LatentDataset(packed, channels=3), 4)
+    epochs = [list(itertools.islice(loader, len(loader))) for _ in range(3)]
+    assert [len(batches) for batches in epochs] == [6, 6, 6] and not same_batches(epochs[0], epochs[1])
+    assert (loader.state_dict()["epoch"], loader.state_dict()["batch"]) == (3, 0)
+    again = LatentLoader(LatentDataset(packed, channels=3), 4)
+    for number, _ in enumerate(again):
+        if number == 5:
+            again.set_epoch(7)
+    assert again.state_dict()["epoch"] == 7
+    with pytest.raises(CodecError, match="batch is 6"):
+        loader.load_state_dict(loader.state_dict() | {"batch": 6})
+
+
+def test_loaders_in_turns_over_one_dataset(packed: Path) -> None:
+    dataset = LatentDataset(packed, channels=3)
+    loaders = [LatentLoader(dataset, 4, augmentation=Augmentation(flip=0.5, hue=hue)) for hue in (0.0, 0.5)]
+    alone = [list(loader) for loader in loaders]
+    for loader in loaders:
+        loader.set_epoch(0)
+    for step, pair in enumerate(zip(*loaders, strict=True)):
+        assert same_batches(list(pair), [alone[0][step], alone[1][step]])
 
 
 def test_states_of_other_orders_are_refused(packed: Path) -> None:
@@ -200,6 +224,8 @@ def test_sizes_are_padded_or_kept_apart(mixed: Path) -> None:
     }
     both = list(LatentLoader(dataset, 4, sizes="pad", augmentation=Augmentation(crop=5)))
     assert all(sides.tolist() == [[5, 5]] * len(x) for x, _, sides in both)
+    with pytest.raises(CodecError, match="mixup and cutmix are of latents of one size"):
+        LatentLoader(dataset, 4, sizes="pad", augmentation=Augmentation(mixup=1))
     with pytest.raises(CodecError, match="crop is 9 x 9 places, a latent has"):
         list(LatentLoader(dataset, 4, augmentation=Augmentation(crop=9)))
     cropped = list(LatentLoader(dataset, 4, augmentation=Augmentation(crop=5)))

@@ -238,6 +238,30 @@ def test_a_million_rows_are_arrays_and_no_objects(packed: Path, tmp_path: Path) 
     assert held < 110 * count and peak < 170 * count
 
 
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"kind": "foo"}, "its kind is 'foo'"),
+        ({"classes": [[], {}]}, "its classes are no list of names"),
+        ({"model": {"name": "rgb", "fingerprint": "00", "group_ends": ["3", 12]}}, "its channel groups are no list"),
+        ({"model": {"name": "rgb", "fingerprint": "00", "group_ends": [12, 3]}}, "its channel groups do not ascend"),
+        ({"shards": [{"name": "..", "split": "all", "num_bytes": 9}]}, "a shard has a name or split"),
+        ({"shards": [{"name": "all-00000.tar", "split": "\ud800", "num_bytes": 9}]}, "a shard has a name or split"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_fields_that_no_pack_has_are_refused(packed: Path, tmp_path: Path, change: dict[str, Any], what: str) -> None:
+    rewrite(packed, tmp_path, fields_of(packed) | change, columns_of(packed))
+    with pytest.raises(CodecError, match=what):
+        read_index(tmp_path)
+
+
+def test_an_index_of_deep_lists_is_no_index(packed: Path, tmp_path: Path) -> None:
+    (tmp_path / INDEX_NAME).write_text("[" * 100_000)
+    with pytest.raises(CodecError, match="is no index of a pack"):
+        read_index(tmp_path)
+
+
 def test_read_index_of_a_plain_folder_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(CodecError, match="laconic pack"):
         read_index(tmp_path)

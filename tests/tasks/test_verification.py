@@ -95,7 +95,8 @@ def test_statistics_that_are_no_numbers_are_a_fault(pack: Path) -> None:
     edit_index(pack, statistics={**statistics, "std": [float("nan"), *statistics["std"][1:]]})
     assert verified(pack).faults == ("the statistics hold numbers that are none",)
     edit_index(pack, statistics={**statistics, "mean": statistics["mean"][1:], "std": statistics["std"][1:]})
-    assert "the statistics are of 191 channels, the model has 192" in verified(pack).faults
+    with pytest.raises(CodecError, match="its statistics are not of 192 channels"):
+        verified(pack)
 
 
 def test_unfinished_pack_is_said_so(pack: Path) -> None:
@@ -218,3 +219,8 @@ def test_targets_that_cannot_be_decoded_are_found(pack: Path) -> None:
     found = verified(pack)
     assert [sample.key for sample in found.damaged] == [index.key[row]]
     assert "the target mask.png cannot be read" in found.damaged[0].reasons[0]
+
+
+def test_shards_that_the_index_does_not_name_are_a_fault(pack: Path) -> None:
+    (pack / "train-00077.tar").write_bytes((pack / "train-00000.tar").read_bytes())
+    assert verified(pack).faults == ("train-00077.tar is a shard that the index does not name; remove it",)
