@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder for what is read, kept between calls")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--items", type=int, default=5000)
-    parser.add_argument("--quality", type=int, default=60, help="of the packs")
+    parser.add_argument("--quality", type=int, default=20, help="of the packs, of about the loss of better ones")
     parser.add_argument("--jpeg-quality", type=int, default=20, help="of the squares, of about equal loss")
     parser.add_argument("--passes", type=int, default=5)
     parser.add_argument("--reason", required=True)

@@ -75,6 +75,10 @@ def pack(
         int | None, typer.Option("--sample-rate", min=1, help="Sound: resample to so many Hz.")
     ] = None,
     seconds: Annotated[float | None, typer.Option("--seconds", help="Sound: cut or fill to this length.")] = None,
+    sound_channels: Annotated[
+        int | None,
+        typer.Option("--sound-channels", min=1, max=2, help="Sound: 1, which is mixed (default), or stereo."),
+    ] = None,
     bit_depth: options.BitDepth = None,
     splits: options.Splits = None,
     model: options.ModelName = None,
@@ -156,6 +160,7 @@ def pack(
             channels=channels,
             crop=crop,
             members=members.value,
+            sound_channels=sound_channels or 1,
         )
         before = len(read_index(output)) if append else 0
         if append:
@@ -167,7 +172,11 @@ def pack(
         else:
             listing: PackSource = open_pack_source(folder, None if splits is None else parse_splits(splits))
             _check_kind(listing, {"--size": size, "--crop": crop, "--bit-depth": bit_depth}, "image")
-            _check_kind(listing, {"--seconds": seconds, "--sample-rate": sample_rate}, "sound")
+            _check_kind(
+                listing,
+                {"--seconds": seconds, "--sample-rate": sample_rate, "--sound-channels": sound_channels},
+                "sound",
+            )
             _announce(listing, quiet=quiet or as_json)
             chosen_engine = (
                 RayEngine(workers) if engine is Engine.ray else usual_engine(len(listing.samples), workers, threads)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _MAX_SIDE = 1 << 14
 _MAX_RATE_HZ = 768_000
 _MAX_SECONDS = 86_400
+_MOST_SOUND_CHANNELS = 2
 _KINDS: tuple[MediaKind, ...] = ("image", "sound")
 _MAX_SOUND_SAMPLES = 1 << 28
 
@@ -42,8 +43,9 @@ class Framing:
 
     Pictures: shorter side resized to `size` pixels (Lanczos), then the square of `crop` pixels from the centre, by default
     of `size`; without `size`, this square as it is in the file. 8 bits of the `bit_depth` of 16-bit ones, 0 for what each
-    file says or its largest colour needs. Sound: mixed to mono, resampled to `sample_rate_hz`
-    and cut or filled with silence to `seconds`. Raises `CodecError` for values outside.
+    file says or its largest colour needs. Sound: mixed to mono, or with `sound_channels` 2 kept in
+    stereo, of which both are the same where the file has one; resampled to `sample_rate_hz` and cut or filled with silence
+    to `seconds`. Raises `CodecError` for values outside.
     """
 
     size: int | None = None
@@ -51,6 +53,7 @@ class Framing:
     seconds: float | None = None
     bit_depth: int = 0
     crop: int | None = None
+    sound_channels: int = 1
 
     def __post_init__(self) -> None:
         if self.size is not None:
@@ -63,6 +66,9 @@ class Framing:
             )
         if self.seconds is not None:
             settle_arguments(self, seconds=positive_number_argument("seconds", self.seconds, highest=_MAX_SECONDS))
+        settle_arguments(
+            self, sound_channels=whole_number_argument("sound_channels", self.sound_channels, 1, _MOST_SOUND_CHANNELS)
+        )
         settle_arguments(self, bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0))
         if self.bit_depth:
             check_bit_depth("uint16", self.bit_depth)
@@ -119,18 +125,30 @@ def _framed_picture(image: Image, framing: Framing) -> Image:
 
 
 def _framed_sound(sound: Audio, framing: Framing) -> Audio:
-    samples = sound.samples.mean(axis=0, dtype=np.float32)
+    samples = _mixed_sound(sound, framing.sound_channels)
     if framing.seconds is not None:  # what comes later cannot matter
-        samples = samples[: math.ceil(framing.seconds * sound.sample_rate)]
+        samples = samples[:, : math.ceil(framing.seconds * sound.sample_rate)]
     rate = framing.sample_rate_hz or sound.sample_rate
     if rate != sound.sample_rate:
-        samples = resampled_for_framing(samples, sound.sample_rate, rate)
+        samples = np.stack([resampled_for_framing(channel, sound.sample_rate, rate) for channel in samples])
     if framing.seconds is not None:
         length = round(framing.seconds * rate)
         if not 1 <= length <= _MAX_SOUND_SAMPLES:
             raise CodecError(f"{framing.seconds} s at {rate} Hz are {length} samples; allowed is 1 to 2**28")
-        samples = np.pad(samples[:length], (0, max(length - len(samples), 0)))
-    return Audio(np.ascontiguousarray(samples[None]), rate)
+        samples = np.pad(samples[:, :length], ((0, 0), (0, max(length - samples.shape[1], 0))))
+    return Audio(np.ascontiguousarray(samples), rate)
+
+
+def _mixed_sound(sound: Audio, num_channels: int) -> Float[NDArray[np.float32], "channels t"]:
+    """Raises `CodecError` for a sound of more than two channels where two are wanted."""
+    if num_channels == 1:
+        return sound.samples.mean(axis=0, dtype=np.float32, keepdims=True)
+    if len(sound.samples) > num_channels:
+        raise CodecError(
+            f"the sound has {len(sound.samples)} channels, sound_channels is {num_channels}; allowed are files of no more, "
+            "or 1"
+        )
+    return np.broadcast_to(sound.samples.astype(np.float32), (num_channels, sound.samples.shape[1]))
 
 
 def resampled_for_framing(

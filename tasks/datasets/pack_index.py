@@ -81,6 +81,7 @@ class PackIndexOptions:
     members: Literal["auto", "single", "grouped"] = "auto"
     channels: int | None = None
     crop: int | None = None
+    sound_channels: int = 1
 
     def __post_init__(self) -> None:
         codec = Lcn(quality=self.quality, model=self.model, profile=self.profile, tune=self.tune)
@@ -95,7 +96,7 @@ class PackIndexOptions:
 
     @property
     def framing(self) -> Framing:
-        return Framing(self.size, self.sample_rate_hz, self.seconds, self.bit_depth, self.crop)
+        return Framing(self.size, self.sample_rate_hz, self.seconds, self.bit_depth, self.crop, self.sound_channels)
 
     def group_ends(self, model: Model) -> tuple[int, ...]:
         """Where the channel groups of the files of a model end, in channels of the latent."""

@@ -298,6 +298,20 @@ def test_sounds_are_moved_masked_and_amplified(sounds: Path) -> None:
         LatentLoader(dataset, 5, augmentation=Augmentation(channel_swap=0.5))
 
 
+def test_sides_of_stereo_packs_are_changed(tmp_path: Path) -> None:
+    random = np.random.default_rng(6)
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    for i in range(4):
+        soundfile.write(tmp_path / "in" / "a" / f"{i}.wav", random.normal(0, 0.1, (20_000, 2)), 44_100)
+    archive.pack(tmp_path / "in", tmp_path / "out", PackIndexOptions(quality=90, sound_channels=2))
+    dataset = LatentDataset(tmp_path / "out", channels=64, scaling="none")
+    assert dataset.index.model_name == "stereo"
+    plain = next(iter(LatentLoader(dataset, 4)))[0]
+    swapped = next(iter(LatentLoader(dataset, 4, augmentation=Augmentation(channel_swap=1))))[0]
+    same, other = (swapped == plain).all(dim=3).all(dim=0)[:, 0], (swapped == -plain).all(dim=3).all(dim=0)[:, 0]
+    assert (same | other).all() and same.any() and other.any()
+
+
 def test_bad_arguments_are_sentences(packed: Path) -> None:
     dataset = LatentDataset(packed)
     for options, what in (
