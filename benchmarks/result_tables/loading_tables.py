@@ -59,9 +59,10 @@ def _caption(rows: Sequence[common.Row]) -> str:
 
 
 def equal_loss_table(rows: Sequence[common.Row]) -> str:
-    """Per source: bytes on disk, loss of the true class with its interval, and how far it is from that of each pack."""
+    """Per source: bytes on disk, loss of the true class with its interval, and how far it is from those of the smallest
+    packs."""
     found = [row for row in rows if row["commit"] == rows[-1]["commit"]]
-    packs = list(found[0]["difference"])
+    packs = smallest_packs(found)
     head = ["trained from", "bytes on disk an item", "whole files", "loss", *(f"less that of {name}" for name in packs)]
     lines = [f"| {' | '.join(head)} |", "|---" + "|--:" * (len(head) - 1) + "|"]
     for row in found:
@@ -75,6 +76,15 @@ def equal_loss_table(rows: Sequence[common.Row]) -> str:
         f"{first['date'][:10]}, commit {first['commit']}."
     )
     return "\n".join([*lines, "", caption, ""])
+
+
+def smallest_packs(rows: Sequence[common.Row]) -> list[str]:
+    """Of each number of channels, the name of the pack of the fewest bytes."""
+    smallest: dict[str, common.Row] = {}
+    for row in sorted(rows, key=lambda row: -row["bytes_per_item"]):
+        if row["source"] in row["difference"]:
+            smallest[row["source"].rpartition(" quality ")[0] + row["source"].partition(", ")[2]] = row
+    return sorted(row["source"] for row in smallest.values())
 
 
 def _interval(values: Sequence[float]) -> str:
