@@ -142,7 +142,8 @@ def _framed_sound(sound: Audio, framing: Framing) -> Audio:
 def _mixed_sound(sound: Audio, num_channels: int) -> Float[NDArray[np.float32], "channels t"]:
     """Raises `CodecError` for a sound of more than two channels where two are wanted."""
     if num_channels == 1:
-        return sound.samples.mean(axis=0, dtype=np.float32, keepdims=True)
+        mixed: Float[NDArray[np.float32], "channels t"] = sound.samples.mean(axis=0, dtype=np.float32, keepdims=True)
+        return mixed
     if len(sound.samples) > num_channels:
         raise CodecError(
             f"the sound has {len(sound.samples)} channels, sound_channels is {num_channels}; allowed are files of no more, "
