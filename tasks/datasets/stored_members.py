@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from laconic.codecs.errors import CodecError
+from laconic.tasks.datasets.sources.tar_members import headers_of_tar
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, MANY, NO_LABEL
 
 _GROUP_TABLE = f"{MANY}.json"
@@ -32,7 +33,7 @@ def read_shard_members(path: Path) -> dict[str, ShardMember]:
     groups: dict[str, dict[str, Place]] = {}
     try:
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tar:
+            for member in headers_of_tar(tar):
                 key, _, suffix = member.name.partition(".")
                 place = (member.offset_data, member.size)
                 if suffix == _GROUP_TABLE or suffix.endswith(f".{MANY}"):

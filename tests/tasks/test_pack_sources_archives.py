@@ -15,6 +15,7 @@ from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets.sources.open_source import open_pack_source
 from laconic.tasks.datasets.sources.pack_source import open_source_signal
 from laconic.tasks.datasets.splits import SplitsError
+from laconic.tasks.datasets.stored_members import read_shard_members
 
 PNG = scene.png_bytes(scene.picture_of("train", 0, 0))
 
@@ -104,6 +105,19 @@ def test_a_tar_with_a_damaged_header_keeps_what_is_before(tmp_path: Path) -> Non
     assert [sample.source for sample in source.samples] == ["x.tar/0.jpg", "x.tar/1.jpg"]
     ((where, why),) = source.skipped
     assert where == "x.tar" and why.startswith("the tar is damaged at byte 3072 of")
+
+
+@pytest.mark.parametrize("is_pax", [False, True])
+@pytest.mark.parametrize("num_bytes", [-1, -512, -1024, -1536])
+def test_members_of_negative_size_do_not_lead_back(tmp_path: Path, num_bytes: int, is_pax: bool) -> None:
+    path = scene.make_tar(tmp_path / "x.tar", [("0.jpg", b"x" * 1000)])
+    place = scene.add_negative_header(path, num_bytes, is_pax=is_pax)
+    source = open_pack_source(path)
+    assert [sample.source for sample in source.samples] == ["x.tar/0.jpg"]
+    ((where, why),) = source.skipped
+    assert where == "x.tar" and why.startswith(f"the tar is damaged at byte {place} of")
+    with pytest.raises(CodecError, match="no shard of samples: bad.jpg has -"):
+        read_shard_members(path)
 
 
 @pytest.mark.parametrize(

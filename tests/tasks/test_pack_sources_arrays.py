@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import source_scene as scene
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.files import read_image
@@ -98,6 +99,11 @@ def test_cifar_in_its_archive_is_the_folder(tmp_path: Path) -> None:
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(CodecError, match=r"cifar-10-python.tar.gz"):
         open_pack_source(path)
+    plain_tar = path.with_suffix("")
+    plain_tar.write_bytes(gzip.decompress(data))
+    scene.add_negative_header(plain_tar, -512)
+    with pytest.raises(CodecError, match=r"is damaged, or no tar: bad.jpg has -512 bytes"):
+        open_pack_source(plain_tar)
 
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])

@@ -61,7 +61,7 @@ def list_tar_members(path: Path) -> Iterator[TarMember]:
     num_bytes, end, member = path.stat().st_size, 0, None
     try:
         with tarfile.open(path, "r:", encoding="utf-8") as tar:
-            for header in tar:
+            for header in headers_of_tar(tar):
                 tar.members = []  # type: ignore[attr-defined] # it would keep all
                 member, end = _member_of(header, num_bytes), tar.offset
                 if not header.isdir():
@@ -77,6 +77,17 @@ def list_tar_members(path: Path) -> Iterator[TarMember]:
             raise CodecError(f"{path} is no tar that can be read: {err}{compressed}") from err
     if end < num_bytes and (why := _damage_at(path, end, num_bytes)):
         yield TarMember("", end, 0, why)
+
+
+def headers_of_tar(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The headers of an open tar in order, each behind the one before. Raises `tarfile.ReadError` for one of a negative
+    size, which would lead back, so that reading never ends."""
+    end = 0
+    for header in tar:
+        if header.size < 0 or tar.offset <= end:
+            raise tarfile.ReadError(f"{header.name} has {header.size} bytes")
+        end = tar.offset
+        yield header
 
 
 def _member_of(member: tarfile.TarInfo, num_bytes: int) -> TarMember:
