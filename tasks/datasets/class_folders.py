@@ -23,7 +23,12 @@ from laconic.codecs.files import picture_extensions
 from laconic.codecs.form import MediaKind
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
 from laconic.tasks.datasets.framing import Framing, framed_array, framed_tensor, read_signal
-from laconic.tasks.datasets.sources.pack_source import SourceSample, identity_of_file
+from laconic.tasks.datasets.sources.pack_source import (
+    SourceSample,
+    identity_of_file,
+    open_source_signal,
+    read_source_file,
+)
 from laconic.tasks.datasets.sources.sidecar_targets import sidecar_targets_among
 from laconic.tasks.datasets.splits import (
     SPLITS,
@@ -63,8 +68,8 @@ class ClassFolder:
         return self.root / sample.source
 
     def read_target(self, sample: SourceSample, suffix: str) -> bytes:
-        """A target file of a sample that has it. Raises `OSError`."""
-        return (self.root / dict(sample.targets)[suffix]).read_bytes()
+        """A target file of a sample that has it. Raises `OSError`, `CodecError`."""
+        return read_source_file(self.root / dict(sample.targets)[suffix])
 
     def identity(self, sample: SourceSample) -> str:
         """Sizes and times of change of a sample's files: it differs where their bytes may."""
@@ -202,8 +207,8 @@ class ClassFolderDataset:
 
     def tensor(self, index: int) -> Float[Tensor, "c h w"]:
         """The signal of an item."""
-        source = self.folder.root / self.samples[index].source
-        return framed_tensor(framed_array(read_signal(source, self.folder.kind, self.framing)))
+        with open_source_signal(self.folder, self.samples[index]) as file:
+            return framed_tensor(framed_array(read_signal(file, self.folder.kind, self.framing)))
 
     def tensors(self, indices: Sequence[int]) -> Sequence[Float[Tensor, "c h w"]]:
         """The signals of some items."""
@@ -214,10 +219,10 @@ class ClassFolderDataset:
         sample = self.samples[index]
         if suffix == LABEL_SUFFIX and sample.label != NO_LABEL:
             return sample.label
-        paths = dict(sample.targets)
-        if suffix not in paths:
-            raise no_target(suffix, sample.source, [*paths, *([LABEL_SUFFIX] if sample.label != NO_LABEL else [])])
-        return decode_target(suffix, (self.folder.root / paths[suffix]).read_bytes())
+        there = [found for found, _ in sample.targets]
+        if suffix not in there:
+            raise no_target(suffix, sample.source, [*there, *([LABEL_SUFFIX] if sample.label != NO_LABEL else [])])
+        return decode_target(suffix, self.folder.read_target(sample, suffix))
 
 
 def _files_below(root: Path, place: str) -> Iterator[str]:

@@ -116,7 +116,7 @@ def test_members_of_negative_size_do_not_lead_back(tmp_path: Path, num_bytes: in
     assert [sample.source for sample in source.samples] == ["x.tar/0.jpg"]
     ((where, why),) = source.skipped
     assert where == "x.tar" and why.startswith(f"the tar is damaged at byte {place} of")
-    with pytest.raises(CodecError, match="no shard of samples: bad.jpg has -"):
+    with pytest.raises(CodecError, match=r"no shard of samples: bad.jpg has -"):
         read_shard_members(path)
 
 

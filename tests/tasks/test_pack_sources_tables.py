@@ -20,6 +20,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 PNG = [scene.png_bytes(scene.picture_of("train", 0, number)) for number in range(4)]
 BOXES = "boxes.json"
+FILE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def table_of(split: str) -> Any:
@@ -36,11 +37,11 @@ def table_of(split: str) -> Any:
         },
         schema=pa.schema(
             [
-                ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+                ("image", FILE_TYPE),
                 ("label", pa.int64()),
                 ("caption", pa.string()),
                 ("boxes", pa.list_(pa.float64())),
-                ("mask", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+                ("mask", FILE_TYPE),
             ]
         ),
     )
@@ -156,14 +157,35 @@ def test_classes_outside_of_the_names_are_left_out_and_minus_one_is_none(tmp_pat
 
 def test_pictures_by_their_paths_are_read_beside_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG[0])
-    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     cells = [{"bytes": None, "path": "a.png"}, {"bytes": None, "path": "gone.png"}, {"bytes": None, "path": None}]
-    source = parquet(tmp_path / "x.parquet", {"image": pa.array(cells, kind)})
+    source = parquet(tmp_path / "x.parquet", {"image": pa.array(cells, FILE_TYPE)})
     assert signal_of(source, source.samples[0]) == PNG[0]
     with pytest.raises(OSError, match="No such file"):
         signal_of(source, source.samples[1])
     with pytest.raises(CodecError, match="its image is empty; allowed are the bytes of a file, or its path"):
         signal_of(source, source.samples[2])
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../a.png", "b/../../a.png", "..\\a.png", "C:\\a.png"])
+def test_paths_in_cells_lead_nowhere_else(tmp_path: Path, path: str) -> None:
+    (tmp_path / "a.png").write_bytes(PNG[0])
+    (tmp_path / "in").mkdir()
+    cells = pa.array([{"bytes": None, "path": path}], FILE_TYPE)
+    source = parquet(tmp_path / "in" / "x.parquet", {"image": cells, "mask": cells, "label": [0]})
+    with pytest.raises(CodecError, match=r"its image is the file .* allowed are files below the table's folder"):
+        source.open_signal(source.samples[0])
+    with pytest.raises(CodecError, match=r"its mask is the file .* allowed are files below the table's folder"):
+        source.read_target(source.samples[0], source.samples[0].targets[0][0])
+
+
+@pytest.mark.parametrize("write", [pq.write_table, lambda table, path: write_stream(path, table)])
+def test_targets_of_which_all_is_null_are_absent(tmp_path: Path, write: Any) -> None:
+    masks = [{"bytes": b"m", "path": None}, {"bytes": None, "path": None}, None, {"bytes": None, "path": "m.png"}]
+    columns = {"image": pa.array([{"bytes": PNG[0], "path": None}] * 4, FILE_TYPE), "mask": pa.array(masks, FILE_TYPE)}
+    path = tmp_path / ("x.parquet" if write is pq.write_table else "x.arrow")
+    write(pa.table(columns), path)
+    source = open_pack_source(path if write is pq.write_table else tmp_path)
+    assert [len(sample.targets) for sample in source.samples] == [1, 0, 0, 1]
 
 
 def test_rows_at_random_come_from_their_row_groups(tmp_path: Path) -> None:

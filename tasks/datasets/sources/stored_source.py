@@ -22,8 +22,6 @@ from laconic.tasks.datasets.targets import NO_LABEL
 
 # Classes that are numbers are places in a list, which one large number must not make long.
 _MOST_NUMBERED_CLASSES = 1 << 17
-# Of a file in an archive or a table, which is read at once.
-MOST_MEMBER_BYTES = 1 << 30
 
 
 class MemberStore(Protocol):
@@ -189,10 +187,3 @@ def _classes_of(name: str, labels: Set[str]) -> list[str]:
 def extension_of_member(name: str) -> str:
     """The last extension of a name, with its dot, in lower case."""
     return posixpath.splitext(name)[1].lower()
-
-
-def check_member_size(name: str, num_bytes: int) -> int:
-    """A size before so much is read. Raises `CodecError`."""
-    if num_bytes > MOST_MEMBER_BYTES:
-        raise CodecError(f"{name} has {num_bytes} bytes; allowed are {MOST_MEMBER_BYTES}: leave it out")
-    return num_bytes

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from laconic.codecs.errors import CodecError
-from laconic.tasks.datasets.sources.pack_source import identity_of_file
-from laconic.tasks.datasets.sources.stored_source import check_member_size
+from laconic.tasks.datasets.sources.pack_source import check_member_size, identity_of_file
 
 _TAR_BLOCK = 512
 
