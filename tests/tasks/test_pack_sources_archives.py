@@ -66,6 +66,12 @@ def test_samples_of_a_shard_that_are_left_out(
         raise CodecError(why)
 
 
+def test_minus_one_of_a_shard_is_no_class(tmp_path: Path) -> None:
+    members = [(f"{i}.{suffix}", data) for i in range(3) for suffix, data in (("jpg", b"j"), ("cls", b"%d" % (i - 1)))]
+    source = open_pack_source(scene.make_tar(tmp_path / "x.tar", members))
+    assert (source.classes, [sample.label for sample in source.samples]) == (("0", "1"), [-1, 0, 1])
+
+
 def test_hidden_members_are_not_the_users(tmp_path: Path) -> None:
     members = [(name, b"x") for name in ("1.jpg", "._1.jpg", "__MACOSX/1.jpg", "__info__", "./2.jpg", ".a/1.jpg")]
     source = open_pack_source(scene.make_tar(tmp_path / "x.tar", members))

@@ -204,6 +204,19 @@ def test_numbers_stay_what_they_are_and_names_are_sorted(tmp_path: Path) -> None
     assert names.classes == ("02", "10")
 
 
+def test_minus_one_is_no_class_among_numbers_and_a_name_among_names(tmp_path: Path) -> None:
+    lines = "\n".join(
+        json.dumps({"path": f"{i}.jpg", "label": label}) for i, label in enumerate((0, 2, 10, -1, "-1", 3))
+    )
+    numbers = opened(tmp_path, lines, "list.jsonl")
+    assert [sample.label for sample in numbers.samples] == [0, 2, 10, -1, -1, 3]
+    assert numbers.classes == tuple(map(str, range(11)))
+    assert numbers.notes[1:] == ("the label -1 beside whole numbers is taken as no class, of 2 samples",)
+    assert opened(tmp_path, lines.replace("3}", '"hat"}'), "list.jsonl").classes == ("-1", "0", "10", "2", "hat")
+    none = opened(tmp_path, "path,label\na.jpg,-1\n")
+    assert (none.classes, [sample.label for sample in none.samples]) == ((), [-1])
+
+
 def test_said_splits_that_are_not_there_are_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "x-0.tar").write_bytes(b"\0" * 1024)
     with pytest.raises(SplitsError, match="splits name 'A', which no file of"):

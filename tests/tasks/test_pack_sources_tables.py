@@ -155,6 +155,11 @@ def test_classes_outside_of_the_names_are_left_out_and_minus_one_is_none(tmp_pat
     assert source.skipped == (("x.parquet/00000004", "its class is 3, of 3 names; allowed are 0 to 2"),)
 
 
+def test_minus_one_in_a_column_of_numbers_is_no_class(tmp_path: Path) -> None:
+    source = parquet(tmp_path / "x.parquet", {"image": PNG, "label": [1, -1, 0, None]})
+    assert (source.classes, [sample.label for sample in source.samples]) == (("0", "1"), [1, -1, 0, -1])
+
+
 def test_pictures_by_their_paths_are_read_beside_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG[0])
     cells = [{"bytes": None, "path": "a.png"}, {"bytes": None, "path": "gone.png"}, {"bytes": None, "path": None}]
