@@ -263,6 +263,7 @@ def test_class_folders_beside_a_table_are_class_folders_with_a_note(tmp_path: Pa
     [
         (("a/0.jpg", "a/0.cls"), "a/0.cls: the suffix of a target is 'cls'"),
         (("a/0.jpg", "a/0.png", "a/0.txt"), "a/0.txt: it stands beside a/0.jpg and a/0.png"),
+        (("a/0.jpg", f"a/0.{'s' * 81}"), f"a/0.{'s' * 81}: the suffix of a target is ssssssssssssssssssss..., of 81"),
         (("a/0.jpg", "a/1.txt"), "a/1.txt: its extension is not that of a picture"),
     ],
 )

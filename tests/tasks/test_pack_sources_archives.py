@@ -47,6 +47,11 @@ def test_signal_and_label_of_a_sample_in_a_shard(tmp_path: Path) -> None:
         ([("1.txt", b"a"), ("1.tar", b"b")], "1", "it has no picture or sound, but .txt, .tar"),
         ([("1.jpg", b"a"), ("1.jpg", b"b")], "1", "it has .jpg twice"),
         ([("1.jpg", b"a"), ("1.lcn", b"b")], "1", "the suffix of a target is 'lcn'"),
+        (
+            [("1.jpg", b"a"), (f"1.{'s' * 95}", b"b")],
+            "1",
+            "the suffix of a target is s{20}..., of 95 letters; allowed are 80",
+        ),
         ([("1.jpg", b"a"), ("1.cls", b"\xff")], "1", "its .cls is no UTF-8 text"),
         ([("1.jpg", b"a"), ("1.json", b"{")], "1", "its .json cannot be read"),
         ([("1.jpg", b"a"), ("2.jpg", b"b"), ("1.txt", b"t")], "1", "its key is in the shard before"),

@@ -151,6 +151,20 @@ def test_other_rows_that_are_left_out(tmp_path: Path) -> None:
     assert reasons["a.txt"] == "its extension is not that of a picture or sound"
 
 
+def test_targets_with_names_too_long_for_a_tar_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        {"path": "a.jpg", "c" * 88: "x"},
+        {"path": "b.jpg", "mask": f"m.{'p' * 90}"},
+        {"path": "c.jpg", "mask": "m.p"},
+    ]
+    source = opened(tmp_path, "\n".join(map(json.dumps, rows)), "list.jsonl")
+    assert labels_of(source) == {"c.jpg": ""}
+    assert [why.partition(";")[0] for _, why in source.skipped] == [
+        "the suffix of a target is cccccccccccccccccccc..., of 92 letters",
+        "the suffix of a target is mask.ppppppppppppppp..., of 95 letters",
+    ]
+
+
 def test_a_path_with_two_labels_counts_once_and_says_so(tmp_path: Path) -> None:
     source = opened(tmp_path, "path,label\na.jpg,x\na.jpg,y\nb.jpg,y\n")
     assert labels_of(source) == {"a.jpg": "x", "b.jpg": "y"}

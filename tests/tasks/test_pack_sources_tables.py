@@ -206,6 +206,10 @@ def test_rows_at_random_come_from_their_row_groups(tmp_path: Path) -> None:
         ({"a": [b"x"], "b": [b"y"]}, r"has several columns of files \(a, b\)"),
         ({"image": pa.array([], pa.binary())}, "has no rows that can be read"),
         ({"image": [b"x"], "Ann": [1], "ann": [2]}, "has columns that are one suffix"),
+        (
+            {"image": [b"x"], "c" * 120: [1]},
+            r"the suffix of a target is cccccccccccccccccccc..., of 125 letters; allowed",
+        ),
     ],
 )
 def test_tables_without_pictures_are_a_sentence(tmp_path: Path, columns: dict[str, Any], reason: str) -> None:

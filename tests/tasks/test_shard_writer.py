@@ -16,7 +16,7 @@ import pytest
 from laconic.tasks.datasets.pack_index import PARTS_NAME
 from laconic.tasks.datasets.shard_writer import PlannedShard, ShardSample, ShardWriter
 from laconic.tasks.datasets.sources.pack_source import SourceSample
-from laconic.tasks.datasets.targets import NO_LABEL
+from laconic.tasks.datasets.targets import NO_LABEL, check_target_suffix
 
 PLAN = PlannedShard("train-00000.tar", (), "plan", "auto", (7, 8))
 
@@ -105,6 +105,14 @@ def test_the_mean_of_the_first_samples_decides(
     data, _ = written(tmp_path / "auto", samples)
     assert data == written(tmp_path / "same", samples, "grouped" if is_grouped else "single")[0]
     assert data != written(tmp_path / "other", samples, "single" if is_grouped else "grouped")[0]
+
+
+@pytest.mark.parametrize(("members", "name"), [("single", "00000001.{}"), ("grouped", "00000000.{}.many")])
+def test_the_longest_suffix_fits_into_a_name(tmp_path: Path, members: str, name: str) -> None:
+    suffix = check_target_suffix("s" * 80)
+    first, second = samples_of((3, 5))
+    data, _ = written(tmp_path / "out", [first, replace(second, targets={suffix: b"x"})], members)
+    assert name.format(suffix) in names_in(data)
 
 
 def test_bad_samples_do_not_count(tmp_path: Path) -> None:

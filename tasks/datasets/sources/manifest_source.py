@@ -29,6 +29,7 @@ from laconic.tasks.datasets.sources.row_targets import (
 )
 from laconic.tasks.datasets.sources.split_choice import SplitChoice
 from laconic.tasks.datasets.sources.stored_source import Findings, FoundSample, StoredSource, settle_findings
+from laconic.tasks.datasets.targets import check_target_suffix
 
 
 def read_manifest_source(name: str, root: Path, manifests: Sequence[Path], splits: SplitChoice) -> StoredSource:
@@ -79,6 +80,8 @@ class _ManifestReader:
         label = row.get(self.columns.label) if self.columns.label else None
         cells = ((column, row.get(column)) for column in self.columns.others)
         targets = [self._target(place, *cell) for cell in cells if cell[1] not in (None, "")]
+        for suffix, _ in targets:
+            check_target_suffix(suffix)
         if len({suffix for suffix, _ in targets}) < len(targets):
             raise CodecError(
                 f"it has targets {', '.join(suffix for suffix, _ in targets)}; allowed is one of each suffix"

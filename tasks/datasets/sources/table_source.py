@@ -31,6 +31,7 @@ from laconic.tasks.datasets.sources.table_files import (
     open_table_file,
     rows_that_lack,
 )
+from laconic.tasks.datasets.targets import check_target_suffix
 
 _SIGNAL_COLUMNS = (
     *("image", "img", "picture", "audio", "sound", "speech", "bytes", "image_bytes", "jpg", "jpeg", "png", "webp"),
@@ -96,7 +97,7 @@ def _columns_of(file: str, table: TableFile) -> _TableColumns:
         kind=_SIGNAL_TYPES.get(str(features.get(signal, {}).get("_type"))) or _kind_of(table, signal),
         label=label,
         names=_names_of_classes(classes.get(label or "", {})),
-        targets=tuple((name, _suffix_of(table, name, text)) for name in others),
+        targets=tuple((name, check_target_suffix(_suffix_of(table, name, text))) for name in others),
     )
 
 
