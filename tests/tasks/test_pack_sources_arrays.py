@@ -165,6 +165,8 @@ def test_pickles_of_programs_are_refused_and_not_run(
         b"(.",
         b"K",
         b"t.",
+        b"cnumpy\ndtype\n)" + b"\x85" * 30_000 + b"R.",
+        b")" + b"\x85" * 30_000 + b"\x8c\x01x\x93.",
         b"]K\x01s.",
         b"h\x01.",
         b"T\xff\xff\xff\x7fabc.",

@@ -141,6 +141,7 @@ def test_wrong_rows_are_left_out_with_their_line(tmp_path: Path, row: str, reaso
 
 def test_other_rows_that_are_left_out(tmp_path: Path) -> None:
     lines = ['{"path": "a.jpg", "label": [1]}', "[]", "{", '{"path": 3}', '{"path": "a.txt"}', '{"path": "b.jpg"}']
+    lines += ['{"path": "\\ud800.png"}', json.dumps({"path": "x" * 5000 + ".png"})]
     source = opened(tmp_path, "\n".join(lines), "list.jsonl")
     assert labels_of(source) == {"b.jpg": ""}
     reasons = dict(source.skipped)
@@ -148,6 +149,8 @@ def test_other_rows_that_are_left_out(tmp_path: Path) -> None:
     assert reasons["list.jsonl:2"].startswith("it is no JSON object")
     assert reasons["list.jsonl:3"].startswith("it is no JSON:")
     assert reasons["list.jsonl:4"].startswith("its path is 3; allowed is the path of a file")
+    assert reasons["list.jsonl:7"] == "its path is '\\ud800.png'...; allowed are up to 4096 letters of Unicode"
+    assert reasons["list.jsonl:8"].startswith("its path is 'xxxxxx") and len(reasons["list.jsonl:8"]) < 200
     assert reasons["a.txt"] == "its extension is not that of a picture or sound"
 
 

@@ -217,6 +217,13 @@ def test_tables_without_pictures_are_a_sentence(tmp_path: Path, columns: dict[st
         parquet(tmp_path / "x.parquet", columns)
 
 
+def test_columns_of_one_name_are_a_sentence(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array([b"x"]), pa.array([1]), pa.array([2])], ["image", "label", "label"])
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(CodecError, match="has the column 'label' twice"):
+        open_pack_source(tmp_path / "x.parquet")
+
+
 def test_cut_and_damaged_files_are_left_out_by_name(tmp_path: Path) -> None:
     for name in ("train-0.parquet", "train-1.parquet", "train-2.parquet"):
         pq.write_table(table_of("train"), tmp_path / name)

@@ -51,6 +51,15 @@ def names_in(data: bytes) -> list[str]:
         return tar.getnames()
 
 
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"plan": "other"}', "[" * 100_000])
+def test_a_record_that_is_none_is_made_again(tmp_path: Path, text: str) -> None:
+    _, record = written(tmp_path, samples_of((3, 5)))
+    writer = ShardWriter(tmp_path, PLAN)
+    assert writer.read_record() == json.loads(json.dumps(record))
+    (tmp_path / PARTS_NAME / f"{PLAN.name}.json").write_text(text)
+    assert writer.read_record() is None
+
+
 @pytest.mark.parametrize("members", ["single", "grouped"])
 def test_record_points_at_the_bytes_of_each_sample(tmp_path: Path, members: str) -> None:
     samples = samples_of((300, 40_000, 1, 30_000, 7000), ("one", None, "", "four"))

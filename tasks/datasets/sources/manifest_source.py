@@ -31,6 +31,8 @@ from laconic.tasks.datasets.sources.split_choice import SplitChoice
 from laconic.tasks.datasets.sources.stored_source import Findings, FoundSample, StoredSource, settle_findings
 from laconic.tasks.datasets.targets import check_target_suffix
 
+_MOST_LETTERS = 4096  # as systems allow of a path
+
 
 def read_manifest_source(name: str, root: Path, manifests: Sequence[Path], splits: SplitChoice) -> StoredSource:
     """The samples of manifests; paths of members are below `root`, where they are. Raises `CodecError`, `OSError`."""
@@ -118,6 +120,8 @@ class _ManifestReader:
         """Where a file is that a cell names, below the root."""
         if not isinstance(value, str) or not value.strip() or "\0" in value:
             raise CodecError(f"its {column} is {value!r}; allowed is the path of a file")
+        if len(value) > _MOST_LETTERS or any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise CodecError(f"its {column} is {value[:40]!r}...; allowed are up to {_MOST_LETTERS} letters of Unicode")
         if "://" in value:
             raise CodecError(f"its {column} is {value}; allowed are files of this machine: fetch it first")
         place = value.strip()

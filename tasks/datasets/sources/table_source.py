@@ -8,6 +8,7 @@ the extension of their bytes. Splits are the folders of a saved `DatasetDict` or
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,8 @@ def read_table_source(name: str, root: Path, files: Mapping[str, str], notes: Se
 
 
 def _columns_of(file: str, table: TableFile) -> _TableColumns:
+    if twice := [name for name, count in Counter(table.schema.names).items() if count > 1]:
+        raise CodecError(f"{file} has the column {twice[0]!r} twice; allowed is one of each name")
     features = _features_of(table.schema)
     names = [name for name in table.schema.names if not name.startswith("__index_level_")]  # numbers of rows, of pandas
     signal = _signal_among(file, table, features)
