@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def test_cells_are_quoted_as_tables_are(tmp_path: Path) -> None:
     first, second = source.samples
     assert (first.source, source.read_target(first, "txt")) == ("a, b.jpg", b'he said "hat",\r\nand left')
     assert (second.source, second.targets) == ("c.jpg", ())
+
+
+def test_cells_are_of_any_length(tmp_path: Path) -> None:
+    source = opened(tmp_path, f"path,caption\na.jpg,{'x' * 200_000}\n")
+    assert len(source.read_target(source.samples[0], "txt")) == 200_000
+    assert csv.field_size_limit() < 200_000
 
 
 def test_paths_are_relative_to_the_manifest_or_absolute(tmp_path: Path) -> None:
