@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -215,6 +216,15 @@ def test_rows_at_random_come_from_their_row_groups(tmp_path: Path) -> None:
 def test_tables_without_pictures_are_a_sentence(tmp_path: Path, columns: dict[str, Any], reason: str) -> None:
     with pytest.raises(CodecError, match=reason):
         parquet(tmp_path / "x.parquet", columns)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_pipe_in_place_of_a_table_is_left_out(tmp_path: Path) -> None:
+    write_stream(tmp_path / "0.arrow", pa.table({"image": PNG}))
+    os.mkfifo(tmp_path / "1.arrow")
+    source = open_pack_source(tmp_path)
+    assert len(source.samples) == len(PNG)
+    assert source.skipped == (("1.arrow", "1.arrow is a pipe or device; allowed are files: leave it out"),)
 
 
 def test_columns_of_one_name_are_a_sentence(tmp_path: Path) -> None:

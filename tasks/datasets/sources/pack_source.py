@@ -85,12 +85,17 @@ def read_source_file(path: Path) -> bytes:
 
 def check_source_file(path: Path) -> Path:
     """A file before it is read, as it may never end, or not fit into memory. Raises `OSError` or `CodecError`."""
+    check_member_size(path.name, size_of_source_file(path))
+    return path
+
+
+def size_of_source_file(path: Path) -> int:
+    """Bytes of a file that has an end. Raises `OSError`, `CodecError` for others."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or device"
         raise CodecError(f"{path.name} is {kind}; allowed are files: leave it out")
-    check_member_size(path.name, found.st_size)
-    return path
+    return found.st_size
 
 
 def check_member_size(name: str, num_bytes: int) -> int:

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any, BinaryIO, Protocol
 
 from laconic.codecs.errors import CodecError, MissingDependencyError
-from laconic.tasks.datasets.sources.pack_source import identity_of_file, read_source_file
+from laconic.tasks.datasets.sources.pack_source import identity_of_file, read_source_file, size_of_source_file
 from laconic.tasks.datasets.sources.row_targets import bytes_of_value
 
 _MOST_CACHED_BYTES = 1 << 28
@@ -170,6 +170,7 @@ class TableStore:
 
 def open_table_file(path: Path) -> TableFile:
     """A Parquet file by its extension, or else an Arrow file. Raises `CodecError`, `OSError`, `MissingDependencyError`."""
+    size_of_source_file(path)
     try:
         return ParquetFile(path) if path.suffix.lower() in PARQUET_EXTENSIONS else ArrowFile(path)
     except _errors_of_arrow() as err:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from laconic.codecs.errors import CodecError
-from laconic.tasks.datasets.sources.pack_source import check_member_size, identity_of_file
+from laconic.tasks.datasets.sources.pack_source import check_member_size, identity_of_file, size_of_source_file
 
 _TAR_BLOCK = 512
 
@@ -57,7 +57,7 @@ def read_place(path: Path, offset: int, num_bytes: int) -> bytes:
 def list_tar_members(path: Path) -> Iterator[TarMember]:
     """The files of a tar in order, also those that cannot be used; where the tar itself is damaged, a last one without a
     name says so. Raises `CodecError` for a file that is no tar, `OSError`."""
-    num_bytes, end, member = path.stat().st_size, 0, None
+    num_bytes, end, member = size_of_source_file(path), 0, None
     try:
         with tarfile.open(path, "r:", encoding="utf-8") as tar:
             for header in headers_of_tar(tar):
