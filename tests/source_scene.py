@@ -124,6 +124,18 @@ def make_tar(path: Path, members: list[tuple[str, bytes]]) -> Path:
     return path
 
 
+def add_negative_header(path: Path, num_bytes: int, *, is_pax: bool = False) -> int:
+    """Put a member of a negative size, and a good one, in place of the end of a tar; where it is."""
+    kind = tarfile.PAX_FORMAT if is_pax else tarfile.GNU_FORMAT
+    with tarfile.open(path, "a", format=kind) as tar:
+        place = tar.offset
+        member = tarfile.TarInfo("bad.jpg")
+        member.size, member.pax_headers = (0, {"size": str(num_bytes)}) if is_pax else (num_bytes, {})
+        tar.addfile(member)
+        tar.addfile(tarfile.TarInfo("after.jpg"))
+    return place
+
+
 def tar_members(split: str, *, by_number: bool = True) -> list[tuple[str, bytes]]:
     members: list[tuple[str, bytes]] = []
     for sample in samples():

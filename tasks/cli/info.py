@@ -42,6 +42,8 @@ def info(
     packs, others = packed_folders.split_packed_folders(inputs)
     if contact_sheet is not None and (len(packs) != 1 or others):
         raise typer.BadParameter("--contact-sheet is of one packed folder; name that alone")
+    if contact_sheet is not None and contact_sheet.suffix.lower() != ".png":
+        raise typer.BadParameter(f"--contact-sheet is {contact_sheet}; allowed is a name that ends in .png")
     screen, num_failed = BatchScreen(as_json=as_json), 0
     for name in packs:
         from laconic.tasks.cli.pack_info import show_pack_info

@@ -23,7 +23,12 @@ from laconic.codecs.files import picture_extensions
 from laconic.codecs.form import MediaKind
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
 from laconic.tasks.datasets.framing import Framing, framed_array, framed_tensor, read_signal
-from laconic.tasks.datasets.sources.pack_source import SourceSample, identity_of_file
+from laconic.tasks.datasets.sources.pack_source import (
+    SourceSample,
+    identity_of_file,
+    open_source_signal,
+    read_source_file,
+)
 from laconic.tasks.datasets.sources.sidecar_targets import sidecar_targets_among
 from laconic.tasks.datasets.splits import (
     SPLITS,
@@ -63,8 +68,8 @@ class ClassFolder:
         return self.root / sample.source
 
     def read_target(self, sample: SourceSample, suffix: str) -> bytes:
-        """A target file of a sample that has it. Raises `OSError`."""
-        return (self.root / dict(sample.targets)[suffix]).read_bytes()
+        """A target file of a sample that has it. Raises `OSError`, `CodecError`."""
+        return read_source_file(self.root / dict(sample.targets)[suffix])
 
     def identity(self, sample: SourceSample) -> str:
         """Sizes and times of change of a sample's files: it differs where their bytes may."""
@@ -87,21 +92,22 @@ def list_class_folder(root: Path | str, splits: Mapping[str, str] | None = None)
 
     Where all folders at the top that hold pictures or sounds are named as splits (train, val, test, dev, ... in any
     case), their folders are the classes. `splits` says it instead: folder to "train", "val" or "test", other folders are
-    left out; {} takes all folders at the top as classes. Hidden files, system folders and files outside of class folders
-    are ignored. Raises `CodecError` for a folder without classes or with both pictures and sounds, `SplitsError` where
-    names do not tell splits from classes.
+    left out; {} takes all folders at the top as classes. Links to folders are followed, but not back. Hidden files, system
+    folders and files outside of class folders are ignored. Raises `CodecError` for a folder without classes or with both
+    pictures and sounds, `SplitsError` where names do not tell splits from classes.
     """
     root = path_argument("folder", root)
     if splits is not None:
         typed_argument("splits", splits, Mapping, "a mapping of folders to splits")
     if not root.is_dir():
         raise CodecError(f"{root} is no folder; allowed is a folder of class folders")
-    files = {top: list(_files_below(root, top)) for top in folders_of_splits(root)}
+    notes: list[str] = []
+    files = {top: list(_files_below(root, top, notes)) for top in folders_of_splits(root)}
     tree = FolderTree(str(root), lambda place: folders_of_splits(root / place))
     with os.scandir(root) as entries:
         here = [entry.name for entry in entries if entry.is_file() and not is_hidden_from_splits(entry.name)]
     found = class_folder_contents(tree, {**files, ".": here}, splits)
-    return ClassFolder(root, found.kind, found.classes, found.samples, found.skipped, found.notes)
+    return ClassFolder(root, found.kind, found.classes, found.samples, found.skipped, (*notes, *found.notes))
 
 
 @dataclass(frozen=True)
@@ -202,8 +208,8 @@ class ClassFolderDataset:
 
     def tensor(self, index: int) -> Float[Tensor, "c h w"]:
         """The signal of an item."""
-        source = self.folder.root / self.samples[index].source
-        return framed_tensor(framed_array(read_signal(source, self.folder.kind, self.framing)))
+        with open_source_signal(self.folder, self.samples[index]) as file:
+            return framed_tensor(framed_array(read_signal(file, self.folder.kind, self.framing)))
 
     def tensors(self, indices: Sequence[int]) -> Sequence[Float[Tensor, "c h w"]]:
         """The signals of some items."""
@@ -214,17 +220,32 @@ class ClassFolderDataset:
         sample = self.samples[index]
         if suffix == LABEL_SUFFIX and sample.label != NO_LABEL:
             return sample.label
-        paths = dict(sample.targets)
-        if suffix not in paths:
-            raise no_target(suffix, sample.source, [*paths, *([LABEL_SUFFIX] if sample.label != NO_LABEL else [])])
-        return decode_target(suffix, (self.folder.root / paths[suffix]).read_bytes())
+        there = [found for found, _ in sample.targets]
+        if suffix not in there:
+            raise no_target(suffix, sample.source, [*there, *([LABEL_SUFFIX] if sample.label != NO_LABEL else [])])
+        return decode_target(suffix, self.folder.read_target(sample, suffix))
 
 
-def _files_below(root: Path, place: str) -> Iterator[str]:
-    for parent, folders, names in os.walk(root / place):
-        folders[:] = sorted(name for name in folders if not is_hidden_from_splits(name))
-        below = Path(parent).relative_to(root)
+def _files_below(root: Path, place: str, notes: list[str]) -> Iterator[str]:
+    """Files also behind links to folders; `notes` gets the links that lead back, to a folder around the root or one that
+    was seen."""
+    seen = {_identity_of_folder(folder) for folder in (root, *root.resolve().parents)}
+    for parent, folders, names in os.walk(root / place, followlinks=True):
+        below, identity = Path(parent).relative_to(root), _identity_of_folder(parent)
+        if identity in seen and os.path.islink(parent):
+            notes.append(f"{below.as_posix()}: a link to a folder that is already here, left out")
+            folders.clear()
+            continue
+        seen.add(identity)
+        shown = sorted(name for name in folders if not is_hidden_from_splits(name))
+        folders[:] = sorted(shown, key=lambda name: os.path.islink(os.path.join(parent, name)))  # which are seen last
         yield from ((below / name).as_posix() for name in sorted(names) if not is_hidden_from_splits(name))
+
+
+def _identity_of_folder(folder: Path | str) -> tuple[int, int]:
+    """The same by whatever path."""
+    found = os.stat(folder)
+    return found.st_dev, found.st_ino
 
 
 def _kind_of(name: str, sources: Sequence[str]) -> MediaKind:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
+from threading import Thread
 from typing import Protocol, runtime_checkable
 
 from laconic.codecs.arguments import settle_arguments, typed_argument, whole_number_argument
@@ -120,5 +122,17 @@ def _serve(connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who started the workers
     with suppress(EOFError, ConnectionError), connection:
         encode = connection.recv()
+        entries: SimpleQueue[SampleEntry | None] = SimpleQueue()
+        Thread(target=_take_entries, args=(connection, entries), daemon=True).start()
+        while (entry := entries.get()) is not None:
+            connection.send(encode(entry))
+
+
+def _take_entries(connection: Connection, entries: SimpleQueue[SampleEntry | None]) -> None:
+    """Take what comes at any time: or, where entries and results are larger than a pipe holds, each side would wait for
+    the other to read. The end is None."""
+    try:
         while True:
-            connection.send(encode(connection.recv()))
+            entries.put(connection.recv())
+    except (EOFError, OSError):
+        entries.put(None)

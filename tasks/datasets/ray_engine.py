@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -92,17 +93,20 @@ def _results(ray: Any, num_workers: int, encode: SampleEncode, entries: list[Sam
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     num_blocks = min(-(-len(entries) // _SAMPLES_OF_BLOCK), _MOST_BLOCKS)
-    packed = ray.data.range(len(entries), override_num_blocks=num_blocks).map_batches(
-        _encoded_block,
-        fn_kwargs={
-            "held": [ray.put((encode, entries, os.getcwd()))]
-        },  # in a list, or Ray would copy it for every block
-        compute=ray.data.TaskPoolStrategy(size=num_workers),
-        batch_size=None,
-        num_cpus=1,
-        max_retries=_RETRIES,
-        retry_exceptions=False,
-    )
+    held = [ray.put((encode, entries, os.getcwd()))]  # in a list, or Ray would copy it for every block
+    places = ray.data.range(len(entries), override_num_blocks=num_blocks)
+    with warnings.catch_warnings():
+        # Ray is about to take such options by names only, and has none for these yet.
+        warnings.filterwarnings("ignore", message="`ray_remote_args` is deprecated")
+        packed = places.map_batches(
+            _encoded_block,
+            fn_kwargs={"held": held},
+            compute=ray.data.TaskPoolStrategy(size=num_workers),
+            batch_size=None,
+            num_cpus=1,
+            max_retries=_RETRIES,
+            retry_exceptions=False,
+        )
     for row in packed.iter_rows():
         yield row["packed"]
 

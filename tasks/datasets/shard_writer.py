@@ -87,11 +87,12 @@ class ShardWriter:
     def read_record(self) -> dict[str, Any] | None:
         """What is in the finished shard; None where it is not finished."""
         try:
-            record: dict[str, Any] = json.loads(self._record_path.read_bytes())
-        except (OSError, ValueError):
+            record = json.loads(self._record_path.read_bytes())
+        except (OSError, ValueError, RecursionError):
             return None
-        is_same = record["plan"] == self._planned.plan
-        return record if is_same and shard_has_size(self._path, record["num_bytes"]) else None
+        if not isinstance(record, dict) or record.get("plan") != self._planned.plan:
+            return None
+        return record if shard_has_size(self._path, record["num_bytes"]) else None
 
     def add(self, packed: ShardSample) -> None:
         """Append a sample, or list it as skipped."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from laconic.codecs.errors import CodecError
+from laconic.tasks.datasets.sources.tar_members import headers_of_tar
 from laconic.tasks.datasets.targets import LABEL_SUFFIX, MANY, NO_LABEL
 
 _GROUP_TABLE = f"{MANY}.json"
@@ -32,7 +33,7 @@ def read_shard_members(path: Path) -> dict[str, ShardMember]:
     groups: dict[str, dict[str, Place]] = {}
     try:
         with path.open("rb") as file, tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tar:
+            for member in headers_of_tar(tar):
                 key, _, suffix = member.name.partition(".")
                 place = (member.offset_data, member.size)
                 if suffix == _GROUP_TABLE or suffix.endswith(f".{MANY}"):
@@ -46,7 +47,7 @@ def read_shard_members(path: Path) -> dict[str, ShardMember]:
                     if name in found:
                         raise ValueError(f"{name} is there twice")
                     found[name] = sample
-    except (tarfile.TarError, ValueError, KeyError, TypeError, EOFError) as err:
+    except (tarfile.TarError, ValueError, KeyError, TypeError, EOFError, RecursionError) as err:
         raise CodecError(f"{path.name} is no shard of samples: {' '.join(str(err).split())}") from err
     return found
 
@@ -55,6 +56,8 @@ def lengths_in_group(table: Mapping[str, Any]) -> Iterator[tuple[str, int, dict[
     """Key, label and bytes of each file, by suffix, of the samples of a group, as its table says them. Raises `ValueError`,
     `KeyError` or `TypeError` for a table that is none."""
     keys, labels = list(table["key"]), [int(label) for label in table["cls"]]
+    if not isinstance(table["length"], dict):
+        raise ValueError("the lengths of a group are no object of suffixes")
     lengths = {suffix: [int(length) for length in column] for suffix, column in table["length"].items()}
     if any(len(column) != len(keys) for column in (labels, *lengths.values())):
         raise ValueError("the columns of a group differ in length")

@@ -23,12 +23,17 @@ LABEL_SUFFIX = "cls"
 NO_LABEL = -1  # of samples without a class
 _SUFFIX = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _OWN = ("lcn", LABEL_SUFFIX)  # that the packer makes itself
+_MOST_LETTERS = 80  # a name in a tar has 100, of which the key, two dots and MANY are the others
 MANY = "many"  # the part of a member's name that says that it holds many samples
 
 
 def check_target_suffix(suffix: str) -> str:
     """The suffix of a target file that may stand in a shard. Raises `CodecError`."""
     suffix = name_argument("suffix", suffix)
+    if len(suffix) > _MOST_LETTERS:
+        raise CodecError(
+            f"the suffix of a target is {suffix[:20]}..., of {len(suffix)} letters; allowed are {_MOST_LETTERS}: rename it"
+        )
     if not _SUFFIX.fullmatch(suffix) or suffix.split(".")[-1] in _OWN or MANY in suffix.split("."):
         raise CodecError(
             f"the suffix of a target is {suffix!r}; allowed are lower-case letters, digits, _, - and dots between them, "

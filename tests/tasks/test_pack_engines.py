@@ -19,6 +19,7 @@ from laconic.tasks.datasets.pack_engines import PackEngine, SampleEntry, ThreadE
 from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.datasets.sample_encoder import SampleEncoder
 from laconic.tasks.datasets.shard_writer import ShardSample
+from laconic.tasks.datasets.sources.pack_source import SourceSample
 
 OPTIONS = PackIndexOptions(size=32, shard_samples=5)
 
@@ -94,6 +95,19 @@ def test_entries_are_taken_a_few_ahead(folder: Path) -> None:
     with WorkerEngine(2).encoding(SampleEncoder(listing, OPTIONS), entries()) as results:
         assert [next(results).number for _ in range(3)] == [0, 1, 2]
     assert len(taken) < 20
+
+
+class _Echo:
+    """Gives back what it gets, with more."""
+
+    def __call__(self, entry: SampleEntry) -> ShardSample:
+        return ShardSample(*entry, data=bytes(1 << 20))
+
+
+def test_entries_and_results_larger_than_a_pipe_do_not_wait_for_each_other() -> None:
+    sample = SourceSample("x" * 400_000, "train", 0)
+    with WorkerEngine(2).encoding(_Echo(), [(number, sample) for number in range(24)]) as results:
+        assert [result.number for result in results] == list(range(24))
 
 
 def test_many_samples_get_workers_unless_threads_are_asked_for() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,11 +18,12 @@ from laconic.codecs.files import signal_bytes
 from laconic.codecs.media import Audio
 from laconic.tasks.cli import app
 from laconic.tasks.datasets import archive
-from laconic.tasks.datasets.class_folders import ClassFolder
+from laconic.tasks.datasets.class_folders import ClassFolder, list_class_folder
 from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.datasets.pack_index import PackIndexOptions
+from laconic.tasks.datasets.sources.folder_contents import files_below
 from laconic.tasks.datasets.sources.open_source import open_pack_source
-from laconic.tasks.datasets.sources.pack_source import PackSource
+from laconic.tasks.datasets.sources.pack_source import PackSource, open_source_signal, read_source_file
 from laconic.tasks.datasets.sources.path_patterns import expand_braces
 
 DATA = Path("/work/shared/data") if Path("/work/shared/data").is_dir() else Path(__file__).parents[3] / "shared/data"
@@ -147,6 +149,38 @@ def test_sounds_of_shards_and_manifests_are_those_of_the_folder(tmp_path: Path) 
     assert len(found) == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_pipes_and_devices_are_not_waited_for(tmp_path: Path) -> None:
+    folder = tmp_path / "in" / "a"
+    for name in ("0.png", "1.png", "1.txt"):
+        write(folder / name, scene.png_bytes(scene.picture_of("train", 0, 0)))
+    for name in ("2.png", "0.txt"):
+        os.mkfifo(folder / name)
+    (folder / "1.txt").unlink()
+    (folder / "1.txt").symlink_to("/dev/zero")
+    rows = "path,mask\na/0.png,a/0.txt\na/1.png,a/1.txt\na/2.png,\n"
+    listed = open_pack_source(write(tmp_path / "in" / "list.csv", rows))
+    found = list_class_folder(folder.parent)
+    reason = "is a pipe or device; allowed are files: leave it out"
+    for source in (found, listed):
+        assert len(source.samples) == 3
+        for sample in source.samples:
+            with pytest.raises((CodecError, OSError), match=reason):
+                open_source_signal(source, sample).close()
+                source.read_target(sample, sample.targets[0][0])
+    os.mkfifo(tmp_path / "x.tar")
+    with pytest.raises(CodecError, match=r"x.tar is a pipe or device; "):
+        open_pack_source(tmp_path / "x.tar")
+    assert files_below(tmp_path, (".tar",), 1) == []
+
+
+def test_files_that_do_not_fit_into_memory_are_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "in" / "a" / "0.png", b"")
+    os.truncate(path, (1 << 30) + 1)  # a hole
+    with pytest.raises(CodecError, match=r"0.png has 1073741825 bytes; allowed are 1073741824"):
+        read_source_file(path)
+
+
 def test_identity_tells_of_another_content_of_the_same_size(tmp_path: Path) -> None:
     rows = scene.make_files(tmp_path)
     path = write(tmp_path / "all.csv", scene.csv_bytes(rows))
@@ -229,6 +263,7 @@ def test_class_folders_beside_a_table_are_class_folders_with_a_note(tmp_path: Pa
     [
         (("a/0.jpg", "a/0.cls"), "a/0.cls: the suffix of a target is 'cls'"),
         (("a/0.jpg", "a/0.png", "a/0.txt"), "a/0.txt: it stands beside a/0.jpg and a/0.png"),
+        (("a/0.jpg", f"a/0.{'s' * 81}"), f"a/0.{'s' * 81}: the suffix of a target is ssssssssssssssssssss..., of 81"),
         (("a/0.jpg", "a/1.txt"), "a/1.txt: its extension is not that of a picture"),
     ],
 )

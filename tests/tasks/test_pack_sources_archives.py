@@ -15,6 +15,7 @@ from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets.sources.open_source import open_pack_source
 from laconic.tasks.datasets.sources.pack_source import open_source_signal
 from laconic.tasks.datasets.splits import SplitsError
+from laconic.tasks.datasets.stored_members import read_shard_members
 
 PNG = scene.png_bytes(scene.picture_of("train", 0, 0))
 
@@ -46,6 +47,11 @@ def test_signal_and_label_of_a_sample_in_a_shard(tmp_path: Path) -> None:
         ([("1.txt", b"a"), ("1.tar", b"b")], "1", "it has no picture or sound, but .txt, .tar"),
         ([("1.jpg", b"a"), ("1.jpg", b"b")], "1", "it has .jpg twice"),
         ([("1.jpg", b"a"), ("1.lcn", b"b")], "1", "the suffix of a target is 'lcn'"),
+        (
+            [("1.jpg", b"a"), (f"1.{'s' * 95}", b"b")],
+            "1",
+            "the suffix of a target is s{20}..., of 95 letters; allowed are 80",
+        ),
         ([("1.jpg", b"a"), ("1.cls", b"\xff")], "1", "its .cls is no UTF-8 text"),
         ([("1.jpg", b"a"), ("1.json", b"{")], "1", "its .json cannot be read"),
         ([("1.jpg", b"a"), ("2.jpg", b"b"), ("1.txt", b"t")], "1", "its key is in the shard before"),
@@ -63,6 +69,12 @@ def test_samples_of_a_shard_that_are_left_out(
     assert where == f"x.tar/{name}"
     with pytest.raises(CodecError, match=reason):
         raise CodecError(why)
+
+
+def test_minus_one_of_a_shard_is_no_class(tmp_path: Path) -> None:
+    members = [(f"{i}.{suffix}", data) for i in range(3) for suffix, data in (("jpg", b"j"), ("cls", b"%d" % (i - 1)))]
+    source = open_pack_source(scene.make_tar(tmp_path / "x.tar", members))
+    assert (source.classes, [sample.label for sample in source.samples]) == (("0", "1"), [-1, 0, 1])
 
 
 def test_hidden_members_are_not_the_users(tmp_path: Path) -> None:
@@ -104,6 +116,19 @@ def test_a_tar_with_a_damaged_header_keeps_what_is_before(tmp_path: Path) -> Non
     assert [sample.source for sample in source.samples] == ["x.tar/0.jpg", "x.tar/1.jpg"]
     ((where, why),) = source.skipped
     assert where == "x.tar" and why.startswith("the tar is damaged at byte 3072 of")
+
+
+@pytest.mark.parametrize("is_pax", [False, True])
+@pytest.mark.parametrize("num_bytes", [-1, -512, -1024, -1536])
+def test_members_of_negative_size_do_not_lead_back(tmp_path: Path, num_bytes: int, is_pax: bool) -> None:
+    path = scene.make_tar(tmp_path / "x.tar", [("0.jpg", b"x" * 1000)])
+    place = scene.add_negative_header(path, num_bytes, is_pax=is_pax)
+    source = open_pack_source(path)
+    assert [sample.source for sample in source.samples] == ["x.tar/0.jpg"]
+    ((where, why),) = source.skipped
+    assert where == "x.tar" and why.startswith(f"the tar is damaged at byte {place} of")
+    with pytest.raises(CodecError, match=r"no shard of samples: bad.jpg has -"):
+        read_shard_members(path)
 
 
 @pytest.mark.parametrize(

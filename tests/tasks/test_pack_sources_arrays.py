@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import source_scene as scene
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.files import read_image
@@ -98,6 +99,11 @@ def test_cifar_in_its_archive_is_the_folder(tmp_path: Path) -> None:
     path.write_bytes(data[: len(data) // 2])
     with pytest.raises(CodecError, match=r"cifar-10-python.tar.gz"):
         open_pack_source(path)
+    plain_tar = path.with_suffix("")
+    plain_tar.write_bytes(gzip.decompress(data))
+    scene.add_negative_header(plain_tar, -512)
+    with pytest.raises(CodecError, match=r"is damaged, or no tar: bad.jpg has -512 bytes"):
+        open_pack_source(plain_tar)
 
 
 @pytest.mark.parametrize("protocol", [3, 4, 5])
@@ -159,6 +165,8 @@ def test_pickles_of_programs_are_refused_and_not_run(
         b"(.",
         b"K",
         b"t.",
+        b"cnumpy\ndtype\n)" + b"\x85" * 30_000 + b"R.",
+        b")" + b"\x85" * 30_000 + b"\x8c\x01x\x93.",
         b"]K\x01s.",
         b"h\x01.",
         b"T\xff\xff\xff\x7fabc.",

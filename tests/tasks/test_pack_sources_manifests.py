@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -45,6 +46,12 @@ def test_cells_are_quoted_as_tables_are(tmp_path: Path) -> None:
     first, second = source.samples
     assert (first.source, source.read_target(first, "txt")) == ("a, b.jpg", b'he said "hat",\r\nand left')
     assert (second.source, second.targets) == ("c.jpg", ())
+
+
+def test_cells_are_of_any_length(tmp_path: Path) -> None:
+    source = opened(tmp_path, f"path,caption\na.jpg,{'x' * 200_000}\n")
+    assert len(source.read_target(source.samples[0], "txt")) == 200_000
+    assert csv.field_size_limit() < 200_000
 
 
 def test_paths_are_relative_to_the_manifest_or_absolute(tmp_path: Path) -> None:
@@ -141,6 +148,7 @@ def test_wrong_rows_are_left_out_with_their_line(tmp_path: Path, row: str, reaso
 
 def test_other_rows_that_are_left_out(tmp_path: Path) -> None:
     lines = ['{"path": "a.jpg", "label": [1]}', "[]", "{", '{"path": 3}', '{"path": "a.txt"}', '{"path": "b.jpg"}']
+    lines += ['{"path": "\\ud800.png"}', json.dumps({"path": "x" * 5000 + ".png"})]
     source = opened(tmp_path, "\n".join(lines), "list.jsonl")
     assert labels_of(source) == {"b.jpg": ""}
     reasons = dict(source.skipped)
@@ -148,7 +156,23 @@ def test_other_rows_that_are_left_out(tmp_path: Path) -> None:
     assert reasons["list.jsonl:2"].startswith("it is no JSON object")
     assert reasons["list.jsonl:3"].startswith("it is no JSON:")
     assert reasons["list.jsonl:4"].startswith("its path is 3; allowed is the path of a file")
+    assert reasons["list.jsonl:7"] == "its path is '\\ud800.png'...; allowed are up to 4096 letters of Unicode"
+    assert reasons["list.jsonl:8"].startswith("its path is 'xxxxxx") and len(reasons["list.jsonl:8"]) < 200
     assert reasons["a.txt"] == "its extension is not that of a picture or sound"
+
+
+def test_targets_with_names_too_long_for_a_tar_are_left_out(tmp_path: Path) -> None:
+    rows = [
+        {"path": "a.jpg", "c" * 88: "x"},
+        {"path": "b.jpg", "mask": f"m.{'p' * 90}"},
+        {"path": "c.jpg", "mask": "m.p"},
+    ]
+    source = opened(tmp_path, "\n".join(map(json.dumps, rows)), "list.jsonl")
+    assert labels_of(source) == {"c.jpg": ""}
+    assert [why.partition(";")[0] for _, why in source.skipped] == [
+        "the suffix of a target is cccccccccccccccccccc..., of 92 letters",
+        "the suffix of a target is mask.ppppppppppppppp..., of 95 letters",
+    ]
 
 
 def test_a_path_with_two_labels_counts_once_and_says_so(tmp_path: Path) -> None:
@@ -202,6 +226,19 @@ def test_numbers_stay_what_they_are_and_names_are_sorted(tmp_path: Path) -> None
     assert [(sample.source, sample.label) for sample in numbers.samples] == [("a.jpg", 10), ("b.jpg", 2)]
     names = opened(tmp_path, "path,label\na.jpg,10\nb.jpg,02\n")
     assert names.classes == ("02", "10")
+
+
+def test_minus_one_is_no_class_among_numbers_and_a_name_among_names(tmp_path: Path) -> None:
+    lines = "\n".join(
+        json.dumps({"path": f"{i}.jpg", "label": label}) for i, label in enumerate((0, 2, 10, -1, "-1", 3))
+    )
+    numbers = opened(tmp_path, lines, "list.jsonl")
+    assert [sample.label for sample in numbers.samples] == [0, 2, 10, -1, -1, 3]
+    assert numbers.classes == tuple(map(str, range(11)))
+    assert numbers.notes[1:] == ("the label -1 beside whole numbers is taken as no class, of 2 samples",)
+    assert opened(tmp_path, lines.replace("3}", '"hat"}'), "list.jsonl").classes == ("-1", "0", "10", "2", "hat")
+    none = opened(tmp_path, "path,label\na.jpg,-1\n")
+    assert (none.classes, [sample.label for sample in none.samples]) == ((), [-1])
 
 
 def test_said_splits_that_are_not_there_are_a_sentence(tmp_path: Path) -> None:

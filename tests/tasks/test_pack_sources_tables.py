@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ pq = pytest.importorskip("pyarrow.parquet")
 
 PNG = [scene.png_bytes(scene.picture_of("train", 0, number)) for number in range(4)]
 BOXES = "boxes.json"
+FILE_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def table_of(split: str) -> Any:
@@ -36,11 +38,11 @@ def table_of(split: str) -> Any:
         },
         schema=pa.schema(
             [
-                ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+                ("image", FILE_TYPE),
                 ("label", pa.int64()),
                 ("caption", pa.string()),
                 ("boxes", pa.list_(pa.float64())),
-                ("mask", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+                ("mask", FILE_TYPE),
             ]
         ),
     )
@@ -154,16 +156,42 @@ def test_classes_outside_of_the_names_are_left_out_and_minus_one_is_none(tmp_pat
     assert source.skipped == (("x.parquet/00000004", "its class is 3, of 3 names; allowed are 0 to 2"),)
 
 
+def test_minus_one_in_a_column_of_numbers_is_no_class(tmp_path: Path) -> None:
+    source = parquet(tmp_path / "x.parquet", {"image": PNG, "label": [1, -1, 0, None]})
+    assert (source.classes, [sample.label for sample in source.samples]) == (("0", "1"), [1, -1, 0, -1])
+
+
 def test_pictures_by_their_paths_are_read_beside_the_file(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG[0])
-    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     cells = [{"bytes": None, "path": "a.png"}, {"bytes": None, "path": "gone.png"}, {"bytes": None, "path": None}]
-    source = parquet(tmp_path / "x.parquet", {"image": pa.array(cells, kind)})
+    source = parquet(tmp_path / "x.parquet", {"image": pa.array(cells, FILE_TYPE)})
     assert signal_of(source, source.samples[0]) == PNG[0]
     with pytest.raises(OSError, match="No such file"):
         signal_of(source, source.samples[1])
     with pytest.raises(CodecError, match="its image is empty; allowed are the bytes of a file, or its path"):
         signal_of(source, source.samples[2])
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../a.png", "b/../../a.png", "..\\a.png", "C:\\a.png"])
+def test_paths_in_cells_lead_nowhere_else(tmp_path: Path, path: str) -> None:
+    (tmp_path / "a.png").write_bytes(PNG[0])
+    (tmp_path / "in").mkdir()
+    cells = pa.array([{"bytes": None, "path": path}], FILE_TYPE)
+    source = parquet(tmp_path / "in" / "x.parquet", {"image": cells, "mask": cells, "label": [0]})
+    with pytest.raises(CodecError, match=r"its image is the file .* allowed are files below the table's folder"):
+        source.open_signal(source.samples[0])
+    with pytest.raises(CodecError, match=r"its mask is the file .* allowed are files below the table's folder"):
+        source.read_target(source.samples[0], source.samples[0].targets[0][0])
+
+
+@pytest.mark.parametrize("write", [pq.write_table, lambda table, path: write_stream(path, table)])
+def test_targets_of_which_all_is_null_are_absent(tmp_path: Path, write: Any) -> None:
+    masks = [{"bytes": b"m", "path": None}, {"bytes": None, "path": None}, None, {"bytes": None, "path": "m.png"}]
+    columns = {"image": pa.array([{"bytes": PNG[0], "path": None}] * 4, FILE_TYPE), "mask": pa.array(masks, FILE_TYPE)}
+    path = tmp_path / ("x.parquet" if write is pq.write_table else "x.arrow")
+    write(pa.table(columns), path)
+    source = open_pack_source(path if write is pq.write_table else tmp_path)
+    assert [len(sample.targets) for sample in source.samples] == [1, 0, 0, 1]
 
 
 def test_rows_at_random_come_from_their_row_groups(tmp_path: Path) -> None:
@@ -179,11 +207,31 @@ def test_rows_at_random_come_from_their_row_groups(tmp_path: Path) -> None:
         ({"a": [b"x"], "b": [b"y"]}, r"has several columns of files \(a, b\)"),
         ({"image": pa.array([], pa.binary())}, "has no rows that can be read"),
         ({"image": [b"x"], "Ann": [1], "ann": [2]}, "has columns that are one suffix"),
+        (
+            {"image": [b"x"], "c" * 120: [1]},
+            r"the suffix of a target is cccccccccccccccccccc..., of 125 letters; allowed",
+        ),
     ],
 )
 def test_tables_without_pictures_are_a_sentence(tmp_path: Path, columns: dict[str, Any], reason: str) -> None:
     with pytest.raises(CodecError, match=reason):
         parquet(tmp_path / "x.parquet", columns)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_pipe_in_place_of_a_table_is_left_out(tmp_path: Path) -> None:
+    write_stream(tmp_path / "0.arrow", pa.table({"image": PNG}))
+    os.mkfifo(tmp_path / "1.arrow")
+    source = open_pack_source(tmp_path)
+    assert len(source.samples) == len(PNG)
+    assert source.skipped == (("1.arrow", "1.arrow is a pipe or device; allowed are files: leave it out"),)
+
+
+def test_columns_of_one_name_are_a_sentence(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays([pa.array([b"x"]), pa.array([1]), pa.array([2])], ["image", "label", "label"])
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(CodecError, match="has the column 'label' twice"):
+        open_pack_source(tmp_path / "x.parquet")
 
 
 def test_cut_and_damaged_files_are_left_out_by_name(tmp_path: Path) -> None:

@@ -75,6 +75,9 @@ def test_sheet_shows_samples_of_their_colours(pack: Path, tmp_path: Path) -> Non
     assert code == 1 and "pass --force" in err
     assert run("info", pack, "--contact-sheet", path, "--force")[0] == 0
     assert run("info", pack, pack, "--contact-sheet", path)[0] == 2
+    code, _, err = run("info", pack, "--contact-sheet", tmp_path / "sheet.jpg")
+    assert code == 2 and "allowed is a name that ends in .png" in err.replace("\n", " ")
+    assert not (tmp_path / "sheet.jpg").exists()
 
 
 def test_sheet_leaves_damaged_samples_empty_and_says_so(pack: Path, tmp_path: Path) -> None:

@@ -82,6 +82,13 @@ def test_packs_of_a_cluster_are_those_of_threads(cluster: Any, tmp_path: Path, m
         assert done == list(range(1, len(done) + 1))
 
 
+@pytest.mark.filterwarnings("error:.*ray_remote_args")
+def test_ray_does_not_warn_of_how_it_is_called(cluster: Any) -> None:
+    number_of: Any = itemgetter(0)
+    with RayEngine(2).encoding(number_of, [(7, SAMPLE)]) as results:
+        assert list(results) == [7]
+
+
 def test_a_pack_that_was_stopped_is_finished_on_a_cluster(cluster: Any, tmp_path: Path) -> None:
     folder = scene.make_class_folder(tmp_path / "in")
 

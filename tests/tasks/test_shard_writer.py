@@ -16,7 +16,7 @@ import pytest
 from laconic.tasks.datasets.pack_index import PARTS_NAME
 from laconic.tasks.datasets.shard_writer import PlannedShard, ShardSample, ShardWriter
 from laconic.tasks.datasets.sources.pack_source import SourceSample
-from laconic.tasks.datasets.targets import NO_LABEL
+from laconic.tasks.datasets.targets import NO_LABEL, check_target_suffix
 
 PLAN = PlannedShard("train-00000.tar", (), "plan", "auto", (7, 8))
 
@@ -49,6 +49,15 @@ def written(output: Path, samples: Sequence[ShardSample], members: str = "auto")
 def names_in(data: bytes) -> list[str]:
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         return tar.getnames()
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"plan": "other"}', "[" * 100_000])
+def test_a_record_that_is_none_is_made_again(tmp_path: Path, text: str) -> None:
+    _, record = written(tmp_path, samples_of((3, 5)))
+    writer = ShardWriter(tmp_path, PLAN)
+    assert writer.read_record() == json.loads(json.dumps(record))
+    (tmp_path / PARTS_NAME / f"{PLAN.name}.json").write_text(text)
+    assert writer.read_record() is None
 
 
 @pytest.mark.parametrize("members", ["single", "grouped"])
@@ -105,6 +114,14 @@ def test_the_mean_of_the_first_samples_decides(
     data, _ = written(tmp_path / "auto", samples)
     assert data == written(tmp_path / "same", samples, "grouped" if is_grouped else "single")[0]
     assert data != written(tmp_path / "other", samples, "single" if is_grouped else "grouped")[0]
+
+
+@pytest.mark.parametrize(("members", "name"), [("single", "00000001.{}"), ("grouped", "00000000.{}.many")])
+def test_the_longest_suffix_fits_into_a_name(tmp_path: Path, members: str, name: str) -> None:
+    suffix = check_target_suffix("s" * 80)
+    first, second = samples_of((3, 5))
+    data, _ = written(tmp_path / "out", [first, replace(second, targets={suffix: b"x"})], members)
+    assert name.format(suffix) in names_in(data)
 
 
 def test_bad_samples_do_not_count(tmp_path: Path) -> None:

@@ -55,6 +55,27 @@ def test_hidden_and_system_folders_are_no_data(tmp_path: Path, extra: str) -> No
     assert (listing.skipped, listing.notes) == ((), ())
 
 
+def test_links_to_folders_are_followed_but_not_back(tmp_path: Path) -> None:
+    make_tree(tmp_path, "apart/hat/0.png", "apart/hat/more/1.png", "beside.png")
+    root = make_tree(tmp_path / "in", "train/coat/0.png", "train/zebra/0.png", "test/coat/0.png")
+    for link, target in (
+        *(("train/hat", "../../apart/hat"), ("test/hat", "../../apart/hat"), ("up", ".."), ("here", ".")),
+        *(("train/coat/round", ".."), ("train/zebra/again", "../zebra"), ("train/coat/far", "../../..")),
+        ("train/ape", "zebra"),
+    ):
+        (root / link).symlink_to(target)
+    (tmp_path / "link").symlink_to(root)
+    for place in (root, tmp_path / "link"):
+        listing = list_class_folder(place)
+        assert [sample.source for sample in listing.samples] == [
+            *("test/coat/0.png", "test/hat/0.png", "test/hat/more/1.png", "train/coat/0.png"),
+            *("train/hat/0.png", "train/hat/more/1.png", "train/zebra/0.png"),
+        ]
+        links = ("here", "train/ape", "train/coat/far", "train/coat/round", "train/zebra/again", "up")
+        reason = "a link to a folder that is already here, left out"
+        assert sorted(listing.notes) == [f"{link}: {reason}" for link in links]
+
+
 def test_folders_without_signals_are_no_classes(tmp_path: Path) -> None:
     root = make_tree(tmp_path, *PLAIN)
     (root / "docs").mkdir()

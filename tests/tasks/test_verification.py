@@ -152,6 +152,9 @@ def test_members_of_single_and_grouped_samples_are_found_where_they_are(tmp_path
     [
         ({**GROUP, "a.many.json": b"{}"}, "no shard"),
         ({**GROUP, "a.many.json": b"[1"}, "no shard"),
+        ({**GROUP, "a.many.json": b"[1]"}, "no shard"),
+        ({**GROUP, "a.many.json": b"[" * 100_000}, "no shard"),
+        ({**GROUP, "a.many.json": b'{"key": [], "cls": [], "length": []}'}, "lengths of a group are no object"),
         ({**GROUP, "a.lcn.many": b"AABB"}, "not as long"),
         ({"a.lcn.many": b"A"}, "is missing"),
         ({"a.lcn": b"A", "a.cls": b"no"}, "invalid literal"),

@@ -14,7 +14,7 @@ from typing import IO, BinaryIO
 
 from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets.sources.pack_source import identity_of_file
-from laconic.tasks.datasets.sources.tar_members import read_place
+from laconic.tasks.datasets.sources.tar_members import headers_of_tar, read_place
 
 _MOST_FILE_BYTES = 1 << 30  # of one file, unpacked
 
@@ -118,7 +118,7 @@ def _contents_of_tar(path: Path) -> dict[str, bytes]:
     """The files of a tar, which may be compressed, by the last part of their names."""
     try:
         with tarfile.open(path, "r:*") as tar:
-            members = [member for member in tar if member.isreg()]
+            members = [member for member in headers_of_tar(tar) if member.isreg()]
             if sum(member.size for member in members) > _MOST_FILE_BYTES:
                 raise CodecError(
                     f"{path} unpacks to more than {_MOST_FILE_BYTES} bytes; unpack it, and name the folder"

@@ -22,7 +22,9 @@ def files_below(folder: Path, extensions: Collection[str], depth: int) -> list[s
         below = Path(parent).relative_to(folder)
         keep = [name for name in folders if not is_hidden_from_splits(name)]
         folders[:] = keep if len(below.parts) < depth else []
-        wanted = (name for name in names if extension_of_member(name) in extensions)
+        wanted = (
+            name for name in names if extension_of_member(name) in extensions and (folder / below / name).is_file()
+        )
         found += [(below / name).as_posix() for name in wanted if not is_hidden_from_splits(name)]
     return sorted(found)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from laconic.tasks.datasets.sources.pack_source import identity_of_file
+from laconic.tasks.datasets.sources.pack_source import identity_of_file, read_source_file
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ManifestFiles:
 
     def read_member(self, name: str) -> bytes:
         text = self.texts.get(name)
-        return (self.root / name).read_bytes() if text is None else text
+        return read_source_file(self.root / name) if text is None else text
 
     def identity_of_member(self, name: str) -> str:
         text = self.texts.get(name)

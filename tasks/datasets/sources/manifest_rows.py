@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,19 @@ def read_manifest_rows(path: Path) -> list[ManifestRow]:
         raise CodecError(f"{path} is empty; allowed is a table with a header and a row for each sample")
     extension = extension_of_member(path.name)
     if extension in (".csv", ".tsv"):
-        return list(_csv_rows(path, text, extension))
+        with _cells_of_any_length():
+            return list(_csv_rows(path, text, extension))
     return list(_json_rows(path, text) if extension == ".json" else _lines(text))
+
+
+@contextmanager
+def _cells_of_any_length() -> Iterator[None]:
+    """Python's limit of 131072 letters, which is one of the process, is put aside for captions and tables in cells."""
+    before = csv.field_size_limit(_MAX_BYTES - 1)  # what a 32-bit number holds
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _csv_rows(path: Path, text: str, extension: str) -> Iterator[ManifestRow]:

@@ -29,6 +29,9 @@ from laconic.tasks.datasets.sources.row_targets import (
 )
 from laconic.tasks.datasets.sources.split_choice import SplitChoice
 from laconic.tasks.datasets.sources.stored_source import Findings, FoundSample, StoredSource, settle_findings
+from laconic.tasks.datasets.targets import check_target_suffix
+
+_MOST_LETTERS = 4096  # as systems allow of a path
 
 
 def read_manifest_source(name: str, root: Path, manifests: Sequence[Path], splits: SplitChoice) -> StoredSource:
@@ -79,6 +82,8 @@ class _ManifestReader:
         label = row.get(self.columns.label) if self.columns.label else None
         cells = ((column, row.get(column)) for column in self.columns.others)
         targets = [self._target(place, *cell) for cell in cells if cell[1] not in (None, "")]
+        for suffix, _ in targets:
+            check_target_suffix(suffix)
         if len({suffix for suffix, _ in targets}) < len(targets):
             raise CodecError(
                 f"it has targets {', '.join(suffix for suffix, _ in targets)}; allowed is one of each suffix"
@@ -115,6 +120,8 @@ class _ManifestReader:
         """Where a file is that a cell names, below the root."""
         if not isinstance(value, str) or not value.strip() or "\0" in value:
             raise CodecError(f"its {column} is {value!r}; allowed is the path of a file")
+        if len(value) > _MOST_LETTERS or any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise CodecError(f"its {column} is {value[:40]!r}...; allowed are up to {_MOST_LETTERS} letters of Unicode")
         if "://" in value:
             raise CodecError(f"its {column} is {value}; allowed are files of this machine: fetch it first")
         place = value.strip()

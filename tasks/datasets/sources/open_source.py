@@ -67,8 +67,8 @@ def open_pack_source(path: Path | str, splits: Mapping[str, str] | None = None) 
         return _source_of_pattern(str(path), choice)
     if path.is_dir():
         return _source_of_folder(path, choice)
-    if not path.exists():
-        raise CodecError(f"{path} is not there; {_ALLOWED}")
+    if not path.is_file():
+        raise CodecError(f"{path} is {'a pipe or device' if path.exists() else 'not there'}; {_ALLOWED}")
     return _source_of_files(str(path), [path], choice)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
@@ -9,6 +10,8 @@ from typing import BinaryIO, Protocol, runtime_checkable
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
 from laconic.tasks.datasets.targets import check_target_suffix
+
+_MOST_MEMBER_BYTES = 1 << 30  # of a signal or target, which is read at once
 
 
 @dataclass(frozen=True)
@@ -72,13 +75,41 @@ class PackSource(Protocol):
 def open_source_signal(source: PackSource, sample: SourceSample) -> BinaryIO:
     """The signal of a sample as an open binary file. Raises `OSError` or `CodecError`."""
     found = source.open_signal(sample)
-    return found.open("rb") if isinstance(found, Path) else found
+    return check_source_file(found).open("rb") if isinstance(found, Path) else found
+
+
+def read_source_file(path: Path) -> bytes:
+    """All bytes of a file. Raises `OSError` or `CodecError`."""
+    return check_source_file(path).read_bytes()
+
+
+def check_source_file(path: Path) -> Path:
+    """A file before it is read, as it may never end, or not fit into memory. Raises `OSError` or `CodecError`."""
+    check_member_size(path.name, size_of_source_file(path))
+    return path
+
+
+def size_of_source_file(path: Path) -> int:
+    """Bytes of a file that has an end. Raises `OSError`, `CodecError` for others."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or device"
+        raise CodecError(f"{path.name} is {kind}; allowed are files: leave it out")
+    return found.st_size
+
+
+def check_member_size(name: str, num_bytes: int) -> int:
+    """A size before so much is read. Raises `CodecError`."""
+    if num_bytes > _MOST_MEMBER_BYTES:
+        raise CodecError(f"{name} has {num_bytes} bytes; allowed are {_MOST_MEMBER_BYTES}: leave it out")
+    return num_bytes
 
 
 def identity_of_file(path: Path) -> str:
-    """Size and time of change of a file; "none" where it cannot be asked (a link to nothing), which fails when read."""
+    """Size and time of change of a file; "none" where it cannot be asked (a link to nothing, a name that can be none),
+    which fails when read."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return "none"
     return f"{found.st_size}@{found.st_mtime_ns}"

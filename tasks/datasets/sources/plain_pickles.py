@@ -76,7 +76,7 @@ def read_plain_pickle(file: BinaryIO, name: str) -> Any:
         ) from err
     except CodecError:
         raise
-    except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, MemoryError) as err:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, MemoryError, RecursionError) as err:
         raise CodecError(f"{name} is no pickle, or a damaged one: {err}; copy the file again") from err
     raise CodecError(f"{name} is a pickle without an end; copy the file again")
 

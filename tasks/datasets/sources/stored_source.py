@@ -22,8 +22,7 @@ from laconic.tasks.datasets.targets import NO_LABEL
 
 # Classes that are numbers are places in a list, which one large number must not make long.
 _MOST_NUMBERED_CLASSES = 1 << 17
-# Of a file in an archive or a table, which is read at once.
-MOST_MEMBER_BYTES = 1 << 30
+_NONE = str(NO_LABEL)  # a label that is none, among numbers
 
 
 class MemberStore(Protocol):
@@ -83,7 +82,7 @@ class StoredSource:
 @dataclass(frozen=True)
 class Findings:
     """All that a reader found. `kind` None: by the extensions of the samples. `class_names` where the store says them:
-    then labels are numbers of them, and -1 is none."""
+    then labels are numbers of them. A label of -1 among numbers is none."""
 
     samples: Iterable[FoundSample]
     skipped: Iterable[tuple[str, str]] = ()
@@ -105,13 +104,16 @@ def settle_findings(name: str, findings: Findings, store: MemberStore) -> Stored
     classes, samples = _labelled(name, kept, findings.class_names, skipped)
     if not samples:
         raise nothing_found(name, skipped)
+    notes = list(findings.notes)
+    if findings.class_names is None and _NONE not in classes and (count := sum(str(s.label) == _NONE for s in kept)):
+        notes.append(f"the label {_NONE} beside whole numbers is taken as no class, of {count} samples")
     return StoredSource(
         name=name,
         kind=kind,
         classes=classes,
         samples=tuple(sorted(samples, key=lambda sample: (sample.split, sample.source))),
         skipped=tuple(sorted(skipped)),
-        notes=tuple(findings.notes),
+        notes=tuple(notes),
         store=store,
     )
 
@@ -155,10 +157,11 @@ def _labelled(
 ) -> tuple[tuple[str, ...], list[SourceSample]]:
     """The classes, and the samples with their places among them."""
     labels = {str(sample.label) for sample in samples if sample.label is not None}
-    classes = tuple(class_names if class_names is not None else _classes_of(name, labels))
-    are_numbers = class_names is not None
+    numbers = labels - {_NONE}
+    are_numbers = class_names is not None or _are_whole_numbers(numbers)
+    classes = tuple(class_names if class_names is not None else _classes_of(name, numbers if are_numbers else labels))
     places = {str(i) if are_numbers else one: i for i, one in enumerate(classes)}
-    places |= {str(NO_LABEL): NO_LABEL} if are_numbers else {}
+    places |= {_NONE: NO_LABEL} if are_numbers else {}
     settled = []
     for sample in samples:
         label = NO_LABEL if sample.label is None else places.get(str(sample.label))
@@ -176,7 +179,7 @@ def _labelled(
 
 def _classes_of(name: str, labels: Set[str]) -> list[str]:
     """Names, sorted; where all are numbers, every number up to the largest, so that a number stays what it is."""
-    if not all(label.isdecimal() and str(int(label)) == label for label in labels):
+    if not _are_whole_numbers(labels):
         return sorted(labels)
     most = max(map(int, labels), default=-1)
     if most >= _MOST_NUMBERED_CLASSES:
@@ -186,13 +189,10 @@ def _classes_of(name: str, labels: Set[str]) -> list[str]:
     return [str(number) for number in range(most + 1)]
 
 
+def _are_whole_numbers(labels: Set[str]) -> bool:
+    return all(label.isdecimal() and str(int(label)) == label for label in labels)
+
+
 def extension_of_member(name: str) -> str:
     """The last extension of a name, with its dot, in lower case."""
     return posixpath.splitext(name)[1].lower()
-
-
-def check_member_size(name: str, num_bytes: int) -> int:
-    """A size before so much is read. Raises `CodecError`."""
-    if num_bytes > MOST_MEMBER_BYTES:
-        raise CodecError(f"{name} has {num_bytes} bytes; allowed are {MOST_MEMBER_BYTES}: leave it out")
-    return num_bytes

@@ -10,16 +10,17 @@ import io
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from threading import Lock
 from typing import Any, BinaryIO, Protocol
 
 from laconic.codecs.errors import CodecError, MissingDependencyError
-from laconic.tasks.datasets.sources.pack_source import identity_of_file
+from laconic.tasks.datasets.sources.pack_source import identity_of_file, read_source_file, size_of_source_file
 from laconic.tasks.datasets.sources.row_targets import bytes_of_value
 
 _MOST_CACHED_BYTES = 1 << 28
 _ROW_DIGITS = 8
+_FILE_FIELDS = frozenset({"bytes", "path"})  # of a cell that is a file
 
 
 class TableFile(Protocol):
@@ -64,7 +65,8 @@ class ArrowFile:
         return self._table.column(name)[row].as_py()
 
     def may_lack(self, name: str) -> bool:
-        return bool(self._table.column(name).null_count)
+        cells = self._table.column(name)
+        return bool(cells.null_count) or _is_of_files(cells.type)
 
 
 class ParquetFile:
@@ -120,24 +122,34 @@ class TableStore:
         return TableStore, (self._root, self._signal)
 
     def open_member(self, name: str) -> Path | BinaryIO:
-        value = self._value(name)
-        data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
-        if isinstance(data, bytes):
-            return io.BytesIO(data)
-        if isinstance(path, str) and path and "\0" not in path:
-            return self._root / path
-        raise CodecError(f"its {self._signal} is empty; allowed are the bytes of a file, or its path")
+        found = self._file_in(self._signal, self._value(name))
+        return io.BytesIO(found) if isinstance(found, bytes) else found
 
     def read_member(self, name: str) -> bytes:
         value, column = self._value(name), name.rpartition(":")[2]
-        if isinstance(value, dict) and {"bytes", "path"} >= value.keys():
-            data = value.get("bytes")
-            return data if isinstance(data, bytes) else (self._root / value["path"]).read_bytes()
+        if isinstance(value, dict) and value.keys() <= _FILE_FIELDS:
+            found = self._file_in(column, value)
+            return found if isinstance(found, bytes) else read_source_file(found)
         return value if isinstance(value, bytes) else bytes_of_value("txt" if isinstance(value, str) else column, value)
 
     def identity_of_member(self, name: str) -> str:
         file, _, row = name.rpartition("/")
         return f"{identity_of_file(self._root / file)}+{row}"
+
+    def _file_in(self, column: str, value: Any) -> Path | bytes:
+        """The file that a cell is, or names: below the folder of the tables, or they could name any of this machine."""
+        data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
+        if isinstance(data, bytes):
+            return data
+        if not isinstance(path, str) or not path or "\0" in path:
+            raise CodecError(f"its {column} is empty; allowed are the bytes of a file, or its path")
+        place = PureWindowsPath(path)  # which knows both slashes
+        if place.anchor or ".." in place.parts:
+            raise CodecError(
+                f"its {column} is the file {path!r}, without its bytes; allowed are files below the table's folder: "
+                "save the table with the bytes"
+            )
+        return self._root / path
 
     def _value(self, name: str) -> Any:
         file, _, place = name.rpartition("/")
@@ -158,6 +170,7 @@ class TableStore:
 
 def open_table_file(path: Path) -> TableFile:
     """A Parquet file by its extension, or else an Arrow file. Raises `CodecError`, `OSError`, `MissingDependencyError`."""
+    size_of_source_file(path)
     try:
         return ParquetFile(path) if path.suffix.lower() in PARQUET_EXTENSIONS else ArrowFile(path)
     except _errors_of_arrow() as err:
@@ -177,10 +190,25 @@ def name_of_row(file: str, row: int) -> str:
 
 
 def rows_that_lack(file: TableFile, column: str) -> Sequence[bool]:
-    """Of each row, whether its cell is null; empty where none is."""
+    """Of each row, whether its cell is null, or a file of which all is null; empty where none is."""
     if not file.may_lack(column):
         return ()
-    return [not valid for valid in file.column(column).is_valid().to_pylist()]
+    cells = file.column(column)
+    if not _is_of_files(cells.type):
+        return [not valid for valid in cells.is_valid().to_pylist()]
+    import pyarrow.compute as pc
+
+    fields = [pc.struct_field(cells, i).is_valid().to_pylist() for i in range(cells.type.num_fields)]
+    return [not any(there) for there in zip(*fields, strict=True)]
+
+
+def _is_of_files(kind: Any) -> bool:
+    """Whether cells of a type are {bytes, path}, or one of the two."""
+    import pyarrow as pa
+
+    if not pa.types.is_struct(kind):
+        return False
+    return kind.num_fields > 0 and {kind.field(i).name for i in range(kind.num_fields)} <= _FILE_FIELDS
 
 
 def _errors_of_arrow() -> tuple[type[Exception], ...]:

@@ -8,6 +8,7 @@ the extension of their bytes. Splits are the folders of a saved `DatasetDict` or
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ from laconic.tasks.datasets.sources.table_files import (
     open_table_file,
     rows_that_lack,
 )
+from laconic.tasks.datasets.targets import check_target_suffix
 
 _SIGNAL_COLUMNS = (
     *("image", "img", "picture", "audio", "sound", "speech", "bytes", "image_bytes", "jpg", "jpeg", "png", "webp"),
@@ -81,6 +83,8 @@ def read_table_source(name: str, root: Path, files: Mapping[str, str], notes: Se
 
 
 def _columns_of(file: str, table: TableFile) -> _TableColumns:
+    if twice := [name for name, count in Counter(table.schema.names).items() if count > 1]:
+        raise CodecError(f"{file} has the column {twice[0]!r} twice; allowed is one of each name")
     features = _features_of(table.schema)
     names = [name for name in table.schema.names if not name.startswith("__index_level_")]  # numbers of rows, of pandas
     signal = _signal_among(file, table, features)
@@ -96,7 +100,7 @@ def _columns_of(file: str, table: TableFile) -> _TableColumns:
         kind=_SIGNAL_TYPES.get(str(features.get(signal, {}).get("_type"))) or _kind_of(table, signal),
         label=label,
         names=_names_of_classes(classes.get(label or "", {})),
-        targets=tuple((name, _suffix_of(table, name, text)) for name in others),
+        targets=tuple((name, check_target_suffix(_suffix_of(table, name, text))) for name in others),
     )
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from laconic.codecs.errors import CodecError
-from laconic.tasks.datasets.sources.pack_source import identity_of_file
-from laconic.tasks.datasets.sources.stored_source import check_member_size
+from laconic.tasks.datasets.sources.pack_source import check_member_size, identity_of_file, size_of_source_file
 
 _TAR_BLOCK = 512
 
@@ -58,10 +57,10 @@ def read_place(path: Path, offset: int, num_bytes: int) -> bytes:
 def list_tar_members(path: Path) -> Iterator[TarMember]:
     """The files of a tar in order, also those that cannot be used; where the tar itself is damaged, a last one without a
     name says so. Raises `CodecError` for a file that is no tar, `OSError`."""
-    num_bytes, end, member = path.stat().st_size, 0, None
+    num_bytes, end, member = size_of_source_file(path), 0, None
     try:
         with tarfile.open(path, "r:", encoding="utf-8") as tar:
-            for header in tar:
+            for header in headers_of_tar(tar):
                 tar.members = []  # type: ignore[attr-defined] # it would keep all
                 member, end = _member_of(header, num_bytes), tar.offset
                 if not header.isdir():
@@ -77,6 +76,17 @@ def list_tar_members(path: Path) -> Iterator[TarMember]:
             raise CodecError(f"{path} is no tar that can be read: {err}{compressed}") from err
     if end < num_bytes and (why := _damage_at(path, end, num_bytes)):
         yield TarMember("", end, 0, why)
+
+
+def headers_of_tar(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The headers of an open tar in order, each behind the one before. Raises `tarfile.ReadError` for one of a negative
+    size, which would lead back, so that reading never ends."""
+    end = 0
+    for header in tar:
+        if header.size < 0 or tar.offset <= end:
+            raise tarfile.ReadError(f"{header.name} has {header.size} bytes")
+        end = tar.offset
+        yield header
 
 
 def _member_of(member: tarfile.TarInfo, num_bytes: int) -> TarMember:

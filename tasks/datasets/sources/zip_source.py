@@ -12,8 +12,9 @@ from typing import BinaryIO
 
 from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets.class_folders import class_folder_contents
+from laconic.tasks.datasets.sources.pack_source import check_member_size
 from laconic.tasks.datasets.sources.split_choice import SplitChoice
-from laconic.tasks.datasets.sources.stored_source import StoredSource, check_member_size
+from laconic.tasks.datasets.sources.stored_source import StoredSource
 from laconic.tasks.datasets.splits import FolderTree, is_hidden_from_splits
 
 _ENCRYPTED = 1
