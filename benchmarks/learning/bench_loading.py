@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import statistics
 import sys
 import time
@@ -130,7 +129,6 @@ def record(
             "lowest": rates[0],
             "highest": rates[-1],
             "bytes_per_sample": reader.num_bytes / reader.num_items,
-            "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         }
         common.append_row(options.results, row)
         speeds = f"{row['samples_per_second']:8.0f}/s ({rates[0]:.0f} to {rates[-1]:.0f})"
