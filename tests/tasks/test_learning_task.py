@@ -94,8 +94,9 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / f"{split}{i}.json").write_text(json.dumps({"brightness": level}))
             samples.append(SourceSample(source, split, NO_LABEL, (("json", f"{split}{i}.json"),)))
     listing = ClassFolder(root, "image", (), tuple(samples), ())
-    archive.pack(listing, root / "packed", PackIndexOptions(quality=90))
-    return root / "packed"
+    output = tmp_path_factory.mktemp("packs") / "packed"
+    archive.pack(listing, output, PackIndexOptions(quality=90))
+    return output
 
 
 @pytest.fixture(scope="module")
