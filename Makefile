@@ -187,7 +187,7 @@ bench-loading: $(VENV)/developer
 	for size in 224 384; do LACONIC_SIMD=avx2 $(BIN)/python benchmarks/learning/bench_loading.py --data $(DATA)/clothing10 \
 	  --work $(LOADING) --size $$size --passes 3 --reason "$(REASON)"; done
 	$(BIN)/python benchmarks/learning/bench_loading.py --data $(DATA)/clothing10 --work $(LOADING) --passes 3 --reason "$(REASON)"
-	$(BIN)/python benchmarks/learning/bench_packing.py --data $(DATA)/clothing10 --work $(LOADING) --reason "$(REASON)"
+	$(BIN)/python benchmarks/learning/bench_packing.py --data $(LOADING)/repeated --work $(LOADING) --reason "$(REASON)"
 	$(BIN)/python benchmarks/learning/bench_index.py --pack $(LOADING)/pack-224-q20-fast-12 --work $(LOADING) --reason "$(REASON)"
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/learning/bench_equal_loss.py --data $(DATA)/clothing10 --work $(LOADING) \
 	  --reason "$(REASON)"

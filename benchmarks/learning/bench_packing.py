@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -27,7 +28,7 @@ from PIL import Image
 from laconic.tasks.datasets import archive
 from laconic.tasks.datasets.class_folders import ClassFolder, list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal
-from laconic.tasks.datasets.pack_engines import WorkerEngine
+from laconic.tasks.datasets.pack_engines import ThreadEngine, WorkerEngine
 from laconic.tasks.datasets.pack_index import PackIndexOptions
 
 WEBP_QUALITY = 75
@@ -38,25 +39,26 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="class folders of pictures")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--quality", type=int, default=60)
-    parser.add_argument("--passes", type=int, default=3)
+    parser.add_argument("--quality", type=int, default=20)
+    parser.add_argument("--passes", type=int, default=2)
     parser.add_argument("--reason", required=True)
     parser.add_argument("--results", type=Path, default=common.RESULTS / "packing.jsonl")
     options = parser.parse_args()
     source = list_class_folder(options.data)
-    ways: dict[tuple[str, int], Callable[[Path], object]] = {
-        ("WebP", 1): lambda folder: write_webp(source, folder, options.size),
-        **{
-            (f"pack, {profile}", workers): lambda folder, profile=profile, workers=workers: archive.pack(  # type: ignore[misc]
-                source,
-                folder,
-                PackIndexOptions(quality=options.quality, size=options.size, profile=profile),
-                engine=WorkerEngine(workers) if workers > 1 else None,
+    ways: dict[tuple[str, int], Callable[[Path], object]] = {("WebP", 1): partial(write_webp, source, options.size)}
+    for workers in (1, 2):
+        for name, profile, channels in (
+            ("fast, 12 channels", "fast", 12),
+            ("fast", "fast", None),
+            ("small", "small", None),
+        ):
+            chosen = PackIndexOptions(
+                quality=options.quality,
+                size=options.size,
+                profile=profile,  # type: ignore[arg-type]
+                channels=channels,
             )
-            for profile in ("fast", "small")
-            for workers in (1, 2)
-        },
-    }
+            ways[f"pack, {name}", workers] = partial(write_pack, source, chosen, workers)
     seconds: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
     sizes: dict[tuple[str, int], int] = {}
     cores = os.sched_getaffinity(0)
@@ -89,7 +91,11 @@ def main() -> None:
         print(f"{writer:14} {workers} workers  {row['pictures_per_second']:7.1f}/s  {row['bytes_per_item']:8.0f} bytes")
 
 
-def write_webp(source: ClassFolder, folder: Path, size: int) -> None:
+def write_pack(source: ClassFolder, options: PackIndexOptions, workers: int, folder: Path) -> None:
+    archive.pack(source, folder, options, engine=WorkerEngine(workers) if workers > 1 else ThreadEngine(1))
+
+
+def write_webp(source: ClassFolder, size: int, folder: Path) -> None:
     for sample in source.samples:
         path = (folder / sample.source).with_suffix(".webp")
         path.parent.mkdir(parents=True, exist_ok=True)
