@@ -104,7 +104,7 @@ def packing_table(rows: Sequence[common.Row]) -> str:
         )
     first = found[0]
     caption = (
-        f"{first['pictures']:,} photographs of {first['dataset']}, read from JPEG and cut to squares of {first['size']} "
+        f"{first['pictures']:,} photographs, read from JPEG and cut to squares of {first['size']} "
         f"pixels; wall time on idle cores of {first['machine']['cpu']}; medians; {first['date'][:10]}, commit "
         f"{first['commit']}."
     )
