@@ -25,17 +25,19 @@ if TYPE_CHECKING:
     from laconic.tasks.datasets.augmentation import Augmentation
     from laconic.tasks.datasets.latent_loader import LatentLoader
     from laconic.tasks.datasets.latents import LatentDataset
+    from laconic.tasks.datasets.loader_options import LoaderOptions
     from laconic.tasks.datasets.pack_index import PackIndexOptions
 
 _LAZY = {
     "Augmentation": "augmentation",
     "LatentDataset": "latents",
     "LatentLoader": "latent_loader",
+    "LoaderOptions": "loader_options",
     "PackIndexOptions": "pack_index",
     "pack": "archive",
 }
 
-__all__ = ["Augmentation", "LatentDataset", "LatentLoader", "PackIndexOptions", "pack"]
+__all__ = ["Augmentation", "LatentDataset", "LatentLoader", "LoaderOptions", "PackIndexOptions", "pack"]
 
 
 def __getattr__(name: str) -> Any:

@@ -13,10 +13,7 @@ modelled.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final
 
 from laconic.codecs.arguments import (
     real_number_argument,
@@ -26,12 +23,7 @@ from laconic.codecs.arguments import (
 )
 from laconic.codecs.errors import CodecError
 
-if TYPE_CHECKING:
-    pass
-
-_LUMA: Final = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 _FARTHEST: Final = 1 << 16  # places
-_NUM_STREAMS: Final = 64
 _MOST_MASKS: Final = 10
 _OF_PICTURES: Final = ("flip", "half", "brightness", "saturation", "hue")
 _OF_SOUNDS: Final = ("gain_db", "channel_swap", "frequency_masks")
@@ -40,7 +32,6 @@ _HIGHEST: Final = {
     "hue": 0.5,
     **dict.fromkeys(("gain_db", "mixup", "cutmix"), 100.0),
 }
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
