@@ -6,6 +6,7 @@ first process alone writes files and reports.
 
 from __future__ import annotations
 
+import atexit
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -67,9 +68,16 @@ class Processes:
 
 
 def join_processes() -> Processes:
-    """This process among those that `torchrun` started; waits for the others."""
+    """This process among those that `torchrun` started; waits for the others. It leaves them when it ends."""
     if "WORLD_SIZE" not in os.environ:
         return Processes()
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group("gloo")
+        atexit.register(_leave_processes)
     return Processes(torch.distributed.get_rank(), torch.distributed.get_world_size())
+
+
+def _leave_processes() -> None:
+    """Threads of a group that is still there when the process ends may end it with an abort."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
