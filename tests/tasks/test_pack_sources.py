@@ -26,7 +26,7 @@ from laconic.tasks.datasets.sources.open_source import open_pack_source
 from laconic.tasks.datasets.sources.pack_source import PackSource, open_source_signal, read_source_file
 from laconic.tasks.datasets.sources.path_patterns import expand_braces
 
-DATA = Path("/work/shared/data") if Path("/work/shared/data").is_dir() else Path(__file__).parents[3] / "shared/data"
+DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 def write(path: Path, data: bytes | str) -> Path:
