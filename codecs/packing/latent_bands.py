@@ -76,12 +76,11 @@ def latent_bands_of(model: Model, channels: int) -> LatentBands:
         )
     halved = np.array([(number_of[place], row, column) for place, row, column in sources[1]], np.uint16)
     gains = _gains(model)
+    half_gains = gains[:channels] / gains[halved[:, 0]] / 2  # a level of the transform makes values twice as large
     return LatentBands(
         np.array([(number_of[place], lag) for place, lag in sources[0]], np.uint16),
         halved,
-        (gains[:channels] / gains[halved[:, 0]] / 2).astype(
-            np.float32
-        ),  # a level of the transform makes values twice as large
+        half_gains.astype(np.float32),
         np.array(colors, np.uint16),
         planes,
         _basis(model),

@@ -92,6 +92,11 @@ class Augmentation:
         return any((self.flip, self.half, self.has_colors))
 
     @property
+    def mixes(self) -> bool:
+        """Whether latents of a batch are mixed, and their labels with them."""
+        return bool(self.mixup or self.cutmix)
+
+    @property
     def has_colors(self) -> bool:
         return any((self.brightness, self.saturation, self.hue))
 

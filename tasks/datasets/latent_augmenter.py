@@ -137,7 +137,7 @@ def mixing_of(
 ) -> tuple[float, tuple[int, int, int, int]] | None:
     """How the latents of a batch are mixed in pairs: own weight in a box (first row, last, first column, last), or
     None. The first item's place in the epoch decides."""
-    if (not augmentation.mixup and not augmentation.cutmix) or not len(draws.places):
+    if not augmentation.mixes or not len(draws.places):
         return None
     first = LatentDraws(draws.seed, draws.epoch, draws.places[:1])
     is_cut = augmentation.cutmix > 0 and (not augmentation.mixup or bool(first.uniform(40)[0] < 0.5))

@@ -23,6 +23,7 @@ from laconic.codecs.arguments import (
 )
 from laconic.codecs.errors import CodecError, missing_torch_error
 from laconic.codecs.packing.latent_batch import LatentViews
+from laconic.tasks.datasets.augmentation import Augmentation
 from laconic.tasks.datasets.batch_memory import BatchMemory
 from laconic.tasks.datasets.latent_augmenter import LatentAugmenter, mixing_of
 from laconic.tasks.datasets.latent_draws import LatentDraws
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _LAST_EPOCH: Final = (1 << 62) - 1
-_STATE: Final = ("epoch", "batch", "seed", "batch_size", "world", "items")
+_STATE: Final = ("epoch", "batch", "seed", "batch_size", "world", "items", "shuffle", "drop_last", "sizes")
 Numbers = NDArray[np.int64]
 
 
@@ -61,19 +62,10 @@ class LatentLoader:
             raise CodecError(
                 "the dataset has a transform, which is for items one by one; call it on the batches instead"
             )
-        if wanted is not None and (wanted.mixup or wanted.cutmix) and dataset.targets != (LABEL_SUFFIX,):
-            raise CodecError(f"mixup and cutmix mix labels; the dataset has the targets {', '.join(dataset.targets)}")
-        if wanted is not None and (wanted.mixup or wanted.cutmix) and (dataset.labels == NO_LABEL).any():
-            raise CodecError("mixup and cutmix mix labels; the dataset has items without one")
+        if wanted is not None and wanted.mixes:
+            _check_mixing(dataset, self.options, wanted)
         if self._augmenter is not None and dataset.index.grid is not None:
             self._augmenter.check_grids(np.array([dataset.index.grid]))
-        if (
-            self.options.sizes == "pad"
-            and wanted is not None
-            and (wanted.mixup or wanted.cutmix)
-            and wanted.crop is None
-        ):
-            raise CodecError("mixup and cutmix are of latents of one size; pass a crop, or sizes 'same' or 'bucket'")
         if self.options.sizes == "same" and (wanted is None or wanted.crop is None):
             _ = dataset.shape  # or a sentence why there are no batches
         self._epoch = self._next = self._first = 0  # the epoch, the next batch of it, and that of the next iteration
@@ -90,12 +82,13 @@ class LatentLoader:
         """The epoch that the next iteration is, from its first batch on."""
         self._epoch, self._next, self._first = whole_number_argument("epoch", epoch, 0, _LAST_EPOCH), 0, 0
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         """Where the iteration is: after the last batch that it gave."""
-        values = (self._epoch, self._next, self.options.seed, self.batch_size, self.world, len(self.dataset))
+        options, order = self.options, (self.batch_size, self.world, len(self.dataset))
+        values = (self._epoch, self._next, options.seed, *order, options.shuffle, options.drop_last, options.sizes)
         return dict(zip(_STATE, values, strict=True))
 
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The next iteration goes on from there. Raises `CodecError` for a state of another order of batches."""
         own, given = self.state_dict(), typed_argument("state", state, Mapping, "what state_dict gives")
         if set(given) != set(own) or any(given[name] != own[name] for name in _STATE[2:]):
@@ -194,6 +187,16 @@ class LatentLoader:
         _native.mix_latents(array, weight, box)
         share = (box[1] - box[0]) * (box[3] - box[2]) / (grid[0] * grid[1])
         return [_tensor(_mixed_labels(labels, len(self.dataset.classes), 1 - share * (1 - weight)))]
+
+
+def _check_mixing(dataset: LatentDataset, options: LoaderOptions, wanted: Augmentation) -> None:
+    """Raises `CodecError` where latents of a batch cannot be mixed."""
+    if dataset.targets != (LABEL_SUFFIX,):
+        raise CodecError(f"mixup and cutmix mix labels; the dataset has the targets {', '.join(dataset.targets)}")
+    if (dataset.labels == NO_LABEL).any():
+        raise CodecError("mixup and cutmix mix labels; the dataset has items without one")
+    if options.sizes == "pad" and wanted.crop is None:
+        raise CodecError("mixup and cutmix are of latents of one size; pass a crop, or sizes 'same' or 'bucket'")
 
 
 def _mixed_labels(labels: Numbers, num_classes: int, weight: float) -> Float[NDArray[np.float32], "n classes"]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -84,13 +83,13 @@ def spaced_rows(count: int, most: int) -> list[int]:
 
 
 def _counts(index: PackIndex) -> dict[str, dict[str, int]]:
-    names = [*index.classes, NO_CLASS]
-    found = Counter(zip(index.shard.tolist(), index.label.tolist(), strict=True))
-    splits: dict[str, dict[str, int]] = {split: {} for split in index.splits}
-    for (shard, label), number in sorted(found.items(), key=lambda entry: entry[0][1] % len(names)):
-        classes = splits[index.shards[shard].split]
-        classes[names[label]] = classes.get(names[label], 0) + number
-    return splits
+    """Those of the index, and of samples without a class."""
+    totals = dict(zip(index.splits, np.bincount(index.split_numbers).tolist(), strict=True))
+    found = index.counts()
+    for split, classes in found.items():
+        if rest := totals[split] - sum(classes.values()):
+            classes[NO_CLASS] = rest
+    return found
 
 
 def _rate(samples: StoredSamples) -> tuple[float | None, int]:

@@ -19,21 +19,9 @@ from laconic.tasks.datasets.integrations.hugging_face import (
     register_lcn_feature,
 )
 from laconic.tasks.datasets.integrations.latent_decoder import LatentDecoder
-from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.datasets.stored_samples import StoredSamples
 
 torch = pytest.importorskip("torch")
-
-
-@pytest.fixture(scope="module", params=["single", "grouped"])
-def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = PackIndexOptions(size=32, members=request.param, shard_samples=5)
-    return pack_scene.make_pack(tmp_path_factory.mktemp("integrations"), count=5, options=options)
-
-
-@pytest.fixture(scope="module")
-def decoder(pack: Path) -> LatentDecoder:
-    return LatentDecoder.of_pack(pack, channels=12)
 
 
 @pytest.fixture(scope="module")

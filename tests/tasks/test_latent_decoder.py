@@ -7,28 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pack_scene
 import pytest
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.lcn import Lcn
 from laconic.tasks.datasets.integrations.latent_decoder import LatentDecoder
 from laconic.tasks.datasets.latents import LatentDataset
-from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.datasets.stored_samples import StoredSamples
 
 torch = pytest.importorskip("torch")
-
-
-@pytest.fixture(scope="module", params=["single", "grouped"])
-def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = PackIndexOptions(size=32, members=request.param, shard_samples=5)
-    return pack_scene.make_pack(tmp_path_factory.mktemp("integrations"), count=5, options=options)
-
-
-@pytest.fixture(scope="module")
-def decoder(pack: Path) -> LatentDecoder:
-    return LatentDecoder.of_pack(pack, channels=12)
 
 
 def test_decoder_normalises_as_the_dataset_does(pack: Path, decoder: LatentDecoder) -> None:

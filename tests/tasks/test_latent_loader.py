@@ -177,7 +177,7 @@ def test_loaders_in_turns_over_one_dataset(packed: Path) -> None:
 
 def test_states_of_other_orders_are_refused(packed: Path) -> None:
     loader = LatentLoader(LatentDataset(packed), 4)
-    for change in ({"seed": 1}, {"batch_size": 5}, {"world": 2}, {"items": 3}):
+    for change in ({"seed": 1}, {"batch_size": 5}, {"world": 2}, {"items": 3}, {"shuffle": False}):
         with pytest.raises(CodecError, match="needed is one with seed 0, batch_size 4, world 1, items 22"):
             loader.load_state_dict(loader.state_dict() | change)
     with pytest.raises(CodecError, match="epoch is -1"):

@@ -20,20 +20,8 @@ from laconic.tasks.datasets.integrations.litdata_items import (
     litdata_items,
     register_lcn_serializer,
 )
-from laconic.tasks.datasets.pack_index import PackIndexOptions
 
 torch = pytest.importorskip("torch")
-
-
-@pytest.fixture(scope="module", params=["single", "grouped"])
-def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = PackIndexOptions(size=32, members=request.param, shard_samples=5)
-    return pack_scene.make_pack(tmp_path_factory.mktemp("integrations"), count=5, options=options)
-
-
-@pytest.fixture(scope="module")
-def decoder(pack: Path) -> LatentDecoder:
-    return LatentDecoder.of_pack(pack, channels=12)
 
 
 def test_litdata_streams_latents(pack: Path, decoder: LatentDecoder, tmp_path: Path) -> None:

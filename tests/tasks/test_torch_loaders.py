@@ -8,20 +8,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pack_scene
 import pytest
 
 from laconic.tasks.datasets.latent_loader import LatentLoader
 from laconic.tasks.datasets.latents import LatentDataset
-from laconic.tasks.datasets.pack_index import PackIndexOptions
 
 torch = pytest.importorskip("torch")
-
-
-@pytest.fixture(scope="module", params=["single", "grouped"])
-def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = PackIndexOptions(size=32, members=request.param, shard_samples=5)
-    return pack_scene.make_pack(tmp_path_factory.mktemp("integrations"), count=5, options=options)
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn"])

@@ -18,7 +18,6 @@ from laconic.codecs.lcn import Lcn
 from laconic.entropy import BitstreamError
 from laconic.tasks.datasets.integrations.latent_decoder import LatentDecoder
 from laconic.tasks.datasets.integrations.web_shards import BatchedLatents, LatentHandler, PictureHandler, ungrouped
-from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.datasets.stored_samples import StoredSamples
 
 torch = pytest.importorskip("torch")
@@ -33,17 +32,6 @@ pytestmark = [
 def closed() -> Iterator[None]:
     yield
     gc.collect()
-
-
-@pytest.fixture(scope="module", params=["single", "grouped"])
-def pack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    options = PackIndexOptions(size=32, members=request.param, shard_samples=5)
-    return pack_scene.make_pack(tmp_path_factory.mktemp("integrations"), count=5, options=options)
-
-
-@pytest.fixture(scope="module")
-def decoder(pack: Path) -> LatentDecoder:
-    return LatentDecoder.of_pack(pack, channels=12)
 
 
 def shards_of(pack: Path, split: str = "train") -> list[str]:
