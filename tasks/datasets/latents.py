@@ -310,8 +310,7 @@ def _rows_of(index: PackIndex, split: str | None) -> NDArray[np.int64]:
     if split is None:
         return np.arange(len(index))
     choice_argument("split", split, index.splits)
-    shards = [i for i, shard in enumerate(index.shards) if shard.split == split]
-    return np.flatnonzero(np.isin(index.shard, shards))
+    return index.rows_of_split(split)
 
 
 def _model_path(index: PackIndex, model: str | None) -> str:

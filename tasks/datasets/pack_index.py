@@ -188,20 +188,15 @@ class PackIndex:
     def counts(self) -> dict[str, dict[str, int]]:
         """Samples of each class in each split, by their names."""
         found: dict[str, dict[str, int]] = {}
-        for i, split in enumerate(self.splits):
-            own = self.label[(self.split_numbers == i) & (self.label != NO_LABEL)]
-            counts = np.bincount(own, minlength=len(self.classes)).tolist()
+        for split in self.splits:
+            labels = self.label[self.rows_of_split(split)]
+            counts = np.bincount(labels[labels != NO_LABEL], minlength=len(self.classes)).tolist()
             found[split] = {name: count for name, count in zip(self.classes, counts, strict=True) if count}
         return found
 
-    @property
-    def split_numbers(self) -> Int64[NDArray[np.int64], " n"]:
-        """(n,): which of `splits` each sample is in."""
-        splits = self.splits
-        numbers: Int64[NDArray[np.int64], " n"] = np.array([splits.index(shard.split) for shard in self.shards])[
-            self.shard
-        ]
-        return numbers
+    def rows_of_split(self, split: str) -> Int64[NDArray[np.int64], " k"]:
+        """The rows of the samples of one of `splits`."""
+        return np.flatnonzero(np.array([shard.split == split for shard in self.shards])[self.shard])
 
     @property
     def disk_bytes(self) -> int:

@@ -84,10 +84,9 @@ def spaced_rows(count: int, most: int) -> list[int]:
 
 def _counts(index: PackIndex) -> dict[str, dict[str, int]]:
     """Those of the index, and of samples without a class."""
-    totals = dict(zip(index.splits, np.bincount(index.split_numbers).tolist(), strict=True))
     found = index.counts()
     for split, classes in found.items():
-        if rest := totals[split] - sum(classes.values()):
+        if rest := len(index.rows_of_split(split)) - sum(classes.values()):
             classes[NO_CLASS] = rest
     return found
 

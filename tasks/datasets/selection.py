@@ -93,7 +93,7 @@ def training_rows(index: PackIndex) -> Int[NDArray[np.int64], " n"]:
     split = _TRAIN if _TRAIN in index.splits else index.splits[0]
     if len(index.splits) > 1 and split != _TRAIN:
         raise CodecError(f"the pack has splits {', '.join(index.splits)}; only a training split is selected from")
-    return np.flatnonzero([index.shards[shard].split == split for shard in index.shard])
+    return index.rows_of_split(split)
 
 
 def latent_features(dataset: LatentDataset, rows: Int[NDArray[np.int64], " n"]) -> Float[NDArray[np.float32], "n f"]:
