@@ -14,51 +14,56 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from laconic.tasks.datasets import PackIndexOptions, pack
 from laconic.tasks.heads.head_training import train
-from laconic.tasks.heads.learning_task import Answer, TaskRecipe
+from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
 from laconic.tasks.heads.train_options import TrainOptions
 
 
 @dataclass(frozen=True)
 class Grades:
     name, score_name, unit, higher_is_better = "grades", "error", "grades", False
-    kinds, targets, judged_targets, maps, has_sizes = ("image", "sound"), ("cls",), ("cls",), (), False
+    kinds: ClassVar[tuple[Literal["image", "sound"], ...]] = ("image", "sound")
+    targets, judged_targets, maps, has_sizes = ("cls",), ("cls",), (), False
 
-    def recipe(self, form):
+    def recipe(self, form: InputForm) -> TaskRecipe:
         return TaskRecipe(epochs=20, channels=12)
 
-    def num_outputs(self, form):
+    def num_outputs(self, form: InputForm) -> int:
         return 1
 
-    def network(self, form, seed):
+    def network(self, form: InputForm, seed: int) -> nn.Module:
         torch.manual_seed(seed)
         return tiny_network(form, 1)
 
-    def judge(self, network, batch):
-        return (network(batch.x) - batch.targets[0][:, None]).abs()
+    def judge(self, network: nn.Module, batch: Batch) -> Tensor:
+        errors: Tensor = (network(batch.x) - batch.targets[0][:, None]).abs()
+        return errors
 
-    def loss(self, network, batch, random):
+    def loss(self, network: nn.Module, batch: Batch, random: np.random.Generator) -> Tensor:
         return self.judge(network, batch).square().mean()
 
-    def scores(self, rows):
+    def scores(self, rows: NDArray[np.float64]) -> dict[str, float]:
         return {"loss": float(np.square(rows).mean()), "error": float(rows.mean())}
 
-    def plot(self, rows, form):
+    def plot(self, rows: NDArray[np.float64], form: InputForm) -> str:
         return f"<svg xmlns='http://www.w3.org/2000/svg'><title>error {rows.mean():.2f} grades</title></svg>\n"
 
-    def answers(self, network, batch, form):
+    def answers(self, network: nn.Module, batch: Batch, form: InputForm) -> list[Answer]:
         return [Answer(f"grade {grade:.1f}", {"grade": grade}) for grade in network(batch.x)[:, 0].tolist()]
 
 
-def tiny_network(form, num_outputs):
+def tiny_network(form: InputForm, num_outputs: int) -> nn.Module:
     """(b, channels, h, w) -> (b, num_outputs)."""
-    body = torch.nn.Conv2d(form.channels, 16, form.patch, form.patch), torch.nn.GELU(), torch.nn.AdaptiveAvgPool2d(1)
-    return torch.nn.Sequential(*body, torch.nn.Flatten(), torch.nn.Linear(16, num_outputs))
+    body = nn.Conv2d(form.channels, 16, form.patch, form.patch), nn.GELU(), nn.AdaptiveAvgPool2d(1)
+    return nn.Sequential(*body, nn.Flatten(), nn.Linear(16, num_outputs))
 
 
 def main() -> None:
