@@ -64,3 +64,14 @@ class MapView:
             at = np.abs((places - 1) * step - at)
         at = at * scale
         return np.where(outside | (at >= size), -1, at)
+
+
+def map_views(
+    windows: Int[NDArray[np.int32], "n 8"],
+    grids: Int[NDArray[np.int64], "n 2"],
+    sides: Int[NDArray[np.int64], "n 2"],
+    place: tuple[int, int],
+) -> list[MapView]:
+    """Those of the latents of a batch."""
+    pairs = zip(windows, grids.tolist(), sides.tolist(), strict=True)
+    return [MapView(window, (rows, columns), (high, wide), place) for window, (rows, columns), (high, wide) in pairs]
