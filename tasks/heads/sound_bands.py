@@ -46,6 +46,13 @@ class SoundBands(nn.Module):
     def num_bands(self) -> int:
         return self.norm.num_features
 
+    def counts(self, sizes: Int[Tensor, "b 2"] | None) -> Int[Tensor, " b"] | None:
+        """Frames of items of these sizes, at least one each."""
+        if sizes is None:
+            return None
+        places = self.places.num_places(sizes[:, 1])
+        return torch.div(places + self.pool - 1, self.pool, rounding_mode="floor").clamp(min=1)
+
     def energies(
         self, x: Float[Tensor, "b c h w"], sizes: Int[Tensor, "b 2"] | None = None
     ) -> Float[Tensor, "b k h t"]:
@@ -56,9 +63,11 @@ class SoundBands(nn.Module):
             lines = pooled.reshape(-1, 1, pooled.shape[3])
             frames = nn.functional.conv1d(lines, self.window, stride=self.pool, padding=self.pool)
             pooled = frames.reshape(*pooled.shape[:3], -1)
-            known = frame_mask(sizes, x.shape[3], pooled.shape[3])
-            share = 1.0 if known is None else known.mean(dim=3, keepdim=True)
-            mean = pooled.mean(dim=(1, 2, 3), keepdim=True) / share
+            known = frame_mask(self.counts(sizes), pooled.shape[3])
+            inside = 1.0 if known is None else known
+            mean = (pooled * inside).mean(dim=(1, 2, 3), keepdim=True)
+            if known is not None:
+                mean = mean / known.mean(dim=3, keepdim=True)
             return pooled / (mean + _SILENCE)
 
     def levels(
@@ -74,17 +83,11 @@ class SoundBands(nn.Module):
             return levels if known is None else levels * known
 
 
-def frame_mask(sizes: Int[Tensor, "b 2"] | None, width: int, frames: int) -> Float[Tensor, "b 1 1 t"] | None:
-    """(b, 1, 1, frames): 1 where items are that are padded to `width`, each at least one frame; None where none is."""
-    if sizes is None:
+def frame_mask(counts: Int[Tensor, " b"] | None, frames: int) -> Float[Tensor, "b 1 1 t"] | None:
+    """(b, 1, 1, frames): 1 where items are that have so many frames; None where all have all."""
+    if counts is None:
         return None
-    counts = frame_counts(sizes, width, frames)
-    return (torch.arange(frames, device=sizes.device) < counts[:, None]).float()[:, None, None]
-
-
-def frame_counts(sizes: Int[Tensor, "b 2"], width: int, frames: int) -> Int[Tensor, " b"]:
-    """(b,): frames of each item, where the padded width has so many."""
-    return (-(-sizes[:, 1] * frames // width)).clamp(1, frames)
+    return (torch.arange(frames, device=counts.device) < counts[:, None]).float()[:, None, None]
 
 
 def mel_matrix(num_frequencies: int, num_bands: int, top_hz: float) -> Float[np.ndarray, "bands frequencies"]:
@@ -122,6 +125,9 @@ class _LatentPlaces(nn.Module):
         super().__init__()
         self.num_frequencies = channels
 
+    def num_places(self, widths: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
+        return widths
+
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f h w"]:
         return x.square()
 
@@ -137,6 +143,9 @@ class _PatchPlaces(nn.Module):
             basis = cosine_basis(length)[:, None, None] / channels
             self.projection.weight.copy_(basis.expand_as(self.projection.weight))
 
+    def num_places(self, widths: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
+        return torch.div(widths + self.num_frequencies - 1, self.num_frequencies, rounding_mode="floor")
+
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f h t"]:
         squares: Tensor = self.projection(nn.functional.pad(x, (0, -x.shape[3] % self.num_frequencies))).square()
         return squares
@@ -150,6 +159,9 @@ class _FourierPlaces(nn.Module):
         self.place = place
         self.num_frequencies = place + 1
         self.register_buffer("window", torch.hann_window(2 * place), persistent=False)
+
+    def num_places(self, widths: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
+        return torch.div(widths + self.place - 1, self.place, rounding_mode="floor") + 1
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f h t"]:
         b, _, h, w = x.shape

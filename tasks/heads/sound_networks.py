@@ -82,7 +82,7 @@ class TranscriptionNetwork(nn.Module):
         self, x: Float[Tensor, "b c h w"], sizes: Int[Tensor, "b 2"] | None = None
     ) -> Float[Tensor, "b outputs 1 t"]:
         energies = self.bands.energies(x, sizes)
-        known = frame_mask(sizes, x.shape[3], energies.shape[3])
+        known = frame_mask(self.bands.counts(sizes), energies.shape[3])
         return self.outputs(self.bands.levels(energies, known), known)
 
     def outputs(

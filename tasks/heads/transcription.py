@@ -24,7 +24,7 @@ from laconic.tasks.heads.letter_sequences import (
     letter_scores,
     read_letters,
 )
-from laconic.tasks.heads.sound_bands import frame_counts, frame_mask
+from laconic.tasks.heads.sound_bands import frame_mask
 from laconic.tasks.heads.sound_networks import TranscriptionNetwork, seeded_network
 
 if TYPE_CHECKING:
@@ -82,27 +82,21 @@ class Transcription:
 
     def loss(self, network: nn.Module, batch: Batch, random: np.random.Generator) -> Float[Tensor, ""]:
         (texts,) = batch.targets
-        if isinstance(network, TranscriptionNetwork):
-            outputs = self._outputs_of_changed(network, batch, random)
-        else:
-            outputs = network(batch.x)
-        return letter_losses(*_places(outputs, batch), texts, self.letters).mean()
-
-    def _outputs_of_changed(
-        self, network: TranscriptionNetwork, batch: Batch, random: np.random.Generator
-    ) -> Float[Tensor, "b outputs 1 t"]:
+        if not isinstance(network, TranscriptionNetwork):
+            return letter_losses(*_heard(network, batch), texts, self.letters).mean()
         energies = network.bands.energies(batch.x, batch.sizes)
-        energies = stretched(energies, random, time=self.tempo, pitch=self.pitch)
-        known = frame_mask(batch.sizes, batch.x.shape[3], energies.shape[3])
-        levels = network.bands.levels(energies, known)
-        longest = levels.shape[1] // 6
-        changed = masked(levels, random, times=(self.gaps, _LONGEST_GAP), bands=(self.gaps, longest))
-        return network.outputs(changed, known)
+        changed = stretched(energies, random, time=self.tempo, pitch=self.pitch)
+        counts = _rescaled(network.bands.counts(batch.sizes), energies.shape[3], changed.shape[3])
+        known = frame_mask(counts, changed.shape[3])
+        levels = network.bands.levels(changed, known)
+        gaps = (self.gaps, _LONGEST_GAP), (self.gaps, levels.shape[1] // 6)
+        outputs = network.outputs(masked(levels, random, times=gaps[0], bands=gaps[1]), known)
+        return letter_losses(*_places(outputs, _halved(counts)), texts, self.letters).mean()
 
     def judge(self, network: nn.Module, batch: Batch) -> Float[Tensor, "b 5"]:
         """As `letter_rows`."""
         (texts,) = batch.targets
-        return letter_rows(*_places(_outputs(network, batch), batch), texts, self.letters)
+        return letter_rows(*_heard(network, batch), texts, self.letters)
 
     def scores(self, rows: Float[NDArray[np.float64], "n 5"]) -> dict[str, float]:
         return letter_scores(rows)
@@ -112,20 +106,32 @@ class Transcription:
 
     def answers(self, network: nn.Module, batch: Batch, form: InputForm) -> Sequence[Answer]:
         """The text, as the value "text" as well."""
-        read = read_letters(*_places(_outputs(network, batch), batch), self.letters)
+        read = read_letters(*_heard(network, batch), self.letters)
         return [Answer(text, {"text": text}) for text in read]
 
 
-def _outputs(network: nn.Module, batch: Batch) -> Tensor:
-    outputs: Tensor = network(batch.x, batch.sizes) if isinstance(network, TranscriptionNetwork) else network(batch.x)
-    return outputs
+def _heard(network: nn.Module, batch: Batch) -> tuple[Float[Tensor, "b t outputs"], Int[Tensor, " b"]]:
+    """Outputs at each place, and how many places each item has; of a network of one's own, in proportion."""
+    if isinstance(network, TranscriptionNetwork):
+        return _places(network(batch.x, batch.sizes), _halved(network.bands.counts(batch.sizes)))
+    outputs = network(batch.x)
+    widths = None if batch.sizes is None else batch.sizes[:, 1]
+    return _places(outputs, _rescaled(widths, batch.x.shape[3], outputs.shape[3]))
 
 
 def _places(
-    outputs: Float[Tensor, "b outputs h t"], batch: Batch
+    outputs: Float[Tensor, "b outputs h t"], counts: Int[Tensor, " b"] | None
 ) -> tuple[Float[Tensor, "b t outputs"], Int[Tensor, " b"]]:
-    """The outputs at each place, and how many places each item has."""
     found = outputs.float().mean(dim=2).transpose(1, 2)
-    if batch.sizes is None:
-        return found, torch.full((len(found),), found.shape[1])
-    return found, frame_counts(batch.sizes, batch.x.shape[3], found.shape[1])
+    return found, torch.full((len(found),), found.shape[1]) if counts is None else counts
+
+
+def _rescaled(counts: Int[Tensor, " b"] | None, width: int, other: int) -> Int[Tensor, " b"] | None:
+    """Of places that are so many of a width, how many they are of another; at least 1."""
+    if counts is None or width == other:
+        return counts
+    return torch.div(counts * other + width - 1, width, rounding_mode="floor").clamp(1, other)
+
+
+def _halved(counts: Int[Tensor, " b"] | None) -> Int[Tensor, " b"] | None:
+    return None if counts is None else torch.div(counts + 1, 2, rounding_mode="floor")

@@ -20,7 +20,7 @@ from laconic.tasks.heads.latent_sounds import sounds_of_latents
 from laconic.tasks.heads.learning_task import Batch, InputForm, LearningTask
 from laconic.tasks.heads.listening import Listening
 from laconic.tasks.heads.separation import Separation
-from laconic.tasks.heads.sound_bands import SoundBands, frame_counts, mel_matrix
+from laconic.tasks.heads.sound_bands import SoundBands, mel_matrix
 from laconic.tasks.heads.sound_mixtures import mixed_stems, tensor_si_sdr_db
 from laconic.tasks.heads.sound_networks import seeded_network
 from laconic.tasks.heads.transcription import Transcription
@@ -146,10 +146,15 @@ def test_a_sound_is_judged_alike_in_any_batch(name: str) -> None:
             assert torch.allclose(task.judge(network, alone)[0], whole[i], atol=1e-4)
 
 
-def test_counts_of_frames_cover_each_item() -> None:
-    sizes = torch.tensor([[1, 1], [1, 8], [1, 9], [1, 16]])
-    assert frame_counts(sizes, 16, 8).tolist() == [1, 4, 5, 8]
-    assert frame_counts(sizes, 16, 17).tolist() == [2, 9, 10, 17]
+@pytest.mark.parametrize("arm", FORMS)
+def test_counts_of_frames_are_those_of_each_item_alone(arm: str) -> None:
+    form = FORMS[arm]
+    for pool in (1, 3):
+        bands = SoundBands(form, 8, pool=pool)
+        for width in (form.patch[1], 2 * form.place[1] + 1, 7 * form.place[1]):
+            counts = bands.counts(torch.tensor([[1, width]]))
+            assert counts is not None
+            assert bands.energies(torch.ones(1, form.channels, 1, width)).shape[3] == counts.item()
 
 
 def test_a_network_of_ones_own_is_trained_and_judged() -> None:
