@@ -6,9 +6,9 @@ The data folder holds train/ and test/ with images/ and boxes/ each. Lines of wh
 training receipt is "val". `--synthetic` lines are added to "train": random texts (`receipt_texts`, with words of the
 "train" receipts alone) in fonts (`receipt_prints`). Without `--fonts` these are the freely licensed ones that matplotlib
 brings (DejaVu, STIX, Computer Modern). More kinds of print teach more; free are those of Debian's packages
-fonts-liberation, fonts-freefont-ttf, fonts-roboto-unhinted, fonts-texgyre, fonts-croscore, fonts-courier-prime, fonts-noto-mono,
-fonts-open-sans, fonts-lato, fonts-hack, fonts-inconsolata, fonts-jetbrains-mono, fonts-go, fonts-spleen, fonts-ocr-b,
-fonts-gnutypewriter and fonts-dotgothic16.
+fonts-liberation, fonts-freefont-ttf, fonts-roboto-unhinted, fonts-texgyre, fonts-croscore, fonts-courier-prime,
+fonts-noto-mono, fonts-open-sans, fonts-lato, fonts-hack, fonts-inconsolata, fonts-jetbrains-mono, fonts-go, fonts-spleen,
+fonts-ocr-b, fonts-gnutypewriter and fonts-dotgothic16.
 
 What it writes is packed by `laconic pack FOLDER -o PACK`.
 """
