@@ -24,7 +24,7 @@ from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.datasets.pack_index import INDEX_NAME, PackIndexOptions
 from laconic.tasks.heads import head_training
 from laconic.tasks.heads.comparison import comparison_table
-from laconic.tasks.heads.inputs import Arm, TrainOptions
+from laconic.tasks.heads.train_options import Arm, TrainOptions
 from laconic.tasks.training.run_names import RESULT_NAME
 
 ARMS: tuple[tuple[Arm, int], ...] = (("latents", 12), ("patches", 12), ("latents", 48), ("small", 12))

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 
-from laconic.tasks.heads.inputs import TrainOptions
+from laconic.tasks.heads.train_options import TrainOptions
 from laconic.tasks.mpq import operating_points
 from laconic.tasks.mpq.compressed_training import train_on_compressed
 

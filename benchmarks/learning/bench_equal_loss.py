@@ -19,7 +19,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -28,8 +27,9 @@ from laconic.tasks.datasets.class_folders import list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal
 from laconic.tasks.datasets.pack_index import PackIndexOptions, read_index
 from laconic.tasks.heads import head_training
-from laconic.tasks.heads.checkpoint import load_checkpoint
-from laconic.tasks.heads.inputs import TrainOptions, load_inputs
+from laconic.tasks.heads.judged_items import load_judged_items
+from laconic.tasks.heads.train_options import TrainOptions
+from laconic.tasks.training.run_names import JUDGED_NAME
 
 PACKAGES = ("laconic", "numpy", "pillow", "torch")
 CHANNELS = (12, 48)
@@ -125,15 +125,7 @@ def test_losses(options: argparse.Namespace, folder: Path, seed: int) -> NDArray
     )
     run = options.work / "runs" / f"{folder.name}-e{options.epochs}-s{seed}"
     head_training.train(folder, run, chosen)
-    network, _ = load_checkpoint(run)
-    network.eval()
-    test = load_inputs(folder, chosen).test
-    with torch.no_grad():
-        losses = [
-            torch.nn.functional.cross_entropy(network(x[None]), torch.tensor([targets["cls"]])).item()
-            for x, targets in (test[i] for i in range(len(test)))
-        ]
-    return np.array(losses)
+    return load_judged_items(run / JUDGED_NAME).rows[:, 0]
 
 
 def interval_of(losses: Losses) -> list[float]:

@@ -32,7 +32,7 @@ from laconic.tasks.datasets.selection import SelectionSize, shares_of_classes, t
 from laconic.tasks.datasets.sources.stored_pack import StoredPack
 from laconic.tasks.datasets.stored_samples import StoredSamples
 from laconic.tasks.heads import head_training
-from laconic.tasks.heads.inputs import TrainOptions
+from laconic.tasks.heads.train_options import TrainOptions
 
 PERCENTS = (10, 30, 50, 100)
 VAL_FRACTION = 0.2

@@ -102,7 +102,7 @@ def _tuning(model: Model, signals: FitSignals, request: ScoreRequest, *, quiet: 
 
 def _function_of_score(score: str) -> Callable[..., Any]:
     """Raises `typer.BadParameter` for what is none, `CodecError` for one that cannot be had."""
-    from laconic.tasks.mpq.named_functions import is_function_name, named_function
+    from laconic.codecs.named_functions import is_function_name, named_function
     from laconic.tasks.mpq.torch_models import load_torchscript
 
     if score == _MS_SSIM:

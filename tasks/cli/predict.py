@@ -12,25 +12,30 @@ from laconic.tasks.cli.batch import BatchOutcome, BatchScreen
 from laconic.tasks.cli.jobs import Job
 
 if TYPE_CHECKING:
+    from laconic.tasks.heads.learning_task import Answer
     from laconic.tasks.heads.predictor import Predictor
-
-_NUM_SHOWN = 3
 
 
 def predict(
     run: Annotated[Path, typer.Argument(help="The folder of a run of `laconic train`.")],
     inputs: Annotated[list[str], typer.Argument(help="Files (.lcn or others) or folders of them.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="A folder for what answers are made of: masks, pictures, sounds."),
+    ] = None,
     model: options.ModelName = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """The most likely classes of files. Runs on latents read .lcn files without decoding them to pixels."""
+    """What a network answers: classes, masks, texts, sounds. Runs on latents read .lcn files without decoding them to
+    pixels or samples."""
     predictor = _load(run, model)
 
     def work(job: Job) -> BatchOutcome:
         assert job.source.path is not None
-        scores = predictor.scores(job.source.path)
-        first = ", ".join(f"{name} {share:.1%}" for name, share in list(scores.items())[:_NUM_SHOWN])
-        return BatchOutcome(f"{job.source.name}: {first}", {"class": next(iter(scores)), "scores": scores})
+        answer = predictor.answer(job.source.path)
+        written = {} if output is None else _write(answer, output, job.source.path)
+        line = "; ".join([f"{job.source.name}: {answer.line}", *written.values()])
+        return BatchOutcome(line, {**answer.values, **({"files": written} if written else {})})
 
     found = jobs.find_job_sources(inputs, _extensions)
     if any(source.path is None for source in found.sources):
@@ -38,6 +43,20 @@ def predict(
     screen = BatchScreen(as_json=as_json)
     # One at a time: the network has threads of its own.
     batch.finish_batch(found, batch.run_batch([Job(source) for source in found.sources], work, screen, 1), screen)
+
+
+def _write(answer: Answer, folder: Path, source: Path) -> dict[str, str]:
+    """The signals of an answer as files named after the source; by their names, where they are."""
+    from laconic.codecs import save
+    from laconic.codecs.media import Audio
+
+    folder.mkdir(parents=True, exist_ok=True)
+    places = {}
+    for name, signal in answer.signals.items():
+        path = folder / f"{source.stem}.{name}{'.wav' if isinstance(signal, Audio) else '.png'}"
+        save(signal, path, force=True)
+        places[name] = str(path)
+    return places
 
 
 def _load(run: Path, model: str | None) -> Predictor:

@@ -13,7 +13,7 @@ modelled.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 from laconic.codecs.arguments import (
     real_number_argument,
@@ -26,6 +26,7 @@ from laconic.codecs.errors import CodecError
 _FARTHEST: Final = 1 << 16  # places
 _MOST_MASKS: Final = 10
 _OF_PICTURES: Final = ("flip", "half", "brightness", "saturation", "hue")
+OF_BANDS: Final = ("flip", "half", "brightness", "saturation", "hue", "channel_swap")
 _OF_SOUNDS: Final = ("gain_db", "channel_swap", "frequency_masks")
 _HIGHEST: Final = {
     **dict.fromkeys(("flip", "half", "erase", "brightness", "contrast", "saturation", "channel_swap"), 1.0),
@@ -107,6 +108,31 @@ class Augmentation:
             raise CodecError(
                 f"{', '.join(named)} given for latents of kind {kind}; allowed for these is {_allowed(foreign)}"
             )
+
+
+def parse_augmentation(text: str) -> Augmentation | None:
+    """As the command line takes it. Raises `CodecError`.
+
+    >>> parse_augmentation("crop=24x20,flip=0.5") == Augmentation(crop=(24, 20), flip=0.5), parse_augmentation("none")
+    (True, None)
+    """
+    if text == "none":
+        return None
+    found: dict[str, Any] = {}
+    for part in text.split(","):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        if not equals or name in found or name not in Augmentation.__dataclass_fields__:
+            raise CodecError(
+                f"augment is {text!r}; allowed is none or NAME=VALUE,..., each name once, of "
+                + ", ".join(Augmentation.__dataclass_fields__)
+            )
+        try:
+            numbers = [float(piece) for piece in value.split("x")] if name == "crop" else [float(value)]
+        except ValueError as err:
+            raise CodecError(f"{name} is {value!r}; allowed is a number, of crop ROWSxCOLUMNS as well") from err
+        whole = [int(number) if number.is_integer() else number for number in numbers]
+        found[name] = tuple(whole) if len(whole) > 1 else whole[0]
+    return Augmentation(**found)
 
 
 def _allowed(foreign: tuple[str, ...]) -> str:

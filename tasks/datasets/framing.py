@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Shaped
     from torch import Tensor
 
+_DEVIATION = 64  # about that of photographs, of 255
+FULL_SCALE = 255 / _DEVIATION  # of pictures as arrays: what white is more than black
 _MAX_SIDE = 1 << 14
 _MAX_RATE_HZ = 768_000
 _MAX_SECONDS = 86_400
@@ -181,7 +183,7 @@ def framed_array(signal: Image | Audio) -> Float[NDArray[np.float32], "c h w"]:
         return signal.samples[None] * np.float32(8)  # speech and everyday sounds have an RMS around 1/8
     planes = np.ascontiguousarray(np.moveaxis(signal.samples, -1, 0), np.float32)
     planes -= np.float32(127.5)
-    planes /= np.float32(64)  # about the deviation of photographs
+    planes /= np.float32(_DEVIATION)
     return planes
 
 

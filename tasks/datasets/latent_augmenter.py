@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.models.model import Model
 from laconic.codecs.packing.latent_bands import latent_bands_of
 from laconic.codecs.packing.latent_batch import LatentViews
-from laconic.tasks.datasets.augmentation import Augmentation
+from laconic.tasks.datasets.augmentation import OF_BANDS, Augmentation
 from laconic.tasks.datasets.color_matrices import hue_matrices, saturation_matrices
 from laconic.tasks.datasets.latent_draws import LatentDraws
 
@@ -53,21 +54,7 @@ class LatentAugmenter:
 
     def views(self, draws: LatentDraws, grids: Int[NDArray[np.int64], "n 2"]) -> LatentViews:
         """For latents of these rows and columns."""
-        wanted, n = self._wanted, len(grids)
-        windows = np.zeros((n, 8), np.int32)
-        windows[:, 2] = draws.uniform(0) < wanted.flip
-        windows[:, 3] = draws.uniform(1) < wanted.half
-        own = np.where(windows[:, 3:4] > 0, -(-grids // 2), grids)
-        out = own if self._crop is None else np.broadcast_to(np.array(self._crop), (n, 2))
-        for axis in range(2):
-            rest = own[:, axis] - out[:, axis]
-            if self._crop is not None:
-                windows[:, axis] = draws.whole(2 + axis, np.maximum(rest, 0) + 1)
-            if wanted.shift:
-                reach = np.minimum(wanted.shift, grids[:, axis] - 1)
-                windows[:, axis] += (draws.whole(4 + axis, 2 * reach + 1) - reach).astype(np.int32)
-        if wanted.erase:
-            windows[:, 4:] = _erased(draws, out, wanted.erase)
+        windows = drawn_windows(self._wanted, draws, grids, self._crop)
         return LatentViews(windows, self._colors(draws), self._factors(draws))
 
     def _colors(self, draws: LatentDraws) -> Float[NDArray[np.float32], "n colours more"] | None:
@@ -97,6 +84,31 @@ class LatentAugmenter:
             numbers = np.arange(self._channels)
             factors[(numbers >= first[:, None]) & (numbers < (first + width)[:, None])] = 0
         return factors.astype(np.float32)
+
+
+def drawn_windows(
+    wanted: Augmentation,
+    draws: LatentDraws,
+    grids: Int[NDArray[np.int64], "n 2"],
+    crop: tuple[int, int] | None,
+) -> Int[NDArray[np.int32], "n 8"]:
+    """Windows of samples of these rows and columns, as `LatentViews` has them; `crop` as it is for such samples."""
+    n = len(grids)
+    windows = np.zeros((n, 8), np.int32)
+    windows[:, 2] = draws.uniform(0) < wanted.flip
+    windows[:, 3] = draws.uniform(1) < wanted.half
+    own = np.where(windows[:, 3:4] > 0, -(-grids // 2), grids)
+    out = own if crop is None else np.broadcast_to(np.array(crop), (n, 2))
+    for axis in range(2):
+        rest = own[:, axis] - out[:, axis]
+        if crop is not None:
+            windows[:, axis] = draws.whole(2 + axis, np.maximum(rest, 0) + 1)
+        if wanted.shift:
+            reach = np.minimum(wanted.shift, grids[:, axis] - 1)
+            windows[:, axis] += (draws.whole(4 + axis, 2 * reach + 1) - reach).astype(np.int32)
+    if wanted.erase:
+        windows[:, 4:] = _erased(draws, out, wanted.erase)
+    return windows
 
 
 def _erased(draws: LatentDraws, sides: Int[NDArray[np.int64], "n 2"], often: float) -> Int[NDArray[np.int32], "n 4"]:
@@ -150,3 +162,13 @@ def mixing_of(
     top = int(first.uniform(42)[0] * (grid[0] - high + 1))
     left = int(first.uniform(43)[0] * (grid[1] - wide + 1))
     return 0.0, (top, top + high, left, left + wide)
+
+
+def fitting_augmentation(wanted: Augmentation, model: Model, channels: int) -> Augmentation:
+    """What of an augmentation the first channels of a model's latents allow: all of it, or what needs no bands to be told
+    apart."""
+    try:
+        LatentAugmenter(wanted, model, channels)
+    except CodecError:
+        return replace(wanted, **dict.fromkeys(OF_BANDS, 0))
+    return wanted

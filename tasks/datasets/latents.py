@@ -7,6 +7,7 @@ is open between accesses, so a dataset can be pickled, forked and read from thre
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -121,6 +122,14 @@ class LatentDataset(TorchDataset):  # type: ignore[misc]  # a class where torch 
         """What reading each item takes from disk, with its targets."""
         columns = [self.index.targets[suffix].length for suffix in self.targets if suffix in self.index.targets]
         return [int(count) for count in sum((column[self._rows] for column in columns), start=self._heads)]
+
+    def subset(self, items: Sequence[int] | Int[NDArray[np.int64], " n"]) -> LatentDataset:
+        """A dataset of some items, in that order. Raises `IndexError`."""
+        numbers, own = self._numbers(items), copy.copy(self)
+        own._rows, own._heads, own._labels = (column[numbers] for column in (self._rows, self._heads, self._labels))
+        own._viewed = []
+        own.__dict__.pop("grids", None)
+        return own
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -9,6 +9,8 @@ from typing import Any, Final, Literal
 from laconic.codecs.arguments import (
     choice_argument,
     flag_argument,
+    items_of_argument,
+    name_argument,
     settle_arguments,
     typed_argument,
     whole_number_argument,
@@ -21,6 +23,7 @@ Sizes = Literal["same", "pad", "bucket"]
 _DTYPES: Final[tuple[BatchDtype, ...]] = ("float32", "float16", "bfloat16")
 _SIZES: Final[tuple[Sizes, ...]] = ("same", "pad", "bucket")
 _MOST_THREADS: Final = 256
+MAP_FILL: Final = 255  # of maps, where nothing of the picture is
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,9 @@ class LoaderOptions:
     `num_threads` decode one batch, while `prefetch` others wait. Of batches of `world` times the size, process
     `rank` gets its share, all as much: some items of an epoch are read twice where they do not come out even. None asks
     torch.distributed, where that is in use. `pin_memory`: as `DataLoader` does; None where there is a
-    CUDA device. Raises `CodecError` for values outside."""
+    CUDA device. `maps`: suffixes of targets that have a value for each pixel, (h, w) or (h, w, c): what the augmentation
+    does to the places of a picture is done to them as well and what comes in is 255. Raises `CodecError` for
+    values outside."""
 
     shuffle: bool = True
     seed: int = 0
@@ -44,6 +49,7 @@ class LoaderOptions:
     rank: int | None = None
     world: int | None = None
     pin_memory: bool | None = None
+    maps: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -58,6 +64,7 @@ class LoaderOptions:
             sizes=choice_argument("sizes", self.sizes, _SIZES),
             num_threads=whole_number_argument("num_threads", self.num_threads, 1, _MOST_THREADS),
             prefetch=whole_number_argument("prefetch", self.prefetch, 0, _MOST_THREADS),
+            maps=tuple(name_argument("a map", suffix) for suffix in items_of_argument("maps", self.maps)),
             pin_memory=None if self.pin_memory is None else flag_argument("pin_memory", self.pin_memory),
         )
         if (self.rank is None) != (self.world is None):

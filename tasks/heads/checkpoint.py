@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from laconic.codecs.errors import WeightsError
-from laconic.tasks.heads.classification import Classification
-from laconic.tasks.heads.networks import ClassifierNetwork, NetworkConfig, new_network
+from laconic.codecs.errors import CodecError, WeightsError
+from laconic.tasks.heads.learning_task import InputForm, LearningTask
+from laconic.tasks.heads.network_catalog import make_network
+from laconic.tasks.heads.task_catalog import make_learning_task
 from laconic.tasks.training.run_names import BEST_NAME
 from laconic.tasks.training.tensor_files import load_tensors, save_tensors
 
 _PREFIX = "weights."
 
 
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """For use: the network in evaluation mode, its task, the form of its input, and the card, which says more of these."""
+
+    network: nn.Module
+    task: LearningTask
+    form: InputForm
+    card: Mapping[str, Any]
+
+
 def save_best_checkpoint(path: Path, network: nn.Module, card: Mapping[str, Any]) -> None:
     """The weights and statistics, with a card of the task."""
-    tensors = {f"{_PREFIX}{name}": value for name, value in network.state_dict().items()}
+    tensors = {f"{_PREFIX}{name}": value.detach().cpu() for name, value in network.state_dict().items()}
     save_tensors(path, tensors, {"card": json.dumps(card)})
 
 
@@ -31,19 +43,22 @@ def load_checkpoint_weights(network: nn.Module, path: Path) -> dict[str, Any]:
     return card
 
 
-def load_checkpoint(run: Path | str) -> tuple[ClassifierNetwork, dict[str, Any]]:
-    """The best network of a run of classification, for use, and its card: head, recipe, classes, epoch. Raises
-    `WeightsError`."""
+def load_checkpoint(run: Path | str) -> TrainedNetwork:
+    """The best network of a run. Raises `WeightsError`, `CodecError` for a task or network that is not installed."""
     path = Path(run) / BEST_NAME
     tensors, card = _read(path)
-    if card.get("task") != Classification.name:
-        raise WeightsError(f"{path} is of task {card.get('task')!r}; allowed is {Classification.name!r}: train again")
     try:
-        network = new_network(NetworkConfig(**card["head"]), 0)
+        task_options = dict(card["task"])
+        name, form = task_options.pop("name"), InputForm(**card["form"])
+        options = {key: tuple(value) if isinstance(value, list) else value for key, value in task_options.items()}
+        task = make_learning_task(name, options)
+        network = make_network(card["network"], task, form, 0)
+    except CodecError:
+        raise
     except (KeyError, ValueError, TypeError) as err:
         raise _damaged(path, err) from err
     _set(network, tensors, path)
-    return network.eval(), card
+    return TrainedNetwork(network.eval(), task, form, card)
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

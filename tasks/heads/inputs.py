@@ -1,242 +1,270 @@
-"""What a network learns from: latents of a packed folder, or pixels or samples of a plain one, for comparison.
+"""What a network learns from: latents of a packed folder, or pixels or samples of any other source, for comparison.
 
-All arms see the same items in the same parts (training, validation, test) and as many tokens of the same body; they
-differ in where the numbers of a token come from.
+All arms see the same items in the same parts (training, validation, test), changed by the same draws; they differ in where
+the numbers of a token come from.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
-from laconic.tasks.datasets.class_folders import (
-    ClassFolder,
-    ClassFolderDataset,
-    hold_out_of_class_folder,
-    list_class_folder,
-)
+from laconic.codecs.models.model import Model
+from laconic.tasks.datasets.augmentation import Augmentation
 from laconic.tasks.datasets.framing import Framing
-from laconic.tasks.datasets.latent_scaling import Scaling
+from laconic.tasks.datasets.latent_augmenter import fitting_augmentation
+from laconic.tasks.datasets.latent_loader import LatentLoader, place_of_latents
 from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_index import has_pack_index
-from laconic.tasks.datasets.splits import WHOLE, parse_splits
-from laconic.tasks.heads.networks import NetworkConfig
+from laconic.tasks.datasets.signal_dataset import SignalDataset
+from laconic.tasks.datasets.signal_loader import SignalLoader, SignalPlaces
+from laconic.tasks.datasets.sources.open_source import open_pack_source
+from laconic.tasks.datasets.sources.pack_source import PackSource
+from laconic.tasks.datasets.splits import parse_splits
+from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, no_target
+from laconic.tasks.heads.item_parts import ItemParts, parts_of_items
+from laconic.tasks.heads.learning_task import Batch, InputForm, LearningTask, TaskRecipe
+from laconic.tasks.heads.train_options import TrainOptions
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
-    from torch import Tensor
+    from jaxtyping import Int
 
-Arm = Literal["latents", "small", "patches"]
-ARMS: tuple[Arm, ...] = ("latents", "small", "patches")
-_TEST_FRACTION = 0.2  # of folders without a test split
 # One latent place of the shipped models: 8 x 8 pixels, 256 samples of sound.
-_PATCH = {"image": (8, 8), "sound": (1, 256)}
+_PLACE: Final[Mapping[MediaKind, tuple[int, int]]] = {"image": (8, 8), "sound": (1, 256)}
 # The small arm: as few numbers in a token as 12 channels have (12 of 192 pixel values, 16 of 256 samples).
-_SMALL_PATCH = {"image": (2, 2), "sound": (1, 16)}
+_SMALL_PATCH: Final[Mapping[MediaKind, tuple[int, int]]] = {"image": (2, 2), "sound": (1, 16)}
 _DEFAULT_SIZE = 256
+_EVALUATION_BATCH = 64
 
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What decides the result of a run, beside the data and the machine.
-
-    `arm`: "latents" of a packed folder; of a plain folder "small" pictures in as many tokens of as few numbers, or full
-    pictures in big "patches". `channels`, `scaling`: of the latents, see `LatentDataset`. `size`, `sample_rate_hz`,
-    `seconds`, `splits`: as in packing, for plain folders. `val_fraction` of the training split is held out by the seed
-    where there is no "val" split. What belongs to one task is said in that. Raises `CodecError` for values outside.
-    """
-
-    arm: Arm = "latents"
-    channels: int = 12
-    scaling: Scaling = "common"
-    epochs: int = 50
-    seed: int = 0
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warmup_fraction: float = 0.1
-    width: int = 44
-    val_fraction: float = 0.1
-    size: int | None = None
-    sample_rate_hz: int | None = None
-    seconds: float | None = None
-    splits: str | None = None
-    num_threads: int = 1
-    model: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.arm not in ARMS:
-            raise CodecError(f"arm is {self.arm!r}; allowed are {', '.join(ARMS)}")
-        for name in ("channels", "epochs", "batch_size", "width", "num_threads"):
-            if getattr(self, name) < 1:
-                raise CodecError(f"{name} is {getattr(self, name)}; allowed is 1 and more")
-        for name in ("seed", "weight_decay"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise CodecError(f"{name} is {getattr(self, name)}; allowed is 0 and more")
-        for name in ("warmup_fraction", "val_fraction"):
-            if not 0 <= getattr(self, name) < 1:
-                raise CodecError(f"{name} is {getattr(self, name)}; allowed is 0 to below 1")
-        _ = self.framing
-
-    @property
-    def framing(self) -> Framing:
-        return Framing(self.size, self.sample_rate_hz, self.seconds)
-
-
-class _SampleDataset(Protocol):
-    """What the loop needs of a dataset: `LatentDataset` and `ClassFolderDataset` have it."""
-
-    @property
-    def labels(self) -> Int[NDArray[np.int64], " n"]: ...
-    @property
-    def bytes_per_item(self) -> list[int]: ...
-    def __len__(self) -> int: ...
-    def tensors(self, indices: Sequence[int]) -> Sequence[Float[Tensor, "c h w"]]: ...
-    def target(self, index: int, suffix: str) -> Any: ...
+Loader = LatentLoader | SignalLoader
+MakeLoader = Callable[..., Loader]
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some items of a dataset: those that a split, or what is held out of one, consists of. Each is a tensor and the
-    target files that are read of it, decoded, by suffix."""
+    """Some items of a dataset: those of a split, or what is held out of one. `make(items, targets, batch size, ...)` gives
+    a loader of them."""
 
-    dataset: _SampleDataset
     items: Int[NDArray[np.int64], " n"]
-    targets: tuple[str, ...]
-
-    @property
-    def num_bytes(self) -> int:
-        """What one pass reads from disk."""
-        return sum(np.array(self.dataset.bytes_per_item, np.int64)[self.items].tolist())
-
-    def every(self, count: int, first: int) -> Part:
-        """Every `count`th item."""
-        return replace(self, items=self.items[first::count])
+    sources: tuple[str, ...]
+    num_bytes: int  # that one pass reads from disk
+    make: MakeLoader
 
     def __len__(self) -> int:
         return len(self.items)
 
-    def __getitem__(self, index: int) -> tuple[Float[Tensor, "c h w"], dict[str, Any]]:
-        return self.__getitems__([index])[0]
-
-    def __getitems__(self, indices: Sequence[int]) -> list[tuple[Float[Tensor, "c h w"], dict[str, Any]]]:
-        """The items of a batch, which some datasets read sooner together."""
-        items = [int(self.items[index]) for index in indices]
-        targets = [{suffix: self.dataset.target(item, suffix) for suffix in self.targets} for item in items]
-        return list(zip(self.dataset.tensors(items), targets, strict=True))
+    def loader(self, targets: Sequence[str], batch_size: int, **options: Any) -> Loader:
+        """Batches of the items, in processes that share them."""
+        return self.make(self.items, tuple(targets), batch_size, **options)
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Training, validation and test items, the head that fits them and their classes, and `recipe`: how such items are
-    made of files."""
+    """Training, validation and test items, the form in which a network gets them, and `recipe`: how they are made of
+    files."""
 
     train: Part
     val: Part
     test: Part
-    classes: tuple[str, ...]
-    head: NetworkConfig
+    form: InputForm
     recipe: Mapping[str, Any]
+    has_sizes: bool
+
+    def batches(self, loader: Loader) -> Iterator[Batch]:
+        """Of the epoch that the loader is in."""
+        for x, *targets in loader:
+            sizes = targets.pop() if self.has_sizes else None
+            yield Batch(x, tuple(targets), sizes)
+
+    def judged_loader(self, part: Part, task: LearningTask, **options: Any) -> Loader:
+        """All items of a part in order, as they are."""
+        return part.loader(task.judged_targets, _EVALUATION_BATCH, shuffle=False, **options)
 
 
-def load_inputs(folder: Path | str, options: TrainOptions, targets: Sequence[str] = ("cls",)) -> Data:
-    """The items, with these targets, of a packed folder (latents) or a plain class folder (pixel arms), split by names or
-    by the seed.
+def load_inputs(folder: Path | str, options: TrainOptions, task: LearningTask) -> tuple[Data, TrainOptions]:
+    """The items of a packed folder (latents) or of another source of signals, split by names, by folds or by the seed; and
+    the options, with what the task says where nothing was said.
 
-    Raises `CodecError` where the folder does not fit the arm.
+    Raises `CodecError` where the folder does not fit arm or task.
     """
-    if options.arm == "latents":
-        return _latent_data(folder, options, tuple(targets))
-    if has_pack_index(folder):
-        raise CodecError(f"{folder} holds latents, arm is {options.arm!r}; allowed is arm 'latents' or a plain folder")
-    splits = None if options.splits is None else parse_splits(options.splits)
-    return _signal_data(list_class_folder(folder, splits), options, tuple(targets))
+    found = _latent_data if options.arm == "latents" else _signal_data
+    return found(Path(folder), options, task)
 
 
-def input_name(data: Data, options: TrainOptions) -> str:
+def input_name(form: InputForm, options: TrainOptions) -> str:
     """What the network sees, in a few words."""
-    kind, (rows, columns) = data.recipe["kind"], data.head.patch
-    if options.arm == "latents":
+    if form.arm == "latents":
         scaling = "" if options.scaling == "common" else f", scaling {options.scaling}"
-        return f"{options.channels} latent channels{scaling}"
-    if kind == "image":
-        side = data.recipe["framing"]["size"]
-        return f"pixels {side}x{side} in {rows}x{columns} patches"
-    return f"samples at {data.recipe['framing']['sample_rate_hz']} Hz in patches of {columns}"
+        return f"{form.channels} latent channels{scaling}"
+    if form.kind == "sound":
+        return f"samples at {form.sample_rate_hz} Hz in patches of {form.patch[1]}"
+    side = "pixels" if form.grid is None else f"pixels {form.grid[1]}x{form.grid[0]}"
+    return side if form.arm == "pixels" else f"{side} in {form.patch[0]}x{form.patch[1]} patches"
 
 
-def _latent_data(folder: Path | str, options: TrainOptions, targets: tuple[str, ...]) -> Data:
-    if not has_pack_index(folder):
-        raise CodecError(
-            f"{folder} is not packed, arm is 'latents'; pack it first (`laconic pack`) or name another arm"
-        )
-    dataset = LatentDataset(
-        folder, channels=options.channels, model=options.model, scaling=options.scaling, targets=targets
-    )
-    index = dataset.index
-    _ = dataset.shape  # or a sentence why there are no batches
-    splits = np.array([shard.split for shard in index.shards])[index.shard]
-    recipe = {
-        "arm": "latents",
-        "kind": index.kind,
-        "channels": options.channels,
-        "pack": asdict(index.options) | {"model": None},
-        "fingerprint": index.fingerprint.hex(),
-        "scale": dataset.normalization[0].ravel().tolist(),
-        "shift": dataset.normalization[1].ravel().tolist(),
-    }
-    head = NetworkConfig(options.channels, max(len(index.classes), 1), (1, 1), options.width)
-    return Data(*_parts(dataset, index.source, splits, options, targets), index.classes, head, recipe)
-
-
-def _signal_data(folder: ClassFolder, options: TrainOptions, targets: tuple[str, ...]) -> Data:
-    patch, framing = framing_of_arm(folder.kind, options)
-    if folder.kind == "sound" and (framing.seconds is None or framing.sample_rate_hz is None):
-        raise CodecError("sounds of different length fit in no batch; pass sample_rate_hz and seconds")
-    dataset = ClassFolderDataset(folder, folder.samples, framing)
-    splits = np.array([sample.split for sample in folder.samples])
-    sources = [sample.source for sample in folder.samples]
-    recipe = {"arm": options.arm, "kind": folder.kind, "framing": asdict(framing)}
-    head = NetworkConfig(3 if folder.kind == "image" else 1, len(folder.classes), patch, options.width)
-    return Data(*_parts(dataset, sources, splits, options, targets), folder.classes, head, recipe)
-
-
-def framing_of_arm(kind: MediaKind, options: TrainOptions) -> tuple[tuple[int, int], Framing]:
+def framing_of_arm(
+    kind: MediaKind, options: TrainOptions, default_size: int | None = _DEFAULT_SIZE
+) -> tuple[tuple[int, int], Framing]:
     """The patches of an arm of signals, and what signals are framed to: in the small one, they are reduced until there are
     as many patches as latent places."""
-    patch = _PATCH[kind] if options.arm == "patches" else _SMALL_PATCH[kind]
-    reduction = _PATCH[kind][1] // patch[1]
+    patch = {"small": _SMALL_PATCH, "patches": _PLACE}.get(options.arm, dict.fromkeys(_PLACE, (1, 1)))[kind]
+    reduction = _PLACE[kind][1] // _SMALL_PATCH[kind][1] if options.arm == "small" else 1
     if kind == "image":
-        return patch, Framing(size=max((options.size or _DEFAULT_SIZE) // reduction, patch[0]))
+        size = options.size or default_size
+        return patch, Framing(size=None if size is None else max(size // reduction, patch[0]))
     rate = options.sample_rate_hz
     return patch, Framing(sample_rate_hz=rate and max(rate // reduction, 1), seconds=options.seconds)
 
 
-def _parts(
-    dataset: _SampleDataset,
+def _latent_data(folder: Path, options: TrainOptions, task: LearningTask) -> tuple[Data, TrainOptions]:
+    if not has_pack_index(folder):
+        raise CodecError(
+            f"{folder} is not packed, arm is 'latents'; pack it first (`laconic pack`) or name another arm"
+        )
+    whole = LatentDataset(folder, channels=1, model=options.model)
+    index = whole.index
+    _check_kind(index.kind, task)
+    model = whole.loaded_model
+    form = InputForm(
+        "latents",
+        index.kind,
+        1,
+        index.grid,
+        place=place_of_latents(model),
+        classes=index.classes,
+        sample_rate_hz=index.options.sample_rate_hz,
+        fingerprint=index.fingerprint.hex(),
+        model=options.model,
+    )
+    options = _settled(options, task.recipe(form), model)
+    assert options.channels is not None
+
+    def dataset(targets: Sequence[str]) -> LatentDataset:
+        chosen = {"channels": options.channels, "model": options.model, "scaling": options.scaling}
+        return LatentDataset(folder, targets=targets, **chosen)  # type: ignore[arg-type]
+
+    every = dataset(task.targets)
+    _check_sizes(form, task, options)
+    scale, shift = (tuple(values.ravel().tolist()) for values in every.normalization)
+    form = replace(form, channels=options.channels, scale=scale, shift=shift)
+    splits = np.array([shard.split for shard in index.shards])[index.shard]
+    recipe = {"channels": options.channels, "pack": asdict(index.options) | {"model": None}}
+    parts = parts_of_items(every.labels, index.source, splits, options)
+    if (unlabeled := _unlabeled(every.labels, parts, task)) is not None:
+        raise no_target(LABEL_SUFFIX, index.source[unlabeled], index.targets_of(unlabeled))
+
+    def make(
+        items: Int[NDArray[np.int64], " n"], targets: tuple[str, ...], batch_size: int, **more: Any
+    ) -> LatentLoader:
+        own = every if targets == tuple(every.targets) else dataset(targets)
+        sizes = "pad" if task.has_sizes else "same"
+        return LatentLoader(own.subset(items), batch_size, sizes=sizes, maps=task.maps, **more)
+
+    return _data(parts, list(index.source), every.bytes_per_item, make, form, recipe, task), options
+
+
+def _settled(options: TrainOptions, recipe: TaskRecipe, model: Model) -> TrainOptions:
+    """With what the task says where nothing was said; of its augmentation what the model's latents allow."""
+    found = options.with_recipe(recipe)
+    if options.augmentation == "" and isinstance(found.augmentation, Augmentation):
+        assert found.channels is not None
+        return replace(found, augmentation=fitting_augmentation(found.augmentation, model, found.channels))
+    return found
+
+
+def _signal_data(folder: Path, options: TrainOptions, task: LearningTask) -> tuple[Data, TrainOptions]:
+    if has_pack_index(folder):
+        raise CodecError(f"{folder} holds latents, arm is {options.arm!r}; allowed is arm 'latents' or a plain folder")
+    source = open_pack_source(folder, None if options.splits is None else parse_splits(options.splits))
+    _check_kind(source.kind, task)
+    keeps_size = bool(task.maps) or task.has_sizes
+    patch, framing = framing_of_arm(source.kind, options, None if keeps_size else _DEFAULT_SIZE)
+    if source.kind == "sound" and not task.has_sizes and None in (framing.seconds, framing.sample_rate_hz):
+        raise CodecError("sounds of different length fit in no batch; pass sample_rate_hz and seconds")
+    is_reduced = options.arm == "small" and framing.size is None and framing.sample_rate_hz is None
+    reduction = tuple(p // q for p, q in zip(_PLACE[source.kind], patch, strict=True)) if is_reduced else (1, 1)
+    dataset = SignalDataset(source, source.samples, framing, reduction)  # type: ignore[arg-type]
+    form = _form_of_signals(source, dataset, patch, options)
+    options = options.with_recipe(task.recipe(form))
+    splits = np.array([sample.split for sample in source.samples])
+    sources = [sample.source for sample in source.samples]
+    parts = parts_of_items(dataset.labels, sources, splits, options)
+    step = patch if options.arm != "pixels" else form.place
+
+    def make(
+        items: Int[NDArray[np.int64], " n"], targets: tuple[str, ...], batch_size: int, **more: Any
+    ) -> SignalLoader:
+        sizes = "pad" if task.has_sizes else "same"
+        places = SignalPlaces(step, form.place)
+        return SignalLoader(dataset.subset(items), targets, batch_size, places, sizes=sizes, maps=task.maps, **more)
+
+    recipe = {"framing": asdict(framing)}
+    return _data(parts, sources, dataset.bytes_per_item, make, form, recipe, task), options
+
+
+def _form_of_signals(
+    source: PackSource, dataset: SignalDataset, patch: tuple[int, int], options: TrainOptions
+) -> InputForm:
+    """As the first signal tells."""
+    channels, *grid = dataset.array(0).shape
+    place, framing = _PLACE[source.kind], dataset.framing
+    is_fixed = framing.size is not None or framing.seconds is not None
+    return InputForm(
+        options.arm,
+        source.kind,
+        channels,
+        (grid[0], grid[1]) if is_fixed else None,
+        patch=patch,
+        place=place,
+        classes=source.classes,
+        sample_rate_hz=framing.sample_rate_hz,
+    )
+
+
+def _data(
+    parts: ItemParts,
     sources: Sequence[str],
-    splits: NDArray[Any],
-    options: TrainOptions,
-    targets: tuple[str, ...],
-) -> tuple[Part, Part, Part]:
-    """Training, validation and test items; what has no split of its own is held out of the training items. They are in the
-    order of splits and sources, whatever order a pack has, so that all arms see the same."""
-    labels, kinds = dataset.labels, splits.astype("<U5")
-    order = np.array(sorted(range(len(kinds)), key=lambda i: (kinds[i], sources[i])), np.int64)
-    kinds[kinds == WHOLE] = "train"
-    for name, fraction in (("test", _TEST_FRACTION), ("val", options.val_fraction)):
-        rest = order[kinds[order] == "train"]
-        if name not in kinds:
-            kinds[rest[hold_out_of_class_folder(labels[rest], fraction, options.seed if name == "val" else 0)]] = name
-    parts = {name: Part(dataset, order[kinds[order] == name], targets) for name in ("train", "val", "test")}
-    if empty := [name for name, part in parts.items() if not len(part)]:
-        raise CodecError(f"there are no {' and no '.join(empty)} items; each class needs more samples, or add a split")
-    return parts["train"], parts["val"], parts["test"]
+    bytes_per_item: Sequence[int],
+    make: MakeLoader,
+    form: InputForm,
+    recipe: Mapping[str, Any],
+    task: LearningTask,
+) -> Data:
+    num_bytes = np.array(bytes_per_item, np.int64)
+
+    def part(items: Int[NDArray[np.int64], " n"]) -> Part:
+        return Part(items, tuple(sources[i] for i in items.tolist()), int(num_bytes[items].sum()), make)
+
+    return Data(part(parts.train), part(parts.val), part(parts.test), form, recipe, task.has_sizes)
+
+
+def _unlabeled(labels: Int[NDArray[np.int64], " n"], parts: ItemParts, task: LearningTask) -> int | None:
+    """An item without the class that the task wants of it."""
+    judged = np.concatenate([parts.val, parts.test]) if LABEL_SUFFIX in task.judged_targets else parts.val[:0]
+    wanted = np.concatenate([parts.train if LABEL_SUFFIX in task.targets else parts.train[:0], judged])
+    return next(iter(wanted[labels[wanted] == NO_LABEL].tolist()), None)
+
+
+def _check_kind(kind: str, task: LearningTask) -> None:
+    if kind not in task.kinds:
+        what = {"image": "pictures", "sound": "sounds"}
+        raise CodecError(
+            f"the data are {what.get(kind, kind)}, task {task.name} is for {' and '.join(what[k] for k in task.kinds)}; "
+            "name data, or a task, that fits"
+        )
+
+
+def _check_sizes(form: InputForm, task: LearningTask, options: TrainOptions) -> None:
+    """Raises `CodecError` where latents of different sizes fit in no batch."""
+    if form.grid is None and not task.has_sizes:
+        raise CodecError(
+            "the latents differ in size, so they fit in no batch; pack the folder with --size (pictures) or --sample-rate "
+            "and --seconds (sound)"
+        )

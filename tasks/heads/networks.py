@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from laconic.codecs.errors import CodecError
+from laconic.tasks.heads.normalization import BatchNorm
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -53,7 +54,7 @@ class ClassifierNetwork(nn.Module):
         w = config.width
         self.config = config
         self.stem = nn.Sequential(
-            nn.Conv2d(config.channels, w, config.patch, stride=config.patch, bias=False), nn.BatchNorm2d(w), nn.ReLU()
+            nn.Conv2d(config.channels, w, config.patch, stride=config.patch, bias=False), BatchNorm(w), nn.ReLU()
         )
         self.body = nn.Sequential(
             _ResidualBlock(w, 2 * w, stride=2), _ResidualBlock(2 * w, 4 * w, stride=2), _ResidualBlock(4 * w, 4 * w)
@@ -73,10 +74,10 @@ class _ResidualBlock(nn.Module):
         super().__init__()
         self.convolutions = nn.Sequential(
             nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(c_out),
+            BatchNorm(c_out),
             nn.ReLU(),
             nn.Conv2d(c_out, c_out, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(c_out),
+            BatchNorm(c_out),
         )
         changes = stride > 1 or c_in != c_out
         self.shortcut = nn.Conv2d(c_in, c_out, 1, stride, bias=False) if changes else nn.Identity()

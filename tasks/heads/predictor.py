@@ -1,12 +1,12 @@
-"""A trained run as a function of files and signals: `Predictor.load(run).scores(path)`."""
+"""A trained run as a function of files and signals: `Predictor.load(run).answer(path)`."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -27,31 +27,30 @@ from laconic.codecs.models.zoo import shipped_models
 from laconic.entropy.container import MAGIC
 from laconic.tasks.datasets.framing import Framing, framed, framed_array, read_signal
 from laconic.tasks.datasets.pack_index import PackIndexOptions
-from laconic.tasks.heads.checkpoint import load_checkpoint, save_best_checkpoint
-from laconic.tasks.heads.classification import Classification
-from laconic.tasks.heads.networks import ClassifierNetwork
+from laconic.tasks.heads.checkpoint import TrainedNetwork, load_checkpoint, save_best_checkpoint
+from laconic.tasks.heads.learning_task import Answer, Batch, InputForm
 from laconic.tasks.training.run_names import BEST_NAME
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """Scores of files (pictures, sounds, .lcn) and of signals in memory by the best network of a run; see `load`."""
+    """Answers to files (pictures, sounds, .lcn) and to signals in memory by the best network of a run; see `load`."""
 
-    network: ClassifierNetwork
-    classes: tuple[str, ...]
+    trained: TrainedNetwork
     recipe: Mapping[str, Any]
-    model: str | None = None
 
     @classmethod
     def load(cls, run: Path | str, *, model: str | None = None) -> Predictor:
-        """Read a run. `model`: path of the codec's model where it is not shipped. Raises `WeightsError`."""
-        network, card = load_checkpoint(run)
+        """Read a run. `model`: path of the codec's model where it is not shipped. Raises `WeightsError`, `CodecError`."""
+        trained = load_checkpoint(run)
         try:
-            recipe, classes = dict(card["recipe"]), tuple(card["classes"])
-            _ = recipe["arm"], recipe["kind"]
+            recipe = dict(trained.card["recipe"])
         except (KeyError, TypeError, ValueError) as err:
             raise WeightsError(f"{run} does not say how its input is made: {err}; train again") from err
-        return cls(network, classes, recipe, model)
+        return cls(replace(trained, form=replace(trained.form, model=model)), recipe)
 
     @classmethod
     def from_pretrained(
@@ -68,57 +67,73 @@ class Predictor:
         model = folder / PRETRAINED_MODEL_NAME
         return cls.load(folder, model=str(model) if model.exists() else None)
 
+    @property
+    def form(self) -> InputForm:
+        """Of what the network gets."""
+        return self.trained.form
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.form.classes
+
     def save_pretrained(self, folder: Path | str, *, force: bool = False) -> None:
         """Put the network, and the codec's model where it is not shipped, into a folder that can be uploaded as a
         repository of the hub. Raises `FileExistsError` without `force`, `OSError`."""
         folder = path_argument("folder", folder)
-        if self.model is not None:
-            save_pretrained_model(self.model, folder, force=force)
+        if self.form.model is not None:
+            save_pretrained_model(self.form.model, folder, force=force)
         if (folder / BEST_NAME).exists() and not force:
             raise FileExistsError(errno.EEXIST, "File exists", str(folder / BEST_NAME))
         folder.mkdir(parents=True, exist_ok=True)
-        what = {"head": asdict(self.network.config), "classes": list(self.classes), "recipe": dict(self.recipe)}
-        save_best_checkpoint(folder / BEST_NAME, self.network, {"task": Classification.name, **what})
-        text = f'Scores of {", ".join(self.classes)}.\n\n    Predictor.from_pretrained("REPOSITORY").scores("FILE")\n'
-        write_pretrained_card(folder, "Classifier of compressed signals", text)
+        save_best_checkpoint(folder / BEST_NAME, self.trained.network, self.trained.card)
+        what = f" of {', '.join(self.classes)}" if self.classes else ""
+        text = f'Task {self.trained.task.name}{what}.\n\n    Predictor.from_pretrained("REPOSITORY").answer("FILE")\n'
+        write_pretrained_card(folder, "Network on compressed signals", text)
 
-    def scores(self, source: Path | str | Image | Audio) -> dict[str, float]:
-        """Probability of each class, the highest first, for a file or a signal in memory.
+    def answer(self, source: Path | str | Image | Audio) -> Answer:
+        """What the network makes of a file or a signal in memory.
 
         A run on latents reads the head of an .lcn file; anything else is first encoded as its training data were. Raises
         `CodecError` (also for a sound where the run learned pictures), `BitstreamError` or `OSError`.
         """
-        x = torch.from_numpy(self._normalized(source) if self.recipe["arm"] == "latents" else self._samples(source))
+        x = torch.from_numpy(self._normalized(source) if self.form.arm == "latents" else self._samples(source))
+        sizes = torch.tensor([x.shape[1:]]) if self.trained.task.has_sizes else None
         with torch.no_grad():
-            shares = torch.softmax(self.network(x[None])[0], 0).tolist()
-        ranked = sorted(zip(self.classes, shares, strict=True), key=lambda entry: -entry[1])
-        return dict(ranked)
+            return self.trained.task.answers(self.trained.network, Batch(x[None], (), sizes), self.form)[0]
 
-    def _samples(self, source: Path | str | Image | Audio) -> NDArray[np.float32]:
+    def scores(self, source: Path | str | Image | Audio) -> dict[str, float]:
+        """Of a run on classes: the probability of each, the highest first. Raises `CodecError` for other runs, and as
+        `answer` does."""
+        found = self.answer(source).values.get("scores")
+        if not isinstance(found, Mapping):
+            raise CodecError(f"a run of task {self.trained.task.name} has no scores of classes; call answer")
+        return dict(found)
+
+    def _samples(self, source: Path | str | Image | Audio) -> Float[NDArray[np.float32], "c h w"]:
         return framed_array(self._signal(source, Framing(**self.recipe["framing"])))
 
     def _signal(self, source: Path | str | Image | Audio, framing: Framing) -> Image | Audio:
-        kind = self.recipe["kind"]
+        kind = self.form.kind
         if isinstance(source, Path | str):
-            return read_signal(source, kind, framing, model=self.model)
+            return read_signal(source, kind, framing, model=self.form.model)
         if isinstance(source, Audio) != (kind == "sound"):
             what = "pictures" if kind == "image" else "sounds"
             raise CodecError(f"the run learned {what}, the signal is {type(source).__name__}; allowed are {what}")
         return framed(source, framing)
 
-    def _normalized(self, source: Path | str | Image | Audio) -> NDArray[np.float32]:
-        channels = self.recipe["channels"]
-        pack = PackIndexOptions(**{**self.recipe["pack"], "model": self.model or _shipped(self.recipe["fingerprint"])})
-        codec = pack.codec(self.recipe["kind"])
+    def _normalized(self, source: Path | str | Image | Audio) -> Float[NDArray[np.float32], "c h w"]:
+        form, channels = self.form, self.form.channels
+        pack = PackIndexOptions(**{**self.recipe["pack"], "model": form.model or _shipped(form.fingerprint)})
+        codec = pack.codec(form.kind)
         latent = _stored_latent(source, codec, channels) if isinstance(source, Path | str) else None
         if latent is None:
             latent = codec.analyze(self._signal(source, pack.framing))
-        if latent.fingerprint.hex() != self.recipe["fingerprint"]:
+        if latent.fingerprint.hex() != form.fingerprint:
             raise CodecError(
-                f"its model is {latent.fingerprint.hex()}, the run learned from {self.recipe['fingerprint']}; allowed "
-                "are files of the same model: encode it with that (--model)"
+                f"its model is {latent.fingerprint.hex()}, the run learned from {form.fingerprint}; allowed are files of "
+                "the same model: encode it with that (--model)"
             )
-        scale, shift = (np.array(self.recipe[name], np.float32)[:, None, None] for name in ("scale", "shift"))
+        scale, shift = (np.array(values, np.float32)[:, None, None] for values in (form.scale, form.shift))
         return latent.dequantize()[:channels] * scale + shift
 
 

@@ -10,7 +10,7 @@ bootstrap, "not resolved"), `sample_values` (rows as arrays), `pchip` and `bd` (
 `parquet`. `compressed_training` and its `_table`: networks trained on what codecs kept. The tasks: `imagenet`,
 `cifar10`, `segmentation`, `reading`, `detection` (finds the lines that `reading` reads), `tagging`, `speech`,
 `keywords`, `speaker`, `speech_quality`, `head`, `own_model` (with `model_card`), by name in `catalog`; `litert`,
-`named_functions`, `onnx_models`, `torch_models`, `packaged_models`, `pictures`, `sounds`, `mel` are what they share.
+`onnx_models`, `torch_models`, `packaged_models`, `pictures`, `sounds`, `mel` are what they share.
 
     tasks = make_tasks(["imagenet"], data, models)
     points = operating_points(["jpeg:quality=10|50", "lcn"])

@@ -37,10 +37,9 @@ from laconic.tasks.mpq.operating_points import OperatingPoint
 from laconic.tasks.mpq.rows import UNCOMPRESSED
 
 if TYPE_CHECKING:
-    from laconic.tasks.heads.inputs import TrainOptions
+    from laconic.tasks.heads.train_options import TrainOptions
 
 _DONE = "coded.json"  # in a folder of data: it is complete, and at which rate
-_BATCH = 64  # test items that go through a network together
 
 Say = Callable[[str], None]
 
@@ -170,18 +169,8 @@ def _answers(
 
 
 def _tested(training: Path, source: _Source, options: TrainOptions) -> Iterator[dict[str, Any]]:
-    import torch
+    from laconic.tasks.heads.judged_items import judge_test_items
 
-    from laconic.tasks.heads.checkpoint import load_checkpoint
-    from laconic.tasks.heads.inputs import load_inputs
-
-    network, _ = load_checkpoint(training)
-    part = load_inputs(source.folder, options).test
-    for start in range(0, len(part), _BATCH):
-        samples = [part[index] for index in range(start, min(start + _BATCH, len(part)))]
-        with torch.no_grad():
-            logarithms = torch.log_softmax(network(torch.stack([x for x, _ in samples])), 1)
-        for index, (of_sample, (_, targets)) in enumerate(zip(logarithms, samples, strict=True), start):
-            label = int(targets["cls"])
-            is_right = int(of_sample.argmax()) == label
-            yield {"item": int(part.items[index]), "correct": is_right, "loss": round(-float(of_sample[label]), 5)}
+    items, judged = judge_test_items(training, source.folder, options)
+    for item, (loss, label, found, *_) in zip(items.tolist(), judged.rows.tolist(), strict=True):
+        yield {"item": item, "correct": label == found, "loss": round(loss, 5)}

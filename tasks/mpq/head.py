@@ -78,7 +78,7 @@ def find_head(run: Path, data: Path) -> Head:
         raise CodecError(
             f"{len(found)} folders {data}/*/test have the {len(predictor.classes)} classes of {run}; allowed is one"
         )
-    return Head(run, found[0], predictor.recipe["kind"])
+    return Head(run, found[0], predictor.form.kind)
 
 
 @lru_cache(maxsize=2)

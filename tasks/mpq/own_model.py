@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError, MissingDependencyError, sentence_of_error
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio, Image
+from laconic.codecs.named_functions import is_function_name, named_function
 from laconic.tasks.datasets.class_folders import list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal
 from laconic.tasks.datasets.splits import WHOLE
 from laconic.tasks.mpq.litert import run_float_model
 from laconic.tasks.mpq.model_card import ModelCard, read_model_card
-from laconic.tasks.mpq.named_functions import is_function_name, named_function
 from laconic.tasks.mpq.onnx_models import run_onnx
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
 from laconic.tasks.mpq.torch_models import load_torchscript, run_network

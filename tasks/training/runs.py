@@ -5,6 +5,7 @@
     RUN/curve.jsonl             a row of numbers for each of these checkpoints
     RUN/best.safetensors        networks on latents: the weights of the best epoch
     RUN/result.json, plot.svg   networks on latents: what the finished run found
+    RUN/judged.safetensors      networks on latents: what the task says of each test item
     RUN/result.safetensors      parts of codecs: what was trained, with its card
 
 The first process alone writes; see `processes`.
@@ -63,11 +64,13 @@ def run_learning_rate_at(done: float, warm_up: float) -> float:
 
 @dataclass
 class RunProgress:
-    """How far a run is; `done` counts the steps, or the epochs, of its loop."""
+    """How far a run is; `done` counts the steps, or the epochs, of its loop; `part` has sums over that part of the next
+    epoch which is done."""
 
     done: int = 0
     seconds: float = 0.0
     rows: list[dict[str, float]] = field(default_factory=list)
+    part: dict[str, float] = field(default_factory=dict)
 
 
 class RunState:
@@ -138,6 +141,11 @@ class RunLog:
     def __exit__(self, *_: object) -> None:
         if self._writer is not None:
             self._writer.close()
+
+    def checkpoint(self) -> None:
+        """Keep the state between two rows."""
+        if self._processes.is_first:
+            self._state.save(self._run / LAST_NAME)
 
     def add(self, row: dict[str, float]) -> None:
         """A checkpoint of the state, of which `row` is the newest; its progress is up to date but for the row."""

@@ -25,25 +25,34 @@ from laconic.codecs.lcn import Lcn  # noqa: E402
 from laconic.codecs.media import Audio  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
-from laconic.tasks.datasets.class_folders import hold_out_of_class_folder, list_class_folder  # noqa: E402
+from laconic.tasks.datasets.augmentation import Augmentation  # noqa: E402
+from laconic.tasks.datasets.class_folders import hold_out_of_class_folder  # noqa: E402
 from laconic.tasks.datasets.framing import Framing, read_signal  # noqa: E402
-from laconic.tasks.datasets.pack_index import PackIndexOptions, read_index  # noqa: E402
+from laconic.tasks.datasets.pack_index import PackIndexOptions  # noqa: E402
 from laconic.tasks.heads import head_training  # noqa: E402
-from laconic.tasks.heads.augmentation import shifted  # noqa: E402
 from laconic.tasks.heads.classification import Classification  # noqa: E402
 from laconic.tasks.heads.comparison import comparison_table, read_result, wilson_interval  # noqa: E402
-from laconic.tasks.heads.inputs import TrainOptions, load_inputs  # noqa: E402
+from laconic.tasks.heads.head_training import RunComfort  # noqa: E402
+from laconic.tasks.heads.inputs import Data, load_inputs  # noqa: E402
+from laconic.tasks.heads.judged_items import load_judged_items  # noqa: E402
 from laconic.tasks.heads.networks import ClassifierNetwork, NetworkConfig, new_network, num_parameters  # noqa: E402
 from laconic.tasks.heads.predictor import Predictor  # noqa: E402
+from laconic.tasks.heads.train_options import TrainOptions  # noqa: E402
 from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
 
-SMALL = TrainOptions(epochs=4, batch_size=8, width=8, size=64, learning_rate=5e-3)
-TASK = Classification(max_shift=1)
-TIMES = ("loading_seconds", "compute_seconds")
+MOVES = Augmentation(shift=1, flip=0.5)
+SMALL = TrainOptions(epochs=4, batch_size=8, size=64, channels=12, learning_rate=5e-3, augmentation=MOVES)
+TASK = Classification(width=8)
+TIMES = ("loading_seconds", "compute_seconds", "loading_processor_seconds", "compute_processor_seconds")
+OF_THE_MACHINE = ("seconds_per_epoch", "peak_memory_bytes")
 
 
 def train(folder: Path, run: Path, options: TrainOptions, **more: Any) -> dict[str, Any]:
-    return head_training.train(folder, run, options, task=TASK, **more)
+    return head_training.train(folder, run, options, task=TASK, comfort=RunComfort(**more))
+
+
+def inputs(folder: Path, options: TrainOptions) -> Data:
+    return load_inputs(folder, options, TASK)[0]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +85,7 @@ def finished(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def without_times(result: dict[str, Any]) -> dict[str, Any]:
     history = [{k: v for k, v in row.items() if k not in TIMES} for row in result["history"]]
-    return {**{k: v for k, v in result.items() if k != "seconds_per_epoch"}, "history": history}
+    return {**{k: v for k, v in result.items() if k not in OF_THE_MACHINE}, "history": history}
 
 
 def weights_of(run: Path, name: str) -> dict[str, Any]:
@@ -85,7 +94,7 @@ def weights_of(run: Path, name: str) -> dict[str, Any]:
 
 def assert_same_run(run: Path, other: Path) -> None:
     assert without_times(read_result(run)) == without_times(read_result(other))
-    for name in ("last.safetensors", "best.safetensors"):
+    for name in ("last.safetensors", "best.safetensors", "judged.safetensors"):
         tensors, others = weights_of(run, name), weights_of(other, name)
         assert tensors.keys() == others.keys()
         assert all(torch.equal(tensors[key], others[key]) for key in tensors)
@@ -124,14 +133,13 @@ def test_train_on_pixels_learns_the_same(folder: Path, tmp_path: Path, arm: Any)
 
 
 def test_arms_see_the_same_items_and_as_many_tokens(folder: Path, packed: Path) -> None:
-    arms = [load_inputs(packed, SMALL), *(load_inputs(folder, replace(SMALL, arm=arm)) for arm in ("small", "patches"))]  # type: ignore[arg-type]
-    sources = [read_index(packed).source, *([s.source for s in list_class_folder(folder).samples] for _ in range(2))]
-    for data, names in zip(arms, sources, strict=True):
+    arms = [inputs(packed, SMALL), *(inputs(folder, replace(SMALL, arm=arm)) for arm in ("small", "patches"))]  # type: ignore[arg-type]
+    for data in arms:
         for name in ("train", "val", "test"):
-            first = [sources[0][item] for item in getattr(arms[0], name).items]
-            assert [names[item] for item in getattr(data, name).items] == first
-        x, _ = data.train[0]
-        assert ClassifierNetwork(data.head).stem(x[None]).shape[2:] == (8, 8)
+            assert getattr(data, name).sources == getattr(arms[0], name).sources
+        batch = next(data.batches(data.judged_loader(data.train, TASK)))
+        network = TASK.network(data.form, 0)
+        assert isinstance(network, ClassifierNetwork) and network.stem(batch.x).shape[2:] == (8, 8)
     assert arms[0].train.num_bytes < arms[2].train.num_bytes
 
 
@@ -142,9 +150,9 @@ def test_same_seed_gives_the_same_run_and_another_does_not(packed: Path, finishe
     assert other["history"][0]["train_loss"] != read_result(finished)["history"][0]["train_loss"]
 
 
-def test_workers_do_not_change_the_result(packed: Path, finished: Path, tmp_path: Path) -> None:
-    train(packed, tmp_path / "run", SMALL, num_workers=1)
-    changed = without_times(read_result(tmp_path / "run")) | {"num_workers": 0}
+def test_threads_that_load_do_not_change_the_result(packed: Path, finished: Path, tmp_path: Path) -> None:
+    train(packed, tmp_path / "run", SMALL, loading_threads=2)
+    changed = without_times(read_result(tmp_path / "run")) | {"loading_threads": 1}
     assert changed == without_times(read_result(finished))
 
 
@@ -163,21 +171,25 @@ def test_killed_run_ends_the_same(packed: Path, finished: Path, tmp_path: Path) 
     run = tmp_path / "run"
     code = (
         "import os, signal, sys\n"
+        "from laconic.tasks.datasets.augmentation import Augmentation\n"
         "from laconic.tasks.heads import classification, head_training\n"
-        "from laconic.tasks.heads.inputs import TrainOptions\n"
-        "calls, step = [], classification.shifted\n"
+        "from laconic.tasks.heads.train_options import TrainOptions\n"
+        "calls, step = [], classification.Classification.loss\n"
         "def dying(*arguments):\n"
         "    calls.append(1)\n"
         "    if len(calls) == 8: os.kill(os.getpid(), signal.SIGKILL)\n"  # in the second epoch of five steps each
         "    return step(*arguments)\n"
-        "classification.shifted = dying\n"
-        "options = TrainOptions(epochs=4, batch_size=8, width=8, size=64, learning_rate=5e-3)\n"
-        "task = classification.Classification(max_shift=1)\n"
-        "head_training.train(*sys.argv[1:], options, task=task)"
+        "classification.Classification.loss = dying\n"
+        "moves = Augmentation(shift=1, flip=0.5)\n"
+        "options = TrainOptions(epochs=4, batch_size=8, size=64, channels=12, learning_rate=5e-3, augmentation=moves)\n"
+        "task = classification.Classification(width=8)\n"
+        "comfort = head_training.RunComfort(checkpoint_seconds=0)\n"
+        "head_training.train(*sys.argv[1:], options, task=task, comfort=comfort)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(packed), str(run)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
-    assert (run / "last.safetensors").exists() and not (run / "result.json").exists()
+    progress = json.loads(load_tensors(run / "last.safetensors")[1]["progress"])
+    assert (progress["done"], progress["part"]["step"]) == (1, 2)  # inside of the second epoch
     train(packed, run, SMALL)
     assert_same_run(run, finished)
 
@@ -201,15 +213,15 @@ def test_damaged_checkpoint_is_a_sentence(packed: Path, tmp_path: Path) -> None:
 
 def test_arm_that_does_not_fit_the_folder_is_a_sentence(folder: Path, packed: Path) -> None:
     with pytest.raises(CodecError, match="not packed"):
-        load_inputs(folder, SMALL)
+        inputs(folder, SMALL)
     with pytest.raises(CodecError, match="holds latents"):
-        load_inputs(packed, replace(SMALL, arm="small"))
+        inputs(packed, replace(SMALL, arm="small"))
 
 
 def test_folder_without_splits_is_split_by_the_seed(folder: Path) -> None:
-    data = load_inputs(folder / "train", replace(SMALL, arm="small"))
+    data = inputs(folder / "train", replace(SMALL, arm="small"))
     assert [len(part) for part in (data.train, data.val, data.test)] == [30, 3, 9]
-    other = load_inputs(folder / "train", replace(SMALL, arm="small", seed=1))
+    other = inputs(folder / "train", replace(SMALL, arm="small", seed=1))
     assert other.test.items.tolist() == data.test.items.tolist()
     assert other.val.items.tolist() != data.val.items.tolist()
 
@@ -253,18 +265,24 @@ def test_hold_out_takes_of_each_class() -> None:
     assert not np.array_equal(held, hold_out_of_class_folder(labels, 0.2, 1))
 
 
-def test_shifted_moves_whole_tokens_and_fills_with_zeros() -> None:
-    x = torch.arange(1.0, 1 + 2 * 16 * 16).reshape(2, 1, 16, 16)
-    for seed in range(8):
-        y = shifted(x, (2, 2), 1, np.random.default_rng(seed))
-        kept = y[y != 0]
-        assert len(kept) in {2 * 256 - k for k in range(121)} and set(kept.tolist()) <= set(x.flatten().tolist())
-        for before, after in zip(x, y, strict=True):
-            places = [(after == v).nonzero()[0] - (before == v).nonzero()[0] for v in after[after != 0][:1]]
-            assert all(int(d) in (0, 2, -2) for place in places for d in place[1:])
-    assert torch.equal(shifted(x, (2, 2), 0, np.random.default_rng(0)), x)
-    row = torch.ones(1, 1, 1, 40)
-    assert shifted(row, (1, 1), 2, np.random.default_rng(1)).shape == row.shape
+def test_rows_of_test_items_make_the_score(finished: Path) -> None:
+    result, judged = read_result(finished), load_judged_items(finished / "judged.safetensors")
+    assert (len(judged.rows), len(judged.sources)) == (15, 15)
+    assert TASK.scores(judged.rows)["accuracy"] == result["test_accuracy"]
+    assert all(source.startswith("test/") for source in judged.sources)
+
+
+def test_folds_hold_every_sample_once(packed: Path, folder: Path) -> None:
+    tested: list[str] = []
+    for fold in range(4):
+        data = inputs(packed, replace(SMALL, folds=4, fold=fold))
+        other = inputs(folder, replace(SMALL, folds=4, fold=fold, arm="patches"))
+        assert data.test.sources == other.test.sources and data.train.sources == other.train.sources
+        classes = [source.split("/")[1] for source in data.test.sources]
+        assert all(4 <= classes.count(name) <= 5 for name in ("blue", "green", "red"))
+        assert not set(data.test.sources) & {*data.train.sources, *data.val.sources}
+        tested += data.test.sources
+    assert len(tested) == len(set(tested)) == 57
 
 
 def test_wilson_interval_of_extremes_stays_in_range() -> None:
@@ -291,7 +309,7 @@ def test_options_outside_their_range_are_errors(field: dict[str, Any]) -> None:
         TrainOptions(**field)
 
 
-@pytest.mark.parametrize("field", [{"mixup": -1.0}, {"max_shift": -1}, {"label_smoothing": 1.0}])
+@pytest.mark.parametrize("field", [{"mixup": -1.0}, {"width": 0}, {"label_smoothing": 1.0}])
 def test_task_options_outside_their_range_are_errors(field: dict[str, Any]) -> None:
     with pytest.raises(CodecError, match="allowed"):
         Classification(**field)
@@ -351,7 +369,9 @@ def test_sounds_are_learned_too(sounds: Path, tmp_path: Path, arm: Any) -> None:
     if arm == "latents":
         data = tmp_path / "packed"
         archive.pack(sounds, data, PackIndexOptions(**cut))  # type: ignore[arg-type]
-    result = train(data, tmp_path / "run", replace(SMALL, arm=arm, epochs=10, channels=64, size=None, **cut))  # type: ignore[arg-type]
+    moves = Augmentation(shift=1)
+    options = replace(SMALL, arm=arm, epochs=10, channels=64, size=None, augmentation=moves, **cut)  # type: ignore[arg-type]
+    result = train(data, tmp_path / "run", options)
     assert result["test_items"] == 10
     if arm == "latents":  # a loudness in each band; five epochs do not teach that to filters on samples
         assert result["test_accuracy"] >= 0.8
@@ -362,4 +382,4 @@ def test_sounds_are_learned_too(sounds: Path, tmp_path: Path, arm: Any) -> None:
 
 def test_sounds_without_length_are_a_sentence(sounds: Path) -> None:
     with pytest.raises(CodecError, match="sample_rate_hz and seconds"):
-        load_inputs(sounds, replace(SMALL, arm="patches"))
+        inputs(sounds, replace(SMALL, arm="patches"))

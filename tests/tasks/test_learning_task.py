@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,7 +18,8 @@ torch = pytest.importorskip("torch", exc_type=ImportError)
 
 from PIL import Image as PillowImage  # noqa: E402
 
-from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
+from laconic.codecs.errors import CodecError  # noqa: E402
+from laconic.codecs.form import MediaKind  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
 from laconic.tasks.datasets.class_folders import ClassFolder  # noqa: E402
 from laconic.tasks.datasets.pack_index import PackIndexOptions  # noqa: E402
@@ -27,11 +27,19 @@ from laconic.tasks.datasets.sources.pack_source import SourceSample  # noqa: E40
 from laconic.tasks.datasets.targets import NO_LABEL  # noqa: E402
 from laconic.tasks.heads.classification import Classification  # noqa: E402
 from laconic.tasks.heads.comparison import comparison_table, read_result  # noqa: E402
-from laconic.tasks.heads.head_training import HeadTrainingBatches, train  # noqa: E402
-from laconic.tasks.heads.inputs import Data, TrainOptions  # noqa: E402
-from laconic.tasks.heads.learning_task import LearningTask, best_epoch_of_task  # noqa: E402
+from laconic.tasks.heads.head_training import train  # noqa: E402
+from laconic.tasks.heads.learning_task import (  # noqa: E402
+    Answer,
+    Batch,
+    InputForm,
+    LearningTask,
+    TaskRecipe,
+    best_epoch_of_task,
+)
 from laconic.tasks.heads.networks import NetworkConfig, new_network  # noqa: E402
 from laconic.tasks.heads.predictor import Predictor  # noqa: E402
+from laconic.tasks.heads.task_catalog import make_learning_task  # noqa: E402
+from laconic.tasks.heads.train_options import TrainOptions  # noqa: E402
 from laconic.tasks.training.processes import Processes  # noqa: E402
 from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
 
@@ -45,36 +53,43 @@ class Brightness:
     scale: float = 1.0
 
     name: ClassVar[str] = "brightness"
+    kinds: ClassVar[tuple[MediaKind, ...]] = ("image",)
     targets: ClassVar[tuple[str, ...]] = ("json",)
+    judged_targets: ClassVar[tuple[str, ...]] = ("json",)
+    maps: ClassVar[tuple[str, ...]] = ()
+    has_sizes: ClassVar[bool] = False
     score_name: ClassVar[str] = "error"
     unit: ClassVar[str] = ""
     higher_is_better: ClassVar[bool] = False
 
-    def target(self, values: Mapping[str, Any]) -> Any:
-        return torch.tensor([self.scale * values["json"]["brightness"]])
+    def recipe(self, form: InputForm) -> TaskRecipe:
+        return TaskRecipe()
 
-    def network(self, data: Data, seed: int) -> Any:
+    def num_outputs(self, form: InputForm) -> int:
+        return 1
+
+    def network(self, form: InputForm, seed: int) -> Any:
         torch.manual_seed(seed)
         return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 1))
 
-    def card(self, data: Data) -> dict[str, Any]:
-        return {"scale": self.scale}
+    def loss(self, network: Any, batch: Batch, random: np.random.Generator) -> Any:
+        return self._squares(network, batch).mean()
 
-    def loss(self, network: Any, x: Any, targets: Any, random: np.random.Generator) -> Any:
-        return (network(x) - targets).square().mean()
+    def judge(self, network: Any, batch: Batch) -> Any:
+        return self._squares(network, batch)
 
-    def counts(self, outputs: Any, targets: Any) -> Any:
-        return torch.stack([(outputs - targets).square().sum(), torch.tensor(float(len(outputs)))]).double()
+    def _squares(self, network: Any, batch: Batch) -> Any:
+        said = torch.tensor([[self.scale * value["brightness"]] for value in batch.targets[0]])
+        return (network(batch.x) - said).square()
 
-    def scores(self, totals: Any) -> dict[str, float]:
-        mean = float(totals[0] / totals[1])
-        return {"loss": mean, "error": mean**0.5}
+    def scores(self, rows: Any) -> dict[str, float]:
+        return {"loss": float(rows.mean()), "error": float(rows.mean() ** 0.5)}
 
-    def interval(self, totals: Any) -> None:
-        return None
+    def plot(self, rows: Any, form: InputForm) -> str:
+        return f"<svg><title>{len(rows)} pictures</title></svg>"
 
-    def plot(self, totals: Any, data: Data) -> str:
-        return f"<svg><title>{len(data.test)} pictures</title></svg>"
+    def answers(self, network: Any, batch: Batch, form: InputForm) -> list[Answer]:
+        return [Answer(f"{value:.2f}", {"brightness": value}) for value in network(batch.x)[:, 0].tolist()]
 
 
 TASK: LearningTask = Brightness()
@@ -131,8 +146,17 @@ def test_options_of_the_task_belong_to_the_run(finished: Path, packed: Path) -> 
         train(packed, finished, replace(OPTIONS, epochs=40), task=Brightness(scale=2.0))
 
 
-def test_predictor_refuses_a_run_of_another_task(finished: Path) -> None:
-    with pytest.raises(WeightsError, match="is of task 'brightness'; allowed is 'classification'"):
+def test_a_task_of_ones_own_answers_by_its_place(packed: Path, tmp_path: Path) -> None:
+    """The class is named, as no package says where it is."""
+    place = f"{Brightness.__module__}:{Brightness.__qualname__}"
+    task = make_learning_task(place, {"scale": 2.0})
+    assert task == Brightness(scale=2.0)
+    with pytest.raises(CodecError, match="has no option 'size'; it has scale: name one of these"):
+        make_learning_task(place, {"size": 2})
+
+
+def test_unknown_task_is_a_sentence(finished: Path) -> None:
+    with pytest.raises(CodecError, match="the task is 'brightness'; known are classify"):
         Predictor.load(finished)
 
 
@@ -148,13 +172,13 @@ def test_best_epoch_is_the_first_of_the_best_with_a_finite_loss() -> None:
 
 
 def test_plot_of_classification_counts_each_pair() -> None:
-    task = Classification()
-    outputs = torch.eye(3)[[0, 0, 2, 1]]
-    totals = task.counts(outputs, torch.tensor([0, 1, 2, 1])) + task.counts(outputs[:1], torch.tensor([0]))
-    assert totals[1:].reshape(3, 3).tolist() == [[2, 0, 0], [1, 1, 0], [0, 0, 1]]
-    assert task.scores(totals) == {"loss": pytest.approx(float(totals[0]) / 5), "correct": 4, "accuracy": 0.8}
-    data = Data(None, None, None, ("a<b", "c", "d"), None, {})  # type: ignore[arg-type]
-    drawing = task.plot(totals, data)
+    task, form = Classification(), InputForm("latents", "image", 3, (1, 1), classes=("a<b", "c", "d"))
+    outputs = torch.eye(3)[[0, 0, 2, 1, 0]]
+    batch = Batch(torch.zeros(5, 3, 1, 1), (torch.tensor([0, 1, 2, 1, 0]),))
+    rows = task.judge(lambda _: outputs, batch).numpy()  # type: ignore[arg-type]
+    assert rows[:, 1:].tolist() == [[0, 0, 3], [1, 0, 3], [2, 2, 3], [1, 1, 3], [0, 0, 3]]
+    assert task.scores(rows) == {"loss": pytest.approx(rows[:, 0].mean()), "correct": 4, "accuracy": 0.8}
+    drawing = task.plot(rows, form)
     assert drawing.count("<rect") == 9 and "a&lt;b" in drawing
     assert drawing.count('fill="rgb(95,95,255)"') == 2  # whole rows: of the first class and of the third
 
@@ -163,7 +187,7 @@ def test_a_lone_sample_of_one_place_is_learned_from() -> None:
     network = new_network(NetworkConfig(channels=3, outputs=2, width=4), 0).train()
     for count in (1, 2):
         x, targets = torch.ones(count, 3, 1, 1), torch.ones(count, dtype=torch.long)
-        loss = Classification().loss(network, x, targets, np.random.default_rng(0))
+        loss = Classification().loss(network, Batch(x, (targets,)), np.random.default_rng(0))
         assert torch.isfinite(loss)
 
 
@@ -177,13 +201,6 @@ def test_shares_of_a_batch_are_alike_and_hold_all_of_it() -> None:
     assert set(np.concatenate(shares)) == set(items)
     assert Processes().share(items).tolist() == items.tolist()
     assert [Processes(rank, 4).share(items[:1]).tolist() for rank in range(4)] == [[0]] * 4
-
-
-def test_processes_see_the_same_batches_together() -> None:
-    options = TrainOptions(batch_size=6, seed=3)
-    whole = list(HeadTrainingBatches(12, options, Processes()))
-    parts = [list(HeadTrainingBatches(12, options, Processes(rank, 2))) for rank in range(2)]
-    assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(batch) for batch in whole]
 
 
 def launch(tmp_path: Path, *arguments: object) -> list[str]:
@@ -200,8 +217,9 @@ SCRIPT = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from test_learning_task import OPTIONS, TASK
-from laconic.tasks.heads.head_training import train
-result = train(sys.argv[2], sys.argv[3], OPTIONS, task=TASK, on_epoch=lambda row: print("row", flush=True))
+from laconic.tasks.heads.head_training import RunComfort, train
+comfort = RunComfort(on_epoch=lambda row: print("row", flush=True))
+result = train(sys.argv[2], sys.argv[3], OPTIONS, task=TASK, comfort=comfort)
 print("loss", result["history"][-1]["train_loss"], result["test_error"], flush=True)
 """
 

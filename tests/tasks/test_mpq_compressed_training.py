@@ -129,7 +129,7 @@ def test_sample_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 @needs_torch
 def test_codec_that_fails_is_named_with_the_sample(data: Path, tmp_path: Path) -> None:
-    from laconic.tasks.heads.inputs import TrainOptions
+    from laconic.tasks.heads.train_options import TrainOptions
 
     @dataclass(frozen=True)
     class Cropping:

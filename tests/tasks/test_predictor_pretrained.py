@@ -14,8 +14,8 @@ from laconic.codecs.errors import CodecError, WeightsError
 from laconic.codecs.models.pretrained import PRETRAINED_MODEL_NAME
 from laconic.codecs.models.zoo import model_path
 from laconic.tasks.heads import head_training
-from laconic.tasks.heads.inputs import TrainOptions
 from laconic.tasks.heads.predictor import Predictor
+from laconic.tasks.heads.train_options import TrainOptions
 from laconic.tasks.training.run_names import BEST_NAME
 
 

@@ -1,0 +1,55 @@
+"""Batch normalisation over all processes that share a batch, so that several of them train as one does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, distributed, nn
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """`nn.BatchNorm2d` whose statistics in training are those of the shares of all processes, also on the CPU, where
+    torch's own has none."""
+
+    def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
+        world = distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+        if world == 1 or not self.training:
+            out: Tensor = super().forward(input)
+            return out
+        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
+        x = input.float()
+        moments = torch.stack([x.mean(dim=(0, 2, 3)), x.square().mean(dim=(0, 2, 3))])
+        mean, square = _summed_over_processes(moments) / world
+        variance = (square - mean.square()).clamp(min=0)
+        count = x.numel() / x.shape[1] * world
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
+            if self.num_batches_tracked is not None:
+                self.num_batches_tracked += 1
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        out = x * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+        return out.to(input.dtype)
+
+
+def _summed_over_processes(values: Float[Tensor, "2 c"]) -> Float[Tensor, "2 c"]:
+    total: Tensor = _SummedOverProcesses.apply(values)  # type: ignore[no-untyped-call]
+    return total
+
+
+class _SummedOverProcesses(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.detach().clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
