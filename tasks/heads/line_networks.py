@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 CELL: Final = 4  # pixels: letters of print 32 pixels high are 8 and more wide, and CTC wants two places for each
-_WIDTHS: Final = (48, 80, 128)  # of the body, at 8, 4 and 2 rows of a line of 32 pixels
-_ALONG: Final = 192
+_WIDTHS: Final = (32, 64, 96)  # of the body, at 8, 4 and 2 rows of a line of 32 pixels
+_ALONG: Final = 160
 _REACH: Final = (1, 2, 4)  # dilations of the convolutions along the line: 31 cells each way, some ten letters
 
 

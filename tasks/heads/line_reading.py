@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int
     from torch import Tensor
 
-# Strokes are in fine channels: of a grey line, 192 channels of the model for colours hold 64 that are not 0.
-_CHANNELS = 192
+# Strokes are in fine channels. Of the 192 of the model for colours, the first 96 hold all that a grey line has.
+_CHANNELS = 96
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ class LineReading:
         return 1 + len(self.letters)
 
     def network(self, form: InputForm, seed: int) -> LineNetwork:
-        return new_line_network(LineNetworkConfig(form.channels, self.num_outputs(form), form.patch, form.place), seed)
+        place = (1, 1) if form.arm == "pixels" else form.place  # a network of pixels sees these one by one
+        return new_line_network(LineNetworkConfig(form.channels, self.num_outputs(form), form.patch, place), seed)
 
     def loss(self, network: nn.Module, batch: Batch, random: np.random.Generator) -> Float[Tensor, ""]:
         outputs, lengths = _outputs(network, batch)

@@ -15,13 +15,13 @@ from laconic.tasks.heads.line_reading import LineReading  # noqa: E402
 LATENTS = InputForm("latents", "image", 12, None)
 PATCHES = InputForm("patches", "image", 3, None, (8, 8))
 SMALL = InputForm("small", "image", 3, None, (2, 2))
-PIXELS = InputForm("pixels", "image", 3, None, (1, 1), (1, 1))
+PIXELS = InputForm("pixels", "image", 3, None)
 
 
 def lines(form: InputForm, *places: int) -> Batch:
     """Random lines of so many latent places, padded to the longest."""
-    tokens = [8 // side for side in form.place]
-    h, step = 4 * tokens[0] * form.patch[0], tokens[1] * form.patch[1]
+    side = 8 if form.arm == "pixels" else form.patch[0]
+    h, step = 4 * side, side
     x = torch.zeros(len(places), form.channels, h, max(places) * step)
     for number, count in enumerate(places):
         generator = torch.Generator().manual_seed(number)
