@@ -20,9 +20,9 @@ from laconic.tasks.datasets.pack_index import has_pack_index
 
 @dataclass(frozen=True)
 class LearningData:
-    """One data set: `make(data, folder)` gives the folder of its signals, `packing` how it is packed, `signals` what the arms
-    of signals are framed to, as options of `laconic train`. `folds`: cross-validation over all samples, 0 for its splits.
-    `block`: so many neighbours are resampled together, as frames of one scene say the same."""
+    """One data set: `make(data, folder)` gives the folder of its signals, `packing` how it is packed, `signals` what the
+    arms of signals are framed to, as options of `laconic train`. `folds`: cross-validation over all samples, 0 for its
+    splits. `block`: so many neighbours are resampled together, as frames of one scene say the same."""
 
     make: Callable[[Path, Path], Path]
     packing: Mapping[str, object]
