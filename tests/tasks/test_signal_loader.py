@@ -25,13 +25,13 @@ PLACES = SignalPlaces((8, 8), (8, 8))
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures of 6 x 7 smooth blocks of 8 x 8 pixels."""
+    """Smooth pictures of 6 x 7 places of 8 x 8 pixels."""
     root = tmp_path_factory.mktemp("pictures")
     random = np.random.default_rng(3)
     for name in ("a", "b"):
         (root / name).mkdir()
         for i in range(5):
-            small = PillowImage.fromarray(random.integers(40, 215, (6, 7, 3)).astype(np.uint8))
+            small = PillowImage.fromarray(random.integers(40, 215, (3, 3, 3)).astype(np.uint8))
             small.resize((56, 48), PillowImage.Resampling.BICUBIC).save(root / name / f"{i}.png")
     return root
 
@@ -42,7 +42,7 @@ def dataset_of(folder: Path, **framing: Any) -> SignalDataset:
 
 
 def test_signals_and_latents_are_changed_by_the_same_draws(folder: Path, tmp_path: Path) -> None:
-    """The first channel of each colour is nearly the mean of a place: so are means of the pixels."""
+    """The three lowest channels are the colours of the first pixel of each place, smoothed."""
     pack(folder, tmp_path / "packed", PackIndexOptions(quality=95))
     changes = Augmentation(crop=(3, 4), flip=0.5, shift=1)
     options: dict[str, Any] = {"augmentation": changes, "seed": 4}
@@ -53,12 +53,12 @@ def test_signals_and_latents_are_changed_by_the_same_draws(folder: Path, tmp_pat
     for _ in range(3):
         (x, labels), (y, others) = next(iter(of_latents)), next(iter(of_signals))
         assert labels.tolist() == others.tolist() and y.shape == (10, 3, 24, 32)
-        means = y.reshape(10, 3, 3, 8, 4, 8).mean(dim=(3, 5))[:, :, 1:-1, 1:-1]  # edges are mirrored otherwise
+        pixels = y[:, :, ::8, ::8][:, :, 1:-1, 1:-1]  # on which low values lie; edges are mirrored otherwise
         inputs = x[:, :, 1:-1, 1:-1].movedim(1, -1).reshape(-1, 3)
-        wanted = means.movedim(1, -1).reshape(-1, 3)
+        wanted = pixels.movedim(1, -1).reshape(-1, 3)
         inputs = torch.cat([inputs, torch.ones(len(inputs), 1)], dim=1)
         rest = wanted - inputs @ torch.linalg.lstsq(inputs, wanted).solution
-        assert float(rest.var()) < 0.1 * float(wanted.var())
+        assert float(rest.var()) < 0.01 * float(wanted.var())
         for loader in (of_latents, of_signals):
             loader.set_epoch(loader.state_dict()["epoch"] + 1)
 
