@@ -56,6 +56,13 @@ def new_color_parts(form: InputForm) -> nn.Module:
 
 
 class _LatentColors(nn.Module):
+    luma_at: Tensor  # numbers of channels
+    chroma_at: Tensor
+    own_luma: Tensor  # of each channel of colour
+    of_grey: Tensor  # what such a channel of a grey picture is of that
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, form: InputForm) -> None:
         super().__init__()
         model = form.load_model()
@@ -100,6 +107,8 @@ class _LatentColors(nn.Module):
 
 
 class _PixelColors(nn.Module):
+    axes: Tensor  # rows: what brightness and colours are of red, green and blue
+
     def __init__(self, form: InputForm) -> None:
         super().__init__()
         self.stride = stride_of_tokens(form)
