@@ -133,9 +133,12 @@ def class_folder_contents(
     tops = [top for top, sources in files.items() if top != "." and not signals.isdisjoint(sources)]
     places = {place.path: place for place in split_class_places(tree, tops, splits)}
     found = [(place, source) for source in chain(*files.values()) if (place := _place_of(source, places))]
-    kind = _kind_of(tree.name, [source for _, source in found])
+    sources = [source for _, source in found]
+    # An array beside a sound belongs to it, and is no picture.
+    beside = sidecar_targets_among(sources, known)
+    kind = _kind_of(tree.name, sorted(set(sources) - beside.files - beside.skipped.keys()))
     wanted = class_folder_extensions(kind)
-    beside = sidecar_targets_among([source for _, source in found], wanted)
+    beside = sidecar_targets_among(sources, wanted)
     others = beside.files | beside.skipped.keys()
     kept = [entry for entry in found if _suffix(entry[1]) in wanted and entry[1] not in others]
     classes = tuple(sorted({place.label for place, _ in kept}))
