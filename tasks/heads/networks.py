@@ -10,6 +10,7 @@ Of latents of pictures, channels of fine bands are places of a grid 2 or 4 times
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -66,7 +67,7 @@ class NetworkConfig:
 def _check_levels(config: NetworkConfig) -> None:
     """Raises `CodecError` for levels that are no partition of the channels, or beside patches."""
     ends = [0, *(end for end, _ in config.levels)]
-    sizes = [b - a for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    sizes = [b - a for a, b in itertools.pairwise(ends)]
     factors = [factor for _, factor in config.levels]
     fits = all(
         1 <= factor <= _FINEST and factor.bit_count() == 1 and size > 0 and size % factor**2 == 0
