@@ -171,7 +171,7 @@ def _checked(target: Any, num_stems: int) -> Float[NDArray[np.float64], "stems t
     if not is_array or len(target) != num_stems or not target.shape[1]:
         what = f"{target.dtype} {target.shape}" if isinstance(target, np.ndarray) else type(target).__name__
         raise CodecError(f"the target npy of a mixture is {what}; allowed are samples ({num_stems}, t) of its stems")
-    return target.astype(np.float64)
+    return np.asarray(target, np.float64)
 
 
 def _judged(

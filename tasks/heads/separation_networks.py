@@ -141,6 +141,8 @@ class _PatchTransform(nn.Module):
 class _FourierTransform(nn.Module):
     """By windows (Hann) of two places, which overlap by one."""
 
+    window: Tensor
+
     def __init__(self, place: int) -> None:
         super().__init__()
         self.place, self.num_coefficients = place, place + 1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from laconic.tasks.heads.band_augmentation import item_draws
@@ -60,7 +61,7 @@ def tensor_si_sdr_db(
     return 10 * torch.log10((target.square().sum(dim=2) + floor) / ((target - y).square().sum(dim=2) + floor))
 
 
-def _changed(x: Tensor, draws: np.ndarray, level_db: float, step: int) -> Tensor:
+def _changed(x: Tensor, draws: NDArray[np.float64], level_db: float, step: int) -> Tensor:
     """Each item begun anywhere, of either sign, and of unit energy but for its level."""
     width = x.shape[3]
     first = torch.from_numpy((draws[:, 0] * (width // step)).astype(np.int64) * step)

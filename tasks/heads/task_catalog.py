@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 LEARNING_TASK_GROUP: Final = "laconic.learning_tasks"
 BUILT_IN_LEARNING_TASKS: Final[Mapping[str, str]] = {
     "classify": "laconic.tasks.heads.classification:Classification",
+    "listen": "laconic.tasks.heads.listening:Listening",
+    "transcribe": "laconic.tasks.heads.transcription:Transcription",
+    "separate": "laconic.tasks.heads.separation:Separation",
 }
 _HELP: Final[Mapping[str, str]] = {
     "classify": "Which class a picture or sound is of.",
+    "listen": "Which class a sound is of, from its energies in bands.",
+    "transcribe": "Which letters are said in a sound.",
+    "separate": "Which stems a sound is mixed of, learned from stems alone.",
 }
 _MEMBERS = (
     *("name", "kinds", "targets", "judged_targets", "maps", "has_sizes", "score_name", "unit", "higher_is_better"),
