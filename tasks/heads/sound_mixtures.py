@@ -29,7 +29,8 @@ def mixed_stems(
 ) -> Float[Tensor, "n stems c h w"]:
     """Stems of as many mixtures as the batch has items of its most frequent class of `stems`; of the others, items serve
     again. Each is begun anywhere (by `step` values of x), may be upside down, and is as loud as the others but for up to
-    `level_db`; the first stem as loud as all others together. 0 where the batch has none of a class."""
+    `level_db`; the first stem as loud as all others together. 0 where the batch has none of a class. Processes mix
+    what they have of a batch."""
     draws = item_draws(random, len(x), 3)
     items = _changed(x, draws, level_db, step)
     places = [torch.nonzero(labels == number).flatten() for number in stems]
