@@ -38,9 +38,9 @@ _SIDE, _MARGIN, _DECIBEL = 320, 40, 8  # of the plot, pixels; a decibel is so wi
 
 @dataclass(frozen=True)
 class Separation:
-    """`stems`: the classes that are mixed; the first is what is wanted most: it is as loud as all others together and counts
-    as much in the loss, and the score is what it gains. `level_db`: by how much their levels change, up and down. `width`, `blocks` of the network; 192 and 6 make 1.1 M parameters. Raises
-    `CodecError` for values outside.
+    """`stems`: the classes that are mixed; the first is what is wanted most: it is as loud as all others together, counts
+    as much in the loss, and the score is what it gains. `level_db`: by how much their levels change, up and down. `width`,
+    `blocks` of the network; 192 and 6 make 1.1 M parameters. Raises `CodecError` for values outside.
 
     It trains its own network alone: what is judged are sounds, which not every network can make.
     """
