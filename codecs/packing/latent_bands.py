@@ -135,7 +135,7 @@ def _channels_by_place(model: Model) -> dict[_ChannelPlace, int]:
         for row in range(phases)
         for column in range(phases)
     ]
-    matrices, channels = _axes(model)
+    matrices, channels = latent_axes_of(model)
     at = 0
     for matrix in matrices:
         n = len(matrix)
@@ -156,8 +156,8 @@ def _channels_by_place(model: Model) -> dict[_ChannelPlace, int]:
     return found
 
 
-def _axes(model: Model) -> tuple[list[Float[NDArray[np.float64], "n n"]], Int[NDArray[np.int64], " d"]]:
-    """What makes the latent's channels of the bands, block by block, and the number of each row's channel."""
+def latent_axes_of(model: Model) -> tuple[list[Float[NDArray[np.float64], "n n"]], Int[NDArray[np.int64], " d"]]:
+    """What makes the latent's channels of the packets, block by block, and the number of each row's channel, (d,)."""
     matrices = [matrix.astype(np.float64) for matrix in model.analysis]
     if model.turn is None:
         return matrices, model.channels.astype(np.int64)
@@ -167,7 +167,7 @@ def _axes(model: Model) -> tuple[list[Float[NDArray[np.float64], "n n"]], Int[ND
 
 def _gains(model: Model) -> Float[NDArray[np.float64], " d"]:
     """(d,): what a channel is multiplied by, as bands have gains of their own."""
-    matrices, channels = _axes(model)
+    matrices, channels = latent_axes_of(model)
     out = np.empty(model.num_channels)
     out[channels] = np.concatenate([np.linalg.norm(matrix, axis=1) for matrix in matrices])
     return out
@@ -175,7 +175,7 @@ def _gains(model: Model) -> Float[NDArray[np.float64], " d"]:
 
 def _basis(model: Model) -> Float[NDArray[np.float64], "planes planes"]:
     """What the colours of the low band are of the picture's."""
-    matrices, channels = _axes(model)
+    matrices, channels = latent_axes_of(model)
     planes = model.num_planes
     order = np.argsort(channels[:planes])
     found: Float[NDArray[np.float64], "planes planes"] = matrices[0][:planes, :planes][order]

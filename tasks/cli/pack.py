@@ -45,11 +45,12 @@ def pack(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="Class folders, SOURCE/<class>/files or SOURCE/<split>/<class>/files, also in a .zip; a manifest (.csv, "
-            ".tsv, .jsonl, .json) with columns such as path, label and split, others become targets; tar shards as "
-            "WebDataset has them (a .tar, a folder, 'train-{0000..0015}.tar'); a saved Hugging Face data set; Parquet "
-            "files with pictures or sounds in a column; CIFAR and MNIST as torchvision keeps them. Splits are also words "
-            "in names of shards, splits of a data set, values of a column: --splits names these.",
+            help="Class folders, SOURCE/<class>/files or SOURCE/<split>/<class>/files, also in a .zip; images/ and masks/ "
+            "in place of classes, whose masks become targets; a manifest (.csv, .tsv, .jsonl, .json) with columns such as "
+            "path, label and split, others become targets; tar shards as WebDataset has them (a .tar, a folder, "
+            "'train-{0000..0015}.tar'); a saved Hugging Face data set; Parquet files with pictures or sounds in a column; "
+            "CIFAR and MNIST as torchvision keeps them. Splits are also words in names of shards, splits of a data set, "
+            "values of a column: --splits names these.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the shards, made if needed.")],

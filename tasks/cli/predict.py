@@ -47,14 +47,16 @@ def predict(
 
 def _write(answer: Answer, folder: Path, source: Path) -> dict[str, str]:
     """The signals of an answer as files named after the source; by their names, where they are."""
-    from laconic.codecs import save
+    from laconic.codecs.files import signal_bytes
     from laconic.codecs.media import Audio
+    from laconic.codecs.whole_files import atomic_write
 
     folder.mkdir(parents=True, exist_ok=True)
     places = {}
     for name, signal in answer.signals.items():
-        path = folder / f"{source.stem}.{name}{'.wav' if isinstance(signal, Audio) else '.png'}"
-        save(signal, path, force=True)
+        suffix = ".wav" if isinstance(signal, Audio) else ".png"
+        path = folder / f"{source.stem}.{name}{suffix}"
+        atomic_write(path, signal_bytes(signal, suffix), force=True)
         places[name] = str(path)
     return places
 

@@ -8,7 +8,8 @@ beside a signal), `sources/` (what can be packed), `class_folders` (labelled fol
 
 Reading packs: `latents` (`LatentDataset`: shards -> tensors, never pixels), `latent_scaling`; `latent_loader`
 (`LatentLoader`: batches by native code), `loader_options`, `batch_memory`; `augmentation` (what may happen to latents),
-`latent_draws` (random numbers of items), `latent_augmenter`, `color_matrices`; `integrations/` (other libraries).
+`latent_draws` (random numbers of items), `latent_augmenter`, `color_matrices`, `map_views` (masks that follow);
+`integrations/` (other libraries).
 
 Of packs: `stored_samples` (bytes by row), `stored_members` (what a shard says of itself), `verification`, `unpacking`
 (files again), `pack_statistics`, `contact_sheet`; `selection` (which training samples represent all), `selected_pack` (a

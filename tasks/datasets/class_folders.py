@@ -1,4 +1,5 @@
-"""Folders of labelled signals: FOLDER/<class>/files or FOLDER/<split>/<class>/files, read at one size.
+"""Folders of labelled signals: FOLDER/<class>/files or FOLDER/<split>/<class>/files, read at one size; with "images" and
+"masks" in place of classes, pictures with masks.
 
 `list_class_folder` decides the classes, the splits and the order of samples, everything by sorted names, so that every
 run and every machine sees the same.
@@ -23,6 +24,7 @@ from laconic.codecs.files import picture_extensions
 from laconic.codecs.form import MediaKind
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
 from laconic.tasks.datasets.framing import Framing, framed_array, framed_tensor, read_signal
+from laconic.tasks.datasets.sources.mask_targets import has_mask_folders, pictures_with_masks
 from laconic.tasks.datasets.sources.pack_source import (
     SourceSample,
     identity_of_file,
@@ -78,12 +80,11 @@ class ClassFolder:
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Samples of each class in each split, by their names."""
-        found = Counter(
-            (sample.split, self.classes[sample.label]) for sample in self.samples if sample.label != NO_LABEL
-        )
+        found = Counter((sample.split, sample.label) for sample in self.samples)
         splits = sorted({split for split, _ in found}, key=(*SPLITS, WHOLE).index)
         return {
-            split: {name: found[split, name] for name in self.classes if (split, name) in found} for split in splits
+            split: {name: found[split, i] for i, name in enumerate(self.classes) if (split, i) in found}
+            for split in splits
         }
 
 
@@ -91,8 +92,9 @@ def list_class_folder(root: Path | str, splits: Mapping[str, str] | None = None)
     """Find classes, splits and samples, without opening any file.
 
     Where all folders at the top that hold pictures or sounds are named as splits (train, val, test, dev, ... in any
-    case), their folders are the classes. `splits` says it instead: folder to "train", "val" or "test", other folders are
-    left out; {} takes all folders at the top as classes. Links to folders are followed, but not back. Hidden files, system
+    case), their folders are the classes; folders "images" and "masks" are no classes but pictures with targets (see
+    `mask_targets`). `splits` says it instead: folder to "train", "val" or "test", other folders are left out; {} takes all
+    folders at the top as classes. Links to folders are followed, but not back. Hidden files, system
     folders and files outside of class folders are ignored. Raises `CodecError` for a folder without classes or with both
     pictures and sounds, `SplitsError` where names do not tell splits from classes.
     """
@@ -131,23 +133,33 @@ def class_folder_contents(
     tops = [top for top, sources in files.items() if top != "." and not signals.isdisjoint(sources)]
     places = {place.path: place for place in split_class_places(tree, tops, splits)}
     found = [(place, source) for source in chain(*files.values()) if (place := _place_of(source, places))]
-    kind = _kind_of(tree.name, [source for _, source in found])
+    sources = [source for _, source in found]
+    # An array beside a sound belongs to it, and is no picture.
+    beside = sidecar_targets_among(sources, known)
+    kind = _kind_of(tree.name, sorted(set(sources) - beside.files - beside.skipped.keys()))
     wanted = class_folder_extensions(kind)
-    beside = sidecar_targets_among([source for _, source in found], wanted)
+    beside = sidecar_targets_among(sources, wanted)
     others = beside.files | beside.skipped.keys()
     kept = [entry for entry in found if _suffix(entry[1]) in wanted and entry[1] not in others]
     classes = tuple(sorted({place.label for place, _ in kept}))
     labels = {name: i for i, name in enumerate(classes)}
-    samples = (
-        SourceSample(source, place.split, labels[place.label], beside.targets.get(source, ())) for place, source in kept
+    samples = sorted(
+        (
+            SourceSample(source, place.split, labels[place.label], beside.targets.get(source, ()))
+            for place, source in kept
+        ),
+        key=lambda sample: (sample.split, sample.source),
     )
     what = "picture" if kind == "image" else "sound"
     unknown = (source for _, source in found if _suffix(source) not in wanted and source not in others)
     skipped = [*beside.skipped.items(), *((source, f"its extension is not that of a {what}") for source in unknown)]
+    if kind == "image" and has_mask_folders(tree.name, classes):
+        masked = pictures_with_masks(tree.name, classes, samples)
+        classes, samples, skipped = (), list(masked.samples), [*skipped, *masked.skipped]
     return ClassFolderContents(
         kind=kind,
         classes=classes,
-        samples=tuple(sorted(samples, key=lambda s: (s.split, s.source))),
+        samples=tuple(samples),
         skipped=tuple(sorted(skipped)),
         notes=tuple(_left_out(files, signals - {source for _, source in found})),
     )

@@ -170,5 +170,5 @@ def fitting_augmentation(wanted: Augmentation, model: Model, channels: int) -> A
     try:
         LatentAugmenter(wanted, model, channels)
     except CodecError:
-        return replace(wanted, **dict.fromkeys(OF_BANDS, 0))
+        return replace(wanted, **dict.fromkeys(OF_BANDS, 0))  # type: ignore[arg-type]
     return wanted

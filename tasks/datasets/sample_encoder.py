@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import sentence_of_error
+from laconic.codecs.media import Audio, Image
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.notes import collect_notes
 from laconic.codecs.packing.layout import Layout
@@ -26,7 +27,7 @@ from laconic.tasks.datasets.sources.pack_source import PackSource, SourceSample,
 from laconic.tasks.datasets.targets import NO_LABEL, decode_target
 
 if TYPE_CHECKING:
-    from jaxtyping import Float
+    from jaxtyping import Float, Shaped
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +65,8 @@ class SampleEncoder:
                 io.BytesIO(data), kind, options.framing, model=options.model, series=lambda: self.series()
             )
         targets = {suffix: self.source.read_target(sample, suffix) for suffix, _ in sample.targets}
-        for suffix, target in targets.items():
-            decode_target(suffix, target)  # what cannot be read in training is found now
+        values = {suffix: decode_target(suffix, target) for suffix, target in targets.items()}  # damage is found now
+        notes += _sizes_of_masks(values.get("png"), signal)
         codec = options.codec(kind)
         latent = codec.analyze(signal)
         model = load_model_of(latent.fingerprint, options.model)
@@ -85,6 +86,18 @@ class SampleEncoder:
             content=_content_of(sample, self.source, data, targets),
             depth=self.series.found or 0,
         )
+
+
+def _sizes_of_masks(mask: Shaped[NDArray[Any], "h w ..."] | None, signal: Image | Audio) -> Iterator[str]:
+    """What is to be said of a target that has no value for each pixel, though it may be meant to."""
+    if mask is None or isinstance(signal, Audio) or mask.shape[:2] == signal.samples.shape[:2]:
+        return
+    height, width = mask.shape[:2]
+    rows, columns = signal.samples.shape[:2]
+    yield (
+        f"its target png has {width} x {height} pixels, the packed picture {columns} x {rows}; a mask to learn from has "
+        "the same: pack without size and crop, or make masks of the size of the pictures"
+    )
 
 
 def sums_of_channels(values: Float[NDArray[np.float32], "d h w"]) -> Float[NDArray[np.float64], "2 d"]:

@@ -64,5 +64,4 @@ class SignalAugmenter:
 def _softened(x: Floats) -> Floats:
     """Of each value and the next ones the mean of 2 x 2, of which half the scale takes every second."""
     held = np.pad(x, ((0, 0), (0, 1), (0, 1)), mode="edge")
-    mean: Floats = (held[:, :-1, :-1] + held[:, 1:, :-1] + held[:, :-1, 1:] + held[:, 1:, 1:]) / 4
-    return mean
+    return np.asarray((held[:, :-1, :-1] + held[:, 1:, :-1] + held[:, :-1, 1:] + held[:, 1:, 1:]) / 4, np.float32)

@@ -22,9 +22,21 @@ if TYPE_CHECKING:
 LEARNING_TASK_GROUP: Final = "laconic.learning_tasks"
 BUILT_IN_LEARNING_TASKS: Final[Mapping[str, str]] = {
     "classify": "laconic.tasks.heads.classification:Classification",
+    "segment": "laconic.tasks.heads.semantic_segmentation:Segmentation",
+    "colourise": "laconic.tasks.heads.colorization:Colorization",
+    "read": "laconic.tasks.heads.line_reading:LineReading",
+    "listen": "laconic.tasks.heads.listening:Listening",
+    "transcribe": "laconic.tasks.heads.transcription:Transcription",
+    "separate": "laconic.tasks.heads.separation:Separation",
 }
 _HELP: Final[Mapping[str, str]] = {
     "classify": "Which class a picture or sound is of.",
+    "segment": "Which class each pixel of a picture is of.",
+    "colourise": "The colours of a grey picture.",
+    "read": "The letters of a line of print.",
+    "listen": "Which class a sound is of.",
+    "transcribe": "The letters of what is said.",
+    "separate": "Speech, music and effects of a mixture.",
 }
 _MEMBERS = (
     *("name", "kinds", "targets", "judged_targets", "maps", "has_sizes", "score_name", "unit", "higher_is_better"),

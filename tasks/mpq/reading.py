@@ -24,14 +24,14 @@ from PIL import ImageOps
 from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Image
+from laconic.tasks.measures.text_errors import ctc_text, edit_distance
 from laconic.tasks.mpq.onnx_models import onnx_metadata, run_onnx
 from laconic.tasks.mpq.packaged_models import packaged_file
 from laconic.tasks.mpq.pictures import read_rgb_pictures
 from laconic.tasks.mpq.protocol import Judgement, TaskSample, spread
-from laconic.tasks.mpq.speech import edit_distance
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Integer, Num, UInt
+    from jaxtyping import Float, Num, UInt
 
 _FOLDER = "sroie"
 _SPLITS = ("test", "train")
@@ -162,16 +162,6 @@ def _read_line(path: Path, pixels: NDArray[np.uint8], characters: Sequence[str])
     inputs[:, :, :scaled] = np.asarray(picture, np.float32)[..., ::-1].transpose(2, 0, 1) / 127.5 - 1
     probabilities = run_onnx(path, inputs)
     return ctc_text(probabilities.argmax(axis=1), characters), probabilities
-
-
-def ctc_text(found: Integer[NDArray[np.integer[Any]], " n"], characters: Sequence[str]) -> str:
-    """The text of the best character at each place: repeated ones count once, and 0, blank, parts them.
-
-    >>> ctc_text(np.array([1, 1, 0, 1, 2]), ["", "a", "b"])
-    'aab'
-    """
-    starts = np.concatenate(([True], found[1:] != found[:-1]))
-    return "".join(characters[index] for index in found[starts & (found != 0)])
 
 
 def read_by_tesseract(lines: Sequence[UInt[NDArray[np.uint8], "h w 3"]]) -> list[tuple[str, None]]:

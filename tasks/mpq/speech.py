@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import MissingDependencyError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio
+from laconic.tasks.measures.text_errors import edit_distance
 from laconic.tasks.mpq.protocol import Judgement, TaskSample
 from laconic.tasks.mpq.sounds import mono_at, read_bare, read_transcripts
 
@@ -61,20 +62,6 @@ class Speech:
 
     def aggregate(self, totals: Num[NDArray[Any], "*n k"]) -> Float[NDArray[Any], "*n"]:
         return np.asarray(totals[..., 0] / totals[..., 1])
-
-
-def edit_distance(said: Sequence[str], heard: Sequence[str]) -> int:
-    """Least number of insertions, deletions and replacements between two sequences (Levenshtein).
-
-    >>> edit_distance("a b c d".split(), "a x c".split())
-    2
-    """
-    row = list(range(len(heard) + 1))
-    for number, word in enumerate(said, 1):
-        diagonal, row[0] = row[0], number
-        for index, other in enumerate(heard, 1):
-            diagonal, row[index] = row[index], min(row[index] + 1, row[index - 1] + 1, diagonal + (word != other))
-    return row[-1]
 
 
 def bigram_model(sentences: Sequence[Sequence[str]], words: Sequence[str]) -> str:

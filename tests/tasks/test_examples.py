@@ -14,10 +14,11 @@ EXAMPLES = {
     "entropy_coder": None,
     "encode_decode": DATA / "kodim05_crop.png",
     "own_model": DATA,
+    "own_task": DATA / "clothing",
     "pillow_plugin": DATA / "kodim05_crop.png",
     "read_latents": DATA / "kodim05_crop.png",
 }
-NEEDS = {"compressai_coder": "compressai"}
+NEEDS = {"compressai_coder": "compressai", "own_task": "torch"}
 
 
 @pytest.mark.parametrize(

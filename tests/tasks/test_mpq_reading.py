@@ -16,7 +16,7 @@ from laconic.codecs.media import Image
 from laconic.tasks.mpq import Task, TaskSample, make_tasks
 from laconic.tasks.mpq.onnx_models import run_onnx
 from laconic.tasks.mpq.packaged_models import packaged_file
-from laconic.tasks.mpq.reading import Line, Reading, Recognizer, ctc_text, read_by_tesseract, read_lines
+from laconic.tasks.mpq.reading import Line, Reading, Recognizer, read_by_tesseract, read_lines
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 INSTALLED = all(importlib.util.find_spec(name) for name in ("onnxruntime", "rapidocr_onnxruntime"))
@@ -32,11 +32,6 @@ def test_lines_hold_commas_and_tilted_boxes(tmp_path: Path) -> None:
     first, second = read_lines(tmp_path / "1.csv")
     assert first == Line((5, 2, 40, 20), "12, JALAN TAMPOI 7/4,JOHOR")
     assert second == Line((1, 2, 7, 8), "x")
-
-
-def test_text_of_places() -> None:
-    assert ctc_text(np.array([0, 2, 2, 0, 2, 1, 1, 0]), ["", "a", "b"]) == "bba"
-    assert ctc_text(np.array([0, 0]), ["", "a"]) == ""
 
 
 def test_errors_are_counted_on_what_was_decoded_without_case_and_spaces(tmp_path: Path) -> None:

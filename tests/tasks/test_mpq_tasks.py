@@ -21,7 +21,7 @@ from laconic.tasks.mpq.imagenet import _lite1_network
 from laconic.tasks.mpq.litert import run_model
 from laconic.tasks.mpq.segmentation import mean_iou, overlap_counts, segment
 from laconic.tasks.mpq.sounds import mono_at, read_bare
-from laconic.tasks.mpq.speech import bigram_model, edit_distance
+from laconic.tasks.mpq.speech import bigram_model
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 MODELS = DATA / "models"
@@ -168,13 +168,6 @@ def test_overlap_by_hand() -> None:
 def test_mean_iou_of_several_sums_at_once() -> None:
     totals = np.array([[1, 2, 1, 0, 2, 0], [2, 2, 1, 1, 1, 1]], float)
     assert mean_iou(totals) == pytest.approx([0.5, 1.0])
-
-
-@pytest.mark.parametrize(
-    ("said", "heard", "errors"), [("", "", 0), ("a", "", 1), ("", "a b", 2), ("a b c", "a c", 1), ("a b", "b a", 2)]
-)
-def test_edit_distance(said: str, heard: str, errors: int) -> None:
-    assert edit_distance(said.split(), heard.split()) == errors
 
 
 def test_bigram_probabilities_sum_to_one() -> None:

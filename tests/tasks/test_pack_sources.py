@@ -283,6 +283,21 @@ def test_two_pictures_of_one_name_are_two_samples(tmp_path: Path) -> None:
     assert found == {"a/0.jpg": (), "a/0.png": (), "a/1.jpg": (("npy", "a/1.npy"),), "a/2.npy": ()}
 
 
+def test_arrays_and_pictures_beside_sounds_are_their_targets(tmp_path: Path) -> None:
+    for name in ("train/a/0.wav", "train/a/0.npy", "train/a/0.mask.png", "test/b/1.wav", "test/b/1.npy"):
+        write(tmp_path / name, b"")
+    source = open_pack_source(tmp_path)
+    assert source.kind == "sound"
+    found = {sample.source: dict(sample.targets) for sample in source.samples}
+    assert found == {
+        "train/a/0.wav": {"npy": "train/a/0.npy", "mask.png": "train/a/0.mask.png"},
+        "test/b/1.wav": {"npy": "test/b/1.npy"},
+    }
+    write(tmp_path / "train/a/2.npy", b"")
+    with pytest.raises(CodecError, match="both pictures and sounds"):
+        open_pack_source(tmp_path)
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason="no shared data")
 def test_real_data_are_understood() -> None:
     pictures = open_pack_source(DATA / "imagenet_sample")

@@ -34,8 +34,8 @@ def test_head_scores_as_before(scene: tuple[Path, Path], tmp_path: Path) -> None
     trained.save_pretrained(tmp_path / "folder")
     again = Predictor.from_pretrained(tmp_path / "folder", local_files_only=True)
     assert again.scores(picture) == trained.scores(picture)
-    assert (again.classes, again.model) == (("blue", "red"), None)
-    assert "Scores of blue, red" in (tmp_path / "folder" / "README.md").read_text()
+    assert (again.classes, again.form.model) == (("blue", "red"), None)
+    assert "Task classify of blue, red" in (tmp_path / "folder" / "README.md").read_text()
     assert not (tmp_path / "folder" / PRETRAINED_MODEL_NAME).exists()
 
 
@@ -47,7 +47,7 @@ def test_head_brings_the_model_of_its_codec(scene: tuple[Path, Path], tmp_path: 
     expected = trained.scores(picture)
     (tmp_path / "mine.safetensors").unlink()
     again = Predictor.from_pretrained(tmp_path / "folder")
-    assert again.model == str(tmp_path / "folder" / PRETRAINED_MODEL_NAME)
+    assert again.form.model == str(tmp_path / "folder" / PRETRAINED_MODEL_NAME)
     assert again.scores(picture) == expected
 
 

@@ -1,6 +1,7 @@
 """`open_pack_source`: whatever samples are kept in, by what is there.
 
     FOLDER/<class>/files, FOLDER/<split>/<class>/files      class folders, also in a .zip
+    FOLDER/images/files and masks/files                     pictures with masks, also in splits and in a .zip
     .csv .tsv .jsonl .json, or a folder with one            a manifest; metadata.csv as Hugging Face's imagefolder has it
     .tar, a folder of them, 'train-{0000..0015}.tar'        tar shards, as WebDataset has them
     a folder of Dataset.save_to_disk                        Hugging Face datasets
@@ -44,9 +45,9 @@ _METADATA_STEM = "metadata"  # of the manifest of an imagefolder of Hugging Face
 _TORCHVISION_FOLDERS = ("cifar-10-batches-py", "cifar-100-python", "MNIST/raw", "raw")
 _INDEX_NAME = "index.json"
 _ALLOWED = (
-    "allowed are class folders (FOLDER/<class>/files, FOLDER/<split>/<class>/files, also in a .zip), a manifest (.csv, "
-    ".tsv, .jsonl, .json), tar shards (.tar, a folder, a pattern), Parquet files, a saved Hugging Face data set, CIFAR and "
-    "MNIST as torchvision keeps them"
+    "allowed are class folders (FOLDER/<class>/files, FOLDER/<split>/<class>/files, also in a .zip), pictures with masks "
+    "(FOLDER/images/files, FOLDER/masks/files), a manifest (.csv, .tsv, .jsonl, .json), tar shards (.tar, a folder, a "
+    "pattern), Parquet files, a saved Hugging Face data set, CIFAR and MNIST as torchvision keeps them"
 )
 _Reader = Callable[[], PackSource]
 

@@ -1,0 +1,113 @@
+"""Data of the benchmark of learning: what each task is learned from, packed once, and as the signals it was made of."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import prepare_receipt_lines
+import sound_folders
+
+from laconic.tasks.datasets import PackIndexOptions, pack
+from laconic.tasks.datasets.pack_engines import ThreadEngine
+from laconic.tasks.datasets.pack_index import has_pack_index
+
+
+@dataclass(frozen=True)
+class LearningData:
+    """One data set: `make(data, folder)` gives the folder of its signals, `packing` how it is packed, `signals` what the
+    arms of signals are framed to, as options of `laconic train`. `folds`: cross-validation over all samples, 0 for its
+    splits. `block`: so many neighbours are resampled together, as frames of one scene say the same."""
+
+    make: Callable[[Path, Path], Path]
+    packing: Mapping[str, object]
+    signals: Mapping[str, object] = field(default_factory=dict)
+    folds: int = 0
+    block: int = 1
+
+
+def _folder(name: str) -> Callable[[Path, Path], Path]:
+    return lambda data, work: data / name
+
+
+def _unzipped(name: str) -> Callable[[Path, Path], Path]:
+    def make(data: Path, work: Path) -> Path:
+        if not work.exists():
+            with zipfile.ZipFile(data / f"{name}.zip") as archive:
+                archive.extractall(work.with_suffix(".part"))
+            work.with_suffix(".part").rename(work)
+        found = sorted(path.parent for path in work.rglob("train") if path.is_dir())
+        return found[0]
+
+    return make
+
+
+def _script(module: object, *words: str) -> Callable[[Path, Path], Path]:
+    """What a script beside this one makes; DATA and OUT stand for folders."""
+
+    def make(data: Path, work: Path) -> Path:
+        if not work.exists():
+            part = work.with_suffix(".part")
+            places = {"DATA": str(data), "OUT": str(part)}
+            arguments = [next((word.replace(k, v) for k, v in places.items() if k in word), word) for word in words]
+            subprocess.run([sys.executable, str(module.__file__), *arguments], check=True)  # type: ignore[attr-defined]
+            part.rename(work)
+        return work
+
+    return make
+
+
+DATA: Mapping[str, LearningData] = {
+    "clothing10": LearningData(
+        _folder("clothing10"), {"size": 256, "quality": 60, "profile": "fast", "channels": 192}, {"size": 256}, folds=5
+    ),
+    "cifar10_jpeg_subset": LearningData(
+        _unzipped("cifar10_jpeg_subset"), {"size": 32, "quality": 75, "profile": "fast"}, {"size": 32}
+    ),
+    "camvid": LearningData(_folder("camvid"), {"quality": 60, "profile": "fast", "channels": 48}, folds=4, block=4),
+    "colours": LearningData(
+        _folder("clothing10"), {"size": 256, "quality": 75, "profile": "fast", "channels": 48}, {"size": 256}
+    ),
+    "esc10": LearningData(
+        _folder("esc10"),
+        {"sample_rate_hz": 44100, "seconds": 5.0, "quality": 90, "model": "mono"},
+        {"sample-rate": 44100, "seconds": 5.0},
+    ),
+    "fsdd": LearningData(
+        _script(sound_folders, "digits", "DATA/fsdd", "OUT"),
+        {"sample_rate_hz": 16000, "seconds": 0.8, "quality": 90, "model": "speech"},
+        {"sample-rate": 16000, "seconds": 0.8},
+    ),
+    "an4": LearningData(
+        _folder("an4"), {"sample_rate_hz": 16000, "quality": 90, "model": "speech"}, {"sample-rate": 16000}
+    ),
+    "mixtures": LearningData(
+        _script(sound_folders, "mixtures", "DATA", "OUT"),
+        {"sample_rate_hz": 16000, "seconds": 3.0, "quality": 90, "model": "speech"},
+        {"sample-rate": 16000, "seconds": 3.0},
+    ),
+    "receipts": LearningData(
+        _script(prepare_receipt_lines, "--data", "DATA/sroie", "-o", "OUT", "--synthetic", "6000"), {"quality": 75}
+    ),
+}
+
+
+def signals_of(name: str, data: Path, work: Path) -> Path:
+    """The folder, or file, that the arms of signals of a data set learn from."""
+    return DATA[name].make(data, work / name)
+
+
+def packed(name: str, data: Path, work: Path, **changed: object) -> tuple[Path, float | None]:
+    """The pack of a data set, with some options otherwise, and the seconds that packing took, None where it was there."""
+    options = {**DATA[name].packing, **changed}
+    folder = work / "-".join(["pack", name, *(f"{key}={value}" for key, value in sorted(options.items()))])
+    if has_pack_index(folder):
+        return folder, None
+    start = time.perf_counter()
+    pack(signals_of(name, data, work), folder, PackIndexOptions(**options), engine=ThreadEngine(2))  # type: ignore[arg-type]
+    return folder, time.perf_counter() - start

@@ -1,0 +1,86 @@
+"""What the benchmark of learning trains: jobs, each one run of `laconic train`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from learning_data import DATA
+
+ARMS = ("latents", "small", "patches", "pixels")
+FIVE_SEEDS = ("classify", "listen", "segment")  # of the whole benchmark, the others have three
+# Of each task the data sets.
+SETS: Mapping[str, tuple[str, ...]] = {
+    "classify": ("clothing10", "cifar10_jpeg_subset"),
+    "segment": ("camvid",),
+    "colourise": ("colours",),
+    "listen": ("esc10", "fsdd"),
+    "transcribe": ("an4",),
+    "separate": ("mixtures",),
+    "read": ("receipts",),
+}
+# No task separates reduced sounds, and only classification and segmentation have a usual network for pixels.
+ARMS_OF: Mapping[str, tuple[str, ...]] = {
+    "classify": ARMS,
+    "segment": ARMS,
+    "colourise": ("latents", "patches"),
+    "listen": ("latents", "small", "patches"),
+    "transcribe": ("latents", "patches"),
+    "separate": ("latents", "patches"),
+    "read": ("latents", "patches", "pixels"),
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """`variant` names what is otherwise than usual, "" for nothing; `packing` is otherwise in the pack, `options` in the
+    command, as names and values of its options."""
+
+    task: str
+    dataset: str
+    arm: str
+    seed: int
+    fold: int = 0
+    variant: str = ""
+    packing: Mapping[str, object] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """As its run's folder is called."""
+        variant = f"-{self.variant.replace(' ', '_').replace('/', '_')}" if self.variant else ""
+        return f"{self.task}-{self.dataset}-{self.arm}{variant}-f{self.fold}-s{self.seed}"
+
+
+def short_jobs() -> Iterator[Job]:
+    """One seed of everything, one fold, few epochs: within an hour on two cores."""
+    for task, datasets in SETS.items():
+        for dataset in datasets:
+            for arm in ARMS_OF[task]:
+                yield Job(task, dataset, arm, 0, options=SHORT.get((task, arm), SHORT.get(task, {})))
+
+
+# Epochs that fit in an hour.
+SHORT: Mapping[object, Mapping[str, object]] = {
+    "classify": {"epochs": 15},
+    ("classify", "pixels"): {"epochs": 6},
+    "segment": {"epochs": 15},
+    ("segment", "pixels"): {"epochs": 4},
+    "colourise": {"epochs": 5},
+    "listen": {"epochs": 15},
+    "transcribe": {"epochs": 12},
+    "separate": {"epochs": 6},
+    "read": {"epochs": 3},
+}
+
+
+def full_jobs() -> Iterator[Job]:
+    """All arms, seeds and folds; the first seed of everything comes first."""
+    for seed in range(5):
+        for task, datasets in SETS.items():
+            if seed >= 3 and task not in FIVE_SEEDS:
+                continue
+            for dataset in datasets:
+                for arm in ARMS_OF[task]:
+                    for fold in range(max(DATA[dataset].folds, 1)):
+                        yield Job(task, dataset, arm, seed, fold)

@@ -1,0 +1,37 @@
+"""What makes latents learn: one thing at a time otherwise than usual, on the classes of clothing10."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from learning_data import DATA
+from learning_jobs import Job
+
+SEEDS = 3
+# Variant -> (packing, options of the command).
+VARIANTS: Mapping[str, tuple[Mapping[str, object], Mapping[str, object]]] = {
+    "": ({}, {}),
+    **{f"channels {count}": ({}, {"channels": count}) for count in (3, 12, 192)},
+    "scaling channel": ({}, {"scaling": "channel"}),
+    "scaling none": ({}, {"scaling": "none"}),
+    **{f"quality {value}": ({"quality": value}, {}) for value in (10, 30, 90)},
+    **{f"tune {name}": ({"tune": name}, {}) for name in ("psnr", "machine")},
+    "profile small": ({"profile": "small"}, {}),
+    "profile best": ({"profile": "best"}, {}),
+    "augmentation none": ({}, {"augment": "none"}),
+    "augmentation flip": ({}, {"augment": "flip=0.5"}),
+    "augmentation shift": ({}, {"augment": "shift=2"}),
+    "augmentation colours": ({}, {"augment": "brightness=0.1,contrast=0.2,saturation=0.3"}),
+    "augmentation half": ({}, {"augment": "half=0.5,crop=16"}),
+    "augmentation erase": ({}, {"augment": "erase=0.25"}),
+    "no mixup": ({}, {"option": "mixup=0"}),
+    "twice the epochs": ({}, {"epochs": 100}),
+}
+
+
+def study_jobs() -> Iterator[Job]:
+    """Three seeds, all folds; the first seed of all variants comes first."""
+    for seed in range(SEEDS):
+        for variant, (packing, options) in VARIANTS.items():
+            for fold in range(DATA["clothing10"].folds):
+                yield Job("classify", "clothing10", "latents", seed, fold, variant, packing, options)
