@@ -34,7 +34,7 @@ class InputForm:
     `channels`, `grid`: of x (b, channels, *grid); None where grids differ. `patch`: (rows, columns) of x in one token;
     `place`: of the signal in one token, 8 x 8 pixels or 1 x 256 samples of the shipped models. `scale`, `shift`: a latent
     in signal units times the one plus the other is x; empty for the arms of signals. `fingerprint` of the codec's model,
-    "" for these, `model` its path where it is not shipped.
+    "" for these, `group_ends` after which channels its groups end, `model` its path where it is not shipped.
     """
 
     arm: Arm
@@ -48,10 +48,11 @@ class InputForm:
     shift: tuple[float, ...] = ()
     sample_rate_hz: int | None = None
     fingerprint: str = ""
+    group_ends: tuple[int, ...] = ()
     model: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("grid", "patch", "place", "classes", "scale", "shift"):  # JSON has lists
+        for name in ("grid", "patch", "place", "classes", "scale", "shift", "group_ends"):  # JSON has lists
             value = getattr(self, name)
             object.__setattr__(self, name, value if value is None else tuple(value))
 

@@ -31,8 +31,9 @@ class BatchNorm(nn.BatchNorm2d):
             self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked += 1
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        out = x * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+        scale = torch.rsqrt(variance + self.eps) * (1 if self.weight is None else self.weight)
+        shift = (0 if self.bias is None else self.bias) - mean * scale
+        out = x * scale[:, None, None] + shift[:, None, None]
         return out.to(input.dtype)
 
 

@@ -244,6 +244,40 @@ def test_two_processes_give_the_run_of_one(packed: Path, tmp_path: Path) -> None
             torch.testing.assert_close(others[key], tensors[key], rtol=1e-3, atol=1e-5)
 
 
+CLASSIFY = """
+import sys
+from laconic.tasks.heads.classification import Classification
+from laconic.tasks.heads.head_training import train
+from laconic.tasks.heads.train_options import TrainOptions
+options = TrainOptions(epochs=2, batch_size=12, channels=12)
+train(sys.argv[1], sys.argv[2], options, task=Classification(width=8))
+"""
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no processes")
+def test_two_processes_give_the_curve_of_one_with_twice_the_batch(tmp_path: Path) -> None:
+    """Statistics of batches, augmentation and mixing included."""
+    random = np.random.default_rng(6)
+    for split, count in (("train", 20), ("test", 4)):
+        for name, level in (("dark", 90), ("light", 160)):
+            for i in range(count):
+                (tmp_path / "in" / split / name).mkdir(parents=True, exist_ok=True)
+                pixels = random.normal(level, 40, (48, 48, 3)).clip(0, 255).astype(np.uint8)
+                PillowImage.fromarray(pixels).save(tmp_path / "in" / split / name / f"{i}.png")
+    archive.pack(tmp_path / "in", tmp_path / "packed", PackIndexOptions())
+    (tmp_path / "script.py").write_text(CLASSIFY)
+    launch(tmp_path, tmp_path / "script.py", tmp_path / "packed", tmp_path / "two")
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py", tmp_path / "packed", tmp_path / "one"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    one, two = (read_result(tmp_path / name) for name in ("one", "two"))
+    assert one["train_items"] == 36  # three batches, each whole
+    for name in ("train_loss", "val_loss"):
+        assert [row[name] for row in two["history"]] == pytest.approx([row[name] for row in one["history"]], rel=1e-3)
+    assert two["test_loss"] == pytest.approx(one["test_loss"], rel=1e-3)
+
+
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no processes")
 def test_two_processes_of_the_command_share_one_run(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
