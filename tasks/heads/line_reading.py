@@ -61,7 +61,7 @@ class LineReading:
             learning_rate=2e-3,
             weight_decay=0.05,
             channels=_CHANNELS,
-            augmentation=Augmentation(brightness=0.1, contrast=0.3, erase=0.1),
+            augmentation=Augmentation(contrast=0.3, erase=0.1),
         )
 
     def num_outputs(self, form: InputForm) -> int:
