@@ -13,6 +13,7 @@ from there: a killed benchmark goes on.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", default=["camvid", "clothing10"])
     parser.add_argument("--heads", nargs="+", default=list(HEADS), choices=HEADS)
     parser.add_argument("--steps", type=int, default=600, help="of the training of a tuning")
-    parser.add_argument("--codes", type=int, nargs="+", default=[188, 198, 208, 218, 228, 238], help="of steps")
+    parser.add_argument("--codes", type=int, nargs="+", default=[192, 204, 214, 224, 234], help="of steps")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--reason", required=True)
     parser.add_argument("--results", type=Path, default=common.RESULTS / "task_aware.jsonl")
@@ -116,11 +117,13 @@ def curve_of(
             coded(folder.with_name(f"{folder.name}-{i}.npz"), split, arm, code) for i, split in enumerate(splits)
         )
         train, test = (seen_by(head, codings, student) for codings in (train, test))
+        kept = options.work / "heads" / f"{folder.name}-{head}"
         found = [
-            trained_losses(name, (train.inputs, splits[0]), (test.inputs, splits[1]), seed) for seed in options.seeds
+            losses_of_head(kept.with_name(f"{kept.name}-{seed}.npz"), head, (train, test), splits, seed=seed)
+            for seed in options.seeds
         ]
         sizes.append(test.num_bytes)
-        losses.append(np.stack([values.numpy() for values, _ in found]))
+        losses.append(np.stack([values for values, _ in found]))
         row = {"type": "point", **header(options, name), "head": head, "arm": arm.name, "step_code": code}
         row |= {
             "bytes": float(test.num_bytes.mean()),
@@ -136,16 +139,36 @@ def curve_of(
     return Curve(np.stack(sizes).astype(np.float64), np.stack(losses).astype(np.float64))
 
 
+def losses_of_head(
+    path: Path, head: str, seen: tuple[Codings, Codings], splits: tuple[Split, ...], *, seed: int
+) -> tuple[NDArray[np.float32], float]:
+    """Loss of each test picture and the score, kept in a file."""
+    if not path.exists():
+        pairs = [(codings.inputs, split) for codings, split in zip(seen, splits, strict=True)]
+        losses, score = trained_losses(head, pairs[0], pairs[1], seed)
+        keep_arrays(path, losses=losses.numpy(), score=np.array(score))
+    with np.load(path) as arrays:
+        return arrays["losses"], float(arrays["score"])
+
+
 def coded(path: Path, split: Split, arm: Arm, step_code: int) -> Codings:
     """Latents of the files of a split, kept in a file; their first 48 channels."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         codec = Lcn(model=arm.model, step_code=step_code, tune=arm.tune)
         files = [codec.encode(Image(picture)) for picture in split.pictures]
         latents = np.stack([codec.unpack(file, channels=48).dequantize() for file in files])
-        np.savez(path, latents=latents.astype(np.float16), num_bytes=[len(file) for file in files])
+        keep_arrays(path, latents=latents.astype(np.float16), num_bytes=np.array([len(file) for file in files]))
     with np.load(path) as arrays:
         return Codings(arrays["num_bytes"], torch.from_numpy(arrays["latents"].astype(np.float32)))
+
+
+def keep_arrays(path: Path, **arrays: NDArray[np.generic]) -> None:
+    """A file that is whole, or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    with unfinished.open("wb") as file:
+        np.savez(file, **arrays)
+    unfinished.replace(path)
 
 
 def seen_by(head: str, codings: Codings, student: TaskStudent) -> Codings:

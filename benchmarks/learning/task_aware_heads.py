@@ -1,7 +1,8 @@
 """Pictures of two tasks as a benchmark sees them, and small heads on their latents: loss of each test picture.
 
 clothing10: the centre square at 256 pixels, one of ten classes. camvid: the upper 352 rows, eleven classes of pixels, void
-left out. A head sees the features of a student (`codecs.learning.task_student`), or 12 channels of latents alone.
+left out. A head is linear, on the features of a student (`codecs.learning.task_student`), of clothing10 their means; or it
+is a small convolutional network on 12 channels of latents alone.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from laconic.tasks.datasets.framing import Framing, read_signal
 
 SIZE, ROWS = 256, 352
 CHANNELS_ALONE = 12
-_VOID, _CLASSES = 11, 11
+_VOID, _CLASSES, _CLOTHES = 11, 11, 10
+_WIDTH = 40
+_STEPS, _BATCH, _RATE = 300, 8, 4e-3  # of the training of a head
 _BLOCK = 16  # pixels of a side of a student's place
 
 
@@ -75,7 +78,7 @@ def inputs_alone(latents: NDArray[np.float32]) -> Tensor:
 
 
 def trained_losses(
-    name: str, train: tuple[Tensor, Split], test: tuple[Tensor, Split], seed: int
+    head_name: str, train: tuple[Tensor, Split], test: tuple[Tensor, Split], seed: int
 ) -> tuple[Tensor, float]:
     """Loss of each test picture, and the accuracy, of pixels mean IoU, of a head that learned from `train`."""
     torch.manual_seed(seed)
@@ -83,43 +86,35 @@ def trained_losses(
     scale = deviations.clamp(min=0.02 * float(deviations.max()))
     mean = train[0].mean((0, 2, 3), keepdim=True)
     inputs, seen = ((values - mean) / scale for values in (train[0], test[0]))
-    if name == "clothing10":
-        head: nn.Module = _Classifier(inputs.shape[1])
+    is_linear, is_whole = head_name == "student", train[1].labels[0].ndim == 0
+    head = _Head(inputs.shape[1], _CLOTHES if is_whole else _CLASSES, is_linear=is_linear, is_whole=is_whole)
+    if is_whole:
         labels = torch.from_numpy(np.stack(train[1].labels))
         _train(head, inputs, lambda found, rows: functional.cross_entropy(found, labels[rows]))
         return _class_losses(head, seen, test[1])
-    head = _Segmenter(inputs.shape[1])
     shares = _class_shares(train[1])
     _train(head, inputs, lambda found, rows: _soft_loss(found, shares[rows]))
     return _pixel_losses(head, seen, test[1])
 
 
-class _Segmenter(nn.Module):
-    """Three residual 3 x 3 convolutions, of growing reach."""
+class _Head(nn.Module):
+    """Scores of places, or with `is_whole` of the mean over places. Linear, or behind three residual 3 x 3 convolutions of
+    growing reach."""
 
-    def __init__(self, channels: int, width: int = 48) -> None:
+    def __init__(self, channels: int, outputs: int, *, is_linear: bool, is_whole: bool) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
-        self.body = nn.ModuleList(_Block(width, reach) for reach in (1, 2, 4))
-        self.score = nn.Sequential(nn.Dropout2d(0.1), nn.Conv2d(width, _CLASSES, 1))
-
-    def features(self, x: Tensor) -> Tensor:
-        x = self.stem(x)
-        for block in self.body:
-            x = block(x)
-        return x
+        width = channels if is_linear else _WIDTH
+        self.is_whole = is_whole
+        self.body = nn.Sequential()
+        if not is_linear:
+            stem = nn.Conv2d(channels, width, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
+            self.body = nn.Sequential(*stem, *(_Block(width, reach) for reach in (1, 2, 4)))
+        self.score = nn.Sequential(nn.Dropout2d(0.1), nn.Conv2d(width, outputs, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        scores: Tensor = self.score(self.features(x))
-        return scores
-
-
-class _Classifier(_Segmenter):
-    """The same, of the whole."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        scores: Tensor = self.score(self.features(x).mean((2, 3), keepdim=True))
-        return scores[:, :, 0, 0]
+        features = self.body(x)
+        scores: Tensor = self.score(features.mean((2, 3), keepdim=True) if self.is_whole else features)
+        return scores[:, :, 0, 0] if self.is_whole else scores
 
 
 class _Block(nn.Module):
@@ -133,27 +128,19 @@ class _Block(nn.Module):
         return found
 
 
-def _train(
-    head: nn.Module,
-    inputs: Tensor,
-    loss_of: Callable[[Tensor, Tensor], Tensor],
-    *,
-    epochs: int = 25,
-    rate: float = 2e-3,
-) -> None:
-    """AdamW on batches of 16, mirrored at random."""
-    optimizer = torch.optim.AdamW(head.parameters(), rate, weight_decay=0.05)
-    batches = len(inputs) // 16
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * batches)
+def _train(head: nn.Module, inputs: Tensor, loss_of: Callable[[Tensor, Tensor], Tensor]) -> None:
+    """AdamW, on random batches."""
+    optimizer = torch.optim.AdamW(head.parameters(), _RATE, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _RATE, total_steps=_STEPS)
     head.train()
-    for _ in range(epochs):
-        for rows in torch.randperm(len(inputs))[: 16 * batches].reshape(batches, 16):
-            with training_precision(inputs.device):
-                found = head(inputs[rows])
-            optimizer.zero_grad()
-            torch.autograd.backward(loss_of(found.float(), rows))
-            optimizer.step()
-            schedule.step()
+    for _ in range(_STEPS):
+        rows = torch.randint(len(inputs), (_BATCH,))
+        with training_precision(inputs.device):
+            found = head(inputs[rows])
+        optimizer.zero_grad()
+        torch.autograd.backward(loss_of(found.float(), rows))
+        optimizer.step()
+        schedule.step()
     head.eval()
 
 

@@ -50,7 +50,8 @@ class TensorLowBands(nn.Module):
 
     def synthesize(self, bands: Sequence[Float[Tensor, "b p _ _"]]) -> Float[Tensor, "b p h w"]:
         """The inverse of `analyze`."""
-        low, *details = (band / gain for band, gain in zip(bands, self.gains, strict=True))
+        low: Tensor
+        low, *details = [band / gain for band, gain in zip(bands, self.gains, strict=True)]
         for level in range(self._levels):
             quarters = torch.cat((low, *details[3 * level : 3 * level + 3]), 1)
             low = tensor_wavelet.synthesize(quarters, _ONE_LEVEL, low.shape[1])

@@ -31,6 +31,8 @@ class TaskCoding(nn.Module):
     """Of the first 16 p channels of a model of p planes whose low levels have these `gains`: a low band, its levels, the
     next 3 p channels and the next 12 p."""
 
+    least: Tensor
+
     def __init__(self, num_planes: int, gains: Float[Tensor, " classes"]) -> None:
         super().__init__()
         self.num_planes, p = num_planes, num_planes
@@ -41,7 +43,7 @@ class TaskCoding(nn.Module):
         self._rates = nn.ModuleList([*low, BandRate(3 * p, p), BandRate(12 * p, 4 * p)])
         least = torch.full((15 * p,), -MOST_FINER)
         least[: 3 * p] = -MAX_COARSER  # of which the map of steps is made
-        self.register_buffer("_least", least, persistent=False)
+        self.register_buffer("least", least, persistent=False)
 
     @property
     def num_channels(self) -> int:
@@ -51,7 +53,7 @@ class TaskCoding(nn.Module):
     def used_offsets(self) -> tuple[Float[Tensor, " classes"], Float[Tensor, " d"]]:
         """Of the low levels and of the channels after them, as far as files can have them."""
         low = self.low_offsets.clamp(-MOST_FINER, MOST_FINER)
-        return low, torch.maximum(self.offsets, self._buffers["_least"]).clamp(max=MOST_FINER)
+        return low, torch.maximum(self.offsets, self.least).clamp(max=MOST_FINER)
 
     def forward(
         self, coefficients: Float[Tensor, "b d h w"], step_code: int, noise: Float[Tensor, "b d h w"], *, share: float

@@ -71,10 +71,12 @@ class TaskSample:
 class _Trained(nn.Module):
     """`moments` (5,): running means of 1, x, x^2, D and x D, x being the logarithm of bits."""
 
+    moments: Tensor
+
     def __init__(self, coding: TaskCoding, student: TaskStudent) -> None:
         super().__init__()
         self.coding, self.student = coding, student
-        self.moments = nn.Buffer(torch.zeros(5))
+        self.register_buffer("moments", torch.zeros(5))
 
 
 class TaskLearner:
@@ -142,7 +144,8 @@ class TaskLearner:
         latents = functional.conv2d(points, self._turn[:, :, None, None])
         with training_precision(latents.device):
             found = self.module.student(latents.contiguous(memory_format=torch.channels_last))
-        return (found.float() - wanted).square().mean((1, 2, 3))
+        errors: Tensor = (found.float() - wanted).square().mean((1, 2, 3))
+        return errors
 
     @torch.no_grad()
     def _slope(self, distance: Tensor, log_bits: Tensor) -> Tensor:
@@ -152,7 +155,8 @@ class TaskLearner:
         moments.lerp_(newest, _NEWEST_SHARE)
         _, rate, rate_square, mean, product = moments / moments[0]
         slope = (rate * mean - product) / (rate_square - rate**2).clamp(min=0.05)
-        return slope.clamp(_LEAST_SLOPE, _LARGEST_SLOPE)
+        limited: Tensor = slope.clamp(_LEAST_SLOPE, _LARGEST_SLOPE)
+        return limited
 
     @torch.no_grad()
     def validate(self, pictures: Sequence[Float[Tensor, "3 h w"]]) -> dict[str, float]:
