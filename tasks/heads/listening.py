@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -51,6 +51,7 @@ class Listening:
     score_name: ClassVar[str] = "accuracy"
     unit: ClassVar[str] = "%"
     higher_is_better: ClassVar[bool] = True
+    best_by: ClassVar[Literal["score", "loss"]] = "loss"
 
     def __post_init__(self) -> None:
         settle_arguments(

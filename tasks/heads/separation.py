@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -59,6 +59,7 @@ class Separation:
     score_name: ClassVar[str] = "si_sdr_gain"
     unit: ClassVar[str] = "dB"
     higher_is_better: ClassVar[bool] = True
+    best_by: ClassVar[Literal["score", "loss"]] = "score"
 
     def __post_init__(self) -> None:
         stems = tuple(items_of_argument("stems", self.stems))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -58,6 +58,7 @@ class Transcription:
     score_name: ClassVar[str] = "cer"
     unit: ClassVar[str] = "%"
     higher_is_better: ClassVar[bool] = False
+    best_by: ClassVar[Literal["score", "loss"]] = "score"
 
     def __post_init__(self) -> None:
         settle_arguments(
