@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -64,8 +64,8 @@ class Classification:
     def recipe(self, form: InputForm) -> TaskRecipe:
         if form.kind == "sound":
             return TaskRecipe(augmentation=Augmentation(shift=2))
-        colors = {"brightness": 0.1, "contrast": 0.2, "saturation": 0.3, "hue": 0.02}
-        return TaskRecipe(epochs=40, augmentation=Augmentation(crop=_crop(form), shift=1, flip=0.5, **colors))
+        colors = Augmentation(brightness=0.1, contrast=0.2, saturation=0.3, hue=0.02)
+        return TaskRecipe(epochs=40, augmentation=replace(colors, crop=_crop(form), shift=1, flip=0.5))
 
     def num_outputs(self, form: InputForm) -> int:
         return max(len(form.classes), 1)
