@@ -93,8 +93,8 @@ class _LatentBandStem(nn.Module):
             raise CodecError(
                 f"channels is {form.channels}, within a band; allowed are {', '.join(map(str, form.group_ends[1:]))}"
             )
-        starts = [0, *(end for end, _ in levels[:-1])]
-        self._levels = [(start, end, times) for start, (end, times) in zip(starts, levels, strict=True)]
+        starts = (0, *(end for end, _ in levels[:-1]))
+        self._levels = [(start, *level) for start, level in zip(starts, levels, strict=True)]
         self.num_magnitudes = len(levels) * _DIRECTIONS * self.num_low
         for name, values in (("scale", form.scale), ("shift", form.shift)):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)

@@ -48,6 +48,7 @@ class Classification:
     score_name: ClassVar[str] = "accuracy"
     unit: ClassVar[str] = "%"
     higher_is_better: ClassVar[bool] = True
+    best_by: ClassVar[Literal["score", "loss"]] = "loss"
 
     def __post_init__(self) -> None:
         settle_arguments(

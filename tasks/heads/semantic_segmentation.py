@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -53,6 +53,7 @@ class Segmentation:
     score_name: ClassVar[str] = "mean_iou"
     unit: ClassVar[str] = "%"
     higher_is_better: ClassVar[bool] = True
+    best_by: ClassVar[Literal["score", "loss"]] = "score"
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -144,7 +145,8 @@ class Segmentation:
 
     def _table(self, rows: Float[NDArray[np.float64], "n k"]) -> Float[NDArray[np.float64], "classes classes"]:
         """Pixels of all items: true, taken for."""
-        return rows[:, 1:].sum(axis=0).reshape(self.num_classes, self.num_classes)
+        table: NDArray[np.float64] = rows[:, 1:].sum(axis=0).reshape(self.num_classes, self.num_classes)
+        return table
 
     def plot(self, rows: Float[NDArray[np.float64], "n k"], form: InputForm) -> str:
         """A bar for each class, as long as its intersection over union."""
@@ -173,7 +175,8 @@ def _intersections_over_unions(table: Float[NDArray[np.float64], "c c"]) -> Floa
     """Of each class; NaN for those that are nowhere in the truth."""
     hits, truth = table.diagonal(), table.sum(axis=1)
     unions = truth + table.sum(axis=0) - hits
-    return np.divide(hits, unions, out=np.full(len(hits), np.nan), where=truth > 0)
+    shares: NDArray[np.float64] = np.divide(hits, unions, out=np.full(len(hits), np.nan), where=truth > 0)
+    return shares
 
 
 def _bar(name: str, share: float, row: int) -> str:

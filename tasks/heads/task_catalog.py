@@ -39,7 +39,18 @@ _HELP: Final[Mapping[str, str]] = {
     "separate": "Speech, music and effects of a mixture.",
 }
 _MEMBERS = (
-    *("name", "kinds", "targets", "judged_targets", "maps", "has_sizes", "score_name", "unit", "higher_is_better"),
+    *(
+        "name",
+        "kinds",
+        "targets",
+        "judged_targets",
+        "maps",
+        "has_sizes",
+        "score_name",
+        "unit",
+        "higher_is_better",
+        "best_by",
+    ),
     *("recipe", "num_outputs", "network", "loss", "judge", "scores", "plot", "answers"),
 )
 

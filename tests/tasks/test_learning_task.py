@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -61,6 +61,7 @@ class Brightness:
     score_name: ClassVar[str] = "error"
     unit: ClassVar[str] = ""
     higher_is_better: ClassVar[bool] = False
+    best_by: ClassVar[Literal["score", "loss"]] = "score"
 
     def recipe(self, form: InputForm) -> TaskRecipe:
         return TaskRecipe()
@@ -166,9 +167,13 @@ def test_task_without_its_target_is_a_sentence(packed: Path, tmp_path: Path) -> 
 
 
 def test_best_epoch_is_the_first_of_the_best_with_a_finite_loss() -> None:
-    rows = [{"val_accuracy": a, "val_loss": loss} for a, loss in ((1.0, np.nan), (0.5, 2.0), (0.5, 1.0), (0.5, 1.0))]
+    rows = [{"val_accuracy": a, "val_loss": loss} for a, loss in ((1.0, np.nan), (0.9, 2.0), (0.5, 1.0), (0.5, 1.0))]
     assert best_epoch_of_task(rows, Classification()) == 2
     assert best_epoch_of_task(rows[:1], Classification()) is None
+    errors = [
+        {"val_error": error, "val_loss": loss} for error, loss in ((0.5, np.nan), (2.0, 3.0), (1.0, 3.0), (1.0, 4.0))
+    ]
+    assert best_epoch_of_task(errors, TASK) == 2  # by the score, of which the lower is better
 
 
 def test_plot_of_classification_counts_each_pair() -> None:
