@@ -65,7 +65,7 @@ class Classification:
         if form.kind == "sound":
             return TaskRecipe(augmentation=Augmentation(shift=2))
         colors = {"brightness": 0.1, "contrast": 0.2, "saturation": 0.3, "hue": 0.02}
-        return TaskRecipe(epochs=40, augmentation=Augmentation(crop=_crop(form), shift=1, flip=0.5, **colors))
+        return TaskRecipe(epochs=40, augmentation=Augmentation(shift=_shift(form), flip=0.5, **colors))
 
     def num_outputs(self, form: InputForm) -> int:
         return max(len(form.classes), 1)
@@ -107,13 +107,12 @@ class Classification:
         return [_answer(shares, form.classes) for shares in torch.softmax(network(batch.x).float(), 1).tolist()]
 
 
-def _crop(form: InputForm) -> tuple[int, int] | None:
-    """Seven eighths of the places of a side."""
+def _shift(form: InputForm) -> int:
+    """About a sixteenth of the places of a side: windows smaller than the picture lose where things are, which counts."""
     if form.grid is None:
-        return None
+        return 2
     step = (1, 1) if form.arm == "latents" else form.place if form.arm == "pixels" else form.patch
-    rows, columns = (-(-side // p) * 7 // 8 for side, p in zip(form.grid, step, strict=True))
-    return max(rows, 1), max(columns, 1)
+    return min((-(-side // p) + 8) // 16 for side, p in zip(form.grid, step, strict=True))
 
 
 def _has_bands(form: InputForm) -> bool:
