@@ -19,12 +19,13 @@ from laconic.tasks.datasets.augmentation import Augmentation
 from laconic.tasks.heads.band_networks import BandConfig, new_band_network
 from laconic.tasks.heads.confusion_plot import confusion_plot
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
-from laconic.tasks.heads.networks import NetworkConfig, new_network
+from laconic.tasks.heads.networks import NetworkConfig, latent_levels, new_network
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 _NUM_SHOWN = 3
+_FEW_PLACES = 12  # along a side: too few to be halved twice by convolutions
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Classification:
         if form.kind == "sound":
             return TaskRecipe(augmentation=Augmentation(shift=2))
         colors = Augmentation(brightness=0.1, contrast=0.2, saturation=0.3, hue=0.02)
-        return TaskRecipe(epochs=40, augmentation=replace(colors, crop=_crop(form), shift=1, flip=0.5))
+        return TaskRecipe(epochs=40, augmentation=replace(colors, shift=_shift(form), flip=0.5))
 
     def num_outputs(self, form: InputForm) -> int:
         return max(len(form.classes), 1)
@@ -73,7 +74,10 @@ class Classification:
     def network(self, form: InputForm, seed: int) -> nn.Module:
         if self.body == "bands" and form.kind == "image" and form.arm != "pixels" and _has_bands(form):
             return new_band_network(form, BandConfig(self.num_outputs(form)), seed)
-        return new_network(NetworkConfig(form.channels, self.num_outputs(form), form.patch, self.width), seed)
+        config = NetworkConfig(form.channels, self.num_outputs(form), form.patch, self.width)
+        if form.arm == "latents" and form.kind == "image" and _has_bands(form):
+            config = replace(config, levels=latent_levels(form.group_ends, form.channels), refine=_refinement(form))
+        return new_network(config, seed)
 
     def loss(self, network: nn.Module, batch: Batch, random: np.random.Generator) -> Float[Tensor, ""]:
         x, (labels,) = batch.x, batch.targets
@@ -107,13 +111,20 @@ class Classification:
         return [_answer(shares, form.classes) for shares in torch.softmax(network(batch.x).float(), 1).tolist()]
 
 
-def _crop(form: InputForm) -> tuple[int, int] | None:
-    """Seven eighths of the places of a side."""
+def _shift(form: InputForm) -> int:
+    """About a sixteenth of the places of a side: windows smaller than the picture lose where things are, which counts."""
     if form.grid is None:
-        return None
+        return 2
     step = (1, 1) if form.arm == "latents" else form.place if form.arm == "pixels" else form.patch
-    rows, columns = (-(-side // p) * 7 // 8 for side, p in zip(form.grid, step, strict=True))
-    return max(rows, 1), max(columns, 1)
+    return min((-(-side // p) + 8) // 16 for side, p in zip(form.grid, step, strict=True))
+
+
+def _refinement(form: InputForm) -> int:
+    """How many times finer than latents convolutions see small pictures: until there are enough places."""
+    side, times = min(form.grid or (_FEW_PLACES,)), 1
+    while side * times < _FEW_PLACES and times < max(form.place):
+        times *= 2
+    return times
 
 
 def _has_bands(form: InputForm) -> bool:
