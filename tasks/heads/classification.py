@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from laconic.codecs.arguments import real_number_argument, settle_arguments, whole_number_argument
+from laconic.codecs.arguments import choice_argument, real_number_argument, settle_arguments, whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
+from laconic.codecs.packing.latent_bands import latent_bands_of
 from laconic.tasks.datasets.augmentation import Augmentation
+from laconic.tasks.heads.band_networks import BandConfig, new_band_network
 from laconic.tasks.heads.confusion_plot import confusion_plot
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
 from laconic.tasks.heads.networks import NetworkConfig, new_network
@@ -27,12 +29,14 @@ _NUM_SHOWN = 3
 
 @dataclass(frozen=True)
 class Classification:
-    """`mixup`: the parameter of the Beta distribution, 0 for none (Zhang et al. 2018). `width` of the network's stem; 44
-    makes 1.1 M parameters. Raises `CodecError` for values outside.
+    """`body`: "bands", for few pictures (`BandNetwork`), or "residual" convolutions (`ClassifierNetwork`), which sounds
+    have. `mixup`: the parameter of the Beta distribution, 0 for none (Zhang et al. 2018). `width` of the residual network's
+    stem; 44 makes 1.1 M parameters. Raises `CodecError` for values outside.
     """
 
+    body: Literal["bands", "residual"] = "bands"
     label_smoothing: float = 0.1
-    mixup: float = 0.2
+    mixup: float = 0.0
     width: int = 44
 
     name: ClassVar[str] = "classify"
@@ -44,10 +48,12 @@ class Classification:
     score_name: ClassVar[str] = "accuracy"
     unit: ClassVar[str] = "%"
     higher_is_better: ClassVar[bool] = True
+    best_by: ClassVar[Literal["score", "loss"]] = "loss"
 
     def __post_init__(self) -> None:
         settle_arguments(
             self,
+            body=choice_argument("body", self.body, ("bands", "residual")),
             mixup=real_number_argument("mixup", self.mixup, lowest=0),
             label_smoothing=real_number_argument("label_smoothing", self.label_smoothing, lowest=0, highest=1),
             width=whole_number_argument("width", self.width, 1, 4096),
@@ -56,13 +62,17 @@ class Classification:
             raise CodecError("label_smoothing is 1; allowed is 0 to below 1")
 
     def recipe(self, form: InputForm) -> TaskRecipe:
-        flip = 0.5 if form.kind == "image" else 0.0
-        return TaskRecipe(augmentation=Augmentation(shift=2, flip=flip))
+        if form.kind == "sound":
+            return TaskRecipe(augmentation=Augmentation(shift=2))
+        colors = Augmentation(brightness=0.1, contrast=0.2, saturation=0.3, hue=0.02)
+        return TaskRecipe(epochs=40, augmentation=replace(colors, crop=_crop(form), shift=1, flip=0.5))
 
     def num_outputs(self, form: InputForm) -> int:
         return max(len(form.classes), 1)
 
     def network(self, form: InputForm, seed: int) -> nn.Module:
+        if self.body == "bands" and form.kind == "image" and form.arm != "pixels" and _has_bands(form):
+            return new_band_network(form, BandConfig(self.num_outputs(form)), seed)
         return new_network(NetworkConfig(form.channels, self.num_outputs(form), form.patch, self.width), seed)
 
     def loss(self, network: nn.Module, batch: Batch, random: np.random.Generator) -> Float[Tensor, ""]:
@@ -95,6 +105,26 @@ class Classification:
     def answers(self, network: nn.Module, batch: Batch, form: InputForm) -> Sequence[Answer]:
         """The most likely classes; the value "scores" has the probability of each, the highest first."""
         return [_answer(shares, form.classes) for shares in torch.softmax(network(batch.x).float(), 1).tolist()]
+
+
+def _crop(form: InputForm) -> tuple[int, int] | None:
+    """Seven eighths of the places of a side."""
+    if form.grid is None:
+        return None
+    step = (1, 1) if form.arm == "latents" else form.place if form.arm == "pixels" else form.patch
+    rows, columns = (-(-side // p) * 7 // 8 for side, p in zip(form.grid, step, strict=True))
+    return max(rows, 1), max(columns, 1)
+
+
+def _has_bands(form: InputForm) -> bool:
+    """Whether channels are bands that can be told apart, and all of those of a level are there."""
+    if form.arm != "latents":
+        return True
+    try:
+        latent_bands_of(form.load_model(), form.channels)
+    except CodecError:
+        return False
+    return form.channels in form.group_ends[1:]
 
 
 def _answer(shares: Sequence[float], classes: Sequence[str]) -> Answer:

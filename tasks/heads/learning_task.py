@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,6 +140,10 @@ class LearningTask(Protocol):
     @property
     def higher_is_better(self) -> bool: ...
 
+    @property
+    def best_by(self) -> Literal["score", "loss"]:
+        """By which the best epoch is chosen; few right and wrong answers say less than their loss."""
+
     def recipe(self, form: InputForm) -> TaskRecipe:
         """What inputs of that form are best trained with. `form.channels` and `form.grid` are not settled yet."""
 
@@ -171,7 +175,10 @@ def description_of_learning_task(task: LearningTask) -> dict[str, Any]:
 
 
 def best_epoch_of_task(rows: list[dict[str, float]], task: LearningTask) -> int | None:
-    """That of the best validation score, then of the least loss, then the first; None where no loss is finite."""
+    """That of the best validation score, or of the least loss, then of the least loss, then the first; None where no loss
+    is finite."""
     finite = [epoch for epoch, row in enumerate(rows) if np.isfinite(row["val_loss"])]
     sign = 1 if task.higher_is_better else -1
+    if task.best_by == "loss":
+        return min(finite, key=lambda i: rows[i]["val_loss"], default=None)
     return max(finite, key=lambda i: (sign * rows[i][f"val_{task.score_name}"], -rows[i]["val_loss"]), default=None)

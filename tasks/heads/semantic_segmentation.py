@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -53,6 +53,7 @@ class Segmentation:
     score_name: ClassVar[str] = "mean_iou"
     unit: ClassVar[str] = "%"
     higher_is_better: ClassVar[bool] = True
+    best_by: ClassVar[Literal["score", "loss"]] = "score"
 
     def __post_init__(self) -> None:
         settle_arguments(

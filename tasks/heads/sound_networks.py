@@ -36,19 +36,23 @@ def seeded_network(make: Callable[[], _Network], seed: int) -> _Network:
 
 
 class ListeningNetwork(nn.Module):
-    """(b, channels, h, w) -> (b, outputs): a residual network on bands and frames of some 20 ms, as on a picture. What it
-    found is averaged over bands, and averaged and at its most over time: a bark is as short as rain is long."""
+    """(b, channels, h, w) -> (b, outputs): a residual network on bands and frames of some 20 ms, as on a picture, but that
+    high is not low. What it found is averaged and at its most over time: a bark is as short as rain is long."""
 
     def __init__(self, form: InputForm, num_outputs: int, width: int) -> None:
         super().__init__()
-        rate_hz = form.sample_rate_hz or 0
-        pool = max(round(_FRAME_SECONDS * rate_hz / form.place[1]), 1) if form.arm != "small" else 1
+        samples = form.patch[1] if form.arm in ("small", "patches") else form.place[1]
+        pool = max(round(_FRAME_SECONDS * (form.sample_rate_hz or 0) / samples), 1)
         self.bands = SoundBands(form, _NUM_BANDS, pool=pool)
         self.stem = nn.Sequential(nn.Conv2d(1, width, 3, (2, 1), 1, bias=False), BatchNorm(width), nn.ReLU())
         self.body = nn.Sequential(
             _ListeningBlock(width, 2 * width, stride=2),
             _ListeningBlock(2 * width, 4 * width, stride=2),
             _ListeningBlock(4 * width, 4 * width, stride=2),
+        )
+        rows = -(-self.bands.num_bands // 16)  # that the body leaves
+        self.gather = nn.Sequential(
+            nn.Conv2d(4 * width, 4 * width, (rows, 1), bias=False), BatchNorm(4 * width), nn.ReLU()
         )
         self.score = nn.Linear(8 * width, num_outputs)
 
@@ -58,14 +62,14 @@ class ListeningNetwork(nn.Module):
     def scores(self, levels: Float[Tensor, "b k h t"]) -> Float[Tensor, "b outputs"]:
         """Of normalised levels, which `SoundBands` makes. Rows of a sound of several channels are averaged."""
         picture = levels.mean(dim=2)[:, None].contiguous(memory_format=torch.channels_last)
-        features = self.body(self.stem(picture)).mean(dim=2)
+        features = self.gather(self.body(self.stem(picture)))[:, :, 0]
         scores: Tensor = self.score(torch.cat([features.mean(dim=2), features.amax(dim=2)], 1))
         return scores
 
 
 class TranscriptionNetwork(nn.Module):
     """(b, channels, h, w) -> (b, outputs, 1, t) with t of half as many places: a residual network of convolutions over
-    time. With 8 blocks its reach is 60 of these both ways, 2 s at 16 kHz."""
+    time. With 6 blocks its reach is 36 of these both ways, 1.2 s at 16 kHz."""
 
     def __init__(self, form: InputForm, num_outputs: int, width: int, blocks: int) -> None:
         super().__init__()
