@@ -67,7 +67,7 @@ class Colorization:
 
     def recipe(self, form: InputForm) -> TaskRecipe:
         return TaskRecipe(
-            epochs=40,
+            epochs=36,
             batch_size=16,
             learning_rate=4e-3,
             channels=48,

@@ -20,7 +20,7 @@ from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Image
 from laconic.tasks.datasets.augmentation import Augmentation
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
-from laconic.tasks.heads.map_networks import TOKEN, MapNetwork, MapNetworkConfig, new_map_network
+from laconic.tasks.heads.map_networks import TOKEN, MapNetwork, MapNetworkConfig, new_map_network, stride_of_tokens
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
@@ -66,7 +66,7 @@ class Segmentation:
 
     def recipe(self, form: InputForm) -> TaskRecipe:
         return TaskRecipe(
-            epochs=80,
+            epochs=60,
             batch_size=8,
             learning_rate=4e-3,
             channels=48,
@@ -159,11 +159,16 @@ class Segmentation:
         )
 
     def answers(self, network: nn.Module, batch: Batch, form: InputForm) -> list[Answer]:
-        """The mask as a grey picture of class numbers, and the share of each class that is there."""
+        """The mask as a grey picture of class numbers, of latents whole places, and the share of each class in it."""
         return [self._answer(network, batch, i, form) for i in range(len(batch))]
 
     def _answer(self, network: nn.Module, batch: Batch, item: int, form: InputForm) -> Answer:
-        mask = self._of_pixels(network, batch, item).argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
+        rows, columns = batch.x.shape[2:] if batch.sizes is None else batch.sizes[item].tolist()
+        high, wide = stride_of_tokens(form)
+        found = self._of_pixels(network, batch, item).argmax(dim=1)[
+            0, : rows * TOKEN // high, : columns * TOKEN // wide
+        ]
+        mask = found.cpu().numpy().astype(np.uint8)
         names = form.classes if len(form.classes) == self.num_classes else [str(i) for i in range(self.num_classes)]
         counts = np.bincount(mask.ravel(), minlength=self.num_classes)
         shares = {names[i]: float(counts[i] / mask.size) for i in np.argsort(-counts, kind="stable") if counts[i]}
