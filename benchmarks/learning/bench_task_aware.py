@@ -84,7 +84,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", default=["camvid", "clothing10"])
     parser.add_argument("--heads", nargs="+", default=list(HEADS), choices=HEADS)
     parser.add_argument("--steps", type=int, default=600, help="of the training of a tuning")
-    parser.add_argument("--codes", type=int, nargs="+", default=[192, 204, 214, 224, 234], help="of steps")
+    parser.add_argument(
+        "--codes", type=int, nargs="+", default=[192, 204, 214, 224, 234], help="of steps of the model as it was"
+    )
+    parser.add_argument("--task-codes", type=int, nargs="+", default=[192, 204, 214, 224, 234, 244])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--reason", required=True)
     parser.add_argument("--results", type=Path, default=common.RESULTS / "task_aware.jsonl")
@@ -111,7 +114,7 @@ def curve_of(
 ) -> Curve:
     """Heads of all seeds at all steps; a row for each step."""
     sizes, losses = [], []
-    for code in options.codes:
+    for code in options.codes if arm.tune is None else options.task_codes:
         folder = options.work / "coded" / f"{name}-{arm.name}-{code}"
         train, test = (
             coded(folder.with_name(f"{folder.name}-{i}.npz"), split, arm, code) for i, split in enumerate(splits)

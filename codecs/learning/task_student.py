@@ -75,7 +75,7 @@ class _StudentBlock(nn.Module):
         return found
 
 
-def student_arrays(student: TaskStudent) -> dict[str, Tensor]:
+def student_arrays(student: TaskStudent) -> dict[str, Float[Tensor, "*sides"]]:
     """What stands of it in a model file, by name."""
     return {_PREFIX + name: tensor.detach().contiguous() for name, tensor in student.state_dict().items()}
 
