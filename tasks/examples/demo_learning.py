@@ -46,8 +46,8 @@ def _show_learning(data: Path, folder: Path, num_seeds: int) -> None:
     packed = folder / "packed"
     print("4. Training on latents, and machine quality: 112 photographs of four kinds of clothes")
     _laconic("pack", data, "-o", packed, "--size", str(SIZE), "--quality", "60", "--profile", "fast", "--quiet")
-    for arm, source in (("latents", packed), ("patches", data)):
-        _show_arm(arm, source, folder, num_seeds)
+    _show_arm("latents", packed, folder, num_seeds)
+    _show_arm("patches", data, folder, num_seeds)
     head = folder / "run_latents"
     _laconic("train", "classify", packed, "-o", head, "--quiet")
     codecs = ("--codecs", "lcn:quality=10|30|60", "--codecs", "jpeg:quality=5|25|75")
