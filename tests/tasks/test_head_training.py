@@ -132,14 +132,16 @@ def test_train_on_pixels_learns_the_same(folder: Path, tmp_path: Path, arm: Any)
     assert next(iter(scores)) == "red"
 
 
-def test_arms_see_the_same_items_and_as_many_tokens(folder: Path, packed: Path) -> None:
-    arms = [inputs(packed, SMALL), *(inputs(folder, replace(SMALL, arm=arm)) for arm in ("small", "patches"))]  # type: ignore[arg-type]
+def test_arms_see_the_same_items_and_as_many_tokens(folder: Path, tmp_path: Path) -> None:
+    archive.pack(folder, tmp_path / "packed", PackIndexOptions(size=128))
+    large, names = replace(SMALL, size=128), ("small", "patches")
+    arms = [inputs(tmp_path / "packed", SMALL), *(inputs(folder, replace(large, arm=arm)) for arm in names)]  # type: ignore[arg-type]
     for data in arms:
         for name in ("train", "val", "test"):
             assert getattr(data, name).sources == getattr(arms[0], name).sources
         batch = next(data.batches(data.judged_loader(data.train, TASK)))
         network = TASK.network(data.form, 0)
-        assert isinstance(network, ClassifierNetwork) and network.stem(batch.x).shape[2:] == (8, 8)
+        assert isinstance(network, ClassifierNetwork) and network.stem(batch.x).shape[2:] == (16, 16)
     assert arms[0].train.num_bytes < arms[2].train.num_bytes
 
 
