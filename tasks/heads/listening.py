@@ -36,7 +36,7 @@ class Listening:
 
     label_smoothing: float = 0.1
     mixup: float = 0.4
-    tempo: float = 0.1
+    tempo: float = 0.0
     pitch: float = 0.1
     gaps: int = 1
     is_cyclic: bool = True

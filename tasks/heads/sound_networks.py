@@ -36,8 +36,8 @@ def seeded_network(make: Callable[[], _Network], seed: int) -> _Network:
 
 
 class ListeningNetwork(nn.Module):
-    """(b, channels, h, w) -> (b, outputs): a residual network on bands and frames of some 20 ms, as on a picture, but that
-    high is not low. What it found is averaged and at its most over time: a bark is as short as rain is long."""
+    """(b, channels, h, w) -> (b, outputs): a residual network on bands and frames of some 20 ms, as on a picture. What it
+    found is averaged over bands, and averaged and at its most over time: a bark is as short as rain is long."""
 
     def __init__(self, form: InputForm, num_outputs: int, width: int) -> None:
         super().__init__()
@@ -50,10 +50,6 @@ class ListeningNetwork(nn.Module):
             _ListeningBlock(2 * width, 4 * width, stride=2),
             _ListeningBlock(4 * width, 4 * width, stride=2),
         )
-        rows = -(-self.bands.num_bands // 16)  # that the body leaves
-        self.gather = nn.Sequential(
-            nn.Conv2d(4 * width, 4 * width, (rows, 1), bias=False), BatchNorm(4 * width), nn.ReLU()
-        )
         self.score = nn.Linear(8 * width, num_outputs)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b outputs"]:
@@ -62,7 +58,7 @@ class ListeningNetwork(nn.Module):
     def scores(self, levels: Float[Tensor, "b k h t"]) -> Float[Tensor, "b outputs"]:
         """Of normalised levels, which `SoundBands` makes. Rows of a sound of several channels are averaged."""
         picture = levels.mean(dim=2)[:, None].contiguous(memory_format=torch.channels_last)
-        features = self.gather(self.body(self.stem(picture)))[:, :, 0]
+        features = self.body(self.stem(picture)).mean(dim=2)
         scores: Tensor = self.score(torch.cat([features.mean(dim=2), features.amax(dim=2)], 1))
         return scores
 
