@@ -19,7 +19,7 @@ from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets.framing import FULL_SCALE
 from laconic.tasks.heads.learning_task import InputForm
 from laconic.tasks.heads.networks import latent_levels
-from laconic.tasks.heads.normalization import BatchNorm
+from laconic.tasks.heads.normalization import BatchNorm, Dropout
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -54,13 +54,13 @@ class BandNetwork(nn.Module):
         self.norm = BatchNorm(count, affine=False)
         self.head = nn.Sequential(
             nn.Flatten(),
-            nn.Dropout(_DROPPED),
+            Dropout(_DROPPED),
             nn.Linear(count * config.cells**2, config.hidden, bias=False),
             nn.Unflatten(1, (config.hidden, 1, 1)),
             BatchNorm(config.hidden),
             nn.Flatten(),
             nn.ReLU(),
-            nn.Dropout(_DROPPED),
+            Dropout(_DROPPED),
             nn.Linear(config.hidden, config.outputs),
         )
 

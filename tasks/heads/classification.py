@@ -65,8 +65,8 @@ class Classification:
     def recipe(self, form: InputForm) -> TaskRecipe:
         if form.kind == "sound":
             return TaskRecipe(augmentation=Augmentation(shift=2))
-        colors = {"brightness": 0.1, "contrast": 0.2, "saturation": 0.3, "hue": 0.02}
-        return TaskRecipe(epochs=40, augmentation=Augmentation(shift=_shift(form), flip=0.5, **colors))
+        colors = Augmentation(brightness=0.1, contrast=0.2, saturation=0.3, hue=0.02)
+        return TaskRecipe(epochs=40, augmentation=replace(colors, shift=_shift(form), flip=0.5))
 
     def num_outputs(self, form: InputForm) -> int:
         return max(len(form.classes), 1)

@@ -42,7 +42,7 @@ from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
 
 MOVES = Augmentation(shift=1, flip=0.5)
 SMALL = TrainOptions(epochs=4, batch_size=8, size=64, channels=12, learning_rate=5e-3, augmentation=MOVES)
-TASK = Classification(width=8)
+TASK = Classification(body="residual", width=8, mixup=0.2)
 TIMES = ("loading_seconds", "compute_seconds", "loading_processor_seconds", "compute_processor_seconds")
 OF_THE_MACHINE = ("seconds_per_epoch", "peak_memory_bytes")
 
@@ -182,7 +182,7 @@ def test_killed_run_ends_the_same(packed: Path, finished: Path, tmp_path: Path) 
         "classification.Classification.loss = dying\n"
         "moves = Augmentation(shift=1, flip=0.5)\n"
         "options = TrainOptions(epochs=4, batch_size=8, size=64, channels=12, learning_rate=5e-3, augmentation=moves)\n"
-        "task = classification.Classification(width=8)\n"
+        "task = classification.Classification(body='residual', width=8, mixup=0.2)\n"
         "comfort = head_training.RunComfort(checkpoint_seconds=0)\n"
         "head_training.train(*sys.argv[1:], options, task=task, comfort=comfort)"
     )

@@ -255,13 +255,14 @@ from laconic.tasks.heads.classification import Classification
 from laconic.tasks.heads.head_training import train
 from laconic.tasks.heads.train_options import TrainOptions
 options = TrainOptions(epochs=2, batch_size=12, channels=12)
-train(sys.argv[1], sys.argv[2], options, task=Classification(width=8))
+train(sys.argv[1], sys.argv[2], options, task=Classification(body=sys.argv[3], width=8, mixup=0.2))
 """
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no processes")
-def test_two_processes_give_the_curve_of_one_with_twice_the_batch(tmp_path: Path) -> None:
-    """Statistics of batches, augmentation and mixing included."""
+@pytest.mark.parametrize("body", ["bands", "residual"])
+def test_two_processes_give_the_curve_of_one_with_twice_the_batch(tmp_path: Path, body: str) -> None:
+    """Statistics of batches, dropout, augmentation and mixing included."""
     random = np.random.default_rng(6)
     for split, count in (("train", 20), ("test", 4)):
         for name, level in (("dark", 90), ("light", 160)):
@@ -271,10 +272,9 @@ def test_two_processes_give_the_curve_of_one_with_twice_the_batch(tmp_path: Path
                 PillowImage.fromarray(pixels).save(tmp_path / "in" / split / name / f"{i}.png")
     archive.pack(tmp_path / "in", tmp_path / "packed", PackIndexOptions())
     (tmp_path / "script.py").write_text(CLASSIFY)
-    launch(tmp_path, tmp_path / "script.py", tmp_path / "packed", tmp_path / "two")
-    done = subprocess.run(
-        [sys.executable, tmp_path / "script.py", tmp_path / "packed", tmp_path / "one"], capture_output=True, text=True
-    )
+    launch(tmp_path, tmp_path / "script.py", tmp_path / "packed", tmp_path / "two", body)
+    command = [sys.executable, tmp_path / "script.py", tmp_path / "packed", tmp_path / "one", body]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     one, two = (read_result(tmp_path / name) for name in ("one", "two"))
     assert one["train_items"] == 36  # three batches, each whole
