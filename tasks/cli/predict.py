@@ -24,11 +24,15 @@ def predict(
         typer.Option("--output", "-o", help="A folder for what answers are made of: masks, pictures, sounds."),
     ] = None,
     model: options.ModelName = None,
+    task: Annotated[str | None, typer.Option("--task", help="MODULE:CLASS of a task that no package has.")] = None,
+    network: Annotated[
+        str | None, typer.Option("--network", help="MODULE:FUNCTION of a network that no package has.")
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """What a network answers: classes, masks, texts, sounds. Runs on latents read .lcn files without decoding them to
     pixels or samples."""
-    predictor = _load(run, model)
+    predictor = _load(run, model, task, network)
 
     def work(job: Job) -> BatchOutcome:
         assert job.source.path is not None
@@ -61,14 +65,15 @@ def _write(answer: Answer, folder: Path, source: Path) -> dict[str, str]:
     return places
 
 
-def _load(run: Path, model: str | None) -> Predictor:
+def _load(run: Path, model: str | None, task: str | None, network: str | None) -> Predictor:
     from laconic.codecs.errors import missing_torch_error
 
     with batch.batch_sentences():
         missing_torch_error("prediction")
+        from laconic.tasks.heads.checkpoint import OwnPlaces
         from laconic.tasks.heads.predictor import Predictor
 
-        return Predictor.load(run, model=model)
+        return Predictor.load(run, model=model, own=OwnPlaces(task, network))
 
 
 def _extensions() -> frozenset[str]:

@@ -49,7 +49,7 @@ class SignalDataset:
     def array(self, index: int) -> Float[NDArray[np.float32], "c h w"]:
         """The signal of an item. Raises `CodecError`, `BitstreamError`, `OSError`."""
         with open_source_signal(self.source, self.samples[index]) as file:
-            return _reduced(framed_array(read_signal(file, self.source.kind, self.framing)), self.reduction)
+            return reduced_signal(framed_array(read_signal(file, self.source.kind, self.framing)), self.reduction)
 
     def target(self, index: int, suffix: str) -> Any:
         """The value of one of an item's targets, see `targets.decode_target`. Raises `CodecError`, `OSError`."""
@@ -62,7 +62,7 @@ class SignalDataset:
         return decode_target(suffix, self.source.read_target(sample, suffix))
 
 
-def _reduced(
+def reduced_signal(
     x: Float[NDArray[np.float32], "c h w"], reduction: tuple[int, int]
 ) -> Float[NDArray[np.float32], "c h2 w2"]:
     """Means of blocks, the last of which are filled up with the values at the edge, so that none is lost."""

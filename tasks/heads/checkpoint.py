@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from torch import nn
 
 from laconic.codecs.errors import CodecError, WeightsError
 from laconic.tasks.heads.learning_task import InputForm, LearningTask
-from laconic.tasks.heads.network_catalog import make_network
-from laconic.tasks.heads.task_catalog import make_learning_task
+from laconic.tasks.heads.network_catalog import TIMM_PREFIX, make_network, network_names
+from laconic.tasks.heads.task_catalog import learning_task_names, make_learning_task
 from laconic.tasks.training.run_names import BEST_NAME
 from laconic.tasks.training.tensor_files import load_tensors, save_tensors
 
@@ -43,22 +43,42 @@ def load_checkpoint_weights(network: nn.Module, path: Path) -> dict[str, Any]:
     return card
 
 
-def load_checkpoint(run: Path | str) -> TrainedNetwork:
+@dataclass(frozen=True)
+class OwnPlaces:
+    """MODULE:CLASS of a task and MODULE:FUNCTION of a network that are in no installed package's entry points. A file may
+    come from anywhere, so what it names is not imported unless the caller names it as well."""
+
+    task: str | None = None
+    network: str | None = None
+
+
+def load_checkpoint(run: Path | str, own: OwnPlaces | None = None) -> TrainedNetwork:
     """The best network of a run. Raises `WeightsError`, `CodecError` for a task or network that is not installed."""
-    path = Path(run) / BEST_NAME
+    path, own = Path(run) / BEST_NAME, own or OwnPlaces()
     tensors, card = _read(path)
     try:
         task_options = dict(card["task"])
-        name, form = task_options.pop("name"), InputForm(**card["form"])
+        name, form = str(task_options.pop("name")), InputForm(**card["form"])
         options = {key: tuple(value) if isinstance(value, list) else value for key, value in task_options.items()}
-        task = make_learning_task(name, options)
-        network = make_network(card["network"], task, form, 0)
+        task = make_learning_task(own.task or _installed(path, "task", name, learning_task_names()), options)
+        wanted = str(card["network"])
+        known = (wanted,) if wanted.startswith(TIMM_PREFIX) or not wanted else network_names()
+        network = make_network(own.network or _installed(path, "network", wanted, known), task, form, 0)
     except CodecError:
         raise
     except (KeyError, ValueError, TypeError) as err:
         raise _damaged(path, err) from err
     _set(network, tensors, path)
     return TrainedNetwork(network.eval(), task, form, card)
+
+
+def _installed(path: Path, what: str, name: str, known: Sequence[str]) -> str:
+    if name not in known:
+        raise CodecError(
+            f"{path} is of {what} {name!r}, which no installed package has; allowed are {', '.join(known) or 'none'}: "
+            f"install its package, or name it as {what} where the run is loaded (MODULE:NAME)"
+        )
+    return name
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -206,7 +206,7 @@ def _signal_data(folder: Path, options: TrainOptions, task: LearningTask) -> tup
         places = SignalPlaces(step, form.place)
         return SignalLoader(dataset.subset(items), targets, batch_size, places, sizes=sizes, maps=task.maps, **more)
 
-    recipe = {"framing": asdict(framing)}
+    recipe = {"framing": asdict(framing), "reduction": reduction}
     return _data(parts, sources, dataset.bytes_per_item, make, form, recipe, task), options
 
 

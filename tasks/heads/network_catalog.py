@@ -20,7 +20,12 @@ from laconic.tasks.heads.learning_task import InputForm, LearningTask
 from laconic.tasks.heads.timm_networks import timm_network
 
 NETWORK_GROUP: Final = "laconic.networks"
-_TIMM = "timm:"
+TIMM_PREFIX: Final = "timm:"
+
+
+def network_names() -> tuple[str, ...]:
+    """Of networks in other packages."""
+    return tuple(sorted(entry.name for entry in entry_points(group=NETWORK_GROUP)))
 
 
 def make_network(name: str, task: LearningTask, form: InputForm, seed: int) -> nn.Module:
@@ -40,8 +45,8 @@ def make_network(name: str, task: LearningTask, form: InputForm, seed: int) -> n
 
 
 def _made(name: str, form: InputForm, num_outputs: int) -> nn.Module:
-    if name.startswith(_TIMM):
-        return timm_network(name.removeprefix(_TIMM), form, num_outputs)
+    if name.startswith(TIMM_PREFIX):
+        return timm_network(name.removeprefix(TIMM_PREFIX), form, num_outputs)
     found = {entry.name: entry.value for entry in entry_points(group=NETWORK_GROUP)}
     place = found.get(name, name)
     if not is_function_name(place):

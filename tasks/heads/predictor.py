@@ -27,7 +27,8 @@ from laconic.codecs.models.zoo import shipped_models
 from laconic.entropy.container import MAGIC
 from laconic.tasks.datasets.framing import Framing, framed, framed_array, read_signal
 from laconic.tasks.datasets.pack_index import PackIndexOptions
-from laconic.tasks.heads.checkpoint import TrainedNetwork, load_checkpoint, save_best_checkpoint
+from laconic.tasks.datasets.signal_dataset import reduced_signal
+from laconic.tasks.heads.checkpoint import OwnPlaces, TrainedNetwork, load_checkpoint, save_best_checkpoint
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm
 from laconic.tasks.training.run_names import BEST_NAME
 
@@ -43,9 +44,10 @@ class Predictor:
     recipe: Mapping[str, Any]
 
     @classmethod
-    def load(cls, run: Path | str, *, model: str | None = None) -> Predictor:
-        """Read a run. `model`: path of the codec's model where it is not shipped. Raises `WeightsError`, `CodecError`."""
-        trained = load_checkpoint(run)
+    def load(cls, run: Path | str, *, model: str | None = None, own: OwnPlaces | None = None) -> Predictor:
+        """Read a run. `model`: path of the codec's model where it is not shipped; `own`: where task and network are that no
+        package has. Raises `WeightsError`, `CodecError`."""
+        trained = load_checkpoint(run, own)
         try:
             recipe = dict(trained.card["recipe"])
         except (KeyError, TypeError, ValueError) as err:
@@ -110,7 +112,8 @@ class Predictor:
         return dict(found)
 
     def _samples(self, source: Path | str | Image | Audio) -> Float[NDArray[np.float32], "c h w"]:
-        return framed_array(self._signal(source, Framing(**self.recipe["framing"])))
+        framed = framed_array(self._signal(source, Framing(**self.recipe["framing"])))
+        return reduced_signal(framed, tuple(self.recipe["reduction"]))
 
     def _signal(self, source: Path | str | Image | Audio, framing: Framing) -> Image | Audio:
         kind = self.form.kind

@@ -20,11 +20,13 @@ from PIL import Image as PillowImage  # noqa: E402
 
 from laconic.codecs.errors import CodecError  # noqa: E402
 from laconic.codecs.form import MediaKind  # noqa: E402
+from laconic.codecs.media import Image  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
 from laconic.tasks.datasets.class_folders import ClassFolder  # noqa: E402
 from laconic.tasks.datasets.pack_index import PackIndexOptions  # noqa: E402
 from laconic.tasks.datasets.sources.pack_source import SourceSample  # noqa: E402
 from laconic.tasks.datasets.targets import NO_LABEL  # noqa: E402
+from laconic.tasks.heads.checkpoint import OwnPlaces  # noqa: E402
 from laconic.tasks.heads.classification import Classification  # noqa: E402
 from laconic.tasks.heads.comparison import comparison_table, read_result  # noqa: E402
 from laconic.tasks.heads.head_training import train  # noqa: E402
@@ -41,7 +43,7 @@ from laconic.tasks.heads.predictor import Predictor  # noqa: E402
 from laconic.tasks.heads.task_catalog import make_learning_task  # noqa: E402
 from laconic.tasks.heads.train_options import TrainOptions  # noqa: E402
 from laconic.tasks.training.processes import Processes  # noqa: E402
-from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
+from laconic.tasks.training.tensor_files import load_tensors, save_tensors  # noqa: E402
 
 OPTIONS = TrainOptions(epochs=3, batch_size=8, channels=3, learning_rate=3e-2, weight_decay=0.0)
 
@@ -157,8 +159,27 @@ def test_a_task_of_ones_own_answers_by_its_place(packed: Path, tmp_path: Path) -
 
 
 def test_unknown_task_is_a_sentence(finished: Path) -> None:
-    with pytest.raises(CodecError, match="the task is 'brightness'; known are classify"):
+    with pytest.raises(
+        CodecError, match="is of task 'brightness', which no installed package has; allowed are classify"
+    ):
         Predictor.load(finished)
+    predictor = Predictor.load(finished, own=OwnPlaces(f"{Brightness.__module__}:{Brightness.__qualname__}"))
+    grey = Image(np.full((16, 16, 3), 128, np.uint8))
+    assert predictor.answer(grey).values["brightness"] == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("field", ["task", "network"])
+def test_what_a_checkpoint_names_is_not_called(finished: Path, tmp_path: Path, field: str) -> None:
+    """A file from anywhere must not run what it likes."""
+    tensors, metadata = load_tensors(finished / "best.safetensors")
+    card = json.loads(metadata["card"])
+    card["task"] = {"name": "classify"}
+    command = f"touch {tmp_path / 'called'}"
+    card[field] = {"name": "os:system", "command": command} if field == "task" else "os:system"
+    save_tensors(tmp_path / "best.safetensors", tensors, {"card": json.dumps(card)})
+    with pytest.raises(CodecError, match="'os:system', which no installed package has"):
+        Predictor.load(tmp_path)
+    assert not (tmp_path / "called").exists()
 
 
 def test_task_without_its_target_is_a_sentence(packed: Path, tmp_path: Path) -> None:
