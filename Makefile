@@ -14,7 +14,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: bench-learning bench-learning-full bench-learning-study demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak pack-kills models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-loading bench-start bench-audio bench-entropy readme clean
+.PHONY: bench-task-aware bench-learning bench-learning-full bench-learning-study demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak pack-kills models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-loading bench-start bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -208,6 +208,12 @@ bench-learning-full: $(VENV)/developer
 bench-learning-study: $(VENV)/developer
 	$(LEARN) --jobs study
 	$(BIN)/python benchmarks/readme_tables.py
+
+# Tunes learned for tasks against the model as it was: bytes at equal loss of heads. About an hour on two idle cores by
+# estimate. What was interrupted goes on.
+bench-task-aware: $(VENV)/developer
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/learning/bench_task_aware.py --data $(DATA) --work $(TRAINING)/task_aware \
+	  --reason "$(REASON)"
 
 bench-start: $(VENV)/developer
 	$(BIN)/python benchmarks/command_line/bench_start.py --reason "$(REASON)"

@@ -19,14 +19,14 @@ SETS: Mapping[str, tuple[str, ...]] = {
     "separate": ("mixtures",),
     "read": ("receipts",),
 }
-# No task separates reduced sounds, and only classification and segmentation have a usual network for pixels.
+# No task separates reduced sounds; what is usual for pixels of sounds is a spectrogram.
 ARMS_OF: Mapping[str, tuple[str, ...]] = {
     "classify": ARMS,
     "segment": ARMS,
     "colourise": ("latents", "patches"),
-    "listen": ("latents", "small", "patches"),
-    "transcribe": ("latents", "patches"),
-    "separate": ("latents", "patches"),
+    "listen": ("latents", "small", "patches", "pixels"),
+    "transcribe": ("latents", "patches", "pixels"),
+    "separate": ("latents", "patches", "pixels"),
     "read": ("latents", "patches", "pixels"),
 }
 
