@@ -24,7 +24,7 @@ from threading import Lock
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 import numpy as np
-from learning_data import DATA, packed, signals_of
+from learning_data import DATA, own_model, packed, signals_of
 from learning_intervals import score_intervals
 from learning_jobs import Job, full_jobs, short_jobs
 from learning_study import study_jobs
@@ -78,6 +78,8 @@ def run_job(job: Job, options: argparse.Namespace, lock: Lock) -> None:
     if DATA[job.dataset].folds:
         words += ["--folds", DATA[job.dataset].folds, "--fold", job.fold]
     framed = {} if job.arm == "latents" else DATA[job.dataset].signals
+    if job.arm == "latents" and (model := own_model(job.dataset, options.data, options.work)) is not None:
+        words += ["--model", model]
     words += [word for name, value in {**framed, **job.options}.items() for word in (f"--{name}", value)]
     command = [sys.executable, "-m", "laconic.tasks.cli", *map(str, words)]
     subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)

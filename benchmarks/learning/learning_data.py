@@ -22,13 +22,15 @@ from laconic.tasks.datasets.pack_index import INDEX_NAME
 class LearningData:
     """One data set: `make(data, folder)` gives the folder of its signals, `packing` how it is packed, `signals` what the
     arms of signals are framed to, as options of `laconic train`. `folds`: cross-validation over all samples, 0 for its
-    splits. `block`: so many neighbours are resampled together, as frames of one scene say the same."""
+    splits. `block`: so many neighbours are resampled together, as frames of one scene say the same. `fit`: options of
+    `laconic fit` on the training pictures, where the shipped models are for larger ones."""
 
     make: Callable[[Path, Path], Path]
     packing: Mapping[str, object]
     signals: Mapping[str, object] = field(default_factory=dict)
     folds: int = 0
     block: int = 1
+    fit: tuple[str, ...] = ()
 
 
 def _folder(name: str) -> Callable[[Path, Path], Path]:
@@ -67,7 +69,10 @@ DATA: Mapping[str, LearningData] = {
         _folder("clothing10"), {"size": 256, "quality": 60, "profile": "fast", "channels": 192}, {"size": 256}, folds=5
     ),
     "cifar10_jpeg_subset": LearningData(
-        _unzipped("cifar10_jpeg_subset"), {"size": 32, "quality": 75, "profile": "fast"}, {"size": 32}
+        _unzipped("cifar10_jpeg_subset"),
+        {"size": 32, "quality": 75, "profile": "fast", "channels": 12},
+        {"size": 32},
+        fit=("--rgb", "--depth", "1", "--blocks", "color"),
     ),
     "camvid": LearningData(_folder("camvid"), {"quality": 60, "profile": "fast", "channels": 48}, folds=4, block=4),
     "colours": LearningData(
@@ -103,10 +108,24 @@ def signals_of(name: str, data: Path, work: Path) -> Path:
     return DATA[name].make(data, work / name)
 
 
+def own_model(name: str, data: Path, work: Path) -> Path | None:
+    """The model that is fitted to a data set, None where a shipped one is taken."""
+    if not DATA[name].fit:
+        return None
+    path = work / f"{name}.safetensors"
+    if not path.exists():
+        pictures = signals_of(name, data, work) / "train"
+        words = ("fit", pictures, "-o", path, "--name", "small", *DATA[name].fit)
+        subprocess.run([sys.executable, "-m", "laconic.tasks.cli", *map(str, words)], check=True)
+    return path
+
+
 def packed(name: str, data: Path, work: Path, **changed: object) -> tuple[Path, float | None]:
     """The pack of a data set, with some options otherwise, and the seconds that packing took, None where it was there."""
     options = {**DATA[name].packing, **changed}
     folder = work / "-".join(["pack", name, *(f"{key}={value}" for key, value in sorted(options.items()))])
+    if (model := own_model(name, data, work)) is not None:
+        options["model"] = str(model)
     if (folder / INDEX_NAME).exists():
         return folder, None
     start = time.perf_counter()

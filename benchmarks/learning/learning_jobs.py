@@ -31,6 +31,14 @@ ARMS_OF: Mapping[str, tuple[str, ...]] = {
 }
 
 
+# Other arms, and options of the command, for all arms of a data set.
+ARMS_OF_SET: Mapping[str, tuple[str, ...]] = {"cifar10_jpeg_subset": ("latents", "pixels")}
+OPTIONS_OF_SET: Mapping[str, Mapping[str, object]] = {
+    "cifar10_jpeg_subset": {"option": "body=residual"},
+    "fsdd": {"option": "is_cyclic=false"},
+}
+
+
 @dataclass(frozen=True)
 class Job:
     """`variant` names what is otherwise than usual, "" for nothing; `packing` is otherwise in the pack, `options` in the
@@ -56,8 +64,9 @@ def short_jobs() -> Iterator[Job]:
     """One seed of everything, one fold, few epochs: within an hour on two cores."""
     for task, datasets in SETS.items():
         for dataset in datasets:
-            for arm in ARMS_OF[task]:
-                yield Job(task, dataset, arm, 0, options=SHORT.get((task, arm), SHORT.get(task, {})))
+            for arm in ARMS_OF_SET.get(dataset, ARMS_OF[task]):
+                few = SHORT.get((task, arm), SHORT.get(task, {}))
+                yield Job(task, dataset, arm, 0, options={**OPTIONS_OF_SET.get(dataset, {}), **few})
 
 
 # Epochs that fit in an hour.
@@ -81,6 +90,7 @@ def full_jobs() -> Iterator[Job]:
             if seed >= 3 and task not in FIVE_SEEDS:
                 continue
             for dataset in datasets:
-                for arm in ARMS_OF[task]:
+                options = OPTIONS_OF_SET.get(dataset, {})
+                for arm in ARMS_OF_SET.get(dataset, ARMS_OF[task]):
                     for fold in range(max(DATA[dataset].folds, 1)):
-                        yield Job(task, dataset, arm, seed, fold)
+                        yield Job(task, dataset, arm, seed, fold, options=options)

@@ -8,6 +8,7 @@ from learning_data import DATA
 from learning_jobs import Job
 
 SEEDS = 3
+USUAL = "shift=2,flip=0.5,brightness=0.1,contrast=0.2,saturation=0.3,hue=0.02"
 # Variant -> (packing, options of the command).
 VARIANTS: Mapping[str, tuple[Mapping[str, object], Mapping[str, object]]] = {
     "": ({}, {}),
@@ -21,11 +22,14 @@ VARIANTS: Mapping[str, tuple[Mapping[str, object], Mapping[str, object]]] = {
     "augmentation none": ({}, {"augment": "none"}),
     "augmentation flip": ({}, {"augment": "flip=0.5"}),
     "augmentation shift": ({}, {"augment": "shift=2"}),
-    "augmentation colours": ({}, {"augment": "brightness=0.1,contrast=0.2,saturation=0.3"}),
-    "augmentation half": ({}, {"augment": "half=0.5,crop=16"}),
-    "augmentation erase": ({}, {"augment": "erase=0.25"}),
-    "no mixup": ({}, {"option": "mixup=0"}),
-    "twice the epochs": ({}, {"epochs": 100}),
+    "augmentation shift and flip": ({}, {"augment": "shift=2,flip=0.5"}),
+    **{
+        f"augmentation and {more}": ({}, {"augment": f"{USUAL},{more}"})
+        for more in ("half=0.5,crop=16", "crop=28", "erase=0.25")
+    },
+    "mixup": ({}, {"option": "mixup=0.2"}),
+    "body residual": ({}, {"option": "body=residual"}),
+    "twice the epochs": ({}, {"epochs": 80}),
 }
 
 
