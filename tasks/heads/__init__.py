@@ -1,9 +1,10 @@
 """Networks on latents, or on pixels or samples for comparison, and what they learn.
 
 In reading order: `learning_task` (what a task is), `task_catalog` and `network_catalog` (names of tasks and networks,
-also of other packages; `timm_networks`); `train_options`, `inputs` and `item_parts` (what a network sees, and which items are for what),
-`head_training` (the loop, for every task), `epoch_clock`, `devices`, `judged_items` and `run_results` (what comes of it),
-`checkpoint` (the best network), `predictor` (a trained network for use), `comparison` (results side by side).
+also of other packages; `timm_networks`); `train_options`, `inputs` and `item_parts` (what a network sees, and which
+items are for what), `head_training` (the loop, for every task), `epoch_clock`, `devices`, `judged_items` and
+`run_results` (what comes of it), `checkpoint` (the best network), `predictor` (a trained network for use), `comparison`
+(results side by side).
 
 Then the tasks, each in one file, with their networks: `classification` (`networks`, `band_networks`, `confusion_plot`);
 `semantic_segmentation` (`map_networks`), `colorization` (`color_parts`); `line_reading` (`line_networks`,
