@@ -2,11 +2,11 @@
 
     python benchmarks/learning/bench_nested.py --data FOLDER --work FOLDER --old-model FILE --reason "why it was run"
 
-The data folder holds train/<class>/ and test/<class>/ of pictures, packed once with the shipped model, and once with the old
+The data folder holds train/<class>/ and test/<class>/ of pictures, packed once with the shipped model, and once with an old
 one where that is given. All heads are trained alike, by `laconic train classify`; a killed benchmark goes on where it
-stopped. Rows: "nested", of each number of channels the accuracy on the test split from the nested head and from one of its
+stopped. Rows: "nested", of each number of channels the accuracy on the test split of the nested head and of one of its
 own, with the bytes that are read of a picture, and the difference; "bridge", of a head that learned from the old model's
-latents the accuracy on files of the old model, on those of the new one mapped to it, and on those as they are. Intervals are
+latents the accuracy on files of the old model, on those of the new one mapped to it, and on those as they are. Intervals:
 over items and seeds.
 """
 
