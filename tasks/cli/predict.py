@@ -28,15 +28,27 @@ def predict(
     network: Annotated[
         str | None, typer.Option("--network", help="MODULE:FUNCTION of a network that no package has.")
     ] = None,
+    file_model: Annotated[
+        str | None,
+        typer.Option(
+            "--file-model",
+            metavar="PATH",
+            help="Another model of .lcn files, mapped to that of the run; shipped ones are found.",
+        ),
+    ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option("--channels", help="Read so many channels; for a run of option nested, which has fewer than all."),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """What a network answers: classes, masks, texts, sounds. Runs on latents read .lcn files without decoding them to
     pixels or samples."""
-    predictor = _load(run, model, task, network)
+    predictor = _load(run, model, file_model, (task, network))
 
     def work(job: Job) -> BatchOutcome:
         assert job.source.path is not None
-        answer = predictor.answer(job.source.path)
+        answer = predictor.answer(job.source.path, channels=channels)
         written = {} if output is None else _write(answer, output, job.source.path)
         line = "; ".join([f"{job.source.name}: {answer.line}", *written.values()])
         return BatchOutcome(line, {**answer.values, **({"files": written} if written else {})})
@@ -65,7 +77,7 @@ def _write(answer: Answer, folder: Path, source: Path) -> dict[str, str]:
     return places
 
 
-def _load(run: Path, model: str | None, task: str | None, network: str | None) -> Predictor:
+def _load(run: Path, model: str | None, file_model: str | None, own: tuple[str | None, str | None]) -> Predictor:
     from laconic.codecs.errors import missing_torch_error
 
     with batch.batch_sentences():
@@ -73,7 +85,7 @@ def _load(run: Path, model: str | None, task: str | None, network: str | None) -
         from laconic.tasks.heads.checkpoint import OwnPlaces
         from laconic.tasks.heads.predictor import Predictor
 
-        return Predictor.load(run, model=model, own=OwnPlaces(task, network))
+        return Predictor.load(run, model=model, file_model=file_model, own=OwnPlaces(*own))
 
 
 def _extensions() -> frozenset[str]:

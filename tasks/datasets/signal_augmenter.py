@@ -5,6 +5,8 @@ Windows count in places, each of which stands for `place` values, so that all ar
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,9 @@ from laconic.tasks.datasets.framing import FULL_SCALE
 from laconic.tasks.datasets.latent_augmenter import drawn_windows
 from laconic.tasks.datasets.latent_draws import LatentDraws
 from laconic.tasks.datasets.map_views import MapView, map_views
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 Floats = NDArray[np.float32]
 
@@ -25,7 +30,9 @@ class SignalAugmenter:
     def __init__(self, augmentation: Augmentation, place: tuple[int, int]) -> None:
         self._wanted, self._place = augmentation, place
 
-    def changed(self, signals: list[Floats], draws: LatentDraws) -> tuple[list[Floats], list[MapView]]:
+    def changed(
+        self, signals: list[Float[Floats, "c _ _"]], draws: LatentDraws
+    ) -> tuple[list[Float[Floats, "c _ _"]], list[MapView]]:
         """Signals (c, h, w) after augmentation, and what is seen of each."""
         grids = np.array([[-(-side // p) for side, p in zip(x.shape[1:], self._place, strict=True)] for x in signals])
         crop = self._wanted.crop

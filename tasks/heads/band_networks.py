@@ -32,6 +32,7 @@ _OPPONENT: Final = ((0.577, 0.577, 0.577), (0.707, 0, -0.707), (0.408, -0.816, 0
 _DIRECTIONS: Final = 3  # bands of a level: across, down, diagonal
 _COARSER: Final = 2  # levels below those of the latent
 _DROPPED: Final = 0.5
+_WEIGHT_OF_WHOLE: Final = 16.0  # few numbers, to count as much as more than a thousand
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,10 @@ class BandNetwork(nn.Module):
         self.bands = _LatentBandStem(form) if form.arm == "latents" else _PixelBandStem(form)
         count = self.bands.num_magnitudes + (1 + _DIRECTIONS * _COARSER) * self.bands.num_low
         self.norm = BatchNorm(count, affine=False)
+        self.whole_norm = BatchNorm(2 * self.bands.num_low, affine=False)
+        self.dropout = Dropout(_DROPPED)
         self.head = nn.Sequential(
-            nn.Flatten(),
-            Dropout(_DROPPED),
-            nn.Linear(count * config.cells**2, config.hidden, bias=False),
+            nn.Linear(count * config.cells**2 + 2 * self.bands.num_low, config.hidden, bias=False),
             nn.Unflatten(1, (config.hidden, 1, 1)),
             BatchNorm(config.hidden),
             nn.Flatten(),
@@ -72,7 +73,9 @@ class BandNetwork(nn.Module):
             strength = self._pooled(group.abs())
             around = nn.functional.avg_pool2d(strength.sum(1, keepdim=True), 3, 1, 1, count_include_pad=False)
             parts.append(strength / (around + _LEAST_MAGNITUDE))
-        scores: Tensor = self.head(self.norm(torch.cat(parts, 1)))
+        cells = self.dropout(self.norm(torch.cat(parts, 1)).flatten(1))
+        whole = _WEIGHT_OF_WHOLE * self.whole_norm(torch.cat([mean, deviation], 1)).flatten(1)
+        scores: Tensor = self.head(torch.cat([cells, whole], 1))
         return scores
 
     def _pooled(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c cells cells"]:

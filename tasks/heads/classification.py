@@ -19,6 +19,7 @@ from laconic.tasks.datasets.augmentation import Augmentation
 from laconic.tasks.heads.band_networks import BandConfig, new_band_network
 from laconic.tasks.heads.confusion_plot import confusion_plot
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
+from laconic.tasks.heads.nested_channels import check_nested, nested_argument, prefixes_stacked
 from laconic.tasks.heads.networks import NetworkConfig, latent_levels, new_network
 
 if TYPE_CHECKING:
@@ -32,13 +33,16 @@ _FEW_PLACES = 12  # along a side: too few to be halved twice by convolutions
 class Classification:
     """`body`: "bands", for few pictures (`BandNetwork`), or "residual" convolutions (`ClassifierNetwork`), which sounds
     have. `mixup`: the parameter of the Beta distribution, 0 for none (Zhang et al. 2018). `width` of the residual network's
-    stem; 44 makes 1.1 M parameters. Raises `CodecError` for values outside.
+    stem; 44 makes 1.1 M parameters. `nested`: numbers of leading channels that the network learns to answer from as well as
+    from all, as (3, 12) of 48; each step costs so many times more (`nested_channels`). Raises `CodecError` for values
+    outside.
     """
 
     body: Literal["bands", "residual"] = "bands"
     label_smoothing: float = 0.1
     mixup: float = 0.0
     width: int = 44
+    nested: tuple[int, ...] = ()
 
     name: ClassVar[str] = "classify"
     kinds: ClassVar[tuple[MediaKind, ...]] = ("image", "sound")
@@ -58,6 +62,7 @@ class Classification:
             mixup=real_number_argument("mixup", self.mixup, lowest=0),
             label_smoothing=real_number_argument("label_smoothing", self.label_smoothing, lowest=0, highest=1),
             width=whole_number_argument("width", self.width, 1, 4096),
+            nested=nested_argument(self.nested),
         )
         if self.label_smoothing == 1:
             raise CodecError("label_smoothing is 1; allowed is 0 to below 1")
@@ -72,6 +77,7 @@ class Classification:
         return max(len(form.classes), 1)
 
     def network(self, form: InputForm, seed: int) -> nn.Module:
+        check_nested(self.nested, form)
         if self.body == "bands" and form.kind == "image" and form.arm != "pixels" and _has_bands(form):
             return new_band_network(form, BandConfig(self.num_outputs(form)), seed)
         config = NetworkConfig(form.channels, self.num_outputs(form), form.patch, self.width)
@@ -85,21 +91,37 @@ class Classification:
             x, labels = x.repeat(2, 1, 1, 1), labels.repeat(2)
         weight, half = float(random.beta(self.mixup, self.mixup)) if self.mixup else 1.0, len(x) // 2
         # The same pairs, whether the batch is whole or shared by processes.
-        scores = network(x if weight == 1 else weight * x + (1 - weight) * x.roll(half, 0))
-        return weight * self._entropy(scores, labels) + (1 - weight) * self._entropy(scores, labels.roll(half))
+        mixed, others = x if weight == 1 else weight * x + (1 - weight) * x.roll(half, 0), labels.roll(half)
+        if self.nested:
+            prefixes = (*self.nested, x.shape[1])
+            mixed, labels, others = (
+                prefixes_stacked(mixed, prefixes),
+                *(t.repeat(len(prefixes)) for t in (labels, others)),
+            )
+        scores = network(mixed)
+        return weight * self._entropy(scores, labels) + (1 - weight) * self._entropy(scores, others)
 
     def _entropy(self, scores: Tensor, labels: Tensor) -> Tensor:
         return nn.functional.cross_entropy(scores.float(), labels, label_smoothing=self.label_smoothing)
 
     def judge(self, network: nn.Module, batch: Batch) -> Float[Tensor, "b k"]:
-        """Of each sample the cross-entropy, its class, the class that it was taken for, and how many there are."""
+        """Of each sample the cross-entropy, its class, the class that it was taken for, and how many there are; then, of
+        each nested number of channels, the cross-entropy and the class."""
         scores, (labels,) = network(batch.x).double(), batch.targets
         losses = nn.functional.cross_entropy(scores, labels, reduction="none")
-        return torch.stack([losses, labels, scores.argmax(1), torch.full_like(losses, scores.shape[1])], 1)
+        columns = [losses, labels, scores.argmax(1), torch.full_like(losses, scores.shape[1])]
+        for count in self.nested:
+            scores = network(prefixes_stacked(batch.x, (count,))).double()
+            columns += [nn.functional.cross_entropy(scores, labels, reduction="none"), scores.argmax(1)]
+        return torch.stack(columns, 1)
 
     def scores(self, rows: Float[NDArray[np.float64], "n k"]) -> dict[str, float]:
+        """From all channels, and as "accuracy_3" and "loss_3" from the first 3."""
         is_right = rows[:, 1] == rows[:, 2]
-        return {"loss": float(rows[:, 0].mean()), "correct": int(is_right.sum()), "accuracy": float(is_right.mean())}
+        found = {"loss": float(rows[:, 0].mean()), "correct": int(is_right.sum()), "accuracy": float(is_right.mean())}
+        for count, losses, taken in zip(self.nested, rows.T[4::2], rows.T[5::2], strict=True):
+            found |= {f"loss_{count}": float(losses.mean()), f"accuracy_{count}": float((taken == rows[:, 1]).mean())}
+        return found
 
     def plot(self, rows: Float[NDArray[np.float64], "n k"], form: InputForm) -> str:
         table = np.zeros((int(rows[0, 3]),) * 2, np.int64)

@@ -16,7 +16,7 @@ from laconic.tasks.datasets.targets import NO_LABEL
 from laconic.tasks.heads.train_options import TrainOptions
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from jaxtyping import Int, Shaped
 
 _TEST_FRACTION = 0.2  # of data without a test split
 Numbers = NDArray[np.int64]
@@ -32,7 +32,7 @@ class ItemParts:
 
 
 def parts_of_items(
-    labels: Int[Numbers, " n"], sources: Sequence[str], splits: NDArray[Any], options: TrainOptions
+    labels: Int[Numbers, " n"], sources: Sequence[str], splits: Shaped[NDArray[Any], " n"], options: TrainOptions
 ) -> ItemParts:
     """What has no split of its own is held out of the training items: of each class alike, or of items without classes in
     one block. Items are in the order of splits and sources, whatever order a pack has, so that all arms see the same.

@@ -13,24 +13,28 @@ if TYPE_CHECKING:
 
 class BatchNorm(nn.BatchNorm2d):
     """`nn.BatchNorm2d` whose statistics in training are those of the shares of all processes, also on the CPU, where
-    torch's own has none."""
+    torch's own has none; running statistics are the mean of all batches until these are ten."""
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        _, world = _own_process()
-        if world == 1 or not self.training:
+        if not self.training:
             out: Tensor = super().forward(input)
             return out
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked += 1
+        share = max(self.momentum, 1 / float(self.num_batches_tracked))
+        _, world = _own_process()
+        if world == 1:
+            statistics = self.running_mean, self.running_var
+            return nn.functional.batch_norm(input, *statistics, self.weight, self.bias, True, share, self.eps)
         x = input.float()
         moments = torch.stack([x.mean(dim=(0, 2, 3)), x.square().mean(dim=(0, 2, 3))])
         mean, square = _summed_over_processes(moments) / world
         variance = (square - mean.square()).clamp(min=0)
         count = x.numel() / x.shape[1] * world
         with torch.no_grad():
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
-            if self.num_batches_tracked is not None:
-                self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, share)
+            self.running_var.lerp_(variance * (count / max(count - 1, 1)), share)
         scale = torch.rsqrt(variance + self.eps) * (1 if self.weight is None else self.weight)
         shift = (0 if self.bias is None else self.bias) - mean * scale
         out = x * scale[:, None, None] + shift[:, None, None]

@@ -22,7 +22,7 @@ from typer.testing import CliRunner  # noqa: E402
 from laconic.codecs.errors import CodecError, WeightsError  # noqa: E402
 from laconic.codecs.files import read_image, read_sound  # noqa: E402
 from laconic.codecs.lcn import Lcn  # noqa: E402
-from laconic.codecs.media import Audio  # noqa: E402
+from laconic.codecs.media import Audio, Image  # noqa: E402
 from laconic.tasks.cli import app  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
 from laconic.tasks.datasets.augmentation import Augmentation  # noqa: E402
@@ -116,8 +116,8 @@ def test_run_on_a_pack_of_another_shipped_model_predicts(folder: Path, tmp_path:
     encoded = tmp_path / "x.lcn"
     encoded.write_bytes(Lcn(profile="best").encode(read_signal(picture, "image", Framing(size=64))))
     assert predictor.scores(picture) == predictor.scores(encoded)
-    encoded.write_bytes(Lcn().encode(read_signal(picture, "image", Framing(size=64))))
-    with pytest.raises(CodecError, match="allowed are files of the same model"):
+    encoded.write_bytes(Lcn(model="grey").encode(Image.from_array(np.zeros((64, 64), np.uint8))))
+    with pytest.raises(CodecError, match="allowed are models of the same"):
         predictor.scores(encoded)
 
 

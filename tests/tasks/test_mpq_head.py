@@ -29,8 +29,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for number in range(count):
                 pixels = np.clip(rng.normal(level, 20, (40, 48, 3)), 0, 255).astype(np.uint8)
                 PillowImage.fromarray(pixels).save(folder / "tones" / split / name / f"{number}.png")
-    command = ["train", "classify", str(folder / "tones"), "-o", str(folder / "run"), "--arm", "small"]
-    result = CliRunner().invoke(app, [*command, "--epochs", "6", "--size", "64", "--batch-size", "8", "--quiet"])
+    command = ["train", "classify", str(folder / "tones"), "-o", str(folder / "run"), "--arm", "small", "--quiet"]
+    how = ["--epochs", "6", "--size", "64", "--batch-size", "8", "--option", "body=residual", "--option", "mixup=0.2"]
+    result = CliRunner().invoke(app, [*command, *how])
     assert result.exit_code == 0, result.output
     return folder
 
