@@ -56,8 +56,7 @@ def learning_task_help(name: str) -> str:
 
 
 def make_learning_task(name: str, options: Mapping[str, Any] | None = None) -> LearningTask:
-    """The task of this name, with values of its own options. Raises `CodecError` for an unknown name or option, and for
-    what is no task."""
+    """The task of this name, with values of its options. Raises `CodecError` for unknown ones, and for what is no task."""
     options = typed_argument("options", {} if options is None else options, Mapping, "a mapping of names to values")
     make = named_function(_place_of(name_argument("a task", name)), "the options of a task")
     if is_dataclass(make):
@@ -78,7 +77,7 @@ def make_learning_task(name: str, options: Mapping[str, Any] | None = None) -> L
 
 
 def parse_task_options(texts: list[str]) -> dict[str, Any]:
-    """Options as the command line takes them, NAME=VALUE with a number, true, false, or a text. Raises `CodecError`.
+    """Options as the command line takes them: numbers, true, false, texts. Raises `CodecError`.
 
     >>> parse_task_options(["mixup=0.4", "letters=abc", "is_deep=true"])
     {'mixup': 0.4, 'letters': 'abc', 'is_deep': True}
@@ -96,12 +95,11 @@ def parse_task_options(texts: list[str]) -> dict[str, Any]:
 
 
 def _place_of(name: str) -> str:
-    if name in BUILT_IN_LEARNING_TASKS:
-        return BUILT_IN_LEARNING_TASKS[name]
+    if built_in := BUILT_IN_LEARNING_TASKS.get(name):
+        return built_in
     if found := [entry.value for entry in entry_points(group=LEARNING_TASK_GROUP) if entry.name == name]:
         return found[0]
     if is_function_name(name):
         return name
-    raise CodecError(
-        f"the task is {name!r}; known are {', '.join(learning_task_names())}, and MODULE:CLASS of your own"
-    )
+    known = ", ".join(learning_task_names())
+    raise CodecError(f"the task is {name!r}; known are {known}, and MODULE:CLASS of your own")
