@@ -6,8 +6,9 @@ The data folder holds train/<class>/ and test/<class>/ of pictures. Both inputs 
 the first 12 channels of latents, or a picture reduced 4 times, its pixels 2 x 2 in a place. Pooled over a grid of 4 x 4
 cells (`pooled_pieces`), they are what three heads learn from: a key-value bottleneck, a linear map, a network with one
 hidden layer. Each learns all classes at once ("joint"), and two after two in an order by the seed ("incremental"), where it
-sees no sample of a group again. The number of keys and the rate were chosen on a quarter of the training split, keys and scaling are of all training samples without labels. One row for each input and
-head: accuracy on the test split after both, and what is forgotten, their difference, with intervals over items and seeds.
+sees no sample of a group again. Keys and scaling are of all training samples without labels; the number of keys and the
+rate were chosen on a quarter of the training split. One row for each input and head: accuracy on the test split after both,
+and what is forgotten, their difference, with intervals over items and seeds.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class ModelBridge:
     @property
     def channels_new(self) -> int:
         """How many leading channels of the new latent are read."""
-        return self.matrix.shape[1]
+        return int(self.matrix.shape[1])
 
     def apply(self, latents: Float[NDArray[np.float32], "*b n h w"]) -> Float[NDArray[np.float32], "*b k h w"]:
         """Dequantised latents of the new model in the old one's channels. Raises `CodecError` for another number of
@@ -60,8 +60,9 @@ class ModelBridge:
                 f"latents are {latents.dtype} of shape {latents.shape}; allowed are floats (..., {self.channels_new}, h, w)"
             )
         flat = latents.reshape(*latents.shape[:-2], -1)
-        out = np.matmul(self.matrix, flat, dtype=np.float32) + self.shift[:, None]
-        return out.reshape(*latents.shape[:-3], len(self.matrix), *latents.shape[-2:])
+        out: NDArray[np.float32] = np.matmul(self.matrix, flat, dtype=np.float32) + self.shift[:, None]
+        mapped: NDArray[np.float32] = out.reshape(*latents.shape[:-3], len(self.matrix), *latents.shape[-2:])
+        return mapped
 
 
 def bridge_of_models(
