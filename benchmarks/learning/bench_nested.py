@@ -70,7 +70,8 @@ def packed(options: argparse.Namespace, model: str) -> Path:
 
 def trained(options: argparse.Namespace, model: str, channels: int, nested: tuple[int, ...], seed: int) -> Path:
     """The folder of the run."""
-    name = f"{Path(model).stem}-{channels}{'-nested' if nested else ''}-e{options.epochs}-w{options.width}-s{seed}"
+    head = f"{channels}-nested" if nested else str(channels)
+    name = f"{Path(model).stem}-{options.size}-{head}-e{options.epochs}-w{options.width}-s{seed}"
     run: Path = options.work / "runs" / name
     own = model if Path(model).suffix else None
     how = TrainOptions(epochs=options.epochs, channels=channels, seed=seed, model=own)
@@ -134,11 +135,13 @@ def bridge_rows(options: argparse.Namespace) -> list[common.Row]:
             values |= {"mapped": bridge.apply(values["new"]), "as they are": values.pop("new")[:, :channels]}
             runs = [trained(options, old, channels, (), seed) for seed in options.seeds]
             arms = {name: [judged(run, x, labels) for run in runs] for name, x in values.items()}
-            scores, differences = score_intervals(arms, "mapped", accuracy)
+            scores, _ = score_intervals(arms, "mapped", accuracy)
+            pairs = [np.concatenate(pair, 1) for pair in zip(arms["mapped"], arms["own"], strict=True)]  # of one head
+            difference, _ = score_intervals({"": pairs}, "", lambda rows: accuracy(rows) - accuracy(rows[:, 4:]))
             row = {"old": load_model(old).fingerprint.hex(), "new": load_model(new).fingerprint.hex()}
             row |= {"channels": channels, "items": len(labels), "channels_new": bridge.channels_new}
             row |= {f"accuracy_{name.replace(' ', '_')}": interval.values for name, interval in scores.items()}
-            row["mapped_less_own"] = differences["own"].values
+            row["mapped_less_own"] = difference[""].values
             found.append({"kind": "bridge", **row, **common_parts(options)})
     return found
 
