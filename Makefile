@@ -14,7 +14,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak pack-kills models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-loading bench-start bench-audio bench-entropy readme clean
+.PHONY: bench-learning bench-learning-full bench-learning-study demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak pack-kills models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-loading bench-start bench-audio bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -191,6 +191,22 @@ bench-loading: $(VENV)/developer
 	$(BIN)/python benchmarks/learning/bench_index.py --pack $(LOADING)/pack-224-q20-fast-12 --work $(LOADING) --reason "$(REASON)"
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/learning/bench_equal_loss.py --data $(DATA)/clothing10 --work $(LOADING) \
 	  --reason "$(REASON)"
+	$(BIN)/python benchmarks/readme_tables.py
+
+# Seven tasks learned from latents and from signals: one seed, one fold, few epochs, within an hour on two cores; then all
+# seeds, folds and arms; then one thing at a time otherwise on latents. What was interrupted goes on.
+LEARN := OMP_NUM_THREADS=1 $(BIN)/python benchmarks/learning/bench_learning.py --data $(DATA) --work $(TRAINING)/learning \
+  --reason "$(REASON)"
+bench-learning: $(VENV)/developer
+	$(LEARN) --jobs short
+	$(BIN)/python benchmarks/readme_tables.py
+
+bench-learning-full: $(VENV)/developer
+	$(LEARN) --jobs full
+	$(BIN)/python benchmarks/readme_tables.py
+
+bench-learning-study: $(VENV)/developer
+	$(LEARN) --jobs study
 	$(BIN)/python benchmarks/readme_tables.py
 
 bench-start: $(VENV)/developer

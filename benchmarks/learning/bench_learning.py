@@ -45,15 +45,17 @@ def main() -> None:
     parser.add_argument("--jobs", choices=JOBS, required=True)
     parser.add_argument("--tasks", nargs="*", help="these alone")
     parser.add_argument("--sets", nargs="*", help="these data sets alone")
+    parser.add_argument("--arms", nargs="*", help="these arms alone")
     parser.add_argument("--at-once", type=int, default=2, help="jobs beside each other, each on one thread")
     parser.add_argument("--only-summary", action="store_true", help="of the runs that are there")
     parser.add_argument("--reason", required=True)
     parser.add_argument("--results", type=Path, default=common.RESULTS / "learning_tasks.jsonl")
     options = parser.parse_args()
+    wanted = {"task": options.tasks, "dataset": options.sets, "arm": options.arms}
     jobs = [
         job
         for job in JOBS[options.jobs]()
-        if (not options.tasks or job.task in options.tasks) and (not options.sets or job.dataset in options.sets)
+        if all(not names or getattr(job, name) in names for name, names in wanted.items())
     ]
     if not options.only_summary:
         lock = Lock()

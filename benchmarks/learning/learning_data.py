@@ -15,7 +15,7 @@ import sound_folders
 
 from laconic.tasks.datasets import PackIndexOptions, pack
 from laconic.tasks.datasets.pack_engines import ThreadEngine
-from laconic.tasks.datasets.pack_index import has_pack_index
+from laconic.tasks.datasets.pack_index import INDEX_NAME
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,8 @@ DATA: Mapping[str, LearningData] = {
         {"sample-rate": 16000, "seconds": 3.0},
     ),
     "receipts": LearningData(
-        _script(prepare_receipt_lines, "--data", "DATA/sroie", "-o", "OUT", "--synthetic", "6000"), {"quality": 75}
+        _script(prepare_receipt_lines, "--data", "DATA/sroie", "-o", "OUT", "--synthetic", "6000"),
+        {"quality": 50, "profile": "fast", "channels": 96},
     ),
 }
 
@@ -106,7 +107,7 @@ def packed(name: str, data: Path, work: Path, **changed: object) -> tuple[Path, 
     """The pack of a data set, with some options otherwise, and the seconds that packing took, None where it was there."""
     options = {**DATA[name].packing, **changed}
     folder = work / "-".join(["pack", name, *(f"{key}={value}" for key, value in sorted(options.items()))])
-    if has_pack_index(folder):
+    if (folder / INDEX_NAME).exists():
         return folder, None
     start = time.perf_counter()
     pack(signals_of(name, data, work), folder, PackIndexOptions(**options), engine=ThreadEngine(2))  # type: ignore[arg-type]

@@ -24,6 +24,8 @@ class TensorSynthesis(nn.Module):
     Raises `CodecError` for a model of other signals than pictures.
     """
 
+    channels: Tensor  # of the rows of all blocks
+
     def __init__(self, model: Model) -> None:
         super().__init__()
         if model.kind != "image":

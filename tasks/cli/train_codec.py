@@ -26,12 +26,16 @@ def train_codec(
         str,
         typer.Option(
             "--recipe",
-            help="What to train: transform, synthesis, turned_synthesis, machine_synthesis, large_synthesis, walloc or "
-            "contexts.",
+            help="What to train: transform, synthesis, turned_synthesis, machine_synthesis, large_synthesis, task, walloc "
+            "or contexts.",
         ),
     ],
     run: Annotated[Path, typer.Option("--output", "-o", help="The folder of the run; an unfinished one goes on.")],
     model: Annotated[Path | None, typer.Option("--model", help="The model file that a recipe starts from.")] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option("--teacher", help="Recipe task: whose features steps are learned for; efficientnet-lite0."),
+    ] = None,
     all_pictures: Annotated[
         bool,
         typer.Option(
@@ -50,8 +54,9 @@ def train_codec(
     """Train a learned part of a codec; the same command resumes. Under torchrun, all processes share the work."""
     with batch.batch_sentences():
         missing_torch_error("training")
-        from laconic.tasks.training.recipes import CONTEXTS
+        from laconic.tasks.training.recipes import CONTEXTS, check_teacher
 
+        check_teacher(recipe, teacher)
         report = _CodecReport({"command": shlex.join(["laconic", *sys.argv[1:]])}, tensorboard, quiet)
         if recipe == CONTEXTS:
             if model is None:

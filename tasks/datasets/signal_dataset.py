@@ -65,11 +65,13 @@ class SignalDataset:
 def _reduced(
     x: Float[NDArray[np.float32], "c h w"], reduction: tuple[int, int]
 ) -> Float[NDArray[np.float32], "c h2 w2"]:
-    """Means of whole blocks."""
+    """Means of blocks, the last of which are filled up with the values at the edge, so that none is lost."""
     if reduction == (1, 1):
         return x
-    (rows, columns), (p, q) = (side // r for side, r in zip(x.shape[1:], reduction, strict=True)), reduction
-    blocks = x[:, : rows * p, : columns * q].reshape(len(x), rows, p, columns, q)
+    rest = [(0, -side % r) for side, r in zip(x.shape[1:], reduction, strict=True)]
+    whole = np.pad(x, [(0, 0), *rest], mode="edge")
+    (rows, columns), (p, q) = (side // r for side, r in zip(whole.shape[1:], reduction, strict=True)), reduction
+    blocks = whole.reshape(len(x), rows, p, columns, q)
     means: Float[NDArray[np.float32], "c h2 w2"] = blocks.mean(axis=(2, 4), dtype=np.float32)
     return means
 

@@ -30,6 +30,7 @@ from laconic.tasks.heads.train_options import TrainOptions
 @dataclass(frozen=True)
 class Grades:
     name, score_name, unit, higher_is_better = "grades", "error", "grades", False
+    best_by: ClassVar[Literal["score", "loss"]] = "score"
     kinds: ClassVar[tuple[Literal["image", "sound"], ...]] = ("image", "sound")
     targets, judged_targets, maps, has_sizes = ("cls",), ("cls",), (), False
 

@@ -1,7 +1,7 @@
 """Sounds changed at random where they are bands over time: in length, pitch, place and by gaps.
 
 What is drawn for a batch is the same in all processes that share it; what is drawn for items is that of the items' places
-in the whole batch, of which each process has every so-manieth (`LatentLoader`).
+in the whole batch, of which loaders deal one after the other to the processes in turn.
 """
 
 from __future__ import annotations

@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from laconic.codecs.arguments import real_number_argument, settle_arguments, whole_number_argument
+from laconic.codecs.arguments import choice_argument, real_number_argument, settle_arguments, whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
+from laconic.codecs.packing.latent_bands import latent_bands_of
 from laconic.tasks.datasets.augmentation import Augmentation
+from laconic.tasks.heads.band_networks import BandConfig, new_band_network
 from laconic.tasks.heads.confusion_plot import confusion_plot
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
 from laconic.tasks.heads.nested_channels import check_nested, nested_argument, prefixes_stacked
-from laconic.tasks.heads.networks import NetworkConfig, new_network
+from laconic.tasks.heads.networks import NetworkConfig, latent_levels, new_network
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 _NUM_SHOWN = 3
+_FEW_PLACES = 12  # along a side: too few to be halved twice by convolutions
 
 
 @dataclass(frozen=True)
 class Classification:
-    """`mixup`: the parameter of the Beta distribution, 0 for none (Zhang et al. 2018). `width` of the network's stem; 44
-    makes 1.1 M parameters. `nested`: numbers of leading channels that the network learns to answer from as well as from
-    all, as (3, 12) of 48; each step costs so many times more (`nested_channels`). Raises `CodecError` for values outside.
+    """`body`: "bands", for few pictures (`BandNetwork`), or "residual" convolutions (`ClassifierNetwork`), which sounds
+    have. `mixup`: the parameter of the Beta distribution, 0 for none (Zhang et al. 2018). `width` of the residual network's
+    stem; 44 makes 1.1 M parameters. `nested`: numbers of leading channels that the network learns to answer from as well as
+    from all, as (3, 12) of 48; each step costs so many times more (`nested_channels`). Raises `CodecError` for values
+    outside.
     """
 
+    body: Literal["bands", "residual"] = "bands"
     label_smoothing: float = 0.1
-    mixup: float = 0.2
+    mixup: float = 0.0
     width: int = 44
     nested: tuple[int, ...] = ()
 
@@ -47,10 +53,12 @@ class Classification:
     score_name: ClassVar[str] = "accuracy"
     unit: ClassVar[str] = "%"
     higher_is_better: ClassVar[bool] = True
+    best_by: ClassVar[Literal["score", "loss"]] = "loss"
 
     def __post_init__(self) -> None:
         settle_arguments(
             self,
+            body=choice_argument("body", self.body, ("bands", "residual")),
             mixup=real_number_argument("mixup", self.mixup, lowest=0),
             label_smoothing=real_number_argument("label_smoothing", self.label_smoothing, lowest=0, highest=1),
             width=whole_number_argument("width", self.width, 1, 4096),
@@ -60,15 +68,22 @@ class Classification:
             raise CodecError("label_smoothing is 1; allowed is 0 to below 1")
 
     def recipe(self, form: InputForm) -> TaskRecipe:
-        flip = 0.5 if form.kind == "image" else 0.0
-        return TaskRecipe(augmentation=Augmentation(shift=2, flip=flip))
+        if form.kind == "sound":
+            return TaskRecipe(augmentation=Augmentation(shift=2))
+        colors = Augmentation(brightness=0.1, contrast=0.2, saturation=0.3, hue=0.02)
+        return TaskRecipe(epochs=40, augmentation=replace(colors, shift=_shift(form), flip=0.5))
 
     def num_outputs(self, form: InputForm) -> int:
         return max(len(form.classes), 1)
 
     def network(self, form: InputForm, seed: int) -> nn.Module:
         check_nested(self.nested, form)
-        return new_network(NetworkConfig(form.channels, self.num_outputs(form), form.patch, self.width), seed)
+        if self.body == "bands" and form.kind == "image" and form.arm != "pixels" and _has_bands(form):
+            return new_band_network(form, BandConfig(self.num_outputs(form)), seed)
+        config = NetworkConfig(form.channels, self.num_outputs(form), form.patch, self.width)
+        if form.arm == "latents" and form.kind == "image" and _has_bands(form):
+            config = replace(config, levels=latent_levels(form.group_ends, form.channels), refine=_refinement(form))
+        return new_network(config, seed)
 
     def loss(self, network: nn.Module, batch: Batch, random: np.random.Generator) -> Float[Tensor, ""]:
         x, (labels,) = batch.x, batch.targets
@@ -116,6 +131,33 @@ class Classification:
     def answers(self, network: nn.Module, batch: Batch, form: InputForm) -> Sequence[Answer]:
         """The most likely classes; the value "scores" has the probability of each, the highest first."""
         return [_answer(shares, form.classes) for shares in torch.softmax(network(batch.x).float(), 1).tolist()]
+
+
+def _shift(form: InputForm) -> int:
+    """About a sixteenth of the places of a side: windows smaller than the picture lose where things are, which counts."""
+    if form.grid is None:
+        return 2
+    step = (1, 1) if form.arm == "latents" else form.place if form.arm == "pixels" else form.patch
+    return min((-(-side // p) + 8) // 16 for side, p in zip(form.grid, step, strict=True))
+
+
+def _refinement(form: InputForm) -> int:
+    """How many times finer than latents convolutions see small pictures: until there are enough places."""
+    side, times = min(form.grid or (_FEW_PLACES,)), 1
+    while side * times < _FEW_PLACES and times < max(form.place):
+        times *= 2
+    return times
+
+
+def _has_bands(form: InputForm) -> bool:
+    """Whether channels are bands that can be told apart, and all of those of a level are there."""
+    if form.arm != "latents":
+        return True
+    try:
+        latent_bands_of(form.load_model(), form.channels)
+    except CodecError:
+        return False
+    return form.channels in form.group_ends[1:]
 
 
 def _answer(shares: Sequence[float], classes: Sequence[str]) -> Answer:

@@ -56,6 +56,13 @@ def new_color_parts(form: InputForm) -> nn.Module:
 
 
 class _LatentColors(nn.Module):
+    luma_at: Tensor  # numbers of channels
+    chroma_at: Tensor
+    own_luma: Tensor  # of each channel of colour
+    of_grey: Tensor  # what such a channel of a grey picture is of that
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, form: InputForm) -> None:
         super().__init__()
         model = form.load_model()
@@ -100,6 +107,8 @@ class _LatentColors(nn.Module):
 
 
 class _PixelColors(nn.Module):
+    axes: Tensor  # rows: what brightness and colours are of red, green and blue
+
     def __init__(self, form: InputForm) -> None:
         super().__init__()
         self.stride = stride_of_tokens(form)
@@ -112,11 +121,11 @@ class _PixelColors(nn.Module):
         return self._turned(x)[:, :1]
 
     def chroma(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b chroma rows columns"]:
-        return functional.pixel_unshuffle(self._turned(x)[:, 1:], self.stride[0])
+        return self._tokens(self._turned(x)[:, 1:])
 
     def grey(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b chroma rows columns"]:
         shares = (self.axes.sum(dim=1) / self.axes[0].sum())[1:, None, None]
-        return functional.pixel_unshuffle(self.luma(x) * shares, self.stride[0])
+        return self._tokens(self.luma(x) * shares)
 
     def squared(self, error: Float[Tensor, "b chroma rows columns"]) -> Float[Tensor, " b"]:
         return (error * _UNIT).square().mean(dim=(1, 2, 3)) * 2 / 3
@@ -127,6 +136,11 @@ class _PixelColors(nn.Module):
         found = functional.pixel_shuffle(chroma, self.stride[0])[:, :, : x.shape[2], : x.shape[3]]
         turned = torch.cat([self.luma(x), found], dim=1)
         return (torch.einsum("kc,bkhw->bchw", self.axes, turned) * _UNIT + 0.5).clamp(0, 1)
+
+    def _tokens(self, planes: Float[Tensor, "b 2 h w"]) -> Float[Tensor, "b chroma rows columns"]:
+        """Those of a token side by side; 0 where it ends behind the picture."""
+        rows, columns = (-size % step for size, step in zip(planes.shape[2:], self.stride, strict=True))
+        return functional.pixel_unshuffle(functional.pad(planes, (0, columns, 0, rows)), self.stride[0])
 
     def _turned(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b 3 h w"]:
         return torch.einsum("kc,bchw->bkhw", self.axes, x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -60,13 +60,14 @@ class Colorization:
     score_name: ClassVar[str] = "psnr_gain_db"
     unit: ClassVar[str] = ""
     higher_is_better: ClassVar[bool] = True
+    best_by: ClassVar[Literal["score", "loss"]] = "score"
 
     def __post_init__(self) -> None:
         settle_arguments(self, width=whole_number_argument("width", self.width, 8, 4096))
 
     def recipe(self, form: InputForm) -> TaskRecipe:
         return TaskRecipe(
-            epochs=40,
+            epochs=36,
             batch_size=16,
             learning_rate=4e-3,
             channels=48,

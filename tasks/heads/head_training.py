@@ -170,7 +170,7 @@ class _Loop:
         options = self._options
         assert options.epochs is not None
         random = np.random.default_rng((options.seed, epoch, step, 1))
-        torch.manual_seed(int(random.integers(2**31)) + self._processes.rank)
+        torch.manual_seed(int(random.integers(2**31)))
         with self._autocast():
             loss = self._task.loss(self._network, batch.on(self._device), random)
         torch.autograd.backward(loss)

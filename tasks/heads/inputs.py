@@ -141,6 +141,7 @@ def _latent_data(folder: Path, options: TrainOptions, task: LearningTask) -> tup
         classes=index.classes,
         sample_rate_hz=index.options.sample_rate_hz,
         fingerprint=index.fingerprint.hex(),
+        group_ends=tuple(int(end) for end in index.group_ends),
         model=options.model,
     )
     options = _settled(options, task.recipe(form), model)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,7 @@ class InputForm:
     `channels`, `grid`: of x (b, channels, *grid); None where grids differ. `patch`: (rows, columns) of x in one token;
     `place`: of the signal in one token, 8 x 8 pixels or 1 x 256 samples of the shipped models. `scale`, `shift`: a latent
     in signal units times the one plus the other is x; empty for the arms of signals. `fingerprint` of the codec's model,
-    "" for these, `model` its path where it is not shipped.
+    "" for these, `group_ends` after which channels its groups end, `model` its path where it is not shipped.
     """
 
     arm: Arm
@@ -48,10 +48,11 @@ class InputForm:
     shift: tuple[float, ...] = ()
     sample_rate_hz: int | None = None
     fingerprint: str = ""
+    group_ends: tuple[int, ...] = ()
     model: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("grid", "patch", "place", "classes", "scale", "shift"):  # JSON has lists
+        for name in ("grid", "patch", "place", "classes", "scale", "shift", "group_ends"):  # JSON has lists
             value = getattr(self, name)
             object.__setattr__(self, name, value if value is None else tuple(value))
 
@@ -139,6 +140,10 @@ class LearningTask(Protocol):
     @property
     def higher_is_better(self) -> bool: ...
 
+    @property
+    def best_by(self) -> Literal["score", "loss"]:
+        """By which the best epoch is chosen; few right and wrong answers say less than their loss."""
+
     def recipe(self, form: InputForm) -> TaskRecipe:
         """What inputs of that form are best trained with. `form.channels` and `form.grid` are not settled yet."""
 
@@ -170,7 +175,10 @@ def description_of_learning_task(task: LearningTask) -> dict[str, Any]:
 
 
 def best_epoch_of_task(rows: list[dict[str, float]], task: LearningTask) -> int | None:
-    """That of the best validation score, then of the least loss, then the first; None where no loss is finite."""
+    """That of the best validation score, or of the least loss, then of the least loss, then the first; None where no loss
+    is finite."""
     finite = [epoch for epoch, row in enumerate(rows) if np.isfinite(row["val_loss"])]
     sign = 1 if task.higher_is_better else -1
+    if task.best_by == "loss":
+        return min(finite, key=lambda i: rows[i]["val_loss"], default=None)
     return max(finite, key=lambda i: (sign * rows[i][f"val_{task.score_name}"], -rows[i]["val_loss"]), default=None)

@@ -65,14 +65,15 @@ class LineNetwork(nn.Module):
 
     def lengths(self, columns: Int[Tensor, " b"]) -> Int[Tensor, " b"]:
         """Places of the output for columns of x; all of them have some of the line."""
-        tokens = torch.div(columns, self.config.patch[1], rounding_mode="floor").clamp(min=1)
+        patch = self.config.patch[1]
+        tokens = torch.div(columns + patch - 1, patch, rounding_mode="floor")
         return torch.div(tokens * self.config.place[1] + CELL - 1, CELL, rounding_mode="floor")
 
     def forward(
         self, x: Float[Tensor, "b c h w"], columns: Int[Tensor, " b"] | None = None
     ) -> Float[Tensor, "b t outputs"]:
-        rows, width = (max(side, patch) for side, patch in zip(x.shape[2:], self.config.patch, strict=True))
-        x = nn.functional.pad(x, (0, width - x.shape[3], 0, rows - x.shape[2]))
+        below, beside = (-side % patch for side, patch in zip(x.shape[2:], self.config.patch, strict=True))
+        x = nn.functional.pad(x, (0, beside, 0, below))  # to whole tokens
         columns = torch.full((len(x),), x.shape[3]) if columns is None else columns
         features = self.stem(x.contiguous(memory_format=torch.channels_last), columns.to(x.device))
         inside = _inside(features, self.lengths(columns.to(x.device)))

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from laconic.codecs.form import MediaKind
 from laconic.tasks.datasets.augmentation import Augmentation
@@ -27,7 +28,6 @@ from laconic.tasks.heads.line_networks import LineNetwork, LineNetworkConfig, ne
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
-    from torch import Tensor
 
 # Strokes are in fine channels. Of the 192 of the model for colours, the first 96 hold all that a grey line has.
 _CHANNELS = 96
@@ -50,6 +50,7 @@ class LineReading:
     score_name: ClassVar[str] = "cer"
     unit: ClassVar[str] = "%"
     higher_is_better: ClassVar[bool] = False
+    best_by: ClassVar[Literal["score", "loss"]] = "score"
 
     def __post_init__(self) -> None:
         check_letters(self.letters)
@@ -61,7 +62,7 @@ class LineReading:
             learning_rate=2e-3,
             weight_decay=0.05,
             channels=_CHANNELS,
-            augmentation=Augmentation(brightness=0.1, contrast=0.3, erase=0.1),
+            augmentation=Augmentation(contrast=0.3, erase=0.1),
         )
 
     def num_outputs(self, form: InputForm) -> int:
@@ -91,7 +92,10 @@ class LineReading:
 
 
 def _outputs(network: nn.Module, batch: Batch) -> tuple[Float[Tensor, "b t outputs"], Int[Tensor, " b"]]:
-    """With the number of places of each line."""
-    columns = batch.x.new_full((len(batch),), batch.x.shape[3], dtype=int) if batch.sizes is None else batch.sizes[:, 1]
-    outputs = network(batch.x, columns)
-    return outputs, network.lengths(columns)
+    """With the number of places of each line, which in networks of one's own are spread evenly over the columns of x."""
+    width = batch.x.shape[3]
+    columns = torch.full((len(batch),), width) if batch.sizes is None else batch.sizes[:, 1]
+    if isinstance(network, LineNetwork):
+        return network(batch.x, columns), network.lengths(columns)
+    outputs: Tensor = network(batch.x)
+    return outputs, torch.div(columns * outputs.shape[1] + width - 1, width, rounding_mode="floor")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -28,13 +28,15 @@ _NUM_SHOWN = 3
 @dataclass(frozen=True)
 class Listening:
     """`mixup`: the parameter of the Beta distribution, 0 for none (Zhang et al. 2018), of sounds whose energies add up.
-    `pitch`: bands move by a factor of up to exp(pitch). `gaps` in time and in bands (SpecAugment). `is_cyclic`: sounds may
+    `tempo`, `pitch`: sounds get slower or faster and higher or lower by factors of up to exp(tempo) and exp(pitch). `gaps`
+    in time and in bands (SpecAugment). `is_cyclic`: sounds may
     begin anywhere and go on with their beginning, as textures and repeated calls may and words may not. `width` of the
     network's stem; 16 makes .16 M parameters. Raises `CodecError` for values outside.
     """
 
     label_smoothing: float = 0.1
     mixup: float = 0.4
+    tempo: float = 0.0
     pitch: float = 0.1
     gaps: int = 1
     is_cyclic: bool = True
@@ -49,12 +51,14 @@ class Listening:
     score_name: ClassVar[str] = "accuracy"
     unit: ClassVar[str] = "%"
     higher_is_better: ClassVar[bool] = True
+    best_by: ClassVar[Literal["score", "loss"]] = "loss"
 
     def __post_init__(self) -> None:
         settle_arguments(
             self,
             label_smoothing=real_number_argument("label_smoothing", self.label_smoothing, lowest=0, highest=1),
             mixup=real_number_argument("mixup", self.mixup, lowest=0, highest=100),
+            tempo=real_number_argument("tempo", self.tempo, lowest=0, highest=1),
             pitch=real_number_argument("pitch", self.pitch, lowest=0, highest=1),
             gaps=whole_number_argument("gaps", self.gaps, 0, 10),
             is_cyclic=flag_argument("is_cyclic", self.is_cyclic),
@@ -88,7 +92,7 @@ class Listening:
         energies = network.bands.energies(x)
         if self.is_cyclic:
             energies = rolled(energies, random)
-        energies = stretched(energies, random, time=0.0, pitch=self.pitch)
+        energies = stretched(energies, random, time=self.tempo, pitch=self.pitch)
         energies = weight * energies + (1 - weight) * energies.roll(len(x) // 2, 0)
         levels = network.bands.levels(energies)
         longest = levels.shape[3] // 4, levels.shape[1] // 6

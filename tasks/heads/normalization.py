@@ -1,4 +1,4 @@
-"""Batch normalisation over all processes that share a batch, so that several of them train as one does."""
+"""Batch normalisation and dropout over all processes that share a batch, so that several of them train as one does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class BatchNorm(nn.BatchNorm2d):
     torch's own has none."""
 
     def forward(self, input: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
-        world = distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+        _, world = _own_process()
         if world == 1 or not self.training:
             out: Tensor = super().forward(input)
             return out
@@ -31,8 +31,9 @@ class BatchNorm(nn.BatchNorm2d):
             self.running_var.lerp_(variance * (count / max(count - 1, 1)), self.momentum)
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked += 1
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        out = x * scale[:, None, None] + (self.bias - mean * scale)[:, None, None]
+        scale = torch.rsqrt(variance + self.eps) * (1 if self.weight is None else self.weight)
+        shift = (0 if self.bias is None else self.bias) - mean * scale
+        out = x * scale[:, None, None] + shift[:, None, None]
         return out.to(input.dtype)
 
 
@@ -53,3 +54,23 @@ class _SummedOverProcesses(torch.autograd.Function):
         total = gradient.clone()
         distributed.all_reduce(total)
         return total
+
+
+class Dropout(nn.Dropout):
+    """`nn.Dropout` of (b, ...) that drops in each share of a batch what one process would drop in the whole; torch's random
+    numbers are to be the same in all processes."""
+
+    def forward(self, input: Float[Tensor, "b ..."]) -> Float[Tensor, "b ..."]:
+        rank, world = _own_process()
+        if world == 1 or not self.training:
+            out: Tensor = super().forward(input)
+            return out
+        whole = nn.functional.dropout(input.new_ones(len(input) * world, *input.shape[1:]), self.p)
+        return input * whole[rank::world]
+
+
+def _own_process() -> tuple[int, int]:
+    """The number of this process, and how many there are."""
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Image
 from laconic.tasks.datasets.augmentation import Augmentation
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
-from laconic.tasks.heads.map_networks import TOKEN, MapNetwork, MapNetworkConfig, new_map_network
+from laconic.tasks.heads.map_networks import TOKEN, MapNetwork, MapNetworkConfig, new_map_network, stride_of_tokens
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
@@ -53,6 +53,7 @@ class Segmentation:
     score_name: ClassVar[str] = "mean_iou"
     unit: ClassVar[str] = "%"
     higher_is_better: ClassVar[bool] = True
+    best_by: ClassVar[Literal["score", "loss"]] = "score"
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -65,7 +66,7 @@ class Segmentation:
 
     def recipe(self, form: InputForm) -> TaskRecipe:
         return TaskRecipe(
-            epochs=80,
+            epochs=60,
             batch_size=8,
             learning_rate=4e-3,
             channels=48,
@@ -144,7 +145,8 @@ class Segmentation:
 
     def _table(self, rows: Float[NDArray[np.float64], "n k"]) -> Float[NDArray[np.float64], "classes classes"]:
         """Pixels of all items: true, taken for."""
-        return rows[:, 1:].sum(axis=0).reshape(self.num_classes, self.num_classes)
+        table: NDArray[np.float64] = rows[:, 1:].sum(axis=0).reshape(self.num_classes, self.num_classes)
+        return table
 
     def plot(self, rows: Float[NDArray[np.float64], "n k"], form: InputForm) -> str:
         """A bar for each class, as long as its intersection over union."""
@@ -157,11 +159,16 @@ class Segmentation:
         )
 
     def answers(self, network: nn.Module, batch: Batch, form: InputForm) -> list[Answer]:
-        """The mask as a grey picture of class numbers, and the share of each class that is there."""
+        """The mask as a grey picture of class numbers, of latents whole places, and the share of each class in it."""
         return [self._answer(network, batch, i, form) for i in range(len(batch))]
 
     def _answer(self, network: nn.Module, batch: Batch, item: int, form: InputForm) -> Answer:
-        mask = self._of_pixels(network, batch, item).argmax(dim=1)[0].cpu().numpy().astype(np.uint8)
+        rows, columns = batch.x.shape[2:] if batch.sizes is None else batch.sizes[item].tolist()
+        high, wide = stride_of_tokens(form)
+        found = self._of_pixels(network, batch, item).argmax(dim=1)[
+            0, : rows * TOKEN // high, : columns * TOKEN // wide
+        ]
+        mask = found.cpu().numpy().astype(np.uint8)
         names = form.classes if len(form.classes) == self.num_classes else [str(i) for i in range(self.num_classes)]
         counts = np.bincount(mask.ravel(), minlength=self.num_classes)
         shares = {names[i]: float(counts[i] / mask.size) for i in np.argsort(-counts, kind="stable") if counts[i]}
@@ -173,7 +180,8 @@ def _intersections_over_unions(table: Float[NDArray[np.float64], "c c"]) -> Floa
     """Of each class; NaN for those that are nowhere in the truth."""
     hits, truth = table.diagonal(), table.sum(axis=1)
     unions = truth + table.sum(axis=0) - hits
-    return np.divide(hits, unions, out=np.full(len(hits), np.nan), where=truth > 0)
+    shares: NDArray[np.float64] = np.divide(hits, unions, out=np.full(len(hits), np.nan), where=truth > 0)
+    return shares
 
 
 def _bar(name: str, share: float, row: int) -> str:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -38,9 +38,9 @@ _SIDE, _MARGIN, _DECIBEL = 320, 40, 8  # of the plot, pixels; a decibel is so wi
 
 @dataclass(frozen=True)
 class Separation:
-    """`stems`: the classes that are mixed; the first, while training, as loud as all others together. `level_db`: by how
-    much their levels change, up and down. `width`, `blocks` of the network; 192 and 6 make 1.1 M parameters. Raises
-    `CodecError` for values outside.
+    """`stems`: the classes that are mixed; the first is what is wanted most: it is as loud as all others together, counts
+    as much in the loss, and the score is what it gains. `level_db`: by how much their levels change, up and down. `width`,
+    `blocks` of the network; 192 and 6 make 1.1 M parameters. Raises `CodecError` for values outside.
 
     It trains its own network alone: what is judged are sounds, which not every network can make.
     """
@@ -59,6 +59,7 @@ class Separation:
     score_name: ClassVar[str] = "si_sdr_gain"
     unit: ClassVar[str] = "dB"
     higher_is_better: ClassVar[bool] = True
+    best_by: ClassVar[Literal["score", "loss"]] = "score"
 
     def __post_init__(self) -> None:
         stems = tuple(items_of_argument("stems", self.stems))
@@ -94,14 +95,15 @@ class Separation:
         return seeded_network(lambda: SeparationNetwork(form, self.stems, self.width, self.blocks), seed)
 
     def loss(self, network: nn.Module, batch: Batch, random: np.random.Generator) -> Float[Tensor, ""]:
-        """Minus the mean SI-SDR in the domain of the input."""
+        """Minus the mean SI-SDR in the domain of the input, half of it that of the first stem."""
         own, (labels,) = _own(network), batch.targets
         stems = mixed_stems(
             own.in_signal_units(batch.x), labels, own.classes, random, level_db=self.level_db, step=own.step
         )
-        known = is_there(stems)
+        weight = is_there(stems).float()
+        weight[:, 0] *= len(self.stems) - 1
         found = tensor_si_sdr_db(stems, own.separated(stems.sum(dim=1)))
-        return -(found * known).sum() / known.sum().clamp(min=1)
+        return -(found * weight).sum() / weight.sum().clamp(min=1)
 
     def judge(self, network: nn.Module, batch: Batch) -> Float[Tensor, "b k"]:
         """SI-SDR in dB of each stem in the mixture, then of what was made of it; nan for stems that are silent, which have
@@ -112,13 +114,14 @@ class Separation:
         return torch.tensor([_judged(*pair) for pair in zip(references, sounds, strict=True)], dtype=torch.float64)
 
     def scores(self, rows: Float[NDArray[np.float64], "n k"]) -> dict[str, float]:
-        """Gains in dB over the mixture: the mean of all stems, and that of each, "si_sdr_gain_speech"."""
+        """Gains in dB over the mixture: of the first stem, of each by its name ("si_sdr_gain_music"), and their mean."""
         before, after = np.split(rows, 2, axis=1)
         known = np.isfinite(before)
         gains = np.where(known, after - before, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
         each = {f"{self.score_name}_{name}": float(gain) for name, gain in zip(self.stems, gains, strict=True)}
         reached = np.where(known, after, 0).sum() / max(known.sum(), 1)
-        return {"loss": -float(reached), self.score_name: float(gains.mean()), **each}
+        overall = {self.score_name: float(gains[0]), f"{self.score_name}_mean": float(gains.mean())}
+        return {"loss": -float(reached), **overall, **each}
 
     def plot(self, rows: Float[NDArray[np.float64], "n k"], form: InputForm) -> str:
         """SI-SDR after over SI-SDR before, a dot for each stem of each mixture; nothing is gained on the line."""
@@ -171,7 +174,7 @@ def _checked(target: Any, num_stems: int) -> Float[NDArray[np.float64], "stems t
     if not is_array or len(target) != num_stems or not target.shape[1]:
         what = f"{target.dtype} {target.shape}" if isinstance(target, np.ndarray) else type(target).__name__
         raise CodecError(f"the target npy of a mixture is {what}; allowed are samples ({num_stems}, t) of its stems")
-    return target.astype(np.float64)
+    return np.asarray(target, np.float64)
 
 
 def _judged(

@@ -1,6 +1,6 @@
 """A network that parts mixed sounds: what share of each coefficient is of which stem.
 
-    x --analysis--> coefficients --energies, network over time--> shares (sum 1) --times coefficients, synthesis--> stems
+    x --analysis--> coefficients --levels, signs--> network over time --> shares (sum 1) --synthesis of products--> stems
 
 Coefficients are those of a latent, which is linear and nearly orthonormal, so that sums of sounds are sums of latents and
 errors are as large as in samples. Arms of samples get them by a projection of each patch that begins as a cosine transform
@@ -49,8 +49,8 @@ class SeparationNetwork(nn.Module):
         self.register_buffer("scale", torch.tensor(form.scale or (_SAMPLE_SCALE,))[:, None, None], persistent=False)
         self.register_buffer("shift", torch.tensor(form.shift or (0.0,))[:, None, None], persistent=False)
         count = self.transform.num_coefficients
-        self.norm = BatchNorm(count)
-        self.stem = nn.Conv2d(count, width, 1)
+        self.norm = BatchNorm(self.transform.num_parts * count + count)
+        self.stem = nn.Conv2d(self.norm.num_features, width, 1)
         self.body = nn.ModuleList(TimeBlock(width, _DILATIONS[i % len(_DILATIONS)], _TAPS) for i in range(blocks))
         self.score = nn.Conv2d(width, len(stems) * count, 1)
 
@@ -70,9 +70,7 @@ class SeparationNetwork(nn.Module):
         """Of a mixture in signal units."""
         with torch.autocast(signal.device.type, enabled=False):  # squares need the range of float32
             coefficients = self.transform.analyze(signal)
-            energies = coefficients.abs().square()
-            relative = energies / (energies.mean(dim=(1, 2), keepdim=True) + _SILENCE)
-            levels = self.norm(torch.log(relative + _FLOOR)[:, :, None])
+            levels = self.norm(_features_of(coefficients)[:, :, None])
         features = self.stem(levels.contiguous(memory_format=torch.channels_last))
         for block in self.body:
             features = block(features)
@@ -97,6 +95,18 @@ class SeparationNetwork(nn.Module):
         return samples.reshape(b, count, -1)
 
 
+def _features_of(coefficients: Float[Tensor, "b c t"] | Complex[Tensor, "b c t"]) -> Float[Tensor, "b k t"]:
+    """Logarithms of energies, then the coefficients (or both parts of complex ones) with fourth roots of their sizes: what
+    a coefficient of a tone is goes up and down with its phase, of which signs tell. Relative to the whole, so that gain
+    does not matter."""
+    sizes = coefficients.abs()
+    energies = sizes.square()
+    mean = energies.mean(dim=(1, 2), keepdim=True) + _SILENCE
+    rooted = coefficients / (sizes + _SILENCE) * (energies / mean + _SILENCE).pow(1 / 8)
+    parts = (rooted.real, rooted.imag) if rooted.is_complex() else (rooted,)
+    return torch.cat([torch.log(energies / mean + _FLOOR), *parts], 1)
+
+
 def _transform_of(form: InputForm) -> _LatentTransform | _PatchTransform | _FourierTransform:
     if form.arm == "latents":
         return _LatentTransform(form.channels)
@@ -108,7 +118,7 @@ class _LatentTransform(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.num_coefficients = channels
+        self.num_coefficients, self.num_parts = channels, 1
 
     def analyze(self, x: Float[Tensor, "b c 1 t"]) -> Float[Tensor, "b c t"]:
         return x[:, :, 0]
@@ -122,7 +132,7 @@ class _PatchTransform(nn.Module):
 
     def __init__(self, length: int) -> None:
         super().__init__()
-        self.num_coefficients = length
+        self.num_coefficients, self.num_parts = length, 1
         self.analysis = nn.Conv1d(1, length, length, length, bias=False)
         self.synthesis = nn.ConvTranspose1d(length, 1, length, length, bias=False)
         with torch.no_grad():
@@ -141,9 +151,11 @@ class _PatchTransform(nn.Module):
 class _FourierTransform(nn.Module):
     """By windows (Hann) of two places, which overlap by one."""
 
+    window: Tensor
+
     def __init__(self, place: int) -> None:
         super().__init__()
-        self.place, self.num_coefficients = place, place + 1
+        self.place, self.num_coefficients, self.num_parts = place, place + 1, 2
         self.register_buffer("window", torch.hann_window(2 * place), persistent=False)
 
     def analyze(self, x: Float[Tensor, "b 1 1 w"]) -> Complex[Tensor, "b f t"]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from laconic.tasks.heads.learning_task import InputForm
@@ -29,6 +30,9 @@ class SoundBands(nn.Module):
     """(b, channels, h, w) of any arm -> (b, bands, h, t), normalised logarithms of the energies of at most `num_bands`
     bands; each item's are relative to its mean, so that its gain does not matter. A frame is `pool` places, and overlaps
     both neighbours: what single places hold goes up and down with the phase of a tone."""
+
+    matrix: Tensor
+    window: Tensor
 
     def __init__(self, form: InputForm, num_bands: int, *, pool: int = 1) -> None:
         super().__init__()
@@ -90,7 +94,7 @@ def frame_mask(counts: Int[Tensor, " b"] | None, frames: int) -> Float[Tensor, "
     return (torch.arange(frames, device=counts.device) < counts[:, None]).float()[:, None, None]
 
 
-def mel_matrix(num_frequencies: int, num_bands: int, top_hz: float) -> Float[np.ndarray, "bands frequencies"]:
+def mel_matrix(num_frequencies: int, num_bands: int, top_hz: float) -> Float[NDArray[np.float32], "bands frequencies"]:
     """(bands, frequencies) float32: means of frequencies that are equally spaced up to `top_hz`, by triangles that are
     so in mel = 2595 log10(1 + f / 700) (O'Shaughnessy, as in HTK), each at least two frequencies wide; at most as many
     bands as frequencies."""
@@ -101,7 +105,7 @@ def mel_matrix(num_frequencies: int, num_bands: int, top_hz: float) -> Float[np.
     low, high = np.minimum(corners[:-2, None], middle - 1), np.maximum(corners[2:, None], middle + 1)
     at = np.arange(num_frequencies) + 0.5
     weights = np.maximum(np.minimum((at - low) / (middle - low), (high - at) / (high - middle)), 0)
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def cosine_basis(length: int) -> Float[Tensor, "frequencies length"]:
@@ -153,6 +157,8 @@ class _PatchPlaces(nn.Module):
 
 class _FourierPlaces(nn.Module):
     """Of the mean of the channels, by windows (Hann) of two places."""
+
+    window: Tensor
 
     def __init__(self, place: int) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from laconic.tasks.heads.band_augmentation import item_draws
@@ -28,7 +29,8 @@ def mixed_stems(
 ) -> Float[Tensor, "n stems c h w"]:
     """Stems of as many mixtures as the batch has items of its most frequent class of `stems`; of the others, items serve
     again. Each is begun anywhere (by `step` values of x), may be upside down, and is as loud as the others but for up to
-    `level_db`; the first stem as loud as all others together. 0 where the batch has none of a class."""
+    `level_db`; the first stem as loud as all others together. 0 where the batch has none of a class. Processes mix
+    what they have of a batch."""
     draws = item_draws(random, len(x), 3)
     items = _changed(x, draws, level_db, step)
     places = [torch.nonzero(labels == number).flatten() for number in stems]
@@ -60,7 +62,7 @@ def tensor_si_sdr_db(
     return 10 * torch.log10((target.square().sum(dim=2) + floor) / ((target - y).square().sum(dim=2) + floor))
 
 
-def _changed(x: Tensor, draws: np.ndarray, level_db: float, step: int) -> Tensor:
+def _changed(x: Tensor, draws: NDArray[np.float64], level_db: float, step: int) -> Tensor:
     """Each item begun anywhere, of either sign, and of unit energy but for its level."""
     width = x.shape[3]
     first = torch.from_numpy((draws[:, 0] * (width // step)).astype(np.int64) * step)

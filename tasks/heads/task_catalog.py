@@ -40,7 +40,7 @@ _HELP: Final[Mapping[str, str]] = {
 }
 _MEMBERS = (
     *("name", "kinds", "targets", "judged_targets", "maps", "has_sizes", "score_name", "unit", "higher_is_better"),
-    *("recipe", "num_outputs", "network", "loss", "judge", "scores", "plot", "answers"),
+    *("best_by", "recipe", "num_outputs", "network", "loss", "judge", "scores", "plot", "answers"),
 )
 
 
@@ -58,9 +58,8 @@ def learning_task_help(name: str) -> str:
 def make_learning_task(name: str, options: Mapping[str, Any] | None = None) -> LearningTask:
     """The task of this name, with values of its own options. Raises `CodecError` for an unknown name or option, and for
     what is no task."""
-    name = name_argument("a task", name)
     options = typed_argument("options", {} if options is None else options, Mapping, "a mapping of names to values")
-    make = named_function(_place_of(name), "the options of a task")
+    make = named_function(_place_of(name_argument("a task", name)), "the options of a task")
     if is_dataclass(make):
         allowed = [field.name for field in fields(make)]
         if unknown := sorted(set(options) - set(allowed)):
@@ -99,9 +98,8 @@ def parse_task_options(texts: list[str]) -> dict[str, Any]:
 def _place_of(name: str) -> str:
     if name in BUILT_IN_LEARNING_TASKS:
         return BUILT_IN_LEARNING_TASKS[name]
-    found = [entry for entry in entry_points(group=LEARNING_TASK_GROUP) if entry.name == name]
-    if found:
-        return found[0].value
+    if found := [entry.value for entry in entry_points(group=LEARNING_TASK_GROUP) if entry.name == name]:
+        return found[0]
     if is_function_name(name):
         return name
     raise CodecError(

@@ -78,8 +78,7 @@ class TrainOptions:
         if self.weight_decay is not None:
             settle_arguments(self, weight_decay=real_number_argument("weight_decay", self.weight_decay, lowest=0))
         for name in ("warmup_fraction", "val_fraction"):
-            settle_arguments(self, **{name: real_number_argument(name, getattr(self, name), lowest=0, highest=1)})
-            if getattr(self, name) == 1:
+            if real_number_argument(name, getattr(self, name), lowest=0, highest=1) == 1:
                 raise CodecError(f"{name} is 1; allowed is 0 to below 1")
         if self.augmentation != "":
             typed_argument("augmentation", self.augmentation, (Augmentation, type(None)), "an Augmentation or None")
@@ -102,7 +101,5 @@ class TrainOptions:
 
     def with_recipe(self, recipe: TaskRecipe) -> TrainOptions:
         """With what the task says where nothing was said."""
-        unsaid = {name: getattr(recipe, name) for name in _OWN if getattr(self, name) in (None, "")}
-        if self.augmentation is None:
-            del unsaid["augmentation"]
-        return replace(self, **unsaid)
+        unsaid = (name for name in _OWN if getattr(self, name) == ("" if name == "augmentation" else None))
+        return replace(self, **{name: getattr(recipe, name) for name in unsaid})

@@ -118,6 +118,24 @@ def _shipped_synthesis(encoder: TensorEncoderModel, name: str) -> NeuralSynthesi
     return load_neural_synthesis_for(path, encoder.fingerprint)
 
 
+def _task(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
+    import torch
+
+    from laconic.codecs.learning.task_learner import TaskLearner, TaskOptions
+    from laconic.codecs.models.model import Model
+    from laconic.tasks.training.crops import planes_of_crops
+    from laconic.tasks.training.feature_loss import FeatureLoss
+
+    encoder = _encoder(model)
+    assert model is not None
+    features = FeatureLoss([planes_of_crops(p) for p in pictures[:: len(pictures) // _FEATURE_PICTURES + 1]])
+
+    def teacher(planes: Tensor) -> Tensor:
+        return torch.cat(features(planes)[_TEACHER_STAGES], 1)
+
+    return TaskLearner(Model.load(model), encoder, teacher, TaskOptions())
+
+
 def _transform(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
     from laconic.codecs.learning.transform_learner import TransformLearner, TransformOptions
 
@@ -151,6 +169,8 @@ def _walloc(model: Path | None, pictures: Sequence[Tensor]) -> Learner:
     return WallocNetworkLearner(WallocConfig(), start=torch.stack([planes_of_crops(p[:, sides, sides]) for p in large]))
 
 
+TASK: Final = "task"
+TEACHERS: Final = ("efficientnet-lite0",)
 CONTEXTS: Final = "contexts"  # a recipe of its own kind: `context_training`
 _PICTURES: Final = ("bsds500/train", "clothing10/train", "imagenet_sample/train")
 _VALIDATION: Final = ("bsds500/val",)
@@ -165,6 +185,7 @@ _KEPT_OUT: Final = ("0006R0", "n01491361", "n02108422", "n02980441", "n03944341"
 _MAX_VALIDATION: Final = 12  # pictures
 _FEATURE_PICTURES: Final = 50  # that features vary over
 _KEPT_STRIDE: Final = 5  # of the pictures that are kept out of training, one is validated by
+_TEACHER_STAGES: Final = slice(2, 4)  # at 1/16 of the size
 _START_PICTURES, _START_SIDE = 200, 128  # that WaLLoC's linear start is of
 # Where the model has low levels, syntheses encode every picture at their start, and one at every step.
 RECIPES: Final[Mapping[str, Recipe]] = {
@@ -181,6 +202,7 @@ RECIPES: Final[Mapping[str, Recipe]] = {
         kept_out=_KEPT_OUT,
     ),
     "large_synthesis": Recipe(_large_synthesis, _PICTURES, _VALIDATION, 60_000, needs_model=True),
+    TASK: Recipe(_task, _PICTURES, _VALIDATION, 2_000, needs_model=True, reductions=(1.0,)),
     "walloc": Recipe(_walloc, _PICTURES, _VALIDATION, 100, needs_model=False),
 }
 
@@ -231,6 +253,16 @@ def prepare_recipe(name: str, data: Path, model: Path | None, *, seed: int, all_
     fingerprint = "" if model is None else read_zoo_entry(model).fingerprint.hex()
     folders = (str(data),) if all_pictures else recipe.data
     return Job(learner, pictures, validation, folders, recipe.steps, fingerprint)
+
+
+def check_teacher(recipe: str, teacher: str | None) -> None:
+    """Raises `CodecError` for a teacher that is none, and of a recipe that has none; None is the usual one."""
+    if teacher is None:
+        return
+    if recipe != TASK:
+        raise CodecError(f"recipe {recipe} has no teacher, as recipe {TASK} has; leave {teacher} out")
+    if teacher not in TEACHERS:
+        raise CodecError(f"teacher {teacher!r} is not known; allowed is {', '.join(TEACHERS)}")
 
 
 def _recipe_of(name: str) -> Recipe:

@@ -531,9 +531,24 @@ def test_command_trains_on_a_folder_and_goes_on(folder: Path, tmp_path: Path) ->
             "has 1 planes; this recipe takes one of 3",
         ),
         (["--recipe", "transform", "--model", RGB.with_name("speech.safetensors")], "a block for each leaf"),
+        (
+            ["--recipe", "transform", "--model", RGB, "--teacher", "efficientnet-lite0"],
+            "recipe transform has no teacher",
+        ),
+        (["--recipe", "task", "--model", RGB, "--teacher", "other"], "teacher 'other' is not known; allowed is"),
         (["--recipe", "transform", "--model", RGB], "there is no picture in"),  # the recipe's folders
     ],
-    ids=["recipe", "model", "needless model", "absent model", "grey model", "sound model", "data"],
+    ids=[
+        "recipe",
+        "model",
+        "needless model",
+        "absent model",
+        "grey model",
+        "sound model",
+        "no teacher",
+        "teacher",
+        "data",
+    ],
 )
 def test_command_says_what_is_wrong(options: list[Any], sentence: str, folder: Path, tmp_path: Path) -> None:
     more = () if sentence.startswith("there is no picture") else ("--all-pictures",)

@@ -9,8 +9,8 @@ import pytest
 EXAMPLES = Path(__file__).parents[2] / "tasks" / "examples"
 
 
-def run(name: str, folder: Path) -> str:
-    command = [sys.executable, EXAMPLES / name, folder]
+def run(name: str, *arguments: object) -> str:
+    command = [sys.executable, EXAMPLES / name, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -27,6 +27,7 @@ def test_demo_of_files_writes_files_and_the_comparison(tmp_path: Path) -> None:
 
 def test_demo_of_learning_trains_two_arms_and_writes_a_report(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    shown = run("demo_learning.py", tmp_path)
-    assert shown.count("of 24 right") == 2
+    shown = run("demo_learning.py", tmp_path, "1")
+    latents, pixels = (line for line in shown.splitlines() if "right of 112 photographs, 1 seeds" in line)
+    assert "12 latent channels" in latents and "pixels 128x128 in 8x8 patches" in pixels
     assert "<svg" in (tmp_path / "report" / "report.html").read_text()

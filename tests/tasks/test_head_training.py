@@ -42,7 +42,7 @@ from laconic.tasks.training.tensor_files import load_tensors  # noqa: E402
 
 MOVES = Augmentation(shift=1, flip=0.5)
 SMALL = TrainOptions(epochs=4, batch_size=8, size=64, channels=12, learning_rate=5e-3, augmentation=MOVES)
-TASK = Classification(width=8)
+TASK = Classification(body="residual", width=8, mixup=0.2)
 TIMES = ("loading_seconds", "compute_seconds", "loading_processor_seconds", "compute_processor_seconds")
 OF_THE_MACHINE = ("seconds_per_epoch", "peak_memory_bytes")
 
@@ -132,14 +132,16 @@ def test_train_on_pixels_learns_the_same(folder: Path, tmp_path: Path, arm: Any)
     assert next(iter(scores)) == "red"
 
 
-def test_arms_see_the_same_items_and_as_many_tokens(folder: Path, packed: Path) -> None:
-    arms = [inputs(packed, SMALL), *(inputs(folder, replace(SMALL, arm=arm)) for arm in ("small", "patches"))]  # type: ignore[arg-type]
+def test_arms_see_the_same_items_and_as_many_tokens(folder: Path, tmp_path: Path) -> None:
+    archive.pack(folder, tmp_path / "packed", PackIndexOptions(size=128))
+    large, names = replace(SMALL, size=128), ("small", "patches")
+    arms = [inputs(tmp_path / "packed", SMALL), *(inputs(folder, replace(large, arm=arm)) for arm in names)]  # type: ignore[arg-type]
     for data in arms:
         for name in ("train", "val", "test"):
             assert getattr(data, name).sources == getattr(arms[0], name).sources
         batch = next(data.batches(data.judged_loader(data.train, TASK)))
         network = TASK.network(data.form, 0)
-        assert isinstance(network, ClassifierNetwork) and network.stem(batch.x).shape[2:] == (8, 8)
+        assert isinstance(network, ClassifierNetwork) and network.stem(batch.x).shape[2:] == (16, 16)
     assert arms[0].train.num_bytes < arms[2].train.num_bytes
 
 
@@ -182,7 +184,7 @@ def test_killed_run_ends_the_same(packed: Path, finished: Path, tmp_path: Path) 
         "classification.Classification.loss = dying\n"
         "moves = Augmentation(shift=1, flip=0.5)\n"
         "options = TrainOptions(epochs=4, batch_size=8, size=64, channels=12, learning_rate=5e-3, augmentation=moves)\n"
-        "task = classification.Classification(width=8)\n"
+        "task = classification.Classification(body='residual', width=8, mixup=0.2)\n"
         "comfort = head_training.RunComfort(checkpoint_seconds=0)\n"
         "head_training.train(*sys.argv[1:], options, task=task, comfort=comfort)"
     )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -61,6 +61,7 @@ class Brightness:
     score_name: ClassVar[str] = "error"
     unit: ClassVar[str] = ""
     higher_is_better: ClassVar[bool] = False
+    best_by: ClassVar[Literal["score", "loss"]] = "score"
 
     def recipe(self, form: InputForm) -> TaskRecipe:
         return TaskRecipe()
@@ -166,9 +167,13 @@ def test_task_without_its_target_is_a_sentence(packed: Path, tmp_path: Path) -> 
 
 
 def test_best_epoch_is_the_first_of_the_best_with_a_finite_loss() -> None:
-    rows = [{"val_accuracy": a, "val_loss": loss} for a, loss in ((1.0, np.nan), (0.5, 2.0), (0.5, 1.0), (0.5, 1.0))]
+    rows = [{"val_accuracy": a, "val_loss": loss} for a, loss in ((1.0, np.nan), (0.9, 2.0), (0.5, 1.0), (0.5, 1.0))]
     assert best_epoch_of_task(rows, Classification()) == 2
     assert best_epoch_of_task(rows[:1], Classification()) is None
+    errors = [
+        {"val_error": error, "val_loss": loss} for error, loss in ((0.5, np.nan), (2.0, 3.0), (1.0, 3.0), (1.0, 4.0))
+    ]
+    assert best_epoch_of_task(errors, TASK) == 2  # by the score, of which the lower is better
 
 
 def test_plot_of_classification_counts_each_pair() -> None:
@@ -242,6 +247,40 @@ def test_two_processes_give_the_run_of_one(packed: Path, tmp_path: Path) -> None
         tensors, others = (load_tensors(tmp_path / run / name)[0] for run in ("one", "two"))
         for key in tensors:
             torch.testing.assert_close(others[key], tensors[key], rtol=1e-3, atol=1e-5)
+
+
+CLASSIFY = """
+import sys
+from laconic.tasks.heads.classification import Classification
+from laconic.tasks.heads.head_training import train
+from laconic.tasks.heads.train_options import TrainOptions
+options = TrainOptions(epochs=2, batch_size=12, channels=12)
+train(sys.argv[1], sys.argv[2], options, task=Classification(body=sys.argv[3], width=8, mixup=0.2))
+"""
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no processes")
+@pytest.mark.parametrize("body", ["bands", "residual"])
+def test_two_processes_give_the_curve_of_one_with_twice_the_batch(tmp_path: Path, body: str) -> None:
+    """Statistics of batches, dropout, augmentation and mixing included."""
+    random = np.random.default_rng(6)
+    for split, count in (("train", 20), ("test", 4)):
+        for name, level in (("dark", 90), ("light", 160)):
+            for i in range(count):
+                (tmp_path / "in" / split / name).mkdir(parents=True, exist_ok=True)
+                pixels = random.normal(level, 40, (48, 48, 3)).clip(0, 255).astype(np.uint8)
+                PillowImage.fromarray(pixels).save(tmp_path / "in" / split / name / f"{i}.png")
+    archive.pack(tmp_path / "in", tmp_path / "packed", PackIndexOptions())
+    (tmp_path / "script.py").write_text(CLASSIFY)
+    launch(tmp_path, tmp_path / "script.py", tmp_path / "packed", tmp_path / "two", body)
+    command = [sys.executable, tmp_path / "script.py", tmp_path / "packed", tmp_path / "one", body]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    one, two = (read_result(tmp_path / name) for name in ("one", "two"))
+    assert one["train_items"] == 36  # three batches, each whole
+    for name in ("train_loss", "val_loss"):
+        assert [row[name] for row in two["history"]] == pytest.approx([row[name] for row in one["history"]], rel=1e-3)
+    assert two["test_loss"] == pytest.approx(one["test_loss"], rel=1e-3)
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="this torch has no processes")

@@ -94,9 +94,26 @@ def test_a_line_of_two_letters_is_learned() -> None:
     assert task.plot(rows, form).startswith("<svg")
 
 
-def test_a_line_lower_than_a_token_is_read() -> None:
-    network = LineReading().network(PATCHES, 0)
-    assert network(torch.zeros(2, 3, 5, 3)).shape[:2] == (2, 2)
+def test_places_of_a_network_of_ones_own_are_spread_over_the_columns() -> None:
+    class Columns(torch.nn.Module):
+        """Two places for each column: A, then blank."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([[0.0, 9.0], [9.0, 0.0]]).repeat(len(x), x.shape[3], 1)
+
+    batch = lines(LATENTS, 2, 5)
+    answers = LineReading(letters="A").answers(Columns(), batch, LATENTS)
+    assert [answer.line for answer in answers] == ["AA", "AAAAA"]
+
+
+def test_a_line_that_ends_within_a_token_is_read_to_its_end() -> None:
+    network = LineReading().network(PATCHES, 0).eval()
+    x = torch.zeros(1, 3, 29, 17)
+    outputs = network(x)
+    x[..., 16] = 1
+    assert outputs.shape[:2] == (1, 6)
+    assert network.lengths(torch.tensor([17, 16])).tolist() == [6, 4]
+    assert not torch.equal(network(x), outputs)
 
 
 def test_small_letters_are_refused() -> None:
