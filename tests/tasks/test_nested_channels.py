@@ -77,7 +77,6 @@ def test_prefixes_are_the_batch_with_zeros() -> None:
 
 @pytest.mark.parametrize("body", ["residual", "bands"])
 def test_loss_is_the_mean_over_prefixes(body: Any) -> None:
-    ends = (3, 12, 48, 192)
     named = {"fingerprint": load_model("rgb").fingerprint.hex(), "group_ends": (3, 12, 48, 192)}
     scaled = {"scale": (1.0,) * 12, "shift": (0.0,) * 12}
     form = InputForm("latents", "image", 12, (6, 6), classes=("a", "b"), **scaled, **named)  # type: ignore[arg-type]
