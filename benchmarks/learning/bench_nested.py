@@ -47,9 +47,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of train/<class>/ and test/<class>/")
     parser.add_argument("--work", type=Path, required=True, help="folder for packs and runs, kept between calls")
     parser.add_argument("--old-model", help="a model file of the same bands in other axes")
-    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--width", type=int, default=24)
+    parser.add_argument("--body", choices=("bands", "residual"), default="bands")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--reason", required=True)
     parser.add_argument("--results", type=Path, default=common.RESULTS / "nested.jsonl")
@@ -70,16 +70,17 @@ def packed(options: argparse.Namespace, model: str) -> Path:
 
 def trained(options: argparse.Namespace, model: str, channels: int, nested: tuple[int, ...], seed: int) -> Path:
     """The folder of the run."""
-    name = f"{Path(model).stem}-{channels}{'-nested' if nested else ''}-e{options.epochs}-w{options.width}-s{seed}"
+    head = f"{channels}-nested" if nested else str(channels)
+    name = f"{Path(model).stem}-{options.size}-{head}-e{options.epochs}-{options.body}-s{seed}"
     run: Path = options.work / "runs" / name
     own = model if Path(model).suffix else None
     how = TrainOptions(epochs=options.epochs, channels=channels, seed=seed, model=own)
-    train(packed(options, model), run, how, task=Classification(width=options.width, nested=nested))
+    train(packed(options, model), run, how, task=Classification(body=options.body, nested=nested))
     return run
 
 
 def common_parts(options: argparse.Namespace) -> common.Row:
-    settings = {"data": options.data.name, "size": options.size, "epochs": options.epochs, "width": options.width}
+    settings = {"data": options.data.name, "size": options.size, "epochs": options.epochs, "body": options.body}
     return {**settings, "seeds": options.seeds, **common.provenance(options.reason, packages=PACKAGES)}
 
 
@@ -134,11 +135,13 @@ def bridge_rows(options: argparse.Namespace) -> list[common.Row]:
             values |= {"mapped": bridge.apply(values["new"]), "as they are": values.pop("new")[:, :channels]}
             runs = [trained(options, old, channels, (), seed) for seed in options.seeds]
             arms = {name: [judged(run, x, labels) for run in runs] for name, x in values.items()}
-            scores, differences = score_intervals(arms, "mapped", accuracy)
+            scores, _ = score_intervals(arms, "mapped", accuracy)
+            pairs = [np.concatenate(pair, 1) for pair in zip(arms["mapped"], arms["own"], strict=True)]  # of one head
+            difference, _ = score_intervals({"": pairs}, "", lambda rows: accuracy(rows) - accuracy(rows[:, 4:]))
             row = {"old": load_model(old).fingerprint.hex(), "new": load_model(new).fingerprint.hex()}
             row |= {"channels": channels, "items": len(labels), "channels_new": bridge.channels_new}
             row |= {f"accuracy_{name.replace(' ', '_')}": interval.values for name, interval in scores.items()}
-            row["mapped_less_own"] = differences["own"].values
+            row["mapped_less_own"] = difference[""].values
             found.append({"kind": "bridge", **row, **common_parts(options)})
     return found
 

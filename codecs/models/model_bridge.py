@@ -18,22 +18,14 @@ from numpy.typing import NDArray
 
 from laconic.codecs.arguments import typed_argument, whole_number_argument
 from laconic.codecs.errors import CodecError
+from laconic.codecs.models.latent_axes import LatentStatistics, axes_of_model, statistics_of_model
 from laconic.codecs.models.model import Model
-from laconic.codecs.steps import CODES_PER_OCTAVE
 
 if TYPE_CHECKING:
     from jaxtyping import Float
 
 Doubles = NDArray[np.float64]
 _LEAST_WEIGHT: Final = 1e-5  # of a channel that counts: matrices are float32
-
-
-@dataclass(frozen=True, eq=False)
-class LatentStatistics:
-    """`mean` (d,) and `covariance` (d, d) of all channels of latents of a model, in signal units."""
-
-    mean: Float[Doubles, " d"]
-    covariance: Float[Doubles, "d d"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +52,9 @@ class ModelBridge:
                 f"latents are {latents.dtype} of shape {latents.shape}; allowed are floats (..., {self.channels_new}, h, w)"
             )
         flat = latents.reshape(*latents.shape[:-2], -1)
-        out = np.matmul(self.matrix, flat, dtype=np.float32) + self.shift[:, None]
-        return np.asarray(out.reshape(*latents.shape[:-3], len(self.matrix), *latents.shape[-2:]), np.float32)
+        out: NDArray[np.float32] = np.matmul(self.matrix, flat, dtype=np.float32) + self.shift[:, None]
+        mapped: NDArray[np.float32] = out.reshape(*latents.shape[:-3], len(self.matrix), *latents.shape[-2:])
+        return mapped
 
 
 def bridge_of_models(
@@ -91,7 +84,7 @@ def bridge_of_models(
     if channels_new is None:
         channels_new = 1 + int(np.flatnonzero(np.abs(whole).max(0) > _LEAST_WEIGHT)[-1])
     n = whole_number_argument("channels_new", channels_new, 1, d)
-    known = _statistics_of_model(new) if statistics is None else _checked_statistics(statistics, d)
+    known = statistics_of_model(new) if statistics is None else _checked_statistics(statistics, d)
     mean, covariance = known.mean, known.covariance
     own, missing = covariance[:n, :n], covariance[n:, :n]
     estimate = np.linalg.lstsq(own, missing.T, rcond=1e-10)[0].T
@@ -117,34 +110,9 @@ def _check_bridged(old: Model, new: Model) -> None:
         )
 
 
-def axes_of_model(model: Model) -> Float[Doubles, "d d"]:
-    """What makes the channels of `Latent.dequantize` (rows) of the wavelet packets of a place (columns)."""
-    coded = np.zeros((model.num_channels, model.num_channels))
-    for (lo, hi), matrix in zip(model.blocks, model.analysis, strict=True):
-        coded[model.channels[lo:hi], lo:hi] = matrix
-    return _turn_of_model(model) @ coded
-
-
-def _turn_of_model(model: Model) -> Doubles:
-    """From coded channels to those of the latent."""
-    turn = np.eye(model.num_channels)
-    if model.turn is not None:
-        turn = np.zeros_like(turn)
-        for matrix, coded, channels in model.turn.blocks_of(model.num_channels):
-            turn[np.ix_(channels, coded)] = matrix
-    return turn
-
-
 @lru_cache(maxsize=16)
 def _whole_map(old: Model, new: Model) -> Doubles:
     return np.asarray(np.linalg.solve(axes_of_model(new).T, axes_of_model(old).T).T)
-
-
-def _statistics_of_model(model: Model) -> LatentStatistics:
-    """As its file says, but for one factor."""
-    scales = np.exp2((model.scale_codes - model.scale_codes.max()) / CODES_PER_OCTAVE)
-    turned = _turn_of_model(model) * scales
-    return LatentStatistics(np.zeros(model.num_channels), turned @ turned.T)
 
 
 def _checked_statistics(statistics: Any, d: int) -> LatentStatistics:

@@ -5,7 +5,7 @@ A latent is pooled over the cells of a coarse grid. Each cell has a codebook: ke
 training samples, without labels. A sample finds the nearest key in each cell, and its scores are the mean of the values
 there. Learning changes values alone, and only those that its samples found: what was learned elsewhere stays as it was.
 
-    keys = fit_keys(pooled_pieces(latents), num_keys=32, seed=0)
+    keys = fit_keys(pooled_pieces(latents), num_keys=128, seed=0)
     head = KeyValueHead(keys, num_outputs=10)
     for group in groups:
         learn_values(head, head.codes(pooled_pieces(group.latents)), group.labels)
@@ -51,10 +51,13 @@ class CodebookKeys:
 @dataclass(frozen=True)
 class ValueLearning:
     """Plain gradient descent on cross-entropy over all samples of a step, as a momentum would go on changing values that
-    are not found any more. Raises `CodecError` for values outside."""
+    are not found any more. Few steps, as more take back what other classes learned at the same keys: 200 at a rate of 30
+    lost 3 points on a held-out quarter of clothing10's training pictures, 20 at 10 none. Raises `CodecError` for values
+    outside.
+    """
 
-    num_steps: int = 200
-    learning_rate: float = 30.0
+    num_steps: int = 20
+    learning_rate: float = 10.0
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -73,7 +76,7 @@ def pooled_pieces(x: Float[Tensor, "n c h w"], num_cells: int = 4) -> Float[Tens
     return torch.cat([means, torch.log(energies + 1e-4)], 1).flatten(2).transpose(1, 2)
 
 
-def fit_keys(pieces: Float[Tensor, "n p k"], num_keys: int = 32, seed: int = 0) -> CodebookKeys:
+def fit_keys(pieces: Float[Tensor, "n p k"], num_keys: int = 128, seed: int = 0) -> CodebookKeys:
     """Keys of each piece: k-means of it over the samples, from samples drawn by the seed. Raises `CodecError` for more keys
     than samples."""
     num_keys = whole_number_argument("num_keys", num_keys, 1, len(pieces))
@@ -125,4 +128,4 @@ def learn_values(
         loss = nn.functional.cross_entropy(head(codes), labels)
         (gradient,) = torch.autograd.grad(loss, [head.values])
         with torch.no_grad():
-            head.values.sub_(how.learning_rate * gradient)
+            head.values.sub_(gradient, alpha=how.learning_rate)

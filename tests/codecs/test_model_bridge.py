@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image
+from laconic.codecs.models.latent_axes import LatentStatistics, axes_of_model
 from laconic.codecs.models.latent_turn import LatentTurn
 from laconic.codecs.models.model import Model
-from laconic.codecs.models.model_bridge import LatentStatistics, ModelBridge, axes_of_model, bridge_of_models
+from laconic.codecs.models.model_bridge import ModelBridge, bridge_of_models
 from laconic.codecs.models.zoo import load_model
 from laconic.codecs.transform.signals import coefficients_of
 

@@ -32,7 +32,7 @@ from laconic.tasks.heads.nested_channels import prefixes_stacked  # noqa: E402
 from laconic.tasks.heads.predictor import Predictor  # noqa: E402
 from laconic.tasks.heads.train_options import TrainOptions  # noqa: E402
 
-TASK = Classification(body="residual", width=8, nested=(3,))
+TASK = Classification(body="residual", mixup=0.2, width=8, nested=(3,))
 OPTIONS = TrainOptions(epochs=6, batch_size=8, channels=12, learning_rate=1e-2)
 
 
@@ -75,9 +75,12 @@ def test_prefixes_are_the_batch_with_zeros() -> None:
     assert torch.equal(stacked[:2, :1], x[:, :1]) and not stacked[:2, 1:].any()
 
 
-def test_loss_is_the_mean_over_prefixes() -> None:
-    form = InputForm("latents", "image", 12, (6, 6), classes=("a", "b"))
-    task = replace(TASK, mixup=0.0)
+@pytest.mark.parametrize("body", ["residual", "bands"])
+def test_loss_is_the_mean_over_prefixes(body: Any) -> None:
+    named = {"fingerprint": load_model("rgb").fingerprint.hex(), "group_ends": (3, 12, 48, 192)}
+    scaled = {"scale": (1.0,) * 12, "shift": (0.0,) * 12}
+    form = InputForm("latents", "image", 12, (6, 6), classes=("a", "b"), **scaled, **named)  # type: ignore[arg-type]
+    task = replace(TASK, body=body, mixup=0.0)
     network = task.network(form, 1).eval()
     batch = Batch(torch.randn(4, 12, 6, 6, generator=torch.Generator().manual_seed(0)), (torch.tensor([0, 1, 1, 0]),))
     plain = replace(task, nested=())
@@ -95,6 +98,14 @@ def test_nested_head_answers_from_few_channels_and_better_from_all(finished: Pat
     scores = TASK.scores(rows)
     assert scores["accuracy"] == result["test_accuracy"]
     assert 0.5 < scores["accuracy_3"] < scores["accuracy"]  # red is seen in 3 channels, stripes are not
+
+
+def test_network_of_bands_is_nested_too(finished: Path, tmp_path: Path) -> None:
+    task = Classification(nested=(3,))
+    result = train(finished.parent / "packed", tmp_path / "run", replace(OPTIONS, epochs=2), task=task)
+    scores = task.scores(load_judged_items(tmp_path / "run" / "judged.safetensors").rows)
+    assert result["test_accuracy"] == scores["accuracy"] >= 0.6
+    assert scores["accuracy_3"] > 0.5
 
 
 def test_predictor_reads_few_channels_alone(folder: Path, finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
