@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from laconic.codecs.errors import missing_torch_error
+from laconic.codecs.notes import collect_notes
 from laconic.tasks.cli import batch, options
 from laconic.tasks.cli.progress_lines import progress_of_work
 
@@ -140,13 +141,19 @@ def train_task(
             num_threads=threads,
             model=model,
         )
-        with progress_of_work("train", quiet=quiet) as shown:
+        with collect_notes() as notes, progress_of_work("train", quiet=quiet) as shown:
+
+            def progressed(share: float) -> None:
+                while notes:
+                    typer.echo(f"laconic: train: {notes.pop(0)}", err=True)
+                shown(share)
+
             comfort = RunComfort(
                 device=device,
                 loading_threads=loading_threads,
                 with_tensorboard=tensorboard,
                 on_epoch=None if quiet else lambda row: _show_epoch(row, task),
-                on_progress=shown,
+                on_progress=progressed,
             )
             result = train_run(data, run, chosen, task=task, comfort=comfort)
     if not quiet and os.environ.get("RANK", "0") == "0":  # one process of those that torchrun started

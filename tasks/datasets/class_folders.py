@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,10 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.files import picture_extensions
 from laconic.codecs.form import MediaKind
 from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
-from laconic.tasks.datasets.framing import Framing, framed_array, framed_tensor, read_signal
 from laconic.tasks.datasets.sources.mask_targets import has_mask_folders, pictures_with_masks
 from laconic.tasks.datasets.sources.pack_source import (
     SourceSample,
     identity_of_file,
-    open_source_signal,
     read_source_file,
 )
 from laconic.tasks.datasets.sources.sidecar_targets import sidecar_targets_among
@@ -41,11 +39,9 @@ from laconic.tasks.datasets.splits import (
     is_hidden_from_splits,
     split_class_places,
 )
-from laconic.tasks.datasets.targets import LABEL_SUFFIX, NO_LABEL, decode_target, no_target
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int
-    from torch import Tensor
+    from jaxtyping import Bool, Int
 
 
 @dataclass(frozen=True)
@@ -190,52 +186,6 @@ def hold_out_of_class_folder(
         count = max(round(fraction * len(places)), 1) if len(places) > 1 and fraction > 0 else 0
         held[places[:count]] = True
     return held
-
-
-@dataclass(frozen=True, eq=False)
-class ClassFolderDataset:
-    """Signals of a class folder as a map-style dataset, read and resized at every access.
-
-    Items are (float32 tensor (c, h, w), label): pictures with values around -2 to 2, sounds as (1, 1, t) at full scale.
-    """
-
-    folder: ClassFolder
-    samples: tuple[SourceSample, ...]
-    framing: Framing
-
-    @property
-    def labels(self) -> Int[NDArray[np.int64], " n"]:
-        return np.array([sample.label for sample in self.samples], np.int64)
-
-    @property
-    def bytes_per_item(self) -> list[int]:
-        """What reading each item takes from disk."""
-        return [(self.folder.root / sample.source).stat().st_size for sample in self.samples]
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> tuple[Float[Tensor, "c h w"], int]:
-        return self.tensor(index), self.samples[index].label
-
-    def tensor(self, index: int) -> Float[Tensor, "c h w"]:
-        """The signal of an item."""
-        with open_source_signal(self.folder, self.samples[index]) as file:
-            return framed_tensor(framed_array(read_signal(file, self.folder.kind, self.framing)))
-
-    def tensors(self, indices: Sequence[int]) -> Sequence[Float[Tensor, "c h w"]]:
-        """The signals of some items."""
-        return [self.tensor(index) for index in indices]
-
-    def target(self, index: int, suffix: str) -> Any:
-        """The value of one of an item's targets, see `targets.decode_target`. Raises `CodecError`, `OSError`."""
-        sample = self.samples[index]
-        if suffix == LABEL_SUFFIX and sample.label != NO_LABEL:
-            return sample.label
-        there = [found for found, _ in sample.targets]
-        if suffix not in there:
-            raise no_target(suffix, sample.source, [*there, *([LABEL_SUFFIX] if sample.label != NO_LABEL else [])])
-        return decode_target(suffix, self.folder.read_target(sample, suffix))
 
 
 def _files_below(root: Path, place: str, notes: list[str]) -> Iterator[str]:

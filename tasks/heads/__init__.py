@@ -9,5 +9,6 @@ items are for what), `head_training` (the loop, for every task), `epoch_clock`, 
 Then the tasks, each in one file, with their networks: `classification` (`networks`, `band_networks`, `confusion_plot`);
 `semantic_segmentation` (`map_networks`), `colorization` (`color_parts`); `line_reading` (`line_networks`,
 `letter_sequences`); `listening` and `transcription` (`sound_networks` on `sound_bands`, `band_augmentation`), `separation`
-(`separation_networks`, `sound_mixtures`, `latent_sounds`). `normalization` is for several processes.
+(`separation_networks`, `sound_mixtures`, `latent_sounds`). `normalization` is for
+several processes, `residual_block` and `seeded_weights` for several networks.
 """

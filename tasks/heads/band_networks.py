@@ -20,6 +20,7 @@ from laconic.tasks.datasets.framing import FULL_SCALE
 from laconic.tasks.heads.learning_task import InputForm
 from laconic.tasks.heads.networks import latent_levels
 from laconic.tasks.heads.normalization import BatchNorm, Dropout
+from laconic.tasks.heads.seeded_weights import seeded_network
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -150,9 +151,4 @@ def _coarser_bands(low: Float[Tensor, "b c h w"]) -> list[Float[Tensor, "b _ _ _
 def new_band_network(form: InputForm, config: BandConfig, seed: int) -> BandNetwork:
     """A network whose weights depend on form, config and seed alone. Raises `CodecError` for latents whose channels end
     within a band."""
-    state = torch.get_rng_state()
-    try:
-        torch.manual_seed(seed)
-        return BandNetwork(form, config)
-    finally:
-        torch.set_rng_state(state)
+    return seeded_network(lambda: BandNetwork(form, config), seed)

@@ -12,10 +12,10 @@ _NAMES: Final = ("loading_seconds", "compute_seconds", "loading_processor_second
 
 
 class EpochClock:
-    """`part` holds what an interrupted run spent on the epoch before. With one thread of torch the thread of the loop is
+    """With one thread of torch the thread of the loop is
     what computes, and what other threads of the process spend is loading; with more, their share counts as loading."""
 
-    def __init__(self, part: dict[str, float]) -> None:
+    def __init__(self) -> None:
         self._start, self._waited = time.perf_counter(), 0.0
         self._process, self._thread = time.process_time(), time.thread_time()
         self._own_loading = 0.0  # processor time of this thread while it waits
@@ -41,7 +41,7 @@ class EpochClock:
         return True
 
     def stop_into(self, part: dict[str, float]) -> None:
-        """Add what was spent since the last stop."""
+        """Add what was spent since the last stop to sums that may have begun before an interruption."""
         thread = time.thread_time() - self._thread
         loading = time.process_time() - self._process - thread + self._own_loading
         spent = (self._waited, time.perf_counter() - self._start - self._waited, loading, thread - self._own_loading)

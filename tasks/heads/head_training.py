@@ -149,7 +149,7 @@ class _Loop:
         """The batches of an epoch that are left; its loss and where its time went."""
         processes, part, epochs = self._processes, self.state.progress.part, self._options.epochs
         assert epochs is not None
-        clock = EpochClock(part)
+        clock = EpochClock()
         self._network.train()
         for batch in clock.batches(self._data.batches(loader)):
             loss = self._step(batch, epoch, int(part.get("step", 0)), len(loader))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.models.model import Model
+from laconic.codecs.notes import note
 from laconic.tasks.datasets.augmentation import Augmentation
 from laconic.tasks.datasets.framing import Framing
 from laconic.tasks.datasets.latent_augmenter import fitting_augmentation
@@ -176,7 +177,13 @@ def _settled(options: TrainOptions, recipe: TaskRecipe, model: Model) -> TrainOp
     found = options.with_recipe(recipe)
     if options.augmentation == "" and isinstance(found.augmentation, Augmentation):
         assert found.channels is not None
-        return replace(found, augmentation=fitting_augmentation(found.augmentation, model, found.channels))
+        fitting = fitting_augmentation(found.augmentation, model, found.channels)
+        if fitting != found.augmentation:
+            note(
+                f"no mirroring and no colours while training, as bands of the first {found.channels} channels cannot be "
+                "told apart; --augment says what happens to latents"
+            )
+        return replace(found, augmentation=fitting)
     return found
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from laconic.codecs.errors import CodecError
 from laconic.tasks.heads.normalization import BatchNorm
+from laconic.tasks.heads.seeded_weights import seeded_network
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -162,10 +163,4 @@ class _AlongBlock(nn.Module):
 
 def new_line_network(config: LineNetworkConfig, seed: int) -> LineNetwork:
     """With weights that depend on the config and the seed alone."""
-    state = torch.get_rng_state()
-    try:
-        torch.manual_seed(seed)
-        network = LineNetwork(config)
-    finally:
-        torch.set_rng_state(state)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return seeded_network(lambda: LineNetwork(config), seed)

@@ -17,7 +17,8 @@ from laconic.codecs.form import MediaKind
 from laconic.tasks.heads.band_augmentation import masked, mixing_weight, rolled, stretched
 from laconic.tasks.heads.confusion_plot import confusion_plot
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
-from laconic.tasks.heads.sound_networks import ListeningNetwork, seeded_network
+from laconic.tasks.heads.seeded_weights import seeded_network
+from laconic.tasks.heads.sound_networks import ListeningNetwork
 
 if TYPE_CHECKING:
     from jaxtyping import Float

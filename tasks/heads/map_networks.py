@@ -19,6 +19,8 @@ from torch.nn import functional
 from laconic.codecs.errors import CodecError
 from laconic.tasks.heads.learning_task import InputForm
 from laconic.tasks.heads.normalization import BatchNorm
+from laconic.tasks.heads.residual_block import ResidualBlock
+from laconic.tasks.heads.seeded_weights import seeded_network
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -133,15 +135,15 @@ class _EncoderDecoder(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         first, second, third = (round(share * width) for share in _STAGES)
-        self.first = _MapBlock(first, first)
-        self.second = nn.Sequential(_MapBlock(first, second, stride=2), _MapBlock(second, second))
-        self.third = nn.Sequential(_MapBlock(second, third, stride=2), _MapBlock(third, third))
+        self.first = ResidualBlock(first, first)
+        self.second = nn.Sequential(ResidualBlock(first, second, stride=2), ResidualBlock(second, second))
+        self.third = nn.Sequential(ResidualBlock(second, third, stride=2), ResidualBlock(third, third))
         self.context = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Conv2d(third, third, 1), nn.ReLU(), nn.Conv2d(third, third, 1)
         )
-        self.last = _MapBlock(third, third)
+        self.last = ResidualBlock(third, third)
         self.to_second, self.to_first = nn.Conv2d(third, second, 1), nn.Conv2d(second, first, 1)
-        self.join_second, self.join_first = _MapBlock(second, second), _MapBlock(first, first)
+        self.join_second, self.join_first = ResidualBlock(second, second), ResidualBlock(first, first)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         first = self.first(x)
@@ -157,31 +159,6 @@ def _enlarged(x: Float[Tensor, "b c h w"], like: Float[Tensor, "b c h2 w2"]) -> 
     return functional.interpolate(x, size=like.shape[2:], mode="bilinear", align_corners=False)
 
 
-class _MapBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut."""
-
-    def __init__(self, c_in: int, c_out: int, *, stride: int = 1) -> None:
-        super().__init__()
-        self.convolutions = nn.Sequential(
-            nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False),
-            BatchNorm(c_out),
-            nn.ReLU(),
-            nn.Conv2d(c_out, c_out, 3, 1, 1, bias=False),
-            BatchNorm(c_out),
-        )
-        changes = stride > 1 or c_in != c_out
-        self.shortcut = nn.Conv2d(c_in, c_out, 1, stride, bias=False) if changes else nn.Identity()
-
-    def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
-        return torch.relu(self.shortcut(x) + self.convolutions(x))
-
-
 def new_map_network(form: InputForm, config: MapNetworkConfig, seed: int) -> MapNetwork:
     """Weights depend on form, config and seed alone."""
-    state = torch.get_rng_state()
-    try:
-        torch.manual_seed(seed)
-        network = MapNetwork(form, config)
-    finally:
-        torch.set_rng_state(state)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return seeded_network(lambda: MapNetwork(form, config), seed)

@@ -11,12 +11,12 @@ from __future__ import annotations
 from importlib.metadata import entry_points
 from typing import Final
 
-import torch
 from torch import nn
 
 from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.named_functions import is_function_name, named_function
 from laconic.tasks.heads.learning_task import InputForm, LearningTask
+from laconic.tasks.heads.seeded_weights import weights_of_seed
 from laconic.tasks.heads.timm_networks import timm_network
 
 NETWORK_GROUP: Final = "laconic.networks"
@@ -33,12 +33,8 @@ def make_network(name: str, task: LearningTask, form: InputForm, seed: int) -> n
     Raises `CodecError` for an unknown name, and for what is no network."""
     if not name:
         return task.network(form, seed)
-    state = torch.get_rng_state()
-    try:
-        torch.manual_seed(seed)
+    with weights_of_seed(seed):
         network = _made(name, form, task.num_outputs(form))
-    finally:
-        torch.set_rng_state(state)
     if not isinstance(network, nn.Module):
         raise CodecError(f"network {name} gives {type(network).__name__}; allowed is a torch.nn.Module")
     return network

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 
 from laconic.codecs.errors import CodecError
 from laconic.tasks.heads.normalization import BatchNorm
+from laconic.tasks.heads.residual_block import ResidualBlock
+from laconic.tasks.heads.seeded_weights import seeded_network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +155,7 @@ class ClassifierNetwork(nn.Module):
         self.config = config
         self.stem = LevelStem(config) if config.levels else _patch_stem(config)
         self.body = nn.Sequential(
-            _ResidualBlock(w, 2 * w, stride=2), _ResidualBlock(2 * w, 4 * w, stride=2), _ResidualBlock(4 * w, 4 * w)
+            ResidualBlock(w, 2 * w, stride=2), ResidualBlock(2 * w, 4 * w, stride=2), ResidualBlock(4 * w, 4 * w)
         )
         self.score = nn.Linear(4 * w, config.outputs)
 
@@ -168,34 +170,9 @@ def _patch_stem(config: NetworkConfig) -> nn.Sequential:
     return nn.Sequential(convolution, BatchNorm(config.width), nn.ReLU())
 
 
-class _ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut, (b, c_in, h, w) -> (b, c_out, ceil(h / stride), ceil(w / stride))."""
-
-    def __init__(self, c_in: int, c_out: int, *, stride: int = 1) -> None:
-        super().__init__()
-        self.convolutions = nn.Sequential(
-            nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False),
-            BatchNorm(c_out),
-            nn.ReLU(),
-            nn.Conv2d(c_out, c_out, 3, 1, 1, bias=False),
-            BatchNorm(c_out),
-        )
-        changes = stride > 1 or c_in != c_out
-        self.shortcut = nn.Conv2d(c_in, c_out, 1, stride, bias=False) if changes else nn.Identity()
-
-    def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
-        return torch.relu(self.shortcut(x) + self.convolutions(x))
-
-
 def new_network(config: NetworkConfig, seed: int) -> ClassifierNetwork:
     """A classifier whose weights depend on the config and the seed alone."""
-    state = torch.get_rng_state()
-    try:
-        torch.manual_seed(seed)
-        network = ClassifierNetwork(config)
-    finally:
-        torch.set_rng_state(state)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return seeded_network(lambda: ClassifierNetwork(config), seed)
 
 
 def num_parameters(network: nn.Module) -> int:

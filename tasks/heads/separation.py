@@ -22,9 +22,9 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
+from laconic.tasks.heads.seeded_weights import seeded_network
 from laconic.tasks.heads.separation_networks import SeparationNetwork
 from laconic.tasks.heads.sound_mixtures import is_there, mixed_stems, tensor_si_sdr_db
-from laconic.tasks.heads.sound_networks import seeded_network
 from laconic.tasks.measures.sound_distortion import si_sdr_db
 
 if TYPE_CHECKING:

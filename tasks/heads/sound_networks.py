@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
@@ -17,22 +16,10 @@ from laconic.tasks.heads.sound_bands import SoundBands, frame_mask
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-_Network = TypeVar("_Network", bound=nn.Module)
 _NUM_BANDS: Final = 64
 _FRAME_SECONDS: Final = 0.02  # of sounds to be named: a usual hop
 _DILATIONS: Final = (1, 2, 4, 8)
 _TAPS: Final = 5
-
-
-def seeded_network(make: Callable[[], _Network], seed: int) -> _Network:
-    """What is made, with weights that depend on the seed alone; torch's generator is left as it was."""
-    state = torch.get_rng_state()
-    try:
-        torch.manual_seed(seed)
-        network = make()
-    finally:
-        torch.set_rng_state(state)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 class ListeningNetwork(nn.Module):

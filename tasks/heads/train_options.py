@@ -36,7 +36,7 @@ class TrainOptions:
     `size`, `sample_rate_hz`, `seconds`, `splits`: as in packing, for plain folders. `val_fraction` of the training split is
     held out by the seed where there is no "val" split. With `folds` of 2 and more, splits do not count: all samples are
     divided into so many parts, of which number `fold` is the test split. `network`: of one's own, see `network_catalog`,
-    or "" for the task's; `width` of that. `precision`: "bfloat16" computes in that where torch deems it safe. None, and ""
+    or "" for the task's. `precision`: "bfloat16" computes in that where torch deems it safe. None, and ""
     for `augmentation`, ask the task (`LearningTask.recipe`). What belongs to one task is said in that. Raises
     `CodecError` for values outside.
     """
@@ -52,7 +52,6 @@ class TrainOptions:
     warmup_fraction: float = 0.1
     augmentation: Augmentation | Literal[""] | None = ""
     network: str = ""
-    width: int = 44
     val_fraction: float = 0.1
     folds: int = 0
     fold: int = 0
@@ -85,7 +84,6 @@ class TrainOptions:
         settle_arguments(
             self,
             seed=whole_number_argument("seed", self.seed, 0),
-            width=whole_number_argument("width", self.width, 1, 4096),
             folds=whole_number_argument("folds", self.folds, 0, _MOST),
             precision=choice_argument("precision", self.precision, _PRECISIONS),
             num_threads=whole_number_argument("num_threads", self.num_threads, 1, 1024),

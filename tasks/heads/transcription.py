@@ -24,8 +24,9 @@ from laconic.tasks.heads.letter_sequences import (
     letter_scores,
     read_letters,
 )
+from laconic.tasks.heads.seeded_weights import seeded_network
 from laconic.tasks.heads.sound_bands import frame_mask
-from laconic.tasks.heads.sound_networks import TranscriptionNetwork, seeded_network
+from laconic.tasks.heads.sound_networks import TranscriptionNetwork
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int

@@ -11,13 +11,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from jaxtyping import Int, Shaped
+    from jaxtyping import Shaped
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,6 @@ class Processes:
     @property
     def is_first(self) -> bool:
         return self.rank == 0
-
-    def share(self, items: Int[NDArray[np.int64], " n"]) -> Int[NDArray[np.int64], " share"]:
-        """This process's part of a batch, as large as that of any other: some items twice where they do not divide."""
-        padded = np.resize(items, -(-len(items) // self.world) * self.world)
-        return padded[self.rank :: self.world]
 
     def average_gradients(self, module: nn.Module) -> None:
         """Of trained parameters, over all processes."""

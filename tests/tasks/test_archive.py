@@ -21,12 +21,13 @@ from PIL import Image as PillowImage
 from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.codecs.lcn import Lcn
 from laconic.tasks.datasets import archive, pack_index, pack_plan, sample_encoder
-from laconic.tasks.datasets.class_folders import ClassFolder, ClassFolderDataset, list_class_folder
+from laconic.tasks.datasets.class_folders import ClassFolder, list_class_folder
 from laconic.tasks.datasets.framing import Framing, read_signal, resampled_for_framing
 from laconic.tasks.datasets.latents import LatentDataset
 from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.datasets.pack_index import PackIndexOptions
 from laconic.tasks.datasets.pack_plan import shuffled_samples
+from laconic.tasks.datasets.signal_dataset import SignalDataset
 from laconic.tasks.datasets.sources.pack_source import SourceSample
 from laconic.tasks.datasets.targets import NO_LABEL
 
@@ -503,13 +504,12 @@ def test_suffixes_that_cannot_stand_in_a_shard_are_errors(suffix: str) -> None:
 
 
 def test_signals_of_a_folder_give_their_targets_too(tmp_path: Path) -> None:
-    pytest.importorskip("torch", exc_type=ImportError)
     root = make_pictures(tmp_path, 1, splits=("",))
     (root / "t.txt").write_text("hat")
     listing = list_class_folder(root)
     samples = (replace(listing.samples[0], targets=(("txt", "t.txt"),)), replace(listing.samples[1], label=NO_LABEL))
-    dataset = ClassFolderDataset(listing, samples, Framing(size=16))
-    assert (dataset.target(0, "txt"), dataset.target(0, "cls"), dataset.tensor(0).shape) == ("hat", 0, (3, 16, 16))
+    dataset = SignalDataset(listing, samples, Framing(size=16))
+    assert (dataset.target(0, "txt"), dataset.target(0, "cls"), dataset.array(0).shape) == ("hat", 0, (3, 16, 16))
     with pytest.raises(CodecError, match="has no target 'cls'; it has none"):
         dataset.target(1, "cls")
 

@@ -337,6 +337,14 @@ def test_command_line_packs_trains_compares_and_predicts(folder: Path, tmp_path:
     assert line["class"] in ("blue", "green", "red") and len(line["scores"]) == 3
 
 
+def test_augmentation_that_channels_do_not_allow_is_said(packed: Path, tmp_path: Path) -> None:
+    arguments = ("train", "classify", packed, "-o", tmp_path / "run", "--channels", 5, "--epochs", 1, "--quiet")
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0 and result.output.count("no mirroring and no colours while training") == 1
+    augmentation = read_result(tmp_path / "run")["options"]["augmentation"]
+    assert (augmentation["flip"], augmentation["hue"]) == (0, 0) and augmentation["contrast"] > 0
+
+
 def test_command_line_says_what_is_wrong(folder: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     for arguments, sentence in (

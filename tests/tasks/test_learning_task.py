@@ -42,7 +42,6 @@ from laconic.tasks.heads.networks import NetworkConfig, new_network  # noqa: E40
 from laconic.tasks.heads.predictor import Predictor  # noqa: E402
 from laconic.tasks.heads.task_catalog import make_learning_task  # noqa: E402
 from laconic.tasks.heads.train_options import TrainOptions  # noqa: E402
-from laconic.tasks.training.processes import Processes  # noqa: E402
 from laconic.tasks.training.tensor_files import load_tensors, save_tensors  # noqa: E402
 
 OPTIONS = TrainOptions(epochs=3, batch_size=8, channels=3, learning_rate=3e-2, weight_decay=0.0)
@@ -218,15 +217,6 @@ def test_a_lone_sample_of_one_place_is_learned_from() -> None:
 
 
 # --- processes
-
-
-def test_shares_of_a_batch_are_alike_and_hold_all_of_it() -> None:
-    items = np.arange(7)
-    shares = [Processes(rank, 3).share(items) for rank in range(3)]
-    assert [len(share) for share in shares] == [3, 3, 3]
-    assert set(np.concatenate(shares)) == set(items)
-    assert Processes().share(items).tolist() == items.tolist()
-    assert [Processes(rank, 4).share(items[:1]).tolist() for rank in range(4)] == [[0]] * 4
 
 
 def launch(tmp_path: Path, *arguments: object) -> list[str]:

@@ -24,7 +24,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A run, and a picture."""
     root = tmp_path_factory.mktemp("pretrained")
     pack = pack_scene.make_pack(root, count=6)
-    head_training.train(pack, root / "run", TrainOptions(channels=3, epochs=1, width=4))
+    head_training.train(pack, root / "run", TrainOptions(channels=3, epochs=1))
     return root / "run", root / "pictures" / "test" / "red" / "red0.png"
 
 

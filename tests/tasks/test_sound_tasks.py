@@ -19,10 +19,10 @@ from laconic.tasks.heads.band_augmentation import gap_mask, item_draws, masked, 
 from laconic.tasks.heads.latent_sounds import sounds_of_latents
 from laconic.tasks.heads.learning_task import Batch, InputForm, LearningTask
 from laconic.tasks.heads.listening import Listening
+from laconic.tasks.heads.seeded_weights import seeded_network
 from laconic.tasks.heads.separation import Separation
 from laconic.tasks.heads.sound_bands import SoundBands, mel_matrix
 from laconic.tasks.heads.sound_mixtures import mixed_stems, tensor_si_sdr_db
-from laconic.tasks.heads.sound_networks import seeded_network
 from laconic.tasks.heads.transcription import Transcription
 from laconic.tasks.measures.sound_distortion import si_sdr_db
 
