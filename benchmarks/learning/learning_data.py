@@ -10,10 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import prepare_receipt_lines
 import sound_folders
+from PIL import Image as PillowImage
 
 from laconic.tasks.datasets import PackIndexOptions, pack
+from laconic.tasks.datasets.framing import Framing, read_signal
 from laconic.tasks.datasets.pack_engines import ThreadEngine
 from laconic.tasks.datasets.pack_index import INDEX_NAME
 
@@ -22,8 +25,9 @@ from laconic.tasks.datasets.pack_index import INDEX_NAME
 class LearningData:
     """One data set: `make(data, folder)` gives the folder of its signals, `packing` how it is packed, `signals` what the
     arms of signals are framed to, as options of `laconic train`. `folds`: cross-validation over all samples, 0 for its
-    splits. `block`: so many neighbours are resampled together, as frames of one scene say the same. `fit`: options of
-    `laconic fit` on the training pictures, where the shipped models are for larger ones."""
+    splits. `crop`: these arms read the pictures as JPEGs of that size, made once, and not the originals. `block`: so many
+    neighbours are resampled together, as frames of one scene say the same. `fit`: options of `laconic fit` on the training
+    pictures, where the shipped models are for larger ones."""
 
     make: Callable[[Path, Path], Path]
     packing: Mapping[str, object]
@@ -31,6 +35,7 @@ class LearningData:
     folds: int = 0
     block: int = 1
     fit: tuple[str, ...] = ()
+    crop: int = 0
 
 
 def _folder(name: str) -> Callable[[Path, Path], Path]:
@@ -66,7 +71,11 @@ def _script(module: object, *words: str) -> Callable[[Path, Path], Path]:
 
 DATA: Mapping[str, LearningData] = {
     "clothing10": LearningData(
-        _folder("clothing10"), {"size": 256, "quality": 60, "profile": "fast", "channels": 192}, {"size": 256}, folds=5
+        _folder("clothing10"),
+        {"size": 256, "quality": 60, "profile": "fast", "channels": 192},
+        {"size": 256},
+        folds=5,
+        crop=256,
     ),
     "cifar10_jpeg_subset": LearningData(
         _unzipped("cifar10_jpeg_subset"),
@@ -76,7 +85,7 @@ DATA: Mapping[str, LearningData] = {
     ),
     "camvid": LearningData(_folder("camvid"), {"quality": 60, "profile": "fast", "channels": 48}, folds=4, block=4),
     "colours": LearningData(
-        _folder("clothing10"), {"size": 256, "quality": 75, "profile": "fast", "channels": 48}, {"size": 256}
+        _folder("clothing10"), {"size": 256, "quality": 75, "profile": "fast", "channels": 48}, {"size": 256}, crop=256
     ),
     "esc10": LearningData(
         _folder("esc10"),
@@ -105,7 +114,21 @@ DATA: Mapping[str, LearningData] = {
 
 def signals_of(name: str, data: Path, work: Path) -> Path:
     """The folder, or file, that the arms of signals of a data set learn from."""
-    return DATA[name].make(data, work / name)
+    folder = DATA[name].make(data, work / name)
+    return cropped(folder, work / f"{name}-crops", DATA[name].crop) if DATA[name].crop else folder
+
+
+def cropped(folder: Path, crops: Path, size: int) -> Path:
+    """The pictures of a folder as JPEGs of quality 90 of the square that training would cut from them."""
+    if not crops.exists():
+        part = crops.with_suffix(".part")
+        for path in sorted(folder.rglob("*.jpg")):
+            made = part / path.relative_to(folder)
+            made.parent.mkdir(parents=True, exist_ok=True)
+            picture = read_signal(path, "image", Framing(size=size))
+            PillowImage.fromarray(np.asarray(picture.samples)).save(made, quality=90)
+        part.rename(crops)
+    return crops
 
 
 def own_model(name: str, data: Path, work: Path) -> Path | None:
@@ -114,7 +137,7 @@ def own_model(name: str, data: Path, work: Path) -> Path | None:
         return None
     path = work / f"{name}.safetensors"
     if not path.exists():
-        pictures = signals_of(name, data, work) / "train"
+        pictures = DATA[name].make(data, work / name) / "train"
         words = ("fit", pictures, "-o", path, "--name", "small", *DATA[name].fit)
         subprocess.run([sys.executable, "-m", "laconic.tasks.cli", *map(str, words)], check=True)
     return path
@@ -129,5 +152,5 @@ def packed(name: str, data: Path, work: Path, **changed: object) -> tuple[Path, 
     if (folder / INDEX_NAME).exists():
         return folder, None
     start = time.perf_counter()
-    pack(signals_of(name, data, work), folder, PackIndexOptions(**options), engine=ThreadEngine(2))  # type: ignore[arg-type]
+    pack(DATA[name].make(data, work / name), folder, PackIndexOptions(**options), engine=ThreadEngine(2))  # type: ignore[arg-type]
     return folder, time.perf_counter() - start

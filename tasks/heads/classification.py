@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 _NUM_SHOWN = 3
+_LARGE = 64  # pixels along a side, from which networks on pixels begin as ResNets do
 _FEW_PLACES = 12  # along a side: too few to be halved twice by convolutions
 
 
@@ -83,6 +84,8 @@ class Classification:
         config = NetworkConfig(form.channels, self.num_outputs(form), form.patch, self.width)
         if form.arm == "latents" and form.kind == "image" and _has_bands(form):
             config = replace(config, levels=latent_levels(form.group_ends, form.channels), refine=_refinement(form))
+        if form.arm == "pixels" and form.kind == "image" and min(form.grid or (_LARGE,)) >= _LARGE:
+            config = replace(config, reduction=4)
         return new_network(config, seed)
 
     def loss(self, network: nn.Module, batch: Batch, random: np.random.Generator) -> Float[Tensor, ""]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _FINE_WIDTH = 16  # of a level that is halved more than once
 _FINEST = 64
+_RESNET = 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class NetworkConfig:
     makes 1.1 M parameters. `levels` of latents: up to which channel a level goes and how many times finer its grid is,
     coarse to fine, such as (12, 1), (48, 2), (192, 4) of the shipped models of pictures (`latent_levels`); none where
     channels are places of one grid. `refine`: how many times finer than the latent the grid of the stem's output is, for
-    small pictures.
+    small pictures. `reduction`: 4 where the stem is that of a ResNet, a convolution of 7 x 7 and a maximum, each of which
+    halves the grid, as is usual for pixels of large pictures; else 1.
 
     Raises `CodecError` for values outside.
     """
@@ -49,6 +51,7 @@ class NetworkConfig:
     width: int = 44
     levels: tuple[tuple[int, int], ...] = ()
     refine: int = 1
+    reduction: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patch", tuple(self.patch))  # JSON has lists
@@ -60,6 +63,8 @@ class NetworkConfig:
             )
         if len(self.patch) != 2 or min(self.patch) < 1:
             raise CodecError(f"patch is {self.patch}; allowed are two numbers, at least 1")
+        if self.reduction not in (1, _RESNET) or (self.reduction != 1 and (self.levels or self.patch != (1, 1))):
+            raise CodecError(f"reduction is {self.reduction}; allowed are 1, and {_RESNET} without levels and patches")
         if self.levels:
             _check_levels(self)
         elif self.refine != 1:
@@ -166,6 +171,9 @@ class ClassifierNetwork(nn.Module):
 
 
 def _patch_stem(config: NetworkConfig) -> nn.Sequential:
+    if config.reduction == _RESNET:
+        convolution = nn.Conv2d(config.channels, config.width, 7, 2, 3, bias=False)
+        return nn.Sequential(convolution, BatchNorm(config.width), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
     convolution = nn.Conv2d(config.channels, config.width, config.patch, stride=config.patch, bias=False)
     return nn.Sequential(convolution, BatchNorm(config.width), nn.ReLU())
 
