@@ -46,6 +46,8 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", help="these alone")
     parser.add_argument("--sets", nargs="*", help="these data sets alone")
     parser.add_argument("--arms", nargs="*", help="these arms alone")
+    parser.add_argument("--seeds", type=int, help="so many of the first alone")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of all arms")
     parser.add_argument("--at-once", type=int, default=2, help="jobs beside each other, each on one thread")
     parser.add_argument("--only-summary", action="store_true", help="of the runs that are there")
     parser.add_argument("--reason", required=True)
@@ -56,6 +58,7 @@ def main() -> None:
         job
         for job in JOBS[options.jobs]()
         if all(not names or getattr(job, name) in names for name, names in wanted.items())
+        and (options.seeds is None or job.seed < options.seeds)
     ]
     if not options.only_summary:
         lock = Lock()
@@ -74,7 +77,7 @@ def run_job(job: Job, options: argparse.Namespace, lock: Lock) -> None:
     if (run / RESULT_NAME).exists():
         return
     words: list[object] = ["train", job.task, source_of(job, options, lock), "-o", run, "--seed", job.seed]
-    words += ["--arm", job.arm, "--quiet", "--device", "cpu"]
+    words += ["--arm", job.arm, "--quiet", "--device", "cpu", "--precision", options.precision]
     if DATA[job.dataset].folds:
         words += ["--folds", DATA[job.dataset].folds, "--fold", job.fold]
     framed = {} if job.arm == "latents" else DATA[job.dataset].signals
@@ -86,7 +89,7 @@ def run_job(job: Job, options: argparse.Namespace, lock: Lock) -> None:
     result = json.loads((run / RESULT_NAME).read_text())
     row = {"type": "learning run", "jobs": options.jobs, **header(options), **identity(job)}
     row |= {name: value for name, value in result.items() if name not in LEFT_OUT}
-    row["epochs"] = result["options"]["epochs"]
+    row |= {name: result["options"][name] for name in ("epochs", "precision")}
     with lock:
         common.append_row(options.results, row)
         score = f"test_{result['score_name']}"

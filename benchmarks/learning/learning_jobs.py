@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from learning_data import DATA
 
@@ -37,6 +37,20 @@ OPTIONS_OF_SET: Mapping[str, Mapping[str, object]] = {
     "cifar10_jpeg_subset": {"option": "body=residual"},
     "fsdd": {"option": "is_cyclic=false"},
 }
+# Of networks on pixels of large pictures: by thirty epochs they learn no more, and wider ones take hours.
+OPTIONS_OF_ARM: Mapping[tuple[str, str], Mapping[str, object]] = {
+    ("clothing10", "pixels"): {"epochs": 30, "option": "width=24"},
+}
+# Epochs in which arms of pixels take as much processor time as latents in all of theirs, loading included; rounded up.
+EQUAL_TIME: Mapping[tuple[str, str], int] = {
+    ("clothing10", "small"): 10,
+    ("clothing10", "patches"): 5,
+    ("clothing10", "pixels"): 2,
+}
+
+
+def options_of(dataset: str, arm: str) -> Mapping[str, object]:
+    return {**OPTIONS_OF_SET.get(dataset, {}), **OPTIONS_OF_ARM.get((dataset, arm), {})}
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ def short_jobs() -> Iterator[Job]:
         for dataset in datasets:
             for arm in ARMS_OF_SET.get(dataset, ARMS_OF[task]):
                 few = SHORT.get((task, arm), SHORT.get(task, {}))
-                yield Job(task, dataset, arm, 0, options={**OPTIONS_OF_SET.get(dataset, {}), **few})
+                yield Job(task, dataset, arm, 0, options={**options_of(dataset, arm), **few})
 
 
 # Epochs that fit in an hour.
@@ -90,7 +104,13 @@ def full_jobs() -> Iterator[Job]:
             if seed >= 3 and task not in FIVE_SEEDS:
                 continue
             for dataset in datasets:
-                options = OPTIONS_OF_SET.get(dataset, {})
                 for arm in ARMS_OF_SET.get(dataset, ARMS_OF[task]):
                     for fold in range(max(DATA[dataset].folds, 1)):
-                        yield Job(task, dataset, arm, seed, fold, options=options)
+                        yield from _usual_and_equal_time(task, dataset, arm, seed, fold)
+
+
+def _usual_and_equal_time(task: str, dataset: str, arm: str, seed: int, fold: int) -> Iterator[Job]:
+    usual = Job(task, dataset, arm, seed, fold, options=options_of(dataset, arm))
+    yield usual
+    if (epochs := EQUAL_TIME.get((dataset, arm))) is not None:
+        yield replace(usual, variant="equal time", options={**usual.options, "epochs": epochs})
