@@ -30,4 +30,5 @@ def test_demo_of_learning_trains_two_arms_and_writes_a_report(tmp_path: Path) ->
     shown = run("demo_learning.py", tmp_path, "1")
     latents, pixels = (line for line in shown.splitlines() if "right of 112 photographs, 1 seeds" in line)
     assert "12 latent channels" in latents and "pixels 128x128 in 8x8 patches" in pixels
+    assert "Latents are" in shown and "95 % interval" in shown
     assert "<svg" in (tmp_path / "report" / "report.html").read_text()
