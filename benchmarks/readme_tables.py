@@ -21,6 +21,7 @@ from result_tables import (
     comparison_tables,
     headline,
     learning_tables,
+    learning_task_tables,
     loading_tables,
     machine_tables,
     picture_tables,
@@ -75,7 +76,10 @@ def updated(text: str, results: Path) -> str:
 
 # Of each table: the files that it is made of, and what makes it of their rows.
 TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
-    "headline": (("learning", "machine_quality/summary", "rd_kodak", "speed", "loading"), headline.headline_table),
+    "headline": (
+        ("learning_tasks", "machine_quality/summary", "rd_kodak", "speed", "loading"),
+        headline.headline_table,
+    ),
     "machine": (("machine_quality/bd", "machine_quality/sounds/bd"), machine_tables.machine_table),
     "study": (("study",), machine_tables.study_table),
     "machine_tuning": (("machine",), tuning_tables.tuning_table),
@@ -84,7 +88,8 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "equal_loss": (("equal_loss",), loading_tables.equal_loss_table),
     "index": (("index",), loading_tables.index_table),
     "packing": (("packing",), loading_tables.packing_table),
-    "classify": (("learning",), learning_tables.classify_table),
+    "learning_tasks": (("learning_tasks",), learning_task_tables.learning_task_table),
+    "learning_study": (("learning_tasks",), learning_task_tables.learning_study_table),
     "selection": (("selection",), learning_tables.selection_table),
     "rd_kodak": (("rd_kodak",), picture_tables.rd_table),
     "rd_kodak_avx2": (("rd_kodak_avx2",), picture_tables.rd_table),

@@ -35,6 +35,7 @@ from laconic.tasks.training.run_names import JUDGED_NAME, RESULT_NAME
 
 PACKAGES = ("laconic", "numpy", "pillow", "torch")
 JOBS = {"short": short_jobs, "full": full_jobs, "study": study_jobs}
+MOST_POINTS = 40  # of a curve in a row
 LEFT_OUT = ("history", "options", "classes")
 
 
@@ -172,7 +173,8 @@ def pooled_rows(runs: list[Path]) -> np.ndarray:
 
 
 def costs(runs: list[Path]) -> common.Row:
-    """Medians over the runs: seconds of an epoch, bytes that it reads, memory; and epochs and parameters."""
+    """Medians over the runs: seconds of an epoch, bytes that it reads, memory; and epochs, parameters, and means of
+    validation: its score at the epoch that was chosen, and "curve" over epochs."""
     results = [json.loads((run / RESULT_NAME).read_text()) for run in runs]
     seconds = {
         name: float(np.median([result["seconds_per_epoch"][name] for result in results]))
@@ -181,12 +183,26 @@ def costs(runs: list[Path]) -> common.Row:
     return {
         "input": results[0]["input"],
         "epochs": results[0]["options"]["epochs"],
+        "validation": float(np.mean([result[f"val_{result['score_name']}"] for result in results])),
+        "curve": validation_curve(results),
         "parameters": results[0]["parameters"],
         "seconds_per_epoch": seconds,
         "train_items": results[0]["train_items"],
         "train_bytes_per_epoch": float(np.median([result["train_bytes_per_epoch"] for result in results])),
         "peak_memory_bytes": float(np.median([result["peak_memory_bytes"] for result in results])),
     }
+
+
+def validation_curve(results: list[common.Row]) -> list[list[float]]:
+    """Processor seconds since the beginning, loading included, and the score in validation, at no more than 40 epochs."""
+    score = f"val_{results[0]['score_name']}"
+    names = ("loading_processor_seconds", "compute_processor_seconds")
+    seconds = np.mean(
+        [[sum(row[n] for n in names) for row in result["history"]] for result in results], axis=0
+    ).cumsum()
+    scores = np.mean([[row[score] for row in result["history"]] for result in results], axis=0)
+    chosen = np.unique(np.linspace(0, len(scores) - 1, min(len(scores), MOST_POINTS)).round().astype(int))
+    return [[round(float(seconds[i]), 2), round(float(scores[i]), 4)] for i in chosen]
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 
 import common
 
 from result_tables.cell_text import percent, speed
+from result_tables.learning_task_tables import ahead_of, best_pixels, interval_of, newest_summaries
 from result_tables.loading_tables import ONE_CORE, OURS, jpeg_row, newest_loading
 from result_tables.picture_tables import NEAR_BPP
 
@@ -57,14 +57,34 @@ def _headline_loading(rows: Sequence[common.Row]) -> list[common.Row]:
 
 
 def _learning_line(rows: Sequence[common.Row]) -> str:
-    runs = [row for row in rows if row["type"] == "classify" and row["dataset"] == "clothing10"]
-    cells = []
-    for name in ("12 latent channels", "pixels 256x256 in 8x8 patches"):
-        found = [row for row in runs if row["input"] == name]
-        correct, items = sum(row["test_correct"] for row in found), sum(row["test_items"] for row in found)
-        low, high = (statistics.mean(row["test_interval_95"][side] for row in found) for side in (0, 1))
-        cells.append(f"{100 * correct / items:.0f} % [{100 * low:.0f}, {100 * high:.0f}]")
-    return _line("accuracy of one network on clothing10: 12 latent channels, pixels", *cells, "", "")
+    latents, best, _ = _learned(rows)
+    text = f"accuracy of one network on clothing10 (n {latents['items']}): {latents['input']}, {best['input']}"
+    return _line(text, interval_of(latents), interval_of(best), "", "")
+
+
+def _learned(rows: Sequence[common.Row]) -> tuple[common.Row, common.Row, common.Row | None]:
+    """Of clothing10: latents, the best arm of pixels, and the same arm at the processor time of latents."""
+    own = [row for row in newest_summaries(rows, ("full", "short")) if row["dataset"] == "clothing10"]
+    latents = next(row for row in own if row["arm"] == "latents")
+    best = best_pixels(own)
+    assert best is not None
+    shorter = (row for row in own if (row["arm"], row["variant"]) == (best["arm"], "equal time"))
+    return latents, best, next(shorter, None)
+
+
+def _learning_sentence(rows: Sequence[common.Row]) -> str:
+    """How far latents are ahead, worded by the interval."""
+    _, best, shorter = _learned(rows)
+    times = f"{_said(best)} at equal epochs"
+    if shorter is not None:
+        times += f", {_said(shorter)} at equal processor time with loading"
+    return f"Learned on latents, the network is {times} (points of accuracy)."
+
+
+def _said(row: common.Row) -> str:
+    _, low, high = row[f"{row['score_name']}_latents_ahead"]
+    word = "ahead of pixels" if low > 0 else "behind pixels" if high < 0 else "not told apart from pixels"
+    return f"{word} ({ahead_of(row)})"
 
 
 def _loss_line(text: str, task: str, rows: Sequence[common.Row]) -> str:
@@ -99,11 +119,15 @@ def _codec_row(rows: Sequence[common.Row], label: str) -> common.Row:
 def _caption(
     loading: common.Row, learning: Sequence[common.Row], rd: Sequence[common.Row], speeds: Sequence[common.Row]
 ) -> str:
-    trained = next(row for row in learning if row["type"] == "classify")
-    sources = {"loading": loading, "learning": trained, "bytes": rd[0], "speed": _codec_row(speeds, "laconic small")}
+    sources = {
+        "loading": loading,
+        "learning": _learned(learning)[0],
+        "bytes": rd[0],
+        "speed": _codec_row(speeds, "laconic small"),
+    }
     when = ", ".join(f"{name} {row['date'][:10]} ({row['commit']})" for name, row in sources.items())
     machines = sorted({row["machine"]["cpu"] for row in sources.values()})
     return (
-        "Brackets: 95 % intervals over test items (of the network's accuracy: means over seeds). JPEG is loaded at that "
-        f"size through Pillow. Measured on {' and '.join(machines)}: {when}."
+        f"{_learning_sentence(learning)} Brackets: 95 % intervals over test items, of learning also over seeds. JPEG is "
+        f"loaded at that size through Pillow. Measured on {' and '.join(machines)}: {when}."
     )

@@ -26,10 +26,11 @@ def loading(reader: str, speed: float, commit: str) -> dict[str, object]:
     }
 
 
-def run(name: str, correct: int) -> dict[str, object]:
-    share = correct / 100
-    row = {"type": "classify", "dataset": "clothing10", "input": name, "test_correct": correct, "test_items": 100}
-    return {**SOURCE, **row, "test_interval_95": [share - 0.1, share + 0.1]}
+def learned(arm: str, variant: str, score: float, ahead: list[float] | None) -> dict[str, object]:
+    row = {"type": "learning summary", "jobs": "full", "task": "classify", "dataset": "clothing10", "items": 100}
+    kind = {"score_name": "accuracy", "unit": "%", "higher_is_better": True, "validation": score}
+    scores = {"accuracy": [score, score - 0.1, score + 0.1], "accuracy_latents_ahead": ahead}
+    return {**SOURCE, **row, **kind, **scores, "arm": arm, "variant": variant, "input": f"input {arm}"}
 
 
 def loss(task: str, curve: str, rate: float, difference: float) -> dict[str, object]:
@@ -55,9 +56,13 @@ def test_rows_are_of_the_newest_loading_the_nearest_rate_and_all_seeds(tmp_path:
     write(
         tmp_path / "loading.jsonl", [*others, *read, read[-1] | {"clock": "wall, two cores", "samples_per_second": 3}]
     )
-    names = ("12 latent channels", "pixels 256x256 in 8x8 patches")
-    rows = [run(name, correct) for name in names for correct in (40, 50)]
-    write(tmp_path / "learning.jsonl", rows)
+    latents, worse, best, shorter = (
+        learned("latents", "", 0.5, None),
+        learned("small", "", 0.3, [0.2, 0.1, 0.3]),
+        learned("patches", "", 0.45, [0.05, -0.01, 0.11]),
+        learned("patches", "equal time", 0.4, [0.1, 0.02, 0.18]),
+    )
+    write(tmp_path / "learning_tasks.jsonl", [latents, worse, best, shorter, {**latents, "jobs": "short"}])
     curves = [(task, curve) for task in ("imagenet", "segmentation") for curve in ("lcn", "jpeg", "webp", "avif")]
     losses = [loss(*curve, rate, -rate / 2) for curve in curves for rate in (0.1, 0.6, 3.0)]
     write(tmp_path / "machine_quality" / "summary.jsonl", losses)
@@ -69,7 +74,8 @@ def test_rows_are_of_the_newest_loading_the_nearest_rate_and_all_seeds(tmp_path:
     subprocess.run([sys.executable, str(TABLES), "--readme", str(readme), "--results", str(tmp_path)], check=True)
     text = readme.read_text(encoding="utf-8")
     assert "one core | 2,000 | 2,000 |  |  |\n" in text
-    assert "pixels | 45 % [35, 55] | 45 % [35, 55] |  |  |\n" in text
+    assert "(n 100): input latents, input patches | 50.0 [40.0, 60.0] % | 45.0 [35.0, 55.0] % |  |  |\n" in text
+    assert f"not told apart from pixels (+5.0 [{MINUS}1.0, +11.0]) at equal epochs, ahead of pixels (+10.0" in text
     assert text.count("| 30 [25, 35] at 0.60 bpp") == 8
     assert f"| {MINUS}12.3 % | {MINUS}12.3 % | {MINUS}12.3 % |" in text
     assert text.count("41 / 2.5") == 4
