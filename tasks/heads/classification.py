@@ -18,6 +18,7 @@ from laconic.codecs.packing.latent_bands import latent_bands_of
 from laconic.tasks.datasets.augmentation import Augmentation
 from laconic.tasks.heads.band_networks import BandConfig, new_band_network
 from laconic.tasks.heads.confusion_plot import confusion_plot
+from laconic.tasks.heads.kept_places import KeepBy, KeptPlaces
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
 from laconic.tasks.heads.nested_channels import check_nested, nested_argument, prefixes_stacked
 from laconic.tasks.heads.networks import NetworkConfig, latent_levels, new_network
@@ -35,8 +36,9 @@ class Classification:
     """`body`: "bands", for few pictures (`BandNetwork`), or "residual" convolutions (`ClassifierNetwork`), which sounds
     have. `mixup`: the parameter of the Beta distribution, 0 for none (Zhang et al. 2018). `width` of the residual network's
     stem; 44 makes 1.1 M parameters. `nested`: numbers of leading channels that the network learns to answer from as well as
-    from all, as (3, 12) of 48; each step costs so many times more (`nested_channels`). Raises `CodecError` for values
-    outside.
+    from all, as (3, 12) of 48; each step costs so many times more (`nested_channels`). `keep`: the share of places of
+    latents that it gets, `keep_by` which: those of most "bits", or as many by "lot" (`kept_places`). Raises `CodecError`
+    for values outside.
     """
 
     body: Literal["bands", "residual"] = "bands"
@@ -44,6 +46,8 @@ class Classification:
     mixup: float = 0.0
     width: int = 44
     nested: tuple[int, ...] = ()
+    keep: float = 1.0
+    keep_by: KeepBy = "bits"
 
     name: ClassVar[str] = "classify"
     kinds: ClassVar[tuple[MediaKind, ...]] = ("image", "sound")
@@ -64,6 +68,8 @@ class Classification:
             label_smoothing=real_number_argument("label_smoothing", self.label_smoothing, lowest=0, highest=1),
             width=whole_number_argument("width", self.width, 1, 4096),
             nested=nested_argument(self.nested),
+            keep=real_number_argument("keep", self.keep, lowest=0, highest=1),
+            keep_by=choice_argument("keep_by", self.keep_by, ("bits", "lot")),
         )
         if self.label_smoothing == 1:
             raise CodecError("label_smoothing is 1; allowed is 0 to below 1")
@@ -79,6 +85,10 @@ class Classification:
 
     def network(self, form: InputForm, seed: int) -> nn.Module:
         check_nested(self.nested, form)
+        network = self._network_of_all(form, seed)
+        return network if self.keep == 1 else KeptPlaces(network, form, self.keep, self.keep_by)
+
+    def _network_of_all(self, form: InputForm, seed: int) -> nn.Module:
         if self.body == "bands" and form.kind == "image" and form.arm != "pixels" and _has_bands(form):
             return new_band_network(form, BandConfig(self.num_outputs(form)), seed)
         config = NetworkConfig(form.channels, self.num_outputs(form), form.patch, self.width)
