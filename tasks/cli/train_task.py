@@ -87,6 +87,7 @@ def train_task(
         str,
         typer.Option("--network", help="timm:NAME, MODULE:FUNCTION, or a name of another package; else the task's."),
     ] = "",
+    start: Annotated[str, typer.Option("--start", metavar="RUN", help="Begin with the weights of another run.")] = "",
     folds: Annotated[
         int, typer.Option("--folds", min=0, help="Divide all samples into so many parts, whatever their splits.")
     ] = 0,
@@ -131,6 +132,7 @@ def train_task(
             learning_rate=learning_rate,
             augmentation="" if augment is None else parse_augmentation(augment),
             network=network,
+            start=start,
             folds=folds,
             fold=fold,
             size=size,

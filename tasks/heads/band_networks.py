@@ -66,7 +66,16 @@ class BandNetwork(nn.Module):
             nn.Linear(config.hidden, config.outputs),
         )
 
+    @property
+    def num_cell_features(self) -> int:
+        """Of all cells together."""
+        return self.norm.num_features * self.config.cells**2
+
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b outputs"]:
+        return self.answer(*self.features(x))
+
+    def features(self, x: Float[Tensor, "b c h w"]) -> tuple[Float[Tensor, "b k cells cells"], Float[Tensor, "b m"]]:
+        """Strengths of bands in each cell, and light and contrast of the whole, both normalised."""
         low, *groups = self.bands(x.float())
         mean, deviation = self._pooled(low).mean((2, 3), keepdim=True), self._pooled(low).std((2, 3), keepdim=True)
         parts = [(self._pooled(low) - mean) / (deviation + _LEAST_DEVIATION)]
@@ -74,9 +83,14 @@ class BandNetwork(nn.Module):
             strength = self._pooled(group.abs())
             around = nn.functional.avg_pool2d(strength.sum(1, keepdim=True), 3, 1, 1, count_include_pad=False)
             parts.append(strength / (around + _LEAST_MAGNITUDE))
-        cells = self.dropout(self.norm(torch.cat(parts, 1)).flatten(1))
         whole = _WEIGHT_OF_WHOLE * self.whole_norm(torch.cat([mean, deviation], 1)).flatten(1)
-        scores: Tensor = self.head(torch.cat([cells, whole], 1))
+        return self.norm(torch.cat(parts, 1)), whole
+
+    def answer(
+        self, cells: Float[Tensor, "b k cells cells"], whole: Float[Tensor, "b m"]
+    ) -> Float[Tensor, "b outputs"]:
+        """Of such features."""
+        scores: Tensor = self.head(torch.cat([self.dropout(cells.flatten(1)), whole], 1))
         return scores
 
     def _pooled(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c cells cells"]:

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from laconic.codecs.errors import CodecError, WeightsError
+from laconic.codecs.notes import note
 from laconic.tasks.heads.learning_task import InputForm, LearningTask
 from laconic.tasks.heads.network_catalog import TIMM_PREFIX, make_network, network_names
 from laconic.tasks.heads.task_catalog import learning_task_names, make_learning_task
@@ -41,6 +42,24 @@ def load_checkpoint_weights(network: nn.Module, path: Path) -> dict[str, Any]:
     tensors, card = _read(path)
     _set(network, tensors, path)
     return card
+
+
+def start_from(network: nn.Module, run: Path | str) -> None:
+    """Set what a run's best network has under the same names in the same shapes; a note says what stays as it was. Raises
+    `WeightsError`, and `CodecError` where that is all."""
+    tensors, _ = _read(Path(run) / BEST_NAME)
+    own = network.state_dict()
+    taken = {
+        name: tensors[name] for name, value in own.items() if name in tensors and tensors[name].shape == value.shape
+    }
+    if not any(name in taken for name, _ in network.named_parameters()):
+        raise CodecError(
+            f"{run} has no weights for this network; allowed is a run on the same channels, such as of "
+            "`laconic train pretrain` for classes of pictures"
+        )
+    network.load_state_dict({**own, **taken})
+    if rest := [name for name, _ in network.named_parameters() if name not in taken]:
+        note(f"{', '.join(rest)} of the network are not in {run}, and begin at random")
 
 
 @dataclass(frozen=True)

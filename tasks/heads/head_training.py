@@ -22,7 +22,7 @@ import torch
 
 from laconic.codecs.errors import CodecError
 from laconic.codecs.whole_files import atomic_write
-from laconic.tasks.heads.checkpoint import load_checkpoint_weights, save_best_checkpoint
+from laconic.tasks.heads.checkpoint import load_checkpoint_weights, save_best_checkpoint, start_from
 from laconic.tasks.heads.classification import Classification
 from laconic.tasks.heads.comparison import read_result
 from laconic.tasks.heads.devices import chosen_device
@@ -108,7 +108,10 @@ class _Loop:
     ) -> None:
         self._task, self._data, self._options, self._processes = task, data, options, processes
         self._comfort, self._device = comfort, device
-        self._network = make_network(options.network, task, data.form, options.seed).to(device)
+        self._network = make_network(options.network, task, data.form, options.seed)
+        if options.start:
+            start_from(self._network, options.start)
+        self._network.to(device)
         groups = [{"params": list(self._network.parameters()), "lr": options.learning_rate}]
         assert options.weight_decay is not None
         self._optimizers = Optimizers(groups, betas=_BETAS, weight_decay=options.weight_decay)

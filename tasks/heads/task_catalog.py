@@ -28,6 +28,7 @@ BUILT_IN_LEARNING_TASKS: Final[Mapping[str, str]] = {
     "listen": "laconic.tasks.heads.listening:Listening",
     "transcribe": "laconic.tasks.heads.transcription:Transcription",
     "separate": "laconic.tasks.heads.separation:Separation",
+    "pretrain": "laconic.tasks.heads.masked_pretraining:Pretraining",
 }
 _HELP: Final[Mapping[str, str]] = {
     "classify": "Which class a picture or sound is of.",
@@ -36,6 +37,7 @@ _HELP: Final[Mapping[str, str]] = {
     "read": "The letters of a line of print.",
     "listen": "Which class a sound is of.",
     "transcribe": "The letters of what is said.",
+    "pretrain": "What hidden parts of pictures hold, without labels; then --start RUN.",
     "separate": "Speech, music and effects of a mixture.",
 }
 _MEMBERS = (

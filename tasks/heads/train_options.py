@@ -36,9 +36,9 @@ class TrainOptions:
     `size`, `sample_rate_hz`, `seconds`, `splits`: as in packing, for plain folders. `val_fraction` of the training split is
     held out by the seed where there is no "val" split. With `folds` of 2 and more, splits do not count: all samples are
     divided into so many parts, of which number `fold` is the test split. `network`: of one's own, see `network_catalog`,
-    or "" for the task's. `precision`: "bfloat16" computes in that where torch deems it safe. None, and ""
-    for `augmentation`, ask the task (`LearningTask.recipe`). What belongs to one task is said in that. Raises
-    `CodecError` for values outside.
+    or "" for the task's. `start`: a run whose best weights it begins with, where names and shapes are the same.
+    `precision`: "bfloat16" computes in that where torch deems it safe. None, and "" for `augmentation`, ask the task
+    (`LearningTask.recipe`). What belongs to one task is said in that. Raises `CodecError` for values outside.
     """
 
     arm: Arm = "latents"
@@ -52,6 +52,7 @@ class TrainOptions:
     warmup_fraction: float = 0.1
     augmentation: Augmentation | Literal[""] | None = ""
     network: str = ""
+    start: str = ""
     val_fraction: float = 0.1
     folds: int = 0
     fold: int = 0
@@ -68,6 +69,7 @@ class TrainOptions:
             self,
             arm=choice_argument("arm", self.arm, ARMS),
             network=typed_argument("network", self.network, str, "a text"),
+            start=typed_argument("start", self.start, str, "the folder of a run"),
         )
         for name in ("channels", "epochs", "batch_size"):
             if getattr(self, name) is not None:
