@@ -39,14 +39,16 @@ _SIDE, _MARGIN, _DECIBEL = 320, 40, 8  # of the plot, pixels; a decibel is so wi
 @dataclass(frozen=True)
 class Separation:
     """`stems`: the classes that are mixed; the first is what is wanted most: it is as loud as all others together, counts
-    as much in the loss, and the score is what it gains. `level_db`: by how much their levels change, up and down. `width`,
-    `blocks` of the network; 192 and 6 make 1.1 M parameters. Raises `CodecError` for values outside.
+    as much in the loss, and the score is what it gains. While training, levels change by up to `level_db` up and down, and
+    those of frequencies by up to `equalize_db`. `width`, `blocks` of the network; 192 and 6 make 1.2 M parameters. Raises
+    `CodecError` for values outside.
 
     It trains its own network alone: what is judged are sounds, which not every network can make.
     """
 
     stems: tuple[str, ...] = _USUAL_STEMS
     level_db: float = 4.0
+    equalize_db: float = 7.0
     width: int = 192
     blocks: int = 6
 
@@ -69,6 +71,7 @@ class Separation:
             self,
             stems=stems,
             level_db=real_number_argument("level_db", self.level_db, lowest=0, highest=60),
+            equalize_db=real_number_argument("equalize_db", self.equalize_db, lowest=0, highest=60),
             width=whole_number_argument("width", self.width, 1, 4096),
             blocks=whole_number_argument("blocks", self.blocks, 1, 64),
         )
@@ -97,9 +100,8 @@ class Separation:
     def loss(self, network: nn.Module, batch: Batch, random: np.random.Generator) -> Float[Tensor, ""]:
         """Minus the mean SI-SDR in the domain of the input, half of it that of the first stem."""
         own, (labels,) = _own(network), batch.targets
-        stems = mixed_stems(
-            own.in_signal_units(batch.x), labels, own.classes, random, level_db=self.level_db, step=own.step
-        )
+        changes = {"level_db": self.level_db, "equalize_db": self.equalize_db, "step": own.step}
+        stems = mixed_stems(own.in_signal_units(batch.x), labels, own.classes, random, **changes)
         weight = is_there(stems).float()
         weight[:, 0] *= len(self.stems) - 1
         found = tensor_si_sdr_db(stems, own.separated(stems.sum(dim=1)))

@@ -2,6 +2,8 @@
 
     x --analysis--> coefficients --levels, signs--> network over time --> shares (sum 1) --synthesis of products--> stems
 
+Shares may be below 0 and above 1, as coefficients of two sounds may cancel.
+
 Coefficients are those of a latent, which is linear and nearly orthonormal, so that sums of sounds are sums of latents and
 errors are as large as in samples. Arms of samples get them by a projection of each patch that begins as a cosine transform
 and is learned together with its inverse, or, where a usual network is wanted, by a Fourier transform.
@@ -53,6 +55,9 @@ class SeparationNetwork(nn.Module):
         self.stem = nn.Conv2d(self.norm.num_features, width, 1)
         self.body = nn.ModuleList(TimeBlock(width, _DILATIONS[i % len(_DILATIONS)], _TAPS) for i in range(blocks))
         self.score = nn.Conv2d(width, len(stems) * count, 1)
+        self.excess = nn.Conv2d(width, len(stems) * count, 1)
+        for values in self.excess.parameters():
+            nn.init.zeros_(values)
 
     @property
     def step(self) -> int:
@@ -74,8 +79,12 @@ class SeparationNetwork(nn.Module):
         features = self.stem(levels.contiguous(memory_format=torch.channels_last))
         for block in self.body:
             features = block(features)
-        scores = self.score(torch.relu(features)).float()
-        shares = scores.reshape(len(signal), self.num_stems, -1, scores.shape[3]).softmax(dim=1)
+        features = torch.relu(features)
+        scores, excess = (
+            layer(features).float().reshape(len(signal), self.num_stems, -1, features.shape[3])
+            for layer in (self.score, self.excess)
+        )
+        shares = scores.softmax(dim=1) + excess - excess.mean(dim=1, keepdim=True)
         with torch.autocast(signal.device.type, enabled=False):
             stems = (shares * coefficients[:, None]).flatten(0, 1)
             parts: Tensor = self.transform.synthesize(stems, signal.shape[3])

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int
 
 _SILENCE = 1e-12
+_KNOTS = 9  # of a curve of gains over frequency
 
 
 def mixed_stems(
@@ -25,14 +26,15 @@ def mixed_stems(
     random: np.random.Generator,
     *,
     level_db: float,
+    equalize_db: float,
     step: int,
 ) -> Float[Tensor, "n stems c h w"]:
     """Stems of as many mixtures as the batch has items of its most frequent class of `stems`; of the others, items serve
-    again. Each is begun anywhere (by `step` values of x), may be upside down, and is as loud as the others but for up to
-    `level_db`; the first stem as loud as all others together. 0 where the batch has none of a class. Processes mix
-    what they have of a batch."""
-    draws = item_draws(random, len(x), 3)
-    items = _changed(x, draws, level_db, step)
+    again. Each is begun anywhere (by `step` values of x), may be upside down, has frequencies louder and softer by up to
+    `equalize_db`, smoothly, and is as loud as the others but for up to `level_db`; the first stem as loud as all others
+    together. 0 where the batch has none of a class. Processes mix what they have of a batch."""
+    draws = item_draws(random, len(x), 3 + _KNOTS)
+    items = _changed(equalized(x, draws[:, 3:], equalize_db), draws, level_db, step)
     places = [torch.nonzero(labels == number).flatten() for number in stems]
     count = max((len(found) for found in places), default=0)
     out = items.new_zeros((count, len(stems), *x.shape[1:]))
@@ -60,6 +62,19 @@ def tensor_si_sdr_db(
     target = ((x * y).sum(dim=2) / (energy + _SILENCE))[:, :, None] * x
     floor = 1e-6 * energy + _SILENCE
     return 10 * torch.log10((target.square().sum(dim=2) + floor) / ((target - y).square().sum(dim=2) + floor))
+
+
+def equalized(x: Tensor, draws: NDArray[np.float64], most_db: float) -> Tensor:
+    """Each item with gains over frequency that its draws (b, knots) of 0 to 1 say, up to `most_db` up and down. Channels of
+    latents are bands of rising frequency; samples, in one channel, are changed in their spectrum."""
+    if most_db == 0:
+        return x
+    is_latent = x.shape[1] > 1
+    bands = x if is_latent else torch.fft.rfft(x.movedim(3, 1), dim=1)
+    knots = torch.from_numpy((2 * draws - 1) * (most_db / 20)).to(x)[:, None]
+    curves = torch.nn.functional.interpolate(knots, size=bands.shape[1], mode="linear", align_corners=True)
+    changed = bands * (10 ** curves[:, 0])[:, :, None, None]
+    return changed if is_latent else torch.fft.irfft(changed, x.shape[3], dim=1).movedim(1, 3)
 
 
 def _changed(x: Tensor, draws: NDArray[np.float64], level_db: float, step: int) -> Tensor:

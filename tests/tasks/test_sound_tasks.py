@@ -22,7 +22,7 @@ from laconic.tasks.heads.listening import Listening
 from laconic.tasks.heads.seeded_weights import seeded_network
 from laconic.tasks.heads.separation import Separation
 from laconic.tasks.heads.sound_bands import SoundBands, mel_matrix
-from laconic.tasks.heads.sound_mixtures import mixed_stems, tensor_si_sdr_db
+from laconic.tasks.heads.sound_mixtures import equalized, mixed_stems, tensor_si_sdr_db
 from laconic.tasks.heads.transcription import Transcription
 from laconic.tasks.measures.sound_distortion import si_sdr_db
 
@@ -224,7 +224,7 @@ def test_mixtures_of_separation_are_judged_on_sound() -> None:
 def test_stems_are_mixed_by_class_at_levels() -> None:
     x = torch.randn((7, 2, 1, 8), generator=torch.Generator().manual_seed(0))
     labels = torch.tensor([3, 3, 2, 0, 3, 2, 1])
-    stems = mixed_stems(x, labels, (3, 2, 0), np.random.default_rng(0), level_db=3, step=2)
+    stems = mixed_stems(x, labels, (3, 2, 0), np.random.default_rng(0), level_db=3, equalize_db=0, step=2)
     assert stems.shape == (3, 3, 2, 1, 8)
     energy = stems.square().sum(dim=(2, 3, 4))
     rest = stems[:, 1:].sum(dim=1).square().sum(dim=(1, 2, 3))
@@ -232,7 +232,7 @@ def test_stems_are_mixed_by_class_at_levels() -> None:
     assert (10 * torch.log10(energy[:, 1:])).abs().max() <= 3.01
     # The only sound of a class serves all mixtures, from the same beginning as it has one draw.
     assert torch.equal(stems[0, 2], stems[2, 2])
-    nothing = mixed_stems(x, labels, (5, 2), np.random.default_rng(0), level_db=3, step=2)
+    nothing = mixed_stems(x, labels, (5, 2), np.random.default_rng(0), level_db=3, equalize_db=0, step=2)
     assert not nothing[:, 0].any() and nothing[:, 1].any()
 
 
@@ -288,3 +288,18 @@ def test_draws_of_items_do_not_depend_on_how_processes_share_them(monkeypatch: p
     for rank in range(2):
         monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
         assert np.array_equal(item_draws(np.random.default_rng(5), 3, 2), whole[rank::2])
+
+
+def test_frequencies_of_latents_and_of_samples_change_alike() -> None:
+    draws = np.array([[0.0] * 9, [1.0] * 9, [0.0] * 4 + [0.5] + [1.0] * 4])
+    latents = torch.ones(3, 17, 1, 6)
+    changed = equalized(latents, draws, 6.0)
+    assert torch.allclose(
+        20 * torch.log10(changed[:2, :, 0, 0]), torch.tensor([[-6.0], [6.0]]).expand(2, 17), atol=1e-4
+    )
+    assert changed[2, 0, 0, 0] < 1 and changed[2, 8, 0, 0] == 1 and changed[2, 16, 0, 0] > 1
+    samples = torch.from_numpy(np.random.default_rng(1).normal(size=(3, 1, 1, 64))).float()
+    spectra = torch.fft.rfft(equalized(samples, draws, 6.0)[:, 0, 0]).abs() / torch.fft.rfft(samples[:, 0, 0]).abs()
+    assert torch.allclose(20 * torch.log10(spectra[0]), torch.tensor(-6.0), atol=1e-3)
+    assert spectra[2, 1] < 1 < spectra[2, 31]
+    assert equalized(samples, draws, 0.0) is samples
