@@ -36,8 +36,9 @@ class SignalPlaces:
 class SignalLoader:
     """(x, *targets), x a tensor (n, c, h, w) of signals that are read, framed and augmented on threads: `targets` are int64
     (n,) of "cls", a list of others. `places` is what a place of the augmentation stands for. Sizes are "same", or "pad",
-    which gives a last tensor, int64 (n, 2): rows and columns of each. Options by name: those of `LoaderOptions`, but no
-    mixing of samples. Raises `CodecError`; batches raise what items of the dataset do."""
+    which gives a last tensor, int64 (n, 2): rows and columns of each; to sort by these, all signals are read once more.
+    Options by name: those of `LoaderOptions`, but no mixing of samples. Raises `CodecError`; batches raise what items of
+    the dataset do."""
 
     def __init__(
         self,
@@ -52,7 +53,8 @@ class SignalLoader:
         self.options = loader_options_of(options)
         if self.options.sizes == "bucket":
             raise CodecError("sizes is 'bucket'; allowed for signals are 'same' and 'pad'")
-        self._loop = BatchLoop(len(dataset), batch_size, self.options, lambda: np.zeros((len(dataset), 2), np.int64))
+        # In places of latents, so that all arms have the same batches.
+        self._loop = BatchLoop(len(dataset), batch_size, self.options, lambda: -(-dataset.sizes // places.values))
         wanted = self.options.augmentation
         if wanted is not None and wanted.mixes:
             raise CodecError("mixup and cutmix are of latents; mix signals in the training loop")

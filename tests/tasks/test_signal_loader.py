@@ -101,6 +101,20 @@ def test_a_loop_over_signals_goes_on_where_it_was(folder: Path) -> None:
     assert len(first) == len(whole) == 4
 
 
+def test_padded_signals_come_in_the_batches_of_latents(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    for i, width in enumerate(random.integers(9, 200, 40).tolist()):
+        PillowImage.new("RGB", (width, 16)).save(tmp_path / "in" / "a" / f"{i:02}.png")
+    pack(tmp_path / "in", tmp_path / "packed")
+    latents = LatentDataset(tmp_path / "packed", channels=1)
+    of_latents = LatentLoader(latents.subset(np.argsort(latents.index.source)), 4, sizes="pad")
+    of_signals = SignalLoader(dataset_of(tmp_path / "in"), (), 4, PLACES, sizes="pad")
+    for (_, _, places), (x, pixels) in zip(of_latents, of_signals, strict=True):
+        assert places.tolist() == (-(-pixels // 8)).tolist()
+        assert float(pixels.prod(dim=1).sum()) > 0.7 * x[:, 0].numel()
+
+
 def test_signals_that_fit_in_no_batch_are_sentences(folder: Path, tmp_path: Path) -> None:
     PillowImage.new("RGB", (20, 20)).save(tmp_path / "x.png")
     for name in ("a", "b"):
