@@ -134,12 +134,15 @@ class BatchLoop:
         return [np.flatnonzero(group.ravel() == i) for i in range(group.max() + 1)]
 
     def _sorted_places(self, order: Numbers) -> Numbers:
-        """Places in the order, by columns, then rows, of their items within each part of some batches. What is too little
-        for a batch is dropped before: the last of the order and not the largest of them."""
+        """Places in the order, by columns, then rows, of their items within each part of it; there are two parts and more,
+        so that an item meets others in each epoch. What is too little for a batch is dropped before: the last of the order
+        and not the largest of them."""
         together = self.batch_size * self.world
         count = len(order) - (len(order) % together if self.options.drop_last else 0)
         rows, columns = self._all_grids()[order[:count]].T
-        return np.lexsort((rows, columns, np.arange(count) // (_SORTED_BATCHES * together)))
+        num_batches = -(-count // together)
+        num_parts = max(round(num_batches / _SORTED_BATCHES), 2)
+        return np.lexsort((rows, columns, np.arange(count) // together * num_parts // max(num_batches, 1)))
 
 
 def _process_of(options: LoaderOptions) -> tuple[int, int]:
