@@ -29,7 +29,7 @@ from learning_intervals import score_intervals
 from learning_jobs import Job, full_jobs, short_jobs
 from learning_study import study_jobs
 
-from laconic.tasks.heads.judged_items import load_judged_items
+from laconic.tasks.heads.judged_items import JudgedItems, load_judged_items
 from laconic.tasks.heads.task_catalog import make_learning_task
 from laconic.tasks.training.run_names import JUDGED_NAME, RESULT_NAME
 
@@ -147,16 +147,19 @@ def compared(
     options: argparse.Namespace,
 ) -> Iterator[common.Row]:
     task = make_learning_task(task_name)
-    rows = {"\n".join(name): [pooled_rows(runs) for runs in seeds.values()] for name, seeds in arms.items()}
+    judged = {"\n".join(name): [pooled_items(runs) for runs in seeds.values()] for name, seeds in arms.items()}
+    rows = {name: [one.rows for one in seeds] for name, seeds in judged.items()}
+    scenes = [DATA[dataset].scene(number, source) for number, source in enumerate(judged["latents\n"][0].sources)]
     metrics = {
         task.score_name: lambda r: float(task.scores(r)[task.score_name]),
         "loss": lambda r: task.scores(r)["loss"],
     }
-    found = {name: score_intervals(rows, "latents\n", metric, DATA[dataset].block) for name, metric in metrics.items()}
+    found = {name: score_intervals(rows, "latents\n", metric, scenes) for name, metric in metrics.items()}
     for (arm, variant), seeds in arms.items():
         key = f"{arm}\n{variant}"
         row = {"type": "learning summary", "jobs": options.jobs, **header(options), "task": task_name}
-        row |= {"dataset": dataset, "arm": arm, "variant": variant, "seeds": len(seeds), "items": len(rows[key][0])}
+        row |= {"dataset": dataset, "arm": arm, "variant": variant, "seeds": len(seeds)}
+        row |= {"items": len(rows[key][0]), "scenes": len(set(scenes))}
         row |= {"score_name": task.score_name, "unit": task.unit, "higher_is_better": task.higher_is_better}
         for name, (own, differences) in found.items():
             row[name] = own[key].values
@@ -164,12 +167,12 @@ def compared(
         yield row | costs([run for runs in seeds.values() for run in runs])
 
 
-def pooled_rows(runs: list[Path]) -> np.ndarray:
+def pooled_items(runs: list[Path]) -> JudgedItems:
     """What is judged of all items, of each by the run in whose test fold it is, in the order of their sources."""
     judged = [load_judged_items(run / JUDGED_NAME) for run in runs]
     sources = [source for one in judged for source in one.sources]
     order = sorted(range(len(sources)), key=lambda i: sources[i])
-    return np.concatenate([one.rows for one in judged])[order]
+    return JudgedItems(np.concatenate([one.rows for one in judged])[order], tuple(sources[i] for i in order))
 
 
 def costs(runs: list[Path]) -> common.Row:

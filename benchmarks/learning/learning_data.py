@@ -25,15 +25,15 @@ from laconic.tasks.datasets.pack_index import INDEX_NAME
 class LearningData:
     """One data set: `make(data, folder)` gives the folder of its signals, `packing` how it is packed, `signals` what the
     arms of signals are framed to, as options of `laconic train`. `folds`: cross-validation over all samples, 0 for its
-    splits. `crop`: these arms read the pictures as JPEGs of that size, made once, and not the originals. `block`: so many
-    neighbours are resampled together, as frames of one scene say the same. `fit`: options of `laconic fit` on the training
-    pictures, where the shipped models are for larger ones."""
+    splits. `crop`: these arms read the pictures as JPEGs of that size, made once, and not the originals. `scene(number,
+    source)`: what items that are resampled together have in common: frames of a scene are alike, and lines of one receipt.
+    `fit`: options of `laconic fit` on the training pictures, where the shipped models are for larger ones."""
 
     make: Callable[[Path, Path], Path]
     packing: Mapping[str, object]
     signals: Mapping[str, object] = field(default_factory=dict)
     folds: int = 0
-    block: int = 1
+    scene: Callable[[int, str], object] = lambda number, source: number
     fit: tuple[str, ...] = ()
     crop: int = 0
 
@@ -83,7 +83,12 @@ DATA: Mapping[str, LearningData] = {
         {"size": 32},
         fit=("--rgb", "--depth", "1", "--blocks", "color"),
     ),
-    "camvid": LearningData(_folder("camvid"), {"quality": 60, "profile": "fast", "channels": 48}, folds=4, block=4),
+    "camvid": LearningData(
+        _folder("camvid"),
+        {"quality": 60, "profile": "fast", "channels": 48},
+        folds=4,
+        scene=lambda number, source: number // 4,
+    ),
     "colours": LearningData(
         _folder("clothing10"), {"size": 256, "quality": 75, "profile": "fast", "channels": 48}, {"size": 256}, crop=256
     ),
@@ -108,6 +113,7 @@ DATA: Mapping[str, LearningData] = {
     "receipts": LearningData(
         _script(prepare_receipt_lines, "--data", "DATA/sroie", "-o", "OUT", "--synthetic", "6000"),
         {"quality": 50, "profile": "fast", "channels": 96},
+        scene=lambda number, source: source.rpartition("-")[0],  # the receipt of a line
     ),
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,17 +27,21 @@ class ScoreInterval:
 
 
 def score_intervals(
-    arms: Mapping[str, Sequence[Rows]], anchor: str, scores: Scores, block: int = 1
+    arms: Mapping[str, Sequence[Rows]], anchor: str, scores: Scores, scenes: Sequence[Hashable] | None = None
 ) -> tuple[dict[str, ScoreInterval], dict[str, ScoreInterval]]:
     """Of each arm its score, and by how much that of the arm `anchor` is higher. `arms`: for each seed (items, k), the same
-    items in the same order. The same items are drawn for all arms, in blocks of neighbours; seeds are drawn for each arm of
-    its own, as runs of one seed have nothing in common but their folds."""
+    items in the same order. The same items are drawn for all arms, those of one scene together where
+    `scenes` are given; seeds are drawn for each arm of its own, as runs of one seed have nothing in common but their
+    folds."""
     random = np.random.default_rng(0)
     count = len(next(iter(arms.values()))[0])
-    blocks = [np.arange(first, min(first + block, count)) for first in range(0, count, block)]
+    blocks: dict[Hashable, list[int]] = {}
+    for item, scene in enumerate(range(count) if scenes is None else scenes):
+        blocks.setdefault(scene, []).append(item)
+    drawable = [np.array(items) for items in blocks.values()]
     found: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(RESAMPLES):
-        items = np.concatenate([blocks[i] for i in random.integers(len(blocks), size=len(blocks))])
+        items = np.concatenate([drawable[i] for i in random.integers(len(drawable), size=len(drawable))])
         for name, seeds in arms.items():
             drawn = random.integers(len(seeds), size=len(seeds))
             found[name].append(float(np.mean([scores(seeds[i][items]) for i in drawn])))

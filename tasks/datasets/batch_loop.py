@@ -1,7 +1,8 @@
 """The order of batches, and the loop over them with others made ahead: what loaders of latents and of signals share.
 
 The order of an epoch depends on the seed and the epoch alone. A loop that was interrupted goes on with the next batch, and
-processes share batches of which each has the same number.
+processes share batches of which each has the same number. Shuffled items that are padded come in batches of like size:
+lines of print and utterances fill a third of batches that are made by lot.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
 _LAST_EPOCH: Final = (1 << 62) - 1
+_SORTED_BATCHES: Final = (
+    16  # together: items next to each other in size change each epoch, and few batches hold a mixture
+)
 _STATE: Final = ("epoch", "batch", "seed", "batch_size", "world", "items", "shuffle", "drop_last", "sizes")
 Numbers = NDArray[np.int64]
 MakeBatch = Callable[[int, Numbers, Numbers], tuple[Any, ...]]  # of the epoch, items, and their places in its order
@@ -29,7 +33,7 @@ MakeBatch = Callable[[int, Numbers, Numbers], tuple[Any, ...]]  # of the epoch, 
 
 class BatchLoop:
     """Batches of `count` items, `batch_size` in each process. `grids` gives (count, 2) rows and columns of all items; it is
-    asked only with sizes "bucket"."""
+    asked only where batches depend on them."""
 
     def __init__(
         self, count: int, batch_size: int, options: LoaderOptions, grids: Callable[[], Int[Numbers, "n 2"]]
@@ -101,10 +105,16 @@ class BatchLoop:
                 # Every process gets as many: some items of the group are there twice.
                 some = np.concatenate([some, np.resize(places, -len(some) % self.world)])[self.rank :: self.world]
                 batches.append((order[some], some))
-        if self.options.sizes == "bucket" and self.options.shuffle:
+        if self.options.shuffle and (self._is_sorted or self.options.sizes == "bucket"):
             mixed = np.random.default_rng((self.options.seed, epoch, 1)).permutation(len(batches))
             batches = [batches[i] for i in mixed]
         return batches
+
+    @property
+    def _is_sorted(self) -> bool:
+        """Whether batches are of items of like size: where they are padded, and not cut to one size."""
+        wanted = self.options.augmentation
+        return self.options.shuffle and self.options.sizes == "pad" and (wanted is None or wanted.crop is None)
 
     @cached_property
     def _counts(self) -> list[int]:
@@ -116,10 +126,23 @@ class BatchLoop:
 
     def _groups(self, order: Numbers) -> list[Numbers]:
         """Places in the order whose items may stand in one batch."""
+        if self._is_sorted:
+            return [self._sorted_places(order)]
         if self.options.sizes != "bucket":
             return [np.arange(len(order))]
         _, group = np.unique(self._all_grids()[order], axis=0, return_inverse=True)
         return [np.flatnonzero(group.ravel() == i) for i in range(group.max() + 1)]
+
+    def _sorted_places(self, order: Numbers) -> Numbers:
+        """Places in the order, by columns, then rows, of their items within each part of it; there are two parts and more,
+        so that an item meets others in each epoch. What is too little for a batch is dropped before: the last of the order
+        and not the largest of them."""
+        together = self.batch_size * self.world
+        count = len(order) - (len(order) % together if self.options.drop_last else 0)
+        rows, columns = self._all_grids()[order[:count]].T
+        num_batches = -(-count // together)
+        num_parts = max(round(num_batches / _SORTED_BATCHES), 2)
+        return np.lexsort((rows, columns, np.arange(count) // together * num_parts // max(num_batches, 1)))
 
 
 def _process_of(options: LoaderOptions) -> tuple[int, int]:

@@ -30,7 +30,8 @@ MAP_FILL: Final = 255  # of maps, where nothing of the picture is
 class LoaderOptions:
     """How a loader makes batches. `shuffle` by `seed` and epoch; `drop_last` batch where it is smaller. `augmentation`:
     what happens to latents on the way. `dtype` of the tensors. `sizes` of latents: all the "same", or, where they
-    differ, "pad" to the largest of a batch with 0 below and to the right, or "bucket", batches of those of one size.
+    differ, "pad" to the largest of a batch with 0 below and to the right, with batches of those of like size where they are
+    shuffled, or "bucket", batches of those of one size.
     `num_threads` decode one batch, while `prefetch` others wait. Of batches of `world` times the size, process
     `rank` gets its share, all as much: some items of an epoch are read twice where they do not come out even. None asks
     torch.distributed, where that is in use. `pin_memory`: as `DataLoader` does; None where there is a

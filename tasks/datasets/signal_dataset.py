@@ -42,6 +42,11 @@ class SignalDataset:
         """What reading each item takes from disk."""
         return [_num_bytes(self.source, sample) for sample in self.samples]
 
+    @cached_property
+    def sizes(self) -> Int[NDArray[np.int64], "n 2"]:
+        """Rows and columns of every signal; all of them are read once for it."""
+        return np.array([self.array(i).shape[1:] for i in range(len(self))], np.int64).reshape(-1, 2)
+
     def subset(self, items: Sequence[int] | Int[NDArray[np.int64], " n"]) -> SignalDataset:
         """A dataset of some items, in that order."""
         return replace(self, samples=tuple(self.samples[int(item)] for item in items))

@@ -19,10 +19,12 @@ from laconic.tasks.datasets.signal_dataset import SignalDataset
 from laconic.tasks.datasets.targets import LABEL_SUFFIX
 
 if TYPE_CHECKING:
+    from jaxtyping import Int
     from torch import Tensor
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float32]
+_SOUND_MARGIN = 32  # samples at both ends that a latent has beyond its sound
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,9 @@ class SignalPlaces:
 class SignalLoader:
     """(x, *targets), x a tensor (n, c, h, w) of signals that are read, framed and augmented on threads: `targets` are int64
     (n,) of "cls", a list of others. `places` is what a place of the augmentation stands for. Sizes are "same", or "pad",
-    which gives a last tensor, int64 (n, 2): rows and columns of each. Options by name: those of `LoaderOptions`, but no
-    mixing of samples. Raises `CodecError`; batches raise what items of the dataset do."""
+    which gives a last tensor, int64 (n, 2): rows and columns of each; to sort by these, all signals are read once more.
+    Options by name: those of `LoaderOptions`, but no mixing of samples. Raises `CodecError`; batches raise what items of
+    the dataset do."""
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class SignalLoader:
         self.options = loader_options_of(options)
         if self.options.sizes == "bucket":
             raise CodecError("sizes is 'bucket'; allowed for signals are 'same' and 'pad'")
-        self._loop = BatchLoop(len(dataset), batch_size, self.options, lambda: np.zeros((len(dataset), 2), np.int64))
+        self._loop = BatchLoop(len(dataset), batch_size, self.options, self._grids)
         wanted = self.options.augmentation
         if wanted is not None and wanted.mixes:
             raise CodecError("mixup and cutmix are of latents; mix signals in the training loop")
@@ -77,6 +80,11 @@ class SignalLoader:
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """The batches of an epoch that are left, then those of the next."""
         return self._loop.iterate(self._batch)
+
+    def _grids(self) -> Int[Numbers, "n 2"]:
+        """Rows and columns as latents of shipped models have them, so that all arms have the same batches."""
+        beyond = (0, 2 * _SOUND_MARGIN if self.dataset.source.kind == "sound" else 0)
+        return -(-(self.dataset.sizes + beyond) // self.places.values)
 
     def _batch(self, epoch: int, items: Numbers, places: Numbers) -> tuple[Any, ...]:
         numbers = items.tolist()

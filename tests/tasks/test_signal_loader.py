@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,37 @@ def test_a_loop_over_signals_goes_on_where_it_was(folder: Path) -> None:
     for one, other in zip([*seen, *(batch[0] for batch in second)], whole, strict=True):
         assert torch.equal(one, other)
     assert len(first) == len(whole) == 4
+
+
+def test_padded_signals_come_in_the_batches_of_latents(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    for i, width in enumerate(random.integers(9, 200, 40).tolist()):
+        PillowImage.new("RGB", (width, 16)).save(tmp_path / "in" / "a" / f"{i:02}.png")
+    pack(tmp_path / "in", tmp_path / "packed")
+    latents = LatentDataset(tmp_path / "packed", channels=1)
+    of_latents = LatentLoader(latents.subset(np.argsort(latents.index.source)), 4, sizes="pad")
+    of_signals = SignalLoader(dataset_of(tmp_path / "in"), (), 4, PLACES, sizes="pad")
+    for (_, _, places), (_, pixels) in zip(of_latents, of_signals, strict=True):
+        assert places.tolist() == (-(-pixels // 8)).tolist()
+
+
+def test_padded_sounds_come_in_the_batches_of_latents(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    lengths = [*random.integers(2000, 9000, 12).tolist(), 2048, 4032, 4033, 8192]
+    for i, length in enumerate(lengths):
+        with wave.open(str(tmp_path / "in" / "a" / f"{i:02}.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(16_000)
+            file.writeframes(bytes(2 * length))
+    pack(tmp_path / "in", tmp_path / "packed")
+    latents = LatentDataset(tmp_path / "packed", channels=1)
+    of_latents = LatentLoader(latents.subset(np.argsort(latents.index.source)), 4, sizes="pad")
+    of_signals = SignalLoader(dataset_of(tmp_path / "in"), (), 4, SignalPlaces((1, 256), (1, 256)), sizes="pad")
+    for (_, _, places), (_, samples) in zip(of_latents, of_signals, strict=True):
+        assert places[:, 1].tolist() == (-(-(samples[:, 1] + 64) // 256)).tolist()
 
 
 def test_signals_that_fit_in_no_batch_are_sentences(folder: Path, tmp_path: Path) -> None:
