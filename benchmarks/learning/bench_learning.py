@@ -77,16 +77,21 @@ def run_job(job: Job, options: argparse.Namespace, lock: Lock) -> None:
     run = run_folder(job, options)
     if (run / RESULT_NAME).exists():
         return
-    words: list[object] = ["train", job.task, source_of(job, options, lock), "-o", run, "--seed", job.seed]
+    source = source_of(job, options, lock)
+    words: list[object] = ["--seed", job.seed]
     words += ["--arm", job.arm, "--quiet", "--device", "cpu", "--precision", options.precision]
     if DATA[job.dataset].folds:
         words += ["--folds", DATA[job.dataset].folds, "--fold", job.fold]
     framed = {} if job.arm == "latents" else DATA[job.dataset].signals
     if job.arm == "latents" and (model := own_model(job.dataset, options.data, options.work)) is not None:
         words += ["--model", model]
-    words += [word for name, value in {**framed, **job.options}.items() for word in (f"--{name}", value)]
-    command = [sys.executable, "-m", "laconic.tasks.cli", *map(str, words)]
-    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    if job.pretraining:
+        first = run.with_name(f"{run.name}-pretraining")
+        train("pretrain", source, "-o", first, *words, "--epochs", job.pretraining)
+        words += ["--start", first]
+    for name, value in {**framed, **job.options}.items():
+        words += [word for one in (value if isinstance(value, list) else [value]) for word in (f"--{name}", one)]
+    train(job.task, source, "-o", run, *words)
     result = json.loads((run / RESULT_NAME).read_text())
     row = {"type": "learning run", "jobs": options.jobs, **header(options), **identity(job)}
     row |= {name: value for name, value in result.items() if name not in LEFT_OUT}
@@ -95,6 +100,11 @@ def run_job(job: Job, options: argparse.Namespace, lock: Lock) -> None:
         common.append_row(options.results, row)
         score = f"test_{result['score_name']}"
         print(f"{job.key}: {result[score]:.4g}", flush=True)
+
+
+def train(*words: object) -> None:
+    command = [sys.executable, "-m", "laconic.tasks.cli", "train", *map(str, words)]
+    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
 
 
 def source_of(job: Job, options: argparse.Namespace, lock: Lock) -> Path:

@@ -56,7 +56,8 @@ def options_of(dataset: str, arm: str) -> Mapping[str, object]:
 @dataclass(frozen=True)
 class Job:
     """`variant` names what is otherwise than usual, "" for nothing; `packing` is otherwise in the pack, `options` in the
-    command, as names and values of its options."""
+    command, as names and values of its options. `pretraining`: epochs on the same training items without their labels, 0
+    for none."""
 
     task: str
     dataset: str
@@ -66,6 +67,7 @@ class Job:
     variant: str = ""
     packing: Mapping[str, object] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
+    pretraining: int = 0
 
     @property
     def key(self) -> str:

@@ -12,7 +12,7 @@ USUAL = "shift=2,flip=0.5,brightness=0.1,contrast=0.2,saturation=0.3,hue=0.02"
 # Variant -> (packing, options of the command).
 VARIANTS: Mapping[str, tuple[Mapping[str, object], Mapping[str, object]]] = {
     "": ({}, {}),
-    **{f"channels {count}": ({}, {"channels": count}) for count in (3, 12, 192)},
+    **{f"channels {count}": ({}, {"channels": count}) for count in (3, 48, 192)},
     "scaling channel": ({}, {"scaling": "channel"}),
     "scaling none": ({}, {"scaling": "none"}),
     **{f"quality {value}": ({"quality": value}, {}) for value in (10, 30, 90)},
@@ -30,6 +30,11 @@ VARIANTS: Mapping[str, tuple[Mapping[str, object], Mapping[str, object]]] = {
     "mixup": ({}, {"option": "mixup=0.2"}),
     "body residual": ({}, {"option": "body=residual"}),
     "twice the epochs": ({}, {"epochs": 80}),
+    **{
+        f"{round(100 * share)} % of places, by {by}": ({}, {"option": [f"keep={share}", f"keep_by={by}"]})
+        for share in (0.5, 0.25, 0.12)
+        for by in ("bits", "lot")
+    },
 }
 
 
@@ -39,3 +44,5 @@ def study_jobs() -> Iterator[Job]:
         for variant, (packing, options) in VARIANTS.items():
             for fold in range(DATA["clothing10"].folds):
                 yield Job("classify", "clothing10", "latents", seed, fold, variant, packing, options)
+        for fold in range(DATA["clothing10"].folds):
+            yield Job("classify", "clothing10", "latents", seed, fold, "pretrained without labels", pretraining=60)
