@@ -142,7 +142,8 @@ class BatchLoop:
         rows, columns = self._all_grids()[order[:count]].T
         num_batches = -(-count // together)
         num_parts = max(round(num_batches / _SORTED_BATCHES), 2)
-        return np.lexsort((rows, columns, np.arange(count) // together * num_parts // max(num_batches, 1)))
+        part = np.arange(count) // together * num_parts // max(num_batches, 1)
+        return np.asarray(np.lexsort((rows, columns, part)), np.int64)
 
 
 def _process_of(options: LoaderOptions) -> tuple[int, int]:

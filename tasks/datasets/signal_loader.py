@@ -84,7 +84,7 @@ class SignalLoader:
     def _grids(self) -> Int[Numbers, "n 2"]:
         """Rows and columns as latents of shipped models have them, so that all arms have the same batches."""
         beyond = (0, 2 * _SOUND_MARGIN if self.dataset.source.kind == "sound" else 0)
-        return -(-(self.dataset.sizes + beyond) // self.places.values)
+        return np.asarray(-(-(self.dataset.sizes + beyond) // self.places.values), np.int64)
 
     def _batch(self, epoch: int, items: Numbers, places: Numbers) -> tuple[Any, ...]:
         numbers = items.tolist()
