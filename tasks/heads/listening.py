@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from laconic.codecs.arguments import flag_argument, real_number_argument, settle_arguments, whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
-from laconic.tasks.heads.band_augmentation import masked, mixing_weight, rolled, stretched
+from laconic.tasks.heads.band_augmentation import item_draws, masked, mixing_weight, rolled, stretched
 from laconic.tasks.heads.confusion_plot import confusion_plot
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
 from laconic.tasks.heads.seeded_weights import seeded_network
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 _NUM_SHOWN = 3
+_MOVED = 0.1  # at most, of the length of a word: where it begins and ends
 
 
 @dataclass(frozen=True)
 class Listening:
     """`mixup`: the parameter of the Beta distribution, 0 for none (Zhang et al. 2018), of sounds whose energies add up.
     `tempo`, `pitch`: sounds get slower or faster and higher or lower by factors of up to exp(tempo) and exp(pitch). `gaps`
-    in time and in bands (SpecAugment). `is_cyclic`: sounds may
-    begin anywhere and go on with their beginning, as textures and repeated calls may and words may not. `width` of the
-    network's stem; 16 makes .16 M parameters. Raises `CodecError` for values outside.
+    in time and in bands (SpecAugment). `is_cyclic`: sounds may begin anywhere and go on with their beginning, as textures
+    and repeated calls may. `word_frames`: each sound is one spoken word, which is cut to where it is loud and stretched to
+    so many frames, and never cyclic; 0 for other sounds. `width` of the network's stem; 16 makes .16 M parameters. Raises
+    `CodecError` for values outside.
     """
 
     label_smoothing: float = 0.1
@@ -41,6 +43,7 @@ class Listening:
     pitch: float = 0.1
     gaps: int = 1
     is_cyclic: bool = True
+    word_frames: int = 0
     width: int = 16
 
     name: ClassVar[str] = "listen"
@@ -63,6 +66,7 @@ class Listening:
             pitch=real_number_argument("pitch", self.pitch, lowest=0, highest=1),
             gaps=whole_number_argument("gaps", self.gaps, 0, 10),
             is_cyclic=flag_argument("is_cyclic", self.is_cyclic),
+            word_frames=whole_number_argument("word_frames", self.word_frames, 0, 1 << 16),
             width=whole_number_argument("width", self.width, 1, 4096),
         )
         if self.label_smoothing == 1:
@@ -75,7 +79,8 @@ class Listening:
         return max(len(form.classes), 1)
 
     def network(self, form: InputForm, seed: int) -> nn.Module:
-        return seeded_network(lambda: ListeningNetwork(form, self.num_outputs(form), self.width), seed)
+        outputs = self.num_outputs(form)
+        return seeded_network(lambda: ListeningNetwork(form, outputs, self.width, self.word_frames), seed)
 
     def loss(self, network: nn.Module, batch: Batch, random: np.random.Generator) -> Float[Tensor, ""]:
         (labels,), half = batch.targets, len(batch) // 2
@@ -90,9 +95,12 @@ class Listening:
     def _scores_of_changed(
         self, network: ListeningNetwork, x: Tensor, weight: float, random: np.random.Generator
     ) -> Tensor:
-        energies = network.bands.energies(x)
-        if self.is_cyclic:
-            energies = rolled(energies, random)
+        if self.word_frames:
+            moved = torch.from_numpy(item_draws(random, len(x), 2) * 2 - 1) * _MOVED
+            energies = network.energies(x, moved)
+        else:
+            energies = network.energies(x)
+            energies = rolled(energies, random) if self.is_cyclic else energies
         energies = stretched(energies, random, time=self.tempo, pitch=self.pitch)
         energies = weight * energies + (1 - weight) * energies.roll(len(x) // 2, 0)
         levels = network.bands.levels(energies)

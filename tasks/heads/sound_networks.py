@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from laconic.tasks.heads.learning_task import InputForm
 from laconic.tasks.heads.normalization import BatchNorm
 from laconic.tasks.heads.sound_bands import SoundBands, frame_mask
+from laconic.tasks.heads.word_frames import framed_words
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -24,10 +25,12 @@ _TAPS: Final = 5
 
 class ListeningNetwork(nn.Module):
     """(b, channels, h, w) -> (b, outputs): a residual network on bands and frames of some 20 ms, as on a picture. What it
-    found is averaged over bands, and averaged and at its most over time: a bark is as short as rain is long."""
+    found is averaged over bands, and averaged and at its most over time: a bark is as short as rain is long. `word_frames`:
+    each sound is a word, in so many frames; 0 for any sounds."""
 
-    def __init__(self, form: InputForm, num_outputs: int, width: int) -> None:
+    def __init__(self, form: InputForm, num_outputs: int, width: int, word_frames: int = 0) -> None:
         super().__init__()
+        self.word_frames = word_frames
         samples = form.patch[1] if form.arm in ("small", "patches") else form.place[1]
         pool = max(round(_FRAME_SECONDS * (form.sample_rate_hz or 0) / samples), 1)
         self.bands = SoundBands(form, _NUM_BANDS, pool=pool)
@@ -40,7 +43,14 @@ class ListeningNetwork(nn.Module):
         self.score = nn.Linear(8 * width, num_outputs)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b outputs"]:
-        return self.scores(self.bands.levels(self.bands.energies(x)))
+        return self.scores(self.bands.levels(self.energies(x)))
+
+    def energies(
+        self, x: Float[Tensor, "b c h w"], moved: Float[Tensor, "b 2"] | None = None
+    ) -> Float[Tensor, "b k h t"]:
+        """Of the bands; words with ends that are `moved`, see `framed_words`."""
+        energies = self.bands.energies(x)
+        return framed_words(energies, self.word_frames, moved) if self.word_frames else energies
 
     def scores(self, levels: Float[Tensor, "b k h t"]) -> Float[Tensor, "b outputs"]:
         """Of normalised levels, which `SoundBands` makes. Rows of a sound of several channels are averaged."""
