@@ -35,7 +35,7 @@ ARMS_OF: Mapping[str, tuple[str, ...]] = {
 ARMS_OF_SET: Mapping[str, tuple[str, ...]] = {"cifar10_jpeg_subset": ("latents", "pixels")}
 OPTIONS_OF_SET: Mapping[str, Mapping[str, object]] = {
     "cifar10_jpeg_subset": {"option": "body=residual"},
-    "fsdd": {"option": "is_cyclic=false"},
+    "fsdd": {"option": ["word_frames=32", "mixup=0"]},
 }
 # Of networks on pixels of large pictures: by thirty epochs they learn no more, and wider ones take hours.
 OPTIONS_OF_ARM: Mapping[tuple[str, str], Mapping[str, object]] = {

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from laconic.tasks.heads.learning_task import InputForm
-from laconic.tasks.heads.normalization import BatchNorm
+from laconic.tasks.heads.normalization import BatchNorm, Dropout
 from laconic.tasks.heads.sound_bands import SoundBands, frame_mask
 from laconic.tasks.heads.word_frames import framed_words
 
@@ -21,12 +21,14 @@ _NUM_BANDS: Final = 64
 _FRAME_SECONDS: Final = 0.02  # of sounds to be named: a usual hop
 _DILATIONS: Final = (1, 2, 4, 8)
 _TAPS: Final = 5
+_HIDDEN: Final = 384  # units of words
+_DROPPED: Final = 0.5
 
 
 class ListeningNetwork(nn.Module):
     """(b, channels, h, w) -> (b, outputs): a residual network on bands and frames of some 20 ms, as on a picture. What it
     found is averaged over bands, and averaged and at its most over time: a bark is as short as rain is long. `word_frames`:
-    each sound is a word, in so many frames; 0 for any sounds."""
+    each sound is a word, in so many frames, and dense layers know of each what it is of the word; 0 for any sounds."""
 
     def __init__(self, form: InputForm, num_outputs: int, width: int, word_frames: int = 0) -> None:
         super().__init__()
@@ -34,6 +36,9 @@ class ListeningNetwork(nn.Module):
         samples = form.patch[1] if form.arm in ("small", "patches") else form.place[1]
         pool = max(round(_FRAME_SECONDS * (form.sample_rate_hz or 0) / samples), 1)
         self.bands = SoundBands(form, _NUM_BANDS, pool=pool)
+        if word_frames:
+            self.words = _word_layers(self.bands.num_bands * word_frames, num_outputs)
+            return
         self.stem = nn.Sequential(nn.Conv2d(1, width, 3, (2, 1), 1, bias=False), BatchNorm(width), nn.ReLU())
         self.body = nn.Sequential(
             _ListeningBlock(width, 2 * width, stride=2),
@@ -54,10 +59,28 @@ class ListeningNetwork(nn.Module):
 
     def scores(self, levels: Float[Tensor, "b k h t"]) -> Float[Tensor, "b outputs"]:
         """Of normalised levels, which `SoundBands` makes. Rows of a sound of several channels are averaged."""
-        picture = levels.mean(dim=2)[:, None].contiguous(memory_format=torch.channels_last)
-        features = self.body(self.stem(picture)).mean(dim=2)
+        lines = levels.mean(dim=2)
+        if self.word_frames:
+            words: Tensor = self.words(lines)
+            return words
+        features = self.body(self.stem(lines[:, None].contiguous(memory_format=torch.channels_last))).mean(dim=2)
         scores: Tensor = self.score(torch.cat([features.mean(dim=2), features.amax(dim=2)], 1))
         return scores
+
+
+def _word_layers(count: int, num_outputs: int) -> nn.Sequential:
+    """Of so many levels. Words differ in what is where; with few of each, dense layers learn that sooner than others."""
+    return nn.Sequential(
+        nn.Flatten(),
+        Dropout(_DROPPED),
+        nn.Linear(count, _HIDDEN, bias=False),
+        nn.Unflatten(1, (_HIDDEN, 1, 1)),
+        BatchNorm(_HIDDEN),
+        nn.Flatten(),
+        nn.ReLU(),
+        Dropout(_DROPPED),
+        nn.Linear(_HIDDEN, num_outputs),
+    )
 
 
 class TranscriptionNetwork(nn.Module):
