@@ -104,7 +104,11 @@ def run_job(job: Job, options: argparse.Namespace, lock: Lock) -> None:
 
 def train(*words: object) -> None:
     command = [sys.executable, "-m", "laconic.tasks.cli", "train", *map(str, words)]
-    subprocess.run(command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    own = {
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).resolve().parent),
+    }  # networks of the study are there
+    subprocess.run(command, check=True, env={**os.environ, **own}, stdout=subprocess.DEVNULL)
 
 
 def source_of(job: Job, options: argparse.Namespace, lock: Lock) -> Path:

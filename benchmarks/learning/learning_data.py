@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from PIL import Image as PillowImage
 
 from laconic.tasks.datasets import PackIndexOptions, pack
 from laconic.tasks.datasets.framing import Framing, read_signal
-from laconic.tasks.datasets.pack_engines import ThreadEngine
+from laconic.tasks.datasets.pack_engines import SampleEncode, SampleEntry, ThreadEngine
 from laconic.tasks.datasets.pack_index import INDEX_NAME
+from laconic.tasks.datasets.sample_encoder import SampleEncoder
+from laconic.tasks.datasets.shard_writer import ShardSample
 
 
 @dataclass(frozen=True)
@@ -149,14 +152,37 @@ def own_model(name: str, data: Path, work: Path) -> Path | None:
     return path
 
 
+@dataclass(frozen=True)
+class MixedQualityEngine:
+    """Threads that encode samples at these qualities in turn, in the order of the pack, which has nothing to do with
+    classes; the index says another quality."""
+
+    qualities: Sequence[int]
+    threads: ThreadEngine
+
+    @contextmanager
+    def encoding(self, encode: SampleEncode, entries: Iterable[SampleEntry]) -> Iterator[Iterator[ShardSample]]:
+        """As `PackEngine` says."""
+        assert isinstance(encode, SampleEncoder)
+        encoders = [replace(encode, options=replace(encode.options, quality=quality)) for quality in self.qualities]
+        with self.threads.encoding(lambda entry: encoders[entry[0] % len(encoders)](entry), entries) as samples:
+            yield samples
+
+
 def packed(name: str, data: Path, work: Path, **changed: object) -> tuple[Path, float | None]:
-    """The pack of a data set, with some options otherwise, and the seconds that packing took, None where it was there."""
+    """The pack of a data set, with some options otherwise, and the seconds that packing took, None where it was there.
+    `qualities` "10 30" are those of samples in turn (`MixedQualityEngine`)."""
     options = {**DATA[name].packing, **changed}
-    folder = work / "-".join(["pack", name, *(f"{key}={value}" for key, value in sorted(options.items()))])
+    folder = work / "-".join(
+        ["pack", name, *(f"{key}={value}".replace(" ", "+") for key, value in sorted(options.items()))]
+    )
+    engine: ThreadEngine | MixedQualityEngine = ThreadEngine(2)
+    if qualities := str(options.pop("qualities", "")):
+        engine = MixedQualityEngine([int(quality) for quality in qualities.split()], engine)
     if (model := own_model(name, data, work)) is not None:
         options["model"] = str(model)
     if (folder / INDEX_NAME).exists():
         return folder, None
     start = time.perf_counter()
-    pack(DATA[name].make(data, work / name), folder, PackIndexOptions(**options), engine=ThreadEngine(2))  # type: ignore[arg-type]
+    pack(DATA[name].make(data, work / name), folder, PackIndexOptions(**options), engine=engine)  # type: ignore[arg-type]
     return folder, time.perf_counter() - start
