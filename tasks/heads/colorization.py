@@ -95,10 +95,11 @@ class Colorization:
     def _judged(self, network: nn.Module, x: Float[Tensor, "1 c h w"]) -> Float[Tensor, " k"]:
         assert isinstance(network, ColorizationNetwork)
         parts, found = network.parts, network(x).float()
-        true = parts.chroma(x)
-        picture = parts.pixels(x, true)
-        errors = [(parts.pixels(x, some) - picture).square().mean() for some in (found, parts.grey(x))]
-        return torch.stack([_loss_of_errors(parts.squared(found - true))[0], *errors]).double()
+        with torch.autocast(x.device.type, enabled=False):  # pixels in bfloat16 are another score
+            true = parts.chroma(x)
+            picture = parts.pixels(x, true)
+            errors = [(parts.pixels(x, some) - picture).square().mean() for some in (found, parts.grey(x))]
+            return torch.stack([_loss_of_errors(parts.squared(found - true))[0], *errors]).double()
 
     def scores(self, rows: Float[NDArray[np.float64], "n k"]) -> dict[str, float]:
         found, grey = _psnr_db(rows[:, 1]), _psnr_db(rows[:, 2])

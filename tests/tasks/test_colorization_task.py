@@ -122,6 +122,16 @@ def test_the_loss_is_the_mean_over_items_and_padding_is_not_judged() -> None:
     assert float(whole) == pytest.approx(float(sum(halves)) / 2, rel=1e-5)
 
 
+@pytest.mark.parametrize("form, inputs", [(LATENTS, latents), (PIXELS, pixels)])
+def test_pixels_of_the_grey_picture_are_judged_alike_in_bfloat16(form: InputForm, inputs: Any) -> None:
+    network, batch = TASK.network(form, 0).eval(), Batch(inputs([picture(2)]), ())
+    with torch.no_grad():
+        exact = TASK.judge(network, batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            mixed = TASK.judge(network, batch)
+    assert torch.equal(mixed[:, 2], exact[:, 2])
+
+
 def test_answers_are_pictures() -> None:
     network = TASK.network(LATENTS, 0).eval()
     with torch.no_grad():
