@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +33,9 @@ from laconic.codecs.learning.task_learner import TASK_TUNE
 from laconic.codecs.learning.task_student import TaskStudent, load_task_student
 from laconic.codecs.media import Image
 from laconic.codecs.models.zoo import model_path
+from laconic.tasks.datasets.framing import Framing, read_signal
 from laconic.tasks.training.codec_training import CodecTrainingOptions, train_codec
+from laconic.tasks.training.crops import find_pictures_for_crops
 from laconic.tasks.training.recipes import prepare_recipe
 from laconic.tasks.training.run_names import WEIGHTS_NAME
 
@@ -97,10 +100,26 @@ def arguments() -> argparse.Namespace:
 
 def trained_model(options: argparse.Namespace, name: str) -> Path:
     """The model file with a tuning for the training pictures of a set, as the task sees them."""
+    return tuned_model_file(options, name, lambda: read_split(options.data, name, "train").pictures)
+
+
+def trained_tune(options: argparse.Namespace, name: str, size: int) -> Path:
+    """The model file with a tuning for the centre squares of the pictures of `name`/train, which have no labels."""
+
+    def squares() -> list[NDArray[np.uint8]]:
+        paths = find_pictures_for_crops([options.data / name / "train"])
+        return [np.asarray(read_signal(path, "image", Framing(size))) for path in paths]
+
+    return tuned_model_file(options, name, squares)
+
+
+def tuned_model_file(
+    options: argparse.Namespace, name: str, pictures: Callable[[], Sequence[NDArray[np.uint8]]]
+) -> Path:
     folder, run = options.work / "pictures" / name, options.work / "models" / name
     if not (run / WEIGHTS_NAME).exists():
         folder.mkdir(parents=True, exist_ok=True)
-        for number, picture in enumerate(read_split(options.data, name, "train").pictures):
+        for number, picture in enumerate(pictures()):
             PillowImage.fromarray(picture).save(folder / f"{number:04}.png")
         job = prepare_recipe("task", folder, model_path(BASE), seed=0, all_pictures=True)
         chosen = CodecTrainingOptions("task", (name,), options.steps, 0, 200, 1, job.model)
