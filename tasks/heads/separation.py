@@ -89,7 +89,7 @@ class Separation:
                 f"there is no class {missing[0]!r}, but {', '.join(form.classes) or 'none'}; name the classes of the stems "
                 "(option stems)"
             )
-        return TaskRecipe(epochs=40, batch_size=48, learning_rate=2e-3, weight_decay=0.01, channels=256)
+        return TaskRecipe(epochs=50, batch_size=48, learning_rate=2e-3, weight_decay=0.01, channels=256)
 
     def num_outputs(self, form: InputForm) -> int:
         return len(self.stems) * form.channels
