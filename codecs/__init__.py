@@ -7,7 +7,8 @@ is), `plan` (how one signal is encoded, and its integers), `files` (media files;
 `notes` (what was dropped of a file, and hints), `streams` (pictures larger than memory), `pillow` (a plugin),
 `resized` (any codec of pictures at a lower resolution), `registry` (codecs by name), `checks` (the laws of a codec as
 a test kit), `whole_files` (writing all or nothing), `threads` (the one map over threads), `progress` (how far an
-encoder is), `onnx_export` (with torch: the transform for other runtimes).
+encoder is), `sound_part` (a sound by blocks, or a stretch of it), `onnx_export` (with torch: the transform for other
+runtimes).
 
 The folders, in reading order: `models` (what is learned, and where it is found), `transform` (signal <-> integers),
 `packing` (latent <-> .lcn file), `pictures` (by rows, in part, with threads), `formats` (media files of other formats),
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from laconic.codecs.media import Audio, Cube, Image
     from laconic.codecs.models.model import Model
     from laconic.codecs.sound_metadata import SoundMetadata
+    from laconic.codecs.sound_part import decode_sound
 
 _LAZY = {
     "Audio": "media:Audio",
@@ -55,6 +57,7 @@ _LAZY = {
     "Lcn": "lcn:Lcn",
     "SoundMetadata": "sound_metadata:SoundMetadata",
     "decode": "files:decode",
+    "decode_sound": "sound_part:decode_sound",
     "encode": "files:encode",
     "fit": "fitting.closed_form:fit",
     "open": "files:read_image",
@@ -80,6 +83,7 @@ __all__ = [
     "UnsupportedSignalError",
     "WeightsError",
     "decode",
+    "decode_sound",
     "encode",
     "fit",
     "open",

@@ -58,13 +58,24 @@ def unpack(unpacker: Unpacker) -> Latent:
         for i, plane in zip(everything, unpacker.alpha(everything), strict=True):
             unpacker.pixels_of(i).cut(alpha)[...] = plane
     unpacker.expect_end()
+    return latent_of_values(unpacker, values[: unpacker.num_channels], unpacker.header.shape, alpha)
+
+
+def latent_of_values(
+    unpacker: Unpacker,
+    values: Int[NDArray[np.int32], "d h w"],
+    size: tuple[int, ...],
+    alpha: UInt[NDArray[Any], "height width"] | None = None,
+) -> Latent:
+    """These values, of all places or of a stretch of a sound, with what the file says of them; `size` is that of the
+    signal they stand for."""
     header = unpacker.header
     return Latent(
-        values=values[: unpacker.num_channels],
+        values=values,
         step_code=header.step_code,
         fingerprint=header.fingerprint,
         shrink=unpacker.model.shrink_of(header.step_code, unpacker.num_channels),
-        size=header.shape,
+        size=size,
         sample_type=unpacker.form.sample_type,
         unit=unpacker.model.unit,
         sample_rate=header.sample_rate,

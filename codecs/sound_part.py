@@ -1,0 +1,132 @@
+"""A stretch of a sound, or all of it by blocks: no more of the file is read and no more samples are made than it takes.
+
+The inverse packet transform is local: a sample depends on places near its own only. So a block is synthesised from its
+places and `_REACH_PLACES` more on each side, to the same samples, bit for bit, as all of the sound at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+from numbers import Real
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from laconic.codecs.arguments import Bytes, PathLike, opened_argument, shown
+from laconic.codecs.errors import CodecError, UnsupportedSignalError
+from laconic.codecs.media import Audio
+from laconic.codecs.packing.segment_reader import SegmentReading
+from laconic.codecs.packing.unpacker import Unpacker, latent_of_values
+from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
+from laconic.codecs.transform.signals import signal_of
+from laconic.entropy import Limits
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
+
+# The 9-tap filter of CDF 9/7 reaches over 4 samples; over all levels, 4 (1 + 2 + 4 + ...) of them, less than 4 places.
+_REACH_PLACES: Final = 8
+_BLOCK_SAMPLES: Final = 1 << 18  # of a channel
+
+
+class SoundPart:
+    """Samples `start` to `end` of a file that stays open; `blocks` gives them once, from the first on."""
+
+    def __init__(self, unpacker: Unpacker, start: int, end: int) -> None:
+        """`unpacker` of a sound, 0 <= `start` <= `end` <= its samples."""
+        self._unpacker, self._start, self._end = unpacker, start, end
+        self._tiles: dict[int, Int[NDArray[Any], "d h w"]] = {}  # those that the next block may need
+
+    def blocks(self, block_samples: int = _BLOCK_SAMPLES) -> Iterator[Float[NDArray[np.float32], "c t"]]:
+        """(channels, t) samples, t at most `block_samples`. Raises `BitstreamError`."""
+        for first in range(self._start, self._end, block_samples):
+            yield self._samples(first, min(first + block_samples, self._end))
+        self._unpacker.expect_end()
+
+    def audio(self) -> Audio:
+        """All of the part, with the metadata of the file. Raises `BitstreamError`."""
+        header = self._unpacker.header
+        samples = np.empty((header.shape[0], self._end - self._start), np.float32)
+        at = 0
+        for block in self.blocks():
+            samples[:, at : at + block.shape[1]] = block
+            at += block.shape[1]
+        section = header.metadata.get(SECTION_NAME)
+        metadata = SoundMetadata() if section is None else SoundMetadata.from_bytes(section)
+        return Audio(samples, header.sample_rate, metadata)
+
+    def _samples(self, first: int, last: int) -> Float[NDArray[np.float32], "c t"]:
+        tree = self._unpacker.model.tree
+        left = max(0, first // tree.factor - _REACH_PLACES)
+        right = min(self._unpacker.grid[1], -(-(last + tree.margin) // tree.factor) + _REACH_PLACES)
+        # Place p begins `margin` samples before sample p * factor, and synthesis leaves out the first `margin`.
+        offset = left * tree.factor
+        size = (self._unpacker.header.shape[0], (right - left) * tree.factor - tree.margin)
+        latent = latent_of_values(self._unpacker, self._values(left, right), size)
+        stretch = signal_of(latent, self._unpacker.model).samples
+        return stretch[:, first - offset : last - offset]
+
+    def _values(self, left: int, right: int) -> Int[NDArray[np.int32], "d h w"]:
+        """Those of the places from `left` to `right`."""
+        unpacker = self._unpacker
+        wanted = [i for i, tile in enumerate(unpacker.tiles) if tile.left < right and left < tile.right]
+        missing = [i for i in wanted if i not in self._tiles]
+        kept = {i: values for i, values in self._tiles.items() if i in wanted}
+        self._tiles = kept | {i: t.values for i, t in zip(missing, unpacker.values(missing), strict=True)}
+        out = np.zeros((unpacker.num_channels, unpacker.grid[0], right - left), np.int32)
+        for i in wanted:
+            tile = unpacker.tiles[i]
+            begin, end = max(left, tile.left), min(right, tile.right)
+            values = self._tiles[i][: unpacker.num_channels, :, begin - tile.left : end - tile.left]
+            out[: len(values), tile.top : tile.bottom, begin - left : end - left] = values  # the others are 0
+        return out
+
+
+def decode_sound(
+    data: Bytes | PathLike | BinaryIO,
+    *,
+    start_seconds: float = 0.0,
+    seconds: float | None = None,
+    model: str | None = None,
+    limits: Limits | None = None,
+    allow_partial: bool = False,
+) -> Audio:
+    """The sound of an .lcn file, or the stretch of `seconds` from `start_seconds` on, cut from what `Lcn().decode` gives,
+    bit for bit; `seconds` None: to the end, where a longer stretch ends too. Times are rounded to the nearest sample.
+
+    `data`: its bytes, path or open binary file, of which only what the stretch needs is read; of a pipe, or a file without
+    index, that is of fewer than 16 tiles, also what is before. With `allow_partial`, what is damaged or missing is silence:
+    a file that was cut loses its end. Raises `BitstreamError`, `CodecError`, `OSError`.
+
+    >>> from laconic.codecs import encode
+    >>> data = encode((np.zeros(16000, np.float32), 16000))
+    >>> decode_sound(data, start_seconds=0.5, seconds=0.25).duration_seconds
+    0.25
+    """
+    with opened_argument("data", data) as source:
+        unpacker = Unpacker(source, SegmentReading(None, limits, allow_partial), model=model)
+        if unpacker.model.kind != "sound":
+            raise UnsupportedSignalError(
+                f"the file holds a signal of kind {unpacker.model.kind}; allowed is a sound: use Lcn().decode"
+            )
+        return SoundPart(unpacker, *_bounds(unpacker, start_seconds, seconds)).audio()
+
+
+def _bounds(unpacker: Unpacker, start_seconds: float, seconds: float | None) -> tuple[int, int]:
+    """First sample and end. Raises `CodecError` for a stretch outside the sound."""
+    length, rate = unpacker.header.shape[1], unpacker.header.sample_rate
+    duration = length / rate
+    start = round(_time("start_seconds", start_seconds) * rate)
+    if start > length:
+        raise CodecError(f"start_seconds is {start_seconds}; allowed is 0 to the {duration:g} s of the sound")
+    if seconds is None:
+        return start, length
+    return start, min(length, start + round(_time("seconds", seconds) * rate))
+
+
+def _time(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value) or value < 0:
+        raise CodecError(f"{name} is {shown(value)}; allowed is a finite number of seconds from 0 up")
+    return float(value)
