@@ -65,8 +65,8 @@ class SoundPart:
         offset = left * tree.factor
         size = (self._unpacker.header.shape[0], (right - left) * tree.factor - tree.margin)
         latent = latent_of_values(self._unpacker, self._values(left, right), size)
-        stretch = signal_of(latent, self._unpacker.model).samples
-        return stretch[:, first - offset : last - offset]
+        stretch = signal_of(latent, self._unpacker.model).samples[:, first - offset : last - offset]
+        return stretch.astype(np.float32, copy=False)  # as sounds are
 
     def _values(self, left: int, right: int) -> Int[NDArray[np.int32], "d h w"]:
         """Those of the places from `left` to `right`."""

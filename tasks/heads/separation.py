@@ -100,8 +100,8 @@ class Separation:
     def loss(self, network: nn.Module, batch: Batch, random: np.random.Generator) -> Float[Tensor, ""]:
         """Minus the mean SI-SDR in the domain of the input, half of it that of the first stem."""
         own, (labels,) = _own(network), batch.targets
-        changes = {"level_db": self.level_db, "equalize_db": self.equalize_db, "step": own.step}
-        stems = mixed_stems(own.in_signal_units(batch.x), labels, own.classes, random, **changes)
+        changes = {"level_db": self.level_db, "equalize_db": self.equalize_db}
+        stems = mixed_stems(own.in_signal_units(batch.x), labels, own.classes, random, step=own.step, **changes)
         weight = is_there(stems).float()
         weight[:, 0] *= len(self.stems) - 1
         found = tensor_si_sdr_db(stems, own.separated(stems.sum(dim=1)))
