@@ -27,6 +27,7 @@ from laconic.codecs.models.latent_turn import LatentTurn
 from laconic.codecs.models.low_levels import LOW_STEP, LowSynthesis
 from laconic.codecs.models.tuned_steps import TunedSteps
 from laconic.codecs.models.turned_colors import TurnedColors
+from laconic.codecs.packing.noise_levels import NoiseLevels
 from laconic.codecs.packing.place_weights import PlaceWeights
 from laconic.codecs.sound_metadata import SECTION_NAME
 from laconic.codecs.steps import check_step_code, step_of_code
@@ -53,7 +54,8 @@ class Latent:
     `colors` turns the colours of a picture that has its own back to the model's, None for others. `tuned`: how steps differ
     between channels and places, None where they do not; `places` weighs these by where they are in the whole picture, None
     where the file does not; steps of the places for which `unmapped`, (h, w), is true differ by `places` alone, since what
-    says more is damaged there.
+    says more is damaged there. `noise`: how loud the noise is that synthesis puts where a sound's integers are 0, None
+    for files without; what is dequantised knows nothing of it.
     Raises `CodecError` for other types and shapes.
     """
 
@@ -77,6 +79,7 @@ class Latent:
     tuned: TunedSteps | None = None
     unmapped: Bool[NDArray[np.bool_], "h w"] | None = None
     places: PlaceWeights | None = None
+    noise: NoiseLevels | None = None
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -97,6 +100,7 @@ class Latent:
             tuned=typed_argument("tuned", self.tuned, (TunedSteps, type(None)), "a TunedSteps or None"),
             unmapped=None if self.unmapped is None else _array("unmapped", self.unmapped, np.bool_, 2),
             places=typed_argument("places", self.places, (PlaceWeights, type(None)), "a PlaceWeights or None"),
+            noise=typed_argument("noise", self.noise, (NoiseLevels, type(None)), "a NoiseLevels or None"),
             metadata=metadata_of_media(self.metadata, ("icc", "exif", SECTION_NAME)),
             bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0, 16),
         )
@@ -176,6 +180,7 @@ class Latent:
             and (self.step_code, self.fingerprint, self.size, self.sample_type, self.sample_rate)
             == (other.step_code, other.fingerprint, other.size, other.sample_type, other.sample_rate)
             and (self.levels, self.bit_depth, self.colors) == (other.levels, other.bit_depth, other.colors)
+            and self.noise == other.noise
             and (self._tuning_code, self.places) == (other._tuning_code, other.places)
             and dict(self.metadata) == dict(other.metadata)
             and same_alpha

@@ -49,10 +49,11 @@ from laconic.codecs.pictures.encoder_chunks import searched_image
 from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, check_decoder_synthesis, decoder_area_of
 from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows
 from laconic.codecs.pictures.region_of_interest import RegionOfInterest, place_weights_of, region_argument
-from laconic.codecs.plan import SEARCH_EFFORT, Plan, planned_integers
+from laconic.codecs.plan import SEARCH_EFFORT, Plan
 from laconic.codecs.steps import check_quality, check_step_code
+from laconic.codecs.transform.lost_noise import stores_noise
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
-from laconic.codecs.transform.signals import coefficients_of, latent_of, signal_of
+from laconic.codecs.transform.signals import coefficients_of, planned_latent, signal_of
 from laconic.codecs.transform.transparency import fill_transparent
 from laconic.entropy import Limits
 
@@ -80,10 +81,11 @@ class Lcn:
     of decoding, never in the file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture
     and slower; "auto" is neural where it can be had; or the path of a network of your own. `tune`, of pictures: whom a file
     of some size is for: "psnr" the mean square, "machine" networks, "eye" people, "balanced" all of them, or a tune of the
-    model's own (`laconic fit --score`); of other signals "snr". None: what suits the kind. `fill`: in linear decoding,
-    noise in place of zeros where the file has it. `roi`, of pictures: how much matters where, 1 most and 0 least, an array
-    (height, width) of the size of the picture or a smaller grid over it, of 0 to 1, of uint8 or of bool; or a function that
-    makes such an array of an `Image`. Raises `CodecError` for values outside.
+    model's own (`laconic fit --score`); of sounds "snr", or "machine" for recognisers, with levels of noise; of cubes
+    "snr". None: what suits the kind. `fill`: in linear decoding, noise in place of zeros where the file has it. `roi`, of
+    pictures: how much matters where, 1 most and 0 least, an array (height, width) of the size of the picture or a smaller
+    grid over it, of 0 to 1, of uint8 or of bool; or a function that makes such an array of an `Image`. Raises `CodecError`
+    for values outside.
 
     >>> import numpy as np
     >>> codec = Lcn(quality=60)
@@ -149,7 +151,7 @@ class Lcn:
         if isinstance(signal, Image):
             return encode_image(fill_transparent(signal), plan)
         coefficients = coefficients_of(signal, plan.model, plan.form.levels)
-        return pack(latent_of(signal, planned_integers(coefficients, plan), plan), plan).data
+        return pack(planned_latent(signal, coefficients, plan), plan).data
 
     def encode_rows(
         self,
@@ -191,7 +193,7 @@ class Lcn:
         if unpacker.model.kind == "image":
             size = (unpacker.header.shape[0], unpacker.header.shape[1])
             return PicturePart(unpacker, decoder_area_of(size), self.threads, self.synthesis, self.fill).image()
-        return signal_of(unpack(unpacker), unpacker.model)
+        return signal_of(unpack(unpacker), unpacker.model, fill=self.fill)
 
     def decode_area(
         self,
@@ -254,9 +256,9 @@ class Lcn:
         if isinstance(signal, Image):
             signal = fill_transparent(signal)
             if first.searches:
-                return [latent_of(signal, planned_integers(searched_image(signal, p), p), p) for p in plans]
+                return [planned_latent(signal, searched_image(signal, p), p) for p in plans]
         coefficients = coefficients_of(signal, first.model, first.form.levels)
-        return [latent_of(signal, planned_integers(coefficients, plan), plan) for plan in plans]
+        return [planned_latent(signal, coefficients, plan) for plan in plans]
 
     def plan_of(self, signal: Signal, step_code: int | None = None) -> Plan:
         """How a signal is encoded, at the codec's own step or another. Raises `UnsupportedSignalError` where the model does
@@ -279,7 +281,8 @@ class Lcn:
             model = weighing_places(model)
         grid = grid_of_form(form, model)
         layout = self._layout.resolved(model, grid)
-        return Plan(form, model, grid, step_code, layout, self.effort, self.threads, self.synthesis, places)
+        noise = stores_noise(model, self.tune)
+        return Plan(form, model, grid, step_code, layout, self.effort, self.threads, self.synthesis, places, noise)
 
     def pack(self, latent: Latent) -> bytes:
         """The latent as an .lcn file, losslessly; it may have fewer channels than the model. Profile best stores whole
@@ -329,7 +332,7 @@ class Lcn:
 
     def synthesize(self, latent: Latent) -> Signal:
         """The signal by linear synthesis; missing channels count as 0."""
-        return signal_of(latent, self._model_of(latent))
+        return signal_of(latent, self._model_of(latent), fill=self.fill)
 
     def _places(self, form: Form, model: Model, signal: Signal | None = None) -> PlaceWeights | None:
         if self.roi is None:

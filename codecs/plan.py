@@ -42,7 +42,8 @@ Floats = NDArray[np.float32]
 @dataclass(frozen=True, eq=False)
 class Plan:
     """How a signal of this form is encoded by a model that takes it. `grid`: sides of the latent; `layout` is resolved;
-    `effort`, `threads` and `synthesis` are those of `Lcn`; with `places`, the model is for files that weigh places."""
+    `effort`, `threads` and `synthesis` are those of `Lcn`; with `places`, the model is for files that weigh places.
+    `has_noise`: the file says how loud noise in place of zeros is, of a sound."""
 
     form: Form
     model: Model
@@ -53,6 +54,7 @@ class Plan:
     threads: int = 1
     synthesis: str = "linear"
     places: PlaceWeights | None = None
+    has_noise: bool = False
 
     @cached_property
     def tiles(self) -> list[LayoutTile]:

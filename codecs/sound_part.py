@@ -7,6 +7,7 @@ places and `_REACH_PLACES` more on each side, to the same samples, bit for bit, 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import isfinite
 from numbers import Real
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -34,9 +35,10 @@ _BLOCK_SAMPLES: Final = 1 << 18  # of a channel
 class SoundPart:
     """Samples `start` to `end` of a file that stays open; `blocks` gives them once, from the first on."""
 
-    def __init__(self, unpacker: Unpacker, start: int, end: int) -> None:
-        """`unpacker` of a sound, 0 <= `start` <= `end` <= its samples."""
-        self._unpacker, self._start, self._end = unpacker, start, end
+    def __init__(self, unpacker: Unpacker, start: int, end: int, *, fill: bool = True) -> None:
+        """`unpacker` of a sound, 0 <= `start` <= `end` <= its samples; `fill`: with noise in place of zeros where the file
+        has levels of it."""
+        self._unpacker, self._start, self._end, self._fill = unpacker, start, end, fill
         self._tiles: dict[int, Int[NDArray[Any], "d h w"]] = {}  # those that the next block may need
 
     def blocks(self, block_samples: int = _BLOCK_SAMPLES) -> Iterator[Float[NDArray[np.float32], "c t"]]:
@@ -65,7 +67,9 @@ class SoundPart:
         offset = left * tree.factor
         size = (self._unpacker.header.shape[0], (right - left) * tree.factor - tree.margin)
         latent = latent_of_values(self._unpacker, self._values(left, right), size)
-        stretch = signal_of(latent, self._unpacker.model).samples[:, first - offset : last - offset]
+        if latent.noise is not None:
+            latent = replace(latent, noise=replace(latent.noise, first=left))
+        stretch = signal_of(latent, self._unpacker.model, fill=self._fill).samples[:, first - offset : last - offset]
         return stretch.astype(np.float32, copy=False)  # as sounds are
 
     def _values(self, left: int, right: int) -> Int[NDArray[np.int32], "d h w"]:
@@ -92,9 +96,10 @@ def decode_sound(
     model: str | None = None,
     limits: Limits | None = None,
     allow_partial: bool = False,
+    fill: bool = True,
 ) -> Audio:
-    """The sound of an .lcn file, or the stretch of `seconds` from `start_seconds` on, cut from what `Lcn().decode` gives,
-    bit for bit; `seconds` None: to the end, where a longer stretch ends too. Times are rounded to the nearest sample.
+    """The sound of an .lcn file, or the stretch of `seconds` from `start_seconds` on, cut from what `Lcn(fill=).decode`
+    gives, bit for bit; `seconds` None: to the end, where a longer stretch ends too. Times are rounded to samples.
 
     `data`: its bytes, path or open binary file, of which only what the stretch needs is read; of a pipe, or a file without
     index, that is of fewer than 16 tiles, also what is before. With `allow_partial`, what is damaged or missing is silence:
@@ -111,7 +116,7 @@ def decode_sound(
             raise UnsupportedSignalError(
                 f"the file holds a signal of kind {unpacker.model.kind}; allowed is a sound: use Lcn().decode"
             )
-        return SoundPart(unpacker, *_bounds(unpacker, start_seconds, seconds)).audio()
+        return SoundPart(unpacker, *_bounds(unpacker, start_seconds, seconds), fill=fill).audio()
 
 
 def _bounds(unpacker: Unpacker, start_seconds: float, seconds: float | None) -> tuple[int, int]:

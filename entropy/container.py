@@ -63,6 +63,7 @@ class Flag(IntFlag):
 
 
 MAX_BLOCK_LOG2 = 6  # of the blocks whose places have one weight
+MAX_STRETCH_LOG2 = 6  # of the places that have one level of noise
 _STORED_DEPTHS = range(9, 16)  # bits of samples of 16 of which fewer are used
 COLOR_ONE = 127  # the numbers of colour axes are in units of its inverse
 _MOST_OFF_COLOR_AXES = 1024  # products of their rows, from those of axes at right angles, all of length 127
@@ -79,6 +80,7 @@ class SectionNumber(IntEnum):
     INDEX = 6
     PLACE_WEIGHTS = 7
     SOUND = 8
+    NOISE_LEVELS = 10
 
 
 # The sections whose bytes stand in `Header.metadata`, in the order of a file.
@@ -123,7 +125,7 @@ class Header:
     -128 to 127, of a picture whose colours are not in the axes of its model (SPEC.md, section 9.7). `tuning`: 16 times
     the strength of a picture's map of steps, and the number of its set of offsets; None for what is usual with its model
     (9.8). `place_weights` of a picture: log2 of the side of blocks, and a byte for each, of what its weight differs from
-    its prediction (6.4).
+    its prediction (6.4). `noise_levels` of a sound: the bytes of that section (6.5).
     """
 
     codec: CodecNumber
@@ -144,6 +146,7 @@ class Header:
     color_axes: tuple[int, ...] | None = None
     tuning: int | None = None
     place_weights: tuple[int, bytes] | None = None
+    noise_levels: bytes | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -422,6 +425,8 @@ def _write_sections(header: Header) -> bytes:
     if header.place_weights is not None:
         block_log2, residuals = header.place_weights
         out += _section(SectionNumber.PLACE_WEIGHTS, bytes([block_log2]) + _deflated(residuals))
+    if header.noise_levels is not None:
+        out += _section(SectionNumber.NOISE_LEVELS, header.noise_levels)
     if header.index is not None:
         out += _section(SectionNumber.INDEX, b"".join(varint(n) for n in header.index))
     for number, name in _METADATA_SECTIONS:
@@ -492,6 +497,8 @@ def _read_sections(source: Source, header: Header, limits: Limits) -> Header:
 def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -> Header:
     if SectionNumber.SOUND in found and header.codec is not CodecNumber.SOUND:
         raise CorruptStreamError("the file has the metadata of a sound, and is none; it is damaged")
+    if SectionNumber.NOISE_LEVELS in found and header.codec is not CodecNumber.SOUND:
+        raise CorruptStreamError("the file has levels of noise, which only sounds have; it is damaged")
     channels = index = None
     if SectionNumber.CHANNELS in found:
         section = Source(found[SectionNumber.CHANNELS])
@@ -518,6 +525,7 @@ def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -
         stored_depth=depth,
         color_axes=axes,
         place_weights=None if weights is None else _place_weights(header, weights),
+        noise_levels=found.get(SectionNumber.NOISE_LEVELS),
     )
 
 

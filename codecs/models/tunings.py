@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 TUNES: Final = ("psnr", "balanced", "machine", "eye")  # of pictures
 DEFAULT_TUNE: Final = "balanced"
 PLAIN_TUNE: Final = "snr"  # of sounds and cubes
+NOISE_TUNE: Final = "machine"  # of sounds
 MAX_STRENGTH: Final = 15
 MAX_SETS: Final = 15  # of offsets, in a model
 _MOST_PLANES: Final = 3  # with a map
@@ -68,8 +69,11 @@ def tuning_code_of(model: Model, tune: str | None) -> int:
     """The byte that files of a tune have, 0 for none; `tune` None is what suits the kind of signal. Raises `CodecError` for
     one that the model does not know, `UnsupportedSignalError` for one that signals of its kind do not have."""
     if model.kind != "image":
-        if tune not in (None, PLAIN_TUNE):
-            raise UnsupportedSignalError(f"tune is {tune!r}; allowed for signals of kind {model.kind} is {PLAIN_TUNE}")
+        allowed = (PLAIN_TUNE, NOISE_TUNE) if model.kind == "sound" else (PLAIN_TUNE,)
+        if tune not in (None, *allowed):
+            raise UnsupportedSignalError(
+                f"tune is {tune!r}; allowed for signals of kind {model.kind} is {' or '.join(allowed)}"
+            )
         return 0
     tune = DEFAULT_TUNE if tune is None else tune
     for number, tuning in enumerate(model.tunings, 1):

@@ -19,6 +19,7 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.models.tunings import usual_tuning_code
 from laconic.codecs.notes import note
 from laconic.codecs.packing.layout import layout_channels, layout_group_bounds
+from laconic.codecs.packing.noise_levels import NoiseLevels, check_noise_levels
 from laconic.codecs.plan import Plan
 from laconic.entropy import Limits
 from laconic.entropy.container import (
@@ -111,7 +112,9 @@ class Packer:
         plane = encode_lossless(alpha.astype(np.int32), self._model.contexts.static_tables)
         return PackedTile(groups, write_container_segment(plane, first + number, with_channels=False), is_joined)
 
-    def join(self, packed: Sequence[PackedTile], metadata: dict[str, bytes]) -> PackedFile:
+    def join(
+        self, packed: Sequence[PackedTile], metadata: dict[str, bytes], noise: NoiseLevels | None = None
+    ) -> PackedFile:
         """The file of all tiles, in the order of `tiles`. Raises `CodecError` for metadata that no reader would take."""
         for name, block in metadata.items():
             if len(block) > Limits().max_metadata_bytes:
@@ -141,6 +144,7 @@ class Packer:
             color_axes=None if self._model.colors is None else self._model.colors.numbers,
             tuning=self._tuning,
             place_weights=None if self._plan.places is None else self._plan.places.packed(),
+            noise_levels=None if noise is None else noise.packed(self._model.contexts.static_tables),
         )
         head = write_header(header)
         return PackedFile(
@@ -190,7 +194,7 @@ def pack(latent: Latent, plan: Plan) -> PackedFile:
     if latent.alpha is not None:
         alpha = [tile.pixels(plan.model.tree.factor, latent.size).cut(latent.alpha) for tile in packer.tiles]
     packed = packer.pack_tiles(range(len(tiles)), tiles, alpha)
-    return packer.join(packed, dict(latent.metadata))
+    return packer.join(packed, dict(latent.metadata), latent.noise)
 
 
 def leading_latent(latent: Latent, channels: int, model: Model, profile: Profile) -> Latent:
@@ -221,6 +225,8 @@ def check_latent_to_pack(latent: Latent, plan: Plan) -> None:
         raise CodecError(f"the latent has shape {latent.values.shape}; needed are 1 to {most} channels of {plan.grid}")
     if not latent.levels.fit(plan.form.size[0], has_offsets=plan.model.kind == "cube"):
         raise CodecError(f"the latent has {latent.levels}, which a {plan.model.kind} of size {latent.size} cannot have")
+    if latent.noise is not None:
+        check_noise_levels(latent.noise, plan.grid, plan.model)
     if latent.bit_depth not in (0, *DEPTHS.get(latent.sample_type, ())):
         raise CodecError(f"the latent has {latent.bit_depth} bits a colour in {latent.sample_type} samples")
     if latent.alpha is not None and latent.alpha.shape != latent.size:

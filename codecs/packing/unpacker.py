@@ -22,6 +22,7 @@ from laconic.codecs.models.tunings import tuned_model, weighing_places
 from laconic.codecs.models.turned_colors import turned_model, turning_misfit
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.packing.layout import LayoutTile, layout_group_bounds, tiles_of
+from laconic.codecs.packing.noise_levels import unpacked_noise_levels
 from laconic.codecs.packing.place_weights import unpacked_place_weights
 from laconic.codecs.packing.segment_reader import Found, SegmentReader, SegmentReading, source_of_segments
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
@@ -90,6 +91,7 @@ def latent_of_values(
         colors=unpacker.model.colors,
         tuned=unpacker.model.tuned,
         places=unpacker.places,
+        noise=unpacker.noise,
         unmapped=unpacker.unmapped(LayoutTile(0, 0, *unpacker.grid)),
     )
 
@@ -146,6 +148,8 @@ class Unpacker:
         self._check_number(num_groups)
         packed = header.place_weights
         self.places = None if packed is None else unpacked_place_weights(packed, self.grid)
+        noise = header.noise_levels
+        self.noise = None if noise is None else unpacked_noise_levels(noise, self.grid, self.base)
         self.tiles = tiles_of(*self.grid, header.tile_log2) if self.grid[1] else []
         self._rules = found.rules_at(header.step_code, header.profile)
         tile_major = Flag.TILE_MAJOR in header.flags

@@ -7,6 +7,7 @@ planes is several, one under the other in the latent.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Tree
-from laconic.codecs.plan import Plan
+from laconic.codecs.plan import Plan, planned_integers
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
 from laconic.codecs.transform import wavelet
+from laconic.codecs.transform.lost_noise import noise_levels_of
 from laconic.codecs.transform.picture_rows import (
     PictureRows,
     PictureRowsPart,
@@ -93,8 +95,19 @@ def latent_of(signal: Signal, values: Int[NDArray[np.int32], "d h w"], plan: Pla
     )
 
 
-def signal_of(latent: Latent, model: Model) -> Signal:
-    """Linear synthesis; channels that the latent lacks count as 0. Alpha and metadata are put back."""
+def planned_latent(signal: Signal, coefficients: Float[Floats, "d h w"], plan: Plan) -> Latent:
+    """The latent of a signal with these coefficients, (d, h, w)."""
+    values = planned_integers(coefficients, plan)
+    latent = latent_of(signal, values, plan)
+    if not plan.has_noise or not values.size:
+        return latent
+    noise = noise_levels_of(coefficients, values, latent.step, plan.model)
+    return replace(latent, noise=noise) if noise.levels.any() else latent
+
+
+def signal_of(latent: Latent, model: Model, *, fill: bool = True) -> Signal:
+    """Linear synthesis; channels that the latent lacks count as 0. Alpha and metadata are put back. `fill`: of sounds, with
+    noise in place of zeros."""
     if model.kind == "image":
         height, width = latent.size
         peak = peak_of_form(latent.sample_type, latent.bit_depth)
@@ -115,7 +128,10 @@ def signal_of(latent: Latent, model: Model) -> Signal:
     if latent.size[1] == 0:
         samples = np.zeros(latent.size, np.float32)
     else:
-        samples = latent.levels.restore(_planes_of(unproject(latent.points(), model), latent, model), model.offsets)
+        points = latent.points()
+        if fill and latent.noise is not None:
+            latent.noise.fill(points, latent.values, latent.step, model)
+        samples = latent.levels.restore(_planes_of(unproject(points, model), latent, model), model.offsets)
     if model.kind == "sound":
         section = latent.metadata.get(SECTION_NAME)
         metadata = SoundMetadata() if section is None else SoundMetadata.from_bytes(section)

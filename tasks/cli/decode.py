@@ -70,7 +70,7 @@ def decode(  # a command line has as many parameters as options
         ),
     ] = "linear",
     fill: Annotated[
-        bool, typer.Option(help="Of pictures, in linear synthesis: noise in place of zeros, where the file has it.")
+        bool, typer.Option(help="Noise in place of zeros, where the file has it; of pictures, in linear synthesis.")
     ] = True,
     sample_format: Annotated[
         SampleFormat | None,

@@ -150,6 +150,8 @@ def _tune(header: Header, entry: ZooEntry | None) -> str | None:
     """What the file says of its steps, by the model's name for it; None of signals that have no tunes."""
     from laconic.entropy.container import CodecNumber
 
+    if header.codec is CodecNumber.SOUND:
+        return "snr" if header.noise_levels is None else "machine"
     if header.codec is not CodecNumber.IMAGE:
         return None
     names = [name for name, *_ in json.loads(entry.card["config"]).get("tunings", ())] if entry is not None else []

@@ -57,9 +57,10 @@ Tune = Annotated[
     str | None,
     typer.Option(
         "--tune",
-        metavar="psnr|balanced|machine|eye",
+        metavar="psnr|balanced|machine|eye|snr",
         help="Pictures: whom a file of some size is for. psnr: the mean square; machine: networks; eye: people; balanced: "
-        "all of them. Or a tune of the model's own (`laconic fit --score`).",
+        "all of them. Or a tune of the model's own (`laconic fit --score`). Sounds: snr; or machine, with noise in "
+        "place of zeros, for recognisers.",
     ),
 ]
 DEFAULT_MAX_PIXELS = Limits.max_pixels

@@ -42,6 +42,17 @@ def test_any_block_size_gives_the_samples_of_the_whole(channels: int, rate: int)
         assert np.array_equal(np.concatenate(blocks, axis=1), whole)
 
 
+@pytest.mark.parametrize("fill", [True, False])
+def test_noise_of_a_stretch_is_that_of_the_whole(fill: bool) -> None:
+    sound = made_up_sound(1, 16000, 6.0)
+    data = Lcn(quality=10, tune="machine").encode(sound)
+    whole = Lcn(fill=fill).decode(data).samples
+    assert np.array_equal(whole, Lcn().decode(data).samples) == fill
+    for start, seconds in ((0.0, 6.0), (1.003, 2.5), (5.5, 0.4)):
+        found = decode_sound(data, start_seconds=start, seconds=seconds, fill=fill).samples
+        assert np.array_equal(found, whole[:, round(start * 16000) :][:, : found.shape[1]])
+
+
 def test_stretch_is_cut_from_the_whole(sound_file: bytes) -> None:
     whole = Lcn().decode(sound_file).samples
     for start, seconds in ((0.0, 0.01), (3.21, 1.5), (8.9, 5.0), (9.3, None), (2.0, 0.0)):

@@ -160,11 +160,13 @@ def test_unknown_tunes_are_named() -> None:
         Lcn(tune=5)  # type: ignore[arg-type]
 
 
-def test_sounds_have_no_tunes() -> None:
+def test_sounds_have_two_tunes() -> None:
     sound = Audio(np.random.default_rng(1).normal(0, 0.1, (1, 4000)).astype(np.float32), 16_000)
-    assert Lcn(tune="snr").encode(sound) == Lcn().encode(sound)
-    with pytest.raises(UnsupportedSignalError, match="tune is 'machine'; allowed for signals of kind sound is snr"):
-        Lcn(tune="machine").encode(sound)
+    assert Lcn(5, tune="snr").encode(sound) == Lcn(5).encode(sound) != Lcn(5, tune="machine").encode(sound)
+    with pytest.raises(
+        UnsupportedSignalError, match="tune is 'eye'; allowed for signals of kind sound is snr or machine"
+    ):
+        Lcn(tune="eye").encode(sound)
 
 
 @pytest.mark.parametrize("code", [code_of(0, 2), code_of(6, 3), code_of(15, 15)])

@@ -302,6 +302,8 @@ CASES = (
     Case("sound_5_1_side", lambda: sound(6, 1200, metadata=SoundMetadata("int16", 0x60F))),
     Case("sound_tags", lambda: sound(2, 1000, metadata=SoundMetadata("float32", 0, _TAGS))),
     Case("sound_tags_short", lambda: sound(1, 300, metadata=SoundMetadata(None, 4, {"title": "Ω"}))),
+    Case("sound_speech_tune_machine", lambda: sound(1, 5001, rate=16_000), {"quality": 20, "tune": "machine"}),
+    Case("sound_6_channels_tune_machine", lambda: sound(6, 3000), {"quality": 30, "tune": "machine"}),
     # Cubes
     Case("cube_uint8", lambda: cube((3, 21, 18), np.uint8), _PLANES),
     Case("cube_uint16_q90", lambda: cube((3, 16, 30), np.uint16, 200), {"quality": 90, **_PLANES}),
