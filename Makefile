@@ -199,19 +199,22 @@ LEARN := OMP_NUM_THREADS=1 $(BIN)/python benchmarks/learning/bench_learning.py -
   --reason "$(REASON)"
 bench-learning: $(VENV)/developer
 	$(LEARN) --jobs short
+	$(BIN)/python benchmarks/learning/plot_learning.py
 	$(BIN)/python benchmarks/readme_tables.py
 
 bench-learning-full: $(VENV)/developer
 	$(LEARN) --jobs full
+	$(BIN)/python benchmarks/learning/plot_learning.py
 	$(BIN)/python benchmarks/readme_tables.py
 
 bench-learning-study: $(VENV)/developer
 	$(LEARN) --jobs study
+	$(BIN)/python benchmarks/learning/plot_learning.py
 	$(BIN)/python benchmarks/readme_tables.py
 
 # Tunes learned for tasks against the model as it was: bytes at equal loss of heads, on CamVid's test folder and on all of
-# clothing10 in five folds, there also against fewer channels and pixels. About an hour on two idle cores by estimate; not
-# timed. What was interrupted goes on.
+# clothing10 in five folds, there also against fewer channels and pixels, a quarter of an hour of one core without CamVid. What
+# was interrupted goes on.
 TASK_AWARE := --data $(DATA) --work $(TRAINING)/task_aware --reason "$(REASON)"
 bench-task-aware: $(VENV)/developer
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/learning/bench_task_aware.py --sets camvid $(TASK_AWARE)
