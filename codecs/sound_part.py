@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import isfinite
-from numbers import Real
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import Bytes, PathLike, opened_argument, shown
+from laconic.codecs.arguments import Bytes, PathLike, flag_argument, opened_argument, real_number_argument
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.media import Audio
 from laconic.codecs.packing.segment_reader import SegmentReading
@@ -110,6 +108,7 @@ def decode_sound(
     >>> decode_sound(data, start_seconds=0.5, seconds=0.25).duration_seconds
     0.25
     """
+    fill = flag_argument("fill", fill)
     with opened_argument("data", data) as source:
         unpacker = Unpacker(source, SegmentReading(None, limits, allow_partial), model=model)
         if unpacker.model.kind != "sound":
@@ -123,15 +122,11 @@ def _bounds(unpacker: Unpacker, start_seconds: float, seconds: float | None) -> 
     """First sample and end. Raises `CodecError` for a stretch outside the sound."""
     length, rate = unpacker.header.shape[1], unpacker.header.sample_rate
     duration = length / rate
-    start = round(_time("start_seconds", start_seconds) * rate)
-    if start > length:
+    begin = real_number_argument("start_seconds", start_seconds, lowest=0)
+    if begin > duration:
         raise CodecError(f"start_seconds is {start_seconds}; allowed is 0 to the {duration:g} s of the sound")
+    start = round(begin * rate)
     if seconds is None:
         return start, length
-    return start, min(length, start + round(_time("seconds", seconds) * rate))
-
-
-def _time(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real) or not isfinite(value) or value < 0:
-        raise CodecError(f"{name} is {shown(value)}; allowed is a finite number of seconds from 0 up")
-    return float(value)
+    stretch = min(real_number_argument("seconds", seconds, lowest=0), duration)
+    return start, min(length, start + round(stretch * rate))

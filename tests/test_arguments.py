@@ -157,6 +157,11 @@ CALLS: dict[str, Callable[[Any], Call]] = {
         {"data": s.data, "region": (0, 0, 4, 4), "scale": 2, "channels": 3, "model": "rgb", "limits": entropy.Limits()}
         | {"allow_partial": False, "threads": 1, "synthesis": "linear"},
     ),
+    "codecs.decode_sound": lambda s: (
+        codecs.decode_sound,
+        {"data": s.sound_data, "start_seconds": 0.01, "seconds": 0.02, "model": "mono", "limits": entropy.Limits()}
+        | {"allow_partial": False, "fill": True},
+    ),
     "codecs.fit": lambda s: (unless_it_fits, {"signals": [], "name": "own", "options": codecs.FitOptions()}),
     "codecs.open": lambda s: (
         codecs.open,

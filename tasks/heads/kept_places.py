@@ -43,7 +43,7 @@ class KeptPlaces(nn.Module):
         self.register_buffer("scale", torch.tensor(form.scale)[:, None, None], persistent=False)
         self.register_buffer("shift", torch.tensor(form.shift)[:, None, None], persistent=False)
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Tensor:
+    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b ..."]:
         out: Tensor = self.network(x * self.kept(x))
         return out
 

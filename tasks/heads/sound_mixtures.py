@@ -64,8 +64,10 @@ def tensor_si_sdr_db(
     return 10 * torch.log10((target.square().sum(dim=2) + floor) / ((target - y).square().sum(dim=2) + floor))
 
 
-def equalized(x: Tensor, draws: NDArray[np.float64], most_db: float) -> Tensor:
-    """Each item with gains over frequency that its draws (b, knots) of 0 to 1 say, up to `most_db` up and down. Channels of
+def equalized(
+    x: Float[Tensor, "b c h w"], draws: Float[NDArray[np.float64], "b knots"], most_db: float
+) -> Float[Tensor, "b c h w"]:
+    """Each item with gains over frequency that its draws of 0 to 1 say, up to `most_db` up and down. Channels of
     latents are bands of rising frequency; samples, in one channel, are changed in their spectrum."""
     if most_db == 0:
         return x

@@ -96,7 +96,7 @@ def test_sound_of_no_samples() -> None:
     ("times", "message"),
     [
         ({"start_seconds": 10.0}, r"start_seconds is 10.0; allowed is 0 to the 9.3 s of the sound"),
-        ({"start_seconds": -1}, "start_seconds is -1; allowed is a finite number of seconds from 0 up"),
+        ({"start_seconds": -1}, "start_seconds is -1; allowed is a finite number from 0"),
         ({"start_seconds": float("inf")}, "start_seconds is inf; allowed is"),
         ({"seconds": True}, "seconds is True; allowed is"),
         ({"seconds": "2"}, "seconds is '2'; allowed is"),
