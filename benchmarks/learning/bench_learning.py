@@ -104,10 +104,8 @@ def run_job(job: Job, options: argparse.Namespace, lock: Lock) -> None:
 
 def train(*words: object) -> None:
     command = [sys.executable, "-m", "laconic.tasks.cli", "train", *map(str, words)]
-    own = {
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(__file__).resolve().parent),
-    }  # networks of the study are there
+    here = str(Path(__file__).resolve().parent)  # where networks of the study are
+    own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": here}
     subprocess.run(command, check=True, env={**os.environ, **own}, stdout=subprocess.DEVNULL)
 
 

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int
 
 _LAST_EPOCH: Final = (1 << 62) - 1
-_SORTED_BATCHES: Final = (
-    16  # together: items next to each other in size change each epoch, and few batches hold a mixture
-)
+_SORTED_BATCHES: Final = 32  # together, so that items next to each other in size change each epoch
 _STATE: Final = ("epoch", "batch", "seed", "batch_size", "world", "items", "shuffle", "drop_last", "sizes")
 Numbers = NDArray[np.int64]
 MakeBatch = Callable[[int, Numbers, Numbers], tuple[Any, ...]]  # of the epoch, items, and their places in its order

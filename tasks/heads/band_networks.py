@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from laconic.codecs.errors import CodecError
 from laconic.tasks.datasets.framing import FULL_SCALE
+from laconic.tasks.heads.dense_layers import DROPPED, dense_layers
 from laconic.tasks.heads.learning_task import InputForm
 from laconic.tasks.heads.networks import latent_levels
 from laconic.tasks.heads.normalization import BatchNorm, Dropout
@@ -32,7 +33,6 @@ _LOW_GAIN: Final = 8  # of the low band of latents over means of pixels, so that
 _OPPONENT: Final = ((0.577, 0.577, 0.577), (0.707, 0, -0.707), (0.408, -0.816, 0.408))  # of RGB: brightness, colours
 _DIRECTIONS: Final = 3  # bands of a level: across, down, diagonal
 _COARSER: Final = 2  # levels below those of the latent
-_DROPPED: Final = 0.5
 _WEIGHT_OF_WHOLE: Final = 16.0  # few numbers, to count as much as more than a thousand
 
 
@@ -55,16 +55,9 @@ class BandNetwork(nn.Module):
         count = self.bands.num_magnitudes + (1 + _DIRECTIONS * _COARSER) * self.bands.num_low
         self.norm = BatchNorm(count, affine=False)
         self.whole_norm = BatchNorm(2 * self.bands.num_low, affine=False)
-        self.dropout = Dropout(_DROPPED)
-        self.head = nn.Sequential(
-            nn.Linear(count * config.cells**2 + 2 * self.bands.num_low, config.hidden, bias=False),
-            nn.Unflatten(1, (config.hidden, 1, 1)),
-            BatchNorm(config.hidden),
-            nn.Flatten(),
-            nn.ReLU(),
-            Dropout(_DROPPED),
-            nn.Linear(config.hidden, config.outputs),
-        )
+        self.dropout = Dropout(DROPPED)
+        count = count * config.cells**2 + 2 * self.bands.num_low
+        self.head = dense_layers(count, config.hidden, config.outputs)
 
     @property
     def num_cell_features(self) -> int:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor, nn
 
+from laconic.tasks.heads.dense_layers import DROPPED, dense_layers
 from laconic.tasks.heads.learning_task import InputForm
 from laconic.tasks.heads.normalization import BatchNorm, Dropout
+from laconic.tasks.heads.residual_block import ResidualBlock
 from laconic.tasks.heads.sound_bands import SoundBands, frame_mask
 from laconic.tasks.heads.word_frames import framed_words
 
@@ -22,7 +24,6 @@ _FRAME_SECONDS: Final = 0.02  # of sounds to be named: a usual hop
 _DILATIONS: Final = (1, 2, 4, 8)
 _TAPS: Final = 5
 _HIDDEN: Final = 384  # units of words
-_DROPPED: Final = 0.5
 
 
 class ListeningNetwork(nn.Module):
@@ -37,13 +38,15 @@ class ListeningNetwork(nn.Module):
         pool = max(round(_FRAME_SECONDS * (form.sample_rate_hz or 0) / samples), 1)
         self.bands = SoundBands(form, _NUM_BANDS, pool=pool)
         if word_frames:
-            self.words = _word_layers(self.bands.num_bands * word_frames, num_outputs)
+            # Words differ in what is where; with few of each, dense layers learn that sooner than others.
+            dense = dense_layers(self.bands.num_bands * word_frames, _HIDDEN, num_outputs)
+            self.words = nn.Sequential(nn.Flatten(), Dropout(DROPPED), *dense)
             return
         self.stem = nn.Sequential(nn.Conv2d(1, width, 3, (2, 1), 1, bias=False), BatchNorm(width), nn.ReLU())
         self.body = nn.Sequential(
-            _ListeningBlock(width, 2 * width, stride=2),
-            _ListeningBlock(2 * width, 4 * width, stride=2),
-            _ListeningBlock(4 * width, 4 * width, stride=2),
+            _listening_block(width, 2 * width, 2),
+            _listening_block(2 * width, 4 * width, 2),
+            _listening_block(4 * width, 4 * width, 2),
         )
         self.score = nn.Linear(8 * width, num_outputs)
 
@@ -66,21 +69,6 @@ class ListeningNetwork(nn.Module):
         features = self.body(self.stem(lines[:, None].contiguous(memory_format=torch.channels_last))).mean(dim=2)
         scores: Tensor = self.score(torch.cat([features.mean(dim=2), features.amax(dim=2)], 1))
         return scores
-
-
-def _word_layers(count: int, num_outputs: int) -> nn.Sequential:
-    """Of so many levels. Words differ in what is where; with few of each, dense layers learn that sooner than others."""
-    return nn.Sequential(
-        nn.Flatten(),
-        Dropout(_DROPPED),
-        nn.Linear(count, _HIDDEN, bias=False),
-        nn.Unflatten(1, (_HIDDEN, 1, 1)),
-        BatchNorm(_HIDDEN),
-        nn.Flatten(),
-        nn.ReLU(),
-        Dropout(_DROPPED),
-        nn.Linear(_HIDDEN, num_outputs),
-    )
 
 
 class TranscriptionNetwork(nn.Module):
@@ -138,19 +126,7 @@ class TimeBlock(nn.Module):
         return out
 
 
-class _ListeningBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut, (b, c_in, h, w) -> (b, c_out, ceil(h / stride), ceil(w / stride))."""
-
-    def __init__(self, c_in: int, c_out: int, *, stride: int) -> None:
-        super().__init__()
-        self.convolutions = nn.Sequential(
-            nn.Conv2d(c_in, c_out, 3, stride, 1, bias=False),
-            BatchNorm(c_out),
-            nn.ReLU(),
-            nn.Conv2d(c_out, c_out, 3, 1, 1, bias=False),
-            BatchNorm(c_out),
-        )
-        self.shortcut = nn.Sequential(nn.AvgPool2d(stride, ceil_mode=True), nn.Conv2d(c_in, c_out, 1, bias=False))
-
-    def forward(self, x: Float[Tensor, "b _ _ _"]) -> Float[Tensor, "b _ _ _"]:
-        return torch.relu(self.shortcut(x) + self.convolutions(x))
+def _listening_block(c_in: int, c_out: int, stride: int) -> ResidualBlock:
+    """With means of what is strided over in its shortcut."""
+    shortcut = nn.Sequential(nn.AvgPool2d(stride, ceil_mode=True), nn.Conv2d(c_in, c_out, 1, bias=False))
+    return ResidualBlock(c_in, c_out, stride=stride, shortcut=shortcut)

@@ -18,7 +18,6 @@ from laconic.codecs.notes import collect_notes  # noqa: E402
 from laconic.tasks.datasets import archive  # noqa: E402
 from laconic.tasks.datasets.pack_index import PackIndexOptions  # noqa: E402
 from laconic.tasks.heads.checkpoint import load_checkpoint, start_from  # noqa: E402
-from laconic.tasks.heads.classification import Classification  # noqa: E402
 from laconic.tasks.heads.comparison import read_result  # noqa: E402
 from laconic.tasks.heads.head_training import train  # noqa: E402
 from laconic.tasks.heads.learning_task import Batch  # noqa: E402
@@ -107,4 +106,3 @@ def test_only_networks_of_bands_are_pretrained() -> None:
         Pretraining().judge(torch.nn.Conv2d(3, 3, 1), Batch(torch.zeros(1, 3, 8, 8), ()))
     with pytest.raises(CodecError, match="hidden"):
         Pretraining(hidden=0.0)
-    assert Classification().name == "classify"
