@@ -10,5 +10,5 @@ Then the tasks, each in one file, with their networks: `classification` (`networ
 `semantic_segmentation` (`map_networks`), `colorization` (`color_parts`); `line_reading` (`line_networks`,
 `letter_sequences`); `listening` and `transcription` (`sound_networks` on `sound_bands`, `band_augmentation`), `separation`
 (`separation_networks`, `sound_mixtures`, `latent_sounds`). `normalization` is for
-several processes, `residual_block` and `seeded_weights` for several networks.
+several processes, `residual_block`, `dense_layers` and `seeded_weights` for several networks.
 """
