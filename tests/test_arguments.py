@@ -242,6 +242,7 @@ CALLS: dict[str, Callable[[Any], Call]] = {
     "zoo.read_zoo_entry": lambda s: (zoo.read_zoo_entry, {"path": zoo.model_path("grey")}),
     "zoo.load_model_of": lambda s: (zoo.load_model_of, {"fingerprint": s.latent.fingerprint, "given": "rgb"}),
     "packet_tree.full_tree": lambda s: (packet_tree.full_tree, {"dimensions": 2, "depth": 2}),
+    "packet_tree.mdct_tree": lambda s: (packet_tree.mdct_tree, {"depth": 2}),
     "packet_tree.dyadic_tree": lambda s: (packet_tree.dyadic_tree, {"dimensions": 2, "depth": 2}),
     "whole_files.atomic_write": lambda s: (
         whole_files.atomic_write,

@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from laconic.codecs.errors import WeightsError
 from laconic.codecs.learning import tensor_wavelet
-from laconic.codecs.models.packet_tree import Tree
+from laconic.codecs.models.packet_tree import Tree, tree_of_config
 from laconic.codecs.steps import CODE_OF_UNIT_SCALE, CODE_OF_UNIT_STEP, CODES_PER_OCTAVE, CODES_PER_SCALE
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def load_tensor_encoder(path: Path | str) -> TensorEncoderModel:
             metadata = dict(file.metadata() or {})
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
         config = json.loads(metadata["config"])
-        tree = Tree(config["dimensions"], config["depth"], frozenset(tuple(path) for path in config["splits"]))
+        tree = tree_of_config(config)
         leaves = range(len(tree.leaves))
         is_plain = "num_predicted" not in config or bool(config.get("low_levels"))
         model = TensorEncoderModel(

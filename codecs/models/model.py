@@ -43,7 +43,7 @@ from laconic.codecs.models.low_levels import (
     no_low_gains,
     no_low_scale_codes,
 )
-from laconic.codecs.models.packet_tree import Tree
+from laconic.codecs.models.packet_tree import Tree, tree_config, tree_of_config
 from laconic.codecs.models.tuned_steps import TunedSteps
 from laconic.codecs.models.tunings import (
     Tuning,
@@ -304,9 +304,7 @@ def _config(model: Model) -> dict[str, object]:
         "kind": model.kind,
         "unit": model.unit,
         "num_planes": model.num_planes,
-        "dimensions": model.tree.dimensions,
-        "depth": model.tree.depth,
-        "splits": sorted(list(path) for path in model.tree.splits),
+        **tree_config(model.tree),
         "group_ends": list(model.group_ends),
         "rounding": model.rounding,
         **context_config(model),
@@ -325,7 +323,7 @@ def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, s
     return Model(
         name=metadata["name"],
         num_planes=config["num_planes"],
-        tree=Tree(config["dimensions"], config["depth"], frozenset(tuple(path) for path in config["splits"])),
+        tree=tree_of_config(config),
         analysis=tuple(arrays[f"analysis.{i}"].astype(np.float32) for i in blocks),
         synthesis=tuple(arrays[f"synthesis.{i}"].astype(np.float32) for i in blocks),
         group_ends=tuple(config["group_ends"]),

@@ -1,5 +1,7 @@
 """Packet trees: which bands of a wavelet transform are split again, and the order of the channels that come of it.
 
+Sounds may be analysed by an MDCT in place of packets: its tree has all splits, and its leaves are the coefficients.
+
 A signal of `c` planes becomes `d = c * 2**(dimensions * depth)` channels on a grid `2**depth` times coarser: bands that
 the tree leaves at a finer resolution are regrouped, each place of the coarse grid taking a block of them.
 
@@ -9,15 +11,16 @@ within a leaf the phases of the regrouping in raster order; within a phase the p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import groupby, product
-from typing import Final
+from typing import Any, Final, Literal, get_args
 
 from laconic.codecs.arguments import choice_argument, settle_arguments, whole_number_argument
 from laconic.codecs.errors import CodecError
 
 Path = tuple[int, ...]
+Transform = Literal["packets", "mdct"]
 _MAX_DEPTH: Final = 12
 # Of `native/wavelet.hpp`: the lifting of Daubechies and Sweldens 1998, table 7.
 LIFTING: Final = (-1.586134342059924, -0.052980118572961, 0.882911075530934, 0.443506852043971)
@@ -30,16 +33,23 @@ class Tree:
     """Which bands are split again: `splits` are the paths of inner nodes, `()` the signal itself.
 
     A path lists band numbers from the root: 0 low, 1 high in one dimension; 0 low, 1 vertical high, 2 horizontal high,
-    3 both in two. Raises `CodecError` unless the paths form a tree no deeper than `depth`.
+    3 both in two. Of `transform` "mdct", that of blocks of `2**depth` samples, all bands are split. Raises `CodecError`
+    unless the paths form a tree no deeper than `depth`.
     """
 
     dimensions: int
     depth: int
     splits: frozenset[Path]
+    transform: Transform = "packets"
 
     def __post_init__(self) -> None:
         dimensions, depth = _checked(self.dimensions, self.depth)
         settle_arguments(self, dimensions=dimensions, depth=depth)
+        choice_argument("transform", self.transform, get_args(Transform))
+        if self.transform == "mdct" and (dimensions != 1 or self.splits != full_tree(1, depth).splits):
+            raise CodecError(
+                f"the tree of an MDCT has {dimensions} dimensions; needed are one and all splits: use mdct_tree"
+            )
         for path in self.splits:
             inside = all(0 <= band < self.num_bands for band in path) and len(path) < self.depth
             if not inside or (path and path[:-1] not in self.splits):
@@ -103,6 +113,26 @@ def full_tree(dimensions: int, depth: int) -> Tree:
     bands = range(1 << dimensions)
     paths = (path for level in range(depth) for path in product(bands, repeat=level))
     return Tree(dimensions, depth, frozenset(paths))
+
+
+def mdct_tree(depth: int) -> Tree:
+    """Of an MDCT of blocks of `2**depth` samples."""
+    return replace(full_tree(1, depth), transform="mdct")
+
+
+def tree_config(tree: Tree) -> dict[str, object]:
+    """What stands in the configuration of a model."""
+    splits = sorted(list(path) for path in tree.splits)
+    of_shape: dict[str, object] = {"dimensions": tree.dimensions, "depth": tree.depth}
+    return {**of_shape, **({"splits": splits} if tree.transform == "packets" else {"transform": tree.transform})}
+
+
+def tree_of_config(config: Mapping[str, Any]) -> Tree:
+    """Raises `CodecError`, KeyError, ValueError, TypeError."""
+    if config.get("transform") == "mdct" and config["dimensions"] == 1:
+        return mdct_tree(config["depth"])
+    splits = frozenset(tuple(path) for path in config["splits"])
+    return Tree(config["dimensions"], config["depth"], splits, config.get("transform", "packets"))
 
 
 def dyadic_tree(dimensions: int, depth: int) -> Tree:

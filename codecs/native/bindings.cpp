@@ -4,12 +4,14 @@
 #include <nanobind/stl/optional.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "latent.hpp"
 #include "low_levels.hpp"
+#include "mdct.hpp"
 #include "noise_fill.hpp"
 #include "step_map.hpp"
 #include "wavelet.hpp"
@@ -81,6 +83,33 @@ void py_merge1(const Array<const float, 3>& bands, const Array<float, 2>& lines)
         std::copy(bands.data() + i * length, bands.data() + (i + 1) * length, work.begin());
         merge_line(work.data(), work.data() + length / 2, lines.data() + i * length, length / 2);
     }
+}
+
+// (n, t) <-> (size, n, t / size)
+template <class Lines, class Coefficients>
+Mdct checked_mdct(const Lines& lines, const Coefficients& coefficients) {
+    const std::size_t size = coefficients.shape(0);
+    require(std::has_single_bit(size) && size >= 2 && size <= 4096, "blocks need a power of two of samples, 2 to 4096");
+    require(coefficients.shape(2) > 0, "a line needs at least one block");
+    require(coefficients.shape(1) == lines.shape(0) && size * coefficients.shape(2) == lines.shape(1),
+            "coefficients do not fit the lines");
+    return Mdct(size);
+}
+
+void py_mdct(const Array<const float, 2>& lines, const Array<float, 3>& coefficients) {
+    const Mdct mdct = checked_mdct(lines, coefficients);
+    const std::size_t n = lines.shape(0), blocks = coefficients.shape(2);
+    nb::gil_scoped_release unlocked;
+    for (std::size_t i = 0; i < n; ++i)
+        mdct.analyze(lines.data() + i * lines.shape(1), blocks, coefficients.data() + i * blocks, n * blocks);
+}
+
+void py_inverse_mdct(const Array<const float, 3>& coefficients, const Array<float, 2>& lines) {
+    const Mdct mdct = checked_mdct(lines, coefficients);
+    const std::size_t n = lines.shape(0), blocks = coefficients.shape(2);
+    nb::gil_scoped_release unlocked;
+    for (std::size_t i = 0; i < n; ++i)
+        mdct.synthesize(coefficients.data() + i * blocks, n * blocks, blocks, lines.data() + i * lines.shape(1));
 }
 
 void py_project(const Array<const float, 2>& matrix, const Array<const float, 2>& in, const Array<float, 2>& out) {
@@ -262,6 +291,8 @@ NB_MODULE(_native, m) {
     m.def("merge2", &py_merge2, nb::arg("bands").noconvert(), nb::arg("planes").noconvert());
     m.def("split1", &py_split1, nb::arg("lines").noconvert(), nb::arg("bands").noconvert());
     m.def("merge1", &py_merge1, nb::arg("bands").noconvert(), nb::arg("lines").noconvert());
+    m.def("mdct", &py_mdct, nb::arg("lines").noconvert(), nb::arg("coefficients").noconvert());
+    m.def("inverse_mdct", &py_inverse_mdct, nb::arg("coefficients").noconvert(), nb::arg("lines").noconvert());
     m.def("project", &py_project, nb::arg("matrix").noconvert(), nb::arg("values").noconvert(), nb::arg("out").noconvert());
     m.def("quantize", &py_quantize<std::int16_t>, nb::arg("values").noconvert(), nb::arg("out").noconvert(), nb::arg("inverse_step"),
           nb::arg("thresholds").noconvert());

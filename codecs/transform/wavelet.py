@@ -1,4 +1,5 @@
-"""Wavelet packets: CDF 9/7, any tree (`packet_tree`), one or two dimensions, any size, perfect reconstruction.
+"""Wavelet packets: CDF 9/7, any tree (`packet_tree`), one or two dimensions, any size, perfect reconstruction; or the MDCT
+(`mdct`) where the tree says so.
 
 The filters see borders by whole-sample symmetry, so no coefficient is wasted. In one dimension, where that kink would be
 heard, the signal goes on smoothly over both ends before (`extrapolation`).
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from laconic.codecs import _native
 from laconic.codecs.models.packet_tree import Path, Tree, length_padded_to_tree
 from laconic.codecs.transform.extrapolation import extrapolate
+from laconic.codecs.transform.mdct import analyze_mdct, synthesize_mdct
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -50,6 +52,8 @@ def synthesize(
 
 def analyze_wavelet(planes: Float[Floats, "c ..."], tree: Tree) -> Float[Floats, "d ..."]:
     """`analyze` for sizes that are multiples of 2**depth."""
+    if tree.transform == "mdct":
+        return analyze_mdct(planes, tree)
     leaves = _split_below(planes, tree, ())
     # The order is named, because concatenation may choose another where a side is 1.
     return np.ascontiguousarray(np.concatenate([_regroup(leaves[path], tree, path) for path in tree.leaves]))
@@ -62,6 +66,8 @@ def synthesize_wavelet(
 
     With `scale_log2`, the low band so far down, in the scale of samples: a signal of 2**-scale_log2 the size.
     """
+    if tree.transform == "mdct":
+        return synthesize_mdct(latent, tree)
     leaves, at = {}, 0
     for path in tree.leaves:
         count = num_planes * tree.channels_of(path)

@@ -31,10 +31,11 @@ _SUFFIX = ".safetensors"
 
 
 class _TreeKind(StrEnum):
-    """How far the bands are split: only the low one again, or all."""
+    """How far the bands are split: only the low one again, or all; or, of sounds, an MDCT in place of packets."""
 
     dyadic = "dyadic"
     full = "full"
+    mdct = "mdct"
 
 
 class _FitBlocks(StrEnum):
@@ -192,11 +193,16 @@ class _FitChoice:
 
         if self.tree is None and self.depth is None:
             return None
-        is_sound = kind is FitKind.sound
-        make = (
-            packet_tree.full_tree if (self.tree or _DEFAULT_TREES[kind]) is _TreeKind.full else packet_tree.dyadic_tree
-        )
-        return make(1 if is_sound else 2, self.depth or _DEFAULT_DEPTHS[kind])
+        is_sound, depth = kind is FitKind.sound, self.depth or _DEFAULT_DEPTHS[kind]
+        chosen = self.tree or _DEFAULT_TREES[kind]
+        if chosen is _TreeKind.mdct:
+            if not is_sound:
+                raise typer.BadParameter(
+                    f"--tree is mdct, of signals of kind {kind.value}; allowed for these is dyadic or full"
+                )
+            return packet_tree.mdct_tree(depth)
+        make = packet_tree.full_tree if chosen is _TreeKind.full else packet_tree.dyadic_tree
+        return make(1 if is_sound else 2, depth)
 
 
 def _matrices(path: Path) -> tuple[NDArray[np.float32], ...]:
