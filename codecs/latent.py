@@ -54,8 +54,9 @@ class Latent:
     `colors` turns the colours of a picture that has its own back to the model's, None for others. `tuned`: how steps differ
     between channels and places, None where they do not; `places` weighs these by where they are in the whole picture, None
     where the file does not; steps of the places for which `unmapped`, (h, w), is true differ by `places` alone, since what
-    says more is damaged there. `noise`: how loud the noise is that synthesis puts where a sound's integers are 0, None
-    for files without; what is dequantised knows nothing of it.
+    says more is damaged there. `noise`: how loud the bands of a sound are, by which steps differ, and of which
+    synthesis knows how much noise to put where integers are 0; None for files that do not say it. What is dequantised has
+    no noise.
     Raises `CodecError` for other types and shapes.
     """
 
@@ -150,6 +151,8 @@ class Latent:
         _native.dequantize(values, out.reshape(d, -1), self.steps, np.ascontiguousarray(self.shrink))
         if self.tuned is not None and (exponents := self.exponents) is not None:
             self.tuned.unscale_mapped(out, exponents)
+        if self.noise is not None:
+            self.noise.scale(out)
         if self.low is not None:
             planes = self.values[: self.low.num_planes]
             out[: len(planes)] = self.low.values(planes, self.step) * LOW_STEP

@@ -21,12 +21,14 @@ from laconic.codecs.packing.unpacker import Unpacker, latent_of_values
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
 from laconic.codecs.transform.signals import signal_of
 from laconic.entropy import Limits
+from laconic.entropy.container import MAX_STRETCH_LOG2
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
 # The 9-tap filter of CDF 9/7 reaches over 4 samples; over all levels, 4 (1 + 2 + 4 + ...) of them, less than 4 places.
 _REACH_PLACES: Final = 8
+_MOST_PLACES: Final = 1 << MAX_STRETCH_LOG2
 _BLOCK_SAMPLES: Final = 1 << 18  # of a channel
 
 
@@ -59,8 +61,10 @@ class SoundPart:
 
     def _samples(self, first: int, last: int) -> Float[NDArray[np.float32], "c t"]:
         tree = self._unpacker.model.tree
-        left = max(0, first // tree.factor - _REACH_PLACES)
-        right = min(self._unpacker.grid[1], -(-(last + tree.margin) // tree.factor) + _REACH_PLACES)
+        # From whole stretches to whole stretches, as noise goes with all integers of a stretch.
+        left = max(0, first // tree.factor - _REACH_PLACES) & -_MOST_PLACES
+        right = -(-(last + tree.margin) // tree.factor) + _REACH_PLACES
+        right = min(self._unpacker.grid[1], (right + _MOST_PLACES - 1) & -_MOST_PLACES)
         # Place p begins `margin` samples before sample p * factor, and synthesis leaves out the first `margin`.
         offset = left * tree.factor
         size = (self._unpacker.header.shape[0], (right - left) * tree.factor - tree.margin)

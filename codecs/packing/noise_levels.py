@@ -1,7 +1,8 @@
-"""Levels of noise in place of a sound's zeros, as files say them (SPEC.md, sections 6.5 and 9.10).
+"""Levels of the bands of a sound, as files say them (SPEC.md, sections 6.5 and 9.10): how loud each is, and when.
 
-Zeros are silence between the harmonics of speech, which recognisers and ears miss more than the waveform. A level says how
-loud the noise is that stands for the zeros of one band in one stretch of time.
+Of them two things are made. Steps are coarser where it is louder, as recognisers and ears see errors beside what is there.
+And where integers are 0, noise makes up for what they lack of the level: zeros are silence between the harmonics of speech,
+which recognisers and ears miss more than the waveform.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from laconic.codecs import _native
 from laconic.codecs.errors import CodecError
 from laconic.codecs.models.model import Model
+from laconic.codecs.models.tunings import NUM_CLASSES
+from laconic.codecs.steps import CODE_OF_UNIT_STEP, step_of_code
 from laconic.entropy.container import MAX_STRETCH_LOG2, Source, read_container_segment, write_container_segment
 from laconic.entropy.errors import CorruptStreamError
 from laconic.entropy.lossless import decode_lossless, encode_lossless
@@ -24,105 +27,204 @@ from laconic.entropy.tables import TableSet
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
 
-MAX_NOISE_LEVEL: Final = 15
-UNIT_NOISE_LEVEL: Final = 10  # at which the largest noise is one step
-_HALF_OCTAVE: Final = np.sqrt(np.float32(2))
-_HEAD_BYTES: Final = 3
+MAX_NOISE_LEVEL: Final = 63
+UNIT_NOISE_LEVEL: Final = 32  # of a band whose root mean square is the step
+MAX_POWER: Final = 16
+MAX_BAND_OFFSET: Final = 64
+_MAX_EXPONENT: Final = 128
+_HEAD_BYTES: Final = 5
+_GAIN_UNIT: Final = 16
+_LARGEST: Final = 0.625  # steps: larger values would not have become 0
 _GOLDEN: Final = 0x9E3779B9  # of the generator, for each channel
+# Square roots of square roots of 2, for eighths of an octave of energy.
+_ROOTS: Final = np.sqrt(2.0), np.sqrt(np.sqrt(2.0)), np.sqrt(np.sqrt(np.sqrt(2.0)))
+_EIGHTHS: Final = np.array([np.prod([r for b, r in zip((4, 2, 1), _ROOTS, strict=True) if k & b]) for k in range(8)])
+_FACTORS: Final = np.array([step_of_code(CODE_OF_UNIT_STEP + x) for x in range(-_MAX_EXPONENT, _MAX_EXPONENT + 1)])
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class NoiseCells:
-    """Bands of packets by stretches of `2**stretch_log2` places. A band that begins at packet `e` has `width` packets, or
-    `e // growth` where that is more; the last ends with the packets."""
+    """Bands of packets, of `num_planes` channels each, by stretches of `2**stretch_log2` places. A band that begins at
+    packet `e` has `width` packets, or `e // growth` where that is more; the last ends with the packets."""
 
     width: int
     growth: int
     stretch_log2: int
+    num_packets: int
+    num_planes: int
 
-    def edges(self, num_packets: int) -> list[int]:
-        """Where bands begin, and where the last ends."""
+    @property
+    def edges(self) -> list[int]:
+        """The packets where bands begin, and where the last ends."""
         found = [0]
-        while found[-1] < num_packets:
-            found.append(min(found[-1] + max(self.width, found[-1] // self.growth), num_packets))
+        while found[-1] < self.num_packets:
+            found.append(min(found[-1] + max(self.width, found[-1] // self.growth), self.num_packets))
         return found
+
+    def rows_of_bands(self, num_channels: int) -> list[slice]:
+        """The channels of each band, of the first so many."""
+        return [slice(*(min(end * self.num_planes, num_channels) for end in ends)) for ends in pairwise(self.edges)]
 
     def num_stretches(self, num_places: int) -> int:
         return -(-num_places >> self.stretch_log2)
 
+    def sums(self, places: Int[NDArray[np.int64], "d rows t"]) -> Int[NDArray[np.int64], "rows bands stretches"]:
+        """Over the cells, of the first channels."""
+        d, rows, length = places.shape
+        starts = [end * self.num_planes for end in self.edges[:-1]]
+        columns = np.arange(0, length, 1 << self.stretch_log2)
+        there = [start for start in starts if start < d]
+        out = np.zeros((rows, len(starts), len(columns)), np.int64)
+        found = np.add.reduceat(np.add.reduceat(places, there, axis=0), columns, axis=2)
+        out[:, : len(there)] = found.transpose(1, 0, 2)
+        return out
+
+    def sizes(self, rows: int, length: int) -> Int[NDArray[np.int64], "rows bands stretches"]:
+        """The coefficients of all channels of each cell, of a latent of so many rows and places."""
+        of_bands = np.diff(self.edges) * self.num_planes
+        begins = np.arange(self.num_stretches(length)) << self.stretch_log2
+        of_stretches = np.minimum(length - begins, 1 << self.stretch_log2)
+        return np.broadcast_to(of_bands[:, None] * of_stretches, (rows, len(of_bands), len(begins)))
+
 
 @dataclass(frozen=True, eq=False)
 class NoiseLevels:
-    """`levels` (rows, bands, stretches), 0 to 15: half octaves, 10 meaning that the noise is at most one step; 0 is none.
-    `first`: the place at which the latent begins, of a part of a sound. Two are equal where cells, levels and that are."""
+    """`levels` (rows, bands, stretches), 0 to 63: half octaves, 32 for a root mean square of one step of the file; at 0
+    there is no noise. Steps of a cell are coarser by `power` sixteenths of the octaves that its level is above 32, and by
+    `offsets`, (bands,), in sixteenths of an octave. `gain`: of noise, in sixteenths. `first`: the place at which the latent
+    begins, of a part of a sound, a multiple of a stretch. Two are equal where all of that is."""
 
     cells: NoiseCells
     levels: UInt[NDArray[np.uint8], "rows bands stretches"]
+    power: int
+    gain: int
+    offsets: Int[NDArray[np.int8], " bands"]
     first: int = 0
 
     def packed(self, tables: TableSet) -> bytes:
         """As `Header.noise_levels`."""
         plane = self.levels.reshape(-1, self.levels.shape[2]).astype(np.int32)
         segment = write_container_segment(encode_lossless(plane, tables), 0, with_channels=False)
-        return bytes([self.cells.width, self.cells.growth, self.cells.stretch_log2]) + segment
+        cells = self.cells
+        head = bytes([cells.width, cells.growth, cells.stretch_log2, self.power, self.gain])
+        return head + self.offsets.tobytes() + segment
 
-    def fill(
-        self, points: Float[Floats, "d rows t"], values: Int[NDArray[np.int32], "d rows t"], step: float, model: Model
-    ) -> None:
-        """Puts noise into points where values are 0, the first channels of a latent; `step` and `points` in one unit."""
-        values = np.ascontiguousarray(values)
-        d, _, length = values.shape
-        edges = self.cells.edges(model.num_channels // model.num_planes)
-        largest = _largest_noise(step)
-        for band, ends in enumerate(pairwise(edges)):
-            lo, hi = (min(end * model.num_planes, d) for end in ends)
-            if lo == hi or not self.levels[:, band].any():
+    def scale(self, points: Float[Floats, "d rows t"], *, finer: bool = False) -> None:
+        """Points of the first channels from steps of the file to those of the cells, in place; `finer`: to what a quantiser
+        with the step of the file is to see."""
+        if not self.power and not self.offsets.any():
+            return
+        exponents = self._exponents(self._levels_of(points.shape[2]))
+        factors = _FACTORS[(-exponents if finer else exponents) + _MAX_EXPONENT]
+        for band, rows in enumerate(self.cells.rows_of_bands(len(points))):
+            points[rows] *= self._spread(factors[:, band], points.shape[2])
+
+    def fill(self, points: Float[Floats, "d rows t"], values: Int[NDArray[np.int32], "d rows t"], step: float) -> None:
+        """Puts noise into points where values are 0, the first channels of a latent; `step` of the file and `points` in one
+        unit."""
+        levels = self._levels_of(points.shape[2])
+        exponents = self._exponents(levels)
+        largest = self._largest(values, levels, exponents) * _FACTORS[exponents + _MAX_EXPONENT] * np.float32(step)
+        for band, rows in enumerate(self.cells.rows_of_bands(len(points))):
+            if not largest[:, band].any() or rows.start == rows.stop:
                 continue
-            classes = self.levels[:, band].repeat(1 << self.cells.stretch_log2, axis=1)
-            classes = classes[:, self.first : self.first + length]
-            of_channels = np.tile(largest, (hi - lo, 1))
-            seed = _GOLDEN * lo & 0xFFFFFFFF
-            _native.fill_points(
-                values[lo:hi], np.ascontiguousarray(classes), of_channels, seed, 0, self.first, points[lo:hi]
-            )
+            part = np.ascontiguousarray(values[rows])
+            noise = np.zeros(part.shape, np.float32)
+            unit, everywhere = np.ones((len(part), NUM_CLASSES), np.float32), np.zeros(part.shape[1:], np.uint8)
+            seed = _GOLDEN * rows.start & 0xFFFFFFFF
+            _native.fill_points(part, everywhere, unit, seed, 0, self.first, noise)
+            noise *= self._spread(largest[:, band], part.shape[2])
+            np.copyto(points[rows], noise, where=part == 0)
+
+    def _levels_of(self, length: int) -> UInt[NDArray[np.uint8], "rows bands stretches"]:
+        """Of a latent of so many places that begins at `first`."""
+        begin = self.first >> self.cells.stretch_log2
+        return self.levels[:, :, begin : begin + self.cells.num_stretches(length)]
+
+    def _exponents(
+        self, levels: UInt[NDArray[np.uint8], "rows bands stretches"]
+    ) -> Int[NDArray[np.int64], "rows bands stretches"]:
+        """By how many sixteenths of an octave the steps of cells are coarser than the file's."""
+        above = np.where(levels == 0, 0, levels.astype(np.int64) - UNIT_NOISE_LEVEL)
+        found: NDArray[np.int64] = (self.power * above >> 1) + self.offsets[:, None]
+        return found.clip(-_MAX_EXPONENT, _MAX_EXPONENT)
+
+    def _largest(
+        self,
+        values: Int[NDArray[np.int32], "d rows t"],
+        levels: UInt[NDArray[np.uint8], "rows bands stretches"],
+        exponents: Int[NDArray[np.int64], "rows bands stretches"],
+    ) -> Float[Floats, "rows bands stretches"]:
+        """Of the noise of each cell, in its steps: uniform noise, of as much energy as integers lack of the level."""
+        wide = values.astype(np.int64)
+        sizes = self.cells.sizes(*values.shape[1:])
+        energies, others = self.cells.sums(wide * wide), self.cells.sums((values != 0).astype(np.int64))
+        eighths = 8 * (levels.astype(np.int64) - UNIT_NOISE_LEVEL) - exponents
+        wanted = np.ldexp(_EIGHTHS[eighths & 7], eighths >> 3) * sizes
+        lacking = np.maximum(wanted - energies, 0) / np.maximum(sizes - others, 1)
+        found = np.minimum(np.sqrt(3 * lacking) * (self.gain / _GAIN_UNIT), _LARGEST).astype(np.float32)
+        found[levels == 0] = 0
+        return found
+
+    def _spread(self, of_cells: Float[Floats, "rows stretches"], length: int) -> Float[Floats, "rows t"]:
+        return of_cells.repeat(1 << self.cells.stretch_log2, axis=1)[:, :length]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, NoiseLevels):
             return NotImplemented
-        return (self.cells, self.first) == (other.cells, other.first) and np.array_equal(self.levels, other.levels)
+        mine, its = ((n.cells, n.power, n.gain, n.first, n.offsets.tobytes()) for n in (self, other))
+        return mine == its and np.array_equal(self.levels, other.levels)
 
 
 def check_noise_levels(noise: NoiseLevels, grid: tuple[int, int], model: Model) -> None:
     """Raises `CodecError` where they are not those of a sound whose latent has these sides."""
     if model.kind != "sound":
         raise CodecError("the latent has levels of noise, which only sounds have; leave them out")
-    needed = _shape_of(noise.cells, grid, model)
-    if noise.levels.shape != needed:
-        raise CodecError(f"the latent has levels of noise of shape {noise.levels.shape}; needed is {needed}")
+    cells = noise.cells
+    if (cells.num_packets, cells.num_planes) != (_num_packets(model), model.num_planes):
+        raise CodecError(
+            f"the latent has levels of {cells.num_packets} packets of {cells.num_planes} planes; its model has "
+            f"{_num_packets(model)} of {model.num_planes}"
+        )
+    needed = _shape_of(cells, grid)
+    if noise.levels.shape != needed or noise.offsets.shape != needed[1:2]:
+        raise CodecError(
+            f"the latent has levels of noise of shape {noise.levels.shape} with {len(noise.offsets)} offsets; needed is "
+            f"{needed} with {needed[1]}"
+        )
 
 
-def _shape_of(cells: NoiseCells, grid: tuple[int, int], model: Model) -> tuple[int, int, int]:
-    num_bands = len(cells.edges(model.num_channels // model.num_planes)) - 1
-    return grid[0], num_bands, cells.num_stretches(grid[1])
+def _num_packets(model: Model) -> int:
+    return model.num_channels // model.num_planes
+
+
+def _shape_of(cells: NoiseCells, grid: tuple[int, int]) -> tuple[int, int, int]:
+    return grid[0], len(cells.edges) - 1, cells.num_stretches(grid[1])
 
 
 def unpacked_noise_levels(packed: bytes, grid: tuple[int, int], model: Model) -> NoiseLevels:
     """Those of a sound whose latent has these sides, from `Header.noise_levels`. Raises `BitstreamError`."""
     if len(packed) < _HEAD_BYTES:
         raise CorruptStreamError(
-            f"the section of noise has {len(packed)} bytes; needed are {_HEAD_BYTES} and a segment"
+            f"the section of noise has {len(packed)} bytes; needed are {_HEAD_BYTES}, one for each band, and a segment"
         )
-    cells = NoiseCells(*packed[:_HEAD_BYTES])
-    if not cells.width or not cells.growth or cells.stretch_log2 > MAX_STRETCH_LOG2 or not grid[1]:
+    cells, (power, gain) = NoiseCells(*packed[:3], _num_packets(model), model.num_planes), packed[3:_HEAD_BYTES]
+    is_known = cells.width and cells.growth and cells.stretch_log2 <= MAX_STRETCH_LOG2 and power <= MAX_POWER
+    if not is_known or not grid[1]:
         raise CorruptStreamError(
             f"the section of noise begins with {list(packed[:_HEAD_BYTES])} for {grid[1]} places; allowed are two numbers "
-            f"from 1 to 255, then one up to {MAX_STRETCH_LOG2}, for at least one place"
+            f"from 1 to 255, then one up to {MAX_STRETCH_LOG2}, one up to {MAX_POWER}, and any, for at least one place"
         )
-    rows, bands, stretches = _shape_of(cells, grid, model)
+    rows, bands, stretches = _shape_of(cells, grid)
+    offsets = np.frombuffer(packed[_HEAD_BYTES : _HEAD_BYTES + bands], np.int8)
+    if len(offsets) < bands or np.abs(offsets.astype(np.int16)).max() > MAX_BAND_OFFSET:
+        raise CorruptStreamError(
+            f"the section of noise has offsets {offsets.tolist()}; needed are {bands} of up to {MAX_BAND_OFFSET}"
+        )
     source = Source(packed)
-    source.seek(_HEAD_BYTES)
+    source.seek(_HEAD_BYTES + bands)
     segment = read_container_segment(source, 0, with_channels=False)
     if source.remaining():
         raise CorruptStreamError(
@@ -133,13 +235,5 @@ def unpacked_noise_levels(packed: bytes, grid: tuple[int, int], model: Model) ->
         raise CorruptStreamError(
             f"levels of noise run from {plane.min()} to {plane.max()}; allowed is 0 to {MAX_NOISE_LEVEL}"
         )
-    return NoiseLevels(cells, plane.astype(np.uint8).reshape(rows, bands, stretches))
-
-
-def _largest_noise(step: float) -> Float[Floats, " 16"]:
-    """Of each level, in the unit of the step; products of float32 alone, the same on every machine."""
-    exponents, odd = np.divmod(np.arange(MAX_NOISE_LEVEL + 1) - UNIT_NOISE_LEVEL, 2)
-    factors = np.where(odd, _HALF_OCTAVE, np.float32(1))
-    largest = np.ldexp(factors, exponents).astype(np.float32) * np.float32(step)
-    largest[0] = 0
-    return largest
+    levels = plane.astype(np.uint8).reshape(rows, bands, stretches)
+    return NoiseLevels(cells, levels, power, gain, offsets)

@@ -1,8 +1,7 @@
-"""How loud is what a sound's zeros lose? Levels of noise in its place, found in integers, the same on every machine.
+"""How loud are the bands of a sound? Their levels in a file, found in integers, the same on every machine.
 
-Found on speech (AN4, training utterances, 8 to 16 kbit/s): cells of 14 bands by 32 ms; levels are what the file predicts
-while that is near enough, which halves their bits at the same log-mel distance. Where half of the values are 0, few of them
-lost most of the energy: noise that is 6 dB softer is nearer to the rest, in log-mel distance and to a recogniser.
+Found on speech (AN4, training utterances, 8 to 24 kbit/s): bands of 250 Hz and more by 32 ms; levels are what the file
+predicts while that is near enough, which halves their bits at the same log-mel distance.
 """
 
 from __future__ import annotations
@@ -19,12 +18,18 @@ from laconic.codecs.packing.noise_levels import MAX_NOISE_LEVEL, UNIT_NOISE_LEVE
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-CELLS: Final = NoiseCells(width=8, growth=4, stretch_log2=1)
+_WIDTH: Final = 8
+_GROWTH: Final = 4
+_STRETCH_LOG2: Final = 9  # at least, with that of the packets
+_POWER: Final = 6
+_GAIN: Final = 13
+_OFFSET: Final = 6  # sixteenths of an octave for each octave that a band is wider
 _EIGHTHS: Final = 8  # of a level, in which energies are compared
-_KEPT: Final = 14  # eighths within which the predicted level is taken
-_SOFTER: Final = 16  # eighths
+_KEPT: Final = 10  # eighths within which the predicted level is taken
 _UNIT: Final = 256  # of a step: coefficients become integers
-_LARGEST: Final = 4 * _UNIT  # zeros are below; what is beyond counts as this
+_LARGEST: Final = 1 << 23
+_FLOOR: Final = 2.0**-16  # in units of the sound's level: what is softer counts as this
+_SILENCE: Final = 2.0**-20  # what is softer is none
 
 
 def stores_noise(model: Model, tune: str | None) -> bool:
@@ -32,47 +37,37 @@ def stores_noise(model: Model, tune: str | None) -> bool:
     return model.kind == "sound" and tune == NOISE_TUNE
 
 
-def noise_levels_of(
-    coefficients: Float[NDArray[np.float32], "d rows t"],
-    values: Int[NDArray[np.int32], "d rows t"],
-    step: float,
-    model: Model,
-) -> NoiseLevels:
-    """The levels of a sound: in cells where at least half of the values are 0, the energy that these lost."""
-    starts = np.array(CELLS.edges(model.num_channels // model.num_planes)[:-1]) * model.num_planes
-    is_zero = values == 0
-    lost = np.minimum(np.rint(np.abs(coefficients) * np.float32(_UNIT / step)), np.float32(_LARGEST)).astype(np.int64)
-    lost *= is_zero
-    energies = _cell_sums(lost * lost, starts)
-    counts = _cell_sums(is_zero.astype(np.int64), starts)
-    sizes = _cell_sums(np.ones((len(values), 1, values.shape[2]), np.int64), starts)
-    eighths = _eighths_of(energies, counts)
-    return NoiseLevels(CELLS, _kept_levels(eighths, 2 * counts >= sizes))
+def noise_levels_of(coefficients: Float[NDArray[np.float32], "d rows t"], step: float, model: Model) -> NoiseLevels:
+    """The levels of a sound whose file has this step."""
+    num_packets = model.num_channels // model.num_planes
+    stretch_log2 = max(0, _STRETCH_LOG2 - model.tree.depth)
+    cells = NoiseCells(_WIDTH, _GROWTH, stretch_log2, num_packets, model.num_planes)
+    scaled = np.minimum(np.rint(np.abs(coefficients) * np.float32(_UNIT / step)), np.float32(_LARGEST)).astype(np.int64)
+    sizes = cells.sizes(*coefficients.shape[1:])
+    eighths = _eighths_of(cells.sums(scaled * scaled) / sizes / _UNIT**2)
+    floor, silence = (int(_eighths_of(np.array((rms / step) ** 2))) for rms in (_FLOOR, _SILENCE))
+    eighths = np.where(eighths < silence, 0, np.maximum(eighths, floor)).clip(0, _EIGHTHS * MAX_NOISE_LEVEL)
+    widths = np.diff(cells.edges)
+    offsets = [_OFFSET * (int(width).bit_length() - _WIDTH.bit_length()) for width in widths]
+    return NoiseLevels(cells, _kept_levels(eighths), _POWER, _GAIN, np.array(offsets, np.int8))
 
 
-def _cell_sums(places: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(rows, bands, stretches)."""
-    columns = np.arange(0, places.shape[2], 1 << CELLS.stretch_log2)
-    return np.add.reduceat(np.add.reduceat(places, starts, axis=0), columns, axis=2).transpose(1, 0, 2)
-
-
-def _eighths_of(energies: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Levels in eighths, of energies of so many places. Uniform noise of at most `a` has the energy a**2 / 3 a place."""
-    ratios = 3 * energies / np.maximum(counts, 1) / _UNIT**2
+def _eighths_of(ratios: Float[NDArray[np.float64], "*n"]) -> Int[NDArray[np.int64], "*n"]:
+    """Levels, in eighths, of mean squares in squares of the step; far below 0 for none."""
     mantissas, exponents = np.frexp(ratios)
     roots = np.sqrt(np.sqrt(np.sqrt(np.ldexp(1.0, np.arange(_EIGHTHS) - _EIGHTHS))))  # 2^((k - 8) / 8)
     phases = np.searchsorted(roots, mantissas, side="right") - 1
     found: NDArray[np.int64] = _EIGHTHS * (exponents.astype(np.int64) - 1 + UNIT_NOISE_LEVEL) + phases
-    return np.where(energies == 0, 0, found - _SOFTER).clip(0, _EIGHTHS * MAX_NOISE_LEVEL)
+    return np.where(ratios == 0, -(1 << 20), found)
 
 
-def _kept_levels(eighths: NDArray[np.int64], is_needed: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Levels that are what the file predicts (SPEC.md, section 4) where that is near enough, or nothing is lost.
+def _kept_levels(eighths: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Levels that are what the file predicts (SPEC.md, section 4) where that is near enough.
 
     A prediction needs what is left, above and both: all cells of a diagonal are found at once.
     """
     rows, stretches = eighths.shape[0] * eighths.shape[1], eighths.shape[2]
-    wanted, is_free = _skewed(eighths.reshape(rows, -1)), _skewed(~is_needed.reshape(rows, -1))
+    wanted = _skewed(eighths.reshape(rows, -1))
     found = np.zeros((2 + len(wanted), rows), np.int64)  # two diagonals of nothing before the first
     for at in range(len(wanted)):
         left, above, corner = found[at + 1], np.roll(found[at + 1], 1), np.roll(found[at], 1)
@@ -83,7 +78,7 @@ def _kept_levels(eighths: NDArray[np.int64], is_needed: NDArray[np.bool_]) -> ND
             predicted[at] = above[at] if at else 0
         is_near = np.abs(wanted[at] - _EIGHTHS * predicted) <= _KEPT
         rounded = (wanted[at] + _EIGHTHS // 2) // _EIGHTHS
-        found[at + 2] = np.where(is_near | is_free[at], predicted, rounded)
+        found[at + 2] = np.where(is_near, predicted, rounded)
     columns = np.arange(stretches)[None] + np.arange(rows)[:, None] + 2
     out: NDArray[np.uint8] = found[columns, np.arange(rows)[:, None]].astype(np.uint8)
     return out.reshape(eighths.shape)

@@ -21,6 +21,7 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.plan import Plan, planned_integers
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
+from laconic.codecs.steps import step_of_code
 from laconic.codecs.transform import wavelet
 from laconic.codecs.transform.lost_noise import noise_levels_of
 from laconic.codecs.transform.picture_rows import (
@@ -97,12 +98,13 @@ def latent_of(signal: Signal, values: Int[NDArray[np.int32], "d h w"], plan: Pla
 
 def planned_latent(signal: Signal, coefficients: Float[Floats, "d h w"], plan: Plan) -> Latent:
     """The latent of a signal with these coefficients, (d, h, w)."""
-    values = planned_integers(coefficients, plan)
-    latent = latent_of(signal, values, plan)
-    if not plan.has_noise or not values.size:
-        return latent
-    noise = noise_levels_of(coefficients, values, latent.step, plan.model)
-    return replace(latent, noise=noise) if noise.levels.any() else latent
+    noise = None
+    if plan.has_noise and coefficients.size:
+        found = noise_levels_of(coefficients, float(step_of_code(plan.step_code)) * plan.model.unit, plan.model)
+        if found.levels.any():
+            noise, coefficients = found, coefficients.copy()
+            noise.scale(coefficients, finer=True)
+    return replace(latent_of(signal, planned_integers(coefficients, plan), plan), noise=noise)
 
 
 def signal_of(latent: Latent, model: Model, *, fill: bool = True) -> Signal:
@@ -130,7 +132,7 @@ def signal_of(latent: Latent, model: Model, *, fill: bool = True) -> Signal:
     else:
         points = latent.points()
         if fill and latent.noise is not None:
-            latent.noise.fill(points, latent.values, latent.step, model)
+            latent.noise.fill(points, latent.values, latent.step)
         samples = latent.levels.restore(_planes_of(unproject(points, model), latent, model), model.offsets)
     if model.kind == "sound":
         section = latent.metadata.get(SECTION_NAME)
