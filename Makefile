@@ -77,6 +77,11 @@ models: $(VENV)/developer
 	  --projection codecs/models/rgb.safetensors --axes rgb_best --force
 	$(BIN)/laconic fit $(DATA)/clothing10/train -o codecs/models/grey.safetensors --grey --name grey \
 	  --projection codecs/models/grey.safetensors --axes grey_best --force
+	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech_mdct.safetensors --kind sound --tree mdct --force
+	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo_mdct.safetensors --kind sound --sound-channels 2 --tree mdct \
+	  --depth 10 --force
+	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono_mdct.safetensors --kind sound --tree mdct \
+	  --depth 10 --force
 	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech.safetensors --kind sound --force
 	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo.safetensors --kind sound --sound-channels 2 --force
 	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --force
@@ -150,6 +155,7 @@ train-factorized: $(VENV)/developer
 
 bench-audio: $(VENV)/developer
 	$(BIN)/python benchmarks/audio/bench_audio.py --data $(DATA) --plot benchmarks/results/audio.png
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/audio/bench_words.py --data $(DATA) --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 
 # Wants an idle machine of two cores, and an hour. The baseline and the curves of trainings are taken where they are there.

@@ -68,24 +68,24 @@ _SIGNALS = "an Image, Audio or Cube: laconic.codecs.encode makes them of arrays"
 class Lcn:
     """`quality` 1..100 sets the quantiser step, of sounds and cubes in units of their level; a model serves every quality.
 
-    `model`: a shipped name or a path; None takes the shipped model for the signal. `step_code` 0..255 overrides
-    `quality` (SPEC.md, section 8). `grouping`: "channels" stores the model's channel groups so that a reader of few
-    channels stops early, "whole" one group, some bytes smaller. `progression`: "group" or "tile" first. `tile_log2`:
-    log2 of the tile side in latent places. None for these: what suits the kind of signal. `profile`: "small" codes by
-    contexts, "fast" by static tables, in larger files; "best", of pictures, by networks, in the smallest files, slowest.
-    `effort`: 0 rounds each coefficient by itself, 1 weighs distortion against bits, 2 does so twice; from 1 on, `encode`,
-    not `analyze`, gives a picture of profile best colours of its own where these save 1 %. 3, of pictures
-    (`laconic[torch]`, seconds for a million pixels), is for the pixels that `synthesis` decodes, with the same bytes only
-    on one machine with one torch and number of its threads. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each;
-    more decode faster; None spends up to 1 %. `threads` work on one picture; its bytes do not depend on them. `synthesis`
-    of decoding, never in the file: "linear", the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture
-    and slower; "auto" is neural where it can be had; or the path of a network of your own. `tune`, of pictures: whom a file
-    of some size is for: "psnr" the mean square, "machine" networks, "eye" people, "balanced" all of them, or a tune of the
-    model's own (`laconic fit --score`); of sounds "snr", or "machine" for recognisers, with levels of noise; of cubes
-    "snr". None: what suits the kind. `fill`: in linear decoding, noise in place of zeros where the file has it. `roi`, of
-    pictures: how much matters where, 1 most and 0 least, an array (height, width) of the size of the picture or a smaller
-    grid over it, of 0 to 1, of uint8 or of bool; or a function that makes such an array of an `Image`. Raises `CodecError`
-    for values outside.
+    `model`: a shipped name or a path; None takes the shipped model for the signal. `step_code` 0..255 overrides `quality`
+    (SPEC.md, section 8). `grouping`: "channels" stores the model's channel groups so that a reader of few channels stops
+    early, "whole" one group, some bytes smaller. `progression`: "group" or "tile" first. `tile_log2`: log2 of the tile side
+    in latent places. None for these: what suits the kind of signal. `profile`: "small" codes by contexts, "fast" by static
+    tables, in larger files; "best", of pictures, by networks, in the smallest files, slowest. `effort`: 0 rounds each
+    coefficient by itself, 1 weighs distortion against bits, 2 does so twice; from 1 on, `encode`, not `analyze`, gives a
+    picture of profile best colours of its own where these save 1 %. 3, of pictures (`laconic[torch]`, seconds for a million
+    pixels), is for the pixels that `synthesis` decodes, with the same bytes only on one machine with one torch and number
+    of its threads. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each; more decode faster; None spends up to 1
+    %. `threads` work on one picture; its bytes do not depend on them. `synthesis` of decoding, never in the file: "linear",
+    the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture and slower; "auto" is neural where it can
+    be had; or the path of a network of your own. `tune`, of pictures: whom a file of some size is for: "psnr" the mean
+    square, "machine" networks, "eye" people, "balanced" all of them, or a tune of the model's own (`laconic fit --score`);
+    of sounds "snr", or "machine" for recognisers, with levels of bands; of cubes "snr". None: what suits the kind,
+    "balanced" and "machine". `fill`: in linear decoding, noise in place of zeros where the file has it. `roi`, of pictures:
+    how much matters where, 1 most and 0 least, an array (height, width) of the size of the picture or a smaller grid over
+    it, of 0 to 1, of uint8 or of bool; or a function that makes such an array of an `Image`. Raises `CodecError` for values
+    outside.
 
     >>> import numpy as np
     >>> codec = Lcn(quality=60)

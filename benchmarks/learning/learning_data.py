@@ -97,20 +97,22 @@ DATA: Mapping[str, LearningData] = {
     ),
     "esc10": LearningData(
         _folder("esc10"),
-        {"sample_rate_hz": 44100, "seconds": 5.0, "quality": 90, "model": "mono"},
+        {"sample_rate_hz": 44100, "seconds": 5.0, "quality": 90, "model": "mono", "tune": "snr"},
         {"sample-rate": 44100, "seconds": 5.0},
     ),
     "fsdd": LearningData(
         _script(sound_folders, "digits", "DATA/fsdd", "OUT"),
-        {"sample_rate_hz": 16000, "seconds": 0.8, "quality": 90, "model": "speech"},
+        {"sample_rate_hz": 16000, "seconds": 0.8, "quality": 90, "model": "speech", "tune": "snr"},
         {"sample-rate": 16000, "seconds": 0.8},
     ),
     "an4": LearningData(
-        _folder("an4"), {"sample_rate_hz": 16000, "quality": 90, "model": "speech"}, {"sample-rate": 16000}
+        _folder("an4"),
+        {"sample_rate_hz": 16000, "quality": 90, "model": "speech", "tune": "snr"},
+        {"sample-rate": 16000},
     ),
     "mixtures": LearningData(
         _script(sound_folders, "mixtures", "DATA", "OUT"),
-        {"sample_rate_hz": 16000, "seconds": 3.0, "quality": 90, "model": "speech"},
+        {"sample_rate_hz": 16000, "seconds": 3.0, "quality": 90, "model": "speech", "tune": "snr"},
         {"sample-rate": 16000, "seconds": 3.0},
     ),
     "receipts": LearningData(

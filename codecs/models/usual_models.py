@@ -24,5 +24,5 @@ def default_lcn_model(signal: Signal, profile: str = "small") -> str:
     if isinstance(signal, Cube):
         raise UnsupportedSignalError("no shipped model is for cubes; fit one to such signals and name it (model=)")
     if signal.num_channels == 2:
-        return "stereo"
-    return "speech" if signal.sample_rate <= _SPEECH_MAX_RATE_HZ else "mono"
+        return "stereo_mdct"
+    return "speech_mdct" if signal.sample_rate <= _SPEECH_MAX_RATE_HZ else "mono_mdct"

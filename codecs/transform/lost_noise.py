@@ -33,8 +33,8 @@ _SILENCE: Final = 2.0**-20  # what is softer is none
 
 
 def stores_noise(model: Model, tune: str | None) -> bool:
-    """Whether files of a tune have such levels: of sounds, for recognisers."""
-    return model.kind == "sound" and tune == NOISE_TUNE
+    """Whether files of a tune have such levels: of sounds, for recognisers, which is the usual one."""
+    return model.kind == "sound" and tune in (None, NOISE_TUNE)
 
 
 def noise_levels_of(coefficients: Float[NDArray[np.float32], "d rows t"], step: float, model: Model) -> NoiseLevels:

@@ -59,8 +59,8 @@ Tune = Annotated[
         "--tune",
         metavar="psnr|balanced|machine|eye|snr",
         help="Pictures: whom a file of some size is for. psnr: the mean square; machine: networks; eye: people; balanced: "
-        "all of them. Or a tune of the model's own (`laconic fit --score`). Sounds: snr; or machine, with noise in "
-        "place of zeros, for recognisers.",
+        "all of them. Or a tune of the model's own (`laconic fit --score`). Sounds: machine, if not given, recognisers, "
+        "with noise in place of zeros; snr: the mean square.",
     ),
 ]
 DEFAULT_MAX_PIXELS = Limits.max_pixels

@@ -37,9 +37,10 @@ _START, _END = "<s>", "</s>"
 
 @dataclass(frozen=True)
 class Speech:
-    """Utterances of `data`/an4/test. Counts are the word errors and the words said; a score may exceed 1."""
+    """Utterances of `data`/an4/`split`. Counts are the word errors and the words said; a score may exceed 1."""
 
     data: Path
+    split: str = "test"
 
     name: ClassVar[str] = "speech"
     kind: ClassVar[MediaKind] = "sound"
@@ -48,10 +49,10 @@ class Speech:
     title: ClassVar[str] = "AN4 utterances (16 kHz), PocketSphinx, AN4's dictionary and a bigram of its training texts"
 
     def keys(self) -> Sequence[str]:
-        return list(read_transcripts(self.data / _FOLDER / "test"))
+        return list(read_transcripts(self.data / _FOLDER / self.split))
 
     def sample(self, key: str) -> TaskSample[Audio]:
-        folder = self.data / _FOLDER / "test"
+        folder = self.data / _FOLDER / self.split
         return TaskSample(key, read_bare(folder / key), read_transcripts(folder)[key])
 
     def judge(self, sample: TaskSample[Audio], decoded: Audio) -> Judgement:

@@ -41,6 +41,10 @@ _DATA = Path(__file__).parents[1] / "data"
 _PEAK = {8: 255, 16: 65535}
 
 
+# Models of packets, which were the usual ones.
+_MONO, _STEREO, _SPEECH = ({"model": name, "tune": "snr"} for name in ("mono", "stereo", "speech"))
+
+
 @dataclass(frozen=True)
 class Case:
     """One golden file: a signal, the options of the codec, and how many channels are kept (None: all). Of those that
@@ -284,26 +288,44 @@ CASES = (
     Case("rgb_metadata", lambda: photo(16, 24, metadata=_METADATA)),
     Case("grey_metadata_tiled", lambda: photo(90, 70, grey=True, metadata=_METADATA), {"quality": 20, "tile_log2": 3}),
     # Sounds
-    Case("sound_empty", lambda: sound(1, 0)),
-    Case("sound_1_sample", lambda: sound(2, 1), {"quality": 90}),
-    Case("sound_silence", lambda: sound(2, 3000, (0, 0))),
-    Case("sound_speech", lambda: sound(1, 5001, rate=16_000)),
-    Case("sound_speech_fast_q80", lambda: sound(1, 2500, rate=8000), {"quality": 80, **_FAST}),
-    Case("sound_stereo", lambda: sound(2, 6000)),
-    Case("sound_mono_q100", lambda: sound(1, 1500), {"quality": 100}),
-    Case("sound_tiled", lambda: sound(1, 40_000), {"quality": 20}),
-    Case("sound_effort_0_step120", lambda: sound(2, 1100), {"step_code": 120, "effort": 0}),
-    Case("sound_quiet", lambda: sound(1, 4000, (2.0**-14,))),
-    Case("sound_loud", lambda: sound(2, 4000, (3e9, 2e9))),
-    Case("sound_unequal", lambda: sound(2, 4000, (1, 2.0**-9))),
-    Case("sound_6_channels", lambda: sound(6, 3000, (1, 1, 0.5, 0.01, 0, 0.9))),
-    Case("sound_20_channels_by_group", lambda: sound(1, 4000), {"grouping": "channels", "progression": "group"}, 20),
-    Case("sound_24_bits", lambda: sound(1, 3000, metadata=SoundMetadata("int24"))),
-    Case("sound_5_1_side", lambda: sound(6, 1200, metadata=SoundMetadata("int16", 0x60F))),
-    Case("sound_tags", lambda: sound(2, 1000, metadata=SoundMetadata("float32", 0, _TAGS))),
-    Case("sound_tags_short", lambda: sound(1, 300, metadata=SoundMetadata(None, 4, {"title": "Ω"}))),
-    Case("sound_speech_tune_machine", lambda: sound(1, 5001, rate=16_000), {"quality": 20, "tune": "machine"}),
-    Case("sound_6_channels_tune_machine", lambda: sound(6, 3000), {"quality": 30, "tune": "machine"}),
+    Case("sound_empty", lambda: sound(1, 0), _MONO),
+    Case("sound_1_sample", lambda: sound(2, 1), {**_STEREO, "quality": 90}),
+    Case("sound_silence", lambda: sound(2, 3000, (0, 0)), _STEREO),
+    Case("sound_speech", lambda: sound(1, 5001, rate=16_000), _SPEECH),
+    Case("sound_speech_fast_q80", lambda: sound(1, 2500, rate=8000), {**_SPEECH, "quality": 80, **_FAST}),
+    Case("sound_stereo", lambda: sound(2, 6000), _STEREO),
+    Case("sound_mono_q100", lambda: sound(1, 1500), {**_MONO, "quality": 100}),
+    Case("sound_tiled", lambda: sound(1, 40_000), {**_MONO, "quality": 20}),
+    Case("sound_effort_0_step120", lambda: sound(2, 1100), {**_STEREO, "step_code": 120, "effort": 0}),
+    Case("sound_quiet", lambda: sound(1, 4000, (2.0**-14,)), _MONO),
+    Case("sound_loud", lambda: sound(2, 4000, (3e9, 2e9)), _STEREO),
+    Case("sound_unequal", lambda: sound(2, 4000, (1, 2.0**-9)), _STEREO),
+    Case("sound_6_channels", lambda: sound(6, 3000, (1, 1, 0.5, 0.01, 0, 0.9)), _MONO),
+    Case(
+        "sound_20_channels_by_group",
+        lambda: sound(1, 4000),
+        {**_MONO, "grouping": "channels", "progression": "group"},
+        20,
+    ),
+    Case("sound_24_bits", lambda: sound(1, 3000, metadata=SoundMetadata("int24")), _MONO),
+    Case("sound_5_1_side", lambda: sound(6, 1200, metadata=SoundMetadata("int16", 0x60F)), _MONO),
+    Case("sound_tags", lambda: sound(2, 1000, metadata=SoundMetadata("float32", 0, _TAGS)), _STEREO),
+    Case("sound_tags_short", lambda: sound(1, 300, metadata=SoundMetadata(None, 4, {"title": "Ω"})), _MONO),
+    Case(
+        "sound_speech_tune_machine",
+        lambda: sound(1, 5001, rate=16_000),
+        {"model": "speech", "quality": 20, "tune": "machine"},
+    ),
+    Case("sound_mdct_speech", lambda: sound(1, 5001, rate=16_000)),
+    Case("sound_mdct_stereo", lambda: sound(2, 6000), {"quality": 30}),
+    Case("sound_mdct_stereo_silence", lambda: sound(2, 5000, (0, 0))),
+    Case("sound_mdct_6_channels_fast", lambda: sound(6, 3000, (1, 1, 0.5, 0.01, 0, 0.9)), {"quality": 70, **_FAST}),
+    Case(
+        "sound_mdct_tiled_tune_snr",
+        lambda: sound(1, 40_000, rate=16_000),
+        {"quality": 20, "tune": "snr", "tile_log2": 4},
+    ),
+    Case("sound_6_channels_tune_machine", lambda: sound(6, 3000), {"model": "mono", "quality": 30, "tune": "machine"}),
     # Cubes
     Case("cube_uint8", lambda: cube((3, 21, 18), np.uint8), _PLANES),
     Case("cube_uint16_q90", lambda: cube((3, 16, 30), np.uint16, 200), {"quality": 90, **_PLANES}),
