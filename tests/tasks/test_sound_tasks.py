@@ -255,7 +255,7 @@ def test_separation_refuses_what_it_is_not_for() -> None:
 
 
 def test_sounds_of_latents_are_those_of_the_codec() -> None:
-    codec = Lcn(quality=60, model="speech")
+    codec = Lcn(quality=60, model="speech", tune="snr")
     latents = [codec.analyze(Audio(tone(hz)[None], RATE)) for hz in (300, 900)]
     values = np.stack([latent.dequantize()[:, 0] for latent in latents])
     found = sounds_of_latents(values, load_model("speech"), 4160)
