@@ -3,8 +3,8 @@
     python benchmarks/audio/bench_lossless.py --data ../shared/data --reason TEXT [--sets NAME ...]
 
 Each file becomes integers first: those of the file where it is lossless, else its samples rounded to 16 bits, and in the
-set of 24 bits to these. Bytes are those of whole files without tags. FLAC is libFLAC's highest level, by soundfile. Timed is
-processor time of one thread, from samples in memory to a file in memory and back, the codecs in turn on each file; not
+set of 24 bits to these. Bytes are those of whole files without tags. FLAC is libFLAC's highest level, by soundfile. Timed
+is processor time of one thread, from samples in memory to a file in memory and back, the codecs in turn on each file; not
 timed are reading and rounding. A row for each set is added to results/lossless.jsonl. Every decoded sound is compared.
 """
 

@@ -40,6 +40,6 @@ def _caption(rows: Sequence[common.Row]) -> str:
     first = rows[0]
     return (
         f"Whole files, without tags. FLAC: libFLAC at its highest level, by soundfile {first['versions']['soundfile']}. "
-        f"Speeds in millions of samples a second of processor time, one thread of {first['machine']['cpu']}, beside other work; "
-        f"{first['date'][:10]}, commit {first['commit']}."
+        f"Speeds in millions of samples a second of processor time, one thread of {first['machine']['cpu']}, beside other "
+        f"work; {first['date'][:10]}, commit {first['commit']}."
     )
