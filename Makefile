@@ -85,6 +85,7 @@ models: $(VENV)/developer
 	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech.safetensors --kind sound --force
 	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo.safetensors --kind sound --sound-channels 2 --force
 	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --force
+	$(BIN)/python benchmarks/audio/fit_residual_tables.py $(DATA)/an4/train $(DATA)/music/train -o codecs/models/residuals.tables
 
 # What is trained of the models of pictures, from nothing: rgb_best and grey_best, about 25 minutes each on one core, the
 # projection of rgb, then its neural synthesis, from it that of rgb_best, and that of grey_best; about 35, 35 and 10 minutes
@@ -156,6 +157,7 @@ train-factorized: $(VENV)/developer
 bench-audio: $(VENV)/developer
 	$(BIN)/python benchmarks/audio/bench_audio.py --data $(DATA) --plot benchmarks/results/audio.png
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/audio/bench_words.py --data $(DATA) --reason "$(REASON)"
+	$(BIN)/python benchmarks/audio/bench_lossless.py --data $(DATA) --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 
 # Wants an idle machine of two cores, and an hour. The baseline and the curves of trainings are taken where they are there.

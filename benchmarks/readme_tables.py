@@ -23,6 +23,7 @@ from result_tables import (
     learning_tables,
     learning_task_tables,
     loading_tables,
+    lossless_tables,
     machine_tables,
     picture_tables,
     sound_tables,
@@ -108,6 +109,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "speed_avx2": (("speed_avx2",), speed_tables.speed_table),
     "start": (("start",), speed_tables.start_table),
     "audio": (("audio",), sound_tables.audio_table),
+    "lossless": (("lossless",), lossless_tables.lossless_table),
     "entropy": (("entropy",), coder_tables.entropy_table),
     "contexts": (("contexts",), coder_tables.contexts_table),
 }

@@ -11,10 +11,10 @@ encoder is), `sound_part` (a sound by blocks, or a stretch of it), `onnx_export`
 runtimes).
 
 The folders, in reading order: `models` (what is learned, and where it is found), `transform` (signal <-> integers),
-`packing` (latent <-> .lcn file), `pictures` (by rows, in part, with threads), `formats` (media files of other formats),
-`fitting` (a model of your own signals), `external` (codecs of other libraries). With torch: `learning` (what training
-needs), `walloc` (the published baseline). The kernels are in `native/`. Names are loaded on first use, so that listing
-models does not import numpy.
+`packing` (latent <-> .lcn file), `pictures` (by rows, in part, with threads), `sounds` (without loss), `formats`
+(media files of other formats), `fitting` (a model of your own signals), `external` (codecs of other libraries). With
+torch: `learning` (what training needs), `walloc` (the published baseline). The kernels are in `native/`. Names are
+loaded on first use, so that listing models does not import numpy.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from laconic.codecs.models.model import Model
     from laconic.codecs.sound_metadata import SoundMetadata
     from laconic.codecs.sound_part import decode_sound
+    from laconic.codecs.sounds.lossless_codec import LcnLossless
 
 _LAZY = {
     "Audio": "media:Audio",
@@ -55,6 +56,7 @@ _LAZY = {
     "LatentCodec": "codec:LatentCodec",
     "Model": "models.model:Model",
     "Lcn": "lcn:Lcn",
+    "LcnLossless": "sounds.lossless_codec:LcnLossless",
     "SoundMetadata": "sound_metadata:SoundMetadata",
     "decode": "files:decode",
     "decode_sound": "sound_part:decode_sound",
@@ -77,6 +79,7 @@ __all__ = [
     "MissingDependencyError",
     "Model",
     "Lcn",
+    "LcnLossless",
     "SoundMetadata",
     "UnknownCodecError",
     "UnknownModelError",

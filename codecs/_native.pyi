@@ -171,4 +171,16 @@ def fixed_samples(
 def resample(
     source: NDArray[uint8], target: NDArray[uint8], left: float, top: float, right: float, bottom: float
 ) -> None: ...
+def sound_residuals(
+    samples: NDArray[int32],
+    residuals: NDArray[int32],
+    forget: int,
+    steps: NDArray[uint8],
+    bits: NDArray[uint8],
+    shifts: NDArray[int8],
+) -> None: ...
+def restore_sound(
+    values: NDArray[int32], forget: int, steps: NDArray[uint8], bits: NDArray[uint8], shifts: NDArray[int8]
+) -> bool: ...
+def autocorrelate(samples: NDArray[int32], sums: NDArray[int64]) -> None: ...
 def use_simd(name: str) -> bool: ...

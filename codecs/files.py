@@ -18,6 +18,7 @@ from PIL import Image as PillowImage
 from laconic.codecs.arguments import (
     Bytes,
     PathLike,
+    flag_argument,
     is_path_argument,
     opened_argument,
     path_argument,
@@ -48,6 +49,7 @@ from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.pictures.region_of_interest import RegionOfInterest
 from laconic.codecs.registry import decoder_class, first_bytes
 from laconic.codecs.size_search import best_within
+from laconic.codecs.sounds.lossless_codec import LcnLossless, encode_without_loss
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
 from laconic.codecs.whole_files import atomic_write
 from laconic.entropy import Limits, TruncatedError
@@ -75,6 +77,7 @@ def encode(
     synthesis: str = "linear",
     tune: str | None = None,
     roi: RegionOfInterest | None = None,
+    lossless: bool = False,
 ) -> bytes:
     """A picture as an .lcn file; likewise a sound or cube.
 
@@ -83,8 +86,8 @@ def encode(
     where samples are what `Audio.from_array` takes. At most one of `quality` (None: 50), `bits_per_pixel` and `max_bytes`;
     the last two take the best that fits, found by encoding. `model`: a shipped name or a path. `profile`, `effort`,
     `threads`, `tune`, `roi` and, for effort 3, `synthesis` as in `Lcn`. `bit_depth` 9 to 16 is that of 16-bit arrays and
-    Pillow images; 0 takes what the largest colour needs, and notes it. Raises `CodecError`, also where even the coarsest
-    step needs more bytes.
+    Pillow images; 0 takes what the largest colour needs, and notes it. `lossless`, of sounds of integers of up to 24
+    bits: as `LcnLossless` encodes them. Raises `CodecError`, also where even the coarsest step needs more bytes.
 
     >>> data = encode(np.zeros((30, 50, 3), np.uint8), max_bytes=200)
     >>> decode(data).mode
@@ -95,6 +98,9 @@ def encode(
     given = [name for name, value in targets.items() if value is not None]
     if len(given) > 1:
         raise CodecError(f"{' and '.join(given)} exclude each other; give one of them")
+    if flag_argument("lossless", lossless):
+        given += [name for name, value in {"model": model, "tune": tune, "roi": roi}.items() if value is not None]
+        return encode_without_loss(signal, given, LcnLossless(effort, threads))
     codec = Lcn(
         quality=DEFAULT_QUALITY if quality is None else quality,
         model=model,

@@ -50,6 +50,7 @@ from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, check_d
 from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows
 from laconic.codecs.pictures.region_of_interest import RegionOfInterest, place_weights_of, region_argument
 from laconic.codecs.plan import SEARCH_EFFORT, Plan
+from laconic.codecs.sounds.lossless_decoder import LosslessSound, is_lossless_sound
 from laconic.codecs.steps import check_quality, check_step_code
 from laconic.codecs.transform.lost_noise import stores_noise
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
@@ -164,9 +165,7 @@ class Lcn:
     ) -> bytes:
         """The .lcn file of a picture without alpha that is read from the top, as `encode` makes it of the whole; memory is
         that of some rows and of the file; in profile best, of pictures of up to 2^24 pixels, that of all rows. `num_colors`
-        1 or 3, `sample_type` "uint8" or "uint16"; of the second, `bit_depth` 9 to 16 is needed, since samples are not known
-        beforehand.
-        """
+        1 or 3, `sample_type` "uint8" or "uint16"; of the second, `bit_depth` 9 to 16 is needed."""
         num_colors = choice_argument("num_colors", num_colors, (1, 3))
         sample_type = choice_argument("sample_type", sample_type, ("uint8", "uint16"))
         if not callable(getattr(rows, "read_rows", None)):
@@ -189,7 +188,9 @@ class Lcn:
     def decode(self, data: Bytes | PathLike) -> Signal:
         """The signal, by `synthesis` if it is a picture; of bytes, or the path of a file. Raises `BitstreamError`,
         `UnknownModelError` or `OSError`."""
-        unpacker = Unpacker(read_bytes_argument("data", data), SegmentReading(), model=self.model)
+        if is_lossless_sound(data := read_bytes_argument("data", data)):
+            return LosslessSound(data, SegmentReading()).audio()
+        unpacker = Unpacker(data, SegmentReading(), model=self.model)
         if unpacker.model.kind == "image":
             size = (unpacker.header.shape[0], unpacker.header.shape[1])
             return PicturePart(unpacker, decoder_area_of(size), self.threads, self.synthesis, self.fill).image()

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 GROUP = "laconic.codecs"
 DECODERS_GROUP = "laconic.decoders"
 HEAD_BYTES = CODEC_NUMBER_AT + 1  # of a file tell who decodes it
-_NAME_OF_NUMBER: dict[int, str] = dict.fromkeys(map(int, CodecNumber), "lcn")
+_NAME_OF_NUMBER: dict[int, str] = dict.fromkeys(map(int, CodecNumber), "lcn") | {
+    int(CodecNumber.LOSSLESS_SOUND): "lcn-lossless"
+}
 _BUILT_IN = {
     "avif": "laconic.codecs.external.avif:Avif",
     "compressai": "laconic.codecs.external.compressai:CompressAI",
@@ -39,6 +41,7 @@ _BUILT_IN = {
     "jpeg2000": "laconic.codecs.external.jpeg2000:Jpeg2000",
     "jpegxl": "laconic.codecs.external.jpegxl:JpegXL",
     "lcn": "laconic.codecs.lcn:Lcn",
+    "lcn-lossless": "laconic.codecs.sounds.lossless_codec:LcnLossless",
     "mp3": "laconic.codecs.external.mp3:Mp3",
     "opus": "laconic.codecs.external.opus:Opus",
     "vorbis": "laconic.codecs.external.vorbis:Vorbis",

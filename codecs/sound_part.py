@@ -19,9 +19,10 @@ from laconic.codecs.media import Audio
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker, latent_of_values
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
+from laconic.codecs.sounds.lossless_decoder import LosslessSound, is_lossless_sound
 from laconic.codecs.transform.signals import signal_of
 from laconic.entropy import Limits
-from laconic.entropy.container import MAX_STRETCH_LOG2
+from laconic.entropy.container import MAX_STRETCH_LOG2, Header
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
@@ -100,8 +101,9 @@ def decode_sound(
     allow_partial: bool = False,
     fill: bool = True,
 ) -> Audio:
-    """The sound of an .lcn file, or the stretch of `seconds` from `start_seconds` on, cut from what `Lcn(fill=).decode`
-    gives, bit for bit; `seconds` None: to the end, where a longer stretch ends too. Times are rounded to samples.
+    """The sound of an .lcn file, also a lossless one, or the stretch of `seconds` from `start_seconds` on, cut from what
+    `Lcn(fill=).decode` gives, bit for bit; `seconds` None: to the end, where a longer stretch ends too. Times are rounded
+    to samples.
 
     `data`: its bytes, path or open binary file, of which only what the stretch needs is read; of a pipe, or a file without
     index, that is of fewer than 16 tiles, also what is before. With `allow_partial`, what is damaged or missing is silence:
@@ -114,17 +116,21 @@ def decode_sound(
     """
     fill = flag_argument("fill", fill)
     with opened_argument("data", data) as source:
-        unpacker = Unpacker(source, SegmentReading(None, limits, allow_partial), model=model)
+        reading = SegmentReading(None, limits, allow_partial)
+        if is_lossless_sound(source):
+            sound = LosslessSound(source, reading)
+            return sound.audio(*_bounds(sound.header, start_seconds, seconds))
+        unpacker = Unpacker(source, reading, model=model)
         if unpacker.model.kind != "sound":
             raise UnsupportedSignalError(
                 f"the file holds a signal of kind {unpacker.model.kind}; allowed is a sound: use Lcn().decode"
             )
-        return SoundPart(unpacker, *_bounds(unpacker, start_seconds, seconds), fill=fill).audio()
+        return SoundPart(unpacker, *_bounds(unpacker.header, start_seconds, seconds), fill=fill).audio()
 
 
-def _bounds(unpacker: Unpacker, start_seconds: float, seconds: float | None) -> tuple[int, int]:
+def _bounds(header: Header, start_seconds: float, seconds: float | None) -> tuple[int, int]:
     """First sample and end. Raises `CodecError` for a stretch outside the sound."""
-    length, rate = unpacker.header.shape[1], unpacker.header.sample_rate
+    length, rate = header.shape[1], header.sample_rate
     duration = length / rate
     begin = real_number_argument("start_seconds", start_seconds, lowest=0)
     if begin > duration:

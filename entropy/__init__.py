@@ -4,10 +4,10 @@ In reading order: `SPEC.md` (the normative format), `errors`, `tables` (frozen i
 imported), `rans` (the coder), `simd` (the instruction set it uses). For arrays on their own: `packets` (arrays <->
 bytes that describe and check themselves), `compressai` (CompressAI's entropy models, coded by us), `bottleneck` (in
 torch: densities that are learned and then frozen into tables, noise in training). For .lcn files: `contexts` (which
-table codes which symbol), `tile_symbols` (what is coded of a tile), `planes` (integer planes <-> segments), `lossless`
-(one plane without loss), `container` (the file); `fitting/` makes tables and contexts of integers. The core is in
-`native/`, C++20 without Python, its inner loops by instruction set. Names are loaded on first use, so that reading a
-file's header does not import numpy.
+table codes which symbol), `tile_symbols` (what is coded of a tile), `planes` (integer planes <-> segments),
+`lossless` (one plane without loss), `residuals` (sounds without loss), `container` (the file); `fitting/` makes
+tables and contexts of integers. The core is in `native/`, C++20 without Python, its inner loops by instruction set.
+Names are loaded on first use, so that reading a file's header does not import numpy.
 """
 
 from __future__ import annotations

@@ -206,3 +206,9 @@ def optimize_contexts(
     price: float,
     num_sweeps: int,
 ) -> None: ...
+def residual_symbols(
+    residuals: NDArray[int32], starts: NDArray[uint8]
+) -> tuple[NDArray[int32], NDArray[uint8], NDArray[uint8], bytes]: ...
+def decode_residuals(
+    tables: TableSet, stream: bytes, low_bits: bytes, residuals: NDArray[int32], starts: NDArray[uint8], lanes: int
+) -> int: ...

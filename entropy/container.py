@@ -42,9 +42,14 @@ class CodecNumber(IntEnum):
     IMAGE = 1
     SOUND = 2
     CUBE = 3
+    LOSSLESS_SOUND = 4
 
 
 SAMPLE_TYPES = ("uint8", "uint16", "int16", "float32")  # of cubes, by their number in the header
+MAX_LOSSLESS_CHANNELS = 1 << 12
+MAX_LOSSLESS_SEGMENT = 1 << 22  # samples, of all channels
+_MAX_LOSSLESS_BITS = 24
+_SOUNDS = (CodecNumber.SOUND, CodecNumber.LOSSLESS_SOUND)
 MAX_LEVELS = 1 << 16
 MAX_LEVEL_CODE = 4096
 
@@ -125,7 +130,8 @@ class Header:
     -128 to 127, of a picture whose colours are not in the axes of its model (SPEC.md, section 9.7). `tuning`: 16 times
     the strength of a picture's map of steps, and the number of its set of offsets; None for what is usual with its model
     (9.8). `place_weights` of a picture: log2 of the side of blocks, and a byte for each, of what its weight differs from
-    its prediction (6.4). `noise_levels` of a sound: the bytes of that section (6.5).
+    its prediction (6.4). `sound_bits` of a sample of a lossless sound, whose tiles are stretches of
+    it. `noise_levels` of a sound: the bytes of that section (6.5).
     """
 
     codec: CodecNumber
@@ -147,6 +153,7 @@ class Header:
     tuning: int | None = None
     place_weights: tuple[int, bytes] | None = None
     noise_levels: bytes | None = None
+    sound_bits: int = 0
 
     @property
     def has_alpha(self) -> bool:
@@ -277,6 +284,8 @@ def _write_shape(header: Header) -> bytes:
     sides = b"".join(varint(n) for n in header.shape)
     if header.codec is CodecNumber.SOUND:
         return sides + varint(header.sample_rate) + _write_levels(header.level_codes)
+    if header.codec is CodecNumber.LOSSLESS_SOUND:
+        return sides + varint(header.sample_rate) + bytes([header.sound_bits])
     offsets = b"".join(_signed_varint(n) for n in header.offset_codes)
     what = bytes([SAMPLE_TYPES.index(header.sample_type), len(header.shape)])
     return what + sides + _write_levels(header.level_codes) + offsets
@@ -348,9 +357,12 @@ def _read_shape(source: Source, codec: CodecNumber) -> dict[str, Any]:
     if codec is CodecNumber.IMAGE:
         width, height = source.varint("the width"), source.varint("the height")
         return {"shape": (height, width)}
-    if codec is CodecNumber.SOUND:
+    if codec in _SOUNDS:
         channels, length = source.varint("the channels"), source.varint("the length")
         rate = source.varint("the sample rate")
+        if codec is CodecNumber.LOSSLESS_SOUND:
+            bits = source.read(1, "the bits of a sample")[0]
+            return {"shape": (channels, length), "sample_rate": rate, "sample_type": "float32", "sound_bits": bits}
         levels = _read_levels(source, channels)
         return {"shape": (channels, length), "sample_rate": rate, "sample_type": "float32", "level_codes": levels}
     type_number, num_sides = source.read(2, "the sample type")
@@ -391,13 +403,15 @@ def _check_header(header: Header, limits: Limits) -> None:
         raise CorruptStreamError("the file has an alpha plane, which only pictures have; it is damaged")
     if header.tuning is not None and header.codec is not CodecNumber.IMAGE:
         raise CorruptStreamError("the file has a tuning, which only pictures have; it is damaged")
-    sides = header.shape[:1] if header.codec is CodecNumber.SOUND else header.shape  # a sound may be empty
+    sides = header.shape[:1] if header.codec in _SOUNDS else header.shape  # a sound may be empty
     if 0 in sides:
         raise CorruptStreamError(f"the signal is {_size_text(header)}; no side may be 0")
     if header.tile_log2 is not None and not 3 <= header.tile_log2 <= 16:
         raise CorruptStreamError(f"the tile side is 2^{header.tile_log2}; allowed is 2^3 to 2^16")
-    if header.codec is CodecNumber.SOUND and not 1 <= header.sample_rate < 1 << 31:
+    if header.codec in _SOUNDS and not 1 <= header.sample_rate < 1 << 31:
         raise CorruptStreamError(f"the sample rate is {header.sample_rate} Hz; allowed is 1 to 2147483647")
+    if header.codec is CodecNumber.LOSSLESS_SOUND:
+        _check_lossless_sound(header)
     if max(map(abs, header.level_codes)) > MAX_LEVEL_CODE:
         raise CorruptStreamError(
             f"the level codes run from {min(header.level_codes)} to {max(header.level_codes)}; "
@@ -407,6 +421,19 @@ def _check_header(header: Header, limits: Limits) -> None:
         raise LimitError(
             f"the signal has {_size_text(header)} samples, over the limit of {limits.max_pixels}; "
             "raise max_pixels to decode it"
+        )
+
+
+def _check_lossless_sound(header: Header) -> None:
+    channels, stretch = header.shape[0], 1 << (header.tile_log2 or 0)
+    if header.flags & ~(Flag.SECTIONS | Flag.TILED) or header.tile_log2 is None:
+        raise CorruptStreamError(f"the lossless sound has flags {int(header.flags)}; allowed are TILED and SECTIONS")
+    if not 1 <= header.sound_bits <= _MAX_LOSSLESS_BITS:
+        raise CorruptStreamError(f"samples have {header.sound_bits} bits; allowed is 1 to {_MAX_LOSSLESS_BITS}")
+    if channels > MAX_LOSSLESS_CHANNELS or channels * stretch > MAX_LOSSLESS_SEGMENT:
+        raise CorruptStreamError(
+            f"the lossless sound has {channels} channels in stretches of {stretch}; allowed are {MAX_LOSSLESS_CHANNELS}, "
+            f"and {MAX_LOSSLESS_SEGMENT} samples in all"
         )
 
 
@@ -495,7 +522,7 @@ def _read_sections(source: Source, header: Header, limits: Limits) -> Header:
 
 
 def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -> Header:
-    if SectionNumber.SOUND in found and header.codec is not CodecNumber.SOUND:
+    if SectionNumber.SOUND in found and header.codec not in _SOUNDS:
         raise CorruptStreamError("the file has the metadata of a sound, and is none; it is damaged")
     if SectionNumber.NOISE_LEVELS in found and header.codec is not CodecNumber.SOUND:
         raise CorruptStreamError("the file has levels of noise, which only sounds have; it is damaged")
@@ -503,9 +530,9 @@ def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -
     if SectionNumber.CHANNELS in found:
         section = Source(found[SectionNumber.CHANNELS])
         channels = section.varint("the channel count")
-        if channels == 0 or section.remaining():
+        if channels == 0 or section.remaining() or header.codec is CodecNumber.LOSSLESS_SOUND:
             raise CorruptStreamError(
-                f"the section of stored channels says {channels}; needed is one number, at least 1"
+                f"the section of stored channels says {channels}; needed is one number, at least 1, and a latent"
             )
     if SectionNumber.INDEX in found:
         source = Source(found[SectionNumber.INDEX])

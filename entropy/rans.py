@@ -119,7 +119,7 @@ class Decoder:
     """Reads the messages of one stream in order. Any bytes give values or a `BitstreamError`."""
 
     def __init__(self, data: bytes, lanes: int) -> None:
-        with _stream_errors():
+        with stream_errors():
             self.native = _native.Decoder(plain_bytes("data", data), _lanes(lanes))
 
     def decode(
@@ -144,7 +144,7 @@ class Decoder:
         self, out: Int[NDArray[Any], "*shape"], tables: TableSet, indices: int | UInt[NDArray[np.uint8], " ..."] = 0
     ) -> None:
         """The next `out.size` values into a contiguous int8, int16 or int32 array."""
-        with _stream_errors():
+        with stream_errors():
             self.native.decode_into(_values(out), native_tables_of(tables), _index(indices))
 
     def decode_contexts(
@@ -152,7 +152,7 @@ class Decoder:
     ) -> None:
         """Channels first .. last - 1 in profile small, into (d, h, w) symbols that hold all channels before them."""
         model = rules.model
-        with _stream_errors():
+        with stream_errors():
             self.native.decode_contexts(model.native, model.tables.native, rules.base, symbols, first, last)
 
     def decode_subbands(
@@ -165,17 +165,17 @@ class Decoder:
     ) -> None:
         """Channels first .. last - 1 in profile best, into a tile that holds all channels before them, and into planes of
         zeros, (d, h, w). Raises `CorruptStreamError` where they end inside a subband."""
-        with _stream_errors():
+        with stream_errors():
             self.native.decode_subbands(tile, rules.native, rules.model.tables.native, planes, first, last)
 
     def read_mark(self) -> int:
         """The mark that follows the last message."""
-        with _stream_errors():
+        with stream_errors():
             return self.native.read_mark()
 
     def finish(self) -> int:
         """The tail. Raises `CorruptStreamError` unless the stream ends here in a state an encoder starts from."""
-        with _stream_errors():
+        with stream_errors():
             return self.native.finish()
 
 
@@ -191,7 +191,7 @@ def decode_rans_channels(
     in one piece, and may have fewer channels than `indices`.
     Raises `ValueRangeError` where a value does not fit them, and `BitstreamError`, for any of the streams.
     """
-    with _stream_errors():
+    with stream_errors():
         try:
             _native.decode_channels([d.native for d in decoders], list(planes), tables.native, indices)
         except _native.StreamMisfit as err:
@@ -250,7 +250,7 @@ def _flat(array: NDArray[Any]) -> NDArray[Any]:
     return array.reshape(-1)
 
 
-class _stream_errors:  # noqa: N801 - a context manager that reads as a phrase
+class stream_errors:  # noqa: N801 - a context manager that reads as a phrase
     """Turns the native errors into ours, keeping the position in the message."""
 
     __slots__ = ()

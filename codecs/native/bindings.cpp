@@ -277,11 +277,13 @@ void bind_synthesize_low(nb::module_& m) {
 void bind_fixed(nb::module_& m);
 void bind_latents(nb::module_& m);
 void bind_resample(nb::module_& m);
+void bind_sound(nb::module_& m);
 
 NB_MODULE(_native, m) {
     bind_fixed(m);
     bind_latents(m);
     bind_resample(m);
+    bind_sound(m);
     m.def("analyze_low", &py_analyze_low, nb::arg("planes").noconvert(), nb::arg("gains").noconvert());
     bind_synthesize_low<std::int16_t>(m);
     bind_synthesize_low<std::int32_t>(m);

@@ -203,6 +203,8 @@ bool dequantize16(const std::int16_t* values, const Dequantizer& d, std::int16_t
     return true;
 }
 
+#include "filter16.inc"
+
 }  // namespace
 
 constexpr FixedKernels fixed_avx2 = [] {
@@ -210,6 +212,8 @@ constexpr FixedKernels fixed_avx2 = [] {
     kernels.rows_of_samples = rows_of_pixels;
     kernels.samples_of_rows = pixels_of_rows;
     kernels.quantize16 = quantize16;
+    kernels.dot16 = dot_by_pairs;
+    kernels.add_scaled16 = add_scaled_lanes;
     kernels.dequantize16 = dequantize16;
     kernels.scatter = scatter_by_shuffles;
     return kernels;

@@ -138,12 +138,16 @@ bool dequantize16(const std::int16_t* values, const Dequantizer& d, std::int16_t
     return true;
 }
 
+#include "filter16.inc"
+
 }  // namespace
 
 constexpr FixedKernels fixed_avx512 = [] {
     FixedKernels kernels = kernels_named("avx512");
     kernels.rows_of_samples = rows_of_pixels;
     kernels.quantize16 = quantize16;
+    kernels.dot16 = dot_by_pairs;
+    kernels.add_scaled16 = add_scaled_lanes;
     kernels.dequantize16 = dequantize16;
     return kernels;
 }();

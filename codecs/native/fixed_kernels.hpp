@@ -86,6 +86,11 @@ struct FixedKernels {
 
     // out[i count + j] = (sums[j pitch + i] + half) >> bits, limited to 16 bits.
     void (*scatter)(const std::int32_t* sums, std::size_t pitch, std::size_t count, unsigned bits, std::int16_t* out, std::size_t n);
+
+    // Of filters of sounds: the sum of products modulo 2^32, and weights[i] += rate values[i] / 2^15, to the nearest, limited to
+    // 16 bits; rate is not -2^15, n is a multiple of 16 in both.
+    std::int32_t (*dot16)(const std::int16_t* weights, const std::int16_t* values, std::size_t n);
+    void (*add_scaled16)(std::int16_t* weights, const std::int16_t* values, std::int16_t rate, std::size_t n);
 };
 
 extern const FixedKernels fixed_portable;

@@ -21,6 +21,7 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.models.tunings import tuned_model, weighing_places
 from laconic.codecs.models.turned_colors import turned_model, turning_misfit
 from laconic.codecs.models.zoo import load_model_of
+from laconic.codecs.packing.latent_header import read_latent_header
 from laconic.codecs.packing.layout import LayoutTile, layout_group_bounds, tiles_of
 from laconic.codecs.packing.noise_levels import unpacked_noise_levels
 from laconic.codecs.packing.place_weights import unpacked_place_weights
@@ -35,7 +36,6 @@ from laconic.entropy.container import (
     Header,
     Source,
     container_segment_order,
-    read_header,
 )
 from laconic.entropy.lossless import decode_lossless
 from laconic.entropy.planes import PlanesDecoder, PlaneSpan, read_planes_together
@@ -114,7 +114,7 @@ class Unpacker:
     def __init__(self, data: bytes | BinaryIO, reading: SegmentReading, *, model: str | None = None) -> None:
         """The wanted channels are those of the latent's axes; `num_channels` will be those that they are made of."""
         self._source = Source(source_of_segments(data) if reading.allow_partial else data)
-        self.header = header = read_header(self._source, reading.limits)
+        self.header = header = read_latent_header(self._source, reading.limits)
         self.base = tuned_model(load_model_of(header.fingerprint, model), header.tuning)
         if header.place_weights is not None:
             self.base = weighing_places(self.base)

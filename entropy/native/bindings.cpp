@@ -26,6 +26,7 @@
 #include "packets.hpp"
 #include "rans.hpp"
 #include "picture_bindings.hpp"
+#include "residual_bindings.hpp"
 #include "subband_bindings.hpp"
 
 namespace nb = nanobind;
@@ -533,4 +534,5 @@ NB_MODULE(_native, m) {
     m.def("coded_symbols", &coded_symbols_of, nb::arg("rules"), nb::arg("tables"), nb::arg("base").noconvert(),
           nb::arg("planes").noconvert(), nb::arg("first"), nb::arg("last"));
     bind_pictures(m);
+    bind_residuals(m);
 }

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -16,13 +16,15 @@ from laconic.tasks.cli.batch import BatchOutcome, BatchScreen
 from laconic.tasks.cli.jobs import Job
 
 if TYPE_CHECKING:
+    from laconic.codecs.lcn import Lcn
     from laconic.codecs.media import Signal
+    from laconic.codecs.packing.segment_reader import SegmentReading
     from laconic.codecs.pictures.picture_decoder import PicturePart
 
 _HEAD_BYTES = 16
 _PICTURE_EXTENSION = ".png"  # also where it cannot be told what a file holds
 _SOUND_EXTENSION = ".wav"
-_EXTENSION_OF_CODEC = {2: _SOUND_EXTENSION, 3: ".npy"}
+_EXTENSION_OF_CODEC = {2: _SOUND_EXTENSION, 3: ".npy", 4: _SOUND_EXTENSION}
 
 
 class SampleFormat(StrEnum):
@@ -96,6 +98,7 @@ def decode(  # a command line has as many parameters as options
     def work(job: Job) -> BatchOutcome:
         from laconic.codecs import files, streams
         from laconic.codecs.lcn import Lcn
+        from laconic.codecs.packing.segment_reader import SegmentReading
         from laconic.entropy import Limits
 
         batch.check_batch_target(job, force=force)
@@ -125,11 +128,10 @@ def decode(  # a command line has as many parameters as options
                 raise CodecError("it is no picture; --region and --scale are for pictures: leave them out")
             if synthesis not in ("linear", "auto"):
                 raise CodecError("it is no picture; the neural synthesis is for pictures: leave --synthesis out")
-            latent = codec.unpack(file, channels=channels, limits=limits, allow_partial=allow_partial)
-        signal = codec.synthesize(latent)
+            signal, damage = _decoded(file, codec, SegmentReading(channels, limits, allow_partial))
         data = files.signal_bytes(signal, extension or default, sample_format=sample_format)
         batch.write_batch_target(job, data, force=force)
-        return _outcome(job, _size(signal), {}, latent.damage)
+        return _outcome(job, _size(signal), {}, damage)
 
     batch.check_batch_model(model)
     _check_synthesis(synthesis)
@@ -138,6 +140,21 @@ def decode(  # a command line has as many parameters as options
     threads_each = batch.threads_within_batch(threads, len(planned))
     screen = BatchScreen(as_json=as_json, quiet=quiet, is_data=planned[0].target is None)
     batch.finish_batch(found, batch.run_batch(planned, work, screen, threads), screen)
+
+
+def _decoded(file: BinaryIO, codec: Lcn, reading: SegmentReading) -> tuple[Signal, tuple[str, ...]]:
+    """A sound or cube, and what of it is damaged."""
+    from laconic.codecs.sounds.lossless_decoder import LosslessSound, is_lossless_sound
+
+    if not is_lossless_sound(file):
+        latent = codec.unpack(
+            file, channels=reading.channels, limits=reading.limits, allow_partial=reading.allow_partial
+        )
+        return codec.synthesize(latent), latent.damage
+    if reading.channels is not None:
+        raise CodecError("it is a lossless sound, which has no latent channels; leave --channels out")
+    sound = LosslessSound(file, reading)
+    return sound.audio(), sound.damage
 
 
 def _outcome(

@@ -45,6 +45,12 @@ def encode(  # a command line has as many parameters as options
     max_bytes: Annotated[
         int | None, typer.Option("--max-bytes", min=1, help="Instead of a quality: the best of at most this size.")
     ] = None,
+    lossless: Annotated[
+        bool,
+        typer.Option(
+            "--lossless", help="Sounds of 16 or 24 bits: decoded to the same samples, in files smaller than FLAC."
+        ),
+    ] = False,
     model: options.ModelName = None,
     profile: Annotated[
         Profile,
@@ -115,7 +121,7 @@ def encode(  # a command line has as many parameters as options
         with batch.open_batch_source(job.source) as file:
             if file.read(len(MAGIC)) == MAGIC:
                 raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
-            if bpp is None and max_bytes is None:
+            if bpp is None and max_bytes is None and not lossless:
                 codec = Lcn(
                     quality or 50,
                     model,
@@ -136,6 +142,7 @@ def encode(  # a command line has as many parameters as options
                 form = form_of(signal)
                 data = files.encode(
                     signal,
+                    quality=quality,
                     bits_per_pixel=bpp,
                     max_bytes=max_bytes,
                     model=model,
@@ -145,6 +152,7 @@ def encode(  # a command line has as many parameters as options
                     synthesis=synthesis,
                     tune=tune,
                     roi=mask,
+                    lossless=lossless,
                 )
         batch.write_batch_target(job, data, force=force)
         text, size = _size(form, data)

@@ -65,17 +65,32 @@ def _outcome(job: Job, file: BinaryIO, num_bytes: int, model: str | None) -> Bat
     from laconic.tasks.measures.rate import bits_per_pixel
 
     header = read_header(Source(file))
-    fields: dict[str, object] = {
-        **_form(header),
-        **_model_fields(header, _entry_of(header.fingerprint, model)),
-        "step_code": header.step_code,
-        "sections": _sections(header),
-        "bytes": num_bytes,
-    }
+    is_lossless = header.codec is CodecNumber.LOSSLESS_SOUND
+    fields = _lossless_fields(header) if is_lossless else _latent_fields(header, model)
+    fields |= {"sections": _sections(header), "bytes": num_bytes}
     if header.codec is CodecNumber.IMAGE:
         fields["bits_per_pixel"] = round(bits_per_pixel(num_bytes, header.shape), 4)
     lines = (f"  {name.replace('_', ' '):<14}  {_text(value)}" for name, value in fields.items())
     return BatchOutcome("\n".join([job.source.name, *lines]), fields)
+
+
+def _latent_fields(header: Header, model: str | None) -> dict[str, object]:
+    entry = _entry_of(header.fingerprint, model)
+    return {**_form(header), **_model_fields(header, entry), "step_code": header.step_code}
+
+
+def _lossless_fields(header: Header) -> dict[str, object]:
+    stretch = 1 << (header.tile_log2 or 0)
+    return {
+        "kind": "sound",
+        "lossless": True,
+        "shape": list(header.shape),
+        "sample_rate_hz": header.sample_rate,
+        **_said_of_sound(header),
+        "bits": header.sound_bits,
+        "tables": header.fingerprint.hex(),
+        "segments": -(-header.shape[1] // stretch),
+    }
 
 
 def _form(header: Header) -> dict[str, object]:

@@ -29,11 +29,13 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.packet_tree import dyadic_tree, full_tree
 from laconic.codecs.sound_metadata import SoundMetadata
+from laconic.codecs.sounds.lossless_codec import LcnLossless
 from laconic.entropy.packets import decode_array, encode_array
 from laconic.entropy.tables import Table, TableSet, frequencies_of_counts
 
 FOLDER = Path(__file__).parent / "v1"
 PACKET_FOLDER = Path(__file__).parent / "packets"
+LOSSLESS_FOLDER = Path(__file__).parent / "lossless"
 MODEL_FOLDER = Path(__file__).parent / "models"  # of cubes, for which there are no shipped ones
 TABLES = "tables.bin"
 INDEX = "golden.json"
@@ -439,6 +441,44 @@ PACKET_CASES = (
 )
 
 
+# Lossless sounds
+
+
+@dataclass(frozen=True)
+class LosslessCase:
+    """One file of a sound without loss."""
+
+    name: str
+    signal: Callable[[], Audio]
+    is_kept = True
+    file_suffix = ".lcn"
+
+    def encode(self) -> bytes:
+        """The file's bytes."""
+        return LcnLossless().encode(self.signal())
+
+
+def whole(audio: Audio, bits: int, *, zeros: int = 0) -> Audio:
+    """The sound with samples of so many bits, of which the lowest are 0."""
+    unit = 2 ** (bits - 1 - zeros)
+    samples = np.clip(np.floor(audio.samples.astype(np.float64) * unit), -unit, unit - 1) / unit
+    return dataclasses.replace(audio, samples=samples.astype(np.float32))
+
+
+LOSSLESS_CASES = (
+    LosslessCase("empty", lambda: sound(2, 0)),
+    LosslessCase("one_sample", lambda: whole(sound(1, 1), 16)),
+    LosslessCase("silence", lambda: sound(2, 3000, (0, 0))),
+    LosslessCase("speech", lambda: whole(sound(1, 2001, rate=16_000), 16)),
+    LosslessCase("stereo", lambda: whole(sound(2, 3000), 16)),
+    LosslessCase("stereo_24_bits", lambda: whole(sound(2, 1500, metadata=SoundMetadata("int24")), 24)),
+    LosslessCase("full_scale_24_bits", lambda: whole(sound(1, 700, (1000,)), 24)),
+    LosslessCase("zero_bits", lambda: whole(sound(2, 900), 16, zeros=5)),
+    LosslessCase("8_channels", lambda: whole(sound(8, 400, (1, 1, 0.5, 0.01, 0, 0.9, 2, 1)), 16)),
+    LosslessCase("70_channels", lambda: whole(sound(70, 70), 16)),
+)
+
+
 # Hashes
 
 
@@ -466,6 +506,18 @@ def record(case: Case, data: bytes) -> dict[str, Any]:
         "levels": [list(latent.levels.codes), list(latent.levels.offset_codes)],
         "samples_sha256": digest(case.codec.synthesize(latent).samples),
         **axes,
+    }
+
+
+def record_lossless(case: LosslessCase, data: bytes) -> dict[str, Any]:
+    """What `golden.json` says of a lossless sound."""
+    decoded = LcnLossless().decode(data)
+    return {
+        "num_bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size": list(decoded.samples.shape),
+        "sample_rate": decoded.sample_rate,
+        "samples_sha256": digest(decoded.samples),
     }
 
 
@@ -542,7 +594,13 @@ def main() -> None:
     write_models()
     refused = write(FOLDER, CASES, record, force=force)
     refused += write(PACKET_FOLDER, PACKET_CASES, record_packet, force=force) + write_tables(force=force)
-    for folder, suffix in ((FOLDER, Case.file_suffix), (PACKET_FOLDER, PacketCase.file_suffix)):
+    refused += write(LOSSLESS_FOLDER, LOSSLESS_CASES, record_lossless, force=force)
+    suffixes = {
+        FOLDER: Case.file_suffix,
+        PACKET_FOLDER: PacketCase.file_suffix,
+        LOSSLESS_FOLDER: LosslessCase.file_suffix,
+    }
+    for folder, suffix in suffixes.items():
         sizes = [path.stat().st_size for path in folder.glob(f"*{suffix}")]
         print(f"{len(sizes)} files, {sum(sizes)} bytes in {folder}")
     if refused:
