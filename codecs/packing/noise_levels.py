@@ -76,12 +76,14 @@ class NoiseLevels:
         d, _, length = values.shape
         edges = self.cells.edges(model.num_channels // model.num_planes)
         largest = _largest_noise(step)
+        stretch = 1 << self.cells.stretch_log2
+        first = self.first // stretch  # of the stretches that are met
+        levels = self.levels[:, :, first : -(-(self.first + length) // stretch)]
         for band, ends in enumerate(pairwise(edges)):
             lo, hi = (min(end * model.num_planes, d) for end in ends)
-            if lo == hi or not self.levels[:, band].any():
+            if lo == hi or not levels[:, band].any():
                 continue
-            classes = self.levels[:, band].repeat(1 << self.cells.stretch_log2, axis=1)
-            classes = classes[:, self.first : self.first + length]
+            classes = levels[:, band].repeat(stretch, axis=1)[:, self.first - first * stretch :][:, :length]
             of_channels = np.tile(largest, (hi - lo, 1))
             seed = _GOLDEN * lo & 0xFFFFFFFF
             _native.fill_points(

@@ -7,6 +7,8 @@ lost most of the energy: noise that is 6 dB softer is nearer to the rest, in log
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,7 +19,7 @@ from laconic.codecs.models.tunings import NOISE_TUNE
 from laconic.codecs.packing.noise_levels import MAX_NOISE_LEVEL, UNIT_NOISE_LEVEL, NoiseCells, NoiseLevels
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Bool, Float, Int, UInt
 
 CELLS: Final = NoiseCells(width=8, growth=4, stretch_log2=1)
 _EIGHTHS: Final = 8  # of a level, in which energies are compared
@@ -32,6 +34,15 @@ def stores_noise(model: Model, tune: str | None) -> bool:
     return model.kind == "sound" and tune == NOISE_TUNE
 
 
+@dataclass(frozen=True, eq=False)
+class NoiseMeasures:
+    """Of cells (rows, bands, stretches): `eighths` of a level, of the energy that was lost there, and whether one
+    `is_needed`, since at least half of the values are 0."""
+
+    eighths: UInt[NDArray[np.uint8], "rows bands stretches"]
+    is_needed: Bool[NDArray[np.bool_], "rows bands stretches"]
+
+
 def noise_levels_of(
     coefficients: Float[NDArray[np.float32], "d rows t"],
     values: Int[NDArray[np.int32], "d rows t"],
@@ -39,6 +50,23 @@ def noise_levels_of(
     model: Model,
 ) -> NoiseLevels:
     """The levels of a sound: in cells where at least half of the values are 0, the energy that these lost."""
+    return noise_levels_of_measures([measured_noise(coefficients, values, step, model)])
+
+
+def noise_levels_of_measures(measures: Sequence[NoiseMeasures]) -> NoiseLevels:
+    """The levels of a sound, of stretches that follow each other."""
+    eighths = np.concatenate([one.eighths for one in measures], axis=2)
+    is_needed = np.concatenate([one.is_needed for one in measures], axis=2)
+    return NoiseLevels(CELLS, _kept_levels(eighths, is_needed))
+
+
+def measured_noise(
+    coefficients: Float[NDArray[np.float32], "d rows t"],
+    values: Int[NDArray[np.int32], "d rows t"],
+    step: float,
+    model: Model,
+) -> NoiseMeasures:
+    """What is lost of a sound, or of some places of it that begin and end, but for its end, where cells do."""
     starts = np.array(CELLS.edges(model.num_channels // model.num_planes)[:-1]) * model.num_planes
     is_zero = values == 0
     lost = np.minimum(np.rint(np.abs(coefficients) * np.float32(_UNIT / step)), np.float32(_LARGEST)).astype(np.int64)
@@ -46,8 +74,7 @@ def noise_levels_of(
     energies = _cell_sums(lost * lost, starts)
     counts = _cell_sums(is_zero.astype(np.int64), starts)
     sizes = _cell_sums(np.ones((len(values), 1, values.shape[2]), np.int64), starts)
-    eighths = _eighths_of(energies, counts)
-    return NoiseLevels(CELLS, _kept_levels(eighths, 2 * counts >= sizes))
+    return NoiseMeasures(_eighths_of(energies, counts).astype(np.uint8), 2 * counts >= sizes)
 
 
 def _cell_sums(places: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -66,14 +93,14 @@ def _eighths_of(energies: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArr
     return np.where(energies == 0, 0, found - _SOFTER).clip(0, _EIGHTHS * MAX_NOISE_LEVEL)
 
 
-def _kept_levels(eighths: NDArray[np.int64], is_needed: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def _kept_levels(eighths: NDArray[np.uint8], is_needed: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Levels that are what the file predicts (SPEC.md, section 4) where that is near enough, or nothing is lost.
 
     A prediction needs what is left, above and both: all cells of a diagonal are found at once.
     """
     rows, stretches = eighths.shape[0] * eighths.shape[1], eighths.shape[2]
     wanted, is_free = _skewed(eighths.reshape(rows, -1)), _skewed(~is_needed.reshape(rows, -1))
-    found = np.zeros((2 + len(wanted), rows), np.int64)  # two diagonals of nothing before the first
+    found = np.zeros((2 + len(wanted), rows), np.int16)  # two diagonals of nothing before the first
     for at in range(len(wanted)):
         left, above, corner = found[at + 1], np.roll(found[at + 1], 1), np.roll(found[at], 1)
         low, high = np.minimum(left, above), np.maximum(left, above)
@@ -81,11 +108,11 @@ def _kept_levels(eighths: NDArray[np.int64], is_needed: NDArray[np.bool_]) -> ND
         predicted[0] = left[0]
         if at < rows:
             predicted[at] = above[at] if at else 0
-        is_near = np.abs(wanted[at] - _EIGHTHS * predicted) <= _KEPT
-        rounded = (wanted[at] + _EIGHTHS // 2) // _EIGHTHS
+        wanted_here = wanted[at].astype(np.int16)
+        is_near = np.abs(wanted_here - _EIGHTHS * predicted) <= _KEPT
+        rounded = (wanted_here + _EIGHTHS // 2) // _EIGHTHS
         found[at + 2] = np.where(is_near | is_free[at], predicted, rounded)
-    columns = np.arange(stretches)[None] + np.arange(rows)[:, None] + 2
-    out: NDArray[np.uint8] = found[columns, np.arange(rows)[:, None]].astype(np.uint8)
+    out = np.stack([found[row + 2 : row + 2 + stretches, row] for row in range(rows)]).astype(np.uint8)
     return out.reshape(eighths.shape)
 
 
@@ -93,5 +120,6 @@ def _skewed(plane: NDArray[Any]) -> NDArray[Any]:
     """(rows, columns) as (diagonals, rows): row r of diagonal k is column k - r, 0 where there is none."""
     rows, columns = plane.shape
     out = np.zeros((rows + columns - 1, rows), plane.dtype)
-    out[np.arange(columns)[None] + np.arange(rows)[:, None], np.arange(rows)[:, None]] = plane
+    for row in range(rows):
+        out[row : row + columns, row] = plane[row]
     return out
