@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.tunings import NOISE_TUNE
 from laconic.codecs.packing.noise_levels import MAX_NOISE_LEVEL, UNIT_NOISE_LEVEL, NoiseCells, NoiseLevels
+from laconic.codecs.transform.kept_levels import EIGHTHS, kept_levels
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float, Int, UInt
 
 CELLS: Final = NoiseCells(width=8, growth=4, stretch_log2=1)
-_EIGHTHS: Final = 8  # of a level, in which energies are compared
-_KEPT: Final = 14  # eighths within which the predicted level is taken
 _SOFTER: Final = 16  # eighths
 _UNIT: Final = 256  # of a step: coefficients become integers
 _LARGEST: Final = 4 * _UNIT  # zeros are below; what is beyond counts as this
@@ -57,7 +56,7 @@ def noise_levels_of_measures(measures: Sequence[NoiseMeasures]) -> NoiseLevels:
     """The levels of a sound, of stretches that follow each other."""
     eighths = np.concatenate([one.eighths for one in measures], axis=2)
     is_needed = np.concatenate([one.is_needed for one in measures], axis=2)
-    return NoiseLevels(CELLS, _kept_levels(eighths, is_needed))
+    return NoiseLevels(CELLS, kept_levels(eighths, is_needed))
 
 
 def measured_noise(
@@ -87,39 +86,7 @@ def _eighths_of(energies: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArr
     """Levels in eighths, of energies of so many places. Uniform noise of at most `a` has the energy a**2 / 3 a place."""
     ratios = 3 * energies / np.maximum(counts, 1) / _UNIT**2
     mantissas, exponents = np.frexp(ratios)
-    roots = np.sqrt(np.sqrt(np.sqrt(np.ldexp(1.0, np.arange(_EIGHTHS) - _EIGHTHS))))  # 2^((k - 8) / 8)
+    roots = np.sqrt(np.sqrt(np.sqrt(np.ldexp(1.0, np.arange(EIGHTHS) - EIGHTHS))))  # 2^((k - 8) / 8)
     phases = np.searchsorted(roots, mantissas, side="right") - 1
-    found: NDArray[np.int64] = _EIGHTHS * (exponents.astype(np.int64) - 1 + UNIT_NOISE_LEVEL) + phases
-    return np.where(energies == 0, 0, found - _SOFTER).clip(0, _EIGHTHS * MAX_NOISE_LEVEL)
-
-
-def _kept_levels(eighths: NDArray[np.uint8], is_needed: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Levels that are what the file predicts (SPEC.md, section 4) where that is near enough, or nothing is lost.
-
-    A prediction needs what is left, above and both: all cells of a diagonal are found at once.
-    """
-    rows, stretches = eighths.shape[0] * eighths.shape[1], eighths.shape[2]
-    wanted, is_free = _skewed(eighths.reshape(rows, -1)), _skewed(~is_needed.reshape(rows, -1))
-    found = np.zeros((2 + len(wanted), rows), np.int16)  # two diagonals of nothing before the first
-    for at in range(len(wanted)):
-        left, above, corner = found[at + 1], np.roll(found[at + 1], 1), np.roll(found[at], 1)
-        low, high = np.minimum(left, above), np.maximum(left, above)
-        predicted = np.clip(left + above - corner, low, high)
-        predicted[0] = left[0]
-        if at < rows:
-            predicted[at] = above[at] if at else 0
-        wanted_here = wanted[at].astype(np.int16)
-        is_near = np.abs(wanted_here - _EIGHTHS * predicted) <= _KEPT
-        rounded = (wanted_here + _EIGHTHS // 2) // _EIGHTHS
-        found[at + 2] = np.where(is_near | is_free[at], predicted, rounded)
-    out = np.stack([found[row + 2 : row + 2 + stretches, row] for row in range(rows)]).astype(np.uint8)
-    return out.reshape(eighths.shape)
-
-
-def _skewed(plane: NDArray[Any]) -> NDArray[Any]:
-    """(rows, columns) as (diagonals, rows): row r of diagonal k is column k - r, 0 where there is none."""
-    rows, columns = plane.shape
-    out = np.zeros((rows + columns - 1, rows), plane.dtype)
-    for row in range(rows):
-        out[row : row + columns, row] = plane[row]
-    return out
+    found: NDArray[np.int64] = EIGHTHS * (exponents.astype(np.int64) - 1 + UNIT_NOISE_LEVEL) + phases
+    return np.where(energies == 0, 0, found - _SOFTER).clip(0, EIGHTHS * MAX_NOISE_LEVEL)
