@@ -1,7 +1,7 @@
 """A stretch of a sound, or all of it by blocks: no more of the file is read and no more samples are made than it takes.
 
 The inverse packet transform is local: a sample depends on places near its own only. So a block is synthesised from its
-places and `_REACH_PLACES` more on each side, to the same samples, bit for bit, as all of the sound at once.
+places and `REACH_PLACES` more on each side, to the same samples, bit for bit, as all of the sound at once.
 """
 
 from __future__ import annotations
@@ -13,20 +13,26 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.arguments import Bytes, PathLike, flag_argument, opened_argument, real_number_argument
+from laconic.codecs.arguments import (
+    Bytes,
+    PathLike,
+    bytes_or_file_argument,
+    flag_argument,
+    opened_argument,
+    real_number_argument,
+)
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.media import Audio
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker, latent_of_values
-from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
+from laconic.codecs.sound_metadata import SECTION_NAME, SoundHead, SoundMetadata
+from laconic.codecs.sounds.block_analysis import REACH_PLACES
 from laconic.codecs.transform.signals import signal_of
 from laconic.entropy import Limits
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int
 
-# The 9-tap filter of CDF 9/7 reaches over 4 samples; over all levels, 4 (1 + 2 + 4 + ...) of them, less than 4 places.
-_REACH_PLACES: Final = 8
 _BLOCK_SAMPLES: Final = 1 << 18  # of a channel
 
 
@@ -39,28 +45,46 @@ class SoundPart:
         self._unpacker, self._start, self._end, self._fill = unpacker, start, end, fill
         self._tiles: dict[int, Int[NDArray[Any], "d h w"]] = {}  # those that the next block may need
 
+    @property
+    def head(self) -> SoundHead:
+        """Channels, samples of each, rate, and what the file says beside them."""
+        header = self._unpacker.header
+        section = header.metadata.get(SECTION_NAME)
+        metadata = SoundMetadata() if section is None else SoundMetadata.from_bytes(section)
+        return SoundHead(header.shape[0], self._end - self._start, header.sample_rate, metadata)
+
+    @property
+    def damage(self) -> tuple[str, ...]:
+        """What could not be read so far, in the order of the file."""
+        return self._unpacker.damage
+
+    @property
+    def num_bytes_read(self) -> int:
+        """Of the file, so far."""
+        return self._unpacker.num_bytes_read
+
     def blocks(self, block_samples: int = _BLOCK_SAMPLES) -> Iterator[Float[NDArray[np.float32], "c t"]]:
-        """(channels, t) samples, t at most `block_samples`. Raises `BitstreamError`."""
+        """(channels, t) samples, t at most `block_samples`, at least one block. Raises `BitstreamError`."""
+        if self._start == self._end:
+            yield np.zeros((self.head.num_channels, 0), np.float32)
         for first in range(self._start, self._end, block_samples):
             yield self._samples(first, min(first + block_samples, self._end))
         self._unpacker.expect_end()
 
     def audio(self) -> Audio:
         """All of the part, with the metadata of the file. Raises `BitstreamError`."""
-        header = self._unpacker.header
-        samples = np.empty((header.shape[0], self._end - self._start), np.float32)
+        head = self.head
+        samples = np.empty((head.num_channels, head.length), np.float32)
         at = 0
         for block in self.blocks():
             samples[:, at : at + block.shape[1]] = block
             at += block.shape[1]
-        section = header.metadata.get(SECTION_NAME)
-        metadata = SoundMetadata() if section is None else SoundMetadata.from_bytes(section)
-        return Audio(samples, header.sample_rate, metadata)
+        return Audio(samples, head.sample_rate, head.metadata)
 
     def _samples(self, first: int, last: int) -> Float[NDArray[np.float32], "c t"]:
         tree = self._unpacker.model.tree
-        left = max(0, first // tree.factor - _REACH_PLACES)
-        right = min(self._unpacker.grid[1], -(-(last + tree.margin) // tree.factor) + _REACH_PLACES)
+        left = max(0, first // tree.factor - REACH_PLACES)
+        right = min(self._unpacker.grid[1], -(-(last + tree.margin) // tree.factor) + REACH_PLACES)
         # Place p begins `margin` samples before sample p * factor, and synthesis leaves out the first `margin`.
         offset = left * tree.factor
         size = (self._unpacker.header.shape[0], (right - left) * tree.factor - tree.margin)
@@ -108,14 +132,39 @@ def decode_sound(
     >>> decode_sound(data, start_seconds=0.5, seconds=0.25).duration_seconds
     0.25
     """
-    fill = flag_argument("fill", fill)
     with opened_argument("data", data) as source:
-        unpacker = Unpacker(source, SegmentReading(None, limits, allow_partial), model=model)
-        if unpacker.model.kind != "sound":
-            raise UnsupportedSignalError(
-                f"the file holds a signal of kind {unpacker.model.kind}; allowed is a sound: use Lcn().decode"
-            )
-        return SoundPart(unpacker, *_bounds(unpacker, start_seconds, seconds), fill=fill).audio()
+        return open_sound(
+            source,
+            start_seconds=start_seconds,
+            seconds=seconds,
+            model=model,
+            limits=limits,
+            allow_partial=allow_partial,
+            fill=fill,
+        ).audio()
+
+
+def open_sound(
+    data: Bytes | PathLike | BinaryIO,
+    *,
+    start_seconds: float = 0.0,
+    seconds: float | None = None,
+    channels: int | None = None,
+    model: str | None = None,
+    limits: Limits | None = None,
+    allow_partial: bool = False,
+    fill: bool = True,
+) -> SoundPart:
+    """As `decode_sound`, but only the head of the file is read; its samples can be had by blocks, in the memory of some of
+    them. `channels`: of the latent, the first only. A file has to stay open; of a path, all bytes are read."""
+    fill = flag_argument("fill", fill)
+    reading = SegmentReading(channels, limits, allow_partial)
+    unpacker = Unpacker(bytes_or_file_argument("data", data), reading, model=model)
+    if unpacker.model.kind != "sound":
+        raise UnsupportedSignalError(
+            f"the file holds a signal of kind {unpacker.model.kind}; allowed is a sound: use Lcn().decode"
+        )
+    return SoundPart(unpacker, *_bounds(unpacker, start_seconds, seconds), fill=fill)
 
 
 def _bounds(unpacker: Unpacker, start_seconds: float, seconds: float | None) -> tuple[int, int]:
