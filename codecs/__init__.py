@@ -4,17 +4,16 @@ At the root stands what everyone needs: `media` (`Image`, `Audio`, `Cube`: signa
 (our codec, one file that joins the rest), `latent` (the integers), `sound_metadata` (tags and what else a file keeps
 of a sound), `form` (what a file says of a signal), `steps` (quality -> step), `levels` (how loud a sound or a cube
 is), `plan` (how one signal is encoded, and its integers), `files` (media files; the functions most people need),
-`notes` (what was dropped of a file, and hints), `streams` (pictures larger than memory), `pillow` (a plugin),
+`notes` (what was dropped of a file, and hints), `streams` (signals larger than memory), `pillow` (a plugin),
 `resized` (any codec of pictures at a lower resolution), `registry` (codecs by name), `checks` (the laws of a codec as
 a test kit), `whole_files` (writing all or nothing), `threads` (the one map over threads), `progress` (how far an
-encoder is), `sound_part` (a sound by blocks, or a stretch of it), `onnx_export` (with torch: the transform for other
-runtimes).
+encoder is), `loudness` (what levels are made of), `onnx_export` (with torch: the transform for other runtimes).
 
 The folders, in reading order: `models` (what is learned, and where it is found), `transform` (signal <-> integers),
-`packing` (latent <-> .lcn file), `pictures` (by rows, in part, with threads), `sounds` (without loss), `formats`
-(media files of other formats), `fitting` (a model of your own signals), `external` (codecs of other libraries). With
-torch: `learning` (what training needs), `walloc` (the published baseline). The kernels are in `native/`. Names are
-loaded on first use, so that listing models does not import numpy.
+`packing` (latent <-> .lcn file), `pictures` (by rows, in part, with threads), `sounds` (by blocks, in part, without
+loss), `formats` (media files of other formats), `fitting` (a model of your own signals), `external` (codecs of other
+libraries). With torch: `learning` (what training needs), `walloc` (the published baseline). The kernels are in
+`native/`. Names are loaded on first use, so that listing models does not import numpy.
 """
 
 from __future__ import annotations
@@ -43,8 +42,8 @@ if TYPE_CHECKING:
     from laconic.codecs.media import Audio, Cube, Image
     from laconic.codecs.models.model import Model
     from laconic.codecs.sound_metadata import SoundMetadata
-    from laconic.codecs.sound_part import decode_sound
     from laconic.codecs.sounds.lossless_codec import LcnLossless
+    from laconic.codecs.sounds.sound_part import decode_sound, open_sound
 
 _LAZY = {
     "Audio": "media:Audio",
@@ -59,10 +58,11 @@ _LAZY = {
     "LcnLossless": "sounds.lossless_codec:LcnLossless",
     "SoundMetadata": "sound_metadata:SoundMetadata",
     "decode": "files:decode",
-    "decode_sound": "sound_part:decode_sound",
+    "decode_sound": "sounds.sound_part:decode_sound",
     "encode": "files:encode",
     "fit": "fitting.closed_form:fit",
     "open": "files:read_image",
+    "open_sound": "sounds.sound_part:open_sound",
     "save": "files:write_image",
 }
 
@@ -90,6 +90,7 @@ __all__ = [
     "encode",
     "fit",
     "open",
+    "open_sound",
     "save",
 ]
 

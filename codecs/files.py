@@ -30,7 +30,6 @@ from laconic.codecs.arguments import (
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Kind, optional_form_kind
 from laconic.codecs.formats.bit_depths import BitDepth, bit_depth_read, wanted_bit_depth
-from laconic.codecs.formats.foreign_files import refuse_foreign
 from laconic.codecs.formats.npy_files import NPY_MAGIC, npy_bytes, read_npy
 from laconic.codecs.formats.picture_files import (
     check_frame_of_picture_file,
@@ -41,7 +40,7 @@ from laconic.codecs.formats.picture_files import (
     read_picture_file,
 )
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS, create_rows, open_rows
-from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS, is_sound_file, sound_of_file
+from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS, holds_sound, open_sound_blocks
 from laconic.codecs.formats.sound_writer import sound_bytes
 from laconic.codecs.given_signals import signal_of_value
 from laconic.codecs.lcn import Lcn
@@ -56,7 +55,6 @@ from laconic.entropy import Limits, TruncatedError
 from laconic.entropy.container import MAGIC
 
 _HEAD_BYTES = 1 << 16
-_SOUND_HEAD_BYTES = 16
 DEFAULT_QUALITY: Final = 50
 _IMAGE_TYPES = (np.uint8, np.uint16)
 _CUBE_TYPES = (np.uint8, np.uint16, np.int16, np.float32)
@@ -170,11 +168,9 @@ def read_signal(
     """
     kind = optional_form_kind(kind)
     with _seekable(source) as file:
-        head = file.read(_SOUND_HEAD_BYTES)
-        file.seek(0)
         if kind == "cube":
             return Cube(read_npy(file, allowed=_CUBE_TYPES))
-        if kind == "sound" or (kind is None and is_sound_file(head)):
+        if holds_sound(file, kind):
             return read_sound(file)
         return read_image(file, limits=limits, frame=frame, bit_depth=bit_depth)
 
@@ -188,14 +184,9 @@ def read_sound(source: Bytes | PathLike | BinaryIO, *, model: str | None = None)
 
 
 def _read_sound(file: BinaryIO, model: str | None) -> Audio:
-    head = file.read(_SOUND_HEAD_BYTES)
-    file.seek(0)
-    if not head:
-        raise TruncatedError("the file is empty; a sound is needed")
-    refuse_foreign(head)
-    if not head.startswith(MAGIC):
-        return sound_of_file(file)
-    decoder = decoder_class(head)
+    if (blocks := open_sound_blocks(file)) is not None:
+        return blocks.audio()
+    decoder = decoder_class(first_bytes(file))
     signal = (Lcn(model=model) if decoder is Lcn else decoder()).decode(file.read())
     if not isinstance(signal, Audio):
         raise UnsupportedSignalError(f"the file holds a signal of kind {type(signal).__name__}; needed is a sound")

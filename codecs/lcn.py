@@ -5,7 +5,7 @@ The encoder is linear and shallow; the file holds the latent itself, so a traine
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal
 
@@ -22,7 +22,6 @@ from laconic.codecs.arguments import (
     opened_argument,
     read_bytes_argument,
     settle_arguments,
-    shown,
     text_argument,
     typed_argument,
     whole_number_argument,
@@ -30,15 +29,14 @@ from laconic.codecs.arguments import (
 )
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Form, check_form_fits, form_of, grid_of_form, num_colors
-from laconic.codecs.formats.bit_depths import check_bit_depth
 from laconic.codecs.latent import Latent
 from laconic.codecs.levels import levels_of
-from laconic.codecs.media import Audio, Cube, Image, Signal, metadata_of_media
+from laconic.codecs.loudness import reading_of_planes
+from laconic.codecs.media import Audio, Cube, Image, Signal, metadata_of_media, sound_rate_argument
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.tunings import step_code_at_quality, tuned_model, tuning_code_of, weighing_places
-from laconic.codecs.models.turned_colors import turned_model
-from laconic.codecs.models.usual_models import default_lcn_model, picture_model_name
-from laconic.codecs.models.zoo import load_model, load_model_of
+from laconic.codecs.models.usual_models import default_lcn_model, picture_model_name, sound_model_name
+from laconic.codecs.models.zoo import load_model
 from laconic.codecs.packing.latent_batch import dequantized_batch
 from laconic.codecs.packing.layout import Layout
 from laconic.codecs.packing.packer import PackedFile, check_latent_to_pack, pack
@@ -47,14 +45,18 @@ from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker, unpack
 from laconic.codecs.pictures.encoder_chunks import searched_image
 from laconic.codecs.pictures.picture_decoder import SCALES, PicturePart, check_decoder_synthesis, decoder_area_of
-from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows
-from laconic.codecs.pictures.region_of_interest import RegionOfInterest, place_weights_of, region_argument
+from laconic.codecs.pictures.picture_encoder import EncoderRowSource, encode_image, encode_rows, form_of_rows
+from laconic.codecs.pictures.region_of_interest import RegionOfInterest, places_of_form, region_argument
 from laconic.codecs.plan import SEARCH_EFFORT, Plan
-from laconic.codecs.sounds.lossless_decoder import LosslessSound, is_lossless_sound
+from laconic.codecs.sound_metadata import SoundMetadata
+from laconic.codecs.sounds.lossless_decoder import is_lossless_sound
+from laconic.codecs.sounds.sample_blocks import opened_sample_blocks
+from laconic.codecs.sounds.sound_encoder import encode_sound_blocks
+from laconic.codecs.sounds.sound_part import lossless_audio
 from laconic.codecs.steps import check_quality, check_step_code
 from laconic.codecs.transform.lost_noise import stores_noise
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
-from laconic.codecs.transform.signals import coefficients_of, planned_latent, signal_of
+from laconic.codecs.transform.signals import coefficients_of, model_of_latent, planned_latent, signal_of
 from laconic.codecs.transform.transparency import fill_transparent
 from laconic.entropy import Limits
 
@@ -78,7 +80,7 @@ class Lcn:
     picture of profile best colours of its own where these save 1 %. 3, of pictures (`laconic[torch]`, seconds for a million
     pixels), is for the pixels that `synthesis` decodes, with the same bytes only on one machine with one torch and number
     of its threads. `lanes`: 4, 8, 16, 32 or 64 of every stream, three bytes each; more decode faster; None spends up to 1
-    %. `threads` work on one picture; its bytes do not depend on them. `synthesis` of decoding, never in the file: "linear",
+    %. `threads` work on one signal; bytes do not depend on them. `synthesis` of decoding, never in the file: "linear",
     the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture and slower; "auto" is neural where it can
     be had; or the path of a network of your own. `tune`, of pictures: whom a file of some size is for: "psnr" the mean
     square, "machine" networks, "eye" people, "balanced" all of them, or a tune of the model's own (`laconic fit --score`);
@@ -151,6 +153,8 @@ class Lcn:
         plan = self.plan_of(signal)
         if isinstance(signal, Image):
             return encode_image(fill_transparent(signal), plan)
+        if isinstance(signal, Audio):
+            return encode_sound_blocks(reading_of_planes(signal.samples)(), plan, signal.metadata)
         coefficients = coefficients_of(signal, plan.model, plan.form.levels)
         return pack(planned_latent(signal, coefficients, plan), plan).data
 
@@ -166,30 +170,38 @@ class Lcn:
         """The .lcn file of a picture without alpha that is read from the top, as `encode` makes it of the whole; memory is
         that of some rows and of the file; in profile best, of pictures of up to 2^24 pixels, that of all rows. `num_colors`
         1 or 3, `sample_type` "uint8" or "uint16"; of the second, `bit_depth` 9 to 16 is needed."""
-        num_colors = choice_argument("num_colors", num_colors, (1, 3))
-        sample_type = choice_argument("sample_type", sample_type, ("uint8", "uint16"))
-        if not callable(getattr(rows, "read_rows", None)):
-            raise CodecError(
-                f"rows are {shown(rows)}; allowed is what open_rows gives, with height, width and read_rows"
-            )
-        bit_depth = whole_number_argument("bit_depth", bit_depth, 0)
-        if sample_type == "uint16" and not bit_depth:
-            raise CodecError(
-                "the bit depth of 16-bit samples that are read by rows is not known; "
-                "give it, 9 to 16 (--bit-depth, bit_depth=)"
-            )
-        check_bit_depth(sample_type, bit_depth or 8)
-        form = Form("image", (rows.height, rows.width), sample_type, 0, bit_depth=bit_depth or 8)
+        form = form_of_rows(rows, num_colors, sample_type, bit_depth)
         model = load_model(self.model or picture_model_name(num_colors, self.profile))
         check_form_fits(form, num_colors, model)
-        plan = self._plan(form, model, places=self._places(form, model))
+        plan = self._plan(form, model, places=places_of_form(self.roi, form, model))
         return encode_rows(rows, plan, metadata_of_media({} if metadata is None else metadata))
+
+    def encode_blocks(
+        self,
+        blocks: Iterable[Float[NDArray[np.float32], "c t"]],
+        *,
+        sample_rate: float,
+        metadata: SoundMetadata | None = None,
+    ) -> bytes:
+        """The .lcn file of a sound that comes in blocks (channels, t), as `encode` makes it of the whole; memory is that of
+        some of them and of the file. An iterator, which gives them once, is kept in a temporary file; any other iterable is
+        gone over three or four times. Raises `CodecError`, `OSError`."""
+        self._check_effort("Audio")
+        metadata = SoundMetadata() if metadata is None else metadata
+        typed_argument("metadata", metadata, SoundMetadata, "SoundMetadata")
+        rate = sound_rate_argument(sample_rate)
+        with opened_sample_blocks(blocks) as source:
+            model = load_model(self.model or sound_model_name(source.num_channels, rate))
+            form = source.form(rate)
+            check_form_fits(form, model.num_planes, model)
+            plan = self._plan(form, model, places=places_of_form(self.roi, form, model))
+            return encode_sound_blocks(source, plan, metadata)
 
     def decode(self, data: Bytes | PathLike) -> Signal:
         """The signal, by `synthesis` if it is a picture; of bytes, or the path of a file. Raises `BitstreamError`,
         `UnknownModelError` or `OSError`."""
         if is_lossless_sound(data := read_bytes_argument("data", data)):
-            return LosslessSound(data, SegmentReading()).audio()
+            return lossless_audio(data)
         unpacker = Unpacker(data, SegmentReading(), model=self.model)
         if unpacker.model.kind == "image":
             size = (unpacker.header.shape[0], unpacker.header.shape[1])
@@ -265,13 +277,13 @@ class Lcn:
         """How a signal is encoded, at the codec's own step or another. Raises `UnsupportedSignalError` where the model does
         not fit it."""
         typed_argument("the signal", signal, (Image, Audio, Cube), _SIGNALS)
-        if self.effort == SEARCH_EFFORT and not isinstance(signal, Image):
-            raise UnsupportedSignalError(f"effort 3 is for pictures, this is {type(signal).__name__}; choose effort 2")
+        if not isinstance(signal, Image):
+            self._check_effort(type(signal).__name__)
         model = load_model(self.model or default_lcn_model(signal, self.profile))
         form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
         form = replace(form, levels=levels_of(signal, model.offsets))
-        return self._plan(form, model, step_code, self._places(form, model, signal))
+        return self._plan(form, model, step_code, places_of_form(self.roi, form, model, signal))
 
     def _plan(self, form: Form, model: Model, step_code: int | None = None, places: PlaceWeights | None = None) -> Plan:
         if model.tuned is None:
@@ -293,7 +305,7 @@ class Lcn:
 
     def pack_with_heads(self, latent: Latent) -> PackedFile:
         """As `pack`, with the number of bytes that a reader of few channels needs."""
-        model = self._model_of(latent)
+        model = model_of_latent(latent, self.model)
         form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate, latent.levels, latent.bit_depth)
         check_form_fits(form, model.num_planes, model)
         plan = replace(self._plan(form, model, latent.step_code, latent.places), model=model)
@@ -333,19 +345,8 @@ class Lcn:
 
     def synthesize(self, latent: Latent) -> Signal:
         """The signal by linear synthesis; missing channels count as 0."""
-        return signal_of(latent, self._model_of(latent), fill=self.fill)
+        return signal_of(latent, model_of_latent(latent, self.model), fill=self.fill)
 
-    def _places(self, form: Form, model: Model, signal: Signal | None = None) -> PlaceWeights | None:
-        if self.roi is None:
-            return None
-        if form.kind != "image":
-            raise UnsupportedSignalError(f"roi is for pictures, this is a signal of kind {form.kind}; leave it out")
-        image = signal if isinstance(signal, Image) else None
-        return place_weights_of(region_argument(self.roi), (form.size[0], form.size[1]), model, image)
-
-    def _model_of(self, latent: Latent) -> Model:
-        typed_argument("the latent", latent, Latent, "a Latent: analyze and unpack give them")
-        model = load_model_of(latent.fingerprint, self.model)
-        model = model if latent.tuned is None else tuned_model(model, latent.tuned.code)
-        model = model if latent.places is None else weighing_places(model)
-        return model if latent.colors is None else turned_model(model, latent.colors.numbers)
+    def _check_effort(self, kind: str) -> None:
+        if self.effort == SEARCH_EFFORT:
+            raise UnsupportedSignalError(f"effort 3 is for pictures, this is {kind}; choose effort 2")

@@ -1,19 +1,18 @@
 """Levels: how loud a sound or a cube is. Samples are coded in units of their level, so that a quality means the same for a
 whisper and a shout, for counts and millivolts (SPEC.md, sections 6.2 and 8).
 
-A level is the root mean square of what is no silence, in sixteenths of an octave. It decides bytes, so it is found in
-integers and exact operations.
+A level is the root mean square of what is no silence (`loudness`), in sixteenths of an octave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.loudness import SampleReading, joined_codes, level_codes_of, peaks_of_planes, reading_of_planes
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.steps import CODES_PER_OCTAVE, MANTISSAS
 from laconic.entropy.container import MAX_LEVEL_CODE, MAX_LEVELS
@@ -24,12 +23,7 @@ if TYPE_CHECKING:
 OFFSETS_PER_UNIT: Final = 16
 _SOUND_BIAS: Final = 54  # level 0 is a root mean square near a tenth
 _CUBE_BIAS: Final = 32  # and of cubes a quarter, near that of pictures
-_SHARED_CODES: Final = 53  # 20 dB
-_BLOCK: Final = 4096  # samples
-_SILENCE: Final = 1e6  # 60 dB
-_PRECISION_BITS: Final = 16
 _CONSTANT_BITS: Final = 20
-_CHUNK: Final = 1 << 20
 _LARGEST: Final = np.finfo(np.float32).max
 
 Floats = NDArray[np.float32]
@@ -104,15 +98,21 @@ def levels_of(signal: Signal, middles: Float[Floats, " planes"]) -> Levels:
         case Image():
             return Levels()
         case Audio():
-            return Levels(_level_codes(signal.samples, _SOUND_BIAS))
+            return levels_of_sound(reading_of_planes(signal.samples), peaks_of_planes(signal.samples))
         case Cube():
             return _levels_of_cube(signal, middles)
+
+
+def levels_of_sound(read: SampleReading, peaks: Float[NDArray[np.float64], " c"]) -> Levels:
+    """The same of the channels of a sound that can be read as often as needed, and their peaks."""
+    return Levels(level_codes_of(read, peaks, _SOUND_BIAS))
 
 
 def _levels_of_cube(cube: Cube, middles: Floats) -> Levels:
     planes = cube.samples.reshape(len(cube.samples), -1)
     means = planes.mean(axis=1, dtype=np.float64)
-    codes = list(_level_codes(planes.astype(np.float32) - means.astype(np.float32)[:, None], _CUBE_BIAS))
+    about = planes.astype(np.float32) - means.astype(np.float32)[:, None]
+    codes = list(level_codes_of(reading_of_planes(about), peaks_of_planes(about), _CUBE_BIAS))
     is_constant = planes.min(axis=1) == planes.max(axis=1)
     if is_constant.any():
         codes = codes * (len(planes) // len(codes))
@@ -122,11 +122,7 @@ def _levels_of_cube(cube: Cube, middles: Floats) -> Levels:
     units = np.ldexp(means, -octaves) - middles
     offsets = np.rint(units * OFFSETS_PER_UNIT).astype(np.int64)
     offsets[means == 0 & is_constant] = 0
-    return Levels(_joined(codes), tuple(offsets.tolist()))
-
-
-def _joined(codes: Sequence[int]) -> tuple[int, ...]:
-    return tuple(codes) if len(set(codes)) > 1 else (codes[0],)
+    return Levels(joined_codes(codes), tuple(offsets.tolist()))
 
 
 def _code_of_constant(value: float) -> int:
@@ -134,54 +130,3 @@ def _code_of_constant(value: float) -> int:
     if value == 0:
         return -MAX_LEVEL_CODE
     return CODES_PER_OCTAVE * (int(np.frexp(value)[1]) - _CONSTANT_BITS)
-
-
-def _level_codes(planes: Floats, bias: int) -> tuple[int, ...]:
-    """One code for all planes (c, t), or where some are more than 20 dB below the loudest, one for each."""
-    codes = [_loudness(planes[i : i + 1]) for i in range(len(planes))]
-    known = [code for code in codes if code is not None]
-    if not known:
-        return (0,)
-    near = [code is not None and code >= max(known) - _SHARED_CODES for code in codes]
-    shared = max(known) if sum(near) == 1 else _loudness(planes[near])
-    assert shared is not None
-    if len(planes) > MAX_LEVELS:
-        return (shared + bias,)
-    return _joined(
-        [bias + (shared if code is None or is_near else code) for code, is_near in zip(codes, near, strict=True)]
-    )
-
-
-def _loudness(planes: Floats) -> int | None:
-    """16 log2 of the root mean square of planes (c, t), rounded down; None if all are 0.
-
-    It is that of the loudest blocks, up to one that is 60 dB below those before it: silence does not count, however long
-    it is. In integers of 16 bits, the largest sample being one.
-    """
-    peak = float(np.abs(planes).max(initial=0))
-    if peak == 0:
-        return None
-    exponent = int(np.frexp(peak)[1]) - _PRECISION_BITS
-    sums, counts = _block_energies(planes, exponent)
-    loudest_first = np.argsort(-sums / counts, kind="stable")
-    sums, counts = sums[loudest_first], counts[loudest_first]
-    totals, lengths = sums.cumsum(), counts.cumsum()
-    is_silent = (sums / counts)[1:] * _SILENCE < (totals / lengths)[:-1]
-    last = int(is_silent.argmax()) if is_silent.any() else len(sums) - 1
-    total, count = int(totals[last]), int(lengths[last])
-    power, unit = total**8, count**8  # 16 log2 sqrt(x) = log2 x^8
-    log2 = power.bit_length() - unit.bit_length()
-    log2 -= power << max(-log2, 0) < unit << max(log2, 0)
-    return log2 + CODES_PER_OCTAVE * exponent
-
-
-def _block_energies(planes: Floats, exponent: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Sum of squares, in units of 4^exponent, and number of samples of every block of every plane."""
-    sums, counts = [], []
-    for plane in planes:
-        for at in range(0, len(plane), _CHUNK):
-            integers = np.rint(np.ldexp(plane[at : at + _CHUNK], -exponent)).astype(np.int64)
-            starts = np.arange(0, len(integers), _BLOCK)
-            sums.append(np.add.reduceat(integers * integers, starts))
-            counts.append(np.diff(np.append(starts, len(integers))))
-    return np.concatenate(sums), np.concatenate(counts)

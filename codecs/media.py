@@ -176,19 +176,11 @@ class Audio:
     metadata: SoundMetadata = field(default_factory=SoundMetadata)
 
     def __post_init__(self) -> None:
-        array = self.samples
-        if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim != 2 or not len(array):
-            seen = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
-            raise UnsupportedSignalError(
-                f"sound samples are {seen}; allowed is float32 (channels, t), channels >= 1: Audio.from_array converts "
-                "other types"
-            )
+        array = checked_sound_samples(self.samples)
         if len(array) > _MOST_SHORT_CHANNELS and len(array) > array.shape[1] > 0:
             raise _transposed(array.shape)
-        settle_arguments(self, sample_rate=_rate_of(self.sample_rate))
+        settle_arguments(self, sample_rate=sound_rate_argument(self.sample_rate))
         typed_argument("metadata", self.metadata, SoundMetadata, "SoundMetadata")
-        if not np.isfinite(array).all():
-            raise UnsupportedSignalError("sound samples hold NaN or infinity; allowed are finite numbers: repair them")
 
     @classmethod
     def from_array(cls, array: Any, sample_rate: float) -> Audio:
@@ -252,6 +244,19 @@ class Cube:
 Signal = Image | Audio | Cube
 
 
+def checked_sound_samples(array: object) -> Float[NDArray[np.float32], "c t"]:
+    """What are samples of a sound, or of a block of one. Raises `UnsupportedSignalError` for all else."""
+    if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim != 2 or not len(array):
+        seen = f"{getattr(array, 'dtype', type(array).__name__)} {getattr(array, 'shape', '')}"
+        raise UnsupportedSignalError(
+            f"sound samples are {seen}; allowed is float32 (channels, t), channels >= 1: Audio.from_array converts "
+            "other types"
+        )
+    if not np.isfinite(array).all():
+        raise UnsupportedSignalError("sound samples hold NaN or infinity; allowed are finite numbers: repair them")
+    return array
+
+
 def metadata_of_media(metadata: Mapping[str, bytes], allowed: Sequence[str] = ("icc", "exif")) -> dict[str, bytes]:
     """Metadata as a dictionary of bytes, by default those of a picture. Raises `CodecError` for other names."""
     names = " and ".join(map(repr, allowed))
@@ -292,7 +297,7 @@ def _transposed(shape: tuple[int, ...]) -> UnsupportedSignalError:
     )
 
 
-def _rate_of(sample_rate: Any) -> int:
+def sound_rate_argument(sample_rate: Any) -> int:
     """The rate as an int, of a float where that is a whole number."""
     is_number = isinstance(sample_rate, Real) and not isinstance(sample_rate, bool)
     if not is_number or not 1 <= sample_rate < 1 << 31 or sample_rate != int(sample_rate):

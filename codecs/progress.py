@@ -1,4 +1,4 @@
-"""How far an encoder is, for who wants to know: only effort 3 takes long enough to say so."""
+"""How far an encoder is, for who wants to know: effort 3 and long sounds take long enough to say so."""
 
 from __future__ import annotations
 

@@ -75,6 +75,16 @@ class SoundMetadata:
             raise CorruptStreamError(f"the section of a sound's metadata is damaged: {err}") from err
 
 
+@dataclass(frozen=True)
+class SoundHead:
+    """What a file of sound says before its samples: `length` is those of a channel, `sample_rate` in Hz."""
+
+    num_channels: int
+    length: int
+    sample_rate: int
+    metadata: SoundMetadata
+
+
 def tags_of(found: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Tags of the names and texts of a file: those of one name joined, empty ones left out, and with a note those that a
     `SoundMetadata` does not hold."""

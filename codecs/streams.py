@@ -1,4 +1,6 @@
-"""Media files <-> .lcn files, picture rows as they come where the formats allow it: in the memory of some rows."""
+"""Media files <-> .lcn files, rows of pictures as they come where the formats allow it, and blocks of sounds: in the
+memory of some of them.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,14 @@ from laconic.codecs.formats.bit_depths import (
 from laconic.codecs.formats.orientation import UPRIGHT, is_transposed, orientation_of
 from laconic.codecs.formats.picture_files import check_pixels_of_picture_file, picture_file_keeps_orientation
 from laconic.codecs.formats.row_files import ROW_EXTENSIONS, RowReader, create_rows, open_rows
+from laconic.codecs.formats.sound_files import holds_sound, open_sound_blocks
+from laconic.codecs.formats.sound_writer import write_sound_blocks
+from laconic.codecs.formats.spooled_files import seekable_file
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.notes import collect_notes, note
 from laconic.codecs.pictures.graphics import RowsWatchedForGraphics, graphics_hint_for, hint_if_graphics
 from laconic.codecs.pictures.picture_decoder import PicturePart
+from laconic.codecs.sounds.sound_part import SoundBlocks
 from laconic.entropy import Limits
 
 _TIFF_EXTENSIONS = (".tif", ".tiff")
@@ -42,9 +48,10 @@ def encode_file(
     frame: int | None = None,
     bit_depth: BitDepth = 0,
 ) -> tuple[bytes, Form]:
-    """What a file that can seek holds, as an .lcn file, and its form: `codec.encode` of `files.read_signal`, to the byte.
+    """What a file holds, as an .lcn file, and its form: `codec.encode` of `files.read_signal`, to the byte.
 
-    Of pictures without alpha that `open_rows` reads, some rows are in memory at a time; those of 16-bit samples are read
+    Sounds are read several times by blocks, some of which are in memory at a time; a pipe is kept in a temporary file. Of
+    pictures without alpha that `open_rows` reads, some rows are in memory at a time; those of 16-bit samples are read
     twice where the bit depth is not given, and have to say it where they are larger than 1 GiB. `limits`, `frame` and
     `bit_depth` are for pictures. Gives a hint (`notes`) for drawn pictures. Raises what both raise.
     """
@@ -52,9 +59,15 @@ def encode_file(
     kind = optional_form_kind(kind)
     if limits is not None:
         typed_argument("limits", limits, Limits, "a Limits or None")
-    with opened_argument("source", source) as data:
-        file = io.BytesIO(data) if isinstance(data, bytes) else data
+    with opened_argument("source", source) as data, seekable_file(_file_of(data)) as file:
+        if holds_sound(file, kind) and (blocks := open_sound_blocks(file)) is not None:
+            encoded = codec.encode_blocks(blocks, sample_rate=blocks.sample_rate, metadata=blocks.metadata)
+            return encoded, Form("sound", (blocks.num_channels, blocks.length), "float32", blocks.sample_rate)
         return _encoded(file, codec, kind, limits, frame, wanted_bit_depth(bit_depth))
+
+
+def _file_of(data: bytes | BinaryIO) -> BinaryIO:
+    return io.BytesIO(data) if isinstance(data, bytes) else data
 
 
 def _encoded(
@@ -128,6 +141,15 @@ def stream_picture(part: PicturePart, target: BinaryIO, extension: str) -> tuple
         for rows in part.rows():
             writer.write_rows(rows)
     return height, width
+
+
+def stream_sound(part: SoundBlocks, target: BinaryIO, extension: str, *, sample_format: str | None = None) -> None:
+    """Decode a sound, or a stretch of one, into an empty file of the format with this extension, .wav or .flac, some blocks
+    in memory at a time; `sample_format` as in `write_sound_blocks`. Raises `BitstreamError`, `CodecError`, `OSError`."""
+    typed_argument("part", part, SoundBlocks, "what open_sound gives")
+    typed_argument("extension", extension, str, 'a string such as ".wav"')
+    writable_file_argument("target", target)
+    write_sound_blocks(target, part.blocks(), part.head, extension, sample_format=sample_format)
 
 
 def _goes_by_rows(part: PicturePart, extension: str) -> bool:

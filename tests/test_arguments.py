@@ -162,6 +162,11 @@ CALLS: dict[str, Callable[[Any], Call]] = {
         {"data": s.sound_data, "start_seconds": 0.01, "seconds": 0.02, "model": "mono", "limits": entropy.Limits()}
         | {"allow_partial": False, "fill": True},
     ),
+    "codecs.open_sound": lambda s: (
+        lambda **given: codecs.open_sound(**given).audio(),
+        {"data": s.sound_data, "start_seconds": 0.01, "seconds": 0.02, "channels": 9, "model": "mono", "limits": None}
+        | {"allow_partial": False, "fill": True},
+    ),
     "codecs.fit": lambda s: (unless_it_fits, {"signals": [], "name": "own", "options": codecs.FitOptions()}),
     "codecs.open": lambda s: (
         codecs.open,
@@ -179,6 +184,10 @@ CALLS: dict[str, Callable[[Any], Call]] = {
             **{**given, "rows": rows_of(s.picture.samples) if given["rows"] is s.picture else given["rows"]}
         ),
         {"rows": s.picture, "num_colors": 3, "sample_type": "uint8", "metadata": {"icc": b"abc"}},
+    ),
+    "Lcn.encode_blocks": lambda s: (
+        codecs.Lcn().encode_blocks,
+        {"blocks": [s.sound.samples], "sample_rate": 8000, "metadata": codecs.SoundMetadata()},
     ),
     "Lcn.decode": lambda s: (codecs.Lcn().decode, {"data": s.data}),
     "Lcn.decode_area": lambda s: (
@@ -226,6 +235,15 @@ CALLS: dict[str, Callable[[Any], Call]] = {
     "streams.stream_picture": lambda s: (
         streams.stream_picture,
         {"part": codecs.Lcn().open_area(s.data), "target": io.BytesIO(), "extension": ".png"},
+    ),
+    "streams.stream_sound": lambda s: (
+        streams.stream_sound,
+        {
+            "part": codecs.open_sound(s.sound_data),
+            "target": io.BytesIO(),
+            "extension": ".wav",
+            "sample_format": "int16",
+        },
     ),
     "row_files.open_rows": lambda s: (
         lambda **given: row_files.open_rows(**given) is None,

@@ -7,7 +7,9 @@ granule position: measured at every rate and setting in tests/codecs/test_sound_
 from __future__ import annotations
 
 import io
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,21 +82,37 @@ def write_sound(
 
     Raises `UnsupportedSignalError` where the library refuses.
     """
-    soundfile = load_soundfile()
-    name, subtype = file_format
     buffer = io.BytesIO()
     mode = None if bitrate_mode is None else bitrate_mode.upper()
-    options = {"format": name, "subtype": subtype, "compression_level": compression_level, "bitrate_mode": mode}
+    with sound_writing(
+        buffer, (frames.shape[1], sample_rate), file_format, compression_level=compression_level, bitrate_mode=mode
+    ) as write:
+        write(frames)
+    return buffer.getvalue()
+
+
+@contextmanager
+def sound_writing(
+    target: BinaryIO, form: tuple[int, int], file_format: tuple[str, str], **options: Any
+) -> Iterator[Callable[[NDArray[Any]], None]]:
+    """Gives a function that writes (t, c) frames to an empty file that can seek; `form`: channels and sample rate."""
+    soundfile = load_soundfile()
+    (channels, rate), (name, subtype), num_frames = form, file_format, 0
+
+    def write(frames: NDArray[Any]) -> None:
+        nonlocal num_frames
+        num_frames += len(frames)
+        for start in range(0, len(frames), _BLOCK_FRAMES):
+            file.write(frames[start : start + _BLOCK_FRAMES])
+
     try:
-        with soundfile.SoundFile(buffer, "w", sample_rate, frames.shape[1], **options) as file:
-            for start in range(0, len(frames), _BLOCK_FRAMES):
-                file.write(frames[start : start + _BLOCK_FRAMES])
+        with soundfile.SoundFile(target, "w", rate, channels, format=name, subtype=subtype, **options) as file:
+            yield write
     except soundfile.LibsndfileError as err:
         raise UnsupportedSignalError(
-            f"{frames.shape[1]} channels of {len(frames)} samples at {sample_rate} Hz cannot be written as {subtype} "
+            f"{channels} channels of {num_frames} samples at {rate} Hz cannot be written as {subtype} "
             f"({err.error_string}); allowed is what libsndfile takes"
         ) from err
-    return buffer.getvalue()
 
 
 def read_sound(data: bytes, file_format: tuple[str, str], dtype: str = "float32") -> tuple[NDArray[Any], int]:

@@ -53,6 +53,11 @@ class LibsndfileInput:
         self.tags: dict[str, str] = {}
         self.failure: OSError | None = None  # of the disk, to be raised behind libsndfile's back
 
+    def anew(self) -> LibsndfileInput:
+        """The same file, to be opened again."""
+        self._file.seek(0)
+        return LibsndfileInput(self._file, may_be_mpeg=self.may_be_mpeg)
+
     def become_endless(self) -> None:
         """Tell of a far end, from the start of the file on."""
         self.is_endless = True

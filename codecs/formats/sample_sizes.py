@@ -10,7 +10,7 @@ import io
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from laconic.codecs.notes import note
 
@@ -61,7 +61,8 @@ _AU_ORDERS = {b".snd": ">", b"dns.": "<"}
 
 
 def with_known_sample_size(file: BinaryIO) -> BinaryIO:
-    """The file, or a copy whose header tells the size of the samples where its own does not; notes what is left out."""
+    """The file, or one with its bytes whose header tells the size of the samples where its own does not; notes what is left
+    out."""
     end = file.seek(0, io.SEEK_END)
     field = _size_field(file, end)
     if field is not None:
@@ -134,10 +135,35 @@ def _ends_in_chunks(file: BinaryIO, layout: _Chunks | None, position: int, end: 
 
 
 def _patched(file: BinaryIO, field: _SizeField, num_bytes: int) -> BinaryIO:
-    data = bytearray(_read_at(file, 0, -1))
     most = (1 << 8 * field.form.size) - 1
-    field.form.pack_into(data, field.at, min(num_bytes + field.extra, most))
-    return io.BytesIO(data)
+    size = field.form.pack(min(num_bytes + field.extra, most))
+    return io.BufferedReader(_PatchedFile(file, field.at, size))
+
+
+class _PatchedFile(io.RawIOBase):
+    """A file with other bytes at one place."""
+
+    def __init__(self, file: BinaryIO, at: int, patch: bytes) -> None:
+        self._file, self._at, self._patch = file, at, patch
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        start = self._file.tell()
+        data = self._file.read(len(buffer))
+        end = start + len(data)
+        buffer[: len(data)] = data
+        first, last = max(start, self._at), min(end, self._at + len(self._patch))
+        if first < last:
+            buffer[first - start : last - start] = self._patch[first - self._at : last - self._at]
+        return len(data)
 
 
 def _read_at(file: BinaryIO, position: int, count: int) -> bytes:

@@ -2,27 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
+import io
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.arguments import choice_argument
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
-from laconic.codecs.external._soundfile import write_sound
-from laconic.codecs.formats.vorbis_comments import with_comments
-from laconic.codecs.formats.wav_files import wav_bytes
+from laconic.codecs.external._soundfile import sound_writing
+from laconic.codecs.formats.spooled_files import spooled_file
+from laconic.codecs.formats.vorbis_comments import copy_with_comments
+from laconic.codecs.formats.wav_files import wav_end, wav_head, wav_samples
+from laconic.codecs.loudness import reading_of_planes
 from laconic.codecs.media import Audio
 from laconic.codecs.notes import note
-from laconic.codecs.sound_metadata import SAMPLE_FORMATS
+from laconic.codecs.sound_metadata import SAMPLE_FORMATS, SoundHead
+from laconic.codecs.sounds.sample_blocks import opened_sample_blocks
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Num
 
 WRITTEN_EXTENSIONS = frozenset([".wav", ".flac"])
 _MAX_FLAC_CHANNELS = 8
 _BITS = {"int16": 16, "int24": 24}
 
+Floats = NDArray[np.float32]
+
 
 def sound_bytes(audio: Audio, extension: str, *, sample_format: str | None = None) -> bytes:
-    """A WAV or FLAC file, by extension, with the channel mask and the tags of the sound.
+    """A WAV or FLAC file of a sound: see `write_sound_blocks`."""
+    head = SoundHead(audio.num_channels, audio.samples.shape[1], audio.sample_rate, audio.metadata)
+    blocks = [np.zeros((audio.num_channels, 0), np.float32), *reading_of_planes(audio.samples)()]
+    target = io.BytesIO()
+    write_sound_blocks(target, blocks, head, extension, sample_format=sample_format)
+    return target.getvalue()
+
+
+def write_sound_blocks(
+    target: BinaryIO,
+    blocks: Iterable[Float[Floats, "c t"]],
+    head: SoundHead,
+    extension: str,
+    *,
+    sample_format: str | None = None,
+) -> None:
+    """Writes a WAV or FLAC file, by extension, with the channel mask and the tags of the sound, of which there is at least
+    one block, as its blocks come; those of an iterator are kept in a temporary file where the sample format depends on all.
 
     `sample_format`: "int16", "int24" or "float32", which FLAC does not hold. None takes that of the sound's metadata,
     where they do not say it int16, or float32 for samples beyond -1 to 1; and for FLAC int24 instead of float32, with a
@@ -32,40 +59,80 @@ def sound_bytes(audio: Audio, extension: str, *, sample_format: str | None = Non
     suffix = extension.lower()
     if suffix not in WRITTEN_EXTENSIONS:
         raise UnsupportedSignalError(f"a sound cannot be written as {extension!r}; allowed are .wav and .flac")
-    if suffix == ".flac" and audio.num_channels > _MAX_FLAC_CHANNELS:
-        raise UnsupportedSignalError(f"FLAC holds 8 channels, the sound has {audio.num_channels}; write a .wav file")
-    chosen = _sample_format(audio, suffix, sample_format)
-    frames: NDArray[Any] = audio.samples.T if chosen == "float32" else _integers(audio.samples.T, _BITS[chosen])
-    if suffix == ".wav":
-        return wav_bytes(audio, frames, chosen)
-    stored = frames << 8 if chosen == "int24" else frames  # soundfile takes 24 bits as the upper ones of 32
-    data = write_sound(stored, audio.sample_rate, ("FLAC", f"PCM_{_BITS[chosen]}"))
-    return with_comments(data, audio.metadata.tags, audio.metadata.channel_mask, audio.num_channels)
+    if suffix == ".flac" and head.num_channels > _MAX_FLAC_CHANNELS:
+        raise UnsupportedSignalError(f"FLAC holds 8 channels, the sound has {head.num_channels}; write a .wav file")
+    write = _write_wav if suffix == ".wav" else _write_flac
+    if wanted := _known_format(head, suffix, sample_format):
+        write(target, blocks, head, wanted)
+        return
+    with opened_sample_blocks(blocks) as kept:
+        is_beyond = kept.peaks.max() > 1
+        write(target, kept, head, _held_format("float32" if is_beyond else "int16", suffix))
 
 
-def _sample_format(audio: Audio, suffix: str, wanted: str | None) -> str:
-    """The sample format of a file, of which `wanted` is asked."""
-    if wanted is not None:
-        choice_argument("sample_format", wanted, SAMPLE_FORMATS)
-        if (wanted, suffix) == ("float32", ".flac"):
-            raise CodecError("FLAC holds no float32 samples; allowed are int16 and int24, or write a .wav file")
-        return wanted
-    is_beyond = np.abs(audio.samples).max(initial=0) > 1
-    found = audio.metadata.sample_format or ("float32" if is_beyond else "int16")
+def _known_format(head: SoundHead, suffix: str, wanted: str | None) -> str | None:
+    """The sample format of a file, of which `wanted` is asked; None where it depends on samples."""
+    if wanted is None:
+        found = head.metadata.sample_format
+        return None if found is None else _held_format(found, suffix)
+    choice_argument("sample_format", wanted, SAMPLE_FORMATS)
+    if (wanted, suffix) == ("float32", ".flac"):
+        raise CodecError("FLAC holds no float32 samples; allowed are int16 and int24, or write a .wav file")
+    return wanted
+
+
+def _held_format(found: str, suffix: str) -> str:
     if (found, suffix) == ("float32", ".flac"):
         note("FLAC holds no float32 samples, so int24 was written; a .wav file holds them")
         return "int24"
     return found
 
 
-def _integers(frames: NDArray[np.float32], bits: int) -> NDArray[Any]:
-    """(t, c) int16, or int32 of 24 bits; those beyond are clipped with a note. Full scale itself, 1, is not beyond."""
-    scale = np.float32(1 << (bits - 1))
-    scaled = np.rint(np.clip(frames, -2, 2) * scale)
-    if num_beyond := int(np.count_nonzero(np.abs(scaled) > scale)):
-        note(
-            f"{num_beyond} of {frames.size} samples are beyond full scale and were clipped to fit int{bits}; "
-            "a .wav file of sample format float32 keeps them"
+def _write_wav(target: BinaryIO, blocks: Iterable[Floats], head: SoundHead, sample_format: str) -> None:
+    frames = _Frames(sample_format)
+    target.write(wav_head(head, sample_format))
+    for block in blocks:
+        target.write(wav_samples(frames.of_block(block), sample_format))
+    target.write(wav_end(head, sample_format))
+    frames.note_clipped()
+
+
+def _write_flac(target: BinaryIO, blocks: Iterable[Floats], head: SoundHead, sample_format: str) -> None:
+    frames = _Frames(sample_format)
+    form = head.num_channels, head.sample_rate
+    with spooled_file() as plain:
+        with sound_writing(plain, form, ("FLAC", f"PCM_{_BITS[sample_format]}")) as write:
+            for block in blocks:
+                found = frames.of_block(block)
+                write(
+                    found << 8 if sample_format == "int24" else found
+                )  # soundfile takes 24 bits as the upper ones of 32
+        frames.note_clipped()
+        copy_with_comments(plain, target, head)
+
+
+class _Frames:
+    """Samples as a file holds them, and how many were clipped for that."""
+
+    def __init__(self, sample_format: str) -> None:
+        self._format, self._num_samples, self._num_beyond = sample_format, 0, 0
+
+    def of_block(self, block: Float[Floats, "c t"]) -> Num[NDArray[Any], "t c"]:
+        """float32, int16, or int32 of 24 bits; those beyond are clipped. Full scale itself, 1, is not beyond."""
+        self._num_samples += block.size
+        if self._format == "float32":
+            return block.T
+        scale = np.float32(1 << (_BITS[self._format] - 1))
+        scaled = np.rint(np.clip(block.T, -2, 2) * scale)
+        self._num_beyond += int(np.count_nonzero(np.abs(scaled) > scale))
+        integers: NDArray[Any] = np.clip(scaled, -scale, scale - 1).astype(
+            np.int16 if self._format == "int16" else np.int32
         )
-    integers: NDArray[Any] = np.clip(scaled, -scale, scale - 1).astype(np.int16 if bits == 16 else np.int32)
-    return integers
+        return integers
+
+    def note_clipped(self) -> None:
+        if self._num_beyond:
+            note(
+                f"{self._num_beyond} of {self._num_samples} samples are beyond full scale and were clipped to fit "
+                f"{self._format}; a .wav file of sample format float32 keeps them"
+            )

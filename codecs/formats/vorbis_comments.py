@@ -4,12 +4,14 @@ and those of FLAC out: soundfile gives and takes ten names only, and no channel 
 
 from __future__ import annotations
 
-import io
+import shutil
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from typing import BinaryIO
 
 from laconic.codecs.formats.wav_files import Readable, text_of
 from laconic.codecs.notes import note
+from laconic.codecs.sound_metadata import SoundHead
 
 FLAC_MAGIC, OGG_MAGIC = b"fLaC", b"OggS"
 _COMMENT_BLOCK, _PICTURE_BLOCK = 4, 6
@@ -43,23 +45,25 @@ def read_ogg_metadata(file: Readable) -> tuple[int, list[tuple[str, str]]]:
     return _with_mask(list(_comments(packet[len(head) :])) if head else [], 0)
 
 
-def with_comments(flac: bytes, tags: Mapping[str, str], channel_mask: int, num_channels: int) -> bytes:
-    """A FLAC file with these tags instead of its own, and the mask where it is not that of so many channels."""
-    texts = dict(tags)
-    if channel_mask and channel_mask != _FLAC_MASKS.get(num_channels):
-        texts[_MASK] = f"0x{channel_mask:X}"
+def copy_with_comments(flac: BinaryIO, target: BinaryIO, head: SoundHead) -> None:
+    """A FLAC file to another with these tags instead of its own, and the mask where it is not that of so many channels."""
+    texts = dict(head.metadata.tags)
+    mask = head.metadata.channel_mask
+    if mask and mask != _FLAC_MASKS.get(head.num_channels):
+        texts[_MASK] = f"0x{mask:X}"
     comments = [f"{name.upper()}={text}".encode() for name, text in texts.items()]
     body = struct.pack("<I", len(comments)) + b"".join(struct.pack("<I", len(c)) + c for c in comments)
-    file, vendor, kept = io.BytesIO(flac), b"\0\0\0\0", []
-    file.seek(len(FLAC_MAGIC))
-    for kind, block in _blocks(file):
+    vendor, kept = b"\0\0\0\0", []
+    flac.seek(len(FLAC_MAGIC))
+    for kind, block in _blocks(flac):
         if kind == _COMMENT_BLOCK:
             vendor = block[: 4 + _size_at(block, 0)]
         else:
             kept.append((kind, block))
     kept.append((_COMMENT_BLOCK | _LAST_BLOCK, vendor + body))
     blocks = (bytes([kind]) + len(block).to_bytes(3, "big") + block for kind, block in kept)
-    return FLAC_MAGIC + b"".join(blocks) + file.read()
+    target.write(FLAC_MAGIC + b"".join(blocks))
+    shutil.copyfileobj(flac, target)
 
 
 def _blocks(file: Readable) -> Iterator[tuple[int, bytes]]:

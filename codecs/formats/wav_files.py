@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import UnsupportedSignalError
-from laconic.codecs.media import Audio
 from laconic.codecs.notes import note
+from laconic.codecs.sound_metadata import SoundHead
 
 if TYPE_CHECKING:
     from jaxtyping import Num
@@ -98,40 +98,49 @@ def text_of(data: bytes) -> str:
         return data.decode("cp1252", "replace")
 
 
-def wav_bytes(audio: Audio, frames: Num[NDArray[Any], "t c"], sample_format: str) -> bytes:
-    """A WAV file of these frames, (t, c) int16, int32 of 24 bits, or float32, with the rate and metadata of `audio`.
+def wav_head(head: SoundHead, sample_format: str) -> bytes:
+    """What stands before the samples of a WAV file, which ends with `wav_end`.
 
     Raises `UnsupportedSignalError` where the format does not hold them; tags that it has no place for are left out with
     a note.
     """
-    bits, (length, channels) = _BITS[sample_format], frames.shape
-    data = np.ascontiguousarray(frames, frames.dtype.newbyteorder("<"))
-    if sample_format == "int24":
-        data = data.view(np.uint8).reshape(length, channels, 4)[:, :, :3]
-    chunks = [(b"fmt ", _format_chunk(audio, sample_format))]
+    bits, length, channels = _BITS[sample_format], head.length, head.num_channels
+    chunks = [(b"fmt ", _format_chunk(head, sample_format))]
     if sample_format == "float32":
-        chunks.append((b"fact", struct.pack("<I", length)))
-    if info := _info_chunk(audio.metadata.tags):
+        chunks.append((b"fact", struct.pack("<I", min(length, _MAX_U32))))
+    if info := _info_chunk(head.metadata.tags):
         chunks.append((b"LIST", info))
-    chunks.append((b"data", data.tobytes()))
-    size = 4 + sum(8 + len(body) + len(body) % 2 for _, body in chunks)
+    parts = [name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2) for name, body in chunks]
+    num_bytes = channels * length * bits // 8
+    size = 4 + sum(map(len, parts)) + 8 + num_bytes + num_bytes % 2
     if size > _MAX_U32 or channels * bits // 8 > _MAX_U16:
         raise UnsupportedSignalError(
             f"{channels} channels of {length} samples of {bits} bits are more than a WAV file holds; allowed are 4 GiB and "
             f"{_MAX_U16} bytes for the samples of one time: split the sound"
         )
-    parts = [b"RIFF", struct.pack("<I", size), b"WAVE"]
-    for name, body in chunks:
-        parts += [name, struct.pack("<I", len(body)), body, b"\0" * (len(body) % 2)]
-    return b"".join(parts)
+    riff = b"RIFF" + struct.pack("<I", size) + b"WAVE"
+    return riff + b"".join(parts) + b"data" + struct.pack("<I", num_bytes)
 
 
-def _format_chunk(audio: Audio, sample_format: str) -> bytes:
+def wav_samples(frames: Num[NDArray[Any], "t c"], sample_format: str) -> bytes:
+    """Frames, int16, int32 of 24 bits, or float32, as they stand in a WAV file."""
+    data = np.ascontiguousarray(frames, frames.dtype.newbyteorder("<"))
+    if sample_format == "int24":
+        data = data.view(np.uint8).reshape(*frames.shape, 4)[:, :, :3]
+    return data.tobytes()
+
+
+def wav_end(head: SoundHead, sample_format: str) -> bytes:
+    """What stands behind the samples of a WAV file: a chunk has an even number of bytes."""
+    return b"\0" * (head.num_channels * head.length * _BITS[sample_format] // 8 % 2)
+
+
+def _format_chunk(head: SoundHead, sample_format: str) -> bytes:
     """Plain where there is no channel mask, since more programs read that."""
-    bits, mask, rate = _BITS[sample_format], audio.metadata.channel_mask, audio.sample_rate
+    bits, mask, rate = _BITS[sample_format], head.metadata.channel_mask, head.sample_rate
     tag = _IEEE_FLOAT if sample_format == "float32" else _PCM
-    block = audio.num_channels * bits // 8 & _MAX_U16
-    fields = audio.num_channels & _MAX_U16, rate, min(rate * block, _MAX_U32), block, bits
+    block = head.num_channels * bits // 8 & _MAX_U16
+    fields = head.num_channels & _MAX_U16, rate, min(rate * block, _MAX_U32), block, bits
     if not mask:
         return struct.pack("<HHIIHH", tag, *fields) + (b"\0\0" if tag == _IEEE_FLOAT else b"")
     end = struct.pack("<HHII", _EXTENSIBLE_BYTES - 18, bits, mask, tag) + _SUBFORMAT_END

@@ -17,12 +17,17 @@ def picture_model_name(colors: int, profile: str) -> str:
     return _PICTURE_MODELS[colors] + ("_best" if profile == "best" else "")
 
 
+def sound_model_name(num_channels: int, sample_rate: int) -> str:
+    """Of sounds with so many channels at a rate in Hz."""
+    if num_channels == 2:
+        return "stereo_mdct"
+    return "speech_mdct" if sample_rate <= _SPEECH_MAX_RATE_HZ else "mono_mdct"
+
+
 def default_lcn_model(signal: Signal, profile: str = "small") -> str:
     """Name of the shipped model for a signal. Raises `UnsupportedSignalError` for cubes, which need one of their own."""
     if isinstance(signal, Image):
         return picture_model_name(num_colors(signal), profile)
     if isinstance(signal, Cube):
         raise UnsupportedSignalError("no shipped model is for cubes; fit one to such signals and name it (model=)")
-    if signal.num_channels == 2:
-        return "stereo_mdct"
-    return "speech_mdct" if signal.sample_rate <= _SPEECH_MAX_RATE_HZ else "mono_mdct"
+    return sound_model_name(signal.num_channels, signal.sample_rate)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from laconic.codecs.form import has_alpha
-from laconic.codecs.formats.bit_depths import check_bit_depth_of_colors
+from laconic.codecs.arguments import choice_argument, shown, whole_number_argument
+from laconic.codecs.errors import CodecError
+from laconic.codecs.form import Form, has_alpha
+from laconic.codecs.formats.bit_depths import check_bit_depth, check_bit_depth_of_colors
 from laconic.codecs.media import Image, Samples
 from laconic.codecs.packing.packer import PackedTile, Packer
 from laconic.codecs.pictures.color_choice import may_choose_colors, with_chosen_colors
@@ -47,6 +49,22 @@ class EncoderRowSource(Protocol):
     def read_rows(self, count: int) -> UInt[Samples, "count w c"]:
         """The next rows, (count, w, c)."""
         ...
+
+
+def form_of_rows(rows: EncoderRowSource, num_colors: int, sample_type: str, bit_depth: int) -> Form:
+    """The form of a picture without alpha that comes by rows. Raises `CodecError`."""
+    num_colors = choice_argument("num_colors", num_colors, (1, 3))
+    sample_type = choice_argument("sample_type", sample_type, ("uint8", "uint16"))
+    if not callable(getattr(rows, "read_rows", None)):
+        raise CodecError(f"rows are {shown(rows)}; allowed is what open_rows gives, with height, width and read_rows")
+    bit_depth = whole_number_argument("bit_depth", bit_depth, 0)
+    if sample_type == "uint16" and not bit_depth:
+        raise CodecError(
+            "the bit depth of 16-bit samples that are read by rows is not known; "
+            "give it, 9 to 16 (--bit-depth, bit_depth=)"
+        )
+    check_bit_depth(sample_type, bit_depth or 8)
+    return Form("image", (rows.height, rows.width), sample_type, 0, bit_depth=bit_depth or 8)
 
 
 def encode_rows(source: EncoderRowSource, plan: Plan, metadata: Mapping[str, bytes]) -> bytes:

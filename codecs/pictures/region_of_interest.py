@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.arguments import shown
-from laconic.codecs.errors import CodecError
-from laconic.codecs.media import Image
+from laconic.codecs.errors import CodecError, UnsupportedSignalError
+from laconic.codecs.form import Form
+from laconic.codecs.media import Image, Signal
 from laconic.codecs.models.model import Model
 from laconic.codecs.packing.place_weights import PlaceWeights, blocks_of_grid
 from laconic.entropy.container import MAX_BLOCK_LOG2
@@ -75,6 +76,19 @@ def _map_of(value: object) -> ImportanceMap:
         raise CodecError(f"roi runs from {shares.min()} to {shares.max()}; allowed are 0 to 1, of uint8 0 to 255")
     shares.flags.writeable = False
     return ImportanceMap(shares)
+
+
+def places_of_form(
+    roi: RegionOfInterest | None, form: Form, model: Model, signal: Signal | None = None
+) -> PlaceWeights | None:
+    """As `place_weights_of`, of what matters in a signal of this form, None where it comes in parts; None where nothing is
+    said. Raises `UnsupportedSignalError` for signals that are no pictures."""
+    if roi is None:
+        return None
+    if form.kind != "image":
+        raise UnsupportedSignalError(f"roi is for pictures, this is a signal of kind {form.kind}; leave it out")
+    image = signal if isinstance(signal, Image) else None
+    return place_weights_of(region_argument(roi), (form.size[0], form.size[1]), model, image)
 
 
 def place_weights_of(

@@ -15,9 +15,8 @@ from laconic.codecs.arguments import (
 )
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.media import Audio, Signal
-from laconic.codecs.packing.segment_reader import SegmentReading
-from laconic.codecs.sounds.lossless_decoder import LosslessSound
 from laconic.codecs.sounds.lossless_encoder import encode_lossless_sound
+from laconic.codecs.sounds.sound_part import lossless_audio
 
 _MAX_EFFORT = 2
 _MAX_THREADS = 256
@@ -59,7 +58,7 @@ class LcnLossless:
     def decode(self, data: Bytes | PathLike) -> Audio:
         """The sound, to the bit; of bytes, or the path of a file. Raises `BitstreamError`, `UnknownModelError` or
         `OSError`."""
-        return LosslessSound(read_bytes_argument("data", data), SegmentReading()).audio()
+        return lossless_audio(read_bytes_argument("data", data))
 
 
 def encode_without_loss(signal: Signal, given: Sequence[str], codec: LcnLossless) -> bytes:

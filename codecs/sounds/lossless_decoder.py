@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs.errors import UnknownModelError
-from laconic.codecs.media import Audio
 from laconic.codecs.packing.segment_reader import Found, SegmentReader, SegmentReading, source_of_segments
 from laconic.codecs.registry import first_bytes
-from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
 from laconic.codecs.sounds.integer_samples import IntegerSamples, samples_of_integers
 from laconic.codecs.sounds.lossless_segment import (
     LosslessSegmentForm,
@@ -52,26 +50,19 @@ class LosslessSound:
             raise TruncatedError(
                 f"the file claims {count} segments and has {remaining} bytes left for them; copy it again"
             )
-        self._reading, self._count = reading, count
+        self._reading, self._count, self._source = reading, count, source
         self._segments = SegmentReader(source, header, (0, count), reading)
         self._damage: dict[int, str] = {}
+
+    @property
+    def num_bytes_read(self) -> int:
+        """Of the file, so far."""
+        return self._source.num_bytes_read
 
     @property
     def damage(self) -> tuple[str, ...]:
         """What was damaged or missing of the segments read so far, in order, and is silence."""
         return tuple(self._damage[number] for number in sorted(self._damage))
-
-    def audio(self, start: int = 0, end: int | None = None) -> Audio:
-        """Samples `start` to `end`, None for the last, with the metadata of the file. Raises `BitstreamError`."""
-        header = self.header
-        end = header.shape[1] if end is None else end
-        samples, at = np.empty((header.shape[0], end - start), np.float32), 0
-        for block in self.blocks(start, end):
-            samples[:, at : at + block.shape[1]] = block
-            at += block.shape[1]
-        section = header.metadata.get(SECTION_NAME)
-        metadata = SoundMetadata() if section is None else SoundMetadata.from_bytes(section)
-        return Audio(samples, header.sample_rate, metadata)
 
     def blocks(self, start: int, end: int) -> Iterator[Float[NDArray[np.float32], "c t"]]:
         """Samples `start` to `end` of all channels, as segments have them. Raises `BitstreamError`."""

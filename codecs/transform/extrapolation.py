@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float
 
 _ORDER: Final = 32
-_SPAN: Final = 1024  # samples that are looked at
+EXTRAPOLATION_SPAN: Final = 1024  # samples that are looked at
 _NOTHING_LEFT: Final = 1e-10  # of the energy: what is not predicted is rounding, of which nothing can be learned
 
 Floats = NDArray[np.float32]
@@ -25,7 +25,7 @@ Doubles = NDArray[np.float64]
 
 def extrapolate(lines: Float[NDArray[Any], "c t"], count: int) -> Float[Floats, "c count"]:
     """The next `count` samples of lines (c, t), t at least 1: (c, count), none larger than the last ones."""
-    known = np.ascontiguousarray(lines[:, -_SPAN:], np.float64)
+    known = np.ascontiguousarray(lines[:, -EXTRAPOLATION_SPAN:], np.float64)
     order = min(_ORDER, known.shape[1] // 3)
     reversed_weights = _prediction(known, order)[:, ::-1]
     peaks = np.abs(known).max(axis=1, keepdims=True)

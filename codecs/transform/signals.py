@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.arguments import typed_argument
 from laconic.codecs.form import form_of, grid_of_form, has_alpha, peak_of_form
 from laconic.codecs.latent import Latent
 from laconic.codecs.levels import UNLEVELLED, Levels
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Tree
+from laconic.codecs.models.tunings import tuned_model, weighing_places
+from laconic.codecs.models.turned_colors import turned_model
+from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.plan import Plan, planned_integers
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
 from laconic.codecs.steps import step_of_code
@@ -60,11 +64,15 @@ def packets_of(signal: Signal, tree: Tree, levels: Levels, middles: Float[Floats
         return np.empty((num_planes * tree.num_bands**tree.depth, rows, 0), np.float32)
     samples = levels.normalize(signal.samples, middles)
     packets = wavelet.analyze(samples, tree)
-    if tree.dimensions == 2:
-        return packets
+    return packets if tree.dimensions == 2 else packets_in_rows(packets, rows, num_planes)
+
+
+def packets_in_rows(packets: Float[Floats, "n t"], num_rows: int, num_planes: int) -> Float[Floats, "d num_rows t"]:
+    """Packets of lines, of channels in their order, with the channels in so many rows of planes."""
     # (bands, rows, planes, t) -> (bands, planes, rows, t)
-    bands = packets.reshape(-1, rows, num_planes, packets.shape[-1]).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(bands).reshape(-1, rows, packets.shape[-1])
+    num_places = packets.shape[-1]
+    bands = packets.reshape(-1, num_rows, num_planes, num_places).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(bands).reshape(-1, num_rows, num_places)
 
 
 def latent_of(signal: Signal, values: Int[NDArray[np.int32], "d h w"], plan: Plan) -> Latent:
@@ -105,6 +113,16 @@ def planned_latent(signal: Signal, coefficients: Float[Floats, "d h w"], plan: P
             noise, coefficients = found, coefficients.copy()
             noise.scale(coefficients, finer=True)
     return replace(latent_of(signal, planned_integers(coefficients, plan), plan), noise=noise)
+
+
+def model_of_latent(latent: Latent, given: str | None) -> Model:
+    """The model of a latent, of those that are shipped or the `given` one, with the tuning, weights and colours it has.
+    Raises `CodecError`."""
+    typed_argument("the latent", latent, Latent, "a Latent: analyze and unpack give them")
+    model = load_model_of(latent.fingerprint, given)
+    model = model if latent.tuned is None else tuned_model(model, latent.tuned.code)
+    model = model if latent.places is None else weighing_places(model)
+    return model if latent.colors is None else turned_model(model, latent.colors.numbers)
 
 
 def signal_of(latent: Latent, model: Model, *, fill: bool = True) -> Signal:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -171,12 +170,15 @@ def read_bytes(source: Source) -> bytes:
 
 @contextmanager
 def open_batch_source(source: Source) -> Iterator[BinaryIO]:
-    """An input as a file that can seek; what cannot is read whole."""
+    """An input as a file that can seek; what cannot is read whole, to disk where it is long."""
+    from laconic.codecs.formats.spooled_files import seekable_file, spooled_rest
+
     if source.path is None:
-        yield io.BytesIO(sys.stdin.buffer.read())
+        with spooled_rest(sys.stdin.buffer) as file:
+            yield file
         return
-    with source.path.open("rb") as file:
-        yield file if file.seekable() else io.BytesIO(file.read())
+    with source.path.open("rb") as opened, seekable_file(opened) as file:
+        yield file
 
 
 def check_batch_target(job: Job, *, force: bool) -> None:
@@ -188,12 +190,13 @@ def check_batch_target(job: Job, *, force: bool) -> None:
 @contextmanager
 def open_batch_target(job: Job, *, force: bool) -> Iterator[BinaryIO]:
     """A file for the result of a job, which gets its name, or goes to standard output, only when the block has ended."""
+    from laconic.codecs.formats.spooled_files import pass_on, spooled_file
     from laconic.codecs.whole_files import create_whole
 
     if job.target is None:
-        buffer = io.BytesIO()
-        yield buffer
-        sys.stdout.buffer.write(buffer.getbuffer())
+        with spooled_file() as buffer:
+            yield buffer
+            pass_on(buffer, sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
     try:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,12 +16,12 @@ from laconic.tasks.cli.batch import BatchOutcome, BatchScreen
 from laconic.tasks.cli.jobs import Job
 
 if TYPE_CHECKING:
-    from laconic.codecs.lcn import Lcn
     from laconic.codecs.media import Signal
-    from laconic.codecs.packing.segment_reader import SegmentReading
     from laconic.codecs.pictures.picture_decoder import PicturePart
+    from laconic.codecs.sounds.sound_part import SoundBlocks
 
 _HEAD_BYTES = 16
+_NUM_NAMED = 5
 _PICTURE_EXTENSION = ".png"  # also where it cannot be told what a file holds
 _SOUND_EXTENSION = ".wav"
 _EXTENSION_OF_CODEC = {2: _SOUND_EXTENSION, 3: ".npy", 4: _SOUND_EXTENSION}
@@ -71,6 +71,13 @@ def decode(  # a command line has as many parameters as options
             "auto: neural where it can be had; or the result of `laconic train codec`.",
         ),
     ] = "linear",
+    start: Annotated[
+        float | None,
+        typer.Option("--start", metavar="SECONDS", min=0, help="Sounds: from this time on; reads no more."),
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", metavar="SECONDS", min=0, help="Sounds: no more than this stretch.")
+    ] = None,
     fill: Annotated[
         bool, typer.Option(help="Noise in place of zeros, where the file has it; of pictures, in linear synthesis.")
     ] = True,
@@ -92,13 +99,13 @@ def decode(  # a command line has as many parameters as options
     quiet: options.Quiet = False,
 ) -> None:
     """.lcn files to pictures, sounds and cubes. --output's extension, or --format, decides the format; if not given,
-    it is png, wav or npy. WebP is written lossless. PPM, PAM and TIFF pictures may be larger than memory."""
+    it is png, wav or npy. WebP is written lossless. PPM, PAM and TIFF pictures and sounds may be larger than memory."""
     extension, rectangle = _extension(file_format, output), _rectangle(region)
 
     def work(job: Job) -> BatchOutcome:
         from laconic.codecs import files, streams
         from laconic.codecs.lcn import Lcn
-        from laconic.codecs.packing.segment_reader import SegmentReading
+        from laconic.codecs.sounds.sound_part import open_sound
         from laconic.entropy import Limits
 
         batch.check_batch_target(job, force=force)
@@ -109,8 +116,8 @@ def decode(  # a command line has as many parameters as options
         with batch.open_batch_source(job.source) as file:
             default = _default_extension(file.read(_HEAD_BYTES))
             file.seek(0)
-            if default != _SOUND_EXTENSION and sample_format is not None:
-                raise CodecError("it is no sound; --sample-format is for sounds: leave it out")
+            if default != _SOUND_EXTENSION:
+                _refuse_for_others("sound", {"sample-format": sample_format, "start": start, "seconds": seconds})
             if default == _PICTURE_EXTENSION:
                 part = codec.open_area(
                     file,
@@ -124,14 +131,29 @@ def decode(  # a command line has as many parameters as options
                     size = streams.stream_picture(part, target, extension or default)
                 shown = {"region": rectangle, "scale": scale, "bytes_read": part.num_bytes_read}
                 return _outcome(job, _size_of_picture(part, size), shown, part.damage)
-            if rectangle is not None or scale is not _DecodeScale.full:
-                raise CodecError("it is no picture; --region and --scale are for pictures: leave them out")
-            if synthesis not in ("linear", "auto"):
-                raise CodecError("it is no picture; the neural synthesis is for pictures: leave --synthesis out")
-            signal, damage = _decoded(file, codec, SegmentReading(channels, limits, allow_partial))
-        data = files.signal_bytes(signal, extension or default, sample_format=sample_format)
+            full = None if scale is _DecodeScale.full else scale
+            plain = None if synthesis in ("linear", "auto") else synthesis
+            _refuse_for_others("picture", {"region": rectangle, "scale": full, "synthesis": plain})
+            if default == _SOUND_EXTENSION:
+                sound = open_sound(
+                    file,
+                    start_seconds=start or 0.0,
+                    seconds=seconds,
+                    channels=channels,
+                    model=model,
+                    limits=limits,
+                    allow_partial=allow_partial,
+                    fill=fill,
+                )
+                with batch.open_batch_target(job, force=force) as target:
+                    streams.stream_sound(sound, target, extension or default, sample_format=sample_format)
+                read = {"bytes_read": sound.num_bytes_read}
+                return _outcome(job, _size_of_sound(sound), read, sound.damage)
+            latent = codec.unpack(file, channels=channels, limits=limits, allow_partial=allow_partial)
+        signal = codec.synthesize(latent)
+        data = files.signal_bytes(signal, extension or default)
         batch.write_batch_target(job, data, force=force)
-        return _outcome(job, _size(signal), {}, damage)
+        return _outcome(job, _size_of_cube(signal), {}, latent.damage)
 
     batch.check_batch_model(model)
     _check_synthesis(synthesis)
@@ -142,21 +164,6 @@ def decode(  # a command line has as many parameters as options
     batch.finish_batch(found, batch.run_batch(planned, work, screen, threads), screen)
 
 
-def _decoded(file: BinaryIO, codec: Lcn, reading: SegmentReading) -> tuple[Signal, tuple[str, ...]]:
-    """A sound or cube, and what of it is damaged."""
-    from laconic.codecs.sounds.lossless_decoder import LosslessSound, is_lossless_sound
-
-    if not is_lossless_sound(file):
-        latent = codec.unpack(
-            file, channels=reading.channels, limits=reading.limits, allow_partial=reading.allow_partial
-        )
-        return codec.synthesize(latent), latent.damage
-    if reading.channels is not None:
-        raise CodecError("it is a lossless sound, which has no latent channels; leave --channels out")
-    sound = LosslessSound(file, reading)
-    return sound.audio(), sound.damage
-
-
 def _outcome(
     job: Job, size: tuple[str, dict[str, object]], shown: Mapping[str, object], damage: tuple[str, ...]
 ) -> BatchOutcome:
@@ -164,7 +171,11 @@ def _outcome(
     return BatchOutcome(
         f"{job.source.name} -> {job.target}: {text}",
         {"output": str(job.target), **fields, **shown, "damage": list(damage)},
-        notes=tuple(f"decoded without {segment}" for segment in damage),
+        notes=tuple(f"decoded without {segment}" for segment in damage[:_NUM_NAMED])
+        + (
+            (f"decoded without {len(damage) - _NUM_NAMED} more segments; --json names all",)
+            * (len(damage) > _NUM_NAMED)
+        ),
     )
 
 
@@ -178,15 +189,23 @@ def _size_of_picture(part: PicturePart, size: tuple[int, int]) -> tuple[str, dic
     return f"{width}x{height}, {bit_depth}-bit {mode}", fields
 
 
-def _size(signal: Signal) -> tuple[str, dict[str, object]]:
-    """Size of a sound or cube in words and as fields."""
-    from laconic.codecs.media import Audio
+def _size_of_sound(part: SoundBlocks) -> tuple[str, dict[str, object]]:
+    """Size of what was written, in words and as fields."""
+    head = part.head
+    text = f"{head.num_channels} channels of {head.length / head.sample_rate:.3f} s at {head.sample_rate} Hz"
+    return text, {"shape": [head.num_channels, head.length], "sample_rate_hz": head.sample_rate}
 
+
+def _size_of_cube(signal: Signal) -> tuple[str, dict[str, object]]:
     shape = list(signal.samples.shape)
-    if isinstance(signal, Audio):
-        text = f"{signal.num_channels} channels of {signal.duration_seconds:.3f} s at {signal.sample_rate} Hz"
-        return text, {"shape": shape, "sample_rate_hz": signal.sample_rate}
     return f"{signal.samples.dtype} {' x '.join(map(str, shape))}", {"shape": shape}
+
+
+def _refuse_for_others(kind: str, values: Mapping[str, object]) -> None:
+    """Raises `CodecError` where options are given that are for signals of this kind only; None are not."""
+    given = [f"--{name}" for name, value in values.items() if value is not None]
+    if given:
+        raise CodecError(f"it is no {kind}; leave out {' and '.join(given)}, for {kind}s only")
 
 
 def _suffix_of(source: jobs.Source) -> str:

@@ -10,7 +10,7 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Tree, full_tree, mdct_tree
-from laconic.codecs.sound_part import decode_sound
+from laconic.codecs.sounds.sound_part import decode_sound
 from laconic.codecs.transform.wavelet import analyze, analyze_wavelet, synthesize, synthesize_wavelet
 
 RATE = 16_000

@@ -16,7 +16,7 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Image
 from laconic.codecs.models.zoo import load_model, load_model_of
 from laconic.codecs.packing.noise_levels import NoiseCells, NoiseLevels, unpacked_noise_levels
-from laconic.codecs.sound_part import decode_sound
+from laconic.codecs.sounds.sound_part import decode_sound
 from laconic.codecs.steps import MANTISSAS
 from laconic.codecs.transform.signals import coefficients_of
 from laconic.entropy import BitstreamError, CorruptStreamError

@@ -7,10 +7,22 @@ import io
 import numpy as np
 import pytest
 
-from laconic.codecs import Audio, CodecError, Image, Lcn, SoundMetadata, UnsupportedSignalError, decode_sound
+from laconic.codecs import (
+    Audio,
+    CodecError,
+    Image,
+    Lcn,
+    SoundMetadata,
+    UnsupportedSignalError,
+    decode_sound,
+    open_sound,
+)
+from laconic.codecs.files import read_sound, signal_bytes
+from laconic.codecs.notes import collect_notes
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker
-from laconic.codecs.sound_part import SoundPart
+from laconic.codecs.sounds.sound_part import SoundPart
+from laconic.codecs.streams import stream_sound
 from laconic.entropy import BitstreamError
 
 
@@ -70,6 +82,36 @@ def test_stretch_of_a_file_with_index_reads_its_part_only() -> None:
     head = unpacker.num_bytes_read
     SoundPart(unpacker, 9 * 48000, 10 * 48000).audio()
     assert unpacker.num_bytes_read - head < (len(data) - head) / 4
+
+
+def test_first_channels_are_those_of_the_whole(sound_file: bytes) -> None:
+    whole = Lcn().synthesize(Lcn().unpack(sound_file, channels=100))
+    assert isinstance(whole, Audio)
+    part = open_sound(sound_file, channels=100, start_seconds=2.0, seconds=1.5)
+    assert np.array_equal(part.audio().samples, whole.samples[:, 88_200 : 88_200 + 66_150])
+
+
+@pytest.mark.parametrize("extension", [".wav", ".flac"])
+@pytest.mark.parametrize("sample_format", [None, "int16", "int24"])
+def test_streamed_file_is_that_of_the_whole(sound_file: bytes, extension: str, sample_format: str | None) -> None:
+    with collect_notes() as notes:
+        whole = signal_bytes(Lcn().decode(sound_file), extension, sample_format=sample_format)
+    with collect_notes() as notes_of_stream:
+        target = io.BytesIO()
+        stream_sound(open_sound(sound_file), target, extension, sample_format=sample_format)
+    assert target.getvalue() == whole
+    assert notes_of_stream == notes
+
+
+def test_streamed_part_and_nothing(sound_file: bytes) -> None:
+    for start, seconds in ((1.5, 0.5), (9.3, None), (3.0, 0.0)):
+        part = open_sound(sound_file, start_seconds=start, seconds=seconds)
+        target = io.BytesIO()
+        with collect_notes():
+            stream_sound(part, target, ".wav", sample_format="float32")
+        expected = decode_sound(sound_file, start_seconds=start, seconds=seconds).samples
+        assert part.head.length == expected.shape[1]
+        assert np.array_equal(read_sound(target.getvalue()).samples, expected)
 
 
 def test_pipe_gives_the_same_as_bytes(sound_file: bytes) -> None:

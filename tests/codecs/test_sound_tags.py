@@ -10,11 +10,11 @@ import pytest
 import soundfile
 
 from laconic.codecs.files import encode, read_sound, signal_bytes
-from laconic.codecs.formats.vorbis_comments import read_flac_metadata, read_ogg_metadata, with_comments
+from laconic.codecs.formats.vorbis_comments import copy_with_comments, read_flac_metadata, read_ogg_metadata
 from laconic.codecs.formats.wav_files import read_wav_metadata
 from laconic.codecs.media import Audio
 from laconic.codecs.notes import collect_notes
-from laconic.codecs.sound_metadata import SoundMetadata
+from laconic.codecs.sound_metadata import SoundHead, SoundMetadata
 
 RATE_HZ = 44_100
 NAMES = ("title", "artist", "album", "date", "comment", "genre", "tracknumber", "copyright", "software")
@@ -158,8 +158,10 @@ def test_flac_says_the_loudspeakers_by_the_number_of_channels() -> None:
 
 @pytest.mark.parametrize("text", ["", "0x", "many", "-1", "0", str(1 << 32)])
 def test_mask_that_is_no_number_is_left_out(text: str) -> None:
-    flac = with_comments(b"fLaC\x80\0\0\0", {"waveformatextensible_channel_mask": text}, 0, 2)
-    assert read_flac_metadata(io.BytesIO(flac), 2) == (0, [])
+    flac = io.BytesIO()
+    head = SoundHead(2, 0, RATE_HZ, SoundMetadata(tags={"waveformatextensible_channel_mask": text}))
+    copy_with_comments(io.BytesIO(b"fLaC\x80\0\0\0"), flac, head)
+    assert read_flac_metadata(flac, 2) == (0, [])
 
 
 def test_texts_of_one_name_are_joined_and_pictures_said() -> None:

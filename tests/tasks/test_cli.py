@@ -418,7 +418,7 @@ def test_decode_by_a_synthesis_that_is_not_there(tmp_path):
 def test_sounds_have_no_neural_synthesis(tmp_path):
     laconic("encode", PICTURE.parent / "ljspeech_excerpt.flac", "-o", tmp_path / "x.lcn")
     result = laconic("decode", tmp_path / "x.lcn", "--synthesis", "neural", exit_code=1)
-    assert "the neural synthesis is for pictures" in result.stderr
+    assert "it is no picture; leave out --synthesis, for pictures only" in result.stderr
     laconic("decode", tmp_path / "x.lcn", "--synthesis", "auto")
 
 

@@ -123,7 +123,7 @@ def test_sounds_have_no_parts(options, tmp_path):
     sound = Audio(np.zeros((1, 4000), np.float32), 16000)
     (tmp_path / "x.lcn").write_bytes(Lcn().encode(sound))
     result = laconic("decode", tmp_path / "x.lcn", *options, exit_code=1)
-    assert "--region and --scale are for pictures: leave them out" in result.stderr
+    assert f"it is no picture; leave out {options[0]}, for pictures only" in result.stderr
     laconic("decode", tmp_path / "x.lcn")
     assert names_below(tmp_path) == ["x.lcn", "x.wav"]
 
