@@ -79,7 +79,7 @@ models: $(VENV)/developer
 	  --projection codecs/models/grey.safetensors --axes grey_best --force
 	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech_mdct.safetensors --kind sound --tree mdct --force
 	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo_mdct.safetensors --kind sound --sound-channels 2 --tree mdct \
-	  --depth 10 --force
+	  --depth 9 --force
 	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono_mdct.safetensors --kind sound --tree mdct \
 	  --depth 10 --force
 	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech.safetensors --kind sound --force

@@ -154,7 +154,7 @@ class Lcn:
         if isinstance(signal, Image):
             return encode_image(fill_transparent(signal), plan)
         if isinstance(signal, Audio):
-            return encode_sound_blocks(reading_of_planes(signal.samples)(), plan, signal.metadata)
+            return encode_sound_blocks(reading_of_planes(signal.samples), plan, signal.metadata)
         coefficients = coefficients_of(signal, plan.model, plan.form.levels)
         return pack(planned_latent(signal, coefficients, plan), plan).data
 
@@ -185,7 +185,7 @@ class Lcn:
     ) -> bytes:
         """The .lcn file of a sound that comes in blocks (channels, t), as `encode` makes it of the whole; memory is that of
         some of them and of the file. An iterator, which gives them once, is kept in a temporary file; any other iterable is
-        gone over three or four times. Raises `CodecError`, `OSError`."""
+        gone over four or five times. Raises `CodecError`, `OSError`."""
         self._check_effort("Audio")
         metadata = SoundMetadata() if metadata is None else metadata
         typed_argument("metadata", metadata, SoundMetadata, "SoundMetadata")
@@ -195,7 +195,7 @@ class Lcn:
             form = source.form(rate)
             check_form_fits(form, model.num_planes, model)
             plan = self._plan(form, model, places=places_of_form(self.roi, form, model))
-            return encode_sound_blocks(source, plan, metadata)
+            return encode_sound_blocks(lambda: source, plan, metadata)
 
     def decode(self, data: Bytes | PathLike) -> Signal:
         """The signal, by `synthesis` if it is a picture; of bytes, or the path of a file. Raises `BitstreamError`,

@@ -6,13 +6,13 @@ for their level, for those of their bands, then to be encoded. Of what was encod
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.loudness import SampleReading
 from laconic.codecs.packing.noise_levels import NoiseLevels
 from laconic.codecs.packing.packer import PackedTile, Packer
 from laconic.codecs.plan import Plan, integers_of_tiles
@@ -26,25 +26,23 @@ from laconic.codecs.transform.quantizer import check_quantizer_step
 from laconic.entropy.tile_symbols import TileValues
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int
+    from jaxtyping import Int
 
 
-def encode_sound_blocks(
-    blocks: Iterable[Float[NDArray[np.float32], "c t"]], plan: Plan, metadata: SoundMetadata
-) -> bytes:
-    """The .lcn file of a sound whose samples come, each time again, in blocks of at least `EXTRAPOLATION_SPAN`, but for the
-    last. Raises `CodecError` where integers would be too large."""
+def encode_sound_blocks(read: SampleReading, plan: Plan, metadata: SoundMetadata) -> bytes:
+    """The .lcn file of a sound whose samples come, each time that they are read, in blocks of at least
+    `EXTRAPOLATION_SPAN`, but for the last. Raises `CodecError` where integers would be too large."""
     packer = Packer(plan, plan.model.num_channels)
     packed: dict[int, PackedTile] = {}
     passes = 1 + plan.has_noise
     with threaded_map(plan.threads) as run:
         measures = []
-        for end, found in run(lambda s: _measured(s, plan), stretches_of(blocks, plan) if plan.has_noise else ()):
+        for end, found in run(lambda s: _measured(s, plan), stretches_of(read(), plan) if plan.has_noise else ()):
             measures.append(found)
             tell_progress(end / plan.grid[1] / passes)
         noise = noise_levels_of_measures(measures, plan.model) if measures else None
         noise = noise if noise is not None and noise.levels.any() else None
-        for end, tiles in run(lambda s: _packed(s, plan, noise, packer), stretches_of(blocks, plan)):
+        for end, tiles in run(lambda s: _packed(s, plan, noise, packer), stretches_of(read(), plan)):
             packed |= tiles
             tell_progress((passes - 1 + end / plan.grid[1]) / passes)
     section = metadata.to_bytes()
