@@ -288,13 +288,15 @@ class Lcn:
     def _plan(self, form: Form, model: Model, step_code: int | None = None, places: PlaceWeights | None = None) -> Plan:
         if model.tuned is None:
             model = tuned_model(model, tuning_code_of(model, self.tune))
+        noise = stores_noise(model, self.tune)
         if step_code is None:
-            step_code = step_code_at_quality(model, self.quality) if self.step_code is None else self.step_code
+            step_code = (
+                step_code_at_quality(model, self.quality, has_noise=noise) if self.step_code is None else self.step_code
+            )
         if places is not None:
             model = weighing_places(model)
         grid = grid_of_form(form, model)
         layout = self._layout.resolved(model, grid)
-        noise = stores_noise(model, self.tune)
         return Plan(form, model, grid, step_code, layout, self.effort, self.threads, self.synthesis, places, noise)
 
     def pack(self, latent: Latent) -> bytes:

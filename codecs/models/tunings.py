@@ -39,6 +39,8 @@ _MOST_PLANES: Final = 3  # with a map
 _MAX_OFFSET: Final = 64
 MAX_COARSER: Final = 16  # of the channels that a map is made of
 _NOISE_UNIT: Final = 32
+_NOISE_MIDDLE: Final = 179
+_MIDDLE_QUALITY: Final = 50
 ZERO_UNIT: Final = 256  # of a model's `zeros`
 NUM_CLASSES: Final = 16
 # Strengths of models that say nothing else.
@@ -85,11 +87,13 @@ def tuning_code_of(model: Model, tune: str | None) -> int:
     return _USUAL_STRENGTHS[tune] << 4 if can_map(model) else 0
 
 
-def step_code_at_quality(model: Model, quality: int) -> int:
+def step_code_at_quality(model: Model, quality: int, *, has_noise: bool = False) -> int:
     """The step of files of a quality, 1 to 100, by a model that has its tuning. Maps make most steps coarser, so the step
-    is finer there: files of one quality are about as large with any tune."""
+    is finer there: files of one quality are about as large with any tune. `has_noise`: of a sound whose file says levels of
+    bands, by which steps go with how loud they are; they differ by less than the file's."""
     if model.kind == "sound":
-        return step_code_of_sound_quality(quality)
+        code = step_code_of_sound_quality(quality)
+        return _NOISE_MIDDLE + 7 * (code - step_code_of_sound_quality(_MIDDLE_QUALITY)) // 5 if has_noise else code
     return max(step_code_of_quality(quality) - (2 * model.tuned.strength // 3 if model.tuned else 0), 0)
 
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 UNTILED_SIDE = 128  # grids up to this side, in latent places, are one tile
 PICTURE_TILE_LOG2 = 6
-SOUND_TILE_LOG2 = 7
+_SOUND_TILE_LOG2 = 15  # samples
+_LEAST_LOG2 = 3
 CHUNK_VALUES = 1 << 24  # of a latent that are worked on at a time, unless one row of tiles has more
 _PROFILES = {"fast": Profile.FAST, "small": Profile.SMALL, "best": Profile.BEST}
 
@@ -43,7 +44,9 @@ class Layout:
             self,
             grouping=optional_choice_argument("grouping", self.grouping, ("channels", "whole")),
             progression=optional_choice_argument("progression", self.progression, ("group", "tile")),
-            tile_log2=None if self.tile_log2 is None else whole_number_argument("tile_log2", self.tile_log2, 3, 16),
+            tile_log2=None
+            if self.tile_log2 is None
+            else whole_number_argument("tile_log2", self.tile_log2, _LEAST_LOG2, 16),
             profile=choice_argument("profile", self.profile, tuple(_PROFILES)),
             lanes=optional_choice_argument("lanes", self.lanes, LANES),
         )
@@ -62,7 +65,8 @@ class Layout:
         is_sound = model.kind == "sound"
         tile_log2 = self.tile_log2
         if tile_log2 is None and max(grid) > UNTILED_SIDE:
-            tile_log2 = SOUND_TILE_LOG2 if is_sound else PICTURE_TILE_LOG2
+            of_sound = max(_SOUND_TILE_LOG2 - model.tree.depth, _LEAST_LOG2)
+            tile_log2 = of_sound if is_sound else PICTURE_TILE_LOG2
         return Layout(
             grouping=self.grouping or ("whole" if is_sound else "channels"),
             progression=self.progression or ("tile" if is_sound else "group"),

@@ -7,7 +7,7 @@ which recognisers and ears miss more than the waveform.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +25,7 @@ from laconic.entropy.lossless import decode_lossless, encode_lossless
 from laconic.entropy.tables import TableSet
 
 if TYPE_CHECKING:
-    from jaxtyping import Float, Int, UInt
+    from jaxtyping import Bool, Float, Int, UInt
 
 MAX_NOISE_LEVEL: Final = 63
 UNIT_NOISE_LEVEL: Final = 32  # of a band whose root mean square is the step
@@ -137,6 +137,12 @@ class NoiseLevels:
             _native.fill_points(part, everywhere, unit, seed, 0, self.first, noise)
             noise *= self._spread(largest[:, band], part.shape[2])
             np.copyto(points[rows], noise, where=part == 0)
+
+    def without(self, places: Bool[NDArray[np.bool_], "rows t"]) -> NoiseLevels:
+        """Levels 0 in stretches of which all these places are. Of a whole sound."""
+        begins = np.arange(0, places.shape[1], 1 << self.cells.stretch_log2)
+        is_left_out = np.logical_and.reduceat(places, begins, axis=1)
+        return replace(self, levels=np.where(is_left_out[:, None], np.uint8(0), self.levels))
 
     def _levels_of(self, length: int) -> UInt[NDArray[np.uint8], "rows bands stretches"]:
         """Of a latent of so many places that begins at `first`."""

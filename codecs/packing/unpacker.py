@@ -23,7 +23,7 @@ from laconic.codecs.models.turned_colors import turned_model, turning_misfit
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.packing.latent_header import read_latent_header
 from laconic.codecs.packing.layout import LayoutTile, layout_group_bounds, tiles_of
-from laconic.codecs.packing.noise_levels import unpacked_noise_levels
+from laconic.codecs.packing.noise_levels import NoiseLevels, unpacked_noise_levels
 from laconic.codecs.packing.place_weights import unpacked_place_weights
 from laconic.codecs.packing.segment_reader import Found, SegmentReader, SegmentReading, source_of_segments
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
@@ -149,7 +149,7 @@ class Unpacker:
         packed = header.place_weights
         self.places = None if packed is None else unpacked_place_weights(packed, self.grid)
         noise = header.noise_levels
-        self.noise = None if noise is None else unpacked_noise_levels(noise, self.grid, self.base)
+        self._noise = None if noise is None else unpacked_noise_levels(noise, self.grid, self.base)
         self.tiles = tiles_of(*self.grid, header.tile_log2) if self.grid[1] else []
         self._rules = found.rules_at(header.step_code, header.profile)
         tile_major = Flag.TILE_MAJOR in header.flags
@@ -165,6 +165,16 @@ class Unpacker:
     def damage(self) -> tuple[str, ...]:
         """What could not be read so far, in the order of the file."""
         return tuple(text for _, text in sorted(self._damage))
+
+    @property
+    def noise(self) -> NoiseLevels | None:
+        """Levels of the bands of a sound, where the file has them; 0 where all that is there was found to be damaged."""
+        if self._noise is None or not self._blind:
+            return self._noise
+        places = np.zeros(self.grid, np.bool_)
+        for tile in self._blind:
+            tile.cut(places)[...] = True
+        return self._noise.without(places)
 
     def unmapped(self, places: LayoutTile) -> Bool[NDArray[np.bool_], "h w"] | None:
         """Which of these places have steps as if they differed nowhere, since a tile that says how is damaged there or next

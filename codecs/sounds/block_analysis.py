@@ -82,7 +82,7 @@ def _extended(
         last = last[:, -EXTRAPOLATION_SPAN:].copy()
         yield samples
     if last is not None:
-        yield extrapolate(last, tree.places_of(length) * tree.factor - tree.margin - length)
+        yield wavelet.continued_line(last, tree.places_of(length) * tree.factor - tree.margin - length, tree)
 
 
 class _SampleStream:

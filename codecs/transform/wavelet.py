@@ -29,12 +29,20 @@ def extend_for_wavelet(signal: Float[Floats, "c ..."], tree: Tree) -> Float[Floa
         length = signal.shape[1]
         after = tree.places_of(length) * tree.factor - tree.margin - length
         before = extrapolate(signal[:, ::-1], tree.margin)[:, ::-1]
-        return np.concatenate([before, signal, extrapolate(signal, after)], axis=1, dtype=np.float32)
+        return np.concatenate([before, signal, continued_line(signal, after, tree)], axis=1, dtype=np.float32)
     for axis in range(-tree.dimensions, 0):
         length = signal.shape[axis]
         phase = np.arange(length_padded_to_tree(length, tree.depth)) % max(2 * length - 2, 1)
         signal = signal.take(np.minimum(phase, np.abs(2 * length - 2 - phase)), axis)
     return np.ascontiguousarray(signal, np.float32)
+
+
+def continued_line(lines: Float[Floats, "c t"], count: int, tree: Tree) -> Float[Floats, "c count"]:
+    """What is put after the end of lines. For an MDCT, whose last block is odd about its end, it fades out."""
+    after = extrapolate(lines, count)
+    if tree.transform == "mdct" and count:
+        after *= (np.arange(count, 0, -1) / np.float32(count)).astype(np.float32)
+    return after
 
 
 def analyze(signal: Float[Floats, "c ..."], tree: Tree) -> Float[Floats, "d ..."]:

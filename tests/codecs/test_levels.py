@@ -28,7 +28,7 @@ def snr_db(samples: NDArray[np.floating], decoded: NDArray[np.floating]) -> floa
 
 def through(samples: NDArray[np.float32], quality: int = 50) -> tuple[int, NDArray[np.float32]]:
     """Bytes of a sound and what comes out."""
-    data = Lcn(quality=quality).encode(Audio(samples, RATE_HZ))
+    data = Lcn(quality=quality, tune="snr").encode(Audio(samples, RATE_HZ))
     decoded = Lcn().decode(data)
     assert isinstance(decoded, Audio)
     return len(data), decoded.samples
