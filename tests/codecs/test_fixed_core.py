@@ -1,4 +1,5 @@
-"""The C++ tests of the fixed-point transform and of lossless sounds, built with the address and undefined-behaviour sanitizers and run."""
+"""The C++ tests of the fixed-point transform and of lossless sounds, built with the address and undefined-behaviour
+sanitizers and run."""
 
 from collections.abc import Callable
 
