@@ -101,6 +101,7 @@ def scene(tmp_path_factory):
     root = tmp_path_factory.mktemp("scene")
     picture = codecs.Image(np.random.default_rng(0).integers(0, 256, (14, 15, 3)).astype(np.uint8))
     sound = codecs.Audio(np.random.default_rng(0).normal(0, 0.1, (1, 400)).astype(np.float32), 8000)
+    whole_sound = codecs.Audio.from_array(np.arange(400, dtype=np.int16), 8000)
     codec = codecs.Lcn()
     for name in ("a", "b"):
         (root / "classes" / name).mkdir(parents=True)
@@ -115,6 +116,8 @@ def scene(tmp_path_factory):
         sound=sound,
         data=codec.encode(picture),
         sound_data=codec.encode(sound),
+        whole_sound=whole_sound,
+        lossless_data=codecs.LcnLossless().encode(whole_sound),
         latent=codec.analyze(picture),
         tables=tables,
         values=np.array([0, 1, -1, 0], np.int32),
@@ -211,6 +214,10 @@ CALLS: dict[str, Callable[[Any], Call]] = {
         codecs.Lcn().unpack,
         {"data": s.data, "channels": 3, "limits": None, "allow_partial": False},
     ),
+    "codecs.LcnLossless": lambda s: (codecs.LcnLossless, {"effort": 1, "threads": 1}),
+    "LcnLossless.encode": lambda s: (codecs.LcnLossless().encode, {"signal": s.whole_sound}),
+    "LcnLossless.decode": lambda s: (codecs.LcnLossless().decode, {"data": s.lossless_data}),
+    "codecs.encode of integers": lambda s: (codecs.encode, {"picture": s.whole_sound, "lossless": True}),
     "Lcn.synthesize": lambda s: (codecs.Lcn().synthesize, {"latent": s.latent}),
     "Levels": lambda s: (Levels, {"codes": (0,), "offset_codes": ()}),
     "files.read_sound": lambda s: (files.read_sound, {"source": s.root / "x.wav", "model": "mono"}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,13 +61,14 @@ def _smoothed(counts: Float[Counts, "96 129"]) -> Float[Counts, "96 129"]:
         lent[distance:] += share * counts[:-distance]
         lent[:-distance] += share * counts[distance:]
     lent[:, 1:_BEYOND] /= 2  # of each sign
-    smooth: NDArray[Any] = lent.copy()
+    smooth: Counts = lent.copy()
     for magnitude in range(1, _BEYOND):
         width = magnitude // _WIDTH
         smooth[:, magnitude] = lent[:, max(1, magnitude - width) : min(_BEYOND - 1, magnitude + width) + 1].mean(1)
     smooth[:, 1:_BEYOND] *= 2
     totals = smooth.sum(1, keepdims=True)
-    return (smooth / np.maximum(totals, 1) + _LEAST) / (1 + (_BEYOND + 1) * _LEAST)
+    shares: Counts = (smooth / np.maximum(totals, 1) + _LEAST) / (1 + (_BEYOND + 1) * _LEAST)
+    return shares
 
 
 def _two_sided(shares: Float[Counts, " 129"]) -> Float[Counts, " 257"]:

@@ -3,6 +3,6 @@ needed), `block_analysis` (blocks -> coefficients of stretches of the latent), `
 `sound_part` (a file, or a stretch of it, -> blocks).
 
 Without loss: `integer_samples` (float32 <-> the integers that they stand for), `prediction` (integers <-> what their
-prediction misses), `lossless_segment` (a stretch of all channels <-> one segment), `lossless_encoder` and
-`lossless_decoder` (a sound <-> an .lcn file).
+prediction misses), `stored_samples` (what cannot be predicted), `lossless_segment` (a stretch of all channels <-> one
+segment), `lossless_encoder` and `lossless_decoder` (a sound <-> an .lcn file).
 """

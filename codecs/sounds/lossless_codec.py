@@ -26,8 +26,8 @@ _MAX_THREADS = 256
 class LcnLossless:
     """Sounds of integers of up to 24 bits as .lcn files that give back each sample exactly; they have no latent.
 
-    `effort`: 2 tries two ways of learning a sound, in twice the time, for files that are smaller by up to 1 %; below, the
-    one that suits its sample rate is taken. `threads` work on one sound; its bytes do not depend on them. 1 to 4096
+    `effort`: 2 tries two ways of learning a sound, in twice the time, for some files that are .1 % smaller; below,
+    the one that suits its sample rate is taken. `threads` work on one sound; its bytes do not depend on them. 1 to 4096
     channels.
 
     >>> import numpy as np

@@ -23,6 +23,7 @@ from laconic.codecs.sounds.prediction import (
     scale_of_channel,
     starts_of_residuals,
 )
+from laconic.codecs.sounds.stored_samples import STORED, stored_payload, stored_samples
 from laconic.entropy import ChecksumError, CorruptStreamError
 from laconic.entropy.container import ContainerSegment, Source
 from laconic.entropy.planes import CRC_BYTES
@@ -59,9 +60,12 @@ class LosslessSegmentForm:
 
 
 def encode_lossless_segment(stretch: IntegerSamples, adaptations: Sequence[Adaptation]) -> ContainerSegment:
-    """(c, t) samples, at most 2^16 of a channel, with the adaptation that takes the fewest bytes."""
+    """(c, t) samples, at most 2^16 of a channel, with the adaptation that takes the fewest bytes, or as they are."""
     scales = [scale_of_channel(channel) for channel in stretch.values]
     payload = min((_payload(stretch, one, scales) for one in adaptations), key=len)
+    zeros = min(scale.zeros for scale in scales)
+    if 8 * len(payload) > stretch.values.size * (stretch.bits - zeros):
+        payload = min(payload, stored_payload(stretch, zeros), key=len)
     return ContainerSegment(payload, LANES[0], len(payload) >= CRC_BYTES)
 
 
@@ -77,8 +81,11 @@ def decode_lossless_segment(
     segment: ContainerSegment, form: LosslessSegmentForm
 ) -> Int[NDArray[np.int32], "channels length"]:
     """(channels, length) samples. Raises `BitstreamError`."""
-    source = Source(segment.payload)
-    forget, *steps = source.read(4, "how a sound is predicted")
+    source, shape = Source(segment.payload), (form.channels, form.length)
+    forget = source.read(1, "how a sound is predicted")[0]
+    if forget == STORED:
+        return stored_samples(source, shape, form.bits)
+    steps = source.read(3, "steps of filters")
     packed = source.read(2 * form.channels, "the scales of channels")
     scales = [ChannelScale(*one) for one in struct.iter_unpack("<Bb", packed)]
     for scale in scales:
@@ -87,9 +94,9 @@ def decode_lossless_segment(
                 f"a channel has {scale.zeros} zero bits and shift {scale.shift}; allowed are fewer than {form.bits} bits, "
                 f"and {SHIFTS[0]} to {SHIFTS[-1]}"
             )
-    if not 1 <= forget <= MAX_FORGET:
-        raise CorruptStreamError(f"a segment forgets {forget} of 256; allowed is 1 to {MAX_FORGET}")
-    starts, shape = starts_of_residuals(scales), (form.channels, form.length)
+    if forget > MAX_FORGET:
+        raise CorruptStreamError(f"a segment forgets {forget} of 256; allowed is up to {MAX_FORGET}")
+    starts = starts_of_residuals(scales)
     samples, tail = decode_residuals(source, shape, starts, residual_tables(), lanes=segment.lanes)
     restore_predicted(samples, form.bits, Adaptation(forget, (steps[0], steps[1], steps[2])), scales)
     if tail != symbol_checksum(samples):

@@ -1,10 +1,12 @@
-# The C++ test of the fixed-point transform, with the sanitizers that tests/entropy/native.cmake sets up.
+# The C++ tests of the fixed-point transform and of lossless sounds, with the sanitizers that tests/entropy/native.cmake sets up.
 if(LACONIC_CHECKED_BY STREQUAL "sanitizers")
   set(unrolled ${LACONIC_CODECS_SOURCES})
   list(FILTER unrolled INCLUDE REGEX "avx")
   set_property(SOURCE ${unrolled} APPEND PROPERTY COMPILE_OPTIONS ${lighter})
-  add_executable(test_fixed tests/codecs/native/fixed.cpp ${LACONIC_CODECS_SOURCES})
-  target_include_directories(test_fixed PRIVATE entropy/native)
-  target_compile_options(test_fixed PRIVATE ${checks})
-  target_link_options(test_fixed PRIVATE ${links})
+  foreach(name fixed sound)
+    add_executable(test_${name} tests/codecs/native/${name}.cpp ${LACONIC_CODECS_SOURCES})
+    target_include_directories(test_${name} PRIVATE entropy/native)
+    target_compile_options(test_${name} PRIVATE ${checks})
+    target_link_options(test_${name} PRIVATE ${links})
+  endforeach()
 endif()

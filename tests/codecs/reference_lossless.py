@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 OWN, OTHER, BLOCK = 16, 8, 64
 TAPS = (256, 32, 16)
@@ -126,7 +127,10 @@ def decode_segment(
 ) -> list[list[int]]:
     """The samples of a segment's payload with so many lanes; `plain` is entropy/reference_decoder.py."""
     reader = plain.Reader(segment[0])
-    keep, steps = (256 - reader.unsigned(1)) / 256, reader.take(3)
+    forget = reader.unsigned(1)
+    if forget == 0:
+        return stored_segment(plain, reader, shape, bits)
+    keep, steps = (256 - forget) / 256, reader.take(3)
     scales = [(reader.unsigned(1), reader.unsigned(1)) for _ in range(shape[0])]
     channels = [Channel(bits, zeros, shift - 256 * (shift > 127), keep, steps, shape[0] > 1) for zeros, shift in scales]
     low = Bits(reader.take(reader.varint()))
@@ -144,6 +148,23 @@ def decode_segment(
             channel.restore(e, other[: -OTHER - 1 : -1])
     assert low.left < 8 and low.number == 0
     samples = [[x << channel.zeros for x in channel.x] for channel in channels]
-    raw = b"".join(x.to_bytes(4, "little", signed=True) for channel in samples for x in channel)
-    assert stream.finish() == plain.crc32c(raw) % 65536
+    assert stream.finish() == checksum(plain, samples)
     return samples
+
+
+def stored_segment(plain: ModuleType, reader: Any, shape: tuple[int, int], bits: int) -> list[list[int]]:
+    zeros, tail = reader.unsigned(1), reader.unsigned(2)
+    packed, width = Bits(reader.take(len(reader.data) - reader.position)), bits - zeros
+    samples: list[list[int]] = [[] for _ in range(shape[0])]
+    for _ in range(shape[1]):
+        for channel in samples:
+            x = packed.take(width)
+            channel.append((x - 2**width if x >= 2 ** (width - 1) else x) << zeros)
+    assert packed.left < 8 and packed.number == 0
+    assert tail == checksum(plain, samples)
+    return samples
+
+
+def checksum(plain: ModuleType, samples: list[list[int]]) -> int:
+    raw = b"".join(x.to_bytes(4, "little", signed=True) for channel in samples for x in channel)
+    return plain.crc32c(raw) % 65536

@@ -39,7 +39,7 @@ target_link_options(core_checked PUBLIC ${links})
 set(native tests/entropy/native)
 if(LACONIC_CHECKED_BY STREQUAL "sanitizers")
   add_executable(test_core ${native}/main.cpp ${native}/channels.cpp ${native}/contexts.cpp ${native}/conversions.cpp ${native}/damage.cpp
-                 ${native}/packets.cpp ${native}/pictures.cpp ${native}/streams.cpp ${native}/subbands.cpp)
+                 ${native}/packets.cpp ${native}/pictures.cpp ${native}/residuals.cpp ${native}/streams.cpp ${native}/subbands.cpp)
   target_link_libraries(test_core PRIVATE core_checked)
 endif()
 

@@ -465,6 +465,12 @@ def whole(audio: Audio, bits: int, *, zeros: int = 0) -> Audio:
     return dataclasses.replace(audio, samples=samples.astype(np.float32))
 
 
+def white(channels: int, length: int, bits: int, *, zeros: int = 0) -> Audio:
+    """White noise of full scale, of which the lowest bits are 0."""
+    values = (_hashed((channels, length), seed=90) >> np.uint64(32 - bits + zeros)).astype(np.int64) << zeros
+    return Audio(((values - (1 << (bits - 1))) / 2.0 ** (bits - 1)).astype(np.float32), 48_000)
+
+
 LOSSLESS_CASES = (
     LosslessCase("empty", lambda: sound(2, 0)),
     LosslessCase("one_sample", lambda: whole(sound(1, 1), 16)),
@@ -475,6 +481,7 @@ LOSSLESS_CASES = (
     LosslessCase("full_scale_24_bits", lambda: whole(sound(1, 700, (1000,)), 24)),
     LosslessCase("zero_bits", lambda: whole(sound(2, 900), 16, zeros=5)),
     LosslessCase("8_channels", lambda: whole(sound(8, 400, (1, 1, 0.5, 0.01, 0, 0.9, 2, 1)), 16)),
+    LosslessCase("noise", lambda: white(3, 200, 16, zeros=3)),
     LosslessCase("70_channels", lambda: whole(sound(70, 70), 16)),
 )
 

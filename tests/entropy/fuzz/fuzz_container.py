@@ -43,6 +43,8 @@ from laconic.codecs.packing.layout import layout_channels, layout_group_bounds
 from laconic.codecs.packing.segment_reader import SegmentReading
 from laconic.codecs.packing.unpacker import Unpacker
 from laconic.codecs.sound_metadata import SoundMetadata
+from laconic.codecs.sounds.lossless_codec import LcnLossless
+from laconic.codecs.sounds.lossless_decoder import LosslessSound, is_lossless_sound
 from laconic.entropy import (
     BitstreamError,
     Limits,
@@ -203,13 +205,17 @@ def file_of(mode: int, data: bytes) -> bytes:
 
 
 def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
-    """What comes out, or the error as text."""
+    """What comes out, or the error as text; of a lossless sound, its samples as text."""
     source: Any = data
     if mode & AS_FILE:
         source = io.BytesIO(data)
     try:
         channels = 5 if mode & FEW_CHANNELS else None
-        opened = Unpacker(source, SegmentReading(channels, LIMITS, bool(mode & ALLOW_PARTIAL)))
+        reading = SegmentReading(channels, LIMITS, bool(mode & ALLOW_PARTIAL))
+        if is_lossless_sound(source):
+            sound = LosslessSound(source, reading)
+            return f"{sound.audio().samples.tobytes().hex()} {sound.damage}"
+        opened = Unpacker(source, reading)
         return unpacker.unpack(opened), opened.model
     except (BitstreamError, CodecError) as err:
         return f"{type(err).__name__}: {err}"
@@ -399,6 +405,21 @@ def seeds() -> dict[str, bytes]:
     inputs["twice"] = bytes([SKIP_CHECKS]) + files["joined"] * 2
     inputs["section"] = bytes([SKIP_CHECKS]) + _with_sections(files["joined"], 200)
     inputs["section twice"] = bytes([SKIP_CHECKS]) + _with_sections(files["joined"], 200, 200)
+    whole_sound = Audio(np.round(sound.samples[:, :200] * 9000) / np.float32(1 << 23), 16000, said)
+    inputs["lossless"] = b"\0" + LcnLossless().encode(whole_sound)
+    inputs["lossless damaged"] = bytes([ALLOW_PARTIAL | AS_FILE]) + LcnLossless().encode(whole_sound)[:-3]
+    inputs["lossless noise"] = b"\0" + LcnLossless().encode(
+        Audio((rng.integers(-32768, 32768, (2, 60)) / 32768).astype(np.float32), 8000)
+    )
+    exact = read_header(Source(inputs["lossless"][1:]))
+    for name, header in {
+        "bits": dataclasses.replace(exact, sound_bits=25),
+        "flags": dataclasses.replace(exact, flags=Flag.JOINED),
+        "length": dataclasses.replace(exact, shape=(65, 9)),
+        "channels": dataclasses.replace(exact, stored_channels=1),
+        "tables": dataclasses.replace(exact, fingerprint=b"abcd"),
+    }.items():
+        inputs[f"lossless {name}"] = b"\0" + write_header(header) + bytes(20)
     levels = {"none": (0,), "too high": (MAX_LEVEL_CODE + 1,), "each": (0, 7, -900)}
     for name, codes in levels.items():
         for shape in ((3, 9, 9), (1, 40)):

@@ -20,5 +20,6 @@ int main() {
     test::test_channels();
     test::test_subbands();
     test::test_pictures();
+    test::test_residuals();
     std::puts("all tests of the core passed");
 }

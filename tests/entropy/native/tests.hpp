@@ -11,5 +11,6 @@ void test_channels();
 void test_contexts();
 void test_subbands();
 void test_pictures();
+void test_residuals();
 
 }  // namespace laconic::test
