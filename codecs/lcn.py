@@ -51,6 +51,7 @@ from laconic.codecs.plan import SEARCH_EFFORT, Plan
 from laconic.codecs.sound_metadata import SoundMetadata
 from laconic.codecs.sounds.sample_blocks import opened_sample_blocks
 from laconic.codecs.sounds.sound_encoder import encode_sound_blocks
+from laconic.codecs.sounds.sound_part import SoundPart
 from laconic.codecs.steps import check_quality, check_step_code
 from laconic.codecs.transform.lost_noise import stores_noise
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
@@ -168,8 +169,7 @@ class Lcn:
         """The .lcn file of a picture without alpha that is read from the top, as `encode` makes it of the whole; memory is
         that of some rows and of the file; in profile best, of pictures of up to 2^24 pixels, that of all rows. `num_colors`
         1 or 3, `sample_type` "uint8" or "uint16"; of the second, `bit_depth` 9 to 16 is needed, since samples are not known
-        beforehand.
-        """
+        beforehand."""
         form = form_of_rows(rows, num_colors, sample_type, bit_depth)
         model = load_model(self.model or picture_model_name(num_colors, self.profile))
         check_form_fits(form, num_colors, model)
@@ -198,12 +198,13 @@ class Lcn:
             return encode_sound_blocks(source, plan, metadata)
 
     def decode(self, data: Bytes | PathLike) -> Signal:
-        """The signal, by `synthesis` if it is a picture; of bytes, or the path of a file. Raises `BitstreamError`,
-        `UnknownModelError` or `OSError`."""
+        """The signal, of bytes or a path; pictures by `synthesis`. Raises `BitstreamError`, `CodecError`, `OSError`."""
         unpacker = Unpacker(read_bytes_argument("data", data), SegmentReading(), model=self.model)
         if unpacker.model.kind == "image":
-            size = (unpacker.header.shape[0], unpacker.header.shape[1])
-            return PicturePart(unpacker, decoder_area_of(size), self.threads, self.synthesis, self.fill).image()
+            area = decoder_area_of(unpacker.header.shape)
+            return PicturePart(unpacker, area, self.threads, self.synthesis, self.fill).image()
+        if unpacker.model.kind == "sound":
+            return SoundPart(unpacker, 0, unpacker.header.shape[1], fill=self.fill).audio()
         return signal_of(unpack(unpacker), unpacker.model, fill=self.fill)
 
     def decode_area(
@@ -228,8 +229,7 @@ class Lcn:
             part = self.open_area(
                 source, region=region, scale=scale, channels=channels, limits=limits, allow_partial=allow_partial
             )
-            image = part.image()
-        return image, part.damage
+            return part.image(), part.damage
 
     def open_area(
         self,
@@ -250,7 +250,7 @@ class Lcn:
             raise UnsupportedSignalError(
                 f"the file holds a signal of kind {unpacker.model.kind}; allowed is a picture: use Lcn().decode"
             )
-        area = decoder_area_of((unpacker.header.shape[0], unpacker.header.shape[1]), region, scale)
+        area = decoder_area_of(unpacker.header.shape, region, scale)
         return PicturePart(unpacker, area, self.threads, self.synthesis, self.fill)
 
     def analyze(self, signal: Signal) -> Latent:

@@ -12,11 +12,10 @@ music, with a gain of their own, some of them backwards, drawn with a seed. It t
 from __future__ import annotations
 
 import argparse
-import os
+import json
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -50,7 +49,6 @@ def main() -> None:
 
 
 def write_recording(path: Path, music: list[Path], seconds: int) -> None:
-    """No more than a stretch is in memory, since a process begins with the memory of the one that started it."""
     rng = np.random.default_rng(0)
     left = seconds * RATE_HZ
     with soundfile.SoundFile(path, "w", RATE_HZ, 2, subtype="PCM_16") as file:
@@ -84,18 +82,28 @@ def measured(wav: Path, minutes: int, reason: str) -> list[common.Row]:
     return rows
 
 
+# A process begins with the memory of the one that starts it, which is to be small.
+_LAUNCHER = """
+import json, os, sys, time
+start = time.monotonic()
+process = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, used = os.wait4(process, 0)
+print(json.dumps([status, used.ru_maxrss, used.ru_utime + used.ru_stime, time.monotonic() - start]))
+"""
+
+
 def resources_of(arguments: list[str]) -> dict[str, float]:
     """Of one run of the command line, which has to succeed."""
     command = [sys.executable, "-m", "laconic.tasks.cli", *arguments, "--quiet", "--force", "--threads", "1"]
-    start = time.monotonic()
-    process = subprocess.Popen(command)
-    _, status, used = os.wait4(process.pid, 0)
+    launched = [sys.executable, "-I", "-S", "-c", _LAUNCHER, *command]
+    done = subprocess.run(launched, stdout=subprocess.PIPE, check=True)
+    status, kibibytes, processor_seconds, clock_seconds = json.loads(done.stdout)
     if status:
         sys.exit(f"{' '.join(command)} failed")
     return {
-        "peak_mb": round(used.ru_maxrss * 1024 / 1e6, 1),
-        "processor_seconds": round(used.ru_utime + used.ru_stime, 2),
-        "clock_seconds": round(time.monotonic() - start, 2),
+        "peak_mb": round(kibibytes * 1024 / 1e6, 1),
+        "processor_seconds": round(processor_seconds, 2),
+        "clock_seconds": round(clock_seconds, 2),
     }
 
 
