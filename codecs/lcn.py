@@ -52,7 +52,7 @@ from laconic.codecs.sound_metadata import SoundMetadata
 from laconic.codecs.sounds.lossless_decoder import is_lossless_sound
 from laconic.codecs.sounds.sample_blocks import opened_sample_blocks
 from laconic.codecs.sounds.sound_encoder import encode_sound_blocks
-from laconic.codecs.sounds.sound_part import lossless_audio
+from laconic.codecs.sounds.sound_part import SoundPart, lossless_audio
 from laconic.codecs.steps import check_quality, check_step_code
 from laconic.codecs.transform.lost_noise import stores_noise
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
@@ -198,14 +198,15 @@ class Lcn:
             return encode_sound_blocks(lambda: source, plan, metadata)
 
     def decode(self, data: Bytes | PathLike) -> Signal:
-        """The signal, by `synthesis` if it is a picture; of bytes, or the path of a file. Raises `BitstreamError`,
-        `UnknownModelError` or `OSError`."""
+        """The signal, of bytes or a path; pictures by `synthesis`. Raises `BitstreamError`, `CodecError`, `OSError`."""
         if is_lossless_sound(data := read_bytes_argument("data", data)):
             return lossless_audio(data)
         unpacker = Unpacker(data, SegmentReading(), model=self.model)
         if unpacker.model.kind == "image":
-            size = (unpacker.header.shape[0], unpacker.header.shape[1])
-            return PicturePart(unpacker, decoder_area_of(size), self.threads, self.synthesis, self.fill).image()
+            area = decoder_area_of(unpacker.header.shape)
+            return PicturePart(unpacker, area, self.threads, self.synthesis, self.fill).image()
+        if unpacker.model.kind == "sound":
+            return SoundPart(unpacker, 0, unpacker.header.shape[1], fill=self.fill).audio()
         return signal_of(unpack(unpacker), unpacker.model, fill=self.fill)
 
     def decode_area(
@@ -230,8 +231,7 @@ class Lcn:
             part = self.open_area(
                 source, region=region, scale=scale, channels=channels, limits=limits, allow_partial=allow_partial
             )
-            image = part.image()
-        return image, part.damage
+            return part.image(), part.damage
 
     def open_area(
         self,
@@ -252,7 +252,7 @@ class Lcn:
             raise UnsupportedSignalError(
                 f"the file holds a signal of kind {unpacker.model.kind}; allowed is a picture: use Lcn().decode"
             )
-        area = decoder_area_of((unpacker.header.shape[0], unpacker.header.shape[1]), region, scale)
+        area = decoder_area_of(unpacker.header.shape, region, scale)
         return PicturePart(unpacker, area, self.threads, self.synthesis, self.fill)
 
     def analyze(self, signal: Signal) -> Latent:

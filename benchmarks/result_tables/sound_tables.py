@@ -53,3 +53,29 @@ def _audio_caption(settings: Sequence[common.Row]) -> str:
         f"medians of speed in millions of samples per second on one core of {first['machine']['cpu']}; "
         f"{first['date'][:10]}, commit {first['commit']}."
     )
+
+
+def long_sounds_table(rows: Sequence[common.Row]) -> str:
+    """Per recording and tune: memory and time of each direction, and of a stretch."""
+    lines = [
+        "| recording | tune | size | encode | | decode | | 10 s of it | |",
+        "|---|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for minutes, tune in dict.fromkeys((row["minutes"], row["tune"]) for row in rows):
+        steps = {row["step"]: row for row in rows if (row["minutes"], row["tune"]) == (minutes, tune)}
+        cells = [f"{minutes} min", tune, f"{steps['encode']['lcn_bytes'] / 1e6:.1f} MB"]
+        for step in ("encode", "decode", "stretch"):
+            cells += [f"{steps[step]['peak_mb']:.0f} MB", f"{steps[step]['processor_seconds']:.1f} s"]
+        lines.append("| " + " | ".join(cells) + " |")
+    first = rows[0]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "Largest resident memory of the process, and its processor time, of `laconic encode` and `laconic decode` with "
+            "one thread, from and to a WAV file of 48 kHz stereo, 16 bits: "
+            f"{max(row['wav_bytes'] for row in rows) / 1e6:.0f} MB for the longest. {first['machine']['cpu']}; "
+            f"{first['date'][:10]}, commit {first['commit']}.",
+            "",
+        ]
+    )

@@ -44,7 +44,7 @@ class DecoderArea:
 
 
 def decoder_area_of(
-    size: tuple[int, int], region: tuple[int, int, int, int] | None = None, scale: int = 1
+    size: tuple[int, ...], region: tuple[int, int, int, int] | None = None, scale: int = 1
 ) -> DecoderArea:
     """The area of a picture of `size` (height, width): `region` (x, y, width, height) in its own pixels, None for all of
     it, at 1/scale of the size; the smaller picture's pixels that the region touches. Raises `CodecError` for a region

@@ -100,7 +100,7 @@ def _regrouped(blocks: Iterable[Float[Floats, "c t"]], size: int) -> Iterator[Fl
     kept: list[Floats] = []
     count = 0
     for block in blocks:
-        kept.append(block)
+        kept.append(block.copy())  # who gives blocks may use one array for all
         count += block.shape[1]
         if count >= size:
             joined = np.concatenate(kept, axis=1)

@@ -96,8 +96,8 @@ def encode(  # a command line has as many parameters as options
 ) -> None:
     """Pictures and sounds (and, with a model for them, .npy cubes) to .lcn files.
 
-    Folders keep their structure; files of other kinds in them are skipped. PPM, PGM, PAM and TIFF pictures may be larger
-    than memory, but for those with alpha and with --bpp or --max-bytes.
+    Folders keep their structure; files of other kinds in them are skipped. PPM, PGM, PAM and TIFF pictures and sounds may
+    be larger than memory, but for pictures with alpha and with --bpp or --max-bytes.
     """
     if sum(value is not None for value in (quality, bpp, max_bytes)) > 1:
         raise typer.BadParameter("--quality, --bpp and --max-bytes exclude each other; give one of them")

@@ -34,3 +34,21 @@ def test_table_holds_bd_rate_and_setting_nearest_the_rate_of_each_sound(tmp_path
     assert "| music | mp3 | \N{MINUS SIGN}35.1 % |  | `Mp3(compression_level=0.5)` | 128.0 |" in text
     assert "| speech | mp3 |  |  | `Mp3(compression_level=0.9)` | 24.0 |" in text
     assert "6 clips of music (near 96 kbit/s) and 6 clips of speech (near 24 kbit/s)" in text
+
+
+def test_table_of_long_sounds_has_a_row_for_each_recording_and_tune(tmp_path: Path) -> None:
+    rows = [
+        {"minutes": minutes, "tune": tune, "step": step, "peak_mb": 100.4 + minutes, "processor_seconds": 2.34}
+        | {"clock_seconds": 3.0, "wav_bytes": 115_200_044, "lcn_bytes": 4_431_579}
+        | SOURCE
+        for minutes in (10, 60)
+        for tune in ("snr", "machine")
+        for step in ("encode", "decode", "stretch")
+    ]
+    (tmp_path / "long_sounds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- table:long_sounds -->\n<!-- /table -->\n", encoding="utf-8")
+    subprocess.run([sys.executable, str(SCRIPT), "--readme", str(readme), "--results", str(tmp_path)], check=True)
+    text = readme.read_text(encoding="utf-8")
+    assert "| 10 min | snr | 4.4 MB | 110 MB | 2.3 s | 110 MB | 2.3 s | 110 MB | 2.3 s |\n" in text
+    assert "| 60 min | machine | 4.4 MB | 160 MB |" in text

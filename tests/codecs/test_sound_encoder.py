@@ -125,6 +125,26 @@ def test_memory_does_not_grow_with_the_sound() -> None:
     assert peaks[1] < 1.1 * peaks[0] + 1e6
 
 
+class OneArray:
+    """Blocks of a sound in one array, which the next one replaces."""
+
+    def __init__(self, sound: Audio, size: int) -> None:
+        self._blocks, self._room = blocks_of(sound, size), np.empty((sound.num_channels, size), np.float32)
+
+    def __iter__(self) -> Iterator[NDArray[np.float32]]:
+        for block in self._blocks:
+            self._room[:, : block.shape[1]] = block
+            yield self._room[:, : block.shape[1]]
+
+
+def test_blocks_may_be_one_array_that_is_used_again() -> None:
+    sound = made_up_sound(2, 30_000)
+    codec, given = Lcn(), {"sample_rate": sound.sample_rate, "metadata": METADATA}
+    expected = codec.encode(sound)
+    assert codec.encode_blocks(OneArray(sound, 700), **given) == expected
+    assert codec.encode_blocks(iter(OneArray(sound, 700)), **given) == expected
+
+
 class Pipe(io.BytesIO):
     """Bytes that come once, as of standard input."""
 
