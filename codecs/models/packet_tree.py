@@ -68,7 +68,9 @@ class Tree:
     @property
     def margin(self) -> int:
         """Samples that are put before a one-dimensional signal, and at least as many after it, to smooth its ends."""
-        return self.factor // 8 if self.dimensions == 1 else 0
+        if self.dimensions != 1:
+            return 0
+        return self.factor // (2 if self.transform == "mdct" else 8)
 
     def places_of(self, length: int) -> int:
         """Latent places along a side of so many samples."""

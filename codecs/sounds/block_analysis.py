@@ -18,7 +18,7 @@ from laconic.codecs.models.model import Model
 from laconic.codecs.packing.layout import UNTILED_SIDE
 from laconic.codecs.plan import Plan
 from laconic.codecs.transform import wavelet
-from laconic.codecs.transform.extrapolation import EXTRAPOLATION_SPAN, extrapolate
+from laconic.codecs.transform.extrapolation import EXTRAPOLATION_SPAN
 from laconic.codecs.transform.projection import project
 from laconic.codecs.transform.signals import packets_in_rows
 
@@ -77,7 +77,7 @@ def _extended(
     for block in blocks:
         samples = levels.normalize(block, model.offsets)
         if last is None:
-            yield extrapolate(samples[:, ::-1], tree.margin)[:, ::-1]
+            yield wavelet.continued_line(samples[:, ::-1], tree.margin, tree)[:, ::-1]
         last = samples if last is None else np.concatenate([last, samples], axis=1)
         last = last[:, -EXTRAPOLATION_SPAN:].copy()
         yield samples

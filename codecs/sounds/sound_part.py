@@ -218,7 +218,7 @@ def open_sound(
     if is_lossless_sound(file):
         if channels is not None:
             raise CodecError(
-                f"the file is a sound without loss, which has no latent; leave channels out, it is {channels}"
+                f"the file is a lossless sound, which has no latent channels; channels is {channels}: leave it out"
             )
         sound = LosslessSound(file, reading)
         return LosslessSoundPart(sound, *_bounds(sound.header, start_seconds, seconds))

@@ -28,7 +28,7 @@ def extend_for_wavelet(signal: Float[Floats, "c ..."], tree: Tree) -> Float[Floa
     if tree.dimensions == 1:
         length = signal.shape[1]
         after = tree.places_of(length) * tree.factor - tree.margin - length
-        before = extrapolate(signal[:, ::-1], tree.margin)[:, ::-1]
+        before = continued_line(signal[:, ::-1], tree.margin, tree)[:, ::-1]
         return np.concatenate([before, signal, continued_line(signal, after, tree)], axis=1, dtype=np.float32)
     for axis in range(-tree.dimensions, 0):
         length = signal.shape[axis]
@@ -38,10 +38,12 @@ def extend_for_wavelet(signal: Float[Floats, "c ..."], tree: Tree) -> Float[Floa
 
 
 def continued_line(lines: Float[Floats, "c t"], count: int, tree: Tree) -> Float[Floats, "c count"]:
-    """What is put after the end of lines. For an MDCT, whose last block is odd about its end, it fades out."""
+    """What is put after the end of lines, and backwards before their beginning. For an MDCT, whose first and last blocks
+    have no window at the ends, it fades out."""
     after = extrapolate(lines, count)
-    if tree.transform == "mdct" and count:
-        after *= (np.arange(count, 0, -1) / np.float32(count)).astype(np.float32)
+    if tree.transform == "mdct":
+        share = np.arange(count, 0, -1) / (count + 1)
+        after *= (share * share * (3 - 2 * share)).astype(np.float32)
     return after
 
 

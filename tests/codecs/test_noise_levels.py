@@ -134,7 +134,7 @@ def test_noise_makes_up_for_what_was_lost() -> None:
 
 
 def test_samples_are_the_same_on_every_machine() -> None:
-    latent = dataclasses.replace(Lcn(model="stereo").analyze(breath(2, 4000, 44_100)), size=(2, 4000))
+    latent = dataclasses.replace(Lcn(model="stereo", step_code=184).analyze(breath(2, 4000, 44_100)), size=(2, 4000))
     cells = NoiseCells(8, 4, 1, 256, 2)
     levels = (16 + np.arange(14 * 8) % 24).astype(np.uint8).reshape(1, 14, 8)
     noise = NoiseLevels(cells, levels, 7, 13, np.arange(14, dtype=np.int8))
@@ -176,7 +176,7 @@ def test_short_sounds_keep_their_form(length: int) -> None:
 
 def test_silence_needs_no_levels() -> None:
     silence = Audio(np.zeros((2, 5000), np.float32), 44_100)
-    assert noisy(silence) == Lcn(20, tune="snr").encode(silence)
+    assert Lcn().unpack(noisy(silence)).noise is None
 
 
 def with_section(data: bytes, section: bytes) -> bytes:

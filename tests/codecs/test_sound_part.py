@@ -128,7 +128,9 @@ def test_pipe_gives_the_same_as_bytes(sound_file: bytes) -> None:
     assert decode_sound(Pipe(sound_file)) == decode_sound(sound_file) == Lcn().decode(sound_file)
 
 
-def test_cut_file_loses_its_end_only(sound_file: bytes) -> None:
+@pytest.mark.parametrize(("tune", "quality"), [("snr", 40), ("machine", 80)])
+def test_cut_file_loses_its_end_only(tune: str, quality: int) -> None:
+    sound_file = Lcn(quality, tune=tune).encode(made_up_sound(2, 44100, 9.3))
     whole, cut = Lcn().decode(sound_file).samples, sound_file[: len(sound_file) * 2 // 3]
     with pytest.raises(BitstreamError):
         decode_sound(cut)

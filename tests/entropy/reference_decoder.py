@@ -454,6 +454,7 @@ class Model:
     static_tables: list[Table]
     contexts: Contexts
     has_integer_matrices: bool
+    margin: int = 0  # of one dimension
     low_levels: int = 0
     low: Contexts | None = None  # of the low planes, of a model with low levels
     subbands: SubbandRules | None = None  # of a model with networks
@@ -522,6 +523,7 @@ def read_model(path: Path) -> Model:
         static_tables=read_tables(raw["static_tables"])[0],
         contexts=read_contexts(raw, config["pass_ends"], config["num_predicted"]),
         has_integer_matrices="fixed_bits" in raw,
+        margin=(1 << depth) // (2 if config.get("transform") == "mdct" else 8),
         low_levels=low_levels,
         low=low,
         subbands=subbands,
@@ -625,7 +627,7 @@ class Header:
         if model.dimensions == 2:
             return -(-self.shape[-2] // scale), -(-self.shape[-1] // scale)
         length = self.shape[1]
-        return self.shape[0] // model.num_planes, -(-(length + 2 * (scale // 8)) // scale) if length else 0
+        return self.shape[0] // model.num_planes, -(-(length + 2 * model.margin) // scale) if length else 0
 
     def bit_depth(self, section: bytes | None) -> int:
         """Of the colours of a picture, by section 3, where the file has it; 0 of other signals."""

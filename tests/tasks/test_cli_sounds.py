@@ -103,7 +103,7 @@ def samples_of(path):
 
 
 def test_stretch_is_cut_from_the_whole(tmp_path):
-    data = Lcn(tune="machine", quality=10).encode(long_sound())
+    data = Lcn(tune="machine", quality=70).encode(long_sound())
     (tmp_path / "x.lcn").write_bytes(data)
     for fill in ("--fill", "--no-fill"):
         laconic("decode", tmp_path / "x.lcn", fill, "-f", "-o", tmp_path / "whole.wav")
@@ -156,7 +156,7 @@ def test_pipes_carry_sounds_both_ways(tmp_path):
 
 
 def test_cut_recording_loses_its_end_only(tmp_path):
-    data = Lcn().encode(long_sound())
+    data = Lcn(tune="snr").encode(long_sound())
     (tmp_path / "x.lcn").write_bytes(data[: len(data) // 2])
     assert laconic("decode", tmp_path / "x.lcn", exit_code=1).stderr
     assert not (tmp_path / "x.wav").exists()
