@@ -66,7 +66,9 @@ def draw_arms(summaries: Sequence[common.Row], over: str, path: Path) -> None:
                 for row in found:
                     if not row["variant"]:
                         panel.plot(*zip(*scaled(row["curve"], row), strict=True), color=f"C{number}", lw=0.7, alpha=0.5)
-        panel.set_xscale("log")
+        panel.set_xscale("log" if over == "time" else "linear")
+        if over == "bytes":
+            panel.set_xlim(0, 1.1 * max(x_of(row, over) for row in own))
         panel.set_xlabel(
             "MB read in an epoch" if over == "bytes" else "processor seconds of training, loading included"
         )
@@ -106,24 +108,31 @@ def draw_channels(study: Sequence[common.Row], path: Path) -> None:
     channels = {int(found[1]): row for row in own if (found := re.fullmatch(r"channels (\d+)", row["variant"]))}
     channels[int(usual["input"].split()[0])] = usual
     qualities = [row for row in own if re.fullmatch(r"quality \d+", row["variant"])] + [usual]
-    figure, (left, right) = new_figure(2)
+    figure, panels = new_figure(1 + (len(qualities) > 1))
+    left = panels[0]
     counts = sorted(channels)
     draw_points(left, [{**channels[n], "train_bytes_per_epoch": n * 1e6} for n in counts], "bytes", "C0", "o", "")
     left.set_xscale("log")
     left.set_xticks(counts, [str(count) for count in counts])
     left.set_xticks([], minor=True)
     left.set_xlabel("leading channels of the latent")
-    qualities.sort(key=lambda row: x_of(row, "bytes"))
-    draw_points(right, qualities, "bytes", "C0", "o", "")
-    for row in qualities:
-        name = row["variant"] or "quality 60"
-        right.annotate(name, (x_of(row, "bytes"), 100 * row[row["score_name"]][0]), (6, 6), textcoords="offset points")
-    right.set_xlabel("MB read in an epoch, 12 channels")
-    for panel in (left, right):
+    if len(qualities) > 1:
+        draw_qualities(panels[1], qualities)
+    for panel in panels:
         panel.set_ylabel("accuracy, %")
         panel.grid(alpha=0.2)
-    left.set_title(f"clothing10, n {usual['items']}, {usual['seeds']} seeds", loc="left", fontsize="medium")
+    seeds = "1 seed" if usual["seeds"] == 1 else f"{usual['seeds']} seeds"
+    left.set_title(f"clothing10, n {usual['items']}, {seeds}", loc="left", fontsize="medium")
     common.save_figure(figure, path)
+
+
+def draw_qualities(panel: Any, rows: list[common.Row]) -> None:
+    rows.sort(key=lambda row: x_of(row, "bytes"))
+    draw_points(panel, rows, "bytes", "C0", "o", "")
+    for row in rows:
+        name = row["variant"] or "quality 60"
+        panel.annotate(name, (x_of(row, "bytes"), 100 * row[row["score_name"]][0]), (6, 6), textcoords="offset points")
+    panel.set_xlabel("MB read in an epoch, 12 channels")
 
 
 if __name__ == "__main__":
