@@ -155,8 +155,7 @@ class Lcn:
             return encode_image(fill_transparent(signal), plan)
         if isinstance(signal, Audio):
             return encode_sound_blocks(reading_of_planes(signal.samples), plan, signal.metadata)
-        coefficients = coefficients_of(signal, plan.model, plan.form.levels)
-        return pack(planned_latent(signal, coefficients, plan), plan).data
+        return pack(planned_latent(signal, coefficients_of(signal, plan.model, plan.form.levels), plan), plan).data
 
     def encode_rows(
         self,
@@ -279,8 +278,7 @@ class Lcn:
         typed_argument("the signal", signal, (Image, Audio, Cube), _SIGNALS)
         if not isinstance(signal, Image):
             self._check_effort(type(signal).__name__)
-        model = load_model(self.model or default_lcn_model(signal, self.profile))
-        form = form_of(signal)
+        model, form = load_model(self.model or default_lcn_model(signal, self.profile)), form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
         form = replace(form, levels=levels_of(signal, model.offsets))
         return self._plan(form, model, step_code, places_of_form(self.roi, form, model, signal))
@@ -295,8 +293,7 @@ class Lcn:
             )
         if places is not None:
             model = weighing_places(model)
-        grid = grid_of_form(form, model)
-        layout = self._layout.resolved(model, grid)
+        layout = self._layout.resolved(model, grid := grid_of_form(form, model))
         return Plan(form, model, grid, step_code, layout, self.effort, self.threads, self.synthesis, places, noise)
 
     def pack(self, latent: Latent) -> bytes:
@@ -330,8 +327,7 @@ class Lcn:
         `UnknownModelError`, `OSError`, or `CodecError` for more channels than stored.
         """
         with opened_argument("data", data) as source:
-            reading = SegmentReading(channels, limits, allow_partial)
-            return unpack(Unpacker(source, reading, model=self.model))
+            return unpack(Unpacker(source, SegmentReading(channels, limits, allow_partial), model=self.model))
 
     def dequantize_batch(
         self, files: Sequence[Bytes | PathLike], *, channels: int

@@ -7,6 +7,7 @@ which recognisers and ears miss more than the waveform.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -18,6 +19,7 @@ from laconic.codecs import _native
 from laconic.codecs.errors import CodecError
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.tunings import NUM_CLASSES
+from laconic.codecs.packing.layout import LayoutTile
 from laconic.codecs.steps import CODE_OF_UNIT_STEP, step_of_code
 from laconic.entropy.container import MAX_STRETCH_LOG2, Source, read_container_segment, write_container_segment
 from laconic.entropy.errors import CorruptStreamError
@@ -25,7 +27,7 @@ from laconic.entropy.lossless import decode_lossless, encode_lossless
 from laconic.entropy.tables import TableSet
 
 if TYPE_CHECKING:
-    from jaxtyping import Bool, Float, Int, UInt
+    from jaxtyping import Float, Int, UInt
 
 MAX_NOISE_LEVEL: Final = 63
 UNIT_NOISE_LEVEL: Final = 32  # of a band whose root mean square is the step
@@ -138,9 +140,12 @@ class NoiseLevels:
             noise *= self._spread(largest[:, band], part.shape[2])
             np.copyto(points[rows], noise, where=part == 0)
 
-    def without(self, places: Bool[NDArray[np.bool_], "rows t"]) -> NoiseLevels:
-        """Levels 0 in stretches of which all these places are. Of a whole sound."""
-        begins = np.arange(0, places.shape[1], 1 << self.cells.stretch_log2)
+    def without(self, tiles: Iterable[LayoutTile], grid: tuple[int, int]) -> NoiseLevels:
+        """Levels 0 in stretches all of which are in these tiles, of a whole sound with these sides."""
+        places = np.zeros(grid, np.bool_)
+        for tile in tiles:
+            tile.cut(places)[...] = True
+        begins = np.arange(0, grid[1], 1 << self.cells.stretch_log2)
         is_left_out = np.logical_and.reduceat(places, begins, axis=1)
         return replace(self, levels=np.where(is_left_out[:, None], np.uint8(0), self.levels))
 

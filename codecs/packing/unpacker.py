@@ -146,9 +146,8 @@ class Unpacker:
         self._joined = Flag.JOINED in header.flags
         num_groups = 1 if self._joined else len(self._bounds) - 1
         self._check_number(num_groups)
-        packed = header.place_weights
-        self.places = None if packed is None else unpacked_place_weights(packed, self.grid)
-        noise = header.noise_levels
+        weights, noise = header.place_weights, header.noise_levels
+        self.places = None if weights is None else unpacked_place_weights(weights, self.grid)
         self._noise = None if noise is None else unpacked_noise_levels(noise, self.grid, self.base)
         self.tiles = tiles_of(*self.grid, header.tile_log2) if self.grid[1] else []
         self._rules = found.rules_at(header.step_code, header.profile)
@@ -169,12 +168,7 @@ class Unpacker:
     @property
     def noise(self) -> NoiseLevels | None:
         """Levels of the bands of a sound, where the file has them; 0 where all that is there was found to be damaged."""
-        if self._noise is None or not self._blind:
-            return self._noise
-        places = np.zeros(self.grid, np.bool_)
-        for tile in self._blind:
-            tile.cut(places)[...] = True
-        return self._noise.without(places)
+        return self._noise if self._noise is None or not self._blind else self._noise.without(self._blind, self.grid)
 
     def unmapped(self, places: LayoutTile) -> Bool[NDArray[np.bool_], "h w"] | None:
         """Which of these places have steps as if they differed nowhere, since a tile that says how is damaged there or next
@@ -234,8 +228,7 @@ class Unpacker:
 
     def opaque(self) -> UInt[NDArray[Any], "height width"]:
         """An alpha plane that hides nothing."""
-        dtype = np.dtype(self.form.sample_type)
-        return np.full(self.header.shape, np.iinfo(dtype).max, dtype)
+        return np.full(self.header.shape, np.iinfo(self.form.sample_type).max, self.form.sample_type)
 
     def expect_end(self) -> None:
         """Refuse bytes after the last segment, where all were read."""
