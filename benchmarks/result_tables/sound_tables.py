@@ -79,3 +79,37 @@ def long_sounds_table(rows: Sequence[common.Row]) -> str:
             "",
         ]
     )
+
+
+def words_table(rows: Sequence[common.Row]) -> str:
+    """Words that a recogniser gets wrong, of each codec and tune at each rate."""
+    found = [row for row in rows if row["type"] == "words"]
+    lines = [
+        "| Opus asked for | codec | kbit/s | words wrong | more than Opus | more than the original | log-mel dB | SNR dB |",
+        "|--:|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in found:
+        name = f"`{row['model']}`, tune {row['tune']}" if row["codec"] == "laconic" else row["codec"]
+        is_original = row["codec"] == "original"
+        cells = [
+            "" if is_original else f"{row['rate_kbps']} kbit/s",
+            name,
+            "" if is_original else f"{row['kbps']:.1f}",
+            _share(row["wrong_words"], sign=""),
+            "" if row["codec"] != "laconic" else _share(row["more_than_opus"]),
+            "" if is_original else _share(row["more_than_original"]),
+            "" if is_original else f"{row['log_mel_db']:.2f}",
+            "" if is_original else f"{row['snr_db']:.1f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    first = found[0]
+    caption = (
+        f"{first['utterances']} utterances, PocketSphinx; shares of words in %, differences in points, with 95 % intervals "
+        f"over utterances, paired. {first['date'][:10]}, commit {first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def _share(values: Sequence[float], sign: str = "+") -> str:
+    score, low, high = (f"{100 * value:{sign}.1f}".replace("-", "\N{MINUS SIGN}") for value in values)
+    return f"{score} [{low}, {high}]"

@@ -52,3 +52,26 @@ def test_table_of_long_sounds_has_a_row_for_each_recording_and_tune(tmp_path: Pa
     text = readme.read_text(encoding="utf-8")
     assert "| 10 min | snr | 4.4 MB | 110 MB | 2.3 s | 110 MB | 2.3 s | 110 MB | 2.3 s |\n" in text
     assert "| 60 min | machine | 4.4 MB | 160 MB |" in text
+
+
+def test_table_of_words_has_differences_of_ours_with_intervals(tmp_path: Path) -> None:
+    shares = {"wrong_words": [0.165, 0.12, 0.216], "more_than_opus": [-0.02, -0.0567, 0.014], "utterances": 80}
+    rows = [
+        {"type": "words", **own, **shares, "more_than_original": [0.018, -0.011, 0.048], **SOURCE}
+        for own in (
+            {"codec": "original"},
+            {"codec": "opus", "rate_kbps": 12, "kbps": 11.55, "log_mel_db": 2.75, "snr_db": 11.2},
+            {"codec": "laconic", "model": "speech_mdct", "tune": "machine", "rate_kbps": 12, "kbps": 11.48}
+            | {"log_mel_db": 3.68, "snr_db": 19.9},
+        )
+    ]
+    (tmp_path / "words.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- table:words -->\n<!-- /table -->\n", encoding="utf-8")
+    subprocess.run([sys.executable, str(SCRIPT), "--readme", str(readme), "--results", str(tmp_path)], check=True)
+    text = readme.read_text(encoding="utf-8")
+    assert "|  | original |  | 16.5 [12.0, 21.6] |  |  |  |  |\n" in text
+    assert "| 12 kbit/s | opus | 11.6 | 16.5 [12.0, 21.6] |  | +1.8 [\N{MINUS SIGN}1.1, +4.8] | 2.75 | 11.2 |\n" in text
+    assert (
+        "`speech_mdct`, tune machine | 11.5 | 16.5 [12.0, 21.6] | \N{MINUS SIGN}2.0 [\N{MINUS SIGN}5.7, +1.4] |" in text
+    )
