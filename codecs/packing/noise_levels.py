@@ -175,7 +175,8 @@ class NoiseLevels:
         eighths = 8 * (levels.astype(np.int64) - UNIT_NOISE_LEVEL) - exponents
         wanted = np.ldexp(_EIGHTHS[eighths & 7], eighths >> 3) * sizes
         lacking = np.maximum(wanted - energies, 0) / np.maximum(sizes - others, 1)
-        found = np.minimum(np.sqrt(3 * lacking) * (self.gain / _GAIN_UNIT), _LARGEST).astype(np.float32)
+        exact = np.minimum(np.sqrt(3 * lacking) * (self.gain / _GAIN_UNIT), _LARGEST)
+        found: Float[Floats, "rows bands stretches"] = exact.astype(np.float32)
         found[levels == 0] = 0
         return found
 
@@ -221,7 +222,8 @@ def unpacked_noise_levels(packed: bytes, grid: tuple[int, int], model: Model) ->
         raise CorruptStreamError(
             f"the section of noise has {len(packed)} bytes; needed are {_HEAD_BYTES}, one for each band, and a segment"
         )
-    cells, (power, gain) = NoiseCells(*packed[:3], _num_packets(model), model.num_planes), packed[3:_HEAD_BYTES]
+    width, growth, stretch_log2, power, gain = packed[:_HEAD_BYTES]
+    cells = NoiseCells(width, growth, stretch_log2, _num_packets(model), model.num_planes)
     is_known = cells.width and cells.growth and cells.stretch_log2 <= MAX_STRETCH_LOG2 and power <= MAX_POWER
     if not is_known or not grid[1]:
         raise CorruptStreamError(

@@ -220,7 +220,7 @@ def test_left_and_right_change_places_in_latents_of_stereo() -> None:
     model = load_model("stereo")
     samples = np.random.default_rng(2).normal(0, 0.1, (2, 20_000)).astype(np.float32)
     samples[1] += 0.05 * np.sin(np.arange(20_000) / 9)
-    codec = Lcn(quality=95, effort=0)
+    codec = Lcn(quality=95, effort=0, model="stereo")
     latent, swapped = (
         codec.analyze(Audio(np.ascontiguousarray(s), 44_100)).dequantize() for s in (samples, samples[::-1])
     )

@@ -45,6 +45,7 @@ from laconic.codecs.packing.unpacker import Unpacker
 from laconic.codecs.sound_metadata import SoundMetadata
 from laconic.codecs.sounds.lossless_codec import LcnLossless
 from laconic.codecs.sounds.lossless_decoder import LosslessSound, is_lossless_sound
+from laconic.codecs.sounds.sound_part import LosslessSoundPart
 from laconic.entropy import (
     BitstreamError,
     Limits,
@@ -214,7 +215,9 @@ def unpack(data: bytes, mode: int) -> tuple[Latent, Model] | str:
         reading = SegmentReading(channels, LIMITS, bool(mode & ALLOW_PARTIAL))
         if is_lossless_sound(source):
             sound = LosslessSound(source, reading)
-            return f"{sound.audio().samples.tobytes().hex()} {sound.damage}"
+            return (
+                f"{LosslessSoundPart(sound, 0, sound.header.shape[1]).audio().samples.tobytes().hex()} {sound.damage}"
+            )
         opened = Unpacker(source, reading)
         return unpacker.unpack(opened), opened.model
     except (BitstreamError, CodecError) as err:
