@@ -53,11 +53,11 @@ FOLDERS = {
 _EXTENSIONS = (".wav", ".flac", ".ogg", ".mp3")
 
 
-def _ours() -> list[Codec[Audio]]:
+def _ours(tune: str) -> list[Codec[Audio]]:
     from laconic.codecs.lcn import Lcn
 
     # It takes pictures, too; of a sound it gives a sound.
-    return [cast("Codec[Audio]", Lcn(quality=quality)) for quality in (10, 20, 30, 40, 50, 60, 70, 80, 90)]
+    return [cast("Codec[Audio]", Lcn(quality=quality, tune=tune)) for quality in (10, 20, 30, 40, 50, 60, 70, 80, 90)]
 
 
 def _mp3() -> list[Codec[Audio]]:
@@ -100,7 +100,8 @@ def _ogg_payload(data: bytes) -> int:
 
 # A row is imported only when it is asked for: one codec that is missing does not stop the others.
 FAMILIES: dict[str, tuple[Callable[[], list[Codec[Audio]]], Callable[[bytes], int]]] = {
-    OURS: (_ours, _our_payload),
+    OURS: (lambda: _ours("snr"), _our_payload),
+    "laconic, machine": (lambda: _ours("machine"), _our_payload),
     "mp3": (_mp3, _mp3_payload),
     "opus": (_opus, _ogg_payload),
     "vorbis": (_vorbis, _ogg_payload),
