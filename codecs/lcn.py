@@ -54,7 +54,7 @@ from laconic.codecs.sounds.sample_blocks import opened_sample_blocks
 from laconic.codecs.sounds.sound_encoder import encode_sound_blocks
 from laconic.codecs.sounds.sound_part import SoundPart, lossless_audio
 from laconic.codecs.steps import check_quality, check_step_code
-from laconic.codecs.transform.lost_noise import stores_noise
+from laconic.codecs.transform.band_levels import stores_noise
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
 from laconic.codecs.transform.signals import coefficients_of, model_of_latent, planned_latent, signal_of
 from laconic.codecs.transform.transparency import fill_transparent

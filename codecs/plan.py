@@ -14,6 +14,7 @@ from laconic.codecs.form import Form
 from laconic.codecs.models.model import Model
 from laconic.codecs.packing.layout import Layout, LayoutTile, tiles_of
 from laconic.codecs.packing.place_weights import PlaceWeights
+from laconic.codecs.steps import step_of_code
 from laconic.codecs.transform.quantizer import (
     Quantizer,
     check_quantizer_step,
@@ -87,6 +88,11 @@ class Plan:
         """The first channel whose steps depend on what is chosen of those before; where none does, their number."""
         tuned = self.model.tuned
         return self.model.num_channels if tuned is None or not tuned.maps_steps else tuned.first_mapped
+
+    @property
+    def step(self) -> float:
+        """Quantiser step of the file, of a sound or cube in units of its level."""
+        return float(step_of_code(self.step_code)) * self.model.unit
 
     @property
     def is_alike(self) -> bool:

@@ -19,9 +19,8 @@ from laconic.codecs.plan import Plan, integers_of_tiles
 from laconic.codecs.progress import tell_progress
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
 from laconic.codecs.sounds.block_analysis import SampleStretch, coefficients_of_stretch, stretches_of
-from laconic.codecs.steps import step_of_code
 from laconic.codecs.threads import threaded_map
-from laconic.codecs.transform.lost_noise import measured_levels, noise_levels_of_measures
+from laconic.codecs.transform.band_levels import measured_levels, noise_levels_of_measures
 from laconic.codecs.transform.quantizer import check_quantizer_step
 from laconic.entropy.tile_symbols import TileValues
 
@@ -52,8 +51,7 @@ def encode_sound_blocks(read: SampleReading, plan: Plan, metadata: SoundMetadata
 
 def _measured(stretch: SampleStretch, plan: Plan) -> tuple[int, Int[NDArray[np.int16], "rows bands stretches"]]:
     """The place that ends a stretch, and how loud its bands are."""
-    step = float(step_of_code(plan.step_code)) * plan.model.unit
-    return stretch.right, measured_levels(coefficients_of_stretch(stretch, plan.model), step, plan.model)
+    return stretch.right, measured_levels(coefficients_of_stretch(stretch, plan.model), plan.step, plan.model)
 
 
 def _packed(

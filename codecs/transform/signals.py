@@ -25,9 +25,8 @@ from laconic.codecs.models.turned_colors import turned_model
 from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.plan import Plan, planned_integers
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
-from laconic.codecs.steps import step_of_code
 from laconic.codecs.transform import wavelet
-from laconic.codecs.transform.lost_noise import noise_levels_of
+from laconic.codecs.transform.band_levels import noise_levels_of
 from laconic.codecs.transform.picture_rows import (
     PictureRows,
     PictureRowsPart,
@@ -108,7 +107,7 @@ def planned_latent(signal: Signal, coefficients: Float[Floats, "d h w"], plan: P
     """The latent of a signal with these coefficients, (d, h, w)."""
     noise = None
     if plan.has_noise and coefficients.size:
-        found = noise_levels_of(coefficients, float(step_of_code(plan.step_code)) * plan.model.unit, plan.model)
+        found = noise_levels_of(coefficients, plan.step, plan.model)
         if found.levels.any():
             noise, coefficients = found, coefficients.copy()
             noise.scale(coefficients, finer=True)

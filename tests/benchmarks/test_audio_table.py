@@ -14,6 +14,15 @@ def rd_row(sounds: str, label: str, codec: str, kbps: float) -> dict[str, object
     return point | {"snr_db": kbps / 4, "log_mel_db": 1.234, "encode_ms_s": 12.34, "decode_ms_s": 0.567} | SOURCE
 
 
+def table_of(name: str, rows: list[dict[str, object]], folder: Path) -> str:
+    """A readme with this table, made of rows."""
+    (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    readme = folder / "README.md"
+    readme.write_text(f"<!-- table:{name} -->\n<!-- /table -->\n", encoding="utf-8")
+    subprocess.run([sys.executable, str(SCRIPT), "--readme", str(readme), "--results", str(folder)], check=True)
+    return readme.read_text(encoding="utf-8")
+
+
 def test_table_holds_bd_rate_and_setting_nearest_the_rate_of_each_sound(tmp_path: Path) -> None:
     rows = [
         rd_row("music", "laconic", "Lcn(quality=40)", 90),
@@ -24,12 +33,7 @@ def test_table_holds_bd_rate_and_setting_nearest_the_rate_of_each_sound(tmp_path
         | {"bd_rate_log_mel_db_kbps_percent": None}
         | SOURCE,
     ]
-    (tmp_path / "audio.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- table:audio -->\n<!-- /table -->\n", encoding="utf-8")
-    command = [sys.executable, str(SCRIPT), "--readme", str(readme), "--results", str(tmp_path)]
-    subprocess.run(command, check=True)
-    text = readme.read_text(encoding="utf-8")
+    text = table_of("audio", rows, tmp_path)
     assert "| music | laconic |  |  | `Lcn(quality=40)` | 90.0 | 22.50 | 1.23 | 12 | 0.57 |\n" in text
     assert "| music | mp3 | \N{MINUS SIGN}35.1 % |  | `Mp3(compression_level=0.5)` | 128.0 |" in text
     assert "| speech | mp3 |  |  | `Mp3(compression_level=0.9)` | 24.0 |" in text
@@ -45,11 +49,7 @@ def test_table_of_long_sounds_has_a_row_for_each_recording_and_tune(tmp_path: Pa
         for tune in ("snr", "machine")
         for step in ("encode", "decode", "stretch")
     ]
-    (tmp_path / "long_sounds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- table:long_sounds -->\n<!-- /table -->\n", encoding="utf-8")
-    subprocess.run([sys.executable, str(SCRIPT), "--readme", str(readme), "--results", str(tmp_path)], check=True)
-    text = readme.read_text(encoding="utf-8")
+    text = table_of("long_sounds", rows, tmp_path)
     assert "| 10 min | snr | 4.4 MB | 110 MB | 2.3 s | 110 MB | 2.3 s | 110 MB | 2.3 s |\n" in text
     assert "| 60 min | machine | 4.4 MB | 160 MB |" in text
 
@@ -65,11 +65,7 @@ def test_table_of_words_has_differences_of_ours_with_intervals(tmp_path: Path) -
             | {"log_mel_db": 3.68, "snr_db": 19.9},
         )
     ]
-    (tmp_path / "words.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    readme = tmp_path / "README.md"
-    readme.write_text("<!-- table:words -->\n<!-- /table -->\n", encoding="utf-8")
-    subprocess.run([sys.executable, str(SCRIPT), "--readme", str(readme), "--results", str(tmp_path)], check=True)
-    text = readme.read_text(encoding="utf-8")
+    text = table_of("words", rows, tmp_path)
     assert "|  | original |  | 16.5 [12.0, 21.6] |  |  |  |  |\n" in text
     assert "| 12 kbit/s | opus | 11.6 | 16.5 [12.0, 21.6] |  | +1.8 [\N{MINUS SIGN}1.1, +4.8] | 2.75 | 11.2 |\n" in text
     assert (

@@ -1,7 +1,7 @@
 """How loud are the bands of a sound? Their levels in a file, found in integers, the same on every machine.
 
 Found on speech (AN4, training utterances, 8 to 24 kbit/s): bands of 250 Hz and more by 32 ms; levels are what the file
-predicts while that is near enough, which halves their bits at the same log-mel distance.
+predicts while that is near enough, which saves a sixth of their bits at the same log-mel distance.
 """
 
 from __future__ import annotations
