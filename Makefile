@@ -9,6 +9,7 @@ PEERS ?= ../peers
 TRAINING := build/training
 WALLOC ?= $(TRAINING)/walloc/result.safetensors
 CURVES ?= $(foreach name,transform synthesis walloc,$(addprefix $(name)=,$(wildcard $(TRAINING)/$(name)/curve.jsonl)))
+SOUNDS := --kind sound --tree mdct --force
 PICTURES := $(DATA)/clothing10/train $(DATA)/bsds500/train $(DATA)/imagenet_sample/train
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
@@ -77,14 +78,17 @@ models: $(VENV)/developer
 	  --projection codecs/models/rgb.safetensors --axes rgb_best --force
 	$(BIN)/laconic fit $(DATA)/clothing10/train -o codecs/models/grey.safetensors --grey --name grey \
 	  --projection codecs/models/grey.safetensors --axes grey_best --force
-	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech_mdct.safetensors --kind sound --tree mdct --force
-	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo_mdct.safetensors --kind sound --sound-channels 2 --tree mdct \
-	  --depth 9 --force
-	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono_mdct.safetensors --kind sound --tree mdct \
-	  --depth 10 --force
-	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech.safetensors --kind sound --force
-	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo.safetensors --kind sound --sound-channels 2 --force
-	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --force
+	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech_machine.safetensors $(SOUNDS) --depth 7 --tune machine
+	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono_machine.safetensors $(SOUNDS) --depth 9 \
+	  --tune machine
+	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo_machine.safetensors $(SOUNDS) --depth 9 --tune machine \
+	  --sound-channels 2
+	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech_mdct.safetensors $(SOUNDS) --tune snr
+	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo_mdct.safetensors $(SOUNDS) --depth 9 --tune snr --sound-channels 2
+	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono_mdct.safetensors $(SOUNDS) --depth 10 --tune snr
+	$(BIN)/laconic fit $(DATA)/an4/train -o codecs/models/speech.safetensors --kind sound --tune snr --force
+	$(BIN)/laconic fit $(DATA)/music/train -o codecs/models/stereo.safetensors --kind sound --tune snr --sound-channels 2 --force
+	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --tune snr --force
 	$(BIN)/python benchmarks/audio/fit_residual_tables.py $(DATA)/an4/train $(DATA)/music/train -o codecs/models/residuals.tables
 
 # What is trained of the models of pictures, from nothing: rgb_best and grey_best, about 25 minutes each on one core, the

@@ -190,7 +190,7 @@ class Lcn:
         typed_argument("metadata", metadata, SoundMetadata, "SoundMetadata")
         rate = sound_rate_argument(sample_rate)
         with opened_sample_blocks(blocks) as source:
-            model = load_model(self.model or sound_model_name(source.num_channels, rate))
+            model = load_model(self.model or sound_model_name(source.num_channels, rate, self.tune))
             form = source.form(rate)
             check_form_fits(form, model.num_planes, model)
             plan = self._plan(form, model, places=places_of_form(self.roi, form, model))
@@ -273,12 +273,12 @@ class Lcn:
         return [planned_latent(signal, coefficients, plan) for plan in plans]
 
     def plan_of(self, signal: Signal, step_code: int | None = None) -> Plan:
-        """How a signal is encoded, at the codec's own step or another. Raises `UnsupportedSignalError` where the model does
-        not fit it."""
+        """How a signal is encoded, at this step or the codec's. Raises `UnsupportedSignalError` for what no model fits."""
         typed_argument("the signal", signal, (Image, Audio, Cube), _SIGNALS)
         if not isinstance(signal, Image):
             self._check_effort(type(signal).__name__)
-        model, form = load_model(self.model or default_lcn_model(signal, self.profile)), form_of(signal)
+        model = load_model(self.model or default_lcn_model(signal, self.profile, self.tune))
+        form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
         form = replace(form, levels=levels_of(signal, model.offsets))
         return self._plan(form, model, step_code, places_of_form(self.roi, form, model, signal))

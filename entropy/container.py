@@ -85,9 +85,10 @@ class SectionNumber(IntEnum):
     INDEX = 6
     PLACE_WEIGHTS = 7
     SOUND = 8
-    NOISE_LEVELS = 10
+    NOISE_LEVELS = 11
 
 
+_RETIRED_LEVELS = 10  # the section of levels of bands in units of the step, which no release wrote
 # The sections whose bytes stand in `Header.metadata`, in the order of a file.
 _METADATA_SECTIONS = ((SectionNumber.ICC, "icc"), (SectionNumber.EXIF, "exif"), (SectionNumber.SOUND, "sound"))
 
@@ -516,6 +517,11 @@ def _read_sections(source: Source, header: Header, limits: Limits) -> Header:
     raw = b"".join((*parts, varint(0)))
     if struct.unpack("<I", source.read(4, "the section checksum"))[0] != _native.crc32c(raw):
         raise ChecksumError("the sections do not match their checksum; copy the file again")
+    if _RETIRED_LEVELS in found:
+        raise UnsupportedVersionError(
+            f"the file has section {_RETIRED_LEVELS}, levels of bands as they were before the first release; encode the "
+            "sound again"
+        )
     if unknown := [n for n in found if n % 2 and n not in tuple(SectionNumber)]:
         raise UnsupportedVersionError(f"the file has critical section {unknown[0]}, unknown here: update laconic")
     return _with_sections(header, found, limits)

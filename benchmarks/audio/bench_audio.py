@@ -44,7 +44,9 @@ from laconic.tasks.measures.sound_distortion import log_mel_distance, snr_db
 
 OURS = "laconic"
 CLIP_SECONDS = 12
+MACHINE = "laconic, machine"
 METRICS = ("snr_db", "log_mel_db")
+TEST_OF = {"snr_db": OURS, "log_mel_db": MACHINE}  # which tune of ours a measure is for
 PACKAGES = ("laconic", "numpy", "soundfile", "scipy")
 FOLDERS = {
     "music": (("music/test", 1),),
@@ -101,7 +103,7 @@ def _ogg_payload(data: bytes) -> int:
 # A row is imported only when it is asked for: one codec that is missing does not stop the others.
 FAMILIES: dict[str, tuple[Callable[[], list[Codec[Audio]]], Callable[[bytes], int]]] = {
     OURS: (lambda: _ours("snr"), _our_payload),
-    "laconic, machine": (lambda: _ours("machine"), _our_payload),
+    MACHINE: (lambda: _ours("machine"), _our_payload),
     "mp3": (_mp3, _mp3_payload),
     "opus": (_opus, _ogg_payload),
     "vorbis": (_vorbis, _ogg_payload),
@@ -216,18 +218,19 @@ def summary(label: str, codec: str, measurements: Sequence[Measurement]) -> comm
 
 
 def bd_rows_of(rd_rows: Sequence[common.Row]) -> list[common.Row]:
-    """The rows "bd": ours against every peer; empty if ours was not measured."""
+    """The rows "bd": ours, in each measure by the tune that is for it, against every peer and the other tune; empty if ours
+    was not measured."""
     labels = list(dict.fromkeys(row["label"] for row in rd_rows))
-    if OURS not in labels:
+    if not set(TEST_OF.values()) <= set(labels):
         return []
     rows = []
     for anchor in labels:
-        if anchor == OURS:
-            continue
-        row: common.Row = {"type": "bd", "anchor": anchor, "test": OURS}
-        for metric in METRICS:
+        row: common.Row = {"type": "bd", "anchor": anchor, "test": dict(TEST_OF)}
+        for metric, test in TEST_OF.items():
+            if test == anchor:
+                continue
             for rate in ("kbps", "payload_kbps"):
-                curves = [curve_of(rd_rows, label, metric, rate) for label in (anchor, OURS)]
+                curves = [curve_of(rd_rows, label, metric, rate) for label in (anchor, test)]
                 row |= _bd_fields(f"{metric}_{rate}", *curves)
         rows.append(row)
     return rows
@@ -266,7 +269,7 @@ def _cross_check(anchor: Curve, test: Curve) -> float | None:
 def _line(row: common.Row) -> str:
     if row["type"] == "bd":
         percents = {name: value for name, value in row.items() if name.endswith("_percent")}
-        return f"{row['sounds']} {OURS} against {row['anchor']}: {percents}"
+        return f"{row['sounds']} ours against {row['anchor']}: {percents}"
     return (
         f"{row['sounds']} {row['codec']}: {row['kbps']:.1f} kbit/s (payload {row['payload_kbps']:.1f}), "
         f"SNR {row['snr_db']:.2f} dB, log-mel {row['log_mel_db']:.2f} dB, "

@@ -31,7 +31,7 @@ from laconic.tasks.mpq.protocol import TaskSample
 from laconic.tasks.mpq.speech import Speech
 
 RATES_KBPS = (8, 12, 16, 24)
-TUNES = ("machine", "snr")
+MODELS = {"machine": "speech_machine", "snr": "speech_mdct"}  # by tune
 PACKAGES = ("laconic", "numpy", "soundfile", "pocketsphinx")
 _LARGEST_CODE = 255
 
@@ -41,14 +41,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--split", choices=("train", "test"), default="test", help="train is for choosing")
     parser.add_argument("--every", type=int, default=1, help="this one of so many utterances")
-    parser.add_argument("--models", nargs="*", default=["speech_mdct", "speech"], help="of ours")
     parser.add_argument("--reason", required=True)
     parser.add_argument("--results", type=Path, default=common.RESULTS / "words.jsonl")
     options = parser.parse_args()
     task = Speech(options.data, split=options.split)
     samples = [task.sample(key) for key in list(task.keys())[:: options.every]]
     found = []
-    for row in measured(task, samples, options.models):
+    for row in measured(task, samples):
         print({name: value for name, value in row.items() if name != "type"}, flush=True)
         found.append({**row, "split": options.split, "every": options.every})
     common.write_rows(
@@ -56,7 +55,7 @@ def main() -> None:
     )
 
 
-def measured(task: Speech, samples: Sequence[TaskSample[Audio]], models: Sequence[str]) -> Iterator[common.Row]:
+def measured(task: Speech, samples: Sequence[TaskSample[Audio]]) -> Iterator[common.Row]:
     whole = joined([sample.signal for sample in samples])
     original = counts_of(task, samples, whole)
     yield {
@@ -72,14 +71,13 @@ def measured(task: Speech, samples: Sequence[TaskSample[Audio]], models: Sequenc
         of_opus = counts_of(task, samples, anchor)
         of_rate = {"type": "words", "rate_kbps": rate}
         yield {**of_rate, "codec": "opus", **heard(task, samples, whole, anchor, len(data), of_opus, of_opus, original)}
-        for model in models:
-            for tune in TUNES:
-                file = largest_within(whole, len(data), Lcn(model=model, tune=tune))
-                decoded = Lcn().decode(file)
-                assert isinstance(decoded, Audio)
-                counts = counts_of(task, samples, decoded)
-                row = heard(task, samples, whole, decoded, len(file), counts, of_opus, original)
-                yield {**of_rate, "codec": "laconic", "model": model, "tune": tune, **row}
+        for tune, model in MODELS.items():
+            file = largest_within(whole, len(data), Lcn(model=model, tune=tune))
+            decoded = Lcn().decode(file)
+            assert isinstance(decoded, Audio)
+            counts = counts_of(task, samples, decoded)
+            row = heard(task, samples, whole, decoded, len(file), counts, of_opus, original)
+            yield {**of_rate, "codec": "laconic", "model": model, "tune": tune, **row}
 
 
 def joined(sounds: Sequence[Audio]) -> Audio:

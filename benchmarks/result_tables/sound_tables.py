@@ -17,7 +17,8 @@ def audio_table(rows: Sequence[common.Row]) -> str:
     settings = [row for row in rows if row["type"] == "rd"]
     bd_rows = {(row["sounds"], row["anchor"]): row for row in rows if row["type"] == "bd"}
     lines = [
-        "| sound | codec | BD-rate of ours, SNR | log-mel | setting | kbit/s | SNR dB | log-mel dB | encode | decode |",
+        "| sound | codec | BD-rate of snr, by SNR | of machine, by log-mel | setting | kbit/s | SNR dB | log-mel dB "
+        "| encode | decode |",
         "|---|---|--:|--:|---|--:|--:|--:|--:|--:|",
     ]
     for sounds, label in dict.fromkeys((row["sounds"], row["label"]) for row in settings):

@@ -58,8 +58,11 @@ from laconic.codecs.models.latent_turn import turn_to_axes
 from laconic.codecs.models.low_levels import MAX_LOW_LEVELS, no_low_gains, no_low_scale_codes
 from laconic.codecs.models.model import NUM_SCALES, Model
 from laconic.codecs.models.packet_tree import Tree, dyadic_tree, full_tree, is_dyadic
+from laconic.codecs.models.tunings import NOISE_TUNE, PLAIN_TUNE
 from laconic.codecs.steps import CODES_PER_SCALE, step_of_code
+from laconic.codecs.transform.band_levels import BandMeter
 from laconic.codecs.transform.signals import packets_of
+from laconic.entropy.fitting.context_fitting import MAX_REACH
 from laconic.entropy.fitting.table_fitting import FITTED_BANDS
 
 if TYPE_CHECKING:
@@ -72,6 +75,7 @@ _MAX_SAMPLES = 40_000_000
 _SHRINK_SAMPLES = 4_000_000  # of each step
 _SOUND_UNIT = 1 / 32
 _MAX_CUTS = 16
+_REACH_OF_LEVELS = 64  # channels: where steps go with levels, those far away say little more
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class FitOptions:
     channels are a small picture but with "dense".
     `rounding`: the quantiser's, 0.5 is plain rounding. `projection`: analysis matrices of the blocks that were trained
     elsewhere, instead of principal axes. `low_levels`: further levels of the small picture, 0 to 2; None: two for
-    pictures with up to three dyadic levels. `axes`: of a model of the same tree, in which latents are to be given.
+    pictures with up to three dyadic levels. `axes`: of a model of the same tree, in which latents are to be given. `tune`,
+    of sounds: "snr" for files of one step; "machine", or None, for those that say levels of bands, by which steps go.
     """
 
     tree: Tree | None = None
@@ -97,6 +102,7 @@ class FitOptions:
     projection: tuple[Float[NDArray[np.float32], "n n"], ...] | None = None
     low_levels: int | None = None
     axes: Model | None = None
+    tune: str | None = None
 
     def __post_init__(self) -> None:
         if self.tree is not None:
@@ -110,6 +116,7 @@ class FitOptions:
             low_levels=None
             if self.low_levels is None
             else whole_number_argument("low_levels", self.low_levels, 0, MAX_LOW_LEVELS),
+            tune=None if self.tune is None else choice_argument("tune", self.tune, (NOISE_TUNE, PLAIN_TUNE)),
         )
         typed_argument("axes", self.axes, (Model, type(None)), "a Model or None")
         for matrix in items_of_argument("projection", () if self.projection is None else self.projection):
@@ -136,6 +143,8 @@ def fit(
     )
     kept = _kept(signals)
     kind, num_planes = form_of(kept[0]).kind, _num_planes(kept[0])
+    if options.tune is not None and kind != "sound":
+        raise CodecError(f"tune is {options.tune} for signals of kind {kind}, which have one way; leave it out")
     tree = options.tree or _default_tree(kept[0])
     offsets = _middles(kept, num_planes)
     unit = _SOUND_UNIT if kind == "sound" else 1.0
@@ -162,6 +171,10 @@ def fit(
     else:
         channels = channels_by_variance(axes.analysis, packets, _group_sizes(tree, num_planes, blocks))
     coefficients = [project(axes.analysis, channels, p) for p in packets]
+    reach = MAX_REACH
+    if kind == "sound" and options.tune != PLAIN_TUNE:
+        _scale_by_levels([signal for signal in kept if isinstance(signal, Audio)], coefficients, tree)
+        reach = _REACH_OF_LEVELS
     is_small_picture = tree.dimensions == 2 and blocks[0] == num_planes
     group_ends = options.group_ends or _group_ends(_group_sizes(tree, num_planes, blocks), options.pass_ends)
     pass_ends = options.pass_ends or (
@@ -176,7 +189,7 @@ def fit(
     if low_levels:
         analyze_low_of(coefficients, num_planes, low_gains)
     num_predicted = num_planes if is_small_picture and not low_levels else 0
-    coding = ContextCoding(pass_ends, num_predicted, options.rounding, num_planes, low_levels)
+    coding = ContextCoding(pass_ends, num_predicted, options.rounding, num_planes, low_levels, reach)
     contexts_of = partial(fit_contexts, coding, threads)
     quantised = QuantisedIntegers(coefficients, num_planes, low_levels, options.rounding)
 
@@ -212,6 +225,15 @@ def fit(
         model = with_usual_tunes(model, [signal for signal in kept if isinstance(signal, Image)])
     on_progress(1.0)
     return model
+
+
+def _scale_by_levels(
+    sounds: Sequence[Audio], coefficients: Sequence[Float[NDArray[np.float32], "d rows t"]], tree: Tree
+) -> None:
+    """To what a quantiser sees of sounds whose steps go with the levels of their bands, in place."""
+    for sound, own in zip(sounds, coefficients, strict=True):
+        meter = BandMeter.of_tree(tree, sound.num_channels, 1.0, sound.sample_rate)
+        meter.levels(own).scale(own, finer=True)
 
 
 def _shrink(coefficients: Sequence[NDArray[np.float32]], model: Model) -> NDArray[np.float32]:

@@ -39,7 +39,7 @@ _MOST_PLANES: Final = 3  # with a map
 _MAX_OFFSET: Final = 64
 MAX_COARSER: Final = 16  # of the channels that a map is made of
 _NOISE_UNIT: Final = 32
-_NOISE_MIDDLE: Final = 179
+_NOISE_MIDDLE: Final = 185
 _MIDDLE_QUALITY: Final = 50
 ZERO_UNIT: Final = 256  # of a model's `zeros`
 NUM_CLASSES: Final = 16
@@ -93,7 +93,10 @@ def step_code_at_quality(model: Model, quality: int, *, has_noise: bool = False)
     bands, by which steps go with how loud they are; they differ by less than the file's."""
     if model.kind == "sound":
         code = step_code_of_sound_quality(quality)
-        return _NOISE_MIDDLE + 7 * (code - step_code_of_sound_quality(_MIDDLE_QUALITY)) // 5 if has_noise else code
+        coarser = code - step_code_of_sound_quality(_MIDDLE_QUALITY)
+        if not has_noise:
+            return code
+        return _NOISE_MIDDLE + (coarser if coarser > 0 else 7 * coarser // 5)
     return max(step_code_of_quality(quality) - (2 * model.tuned.strength // 3 if model.tuned else 0), 0)
 
 

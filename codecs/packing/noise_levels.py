@@ -20,7 +20,7 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.tunings import NUM_CLASSES
 from laconic.codecs.packing.layout import LayoutTile
-from laconic.codecs.steps import CODE_OF_UNIT_STEP, step_of_code
+from laconic.codecs.steps import CODE_OF_UNIT_STEP, CODES_PER_OCTAVE, step_of_code
 from laconic.entropy.container import MAX_STRETCH_LOG2, Source, read_container_segment, write_container_segment
 from laconic.entropy.errors import CorruptStreamError
 from laconic.entropy.lossless import decode_lossless, encode_lossless
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jaxtyping import Float, Int, UInt
 
 MAX_NOISE_LEVEL: Final = 63
-UNIT_NOISE_LEVEL: Final = 32  # of a band whose root mean square is the step
+UNIT_NOISE_LEVEL: Final = 38  # of a band whose root mean square is the model's unit
 MAX_POWER: Final = 16
 MAX_BAND_OFFSET: Final = 64
 _MAX_EXPONENT: Final = 128
@@ -38,18 +38,23 @@ _HEAD_BYTES: Final = 5
 _GAIN_UNIT: Final = 16
 _LARGEST: Final = 0.625  # steps: larger values would not have become 0
 _GOLDEN: Final = 0x9E3779B9  # of the generator, for each channel
-# Square roots of square roots of 2, for eighths of an octave of energy.
-_ROOTS: Final = np.sqrt(2.0), np.sqrt(np.sqrt(2.0)), np.sqrt(np.sqrt(np.sqrt(2.0)))
-_EIGHTHS: Final = np.array([np.prod([r for b, r in zip((4, 2, 1), _ROOTS, strict=True) if k & b]) for k in range(8)])
 _FACTORS: Final = np.array([step_of_code(CODE_OF_UNIT_STEP + x) for x in range(-_MAX_EXPONENT, _MAX_EXPONENT + 1)])
+# The largest of uniform noise with the energy of what became 0, in 4096ths of a step, by quarters of an octave of the root
+# mean square of all from 2^-2.5 steps on: (x^-3 + 0.38^-3)^(-1/3), as found on speech, times the square root of 3.
+_AMPLITUDES: Final = np.array(
+    [1215, 1416, 1632, 1851, 2060, 2242, 2388, 2495, 2569, 2618, 2648, 2667, 2679, 2686, 2690, 2692, 2694]
+)
+_FIRST_AMPLITUDE: Final = -40  # of a root mean square of so many sixteenths of an octave
+_AMPLITUDE_STEP: Final = 4
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class NoiseCells:
-    """Bands of packets, of `num_planes` channels each, by stretches of `2**stretch_log2` places. A band that begins at
-    packet `e` has `width` packets, or `e // growth` where that is more; the last ends with the packets."""
+    """Bands of packets, of a channel of each of `num_planes`, by stretches of `2**stretch_log2` places: a cell of each
+    plane. A band that begins at packet `e` has `width` packets, or `e // growth` where that is more; the last ends with
+    all."""
 
     width: int
     growth: int
@@ -66,37 +71,34 @@ class NoiseCells:
         return found
 
     def rows_of_bands(self, num_channels: int) -> list[slice]:
-        """The channels of each band, of the first so many."""
+        """The channels of all planes of each band, of the first so many."""
         return [slice(*(min(end * self.num_planes, num_channels) for end in ends)) for ends in pairwise(self.edges)]
 
     def num_stretches(self, num_places: int) -> int:
         return -(-num_places >> self.stretch_log2)
 
     def sums(self, places: Int[NDArray[np.int64], "d rows t"]) -> Int[NDArray[np.int64], "rows bands stretches"]:
-        """Over the cells, of the first channels."""
+        """Over the cells, of all channels."""
         d, rows, length = places.shape
-        starts = [end * self.num_planes for end in self.edges[:-1]]
         columns = np.arange(0, length, 1 << self.stretch_log2)
-        there = [start for start in starts if start < d]
-        out = np.zeros((rows, len(starts), len(columns)), np.int64)
-        found = np.add.reduceat(np.add.reduceat(places, there, axis=0), columns, axis=2)
-        out[:, : len(there)] = found.transpose(1, 0, 2)
-        return out
+        of_stretches = np.add.reduceat(places, columns, axis=2).reshape(d // self.num_planes, -1, rows, len(columns))
+        found = np.add.reduceat(of_stretches, self.edges[:-1], axis=0).transpose(2, 1, 0, 3)
+        return np.ascontiguousarray(found).reshape(rows, -1, len(columns))
 
-    def sizes(self, rows: int, length: int) -> Int[NDArray[np.int64], "rows bands stretches"]:
-        """The coefficients of all channels of each cell, of a latent of so many rows and places."""
-        of_bands = np.diff(self.edges) * self.num_planes
+    def sizes(self, length: int) -> Int[NDArray[np.int64], "bands stretches"]:
+        """The coefficients of each cell, of a latent of so many places."""
+        of_bands = np.tile(np.diff(self.edges), self.num_planes)
         begins = np.arange(self.num_stretches(length)) << self.stretch_log2
-        of_stretches = np.minimum(length - begins, 1 << self.stretch_log2)
-        return np.broadcast_to(of_bands[:, None] * of_stretches, (rows, len(of_bands), len(begins)))
+        return of_bands[:, None] * np.minimum(length - begins, 1 << self.stretch_log2)
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseLevels:
-    """`levels` (rows, bands, stretches), 0 to 63: half octaves, 32 for a root mean square of one step of the file; at 0
-    there is no noise. Steps of a cell are coarser by `power` sixteenths of the octaves that its level is above 32, and by
-    `offsets`, (bands,), in sixteenths of an octave. `gain`: of noise, in sixteenths. `first`: the place at which the latent
-    begins, of a part of a sound, a multiple of a stretch. Two are equal where all of that is."""
+    """`levels` (rows, bands, stretches), all bands of a plane, then of the next, 0 to 63: half octaves, 38 for a root mean
+    square of one unit of the model; at 0 there is no noise. Steps of a cell are coarser by `power` sixteenths of the
+    octaves that its level is above 38, and by `offsets`, (bands,), in sixteenths of an octave. `gain`: of noise, in
+    sixteenths. `first`: the place at which the latent begins, of a part of a sound, a multiple of a stretch. Two are equal
+    where all of that is."""
 
     cells: NoiseCells
     levels: UInt[NDArray[np.uint8], "rows bands stretches"]
@@ -121,23 +123,31 @@ class NoiseLevels:
         exponents = self._exponents(self._levels_of(points.shape[2]))
         factors = _FACTORS[(-exponents if finer else exponents) + _MAX_EXPONENT]
         for band, rows in enumerate(self.cells.rows_of_bands(len(points))):
-            points[rows] *= self._spread(factors[:, band], points.shape[2])
+            points[rows] *= self._spread(factors, band, points[rows].shape)
 
-    def fill(self, points: Float[Floats, "d rows t"], values: Int[NDArray[np.int32], "d rows t"], step: float) -> None:
-        """Puts noise into points where values are 0, the first channels of a latent; `step` of the file and `points` in one
-        unit."""
+    def fill(
+        self,
+        points: Float[Floats, "d rows t"],
+        values: Int[NDArray[np.int32], "d rows t"],
+        step_code: int,
+        step: float,
+    ) -> None:
+        """Puts noise into points where values are 0, the first channels of a latent; `points` and the `step` of the file,
+        with this code, in one unit."""
         levels = self._levels_of(points.shape[2])
         exponents = self._exponents(levels)
-        largest = self._largest(values, levels, exponents) * _FACTORS[exponents + _MAX_EXPONENT] * np.float32(step)
+        of_cells = self._amplitudes(levels, exponents, step_code)
+        largest = of_cells * _FACTORS[exponents + _MAX_EXPONENT] * np.float32(step)
         for band, rows in enumerate(self.cells.rows_of_bands(len(points))):
-            if not largest[:, band].any() or rows.start == rows.stop:
-                continue
             part = np.ascontiguousarray(values[rows])
+            amplitudes = self._spread(largest, band, part.shape)
+            if not amplitudes.any():
+                continue
             noise = np.zeros(part.shape, np.float32)
             unit, everywhere = np.ones((len(part), NUM_CLASSES), np.float32), np.zeros(part.shape[1:], np.uint8)
             seed = _GOLDEN * rows.start & 0xFFFFFFFF
             _native.fill_points(part, everywhere, unit, seed, 0, self.first, noise)
-            noise *= self._spread(largest[:, band], part.shape[2])
+            noise *= amplitudes
             np.copyto(points[rows], noise, where=part == 0)
 
     def without(self, tiles: Iterable[LayoutTile], grid: tuple[int, int]) -> NoiseLevels:
@@ -162,32 +172,47 @@ class NoiseLevels:
         found: NDArray[np.int64] = (self.power * above >> 1) + self.offsets[:, None]
         return found.clip(-_MAX_EXPONENT, _MAX_EXPONENT)
 
-    def _largest(
+    def _amplitudes(
         self,
-        values: Int[NDArray[np.int32], "d rows t"],
         levels: UInt[NDArray[np.uint8], "rows bands stretches"],
         exponents: Int[NDArray[np.int64], "rows bands stretches"],
+        step_code: int,
     ) -> Float[Floats, "rows bands stretches"]:
-        """Of the noise of each cell, in its steps: uniform noise, of as much energy as integers lack of the level."""
-        wide = values.astype(np.int64)
-        sizes = self.cells.sizes(*values.shape[1:])
-        energies, others = self.cells.sums(wide * wide), self.cells.sums((values != 0).astype(np.int64))
-        eighths = 8 * (levels.astype(np.int64) - UNIT_NOISE_LEVEL) - exponents
-        wanted = np.ldexp(_EIGHTHS[eighths & 7], eighths >> 3) * sizes
-        lacking = np.maximum(wanted - energies, 0) / np.maximum(sizes - others, 1)
-        exact = np.minimum(np.sqrt(3 * lacking) * (self.gain / _GAIN_UNIT), _LARGEST)
-        found: Float[Floats, "rows bands stretches"] = exact.astype(np.float32)
-        found[levels == 0] = 0
-        return found
+        """Of the noise of each cell, in its steps: as loud as what becomes 0 where a band has its level."""
+        above = 8 * (levels.astype(np.int64) - UNIT_NOISE_LEVEL) - (step_code - CODE_OF_UNIT_STEP) - exponents
+        found = _amplitudes_of(above) * (self.gain / _GAIN_UNIT)
+        out: Float[Floats, "rows bands stretches"] = np.minimum(found, _LARGEST).astype(np.float32)
+        out[levels == 0] = 0
+        return out
 
-    def _spread(self, of_cells: Float[Floats, "rows stretches"], length: int) -> Float[Floats, "rows t"]:
-        return of_cells.repeat(1 << self.cells.stretch_log2, axis=1)[:, :length]
+    def _spread(
+        self, of_cells: Float[Floats, "rows bands stretches"], band: int, shape: tuple[int, ...]
+    ) -> Float[Floats, "n rows t"]:
+        """What a band has at each of its channels and places."""
+        channels, _, length = shape
+        planes = np.arange(channels) % self.cells.num_planes
+        own = of_cells[:, planes * (len(self.cells.edges) - 1) + band].transpose(1, 0, 2)
+        return own.repeat(1 << self.cells.stretch_log2, axis=2)[..., :length]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, NoiseLevels):
             return NotImplemented
         mine, its = ((n.cells, n.power, n.gain, n.first, n.offsets.tobytes()) for n in (self, other))
         return mine == its and np.array_equal(self.levels, other.levels)
+
+
+def _amplitudes_of(above: Int[NDArray[np.int64], "*n"]) -> Float[NDArray[np.float64], "*n"]:
+    """Of root mean squares so many sixteenths of an octave above a step: linear in them where all of a band becomes 0,
+    between points of a table elsewhere."""
+    softer = (above - _FIRST_AMPLITUDE).clip(max=0)
+    soft = np.ldexp(_AMPLITUDES[0] * _FACTORS[softer % CODES_PER_OCTAVE + _MAX_EXPONENT], softer // CODES_PER_OCTAVE)
+    index, rest = np.divmod(
+        (above - _FIRST_AMPLITUDE).clip(0, _AMPLITUDE_STEP * (len(_AMPLITUDES) - 1)), _AMPLITUDE_STEP
+    )
+    next_one = _AMPLITUDES[np.minimum(index + 1, len(_AMPLITUDES) - 1)]
+    louder = ((_AMPLITUDE_STEP - rest) * _AMPLITUDES[index] + rest * next_one) / _AMPLITUDE_STEP
+    found: Float[NDArray[np.float64], "*n"] = np.where(above < _FIRST_AMPLITUDE, soft, louder) / 4096
+    return found
 
 
 def check_noise_levels(noise: NoiseLevels, grid: tuple[int, int], model: Model) -> None:
@@ -213,7 +238,7 @@ def _num_packets(model: Model) -> int:
 
 
 def _shape_of(cells: NoiseCells, grid: tuple[int, int]) -> tuple[int, int, int]:
-    return grid[0], len(cells.edges) - 1, cells.num_stretches(grid[1])
+    return grid[0], (len(cells.edges) - 1) * cells.num_planes, cells.num_stretches(grid[1])
 
 
 def unpacked_noise_levels(packed: bytes, grid: tuple[int, int], model: Model) -> NoiseLevels:

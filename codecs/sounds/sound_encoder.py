@@ -20,7 +20,7 @@ from laconic.codecs.progress import tell_progress
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
 from laconic.codecs.sounds.block_analysis import SampleStretch, coefficients_of_stretch, stretches_of
 from laconic.codecs.threads import threaded_map
-from laconic.codecs.transform.band_levels import measured_levels, noise_levels_of_measures
+from laconic.codecs.transform.band_levels import BandMeter
 from laconic.codecs.transform.quantizer import check_quantizer_step
 from laconic.entropy.tile_symbols import TileValues
 
@@ -34,12 +34,15 @@ def encode_sound_blocks(read: SampleReading, plan: Plan, metadata: SoundMetadata
     packer = Packer(plan, plan.model.num_channels)
     packed: dict[int, PackedTile] = {}
     passes = 1 + plan.has_noise
+    meter = BandMeter.of_model(plan.model, plan.form.sample_rate)
     with threaded_map(plan.threads) as run:
         measures = []
-        for end, found in run(lambda s: _measured(s, plan), stretches_of(read(), plan) if plan.has_noise else ()):
+        for end, found in run(
+            lambda s: _measured(s, plan, meter), stretches_of(read(), plan) if plan.has_noise else ()
+        ):
             measures.append(found)
             tell_progress(end / plan.grid[1] / passes)
-        noise = noise_levels_of_measures(measures, plan.model) if measures else None
+        noise = meter.levels_of_measures(measures) if measures else None
         noise = noise if noise is not None and noise.levels.any() else None
         for end, tiles in run(lambda s: _packed(s, plan, noise, packer), stretches_of(read(), plan)):
             packed |= tiles
@@ -49,9 +52,11 @@ def encode_sound_blocks(read: SampleReading, plan: Plan, metadata: SoundMetadata
     return packer.join(in_order, {SECTION_NAME: section} if section else {}, noise).data
 
 
-def _measured(stretch: SampleStretch, plan: Plan) -> tuple[int, Int[NDArray[np.int16], "rows bands stretches"]]:
+def _measured(
+    stretch: SampleStretch, plan: Plan, meter: BandMeter
+) -> tuple[int, Int[NDArray[np.int16], "rows bands stretches"]]:
     """The place that ends a stretch, and how loud its bands are."""
-    return stretch.right, measured_levels(coefficients_of_stretch(stretch, plan.model), plan.step, plan.model)
+    return stretch.right, meter.measured(coefficients_of_stretch(stretch, plan.model))
 
 
 def _packed(

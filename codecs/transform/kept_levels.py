@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jaxtyping import Int, UInt
 
 EIGHTHS: Final = 8  # of a level, in which energies are compared
-_KEPT: Final = 10  # eighths within which the predicted level is taken
+_KEPT: Final = 6  # eighths within which the predicted level is taken
 
 
 def kept_levels(

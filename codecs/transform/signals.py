@@ -26,7 +26,7 @@ from laconic.codecs.models.zoo import load_model_of
 from laconic.codecs.plan import Plan, planned_integers
 from laconic.codecs.sound_metadata import SECTION_NAME, SoundMetadata
 from laconic.codecs.transform import wavelet
-from laconic.codecs.transform.band_levels import noise_levels_of
+from laconic.codecs.transform.band_levels import BandMeter
 from laconic.codecs.transform.picture_rows import (
     PictureRows,
     PictureRowsPart,
@@ -107,7 +107,7 @@ def planned_latent(signal: Signal, coefficients: Float[Floats, "d h w"], plan: P
     """The latent of a signal with these coefficients, (d, h, w)."""
     noise = None
     if plan.has_noise and coefficients.size:
-        found = noise_levels_of(coefficients, plan.step, plan.model)
+        found = BandMeter.of_model(plan.model, plan.form.sample_rate).levels(coefficients)
         if found.levels.any():
             noise, coefficients = found, coefficients.copy()
             noise.scale(coefficients, finer=True)
@@ -149,7 +149,7 @@ def signal_of(latent: Latent, model: Model, *, fill: bool = True) -> Signal:
     else:
         points = latent.points()
         if fill and latent.noise is not None:
-            latent.noise.fill(points, latent.values, latent.step)
+            latent.noise.fill(points, latent.values, latent.step_code, latent.step)
         samples = latent.levels.restore(_planes_of(unproject(points, model), latent, model), model.offsets)
     if model.kind == "sound":
         section = latent.metadata.get(SECTION_NAME)

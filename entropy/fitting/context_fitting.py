@@ -21,7 +21,7 @@ from laconic.entropy.fitting.sampled_places import Places, sampled_places
 from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand
 
 NUM_FEATURES = 3
-_MAX_REACH = 512  # earlier channels that a pass may look at
+MAX_REACH = 512  # earlier channels that a pass may look at
 _ROWS = 2688  # places in one step of descent
 _RATE = 0.2
 _FIRST_FEATURES = -7.0  # before softplus; from above, weights that should vanish take long to do so
@@ -49,13 +49,15 @@ def fit_context_weights(
     num_predicted: int,
     rounding: float,
     num_features: int = NUM_FEATURES,
+    reach: int = MAX_REACH,
     map_passes: ContextFittingMap = map,
     on_pass: Callable[[int], None] | None = None,
 ) -> ContextWeights:
     """Weights for signals of `pass_ends[-1]` channels quantised with `rounding`; the same for the same signals.
 
     `values_of_band(b)`: integers of all signals, (d, h, w) each, at step code 8 b + 4. `map_passes` may fit passes side by
-    side, with up to 160 MB for each; `on_pass` is told the end of each that is done, in order.
+    side, with up to 160 MB for each; `on_pass` is told the end of each that is done, in order. `reach`: the earlier
+    channels that a pass may look at.
     """
     d, passes = pass_ends[-1], len(pass_ends)
     places = sampled_places(values_of_band, d, num_predicted, rounding)
@@ -65,9 +67,11 @@ def fit_context_weights(
     feature_weights = np.zeros((d, num_features), np.uint16)
     own_weights, ring_weights = np.zeros((2, passes, num_features, d), np.uint8)
     bounds = list(pairwise((0, *pass_ends)))
-    all_fitted = map_passes(lambda own: _fit_pass(places, *own, rounding, num_features), bounds)
+    all_fitted = map_passes(
+        lambda own: _fit_pass(places, *own, _seen_by(own[0], reach), rounding, num_features), bounds
+    )
     for k, ((lo, hi), fitted) in enumerate(zip(bounds, all_fitted, strict=True)):
-        seen = _seen_by(lo)
+        seen = _seen_by(lo, reach)
         base[:, lo:hi] = fitted.base
         neighbour_weights[lo:hi] = fitted.neighbour_weights
         lean_weights[lo:hi] = fitted.lean_weights
@@ -87,9 +91,9 @@ def fit_context_weights(
     )
 
 
-def _seen_by(lo: int) -> slice:
+def _seen_by(lo: int, reach: int) -> slice:
     """The earlier channels that a pass from channel `lo` on looks at."""
-    return slice(max(0, lo - _MAX_REACH), lo)
+    return slice(max(0, lo - reach), lo)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +108,9 @@ class _PassWeights:
     ring_weights: NDArray[np.uint8]
 
 
-def _fit_pass(places: Places, lo: int, hi: int, rounding: float, num_features: int) -> _PassWeights:
-    """Weights of the channels lo..hi-1."""
-    own, seen = slice(lo, hi), _seen_by(lo)
+def _fit_pass(places: Places, lo: int, hi: int, seen: slice, rounding: float, num_features: int) -> _PassWeights:
+    """Weights of the channels lo..hi-1, which look at the channels `seen`."""
+    own = slice(lo, hi)
     symbols = np.ascontiguousarray(places.symbols[..., own])
     neighbours = np.ascontiguousarray(places.neighbours[..., own])
     magnitudes = np.abs(neighbours).astype(np.float32)

@@ -38,6 +38,13 @@ class _TreeKind(StrEnum):
     mdct = "mdct"
 
 
+class _SoundTune(StrEnum):
+    """Whom files of sounds are for, as of `laconic encode`."""
+
+    machine = "machine"
+    snr = "snr"
+
+
 class _FitBlocks(StrEnum):
     """What the projection mixes: the colours of each place, each leaf of the tree on its own, each resolution, or
     everything."""
@@ -82,6 +89,10 @@ def fit(
     ] = None,
     axes: Annotated[
         str | None, typer.Option("--axes", help="The model in whose axes latents are given, as rgb_best; else its own.")
+    ] = None,
+    tune: Annotated[
+        _SoundTune | None,
+        typer.Option("--tune", help="Of sounds: whom files will be for; machine, if not given, or snr."),
     ] = None,
     passes: Annotated[str | None, typer.Option("--passes", help="Ends of the coding passes, as 3,12,48,192.")] = None,
     groups: Annotated[str | None, typer.Option("--groups", help="Ends of the channel groups, likewise.")] = None,
@@ -128,7 +139,7 @@ def fit(
     else:
         num_planes = sound_channels if kind is FitKind.sound else 3 if rgb else 1
         signals = find_fit_signals(folders, kind, num_planes, limit=limit, seed=seed)
-        choice = _FitChoice(tree, depth, blocks, passes, groups, projection, axes)
+        choice = _FitChoice(tree, depth, blocks, passes, groups, projection, axes, tune)
         model = _fitted(signals, name or output.stem, choice.options(kind), threads=threads, quiet=quiet)
         shown = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value}
         model = replace(model, card={**shown, "command": command})
@@ -173,6 +184,7 @@ class _FitChoice:
     groups: str | None
     projection: Path | None
     axes: str | None
+    tune: _SoundTune | None
 
     def options(self, kind: FitKind) -> FitOptions:
         """Raises `typer.BadParameter` for numbers that cannot be meant."""
@@ -186,7 +198,13 @@ class _FitChoice:
             group_ends=_ends("--groups", self.groups),
             projection=None if self.projection is None else _matrices(self.projection),
             axes=None if self.axes is None else load_model(self.axes),
+            tune=self._tune(kind),
         )
+
+    def _tune(self, kind: FitKind) -> str | None:
+        if self.tune is not None and kind is not FitKind.sound:
+            raise typer.BadParameter(f"--tune is for --kind sound, not {kind.value}; leave it out")
+        return None if self.tune is None else self.tune.value
 
     def _tree(self, kind: FitKind) -> Tree | None:
         from laconic.codecs.models import packet_tree

@@ -723,7 +723,8 @@ def read_sections(reader: Reader) -> dict[int, bytes]:
     crc = crc32c(reader.data[begin : reader.position])
     _check(reader.unsigned(4) == crc, ChecksumError, "the sections' checksum is wrong")
     for number in sections:
-        _check(number % 2 == 0 or number in (1, 3, 5, 7), UnsupportedError, f"section {number}")
+        known = number != 10 if number % 2 == 0 else number in (1, 3, 5, 7, 11)
+        _check(known, UnsupportedError, f"section {number}")
     return {number: payload for number, payload in sections.items() if number in (1, 2, 3, 4, 5, 6, 7, 8)}
 
 
