@@ -3,11 +3,13 @@
 At the root stands what everyone needs: `media` (`Image`, `Audio`, `Cube`: signals), `codec` (the interfaces), `lcn`
 (our codec, one file that joins the rest), `latent` (the integers), `sound_metadata` (tags and what else a file keeps
 of a sound), `form` (what a file says of a signal), `steps` (quality -> step), `levels` (how loud a sound or a cube
-is), `plan` (how one signal is encoded, and its integers), `files` (media files; the functions most people need),
-`notes` (what was dropped of a file, and hints), `streams` (signals larger than memory), `pillow` (a plugin),
-`resized` (any codec of pictures at a lower resolution), `registry` (codecs by name), `checks` (the laws of a codec as
-a test kit), `whole_files` (writing all or nothing), `threads` (the one map over threads), `progress` (how far an
-encoder is), `loudness` (what levels are made of), `onnx_export` (with torch: the transform for other runtimes).
+is), `encoding_target` (a size, a rate or an error in place of a quality), `target_search` (the file that keeps to one,
+with `step_search`, `size_search`, `sample_errors`), `plan` (how one signal is encoded, and its integers), `files` (media
+files; the functions most people need), `notes` (what was dropped of a file, and hints), `streams` (signals larger than
+memory), `pillow` (a plugin), `resized` (any codec of pictures at a lower resolution), `registry` (codecs by name), `checks`
+(the laws of a codec as a test kit), `whole_files` (writing all or nothing), `threads` (the one map over threads),
+`progress` (how far an encoder is), `loudness` (what levels are made of), `onnx_export` (with torch: the transform for other
+runtimes).
 
 The folders, in reading order: `models` (what is learned, and where it is found), `transform` (signal <-> integers),
 `packing` (latent <-> .lcn file), `pictures` (by rows, in part, with threads), `sounds` (by blocks, in part, without

@@ -22,11 +22,10 @@ from laconic.codecs.arguments import (
     is_path_argument,
     opened_argument,
     path_argument,
-    positive_number_argument,
     typed_argument,
-    whole_number_argument,
     writable_file_argument,
 )
+from laconic.codecs.encoding_target import EncodingTarget
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Kind, optional_form_kind
 from laconic.codecs.formats.bit_depths import BitDepth, bit_depth_read, wanted_bit_depth
@@ -47,8 +46,8 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.pictures.region_of_interest import RegionOfInterest
 from laconic.codecs.registry import decoder_class, first_bytes
-from laconic.codecs.size_search import best_within
 from laconic.codecs.sounds.lossless_codec import LcnLossless, encode_without_loss
+from laconic.codecs.target_search import encode_to_target
 from laconic.codecs.transform.rate_distortion import DEFAULT_EFFORT
 from laconic.codecs.whole_files import atomic_write
 from laconic.entropy import Limits, TruncatedError
@@ -67,6 +66,10 @@ def encode(
     quality: int | None = None,
     bits_per_pixel: float | None = None,
     max_bytes: int | None = None,
+    kilobits_per_second: float | None = None,
+    snr_db: float | None = None,
+    prd_percent: float | None = None,
+    max_error: float | None = None,
     model: str | None = None,
     profile: Literal["fast", "small", "best"] = "small",
     effort: int = DEFAULT_EFFORT,
@@ -81,19 +84,21 @@ def encode(
 
     `picture`: an `Image`, a Pillow image, a numpy array (h, w) or (h, w, c), or a torch tensor (c, h, w); uint8 or
     uint16; or an `Audio` or `Cube`; or a sound as the pair that other libraries give, samples and rate in either order,
-    where samples are what `Audio.from_array` takes. At most one of `quality` (None: 50), `bits_per_pixel` and `max_bytes`;
-    the last two take the best that fits, found by encoding. `model`: a shipped name or a path. `profile`, `effort`,
-    `threads`, `tune`, `roi` and, for effort 3, `synthesis` as in `Lcn`. `bit_depth` 9 to 16 is that of 16-bit arrays and
-    Pillow images; 0 takes what the largest colour needs, and notes it. `lossless`, of sounds of integers of up to 24
-    bits: as `LcnLossless` encodes them. Raises `CodecError`, also where even the coarsest step needs more bytes.
+    where samples are what `Audio.from_array` takes. At most one of `quality` (None: 50) and what `EncodingTarget` has,
+    found by encoding: the best file of at most so many `bits_per_pixel`, `kilobits_per_second` or `max_bytes`; or, of
+    sounds, then with tune "snr", and cubes, the smallest that keeps `snr_db`, `prd_percent` or `max_error`. `model`: a
+    shipped name or a path. `profile`, `effort`, `threads`, `tune`, `roi` and, for effort 3, `synthesis` as in `Lcn`.
+    `bit_depth` 9 to 16 is that of 16-bit arrays and Pillow images; 0 takes what the largest colour needs, and notes it.
+    `lossless`, of sounds of integers of up to 24 bits: as `LcnLossless` encodes them. Raises `CodecError`, also where no
+    step does what is asked.
 
     >>> data = encode(np.zeros((30, 50, 3), np.uint8), max_bytes=200)
     >>> decode(data).mode
     'RGB'
     """
     signal = signal_of_value(picture, bit_depth)
-    targets = {"quality": quality, "bits_per_pixel": bits_per_pixel, "max_bytes": max_bytes}
-    given = [name for name, value in targets.items() if value is not None]
+    target = EncodingTarget(bits_per_pixel, max_bytes, kilobits_per_second, snr_db, prd_percent, max_error)
+    given = [name for name in (quality is not None and "quality", target.name) if name]
     if len(given) > 1:
         raise CodecError(f"{' and '.join(given)} exclude each other; give one of them")
     if flag_argument("lossless", lossless):
@@ -109,17 +114,7 @@ def encode(
         tune=tune,
         roi=roi,
     )
-    if bits_per_pixel is not None:
-        max_bytes = _bytes_of_rate(signal, bits_per_pixel)
-    elif max_bytes is not None:
-        max_bytes = whole_number_argument("max_bytes", max_bytes, 1)
-    return codec.encode(signal) if max_bytes is None else best_within(signal, max_bytes, codec)
-
-
-def _bytes_of_rate(signal: Signal, bits_per_pixel: float) -> int:
-    if not isinstance(signal, Image):
-        raise CodecError(f"bits_per_pixel is for pictures, this is {type(signal).__name__}; give max_bytes")
-    return int(positive_number_argument("bits_per_pixel", bits_per_pixel) * signal.width * signal.height / 8)
+    return encode_to_target(signal, target, codec).data
 
 
 def decode(

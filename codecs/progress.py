@@ -25,3 +25,11 @@ def progress_told_to(listener: Callable[[float], None]) -> Iterator[None]:
         yield
     finally:
         _listener.reset(token)
+
+
+@contextmanager
+def progress_of_part(begin: float, end: float) -> Iterator[None]:
+    """Until the block ends, what encoders tell is of a part of the work, from `begin` to `end` of the whole."""
+    outer = _listener.get()
+    with progress_told_to(lambda share: None if outer is None else outer(begin + (end - begin) * share)):
+        yield

@@ -29,11 +29,16 @@ def best_within(signal: Signal, max_bytes: int, codec: Lcn) -> bytes:
             else:
                 low, smallest = code + 1, len(data)
     if best is None:
-        raise CodecError(
-            f"the smallest possible file has {smallest} bytes, over the limit of {max_bytes}; "
-            "allow more or reduce the signal"
-        )
+        raise size_error(smallest, max_bytes)
     return _in_own_colors(best, high, signal, max_bytes, codec)
+
+
+def size_error(smallest: int, max_bytes: int) -> CodecError:
+    """For a signal whose smallest file is too large."""
+    return CodecError(
+        f"the smallest possible file has {smallest} bytes, over the limit of {max_bytes}; "
+        "allow more or reduce the signal"
+    )
 
 
 def _in_own_colors(best: bytes, step_code: int, signal: Signal, max_bytes: int, codec: Lcn) -> bytes:

@@ -15,6 +15,7 @@ from laconic.entropy.container import Source, varint
 from laconic.entropy.errors import BitstreamError, CorruptStreamError
 
 SAMPLE_FORMATS = ("int16", "int24", "float32")  # by their number in a file, from 1
+BITS_OF_SAMPLES = {"int16": 16, "int24": 24}  # of those that are integers
 SECTION_NAME = "sound"  # in `Header.metadata` and `Latent.metadata`
 _MAX_TAGS = 1024
 _MAX_KEY_BYTES = 255

@@ -10,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from laconic.codecs.arguments import Bytes, PathLike, opened_argument, typed_argument, writable_file_argument
+from laconic.codecs.encoding_target import EncodingTarget
 from laconic.codecs.files import file_bytes, format_of, read_signal
 from laconic.codecs.form import Form, Kind, form_of, optional_form_kind
 from laconic.codecs.formats.bit_depths import (
@@ -30,7 +31,9 @@ from laconic.codecs.lcn import Lcn
 from laconic.codecs.notes import collect_notes, note
 from laconic.codecs.pictures.graphics import RowsWatchedForGraphics, graphics_hint_for, hint_if_graphics
 from laconic.codecs.pictures.picture_decoder import PicturePart
+from laconic.codecs.sounds.sample_blocks import SampleBlocks
 from laconic.codecs.sounds.sound_part import SoundBlocks
+from laconic.codecs.target_search import TargetFile, encode_blocks_to_target, encode_to_target
 from laconic.entropy import Limits
 
 _TIFF_EXTENSIONS = (".tif", ".tiff")
@@ -55,15 +58,49 @@ def encode_file(
     twice where the bit depth is not given, and have to say it where they are larger than 1 GiB. `limits`, `frame` and
     `bit_depth` are for pictures. Gives a hint (`notes`) for drawn pictures. Raises what both raise.
     """
-    typed_argument("codec", codec, Lcn, "an Lcn")
-    kind = optional_form_kind(kind)
-    if limits is not None:
-        typed_argument("limits", limits, Limits, "a Limits or None")
+    kind = _checked_kind(codec, kind, limits)
     with opened_argument("source", source) as data, seekable_file(_file_of(data)) as file:
         if holds_sound(file, kind) and (blocks := open_sound_blocks(file)) is not None:
             encoded = codec.encode_blocks(blocks, sample_rate=blocks.sample_rate, metadata=blocks.metadata)
             return encoded, Form("sound", (blocks.num_channels, blocks.length), "float32", blocks.sample_rate)
         return _encoded(file, codec, kind, limits, frame, wanted_bit_depth(bit_depth))
+
+
+def encode_file_to_target(
+    source: Bytes | PathLike | BinaryIO,
+    codec: Lcn,
+    target: EncodingTarget,
+    *,
+    kind: Kind | None = None,
+    limits: Limits | None = None,
+    frame: int | None = None,
+    bit_depth: BitDepth = 0,
+) -> tuple[TargetFile, Form]:
+    """What a file holds, as an .lcn file that keeps to a target, and its form: what `target_search.encode_to_target` makes
+    of `files.read_signal`, to the byte.
+
+    Sounds are read by blocks, as `encode_file` reads them, some times for each step that is tried; other signals are in
+    memory, unless the target says nothing. The rest is as of `encode_file`. Raises also `CodecError` where no step keeps to
+    the target."""
+    if typed_argument("target", target, EncodingTarget, "an EncodingTarget").name is None:
+        encoded, form = encode_file(source, codec, kind=kind, limits=limits, frame=frame, bit_depth=bit_depth)
+        return TargetFile(encoded), form
+    kind = _checked_kind(codec, kind, limits)
+    with opened_argument("source", source) as data, seekable_file(_file_of(data)) as file:
+        if holds_sound(file, kind) and (blocks := open_sound_blocks(file)) is not None:
+            samples, rate = SampleBlocks(blocks), blocks.sample_rate
+            return encode_blocks_to_target(samples, rate, blocks.metadata, target, codec), samples.form(rate)
+        signal = read_signal(file, kind=kind, limits=limits, frame=frame, bit_depth=wanted_bit_depth(bit_depth))
+        graphics_hint_for(signal)
+        return encode_to_target(signal, target, codec), form_of(signal)
+
+
+def _checked_kind(codec: Lcn, kind: Kind | None, limits: Limits | None) -> Kind | None:
+    """The kind that a caller named. Raises `CodecError`, also for the others."""
+    typed_argument("codec", codec, Lcn, "an Lcn")
+    if limits is not None:
+        typed_argument("limits", limits, Limits, "a Limits or None")
+    return optional_form_kind(kind)
 
 
 def _file_of(data: bytes | BinaryIO) -> BinaryIO:

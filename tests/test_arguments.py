@@ -19,7 +19,7 @@ import pytest
 
 import laconic.codecs.pillow  # noqa: F401 - saves .lcn files
 from laconic import codecs, entropy
-from laconic.codecs import external, files, registry, steps, streams, whole_files
+from laconic.codecs import encoding_target, external, files, registry, steps, streams, whole_files
 from laconic.codecs.checks import images_to_check, sounds_to_check
 from laconic.codecs.errors import CodecError, MissingDependencyError
 from laconic.codecs.formats import row_files
@@ -155,6 +155,10 @@ CALLS: dict[str, Callable[[Any], Call]] = {
     ),
     "codecs.encode to a rate": lambda s: (codecs.encode, {"picture": s.picture, "bits_per_pixel": 9.0}),
     "codecs.encode to a size": lambda s: (codecs.encode, {"picture": s.picture, "max_bytes": 500}),
+    "codecs.encode to a rate of sound": lambda s: (codecs.encode, {"picture": s.sound, "kilobits_per_second": 80.0}),
+    "codecs.encode to an SNR": lambda s: (codecs.encode, {"picture": s.sound, "snr_db": 9.0}),
+    "codecs.encode to a PRD": lambda s: (codecs.encode, {"picture": s.sound, "prd_percent": 30.0}),
+    "codecs.encode to an error": lambda s: (codecs.encode, {"picture": s.sound, "max_error": 0.1}),
     "codecs.decode": lambda s: (
         codecs.decode,
         {"data": s.data, "region": (0, 0, 4, 4), "scale": 2, "channels": 3, "model": "rgb", "limits": entropy.Limits()}
@@ -239,6 +243,19 @@ CALLS: dict[str, Callable[[Any], Call]] = {
             "bit_depth": 0,
         },
     ),
+    "streams.encode_file_to_target": lambda s: (
+        streams.encode_file_to_target,
+        {
+            "source": s.root / "x.png",
+            "codec": codecs.Lcn(),
+            "target": encoding_target.EncodingTarget(max_bytes=900),
+            "kind": "image",
+            "limits": None,
+            "frame": 0,
+            "bit_depth": 0,
+        },
+    ),
+    "encoding_target.EncodingTarget": lambda s: (encoding_target.EncodingTarget, {"snr_db": 3.0}),
     "streams.stream_picture": lambda s: (
         streams.stream_picture,
         {"part": codecs.Lcn().open_area(s.data), "target": io.BytesIO(), "extension": ".png"},

@@ -18,7 +18,8 @@ from laconic.codecs.formats.wav_files import wav_end, wav_head, wav_samples
 from laconic.codecs.loudness import reading_of_planes
 from laconic.codecs.media import Audio
 from laconic.codecs.notes import note
-from laconic.codecs.sound_metadata import SAMPLE_FORMATS, SoundHead
+from laconic.codecs.sound_metadata import BITS_OF_SAMPLES, SAMPLE_FORMATS, SoundHead
+from laconic.codecs.sounds.integer_samples import nearest_integers
 from laconic.codecs.sounds.sample_blocks import opened_sample_blocks
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 WRITTEN_EXTENSIONS = frozenset([".wav", ".flac"])
 _MAX_FLAC_CHANNELS = 8
-_BITS = {"int16": 16, "int24": 24}
 
 Floats = NDArray[np.float32]
 
@@ -101,7 +101,7 @@ def _write_flac(target: BinaryIO, blocks: Iterable[Floats], head: SoundHead, sam
     frames = _Frames(sample_format)
     form = head.num_channels, head.sample_rate
     with spooled_file() as plain:
-        with sound_writing(plain, form, ("FLAC", f"PCM_{_BITS[sample_format]}")) as write:
+        with sound_writing(plain, form, ("FLAC", f"PCM_{BITS_OF_SAMPLES[sample_format]}")) as write:
             for block in blocks:
                 found = frames.of_block(block)
                 write(
@@ -122,13 +122,9 @@ class _Frames:
         self._num_samples += block.size
         if self._format == "float32":
             return block.T
-        scale = np.float32(1 << (_BITS[self._format] - 1))
-        scaled = np.rint(np.clip(block.T, -2, 2) * scale)
-        self._num_beyond += int(np.count_nonzero(np.abs(scaled) > scale))
-        integers: NDArray[Any] = np.clip(scaled, -scale, scale - 1).astype(
-            np.int16 if self._format == "int16" else np.int32
-        )
-        return integers
+        integers, num_beyond = nearest_integers(block.T, BITS_OF_SAMPLES[self._format])
+        self._num_beyond += num_beyond
+        return integers.astype(np.int16) if self._format == "int16" else integers
 
     def note_clipped(self) -> None:
         if self._num_beyond:

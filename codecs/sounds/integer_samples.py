@@ -1,4 +1,6 @@
-"""Samples of a sound <-> the integers that they stand for: those of a file of at most 24 bits are exact in float32."""
+"""Samples of a sound <-> the integers that they stand for: those of a file of at most 24 bits are exact in float32; decoded
+samples are rounded to them.
+"""
 
 from __future__ import annotations
 
@@ -48,3 +50,14 @@ def integers_of_sound(audio: Audio) -> IntegerSamples:
 def samples_of_integers(integers: IntegerSamples) -> Float[NDArray[np.float32], "c t"]:
     """The samples that `integers_of_sound` took."""
     return integers.values.astype(np.float32) * np.float32(2.0 ** (1 - integers.bits))
+
+
+def nearest_integers(
+    samples: Float[NDArray[np.float32], "c t"], bits: int
+) -> tuple[Int[NDArray[np.int32], "c t"], int]:
+    """The integers of so many bits that a file has of samples, and how many were clipped for that. Full scale itself, 1, is
+    clipped but does not count."""
+    scale = np.float32(1 << (bits - 1))
+    scaled = np.rint(np.clip(samples, -2, 2) * scale)
+    num_beyond = int(np.count_nonzero(np.abs(scaled) > scale))
+    return np.clip(scaled, -scale, scale - 1).astype(np.int32), num_beyond

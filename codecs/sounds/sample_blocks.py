@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from laconic.codecs.arguments import items_of_argument
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Form
-from laconic.codecs.levels import levels_of_sound
+from laconic.codecs.levels import Levels, levels_of_sound
 from laconic.codecs.loudness import peaks_of_planes, samples_of_block
 from laconic.codecs.media import checked_sound_samples
 
@@ -48,10 +49,18 @@ class SampleBlocks:
     def num_channels(self) -> int:
         return len(self.peaks)
 
+    @property
+    def num_samples(self) -> int:
+        """Of all channels."""
+        return self.num_channels * self.length
+
     def form(self, sample_rate: int) -> Form:
-        """Of the sound at this rate, with its levels, for which all is read once or twice."""
-        levels = levels_of_sound(lambda: self, self.peaks)
-        return Form("sound", (self.num_channels, self.length), "float32", sample_rate, levels)
+        """Of the sound at this rate, with its levels, for which all is read once or twice the first time."""
+        return Form("sound", (self.num_channels, self.length), "float32", sample_rate, self._levels)
+
+    @cached_property
+    def _levels(self) -> Levels:
+        return levels_of_sound(lambda: self, self.peaks)
 
     def __iter__(self) -> Iterator[Float[Floats, "c t"]]:
         length = 0
@@ -67,8 +76,11 @@ class SampleBlocks:
 
 @contextmanager
 def opened_sample_blocks(blocks: Iterable[Float[Floats, "c t"]]) -> Iterator[SampleBlocks]:
-    """Blocks of an iterable; those of an iterator, which come once, are kept in a temporary file until the end. Raises
-    what `SampleBlocks` does."""
+    """Blocks of an iterable; those of an iterator, which come once, are kept in a temporary file until the end. What is
+    opened stays as it is. Raises what `SampleBlocks` does."""
+    if isinstance(blocks, SampleBlocks):
+        yield blocks
+        return
     once = items_of_argument("blocks", blocks)
     if once is not blocks:
         yield SampleBlocks(blocks)

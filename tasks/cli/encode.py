@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
-from math import prod
+from math import isfinite, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from laconic.codecs.errors import CodecError, sentence_of_error
 from laconic.entropy.container import Limits
 from laconic.tasks.cli import batch, jobs, options
 from laconic.tasks.cli.batch import BatchOutcome, BatchScreen
@@ -21,6 +22,9 @@ from laconic.tasks.cli.progress_lines import ProgressLines
 if TYPE_CHECKING:
     from laconic.codecs.form import Form
     from laconic.codecs.formats.bit_depths import BitDepth
+    from laconic.codecs.lcn import Lcn
+    from laconic.codecs.media import Signal
+    from laconic.codecs.target_search import TargetFile
 
 _SUFFIX = ".lcn"
 
@@ -44,6 +48,37 @@ def encode(  # a command line has as many parameters as options
     ] = None,
     max_bytes: Annotated[
         int | None, typer.Option("--max-bytes", min=1, help="Instead of a quality: the best of at most this size.")
+    ] = None,
+    kbps: Annotated[
+        float | None,
+        typer.Option("--kbps", help="Sounds, instead of a quality: the best with at most these kilobits per second."),
+    ] = None,
+    snr: Annotated[
+        float | None,
+        typer.Option(
+            "--snr",
+            metavar="DB",
+            help="Sounds and cubes, instead of a quality: the smallest whose decoded samples have at least this "
+            "signal-to-noise ratio. As with --prd and --max-error, samples are compared as `laconic decode` writes them, "
+            "in the format of the input, and sounds have --tune snr if none is given: noise of --tune machine is error.",
+        ),
+    ] = None,
+    prd: Annotated[
+        float | None,
+        typer.Option(
+            "--prd",
+            metavar="PERCENT",
+            help="The same, the smallest with at most this error, in percent of the signal (root mean squares, as of "
+            "ECG). As with --snr, a mean other than 0 counts as signal: take it off first.",
+        ),
+    ] = None,
+    max_error: Annotated[
+        float | None,
+        typer.Option(
+            "--max-error",
+            help="The same, the smallest of which no sample differs by more: in steps of samples that are integers; of "
+            "sounds in float32, MP3, Ogg and Opus (decode these with --sample-format float32), full scale is 1.",
+        ),
     ] = None,
     lossless: Annotated[
         bool,
@@ -97,20 +132,27 @@ def encode(  # a command line has as many parameters as options
     """Pictures and sounds (and, with a model for them, .npy cubes) to .lcn files.
 
     Folders keep their structure; files of other kinds in them are skipped. PPM, PGM, PAM and TIFF pictures and sounds may
-    be larger than memory, but for pictures with alpha and with --bpp or --max-bytes.
+    be larger than memory, but for pictures with alpha and with --bpp or --max-bytes, and sounds with --lossless.
     """
-    if sum(value is not None for value in (quality, bpp, max_bytes)) > 1:
-        raise typer.BadParameter("--quality, --bpp and --max-bytes exclude each other; give one of them")
-    if bpp is not None and not 0 < bpp < float("inf"):
-        raise typer.BadParameter(f"--bpp is {bpp}; allowed is a number above 0")
+    from laconic.codecs.encoding_target import EncodingTarget
+
+    sizes = {
+        "--quality": quality,
+        "--bpp": bpp,
+        "--max-bytes": max_bytes,
+        "--kbps": kbps,
+        "--lossless": lossless or None,
+    }
+    option = _one_of({**sizes, "--snr": snr, "--prd": prd, "--max-error": max_error})
+    try:
+        target = EncodingTarget(bpp, max_bytes, kbps, snr, prd, max_error)
+    except CodecError as err:
+        raise typer.BadParameter(f"{option}: {sentence_of_error(err)}") from err
 
     def work(job: Job) -> BatchOutcome:
         from laconic.codecs import files, streams
-        from laconic.codecs.errors import CodecError
-        from laconic.codecs.form import form_of
         from laconic.codecs.lcn import Lcn
         from laconic.codecs.models.zoo import load_model
-        from laconic.codecs.pictures.graphics import graphics_hint_for
         from laconic.codecs.progress import progress_told_to
         from laconic.entropy.container import MAGIC
 
@@ -121,45 +163,29 @@ def encode(  # a command line has as many parameters as options
         with batch.open_batch_source(job.source) as file:
             if file.read(len(MAGIC)) == MAGIC:
                 raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
-            if bpp is None and max_bytes is None and not lossless:
-                codec = Lcn(
-                    quality or 50,
-                    model,
-                    profile=profile.value,
-                    effort=effort,
-                    threads=threads_each,
-                    synthesis=synthesis,
-                    tune=tune,
-                    roi=mask,
-                )
-                with progress_told_to(_progress_of(job, quiet=quiet)):
-                    data, form = streams.encode_file(
-                        file, codec, kind=kind, limits=limits, frame=frame, bit_depth=depth
+            codec = Lcn(
+                quality or 50,
+                model,
+                profile=profile.value,
+                effort=effort,
+                threads=threads_each,
+                synthesis=synthesis,
+                tune=tune,
+                roi=mask,
+            )
+            with progress_told_to(_progress_of(job, quiet=quiet)):
+                if lossless:
+                    found, form = _without_loss(files.read_signal(file, kind=kind, limits=limits, frame=frame), codec)
+                else:
+                    found, form = streams.encode_file_to_target(
+                        file, codec, target, kind=kind, limits=limits, frame=frame, bit_depth=depth
                     )
-            else:
-                signal = files.read_signal(file, kind=kind, limits=limits, frame=frame, bit_depth=depth)
-                graphics_hint_for(signal)
-                form = form_of(signal)
-                data = files.encode(
-                    signal,
-                    quality=quality,
-                    bits_per_pixel=bpp,
-                    max_bytes=max_bytes,
-                    model=model,
-                    profile=profile.value,
-                    effort=effort,
-                    threads=threads_each,
-                    synthesis=synthesis,
-                    tune=tune,
-                    roi=mask,
-                    lossless=lossless,
-                )
-        batch.write_batch_target(job, data, force=force)
-        text, size = _size(form, data)
-        line = f"{job.source.name} -> {job.target}: {len(data)} bytes, {text}"
+        batch.write_batch_target(job, found.data, force=force)
+        text, size = _size(form, found)
+        line = f"{job.source.name} -> {job.target}: {len(found.data)} bytes, {text}"
         unmasked = "" if quiet or mask is not None else masks.note_without(job.source)
         notes = (unmasked,) if unmasked else ()
-        return BatchOutcome(line, {"output": str(job.target), **size, "bytes": len(data)}, notes)
+        return BatchOutcome(line, {"output": str(job.target), **size, "bytes": len(found.data)}, notes)
 
     batch.check_batch_model(model)
     found = jobs.find_job_sources(inputs, _extensions)
@@ -169,6 +195,31 @@ def encode(  # a command line has as many parameters as options
     threads_each = batch.threads_within_batch(threads, len(planned))
     screen = BatchScreen(as_json=as_json, quiet=quiet, is_data=planned[0].target is None)
     batch.finish_batch(found, batch.run_batch(planned, work, screen, threads), screen)
+
+
+def _one_of(given: Mapping[str, object]) -> str:
+    """The option that is given, "" for none. Raises `typer.BadParameter` where there are more."""
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise typer.BadParameter(f"{' and '.join(names)} exclude each other; give one of them")
+    return "".join(names)
+
+
+def _without_loss(signal: Signal, codec: Lcn) -> tuple[TargetFile, Form]:
+    from laconic.codecs import files
+    from laconic.codecs.form import form_of
+    from laconic.codecs.target_search import TargetFile
+
+    data = files.encode(
+        signal,
+        model=codec.model,
+        tune=codec.tune,
+        roi=codec.roi,
+        effort=codec.effort,
+        threads=codec.threads,
+        lossless=True,
+    )
+    return TargetFile(data), form_of(signal)
 
 
 def _progress_of(job: Job, *, quiet: bool) -> Callable[[float], None]:
@@ -195,7 +246,21 @@ def _opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _size(form: Form, data: bytes) -> tuple[str, dict[str, object]]:
+def _size(form: Form, found: TargetFile) -> tuple[str, dict[str, object]]:
+    """Rate and errors in words, and size, rate and errors as fields."""
+    text, fields = _rate(form, found.data)
+    if found.errors is None:
+        return text, fields
+    snr_db, prd_percent, max_error = found.errors.snr_db, found.errors.prd_percent, found.errors.max_error
+    errors: dict[str, object] = {
+        "snr_db": round(snr_db, 3) if isfinite(snr_db) else None,
+        "prd_percent": round(prd_percent, 4) if isfinite(prd_percent) else None,
+        "max_error": max_error,
+    }
+    return f"{text}, SNR {snr_db:.2f} dB, PRD {prd_percent:.3g} %, largest error {max_error:.6g}", {**fields, **errors}
+
+
+def _rate(form: Form, data: bytes) -> tuple[str, dict[str, object]]:
     """The rate in words, and size and rate as fields."""
     from laconic.tasks.measures.rate import bits_per_pixel, kilobits_per_second
 
