@@ -104,7 +104,7 @@ def test_a_run_on_the_command_line_says_what_its_network_hears(tmp_path: Path) -
     command = f"train listen {tmp_path / 'sounds'} -o {tmp_path / 'run'} --arm mel --sample-rate 8000 --seconds 0.5"
     done = CliRunner().invoke(app, [*command.split(), "--epochs", "6", "--option", "width=4", "--quiet"])
     assert done.exit_code == 0, done.output
-    result = json.loads((tmp_path / "run" / "results.json").read_text())
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["input"] == "mel spectrograms of samples at 8000 Hz"
     again = CliRunner().invoke(app, ["predict", str(tmp_path / "run"), str(tmp_path / "sounds/test/low/0.wav")])
     assert again.exit_code == 0, again.output
