@@ -3,7 +3,7 @@
     python benchmarks/audio/bench_tagging.py --data ../shared/data --reason "why" [--split test] [--every 1]
 
 All clips of ESC-10's folder (44.1 kHz, mono) are coded joined, so that containers do not decide, and are cut apart again.
-Clips differ by up to 40 dB, which files of their own would not show: their steps go with the loudness of each. So clips
+Clips differ by some 30 dB, which files of their own would not show: their steps go with the loudness of each. So clips
 are coded at one loudness (`levels` "equal": root mean squares of 0.1), and for comparison as they are ("recorded"), where
 one step for all leaves quiet clips with few bits; what is judged is always at the loudness that it was recorded with.
 Opus runs at five rates from 10 to 34 kbit/s; ours at the finest step whose file is no larger than Opus's. YAMNet hears each
