@@ -67,9 +67,9 @@ $(VENV)/installed: $(SOURCES)
 
 $(VENV)/developer: $(NATIVE)
 	test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e '.[torch,export,eval,judges,bench,compressai,ray,dev]'
+	$(INSTALL) -e '.[torch,export,eval,judges,bench,compressai,encodec,ray,dev]'
 	$(INSTALL) --no-deps 'compressai==1.2.8' 'rapidocr-onnxruntime==1.4.4' 'resemblyzer==0.1.4' \
-	  'litdata==0.2.76'
+	  'litdata==0.2.76' 'torchaudio==2.11.1'
 	touch $@
 
 # The shipped models, from their data (codecs/models/README.md).
@@ -161,6 +161,9 @@ train-factorized: $(VENV)/developer
 bench-audio: $(VENV)/developer
 	$(BIN)/python benchmarks/audio/bench_audio.py --data $(DATA) --plot benchmarks/results/audio.png
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/audio/bench_words.py --data $(DATA) --reason "$(REASON)"
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/audio/bench_tagging.py --data $(DATA) --reason "$(REASON)"
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/audio/bench_speech_scores.py --data $(DATA) --reason "$(REASON)"
+	$(BIN)/python benchmarks/audio/plot_spectrograms.py --data $(DATA)
 	$(BIN)/python benchmarks/audio/bench_lossless.py --data $(DATA) --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 

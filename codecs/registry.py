@@ -36,6 +36,7 @@ _NAME_OF_NUMBER: dict[int, str] = dict.fromkeys(map(int, CodecNumber), "lcn") | 
 _BUILT_IN = {
     "avif": "laconic.codecs.external.avif:Avif",
     "compressai": "laconic.codecs.external.compressai:CompressAI",
+    "encodec": "laconic.codecs.external.encodec:EnCodec",
     "flac": "laconic.codecs.external.flac:Flac",
     "jpeg": "laconic.codecs.external.jpeg:Jpeg",
     "jpeg2000": "laconic.codecs.external.jpeg2000:Jpeg2000",

@@ -15,6 +15,7 @@ HEADERS = sorted(path for layer in LAYERS for path in (ROOT / layer / "native").
 TORCH_PLACES = (
     "entropy/bottleneck.py",
     "codecs/external/compressai.py",
+    "codecs/external/encodec.py",
     "codecs/learning/",
     "codecs/models/neural_synthesis.py",
     "codecs/onnx_export.py",

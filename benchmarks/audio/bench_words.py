@@ -14,12 +14,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import common
 import numpy as np
+from joined_sounds import joined, largest_within, parts_of
 
 from laconic.codecs.external.opus import Opus
 from laconic.codecs.lcn import Lcn
@@ -33,7 +33,6 @@ from laconic.tasks.mpq.speech import Speech
 RATES_KBPS = (8, 12, 16, 24)
 MODELS = {"machine": "speech_machine", "snr": "speech_mdct"}  # by tune
 PACKAGES = ("laconic", "numpy", "soundfile", "pocketsphinx")
-_LARGEST_CODE = 255
 
 
 def main() -> None:
@@ -80,32 +79,9 @@ def measured(task: Speech, samples: Sequence[TaskSample[Audio]]) -> Iterator[com
             yield {**of_rate, "codec": "laconic", "model": model, "tune": tune, **row}
 
 
-def joined(sounds: Sequence[Audio]) -> Audio:
-    """One after the other."""
-    return Audio(np.concatenate([sound.samples for sound in sounds], axis=1), sounds[0].sample_rate)
-
-
-def parts_of(whole: Audio, samples: Sequence[TaskSample[Audio]]) -> list[Audio]:
-    """Cut apart again."""
-    ends = np.cumsum([sample.signal.samples.shape[1] for sample in samples])[:-1]
-    return [Audio(np.ascontiguousarray(part), whole.sample_rate) for part in np.split(whole.samples, ends, axis=1)]
-
-
-def largest_within(sound: Audio, num_bytes: int, codec: Lcn) -> bytes:
-    """The file of the finest step that has no more bytes."""
-    low, high = 0, _LARGEST_CODE
-    while low < high:
-        middle = (low + high) // 2
-        if len(replace(codec, step_code=middle).encode(sound)) <= num_bytes:
-            high = middle
-        else:
-            low = middle + 1
-    return replace(codec, step_code=low).encode(sound)
-
-
 def counts_of(task: Speech, samples: Sequence[TaskSample[Audio]], whole: Audio) -> np.ndarray:
     """(n, 2): wrong words and words of each utterance."""
-    parts = parts_of(whole, samples)
+    parts = parts_of(whole, [sample.signal for sample in samples])
     return np.array([task.judge(sample, part).counts for sample, part in zip(samples, parts, strict=True)])
 
 
@@ -119,7 +95,8 @@ def heard(
     of_opus: np.ndarray,
     original: np.ndarray,
 ) -> common.Row:
-    pairs = zip(parts_of(whole, samples), parts_of(decoded, samples), strict=True)
+    sounds = [sample.signal for sample in samples]
+    pairs = zip(sounds, parts_of(decoded, sounds), strict=True)
     log_mel = [log_mel_distance(a, b, whole.sample_rate) for a, b in pairs]
     return {
         "utterances": len(samples),

@@ -19,12 +19,12 @@ SETS: Mapping[str, tuple[str, ...]] = {
     "separate": ("mixtures",),
     "read": ("receipts",),
 }
-# No task separates reduced sounds; what is usual for pixels of sounds is a spectrogram.
+# No task separates reduced sounds; what is usual for pixels of sounds is a spectrogram. mel and mfcc: by torchaudio.
 ARMS_OF: Mapping[str, tuple[str, ...]] = {
     "classify": ARMS,
     "segment": ARMS,
     "colourise": ("latents", "patches"),
-    "listen": ("latents", "small", "patches", "pixels"),
+    "listen": ("latents", "small", "patches", "pixels", "mel", "mfcc"),
     "transcribe": ("latents", "patches", "pixels"),
     "separate": ("latents", "patches", "pixels"),
     "read": ("latents", "patches", "pixels"),

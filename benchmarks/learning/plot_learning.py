@@ -25,8 +25,10 @@ NAMES = {
     "small": "reduced signals",
     "patches": "signals in patches",
     "pixels": "signals, usual network",
+    "mel": "mel spectrograms",
+    "mfcc": "mel cepstra",
 }
-MARKS = dict(zip(ARMS, "osD^", strict=True))
+MARKS = dict(zip(ARMS, "osD^v*", strict=True))
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import common
 
-ARMS = ("latents", "small", "patches", "pixels")
+ARMS = ("latents", "small", "patches", "pixels", "mel", "mfcc")
 MINUS = "\N{MINUS SIGN}"
 
 

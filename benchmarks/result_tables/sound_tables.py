@@ -10,6 +10,7 @@ import common
 from result_tables.cell_text import percent, speed
 
 NEAR_KBPS = {"music": 96, "speech": 24}
+_SCORE_DIGITS = {"pesq_mos": ".2f", "stoi": ".3f", "dnsmos": ".2f", "log_mel_db": ".2f", "stft_distance": ".2f"}
 
 
 def audio_table(rows: Sequence[common.Row]) -> str:
@@ -109,6 +110,69 @@ def words_table(rows: Sequence[common.Row]) -> str:
         f"over utterances, paired. {first['date'][:10]}, commit {first['commit']}."
     )
     return "\n".join([*lines, "", caption, ""])
+
+
+def tagging_table(rows: Sequence[common.Row]) -> str:
+    """What a tagger loses of everyday sounds, of ours and Opus at each rate."""
+    found = [row for row in rows if row["type"] == "tagging"]
+    lines = [
+        "| clips | Opus asked for | codec | kbit/s | loss of the true class | more than Opus | more than the original | "
+        "named right | log-mel dB |",
+        "|---|--:|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in found:
+        is_original = row["codec"] == "original"
+        mark = "**" if row["codec"] == "laconic" and row["promised"] else ""
+        cells = [
+            "at one loudness" if row["levels"] == "equal" else "as recorded",
+            "" if is_original else f"{row['rate_kbps']} kbit/s",
+            f"tune {row['tune']}" if row["codec"] == "laconic" else row["codec"],
+            "" if is_original else f"{row['kbps']:.1f}",
+            _with_interval(row["loss"], ".2f"),
+            "" if row["codec"] != "laconic" else f"{mark}{_with_interval(row['more_than_opus'], '+.2f')}{mark}",
+            "" if is_original else _with_interval(row["more_than_original"], "+.2f"),
+            f"{100 * row['accuracy']:.0f} %",
+            "" if is_original else f"{row['log_mel_db']:.2f}",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    first = found[0]
+    caption = (
+        f"{first['clips']} clips of ESC-10, YAMNet; cross-entropy among the ten classes in nats with 95 % intervals over "
+        "clips, paired. Bold: the interval of the difference ends within 5 % of Opus's loss. "
+        f"{first['date'][:10]}, commit {first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def speech_scores_table(rows: Sequence[common.Row]) -> str:
+    """The usual scores of speech, of ours and Opus at each rate; those that were not to be had are left empty."""
+    found = [row for row in rows if row["type"] == "speech_scores"]
+    lines = [
+        "| Opus asked for | codec | kbit/s | PESQ | STOI | DNSMOS | log-mel dB | STFT distance |",
+        "|--:|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in found:
+        is_original = row["codec"] == "original"
+        cells = [
+            "" if is_original else f"{row['rate_kbps']} kbit/s",
+            f"tune {row['tune']}" if row["codec"] == "laconic" else row["codec"],
+            "" if is_original else f"{row['kbps']:.1f}",
+            *(_with_interval(row.get(name), digits) for name, digits in _SCORE_DIGITS.items()),
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    first = found[0]
+    caption = (
+        f"{first['utterances']} utterances of AN4, means with 95 % intervals over utterances. PESQ (wideband), STOI and "
+        f"DNSMOS (overall): more is better; distances: less. {first['date'][:10]}, commit {first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
+def _with_interval(values: Sequence[float] | None, digits: str) -> str:
+    if values is None:
+        return ""
+    score, low, high = (f"{value:{digits}}".replace("-", "\N{MINUS SIGN}") for value in values)
+    return score if low == high else f"{score} [{low}, {high}]"
 
 
 def _share(values: Sequence[float], sign: str = "+") -> str:

@@ -10,10 +10,11 @@
     opus.py       Opus       libopus          mono, stereo, up to 48 kHz
     vorbis.py     Vorbis     libvorbis        mono, stereo, up to 200 kHz
     flac.py       Flac       libFLAC          1 to 8 channels; lossless
-    _soundfile.py what these four share; _ogg.py what the two in Ogg share
+    _soundfile.py what these four share; _ogg.py what the two in Ogg share; _resampling.py rates that a codec does not know
 
     jpegxl.py     JpegXL     libjxl           grey, RGB, with and without alpha; needs imagecodecs; not imported here
     compressai.py CompressAI CompressAI       RGB; learned, needs torch; not imported here
+    encodec.py    EnCodec    transformers     1 to 8 channels; learned, needs torch; not imported here
 
 To add one: a frozen dataclass in a new file here, its name in `laconic.codecs.registry`, its tests beside theirs; or,
 in a package of your own, an entry point of the group "laconic.codecs".

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import struct
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from laconic.codecs.arguments import Bytes, PathLike, read_bytes_argument, settle_arguments
-from laconic.codecs.errors import MissingDependencyError, UnsupportedSignalError
+from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.external._ogg import Page, read_pages, write_pages
+from laconic.codecs.external._resampling import resampled_frames
 from laconic.codecs.external._soundfile import check_sound, compression_level, read_sound, to_audio, write_sound
 from laconic.codecs.media import Audio
 from laconic.entropy.errors import CorruptStreamError
@@ -23,9 +20,6 @@ _RATES_HZ = (8000, 12000, 16000, 24000, 48000)
 # RFC 7845, section 5.1: the "input sample rate" of the identification header, which is for information only.
 _RATE_OFFSET = 12
 _HEAD_BYTES = 19
-# A filter of 16 input samples to each side, with the Kaiser window's 8: 44.1 to 48 kHz and back changes music by -83 dB.
-_HALF_TAPS = 16
-_KAISER_BETA = 8.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class Opus:
             raise UnsupportedSignalError(
                 f"the sample rate is {signal.sample_rate} Hz; Opus allows 1 to {_RATES_HZ[-1]}: resample it first"
             )
-        frames = _resampled(signal.samples.T, signal.sample_rate, rate)
+        frames = resampled_frames(signal.samples.T, signal.sample_rate, rate, codec="Opus")
         data = write_sound(frames, rate, _FORMAT, compression_level=self.compression_level)
         head, tags, *others = read_pages(data)
         body = head.body[:_RATE_OFFSET] + struct.pack("<I", signal.sample_rate) + head.body[_RATE_OFFSET + 4 :]
@@ -76,26 +70,7 @@ class Opus:
             return to_audio(frames, stream_rate)
         # n = ceil(m * stream_rate / rate) samples came of m, and of no other number, as stream_rate >= rate.
         num_samples = len(frames) * rate // stream_rate
-        return to_audio(_resampled(frames, stream_rate, rate)[:num_samples], rate)
-
-
-def _resampled(frames: NDArray[np.float32], from_hz: int, to_hz: int) -> NDArray[np.float32]:
-    """(t, c) -> (ceil(t * to_hz / from_hz), c), aligned at the first sample."""
-    if from_hz == to_hz:
-        return frames
-    try:
-        from scipy import signal
-    except ImportError as err:
-        raise MissingDependencyError(
-            f"Opus at {min(from_hz, to_hz)} Hz is resampled with scipy, which cannot be imported ({err}); "
-            "install it: pip install scipy"
-        ) from err
-    divisor = math.gcd(from_hz, to_hz)
-    up, down = to_hz // divisor, from_hz // divisor
-    num_taps = 2 * _HALF_TAPS * max(up, down) + 1
-    taps = signal.firwin(num_taps, 1 / max(up, down), window=("kaiser", _KAISER_BETA)).astype(np.float32)
-    resampled: NDArray[np.float32] = signal.resample_poly(frames, up, down, axis=0, window=taps)
-    return resampled
+        return to_audio(resampled_frames(frames, stream_rate, rate, codec="Opus")[:num_samples], rate)
 
 
 def _without_padding(tags: Page) -> Page:

@@ -31,8 +31,9 @@ def evaluate(
         typer.Option(
             "--codecs",
             help='A codec with its operating points ("jpeg:quality=5|10..50/20,resize=0.5", "lcn:profile=*"), a bare name '
-            "for usual points (avif, jpeg, jpeg2000, jpegxl, lcn, webp; flac, mp3, opus, vorbis; compressai, walloc with "
-            "their weights), or images or sounds for all codecs of that kind; may be repeated, or separated by spaces.",
+            "for usual points (avif, jpeg, jpeg2000, jpegxl, lcn, webp; flac, mp3, opus, vorbis; compressai, encodec and "
+            "walloc with their weights), or images or sounds for all codecs of that kind; may be repeated, or separated by "
+            "spaces.",
         ),
     ],
     tasks: Annotated[

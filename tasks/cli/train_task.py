@@ -26,6 +26,8 @@ class _TrainArm(StrEnum):
     small = "small"
     patches = "patches"
     pixels = "pixels"
+    mel = "mel"
+    mfcc = "mfcc"
 
 
 class _TrainScaling(StrEnum):
@@ -56,7 +58,8 @@ def train_task(
         _TrainArm | None,
         typer.Option(
             "--arm",
-            help="Packed folders: latents. Others: small signals, full ones in big patches, or pixels for a usual network.",
+            help="Packed folders: latents. Others: small signals, full ones in big patches, or pixels for a usual network; "
+            "of sounds mel spectrograms or cepstra (mfcc), by torchaudio.",
         ),
     ] = None,
     channels: Annotated[int | None, typer.Option("--channels", min=1, help="Latent channels to learn from.")] = None,

@@ -105,7 +105,9 @@ def input_name(form: InputForm, options: TrainOptions) -> str:
         scaling = "" if options.scaling == "common" else f", scaling {options.scaling}"
         return f"{form.channels} latent channels{scaling}"
     if form.kind == "sound":
-        return f"samples at {form.sample_rate_hz} Hz in patches of {form.patch[1]}"
+        name = {"mel": "mel spectrograms of ", "mfcc": "mel cepstra of "}.get(form.arm)
+        samples = f"samples at {form.sample_rate_hz} Hz"
+        return f"{name}{samples}" if name else f"{samples} in patches of {form.patch[1]}"
     side = "pixels" if form.grid is None else f"pixels {form.grid[1]}x{form.grid[0]}"
     return side if form.arm == "pixels" else f"{side} in {form.patch[0]}x{form.patch[1]} patches"
 
@@ -192,6 +194,7 @@ def _signal_data(folder: Path, options: TrainOptions, task: LearningTask) -> tup
         raise CodecError(f"{folder} holds latents, arm is {options.arm!r}; allowed is arm 'latents' or a plain folder")
     source = open_pack_source(folder, None if options.splits is None else parse_splits(options.splits))
     _check_kind(source.kind, task)
+    _check_arm(options.arm, source.kind)
     keeps_size = bool(task.maps) or task.has_sizes
     patch, framing = framing_of_arm(source.kind, options, None if keeps_size else _DEFAULT_SIZE)
     if source.kind == "sound" and not task.has_sizes and None in (framing.seconds, framing.sample_rate_hz):
@@ -204,7 +207,7 @@ def _signal_data(folder: Path, options: TrainOptions, task: LearningTask) -> tup
     splits = np.array([sample.split for sample in source.samples])
     sources = [sample.source for sample in source.samples]
     parts = parts_of_items(dataset.labels, sources, splits, options)
-    step = patch if options.arm != "pixels" else form.place
+    step = patch if options.arm in ("small", "patches") else form.place
 
     def make(
         items: Int[NDArray[np.int64], " n"], targets: tuple[str, ...], batch_size: int, **more: Any
@@ -267,6 +270,11 @@ def _check_kind(kind: str, task: LearningTask) -> None:
             f"the data are {what.get(kind, kind)}, task {task.name} is for {' and '.join(what[k] for k in task.kinds)}; "
             "name data, or a task, that fits"
         )
+
+
+def _check_arm(arm: str, kind: MediaKind) -> None:
+    if arm in ("mel", "mfcc") and kind != "sound":
+        raise CodecError(f"arm is {arm!r}, which is for sounds; allowed for pictures are small, patches and pixels")
 
 
 def _check_sizes(form: InputForm, task: LearningTask, options: TrainOptions) -> None:

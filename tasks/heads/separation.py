@@ -22,6 +22,7 @@ from laconic.codecs.errors import CodecError
 from laconic.codecs.form import MediaKind
 from laconic.codecs.media import Audio
 from laconic.tasks.heads.learning_task import Answer, Batch, InputForm, TaskRecipe
+from laconic.tasks.heads.mel_frontend import MEL_ARMS
 from laconic.tasks.heads.seeded_weights import seeded_network
 from laconic.tasks.heads.separation_networks import SeparationNetwork
 from laconic.tasks.heads.sound_mixtures import is_there, mixed_stems, tensor_si_sdr_db
@@ -82,6 +83,8 @@ class Separation:
             raise CodecError(
                 "arm is 'small'; allowed for separation are arms at the rate of the stems, not a reduced one"
             )
+        if form.arm in MEL_ARMS:
+            raise CodecError(f"arm is {form.arm!r}; allowed for separation are arms of which stems can be made again")
         if form.sample_rate_hz is None or form.grid is None or form.grid[0] != 1:
             raise CodecError("sounds are separated at one rate, length and channel; give --sample-rate and --seconds")
         if missing := sorted(set(self.stems) - set(form.classes)):

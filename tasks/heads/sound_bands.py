@@ -2,7 +2,8 @@
 
 The channels of a sound's latent are bands of rising frequency, so their squares are a spectrogram already, without any
 transform of samples; neighbours are pooled as hearing has it (mel). Arms of samples get the same from a projection of
-each patch that begins as a cosine transform and is learned, or, where a usual network is wanted, from a Fourier transform.
+each patch that begins as a cosine transform and is learned, or, where a usual network is wanted, from a Fourier transform;
+or they are what torchaudio finds (`mel_frontend`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from laconic.tasks.heads.learning_task import InputForm
+from laconic.tasks.heads.mel_frontend import MEL_ARMS, MelPlaces, cepstrum_basis, hop_of
 from laconic.tasks.heads.normalization import BatchNorm
 
 if TYPE_CHECKING:
@@ -29,25 +31,26 @@ _SILENCE = 1e-12
 class SoundBands(nn.Module):
     """(b, channels, h, w) of any arm -> (b, bands, h, t), normalised logarithms of the energies of at most `num_bands`
     bands; each item's are relative to its mean, so that its gain does not matter. A frame is `pool` places, and overlaps
-    both neighbours: what single places hold goes up and down with the phase of a tone."""
+    both neighbours: what single places hold goes up and down with the phase of a tone. Of arm "mfcc" the logarithms become
+    cepstra, which are normalised in their place."""
 
     matrix: Tensor
     window: Tensor
+    basis: Tensor | None
 
     def __init__(self, form: InputForm, num_bands: int, *, pool: int = 1) -> None:
         super().__init__()
         self.pool = pool
-        self.places = _places_of(form)
-        rate_hz = form.sample_rate_hz or _USUAL_RATE_HZ
-        share = min(form.channels / form.place[1], 1.0) if form.arm == "latents" else 1.0
-        matrix = mel_matrix(self.places.num_frequencies, num_bands, rate_hz / 2 * share)
-        self.register_buffer("matrix", torch.from_numpy(matrix), persistent=False)
+        self.places = _places_of(form, num_bands)
+        self.register_buffer("matrix", _matrix_of(form, self.places.num_frequencies, num_bands), persistent=False)
+        self.register_buffer("basis", cepstrum_basis(num_bands) if form.arm == "mfcc" else None, persistent=False)
         window = 1 - torch.arange(-pool, pool + 1).abs() / (pool + 1)
         self.register_buffer("window", (window / window.sum())[None, None], persistent=False)
-        self.norm = BatchNorm(len(matrix))
+        self.norm = BatchNorm(len(self.matrix) if self.basis is None else self.basis.shape[1])
 
     @property
     def num_bands(self) -> int:
+        """Of levels: bands, or cepstra."""
         return self.norm.num_features
 
     def counts(self, sizes: Int[Tensor, "b 2"] | None) -> Int[Tensor, " b"] | None:
@@ -76,13 +79,15 @@ class SoundBands(nn.Module):
 
     def levels(
         self, energies: Float[Tensor, "b k h t"], known: Float[Tensor, "b 1 1 t"] | None = None
-    ) -> Float[Tensor, "b k h t"]:
+    ) -> Float[Tensor, "b bands h t"]:
         """Normalised logarithms of energies; 0 where nothing is `known`."""
         with torch.autocast(energies.device.type, enabled=False):
             logarithms = torch.log(energies + _FLOOR)
             if known is not None:
                 mean = (logarithms * known).sum(dim=3, keepdim=True) / known.sum(dim=3, keepdim=True)
                 logarithms = torch.where(known > 0, logarithms, mean)
+            if self.basis is not None:
+                logarithms = torch.einsum("kc,bkht->bcht", self.basis, logarithms)
             levels: Tensor = self.norm(logarithms)
             return levels if known is None else levels * known
 
@@ -116,7 +121,24 @@ def cosine_basis(length: int) -> Float[Tensor, "frequencies length"]:
     return basis
 
 
-def _places_of(form: InputForm) -> _LatentPlaces | _PatchPlaces | _FourierPlaces:
+def samples_of_place(form: InputForm) -> int:
+    """From one frame to the next, before they are pooled."""
+    if form.arm in MEL_ARMS:
+        return hop_of(form)
+    return form.patch[1] if form.arm in ("small", "patches") else form.place[1]
+
+
+def _matrix_of(form: InputForm, num_frequencies: int, num_bands: int) -> Float[Tensor, "bands frequencies"]:
+    if form.arm in MEL_ARMS:
+        return torch.eye(num_bands)
+    rate_hz = form.sample_rate_hz or _USUAL_RATE_HZ
+    share = min(form.channels / form.place[1], 1.0) if form.arm == "latents" else 1.0
+    return torch.from_numpy(mel_matrix(num_frequencies, num_bands, rate_hz / 2 * share))
+
+
+def _places_of(form: InputForm, num_bands: int) -> _LatentPlaces | _PatchPlaces | _FourierPlaces | MelPlaces:
+    if form.arm in MEL_ARMS:
+        return MelPlaces(form, num_bands)
     if form.arm == "latents":
         return _LatentPlaces(form.channels)
     return _FourierPlaces(form.place[1]) if form.patch == (1, 1) else _PatchPlaces(form.channels, form.patch)

@@ -13,7 +13,7 @@ from laconic.tasks.heads.dense_layers import DROPPED, dense_layers
 from laconic.tasks.heads.learning_task import InputForm
 from laconic.tasks.heads.normalization import BatchNorm, Dropout
 from laconic.tasks.heads.residual_block import ResidualBlock
-from laconic.tasks.heads.sound_bands import SoundBands, frame_mask
+from laconic.tasks.heads.sound_bands import SoundBands, frame_mask, samples_of_place
 from laconic.tasks.heads.word_frames import framed_words
 
 if TYPE_CHECKING:
@@ -34,8 +34,7 @@ class ListeningNetwork(nn.Module):
     def __init__(self, form: InputForm, num_outputs: int, width: int, word_frames: int = 0) -> None:
         super().__init__()
         self.word_frames = word_frames
-        samples = form.patch[1] if form.arm in ("small", "patches") else form.place[1]
-        pool = max(round(_FRAME_SECONDS * (form.sample_rate_hz or 0) / samples), 1)
+        pool = max(round(_FRAME_SECONDS * (form.sample_rate_hz or 0) / samples_of_place(form)), 1)
         self.bands = SoundBands(form, _NUM_BANDS, pool=pool)
         if word_frames:
             # Words differ in what is where; with few of each, dense layers learn that sooner than others.

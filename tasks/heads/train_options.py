@@ -21,7 +21,7 @@ from laconic.tasks.datasets.latent_scaling import Scaling
 if TYPE_CHECKING:
     from laconic.tasks.heads.learning_task import TaskRecipe
 
-Arm = Literal["latents", "small", "patches", "pixels"]
+Arm = Literal["latents", "small", "patches", "pixels", "mel", "mfcc"]
 Precision = Literal["float32", "bfloat16"]
 ARMS: Final[tuple[Arm, ...]] = get_args(Arm)
 _PRECISIONS: Final[tuple[Precision, ...]] = get_args(Precision)
@@ -32,7 +32,8 @@ _OWN: Final = ("epochs", "batch_size", "channels", "learning_rate", "weight_deca
 @dataclass(frozen=True)
 class TrainOptions:
     """`arm`: "latents" of a packed folder; of a plain folder "small" signals in as many tokens of as few numbers, full ones
-    in big "patches", or full "pixels" for a usual network. `channels`, `scaling`: of the latents, see `LatentDataset`.
+    in big "patches", or full "pixels" for a usual network; of sounds also what torchaudio makes of them, "mel" spectrograms
+    or cepstra of these ("mfcc"). `channels`, `scaling`: of the latents, see `LatentDataset`.
     `size`, `sample_rate_hz`, `seconds`, `splits`: as in packing, for plain folders. `val_fraction` of the training split is
     held out by the seed where there is no "val" split. With `folds` of 2 and more, splits do not count: all samples are
     divided into so many parts, of which number `fold` is the test split. `network`: of one's own, see `network_catalog`,

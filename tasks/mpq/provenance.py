@@ -31,6 +31,7 @@ _PACKAGES = (
     "pystoi",
     "ssimulacra2",
     "compressai",
+    "transformers",
 )
 
 

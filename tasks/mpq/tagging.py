@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MODEL = "yamnet/yamnet.tflite"
 _CLASSES = "yamnet/yamnet_class_map.csv"
-_FOLDER = "esc10/test"
+_FOLDER = "esc10"
 _SAMPLE_RATE_HZ = 16_000
 _WINDOW = 15_600  # what the model takes, 0.975 s
 _LEAST_SCORE = 1e-4  # so that one sound that is surely not there does not outweigh all others
@@ -44,10 +44,11 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Tagging:
-    """Clips of `data`/esc10/test, coded at their own rate; the answer is the best of the ten classes."""
+    """Clips of `data`/esc10/`split`, coded at their own rate; the answer is the best of the ten classes."""
 
     data: Path
     models: Path
+    split: str = "test"
 
     name: ClassVar[str] = "tagging"
     kind: ClassVar[MediaKind] = "sound"
@@ -56,10 +57,11 @@ class Tagging:
     title: ClassVar[str] = "ESC-10 sounds (Ogg Vorbis files, 44.1 kHz), YAMNet, best of the ten classes"
 
     def keys(self) -> Sequence[str]:
-        return sorted(f"{path.parent.name}/{path.name}" for path in (self.data / _FOLDER).glob("*/*.ogg"))
+        folder = self.data / _FOLDER / self.split
+        return sorted(f"{path.parent.name}/{path.name}" for path in folder.glob("*/*.ogg"))
 
     def sample(self, key: str) -> TaskSample[Audio]:
-        return TaskSample(key, read_bare(self.data / _FOLDER / key), key.split("/")[0])
+        return TaskSample(key, read_bare(self.data / _FOLDER / self.split / key), key.split("/")[0])
 
     def judge(self, sample: TaskSample[Audio], decoded: Audio) -> Judgement:
         scores = self._scores(mono_at(decoded, _SAMPLE_RATE_HZ))

@@ -71,3 +71,38 @@ def test_table_of_words_has_differences_of_ours_with_intervals(tmp_path: Path) -
     assert (
         "`speech_mdct`, tune machine | 11.5 | 16.5 [12.0, 21.6] | \N{MINUS SIGN}2.0 [\N{MINUS SIGN}5.7, +1.4] |" in text
     )
+
+
+def test_table_of_tagging_marks_where_ours_keeps_what_opus_keeps(tmp_path: Path) -> None:
+    losses = {"loss": [0.66, 0.3, 1.1], "more_than_original": [0.14, -0.17, 0.51], "accuracy": 0.825, "clips": 40}
+    rows = [
+        {"type": "tagging", "levels": levels, **own, **losses, **SOURCE}
+        for levels in ("equal", "recorded")
+        for own in (
+            {"codec": "original", "more_than_opus": [0, 0, 0], "promised": True},
+            {"codec": "opus", "rate_kbps": 10, "kbps": 9.76, "log_mel_db": 4.78, "more_than_opus": [0, 0, 0]}
+            | {"promised": True},
+            {"codec": "laconic", "tune": "machine", "rate_kbps": 10, "kbps": 9.68, "log_mel_db": 2.63}
+            | {"more_than_opus": [-0.2, -0.4, 0.031], "promised": levels == "equal"},
+        )
+    ]
+    text = table_of("tagging", rows, tmp_path)
+    minus = "\N{MINUS SIGN}"
+    assert "| at one loudness |  | original |  | 0.66 [0.30, 1.10] |  |  | 82 % |  |\n" in text
+    assert f"| as recorded | 10 kbit/s | opus | 9.8 | 0.66 [0.30, 1.10] |  | +0.14 [{minus}0.17, +0.51] |" in text
+    assert f"| tune machine | 9.7 | 0.66 [0.30, 1.10] | **{minus}0.20 [{minus}0.40, +0.03]** |" in text
+    assert f"| {minus}0.20 [{minus}0.40, +0.03] |" in text
+
+
+def test_table_of_speech_scores_leaves_out_what_was_not_to_be_had(tmp_path: Path) -> None:
+    scores = {"stoi": [0.91, 0.9, 0.92], "dnsmos": [2.5, 2.4, 2.6], "log_mel_db": [3.1, 3, 3.2]}
+    rows = [
+        {"type": "speech_scores", "utterances": 80, **own, **scores, "stft_distance": [0.8, 0.8, 0.8], **SOURCE}
+        for own in (
+            {"codec": "original", "pesq_mos": [4.64, 4.64, 4.64]},
+            {"codec": "laconic", "tune": "machine", "rate_kbps": 12, "kbps": 11.4},
+        )
+    ]
+    text = table_of("speech_scores", rows, tmp_path)
+    assert "|  | original |  | 4.64 | 0.910 [0.900, 0.920] | 2.50 [2.40, 2.60] | 3.10 [3.00, 3.20] | 0.80 |\n" in text
+    assert "| 12 kbit/s | tune machine | 11.4 |  | 0.910 [" in text
