@@ -19,6 +19,7 @@ import common
 from result_tables import (
     coder_tables,
     comparison_tables,
+    cube_tables,
     headline,
     learning_tables,
     learning_task_tables,
@@ -110,6 +111,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "start": (("start",), speed_tables.start_table),
     "audio": (("audio",), sound_tables.audio_table),
     "lossless": (("lossless",), lossless_tables.lossless_table),
+    "cubes": (("cubes",), cube_tables.cubes_table),
     "words": (("words",), sound_tables.words_table),
     "long_sounds": (("long_sounds",), sound_tables.long_sounds_table),
     "entropy": (("entropy",), coder_tables.entropy_table),

@@ -20,9 +20,11 @@ from laconic.codecs.arguments import (
     PathLike,
     flag_argument,
     is_path_argument,
+    name_argument,
     opened_argument,
     path_argument,
     positive_number_argument,
+    shown,
     typed_argument,
     whole_number_argument,
     writable_file_argument,
@@ -30,6 +32,7 @@ from laconic.codecs.arguments import (
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Kind, optional_form_kind
 from laconic.codecs.formats.bit_depths import BitDepth, bit_depth_read, wanted_bit_depth
+from laconic.codecs.formats.cube_files import read_cube_samples
 from laconic.codecs.formats.npy_files import NPY_MAGIC, npy_bytes, read_npy
 from laconic.codecs.formats.picture_files import (
     check_frame_of_picture_file,
@@ -57,7 +60,6 @@ from laconic.entropy.container import MAGIC
 _HEAD_BYTES = 1 << 16
 DEFAULT_QUALITY: Final = 50
 _IMAGE_TYPES = (np.uint8, np.uint16)
-_CUBE_TYPES = (np.uint8, np.uint16, np.int16, np.float32)
 _OWN_EXTENSIONS = {".lcn": "LCN", ".npy": "NPY", ".pam": "PAM"}
 
 
@@ -160,16 +162,22 @@ def read_signal(
     limits: Limits | None = None,
     frame: int | None = None,
     bit_depth: BitDepth = 0,
+    array: str | None = None,
 ) -> Signal:
-    """What a file holds: a picture, a sound, or, where `kind` is "cube", a cube (.npy).
+    """What a file holds: a picture, a sound, or, where `kind` is "cube", a cube: .npy, .npz, .mat of version 5 (with
+    scipy), a TIFF stack, each page a plane, or, of a path, a WFDB record (.hea).
 
-    `kind` None lets the content decide, where .npy is a picture. `limits`, `frame` and `bit_depth` are for pictures.
-    Raises as `read_image` and `read_sound`.
+    `kind` None lets the content decide, where .npy is a picture. `frame` and `bit_depth` are for pictures, `array` for
+    cubes: which array of a file that holds several. Raises as `read_image`, `read_sound` and `read_cube_samples`.
     """
     kind = optional_form_kind(kind)
+    if array is not None and kind != "cube":
+        raise CodecError(f"array is {shown(array)}; it is for cubes only: leave it out, or take a model for cubes")
+    array = None if array is None else name_argument("array", array)
     with _seekable(source) as file:
         if kind == "cube":
-            return Cube(read_npy(file, allowed=_CUBE_TYPES))
+            path = path_argument("source", source) if is_path_argument(source) else None
+            return Cube(read_cube_samples(file, path=path, array=array, limits=limits))
         if holds_sound(file, kind):
             return read_sound(file)
         return read_image(file, limits=limits, frame=frame, bit_depth=bit_depth)

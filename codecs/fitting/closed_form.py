@@ -72,6 +72,7 @@ _MAX_SAMPLES = 40_000_000
 _SHRINK_SAMPLES = 4_000_000  # of each step
 _SOUND_UNIT = 1 / 32
 _MAX_CUTS = 16
+_MAX_CUBE_CHANNELS = 640  # by which the levels of cubes are limited: more take minutes, and more data than one has
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,11 @@ class FitOptions:
     """Structure of the model. `group_ends` None: cut at the blocks, and into 16 groups at most. `pass_ends` None: groups
     cut into passes of about 8 channels.
 
-    `tree` None: three dyadic levels for pictures, two for cubes (c, h, w), eight full ones for sound, five for cubes
-    (c, t). `blocks`: what the projection mixes. "leaf": all planes and phases of one leaf of the tree (cheapest, and the
-    smallest files), "resolution": all of one resolution, "dense": everything; "color", of dyadic pictures: the colours of
-    each place only, the same everywhere, with the channels in the order of subbands, as networks need them. The first
-    channels are a small picture but with "dense".
+    `tree` None: three dyadic levels for pictures, eight full ones for sound; of cubes two dyadic ones for (c, h, w), five
+    full ones for (c, t), of many planes fewer. `blocks`: what the projection mixes. "leaf": all planes and phases of one
+    leaf of the tree (cheapest, and the smallest files), "resolution": all of one resolution, "dense": everything; "color",
+    of dyadic pictures: the colours of each place only, the same everywhere, with the channels in the order of subbands, as
+    networks need them. The first channels are a small picture but with "dense".
     `rounding`: the quantiser's, 0.5 is plain rounding. `projection`: analysis matrices of the blocks that were trained
     elsewhere, instead of principal axes. `low_levels`: further levels of the small picture, 0 to 2; None: two for
     pictures with up to three dyadic levels. `axes`: of a model of the same tree, in which latents are to be given.
@@ -268,7 +269,11 @@ def _default_tree(signal: Signal) -> Tree:
         return dyadic_tree(2, 3)
     if isinstance(signal, Audio):
         return full_tree(1, 8)
-    return dyadic_tree(2, 2) if signal.samples.ndim == 3 else full_tree(1, 5)
+    is_flat = signal.samples.ndim == 3
+    bands, depth = (4, 2) if is_flat else (2, 5)
+    while depth > 1 and len(signal.samples) * bands**depth > _MAX_CUBE_CHANNELS:
+        depth -= 1
+    return dyadic_tree(2, depth) if is_flat else full_tree(1, depth)
 
 
 def _middles(signals: Sequence[Signal], num_planes: int) -> NDArray[np.float32]:

@@ -87,6 +87,7 @@ def encode(  # a command line has as many parameters as options
         ),
     ] = None,
     frame: options.Frame = None,
+    array: options.Array = None,
     bit_depth: options.BitDepth = None,
     max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
     threads: options.AllThreads = None,
@@ -94,7 +95,7 @@ def encode(  # a command line has as many parameters as options
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Pictures and sounds (and, with a model for them, .npy cubes) to .lcn files.
+    """Pictures and sounds to .lcn files; with a model for them also cubes (.npy, .npz, .mat, TIFF stacks, WFDB).
 
     Folders keep their structure; files of other kinds in them are skipped. PPM, PGM, PAM and TIFF pictures and sounds may
     be larger than memory, but for pictures with alpha and with --bpp or --max-bytes.
@@ -121,7 +122,7 @@ def encode(  # a command line has as many parameters as options
         with batch.open_batch_source(job.source) as file:
             if file.read(len(MAGIC)) == MAGIC:
                 raise CodecError("it is an .lcn file already; allowed are pictures in other formats: decode it first")
-            if bpp is None and max_bytes is None and not lossless:
+            if bpp is None and max_bytes is None and not lossless and kind != "cube":
                 codec = Lcn(
                     quality or 50,
                     model,
@@ -137,7 +138,8 @@ def encode(  # a command line has as many parameters as options
                         file, codec, kind=kind, limits=limits, frame=frame, bit_depth=depth
                     )
             else:
-                signal = files.read_signal(file, kind=kind, limits=limits, frame=frame, bit_depth=depth)
+                whole = (kind == "cube" and job.source.path) or file  # of a cube that may have several files
+                signal = files.read_signal(whole, kind=kind, limits=limits, frame=frame, bit_depth=depth, array=array)
                 graphics_hint_for(signal)
                 form = form_of(signal)
                 data = files.encode(
@@ -162,7 +164,7 @@ def encode(  # a command line has as many parameters as options
         return BatchOutcome(line, {"output": str(job.target), **size, "bytes": len(data)}, notes)
 
     batch.check_batch_model(model)
-    found = jobs.find_job_sources(inputs, _extensions)
+    found = jobs.find_job_sources(inputs, lambda: _extensions(model))
     planned = jobs.plan_jobs(found, output, jobs.JobNaming(_SUFFIX, _check_name))
     masks = Masks(roi, found)
     series = {} if bit_depth else _series(found, Limits(max_pixels=max_pixels), frame)
@@ -211,10 +213,13 @@ def _size(form: Form, data: bytes) -> tuple[str, dict[str, object]]:
     return f"{rate:.3f} bits per sample", {**shape, "bits_per_sample": round(rate, 4)}
 
 
-def _extensions() -> frozenset[str]:
+def _extensions(model: str | None) -> frozenset[str]:
+    """Of the files of a folder that a model takes."""
     from laconic.codecs.files import signal_extensions
+    from laconic.codecs.formats.cube_files import CUBE_EXTENSIONS
+    from laconic.codecs.models.zoo import load_model
 
-    return signal_extensions() | {".npy"}
+    return CUBE_EXTENSIONS if model and load_model(model).kind == "cube" else signal_extensions()
 
 
 def _check_name(output: str) -> None:

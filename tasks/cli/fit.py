@@ -64,11 +64,15 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file, *.safetensors.")],
     rgb: Annotated[bool, typer.Option("--rgb/--grey", help="The colours to fit to; pictures are converted.")] = True,
     kind: Annotated[
-        FitKind, typer.Option("--kind", help="What to fit to: pictures, sounds, or cubes (.npy).")
+        FitKind,
+        typer.Option(
+            "--kind", help="What to fit to: pictures, sounds, or cubes (.npy, .npz, .mat, TIFF stacks, WFDB)."
+        ),
     ] = FitKind.picture,
     sound_channels: Annotated[
         int, typer.Option("--sound-channels", min=1, help="1: every channel is a sound; else files with so many only.")
     ] = 1,
+    array: options.Array = None,
     name: Annotated[
         str | None,
         typer.Option("--name", help="Of the model, that of the file if not given; with --score of the tune."),
@@ -120,6 +124,8 @@ def fit(
         raise typer.BadParameter(f"--output {output} is no name of a model file; allowed is *{_SUFFIX}")
     if output.exists() and not force:
         raise typer.BadParameter(f"--output {output} exists; pass --force to overwrite it")
+    if array is not None and kind is not FitKind.cube:
+        raise typer.BadParameter(f"--array is for cubes, --kind is {kind.value}; leave it out")
     check_options_of_score(ctx, has_score=score is not None)
     command = shlex.join(["laconic", *sys.argv[1:]])
     if score is not None:
@@ -127,7 +133,7 @@ def fit(
         model, signals = fit_score(request, command, limit=limit, seed=seed, quiet=quiet)
     else:
         num_planes = sound_channels if kind is FitKind.sound else 3 if rgb else 1
-        signals = find_fit_signals(folders, kind, num_planes, limit=limit, seed=seed)
+        signals = find_fit_signals(folders, kind, num_planes, limit=limit, seed=seed, array=array)
         choice = _FitChoice(tree, depth, blocks, passes, groups, projection, axes)
         model = _fitted(signals, name or output.stem, choice.options(kind), threads=threads, quiet=quiet)
         shown = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value}
