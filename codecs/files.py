@@ -78,6 +78,7 @@ def encode(
     tune: str | None = None,
     roi: RegionOfInterest | None = None,
     lossless: bool = False,
+    embed_model: bool = False,
 ) -> bytes:
     """A picture as an .lcn file; likewise a sound or cube.
 
@@ -85,9 +86,10 @@ def encode(
     uint16; or an `Audio` or `Cube`; or a sound as the pair that other libraries give, samples and rate in either order,
     where samples are what `Audio.from_array` takes. At most one of `quality` (None: 50), `bits_per_pixel` and `max_bytes`;
     the last two take the best that fits, found by encoding. `model`: a shipped name or a path. `profile`, `effort`,
-    `threads`, `tune`, `roi` and, for effort 3, `synthesis` as in `Lcn`. `bit_depth` 9 to 16 is that of 16-bit arrays and
-    Pillow images; 0 takes what the largest colour needs, and notes it. `lossless`, of sounds of integers of up to 24
-    bits: as `LcnLossless` encodes them. Raises `CodecError`, also where even the coarsest step needs more bytes.
+    `threads`, `tune`, `roi`, `embed_model` and, for effort 3, `synthesis` as in `Lcn`. `bit_depth` 9 to 16 is that of
+    16-bit arrays and Pillow images; 0 takes what the largest colour needs, and notes it. `lossless`, of sounds of integers
+    of up to 24 bits: as `LcnLossless` encodes them. Raises `CodecError`, also where even the coarsest step needs more
+    bytes.
 
     >>> data = encode(np.zeros((30, 50, 3), np.uint8), max_bytes=200)
     >>> decode(data).mode
@@ -99,7 +101,8 @@ def encode(
     if len(given) > 1:
         raise CodecError(f"{' and '.join(given)} exclude each other; give one of them")
     if flag_argument("lossless", lossless):
-        given += [name for name, value in {"model": model, "tune": tune, "roi": roi}.items() if value is not None]
+        others = {"model": model, "tune": tune, "roi": roi, "embed_model": embed_model or None}
+        given += [name for name, value in others.items() if value is not None]
         return encode_without_loss(signal, given, LcnLossless(effort, threads))
     codec = Lcn(
         quality=DEFAULT_QUALITY if quality is None else quality,
@@ -110,6 +113,7 @@ def encode(
         synthesis=synthesis,
         tune=tune,
         roi=roi,
+        embed_model=embed_model,
     )
     if bits_per_pixel is not None:
         max_bytes = _bytes_of_rate(signal, bits_per_pixel)

@@ -64,7 +64,8 @@ def _caption(rows: Sequence[common.Row]) -> str:
     first = rows[0]
     versions = first["versions"]
     return (
-        "Peers have no model and see the coded part only; our files need theirs, whose bytes are not in the upper table. "
+        "Peers have no model and see the coded part only; our files, of tune `snr`, need theirs, whose bytes are not in "
+        "the upper table. "
         "PRD: 100 |x \N{MINUS SIGN} y| / |x|. zfp and SZ3 at fixed accuracy, by imagecodecs "
         f"{versions['imagecodecs']}; JPEG 2000 of 16-bit bands, by Pillow {versions['pillow']}; FLAC by soundfile "
         f"{versions['soundfile']}, at any error. Fits in processor time of one thread of {first['machine']['cpu']}; "

@@ -51,7 +51,7 @@ from laconic.codecs.fitting.principal_axes import (
 from laconic.codecs.fitting.subband_axes import low_noise_gains, principal_colors, subband_axes, subband_channels
 from laconic.codecs.fitting.usual_tunings import with_usual_tunes
 from laconic.codecs.form import form_of, num_colors
-from laconic.codecs.levels import OFFSETS_PER_UNIT, levels_of
+from laconic.codecs.levels import OFFSETS_PER_UNIT, Levels, levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.fixed_point import fixed_leaves
 from laconic.codecs.models.latent_turn import turn_to_axes
@@ -88,6 +88,7 @@ class FitOptions:
     `rounding`: the quantiser's, 0.5 is plain rounding. `projection`: analysis matrices of the blocks that were trained
     elsewhere, instead of principal axes. `low_levels`: further levels of the small picture, 0 to 2; None: two for
     pictures with up to three dyadic levels. `axes`: of a model of the same tree, in which latents are to be given.
+    `levels`, of cubes: "own" for planes far below the loudest to count for themselves, "joint" for a model of tune snr.
     """
 
     tree: Tree | None = None
@@ -98,6 +99,7 @@ class FitOptions:
     projection: tuple[Float[NDArray[np.float32], "n n"], ...] | None = None
     low_levels: int | None = None
     axes: Model | None = None
+    levels: Literal["own", "joint"] = "own"
 
     def __post_init__(self) -> None:
         if self.tree is not None:
@@ -108,6 +110,7 @@ class FitOptions:
             pass_ends=None if self.pass_ends is None else whole_numbers_argument("pass_ends", self.pass_ends),
             group_ends=None if self.group_ends is None else whole_numbers_argument("group_ends", self.group_ends),
             rounding=real_number_argument("rounding", self.rounding, lowest=2**-16, highest=0.5),
+            levels=choice_argument("levels", self.levels, ("own", "joint")),
             low_levels=None
             if self.low_levels is None
             else whole_number_argument("low_levels", self.low_levels, 0, MAX_LOW_LEVELS),
@@ -138,9 +141,10 @@ def fit(
     kept = _kept(signals)
     kind, num_planes = form_of(kept[0]).kind, _num_planes(kept[0])
     tree = options.tree or _default_tree(kept[0])
-    offsets = _middles(kept, num_planes)
+    level = partial(levels_of, is_joint=options.levels == "joint")
+    offsets = _middles(kept, num_planes, level)
     unit = _SOUND_UNIT if kind == "sound" else 1.0
-    packets = [packets_of(signal, tree, levels_of(signal, offsets), offsets) / np.float32(unit) for signal in kept]
+    packets = [packets_of(signal, tree, level(signal, offsets), offsets) / np.float32(unit) for signal in kept]
     num_channels = num_planes * tree.num_bands**tree.depth
     for what, chosen in (("pass_ends", options.pass_ends), ("group_ends", options.group_ends)):
         if chosen and chosen[-1] != num_channels:
@@ -276,10 +280,12 @@ def _default_tree(signal: Signal) -> Tree:
     return dyadic_tree(2, depth) if is_flat else full_tree(1, depth)
 
 
-def _middles(signals: Sequence[Signal], num_planes: int) -> NDArray[np.float32]:
+def _middles(
+    signals: Sequence[Signal], num_planes: int, level: Callable[[Signal, NDArray[np.float32]], Levels]
+) -> NDArray[np.float32]:
     """Where planes of cubes have their middle, in units of their level; 0 of other signals."""
     middles = np.zeros(num_planes, np.float32)
-    codes = [levels_of(signal, middles).offset_codes for signal in signals if isinstance(signal, Cube)]
+    codes = [level(signal, middles).offset_codes for signal in signals if isinstance(signal, Cube)]
     return (np.median(codes, axis=0) / OFFSETS_PER_UNIT).astype(np.float32) if codes else middles
 
 

@@ -52,6 +52,9 @@ def encode(  # a command line has as many parameters as options
         ),
     ] = False,
     model: options.ModelName = None,
+    embed_model: Annotated[
+        bool, typer.Option("--embed-model", help="The file holds its model, so that it is decoded without --model.")
+    ] = False,
     profile: Annotated[
         Profile,
         typer.Option(
@@ -132,6 +135,7 @@ def encode(  # a command line has as many parameters as options
                     synthesis=synthesis,
                     tune=tune,
                     roi=mask,
+                    embed_model=embed_model,
                 )
                 with progress_told_to(_progress_of(job, quiet=quiet)):
                     data, form = streams.encode_file(
@@ -155,6 +159,7 @@ def encode(  # a command line has as many parameters as options
                     tune=tune,
                     roi=mask,
                     lossless=lossless,
+                    embed_model=embed_model,
                 )
         batch.write_batch_target(job, data, force=force)
         text, size = _size(form, data)

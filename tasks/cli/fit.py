@@ -48,6 +48,13 @@ class _FitBlocks(StrEnum):
     dense = "dense"
 
 
+class _FitLevels(StrEnum):
+    """Values of --levels."""
+
+    own = "own"
+    joint = "joint"
+
+
 _DEFAULT_TREES = {FitKind.picture: _TreeKind.dyadic, FitKind.sound: _TreeKind.full, FitKind.cube: _TreeKind.dyadic}
 _DEFAULT_DEPTHS = {FitKind.picture: 3, FitKind.sound: 8, FitKind.cube: 2}
 
@@ -87,6 +94,12 @@ def fit(
     axes: Annotated[
         str | None, typer.Option("--axes", help="The model in whose axes latents are given, as rgb_best; else its own.")
     ] = None,
+    levels: Annotated[
+        _FitLevels,
+        typer.Option(
+            "--levels", help="Of cubes. own: planes far below the loudest count for themselves; joint: for --tune snr."
+        ),
+    ] = _FitLevels.own,
     passes: Annotated[str | None, typer.Option("--passes", help="Ends of the coding passes, as 3,12,48,192.")] = None,
     groups: Annotated[str | None, typer.Option("--groups", help="Ends of the channel groups, likewise.")] = None,
     score: Annotated[
@@ -124,8 +137,9 @@ def fit(
         raise typer.BadParameter(f"--output {output} is no name of a model file; allowed is *{_SUFFIX}")
     if output.exists() and not force:
         raise typer.BadParameter(f"--output {output} exists; pass --force to overwrite it")
-    if array is not None and kind is not FitKind.cube:
-        raise typer.BadParameter(f"--array is for cubes, --kind is {kind.value}; leave it out")
+    for option, is_given in (("array", array is not None), ("levels", levels is not _FitLevels.own)):
+        if is_given and kind is not FitKind.cube:
+            raise typer.BadParameter(f"--{option} is for cubes, --kind is {kind.value}; leave it out")
     check_options_of_score(ctx, has_score=score is not None)
     command = shlex.join(["laconic", *sys.argv[1:]])
     if score is not None:
@@ -134,7 +148,7 @@ def fit(
     else:
         num_planes = sound_channels if kind is FitKind.sound else 3 if rgb else 1
         signals = find_fit_signals(folders, kind, num_planes, limit=limit, seed=seed, array=array)
-        choice = _FitChoice(tree, depth, blocks, passes, groups, projection, axes)
+        choice = _FitChoice(tree, depth, blocks, passes, groups, projection, axes, levels)
         model = _fitted(signals, name or output.stem, choice.options(kind), threads=threads, quiet=quiet)
         shown = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value}
         model = replace(model, card={**shown, "command": command})
@@ -179,6 +193,7 @@ class _FitChoice:
     groups: str | None
     projection: Path | None
     axes: str | None
+    levels: _FitLevels
 
     def options(self, kind: FitKind) -> FitOptions:
         """Raises `typer.BadParameter` for numbers that cannot be meant."""
@@ -192,6 +207,7 @@ class _FitChoice:
             group_ends=_ends("--groups", self.groups),
             projection=None if self.projection is None else _matrices(self.projection),
             axes=None if self.axes is None else load_model(self.axes),
+            levels=self.levels.value,
         )
 
     def _tree(self, kind: FitKind) -> Tree | None:
