@@ -292,7 +292,7 @@ class Lcn:
         if model.tuned is None:
             model = tuned_model(model, tuning_code_of(model, self.tune))
         noise = stores_noise(model, self.tune)
-        step_code = self.step_code if step_code is None else step_code
+        step_code = self.step_code if step_code is None else check_step_code(step_code)
         if step_code is None:
             step_code = step_code_at_quality(model, self.quality, has_noise=noise)
         model = model if places is None else weighing_places(model)

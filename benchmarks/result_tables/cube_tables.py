@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import common
 
-_NOT_REACHED = "not reached"
+_NOT_AROUND = "none"
 
 
 def cubes_table(rows: Sequence[common.Row]) -> str:
@@ -32,7 +32,7 @@ def _line(name: str, codec: str, sizes: common.Row, ours: common.Row) -> str:
     cells = [name, codec]
     for measure in ("prd", "prd_mean_removed"):
         size, of_ours = sizes[measure], ours[measure]
-        cells.append(_NOT_REACHED if size is None else f"{size:,}")
+        cells.append(_NOT_AROUND if size is None else f"{size:,}")
         cells.append("" if size is None or of_ours is None else f"{size / of_ours:.1f}")
     return "| " + " | ".join(cells) + " |"
 
@@ -65,7 +65,7 @@ def _caption(rows: Sequence[common.Row]) -> str:
     versions = first["versions"]
     return (
         "Peers have no model and see the coded part only; our files, of tune `snr`, need theirs, whose bytes are not in "
-        "the upper table. "
+        "the upper table; none: no two settings are around 2 %. "
         "PRD: 100 |x \N{MINUS SIGN} y| / |x|. zfp and SZ3 at fixed accuracy, by imagecodecs "
         f"{versions['imagecodecs']}; JPEG 2000 of 16-bit bands, by Pillow {versions['pillow']}; FLAC by soundfile "
         f"{versions['soundfile']}, at any error. Fits in processor time of one thread of {first['machine']['cpu']}; "

@@ -33,6 +33,6 @@ def test_table_has_the_last_row_and_says_how_often_ours_go_into_peers(tmp_path: 
     subprocess.run(command, check=True)
     lines = readme.read_text(encoding="utf-8").splitlines()
     assert "| ECG | laconic | 1,000 | 1.0 | 2,000 | 1.0 |" in lines
-    assert "| ECG | zfp | 5,000 | 5.0 | not reached |  |" in lines
+    assert "| ECG | zfp | 5,000 | 5.0 | none |  |" in lines
     assert "| ECG | FLAC, without loss | 8,000 | 8.0 | 8,000 | 4.0 |" in lines
     assert "| ECG: int16 | 2 x 70 | 2 x 30 | 120 | 4,000 | 3 |" in lines
