@@ -90,7 +90,7 @@ def test_command_line_embeds_and_says_it(path: Path, tmp_path: Path) -> None:
     laconic("verify", tmp_path / "x.lcn")
     laconic("decode", tmp_path / "x.lcn", "-o", tmp_path / "y.npy")
     error = np.load(tmp_path / "y.npy").astype(float) - SAMPLES
-    assert np.sqrt((error**2).mean()) < 0.1 * SAMPLES.std()
+    assert np.sqrt((error**2).mean()) < 0.25 * SAMPLES.std()
     assert "name one with --array" in laconic("encode", tmp_path / "x.npz", "--model", path, "--force", exit_code=1)
 
 
