@@ -15,7 +15,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: bench-task-aware bench-learning bench-learning-full bench-learning-study demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak pack-kills models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-loading bench-start bench-audio bench-long-sounds bench-entropy readme clean
+.PHONY: bench-task-aware bench-learning bench-learning-full bench-learning-study demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak pack-kills models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-loading bench-start bench-audio bench-cubes bench-long-sounds bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -165,6 +165,11 @@ bench-audio: $(VENV)/developer
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/audio/bench_speech_scores.py --data $(DATA) --reason "$(REASON)"
 	$(BIN)/python benchmarks/audio/plot_spectrograms.py --data $(DATA)
 	$(BIN)/python benchmarks/audio/bench_lossless.py --data $(DATA) --reason "$(REASON)"
+	$(BIN)/python benchmarks/readme_tables.py
+
+# Signals that are neither pictures nor sounds: models fitted on one part, the other part coded beside general compressors.
+bench-cubes: $(VENV)/developer
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/cubes/bench_cubes.py --data $(DATA) --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 
 bench-long-sounds: $(VENV)/developer

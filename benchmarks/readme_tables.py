@@ -19,6 +19,7 @@ import common
 from result_tables import (
     coder_tables,
     comparison_tables,
+    cube_tables,
     headline,
     learning_tables,
     learning_task_tables,
@@ -110,6 +111,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "start": (("start",), speed_tables.start_table),
     "audio": (("audio",), sound_tables.audio_table),
     "lossless": (("lossless",), lossless_tables.lossless_table),
+    "cubes": (("cubes",), cube_tables.cubes_table),
     "words": (("words",), sound_tables.words_table),
     "tagging": (("tagging",), sound_tables.tagging_table),
     "speech_scores": (("speech_scores",), sound_tables.speech_scores_table),

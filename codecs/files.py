@@ -20,8 +20,10 @@ from laconic.codecs.arguments import (
     PathLike,
     flag_argument,
     is_path_argument,
+    name_argument,
     opened_argument,
     path_argument,
+    shown,
     typed_argument,
     writable_file_argument,
 )
@@ -29,6 +31,7 @@ from laconic.codecs.encoding_target import EncodingTarget
 from laconic.codecs.errors import CodecError, UnsupportedSignalError
 from laconic.codecs.form import Kind, optional_form_kind
 from laconic.codecs.formats.bit_depths import BitDepth, bit_depth_read, wanted_bit_depth
+from laconic.codecs.formats.cube_files import read_cube_samples
 from laconic.codecs.formats.npy_files import NPY_MAGIC, npy_bytes, read_npy
 from laconic.codecs.formats.picture_files import (
     check_frame_of_picture_file,
@@ -56,7 +59,6 @@ from laconic.entropy.container import MAGIC
 _HEAD_BYTES = 1 << 16
 DEFAULT_QUALITY: Final = 50
 _IMAGE_TYPES = (np.uint8, np.uint16)
-_CUBE_TYPES = (np.uint8, np.uint16, np.int16, np.float32)
 _OWN_EXTENSIONS = {".lcn": "LCN", ".npy": "NPY", ".pam": "PAM"}
 
 
@@ -79,6 +81,7 @@ def encode(
     tune: str | None = None,
     roi: RegionOfInterest | None = None,
     lossless: bool = False,
+    embed_model: bool = False,
 ) -> bytes:
     """A picture as an .lcn file; likewise a sound or cube.
 
@@ -87,10 +90,10 @@ def encode(
     where samples are what `Audio.from_array` takes. At most one of `quality` (None: 50) and what `EncodingTarget` has,
     found by encoding: the best file of at most so many `bits_per_pixel`, `kilobits_per_second` or `max_bytes`; or, of
     sounds, then with tune "snr", and cubes, the smallest that keeps `snr_db`, `prd_percent` or `max_error`. `model`: a
-    shipped name or a path. `profile`, `effort`, `threads`, `tune`, `roi` and, for effort 3, `synthesis` as in `Lcn`.
-    `bit_depth` 9 to 16 is that of 16-bit arrays and Pillow images; 0 takes what the largest colour needs, and notes it.
-    `lossless`, of sounds of integers of up to 24 bits: as `LcnLossless` encodes them. Raises `CodecError`, also where no
-    step does what is asked.
+    shipped name or a path. `profile`, `effort`, `threads`, `tune`, `roi`, `embed_model` and, for effort 3, `synthesis` as
+    in `Lcn`. `bit_depth` 9 to 16 is that of 16-bit arrays and Pillow images; 0 takes what the largest colour needs, and
+    notes it. `lossless`, of sounds of integers of up to 24 bits: as `LcnLossless` encodes them. Raises `CodecError`, also
+    where no step does what is asked.
 
     >>> data = encode(np.zeros((30, 50, 3), np.uint8), max_bytes=200)
     >>> decode(data).mode
@@ -102,7 +105,8 @@ def encode(
     if len(given) > 1:
         raise CodecError(f"{' and '.join(given)} exclude each other; give one of them")
     if flag_argument("lossless", lossless):
-        given += [name for name, value in {"model": model, "tune": tune, "roi": roi}.items() if value is not None]
+        others = {"model": model, "tune": tune, "roi": roi, "embed_model": embed_model or None}
+        given += [name for name, value in others.items() if value is not None]
         return encode_without_loss(signal, given, LcnLossless(effort, threads))
     codec = Lcn(
         quality=DEFAULT_QUALITY if quality is None else quality,
@@ -113,6 +117,7 @@ def encode(
         synthesis=synthesis,
         tune=tune,
         roi=roi,
+        embed_model=embed_model,
     )
     return encode_to_target(signal, target, codec).data
 
@@ -155,16 +160,22 @@ def read_signal(
     limits: Limits | None = None,
     frame: int | None = None,
     bit_depth: BitDepth = 0,
+    array: str | None = None,
 ) -> Signal:
-    """What a file holds: a picture, a sound, or, where `kind` is "cube", a cube (.npy).
+    """What a file holds: a picture, a sound, or, where `kind` is "cube", a cube: .npy, .npz, .mat of version 5 (with
+    scipy), a TIFF stack, each page a plane, or, of a path, a WFDB record (.hea).
 
-    `kind` None lets the content decide, where .npy is a picture. `limits`, `frame` and `bit_depth` are for pictures.
-    Raises as `read_image` and `read_sound`.
+    `kind` None lets the content decide, where .npy is a picture. `frame` and `bit_depth` are for pictures, `array` for
+    cubes: which array of a file that holds several. Raises as `read_image`, `read_sound` and `read_cube_samples`.
     """
     kind = optional_form_kind(kind)
+    if array is not None and kind != "cube":
+        raise CodecError(f"array is {shown(array)}; it is for cubes only: leave it out, or take a model for cubes")
+    array = None if array is None else name_argument("array", array)
     with _seekable(source) as file:
         if kind == "cube":
-            return Cube(read_npy(file, allowed=_CUBE_TYPES))
+            path = path_argument("source", source) if is_path_argument(source) else None
+            return Cube(read_cube_samples(file, path=path, array=array, limits=limits))
         if holds_sound(file, kind):
             return read_sound(file)
         return read_image(file, limits=limits, frame=frame, bit_depth=bit_depth)

@@ -56,7 +56,7 @@ class Latent:
     where the file does not; steps of the places for which `unmapped`, (h, w), is true differ by `places` alone, since what
     says more is damaged there. `noise`: how loud the bands of a sound are, by which steps differ, and of which
     synthesis knows how much noise to put where integers are 0; None for files that do not say it. What is dequantised has
-    no noise.
+    no noise. `packed_model`: of a file that embeds its model, which `pack` embeds again.
     Raises `CodecError` for other types and shapes.
     """
 
@@ -81,6 +81,7 @@ class Latent:
     unmapped: Bool[NDArray[np.bool_], "h w"] | None = None
     places: PlaceWeights | None = None
     noise: NoiseLevels | None = None
+    packed_model: bytes | None = None
 
     def __post_init__(self) -> None:
         settle_arguments(
@@ -104,6 +105,7 @@ class Latent:
             noise=typed_argument("noise", self.noise, (NoiseLevels, type(None)), "a NoiseLevels or None"),
             metadata=metadata_of_media(self.metadata, ("icc", "exif", SECTION_NAME)),
             bit_depth=whole_number_argument("bit_depth", self.bit_depth, 0, 16),
+            packed_model=None if self.packed_model is None else bytes_argument("packed_model", self.packed_model),
         )
         if self.shrink.shape != (len(self.values), 3):
             raise CodecError(f"shrink has shape {self.shrink.shape}; needed is ({len(self.values)}, 3)")

@@ -18,7 +18,6 @@ from laconic.codecs.arguments import (
     bytes_or_file_argument,
     choice_argument,
     flag_argument,
-    items_of_argument,
     opened_argument,
     read_bytes_argument,
     settle_arguments,
@@ -33,6 +32,7 @@ from laconic.codecs.latent import Latent
 from laconic.codecs.levels import levels_of
 from laconic.codecs.loudness import reading_of_planes
 from laconic.codecs.media import Audio, Cube, Image, Signal, metadata_of_media, sound_rate_argument
+from laconic.codecs.models.embedded_model import packed_model
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.tunings import step_code_at_quality, tuned_model, tuning_code_of, weighing_places
 from laconic.codecs.models.usual_models import default_lcn_model, picture_model_name, sound_model_name
@@ -84,11 +84,11 @@ class Lcn:
     the same pixels everywhere; "neural" (`laconic[torch]`), nearer to the picture and slower; "auto" is neural where it can
     be had; or the path of a network of your own. `tune`, of pictures: whom a file of some size is for: "psnr" the mean
     square, "machine" networks, "eye" people, "balanced" all of them, or a tune of the model's own (`laconic fit --score`);
-    of sounds "snr", or "machine" for recognisers, with levels of bands; of cubes "snr". None: what suits the kind,
-    "balanced" and "machine". `fill`: in linear decoding, noise in place of zeros where the file has it. `roi`, of pictures:
-    how much matters where, 1 most and 0 least, an array (height, width) of the size of the picture or a smaller grid over
-    it, of 0 to 1, of uint8 or of bool; or a function that makes such an array of an `Image`. Raises `CodecError` for values
-    outside.
+    of sounds "snr", or "machine" for recognisers, with levels of bands; of cubes "snr", for all planes together. None: what
+    suits the kind, "balanced", "machine", of cubes planes far below the loudest for themselves. `fill`: in linear decoding,
+    noise in place of zeros where the file has it. `roi`, of pictures: how much matters where, 1 most and 0 least, an array
+    (height, width) of the size of the picture or a smaller grid over it, of 0 to 1, of uint8 or of bool; or a function that
+    makes such an array of an `Image`. `embed_model`: in files, to be decoded without it. Raises `CodecError` for others.
 
     >>> import numpy as np
     >>> codec = Lcn(quality=60)
@@ -111,6 +111,7 @@ class Lcn:
     tune: Literal["psnr", "balanced", "machine", "eye"] | str | None = None
     fill: bool = True
     roi: RegionOfInterest | None = None
+    embed_model: bool = False
 
     # One at the defaults, then all that are listed.
     usual_curves: ClassVar = {
@@ -134,6 +135,7 @@ class Lcn:
             synthesis=check_decoder_synthesis(self.synthesis),
             tune=None if self.tune is None else text_argument("tune", self.tune),
             fill=flag_argument("fill", self.fill),
+            embed_model=flag_argument("embed_model", self.embed_model),
             roi=None if self.roi is None else region_argument(self.roi),
         )
         settle_arguments(self, **asdict(self._layout))
@@ -263,14 +265,15 @@ class Lcn:
         codes = [check_step_code(code) for code in whole_numbers_argument("step_codes", step_codes)]
         if not codes:
             raise CodecError("step_codes is empty; allowed is at least one step code")
-        first = self.plan_of(signal, codes[0])
-        plans = [replace(first, step_code=code) for code in codes]
+        plans = [first := self.plan_of(signal, codes[0])]
+        is_cube = isinstance(signal, Cube)  # whose levels depend on the step
+        plans += [self.plan_of(signal, code) if is_cube else replace(first, step_code=code) for code in codes[1:]]
         if isinstance(signal, Image):
             signal = fill_transparent(signal)
             if first.searches:
                 return [planned_latent(signal, searched_image(signal, p), p) for p in plans]
-        coefficients = coefficients_of(signal, first.model, first.form.levels)
-        return [planned_latent(signal, coefficients, plan) for plan in plans]
+        found = {levels: coefficients_of(signal, first.model, levels) for levels in {p.form.levels for p in plans}}
+        return [planned_latent(signal, found[plan.form.levels], plan) for plan in plans]
 
     def plan_of(self, signal: Signal, step_code: int | None = None) -> Plan:
         """How a signal is encoded, at this step or the codec's. Raises `UnsupportedSignalError` for what no model fits."""
@@ -280,21 +283,21 @@ class Lcn:
         model = load_model(self.model or default_lcn_model(signal, self.profile, self.tune))
         form = form_of(signal)
         check_form_fits(form, num_colors(signal) if isinstance(signal, Image) else model.num_planes, model)
-        form = replace(form, levels=levels_of(signal, model.offsets))
-        return self._plan(form, model, step_code, places_of_form(self.roi, form, model, signal))
+        plan = self._plan(form, model, step_code, places_of_form(self.roi, form, model, signal))
+        form = replace(form, levels=levels_of(signal, model.offsets, plan.step, is_joint=self.tune == "snr"))
+        return replace(plan, form=form)
 
     def _plan(self, form: Form, model: Model, step_code: int | None = None, places: PlaceWeights | None = None) -> Plan:
+        own = packed_model(model.fingerprint, self.model) if self.embed_model else None
         if model.tuned is None:
             model = tuned_model(model, tuning_code_of(model, self.tune))
         noise = stores_noise(model, self.tune)
+        step_code = self.step_code if step_code is None else check_step_code(step_code)
         if step_code is None:
-            step_code = (
-                step_code_at_quality(model, self.quality, has_noise=noise) if self.step_code is None else self.step_code
-            )
-        if places is not None:
-            model = weighing_places(model)
+            step_code = step_code_at_quality(model, self.quality, has_noise=noise)
+        model = model if places is None else weighing_places(model)
         layout = self._layout.resolved(model, grid := grid_of_form(form, model))
-        return Plan(form, model, grid, step_code, layout, self.effort, self.threads, self.synthesis, places, noise)
+        return Plan(form, model, grid, step_code, layout, self.effort, self.threads, self.synthesis, places, noise, own)
 
     def pack(self, latent: Latent) -> bytes:
         """The latent as an .lcn file, losslessly; it may have fewer channels than the model. Profile best stores whole
@@ -307,7 +310,8 @@ class Lcn:
         model = model_of_latent(latent, self.model)
         form = Form(model.kind, latent.size, latent.sample_type, latent.sample_rate, latent.levels, latent.bit_depth)
         check_form_fits(form, model.num_planes, model)
-        plan = replace(self._plan(form, model, latent.step_code, latent.places), model=model)
+        plan = self._plan(form, model, latent.step_code, latent.places)
+        plan = replace(plan, model=model, packed_model=plan.packed_model or latent.packed_model)
         check_latent_to_pack(latent, plan)
         return pack(latent, plan)
 
@@ -335,11 +339,7 @@ class Lcn:
         """`unpack(file, channels=channels).dequantize()` of each file, to the bit, in one array. Of small pictures in
         profiles fast and small many times sooner than one by one. Raises what `unpack` does, and `CodecError` where sizes
         differ."""
-        whole = [read_bytes_argument("a file", file) for file in items_of_argument("files", files)]
-        if not whole:
-            raise CodecError("files is empty; allowed is at least one file")
-        channels = whole_number_argument("channels", channels, 1)
-        return dequantized_batch(whole, channels, self.model, lambda data: self.unpack(data, channels=channels))
+        return dequantized_batch(files, channels, self.model, lambda data: self.unpack(data, channels=channels))
 
     def synthesize(self, latent: Latent) -> Signal:
         """The signal by linear synthesis; missing channels count as 0."""

@@ -6,6 +6,7 @@ A level is the root mean square of what is no silence (`loudness`), in sixteenth
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -88,11 +89,15 @@ def _parts(codes: NDArray[Any]) -> tuple[NDArray[np.int32], Floats]:
     return octaves.astype(np.int32), np.array(MANTISSAS, np.float32)[phases]
 
 
-def levels_of(signal: Signal, middles: Float[Floats, " planes"]) -> Levels:
+def levels_of(
+    signal: Signal, middles: Float[Floats, " planes"], step: float = 0.0, *, is_joint: bool = False
+) -> Levels:
     """The levels at which an encoder codes a signal; pictures have none.
 
     Channels share one within 20 dB of the loudest; others have their own, as planes of one value do. `middles`: those of
-    the model, for cubes.
+    the model, for cubes. `step`: the quantiser's, in units of the level; planes of integers with levels of their own are
+    coded in steps of 1 at least, since finer ones would be spent on what rounding drops. `is_joint`, of cubes: all planes
+    share that of the loudest, but for those of one value.
     """
     match signal:
         case Image():
@@ -100,7 +105,7 @@ def levels_of(signal: Signal, middles: Float[Floats, " planes"]) -> Levels:
         case Audio():
             return levels_of_sound(reading_of_planes(signal.samples), peaks_of_planes(signal.samples))
         case Cube():
-            return _levels_of_cube(signal, middles)
+            return _levels_of_cube(signal, middles, step, is_joint)
 
 
 def levels_of_sound(read: SampleReading, peaks: Float[NDArray[np.float64], " c"]) -> Levels:
@@ -108,11 +113,16 @@ def levels_of_sound(read: SampleReading, peaks: Float[NDArray[np.float64], " c"]
     return Levels(level_codes_of(read, peaks, _SOUND_BIAS))
 
 
-def _levels_of_cube(cube: Cube, middles: Floats) -> Levels:
+def _levels_of_cube(cube: Cube, middles: Floats, step: float, is_joint: bool) -> Levels:
     planes = cube.samples.reshape(len(cube.samples), -1)
     means = planes.mean(axis=1, dtype=np.float64)
     about = planes.astype(np.float32) - means.astype(np.float32)[:, None]
     codes = list(level_codes_of(reading_of_planes(about), peaks_of_planes(about), _CUBE_BIAS))
+    if is_joint:
+        codes = [max(codes)]
+    elif step and len(codes) > 1 and cube.samples.dtype.kind in "iu":
+        least = math.ceil(-CODES_PER_OCTAVE * math.log2(step))
+        codes = [min(max(code, least), max(codes)) for code in codes]
     is_constant = planes.min(axis=1) == planes.max(axis=1)
     if is_constant.any():
         codes = codes * (len(planes) // len(codes))

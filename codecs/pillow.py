@@ -86,7 +86,8 @@ class LcnImageFile(ImageFile.ImageFile):
 def _mode_of(header: Header) -> str:
     if header.codec is not CodecNumber.IMAGE:
         raise UnsupportedSignalError(f"the file holds a {header.codec.name.lower()}; allowed are pictures")
-    mode = {1: "L", 3: "RGB"}[load_model_of(header.fingerprint, None).num_planes] + "A" * header.has_alpha
+    model = load_model_of(header.fingerprint, None, header.packed_model)
+    mode = {1: "L", 3: "RGB"}[model.num_planes] + "A" * header.has_alpha
     if header.bit_depth == 8:
         return mode
     if mode != "L":

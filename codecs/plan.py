@@ -44,7 +44,7 @@ Floats = NDArray[np.float32]
 class Plan:
     """How a signal of this form is encoded by a model that takes it. `grid`: sides of the latent; `layout` is resolved;
     `effort`, `threads` and `synthesis` are those of `Lcn`; with `places`, the model is for files that weigh places.
-    `has_noise`: the file says how loud noise in place of zeros is, of a sound."""
+    `has_noise`: the file says how loud noise in place of zeros is, of a sound. `packed_model` is embedded in the file."""
 
     form: Form
     model: Model
@@ -56,6 +56,7 @@ class Plan:
     synthesis: str = "linear"
     places: PlaceWeights | None = None
     has_noise: bool = False
+    packed_model: bytes | None = None
 
     @cached_property
     def tiles(self) -> list[LayoutTile]:

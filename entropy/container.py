@@ -86,6 +86,7 @@ class SectionNumber(IntEnum):
     PLACE_WEIGHTS = 7
     SOUND = 8
     NOISE_LEVELS = 11
+    MODEL = 12
 
 
 _RETIRED_LEVELS = 10  # the section of levels of bands in units of the step, which no release wrote
@@ -132,7 +133,8 @@ class Header:
     the strength of a picture's map of steps, and the number of its set of offsets; None for what is usual with its model
     (9.8). `place_weights` of a picture: log2 of the side of blocks, and a byte for each, of what its weight differs from
     its prediction (6.4). `sound_bits` of a sample of a lossless sound, whose tiles are stretches of
-    it. `noise_levels` of a sound: the bytes of that section (6.5).
+    it. `noise_levels` of a sound: the bytes of that section (6.5). `packed_model`: the bytes of the section that holds the
+    file of the model (6.7), to be unpacked by `unpacked_section`; None where it is to be had elsewhere.
     """
 
     codec: CodecNumber
@@ -155,6 +157,7 @@ class Header:
     place_weights: tuple[int, bytes] | None = None
     noise_levels: bytes | None = None
     sound_bits: int = 0
+    packed_model: bytes | None = None
 
     @property
     def has_alpha(self) -> bool:
@@ -452,14 +455,16 @@ def _write_sections(header: Header) -> bytes:
         out += _section(SectionNumber.COLOR_AXES, struct.pack("<9b", *header.color_axes))
     if header.place_weights is not None:
         block_log2, residuals = header.place_weights
-        out += _section(SectionNumber.PLACE_WEIGHTS, bytes([block_log2]) + _deflated(residuals))
+        out += _section(SectionNumber.PLACE_WEIGHTS, bytes([block_log2]) + packed_section(residuals))
     if header.noise_levels is not None:
         out += _section(SectionNumber.NOISE_LEVELS, header.noise_levels)
     if header.index is not None:
         out += _section(SectionNumber.INDEX, b"".join(varint(n) for n in header.index))
     for number, name in _METADATA_SECTIONS:
         if name in header.metadata:
-            out += _section(number, _deflated(header.metadata[name]))
+            out += _section(number, packed_section(header.metadata[name]))
+    if header.packed_model is not None:
+        out += _section(SectionNumber.MODEL, header.packed_model)
     if not out:
         return b""
     out += varint(0)
@@ -470,12 +475,14 @@ def _section(number: SectionNumber, payload: bytes) -> bytes:
     return varint(number) + varint(len(payload)) + payload
 
 
-def _deflated(data: bytes) -> bytes:
+def packed_section(data: bytes) -> bytes:
+    """Bytes as a section holds them that is said to be packed (6.1)."""
     packed = zlib.compress(data, 9)
     return b"\x01" + packed if len(packed) < len(data) else b"\x00" + data
 
 
-def _inflated(data: bytes, limits: Limits) -> bytes:
+def unpacked_section(data: bytes, limits: Limits) -> bytes:
+    """The bytes that `packed_section` got. Raises `LimitError`, `CorruptStreamError`."""
     out = _unpacked(data, limits.max_metadata_bytes, "a metadata section")
     if out is None:
         raise LimitError(
@@ -532,6 +539,8 @@ def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -
         raise CorruptStreamError("the file has the metadata of a sound, and is none; it is damaged")
     if SectionNumber.NOISE_LEVELS in found and header.codec is not CodecNumber.SOUND:
         raise CorruptStreamError("the file has levels of noise, which only sounds have; it is damaged")
+    if SectionNumber.MODEL in found and header.codec is CodecNumber.LOSSLESS_SOUND:
+        raise CorruptStreamError("the file has the section of a model, and lossless sounds need none; it is damaged")
     channels = index = None
     if SectionNumber.CHANNELS in found:
         section = Source(found[SectionNumber.CHANNELS])
@@ -546,7 +555,7 @@ def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -
         while source.position < len(found[SectionNumber.INDEX]):
             sizes.append(source.varint("the index"))
         index = tuple(sizes)
-    metadata = {name: _inflated(found[number], limits) for number, name in _METADATA_SECTIONS if number in found}
+    metadata = {name: unpacked_section(found[number], limits) for number, name in _METADATA_SECTIONS if number in found}
     depth = _stored_depth(header, found[SectionNumber.BIT_DEPTH]) if SectionNumber.BIT_DEPTH in found else None
     axes = _color_axes(header, found[SectionNumber.COLOR_AXES]) if SectionNumber.COLOR_AXES in found else None
     weights = found.get(SectionNumber.PLACE_WEIGHTS)
@@ -559,6 +568,7 @@ def _with_sections(header: Header, found: Mapping[int, bytes], limits: Limits) -
         color_axes=axes,
         place_weights=None if weights is None else _place_weights(header, weights),
         noise_levels=found.get(SectionNumber.NOISE_LEVELS),
+        packed_model=found.get(SectionNumber.MODEL),
     )
 
 

@@ -51,7 +51,7 @@ from laconic.codecs.fitting.principal_axes import (
 from laconic.codecs.fitting.subband_axes import low_noise_gains, principal_colors, subband_axes, subband_channels
 from laconic.codecs.fitting.usual_tunings import with_usual_tunes
 from laconic.codecs.form import form_of, num_colors
-from laconic.codecs.levels import OFFSETS_PER_UNIT, levels_of
+from laconic.codecs.levels import OFFSETS_PER_UNIT, Levels, levels_of
 from laconic.codecs.media import Audio, Cube, Image, Signal
 from laconic.codecs.models.fixed_point import fixed_leaves
 from laconic.codecs.models.latent_turn import turn_to_axes
@@ -62,7 +62,6 @@ from laconic.codecs.models.tunings import NOISE_TUNE, PLAIN_TUNE
 from laconic.codecs.steps import CODES_PER_SCALE, step_of_code
 from laconic.codecs.transform.band_levels import BandMeter
 from laconic.codecs.transform.signals import packets_of
-from laconic.entropy.fitting.context_fitting import MAX_REACH
 from laconic.entropy.fitting.table_fitting import FITTED_BANDS
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ _MAX_SAMPLES = 40_000_000
 _SHRINK_SAMPLES = 4_000_000  # of each step
 _SOUND_UNIT = 1 / 32
 _MAX_CUTS = 16
-_REACH_OF_LEVELS = 64  # channels: where steps go with levels, those far away say little more
+_MAX_CUBE_CHANNELS = 640  # by which the levels of cubes are limited: more take minutes, and more data than one has
 
 
 @dataclass(frozen=True)
@@ -83,15 +82,16 @@ class FitOptions:
     """Structure of the model. `group_ends` None: cut at the blocks, and into 16 groups at most. `pass_ends` None: groups
     cut into passes of about 8 channels.
 
-    `tree` None: three dyadic levels for pictures, two for cubes (c, h, w), eight full ones for sound, five for cubes
-    (c, t). `blocks`: what the projection mixes. "leaf": all planes and phases of one leaf of the tree (cheapest, and the
-    smallest files), "resolution": all of one resolution, "dense": everything; "color", of dyadic pictures: the colours of
-    each place only, the same everywhere, with the channels in the order of subbands, as networks need them. The first
-    channels are a small picture but with "dense".
+    `tree` None: three dyadic levels for pictures, eight full ones for sound; of cubes two dyadic ones for (c, h, w), five
+    full ones for (c, t), of many planes fewer. `blocks`: what the projection mixes. "leaf": all planes and phases of one
+    leaf of the tree (cheapest, and the smallest files), "resolution": all of one resolution, "dense": everything; "color",
+    of dyadic pictures: the colours of each place only, the same everywhere, with the channels in the order of subbands, as
+    networks need them. The first channels are a small picture but with "dense".
     `rounding`: the quantiser's, 0.5 is plain rounding. `projection`: analysis matrices of the blocks that were trained
     elsewhere, instead of principal axes. `low_levels`: further levels of the small picture, 0 to 2; None: two for
     pictures with up to three dyadic levels. `axes`: of a model of the same tree, in which latents are to be given. `tune`,
     of sounds: "snr" for files of one step; "machine", or None, for those that say levels of bands, by which steps go.
+    `levels`, of cubes: "own" for planes far below the loudest to count for themselves, "joint" for a model of tune snr.
     """
 
     tree: Tree | None = None
@@ -103,6 +103,7 @@ class FitOptions:
     low_levels: int | None = None
     axes: Model | None = None
     tune: str | None = None
+    levels: Literal["own", "joint"] = "own"
 
     def __post_init__(self) -> None:
         if self.tree is not None:
@@ -113,6 +114,7 @@ class FitOptions:
             pass_ends=None if self.pass_ends is None else whole_numbers_argument("pass_ends", self.pass_ends),
             group_ends=None if self.group_ends is None else whole_numbers_argument("group_ends", self.group_ends),
             rounding=real_number_argument("rounding", self.rounding, lowest=2**-16, highest=0.5),
+            levels=choice_argument("levels", self.levels, ("own", "joint")),
             low_levels=None
             if self.low_levels is None
             else whole_number_argument("low_levels", self.low_levels, 0, MAX_LOW_LEVELS),
@@ -146,9 +148,10 @@ def fit(
     if options.tune is not None and kind != "sound":
         raise CodecError(f"tune is {options.tune} for signals of kind {kind}, which have one way; leave it out")
     tree = options.tree or _default_tree(kept[0])
-    offsets = _middles(kept, num_planes)
+    level = partial(levels_of, is_joint=options.levels == "joint")
+    offsets = _middles(kept, num_planes, level)
     unit = _SOUND_UNIT if kind == "sound" else 1.0
-    packets = [packets_of(signal, tree, levels_of(signal, offsets), offsets) / np.float32(unit) for signal in kept]
+    packets = [packets_of(signal, tree, level(signal, offsets), offsets) / np.float32(unit) for signal in kept]
     num_channels = num_planes * tree.num_bands**tree.depth
     for what, chosen in (("pass_ends", options.pass_ends), ("group_ends", options.group_ends)):
         if chosen and chosen[-1] != num_channels:
@@ -171,10 +174,8 @@ def fit(
     else:
         channels = channels_by_variance(axes.analysis, packets, _group_sizes(tree, num_planes, blocks))
     coefficients = [project(axes.analysis, channels, p) for p in packets]
-    reach = MAX_REACH
     if kind == "sound" and options.tune != PLAIN_TUNE:
         _scale_by_levels([signal for signal in kept if isinstance(signal, Audio)], coefficients, tree)
-        reach = _REACH_OF_LEVELS
     is_small_picture = tree.dimensions == 2 and blocks[0] == num_planes
     group_ends = options.group_ends or _group_ends(_group_sizes(tree, num_planes, blocks), options.pass_ends)
     pass_ends = options.pass_ends or (
@@ -189,7 +190,7 @@ def fit(
     if low_levels:
         analyze_low_of(coefficients, num_planes, low_gains)
     num_predicted = num_planes if is_small_picture and not low_levels else 0
-    coding = ContextCoding(pass_ends, num_predicted, options.rounding, num_planes, low_levels, reach)
+    coding = ContextCoding(pass_ends, num_predicted, options.rounding, num_planes, low_levels)
     contexts_of = partial(fit_contexts, coding, threads)
     quantised = QuantisedIntegers(coefficients, num_planes, low_levels, options.rounding)
 
@@ -290,13 +291,19 @@ def _default_tree(signal: Signal) -> Tree:
         return dyadic_tree(2, 3)
     if isinstance(signal, Audio):
         return full_tree(1, 8)
-    return dyadic_tree(2, 2) if signal.samples.ndim == 3 else full_tree(1, 5)
+    is_flat = signal.samples.ndim == 3
+    bands, depth = (4, 2) if is_flat else (2, 5)
+    while depth > 1 and len(signal.samples) * bands**depth > _MAX_CUBE_CHANNELS:
+        depth -= 1
+    return dyadic_tree(2, depth) if is_flat else full_tree(1, depth)
 
 
-def _middles(signals: Sequence[Signal], num_planes: int) -> NDArray[np.float32]:
+def _middles(
+    signals: Sequence[Signal], num_planes: int, level: Callable[[Signal, NDArray[np.float32]], Levels]
+) -> NDArray[np.float32]:
     """Where planes of cubes have their middle, in units of their level; 0 of other signals."""
     middles = np.zeros(num_planes, np.float32)
-    codes = [levels_of(signal, middles).offset_codes for signal in signals if isinstance(signal, Cube)]
+    codes = [level(signal, middles).offset_codes for signal in signals if isinstance(signal, Cube)]
     return (np.median(codes, axis=0) / OFFSETS_PER_UNIT).astype(np.float32) if codes else middles
 
 

@@ -14,7 +14,7 @@ from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.threads import threaded_map
 from laconic.entropy import ContextModel
 from laconic.entropy.contexts import ContextWeights
-from laconic.entropy.fitting.context_fitting import MAX_REACH, ContextFittingMap, fit_context_weights
+from laconic.entropy.fitting.context_fitting import ContextFittingMap, fit_context_weights
 from laconic.entropy.fitting.table_fitting import FittedPart, ValuesOfBand, fit_context_model
 
 PASS_CHANNELS: Final = 8  # about as many in each pass
@@ -25,14 +25,13 @@ _CHANNELS_OF_ANY_PASS: Final = 85  # the time of a pass without earlier channels
 @dataclass(frozen=True)
 class ContextCoding:
     """How channels are coded: by `pass_ends`, the first `num_predicted` as residuals. With `low_levels`, the first
-    `num_planes` channels have these. `reach`: the earlier channels that a pass may look at."""
+    `num_planes` channels have these."""
 
     pass_ends: tuple[int, ...]
     num_predicted: int
     rounding: float
     num_planes: int
     low_levels: int
-    reach: int = MAX_REACH
 
 
 def fit_contexts(
@@ -43,7 +42,7 @@ def fit_contexts(
     planes, rounding = coding.num_planes, coding.rounding
     with threaded_map(threads) as run:
         if not coding.low_levels:
-            passes = _Passes(run, rounding, on_progress, 0, _PASSES_SHARE, coding.reach)
+            passes = _Passes(run, rounding, on_progress, 0, _PASSES_SHARE)
             weights = passes.weights(integers.values, coding.pass_ends, coding.num_predicted)
             return fit_context_model(FittedPart(integers.values, weights), rounding)
         low_ends = pass_ends_of_groups(tuple(planes << (2 * level) for level in range(coding.low_levels + 1)))
@@ -63,11 +62,10 @@ class _Passes:
     on_progress: Callable[[float], None]
     start: float
     end: float
-    reach: int = MAX_REACH
 
     def weights(self, values: ValuesOfBand, pass_ends: tuple[int, ...], num_predicted: int) -> ContextWeights:
         # A pass takes longer the more channels it looks at, and tables less than all passes.
-        times = np.cumsum(np.minimum((0, *pass_ends[:-1]), self.reach) + _CHANNELS_OF_ANY_PASS)
+        times = np.cumsum(np.array((0, *pass_ends[:-1])) + _CHANNELS_OF_ANY_PASS)
         shares = self.start + (self.end - self.start) * times / times[-1]
         share_at = dict(zip(pass_ends, shares.tolist(), strict=True))
         return fit_context_weights(
@@ -75,7 +73,6 @@ class _Passes:
             pass_ends=pass_ends,
             num_predicted=num_predicted,
             rounding=self.rounding,
-            reach=self.reach,
             map_passes=self.run,
             on_pass=lambda end: self.on_progress(share_at[end]),
         )

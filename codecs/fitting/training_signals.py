@@ -54,12 +54,12 @@ def training_sounds(paths: Sequence[Path], *, num_channels: int, max_seconds: fl
             yield Audio(np.ascontiguousarray(samples), audio.sample_rate)
 
 
-def training_cubes(paths: Sequence[Path]) -> Iterator[Cube]:
-    """Cubes to fit to, from .npy files. Raises what reading one raises."""
+def training_cubes(paths: Sequence[Path], *, array: str | None = None) -> Iterator[Cube]:
+    """Cubes to fit to, of any format that `read_signal` takes as a cube, which `array` is for. Raises what reading one
+    raises."""
     from laconic.codecs.files import read_signal
 
     for path in paths:
-        with path.open("rb") as file:
-            signal = read_signal(file, kind="cube")
+        signal = read_signal(path, kind="cube", array=array)
         assert isinstance(signal, Cube)
         yield signal

@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,38 +22,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
-from laconic.codecs.arguments import path_argument
+from laconic.codecs.arguments import bytes_argument, name_argument, path_argument
 from laconic.codecs.errors import CodecError, WeightsError
 from laconic.codecs.models.context_parts import (
     check_contexts,
-    context_arrays,
-    context_config,
     context_digest,
     contexts_of_parts,
 )
-from laconic.codecs.models.fixed_parts import check_fixed, fixed_arrays, fixed_of_parts
+from laconic.codecs.models.fixed_parts import check_fixed, fixed_of_parts
 from laconic.codecs.models.fixed_point import FixedLeaf, fixed_point_map
-from laconic.codecs.models.latent_turn import LatentTurn, check_turn, turn_arrays, turn_bytes, turn_of_parts
+from laconic.codecs.models.latent_turn import LatentTurn, check_turn, turn_bytes, turn_of_parts
 from laconic.codecs.models.low_levels import (
     LowSynthesis,
     check_low_levels,
-    low_arrays,
     low_bytes,
-    low_config,
     low_parts,
     low_synthesis_of,
     no_low_gains,
     no_low_scale_codes,
 )
-from laconic.codecs.models.packet_tree import Tree, tree_config, tree_of_config
+from laconic.codecs.models.model_card import read_model_card
+from laconic.codecs.models.model_parts import model_arrays, model_config
+from laconic.codecs.models.packet_tree import Tree, tree_of_config
 from laconic.codecs.models.tuned_steps import TunedSteps
 from laconic.codecs.models.tunings import (
     Tuning,
     check_tunings,
     no_zeros,
-    tuning_arrays,
     tuning_bytes,
-    tuning_config,
     tunings_of_parts,
 )
 from laconic.codecs.steps import CODES_PER_SCALE, step_of_code
@@ -197,7 +195,7 @@ class Model:
         """4 bytes that change with anything that changes encoded bytes or decoded pixels."""
         if (derived := self.colors or self.tuned) is not None:
             return derived.fingerprint
-        sha = hashlib.sha256(json.dumps(_config(self), sort_keys=True).encode())
+        sha = hashlib.sha256(json.dumps(model_config(self), sort_keys=True).encode())
         for array in (*self.analysis, *self.synthesis, self.shrink, self.offsets):
             sha.update(np.ascontiguousarray(array, "<f4").tobytes())
         for leaf in self.fixed:
@@ -237,41 +235,45 @@ class Model:
         path = path_argument("path", path)
         from safetensors.numpy import save_file
 
-        arrays: dict[str, NDArray[np.generic]] = {
-            "offsets": self.offsets,
-            "channels": self.channels,
-            "scale_codes": self.scale_codes,
-            "shrink": self.shrink,
-            **low_arrays(self),
-            **context_arrays(self),
-            **turn_arrays(self),
-            **tuning_arrays(self),
-            **fixed_arrays(self),
-        }
-        for i, (a, s) in enumerate(zip(self.analysis, self.synthesis, strict=True)):
-            arrays |= {f"analysis.{i}": np.ascontiguousarray(a), f"synthesis.{i}": np.ascontiguousarray(s)}
-        metadata = {"config": json.dumps(_config(self), sort_keys=True), "fingerprint": self.fingerprint.hex()}
+        metadata = {"config": json.dumps(model_config(self), sort_keys=True), "fingerprint": self.fingerprint.hex()}
         if not path.parent.is_dir():  # safetensors has an error of its own for it
             raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
-        save_file(arrays, path, metadata={**self.card, **metadata, "name": self.name})
+        save_file(model_arrays(self), path, metadata={**self.card, **metadata, "name": self.name})
 
     @classmethod
     def load(cls, path: Path | str) -> Model:
         """Read what `save` wrote. Raises `WeightsError` for a damaged or unfitting file."""
-        from safetensors import SafetensorError, safe_open
-
         path = path_argument("path", path)
         try:
-            with safe_open(path, framework="np") as file:
-                metadata = dict(file.metadata() or {})
-                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
-            model = _from_parts(arrays, metadata)
+            data = path.read_bytes()
         except FileNotFoundError as err:
             raise WeightsError(f"model file {path} does not exist") from err
-        except (SafetensorError, BitstreamError, LookupError, ValueError, TypeError, RecursionError, OSError) as err:
+        except OSError as err:
             raise WeightsError(f"model file {path} is not a laconic model: {err}") from err
+        return cls.from_bytes(data, f"model file {path}")
+
+    @classmethod
+    def from_bytes(cls, data: bytes, what: str = "the file") -> Model:
+        """The model of the bytes of such a file; messages call it `what`. Raises `WeightsError` as `load` does."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        data, what = bytes_argument("data", data), name_argument("what", what)
+        try:
+            arrays, metadata = load(data), read_model_card(BytesIO(data))
+            model = _from_parts(arrays, metadata)
+        except (
+            SafetensorError,
+            BitstreamError,
+            LookupError,
+            ValueError,
+            TypeError,
+            RecursionError,
+            struct.error,
+        ) as err:
+            raise WeightsError(f"{what} is not a laconic model: {err}") from err
         if model.fingerprint.hex() != metadata.get("fingerprint"):
-            raise WeightsError(f"model file {path} does not match its fingerprint; copy it again")
+            raise WeightsError(f"{what} does not match its fingerprint; copy it again")
         return model
 
 
@@ -296,21 +298,6 @@ def _steps_at(model: Model, step_code: int) -> NDArray[np.float32]:
 @lru_cache(maxsize=64)
 def _low_at(model: Model, step_code: int) -> LowSynthesis | None:
     return low_synthesis_of(model, step_code)
-
-
-def _config(model: Model) -> dict[str, object]:
-    """The structure as JSON; part of the fingerprint, so the name is not in it."""
-    return {
-        "kind": model.kind,
-        "unit": model.unit,
-        "num_planes": model.num_planes,
-        **tree_config(model.tree),
-        "group_ends": list(model.group_ends),
-        "rounding": model.rounding,
-        **context_config(model),
-        **low_config(model),
-        **tuning_config(model),
-    }
 
 
 def _from_parts(arrays: Mapping[str, NDArray[np.generic]], metadata: dict[str, str]) -> Model:

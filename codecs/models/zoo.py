@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from laconic.codecs.arguments import bytes_argument, path_argument, text_argument
 from laconic.codecs.errors import UnknownModelError, WeightsError
+from laconic.codecs.models.model_card import read_model_card
 
 if TYPE_CHECKING:
     from laconic.codecs.models.model import Model
 
 _FOLDER = Path(__file__).parent
-_MAX_HEADER_BYTES = 1 << 20
 # Models that were shipped last before the format changed, by fingerprint: until when, and the last commit that has them.
 _BEFORE_LOW_LEVELS, _BEFORE_TUNING = ("2026-11-29", "9830798"), ("2026-11-30", "d9b596d")
 _RETIRED = {
@@ -64,11 +64,7 @@ def read_zoo_entry(path: Path | str) -> ZooEntry:
 
 def _read_card(path: Path) -> dict[str, str]:
     with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > _MAX_HEADER_BYTES:
-            raise ValueError(f"its header claims {length} bytes")
-        card: dict[str, str] = json.loads(file.read(length))["__metadata__"]
-    return card
+        return read_model_card(file)
 
 
 def load_model(name: str | os.PathLike[str]) -> Model:
@@ -91,10 +87,22 @@ def model_path(name: str | os.PathLike[str]) -> Path:
     raise UnknownModelError(f"model {name!r} is not known; shipped are {names}, other models are named by their path")
 
 
-def load_model_of(fingerprint: bytes, given: str | None) -> Model:
-    """The model that a file names by fingerprint: `given` when it fits, else a shipped one.
+def model_path_of(fingerprint: bytes, given: str | None) -> Path:
+    """The file of a model that is shipped or `given`. Raises `UnknownModelError`."""
+    fingerprint = bytes_argument("fingerprint", fingerprint)
+    if given is not None and load_model(given).fingerprint == fingerprint:
+        return model_path(given)
+    for entry in shipped_models():
+        if entry.fingerprint == fingerprint:
+            return entry.path
+    raise UnknownModelError(f"the file of model {fingerprint.hex()} is not at hand; name it")
 
-    Raises `UnknownModelError` when none has it.
+
+def load_model_of(fingerprint: bytes, given: str | None, packed: bytes | None = None) -> Model:
+    """The model that a file names by fingerprint: `given` when it fits, else a shipped one, else the one that the file
+    embeds, `packed` as there (`embedded_model`).
+
+    Raises `UnknownModelError` when none has it, `CorruptStreamError` for an embedded one that is damaged or another.
     """
     fingerprint = bytes_argument("fingerprint", fingerprint)
     if given is not None:
@@ -104,6 +112,10 @@ def load_model_of(fingerprint: bytes, given: str | None) -> Model:
     for entry in shipped_models():
         if entry.fingerprint == fingerprint:
             return _load(str(entry.path))
+    if packed is not None:
+        from laconic.codecs.models.embedded_model import unpacked_model
+
+        return unpacked_model(bytes_argument("packed", packed), fingerprint)
     if (retired := _RETIRED.get(fingerprint.hex())) is not None:
         name, date, commit = retired
         raise UnknownModelError(

@@ -7,7 +7,7 @@ All others are left to `unpack`, and so is whatever is damaged: it says what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from laconic.codecs import _native
+from laconic.codecs.arguments import Bytes, PathLike, items_of_argument, read_bytes_argument, whole_number_argument
 from laconic.codecs.errors import CodecError
 from laconic.codecs.models.latent_turn import coded_channels_for
 from laconic.codecs.models.model import Model
@@ -160,20 +161,24 @@ def _view_arrays(views: LatentViews | None) -> _ViewArrays:
 
 
 def dequantized_batch(
-    files: Sequence[bytes], channels: int, model: str | None, unpack: Callable[[bytes], Latent]
+    files: Iterable[Bytes | PathLike], channels: int, model: str | None, unpack: Callable[[bytes], Latent]
 ) -> Float[Floats, "n channels h w"]:
     """What `unpack` and then `dequantize` give of files of one size. Raises what `unpack` does, and `CodecError` where
     sizes differ."""
-    header = read_header(Source(files[0]))
-    found = load_model_of(header.fingerprint, model)
+    channels = whole_number_argument("channels", channels, 1)
+    whole = [read_bytes_argument("a file", file) for file in items_of_argument("files", files)]
+    if not whole:
+        raise CodecError("files is empty; allowed is at least one file")
+    header = read_header(Source(whole[0]))
+    found = load_model_of(header.fingerprint, model, header.packed_model)
     if header.codec is not CodecNumber.IMAGE or channels > found.num_channels:
-        sides = unpack(files[0]).dequantize().shape[1:]
+        sides = unpack(whole[0]).dequantize().shape[1:]
     else:
         sides = tuple(found.tree.places_of(side) for side in header.shape)
-    out = np.empty((len(files), channels, *sides), np.float32)
-    done = _unscaled_batch(found, channels).decode(lambda: PictureFiles(list(files)), out)
+    out = np.empty((len(whole), channels, *sides), np.float32)
+    done = _unscaled_batch(found, channels).decode(lambda: PictureFiles(whole), out)
     for i in np.flatnonzero(~done).tolist():
-        values = unpack(files[i]).dequantize()
+        values = unpack(whole[i]).dequantize()
         if values.shape != out.shape[1:]:
             raise CodecError(
                 f"file {i} has a latent of shape {values.shape}, the first {out.shape[1:]}; allowed is one shape in a batch"

@@ -144,6 +144,7 @@ class Packer:
             color_axes=None if self._model.colors is None else self._model.colors.numbers,
             tuning=self._tuning,
             place_weights=None if self._plan.places is None else self._plan.places.packed(),
+            packed_model=self._plan.packed_model,
             noise_levels=None if noise is None else noise.packed(self._model.contexts.static_tables),
         )
         head = write_header(header)

@@ -93,6 +93,7 @@ def latent_of_values(
         places=unpacker.places,
         noise=unpacker.noise,
         unmapped=unpacker.unmapped(LayoutTile(0, 0, *unpacker.grid)),
+        packed_model=header.packed_model,
     )
 
 
@@ -115,7 +116,7 @@ class Unpacker:
         """The wanted channels are those of the latent's axes; `num_channels` will be those that they are made of."""
         self._source = Source(source_of_segments(data) if reading.allow_partial else data)
         self.header = header = read_latent_header(self._source, reading.limits)
-        self.base = tuned_model(load_model_of(header.fingerprint, model), header.tuning)
+        self.base = tuned_model(load_model_of(header.fingerprint, model, header.packed_model), header.tuning)
         if header.place_weights is not None:
             self.base = weighing_places(self.base)
         self.model = found = _model_of(header, self.base)
@@ -129,9 +130,7 @@ class Unpacker:
         if channels is not None and channels > stored:
             raise CodecError(f"channels is {shown(channels)}; allowed is 1 to the {stored} that the file stores")
         self.wanted = channels  # of the latent
-        self.num_channels = stored if channels is None else channels
-        if channels is not None:
-            self.num_channels = min(coded_channels_for(found, channels), stored)
+        self.num_channels = stored if channels is None else min(coded_channels_for(found, channels), stored)
         if reading.scale_log2:
             self.num_channels = min(self.num_channels, found.channels_at(reading.scale_log2))
         self.has_alpha = header.has_alpha and channels is None

@@ -115,10 +115,10 @@ def planned_latent(signal: Signal, coefficients: Float[Floats, "d h w"], plan: P
 
 
 def model_of_latent(latent: Latent, given: str | None) -> Model:
-    """The model of a latent, of those that are shipped or the `given` one, with the tuning, weights and colours it has.
-    Raises `CodecError`."""
+    """The model of a latent, a shipped one, the `given` or its embedded one, with the tuning, weights and colours it has.
+    Raises `CodecError`, `BitstreamError`."""
     typed_argument("the latent", latent, Latent, "a Latent: analyze and unpack give them")
-    model = load_model_of(latent.fingerprint, given)
+    model = load_model_of(latent.fingerprint, given, latent.packed_model)
     model = model if latent.tuned is None else tuned_model(model, latent.tuned.code)
     model = model if latent.places is None else weighing_places(model)
     return model if latent.colors is None else turned_model(model, latent.colors.numbers)

@@ -8,7 +8,7 @@ weights of its features first, then, those being integers, everything else, and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol, TypeVar
 
@@ -21,14 +21,17 @@ from laconic.entropy.fitting.sampled_places import Places, sampled_places
 from laconic.entropy.fitting.table_fitting import FITTED_BANDS, ValuesOfBand
 
 NUM_FEATURES = 3
-MAX_REACH = 512  # earlier channels that a pass may look at
+_MAX_REACH, _SHORT_REACH = 512, 128  # earlier channels that a pass may look at
 _ROWS = 2688  # places in one step of descent
 _RATE = 0.2
 _FIRST_FEATURES = -7.0  # before softplus; from above, weights that should vanish take long to do so
 _STEPS, _FEW_STEPS = 600, 200
+_USUAL_PASSES = 32  # of pictures and sounds; where there are more, of cubes of many planes, each gets less time
 _BAND_WEIGHTS = np.array([2.0 if 16 <= band <= 23 else 1.0 for band in FITTED_BANDS])
 _SATURATION_BAND = 3  # sums of features may saturate in finer bands than this
 _SMALLEST_BASE = 1 / 40  # in steps; below 1/16 all is level 0
+# Passes that cost less than this share of all bits look at no earlier channels: most of a signal of hundreds of planes.
+_QUIET_SHARE = 1e-3
 
 Floats = NDArray[np.float32]
 _Float = TypeVar("_Float", np.float32, np.float64)
@@ -49,15 +52,13 @@ def fit_context_weights(
     num_predicted: int,
     rounding: float,
     num_features: int = NUM_FEATURES,
-    reach: int = MAX_REACH,
     map_passes: ContextFittingMap = map,
     on_pass: Callable[[int], None] | None = None,
 ) -> ContextWeights:
     """Weights for signals of `pass_ends[-1]` channels quantised with `rounding`; the same for the same signals.
 
     `values_of_band(b)`: integers of all signals, (d, h, w) each, at step code 8 b + 4. `map_passes` may fit passes side by
-    side, with up to 160 MB for each; `on_pass` is told the end of each that is done, in order. `reach`: the earlier
-    channels that a pass may look at.
+    side, with up to 160 MB for each; `on_pass` is told the end of each that is done, in order.
     """
     d, passes = pass_ends[-1], len(pass_ends)
     places = sampled_places(values_of_band, d, num_predicted, rounding)
@@ -67,16 +68,19 @@ def fit_context_weights(
     feature_weights = np.zeros((d, num_features), np.uint16)
     own_weights, ring_weights = np.zeros((2, passes, num_features, d), np.uint8)
     bounds = list(pairwise((0, *pass_ends)))
-    all_fitted = map_passes(
-        lambda own: _fit_pass(places, *own, _seen_by(own[0], reach), rounding, num_features), bounds
-    )
+    bits = _expected_bits(places)
+    quiet = {(lo, hi) for lo, hi in bounds if bits[lo:hi].sum() < _QUIET_SHARE * bits.sum()}
+    search = _PassSearch.of(passes, num_features)
+    thrifty = replace(search, num_features=0)
+    all_fitted = map_passes(lambda own: _fit_pass(places, *own, rounding, thrifty if own in quiet else search), bounds)
     for k, ((lo, hi), fitted) in enumerate(zip(bounds, all_fitted, strict=True)):
-        seen = _seen_by(lo, reach)
+        seen = search.seen_by(lo)
         base[:, lo:hi] = fitted.base
         neighbour_weights[lo:hi] = fitted.neighbour_weights
         lean_weights[lo:hi] = fitted.lean_weights
-        feature_weights[lo:hi] = fitted.feature_weights
-        own_weights[k, :, seen], ring_weights[k, :, seen] = fitted.own_weights, fitted.ring_weights
+        if (lo, hi) not in quiet:
+            feature_weights[lo:hi] = fitted.feature_weights
+            own_weights[k, :, seen], ring_weights[k, :, seen] = fitted.own_weights, fitted.ring_weights
         if on_pass is not None:
             on_pass(hi)
     return ContextWeights(
@@ -91,9 +95,39 @@ def fit_context_weights(
     )
 
 
-def _seen_by(lo: int, reach: int) -> slice:
-    """The earlier channels that a pass from channel `lo` on looks at."""
-    return slice(max(0, lo - reach), lo)
+def _expected_bits(places: Places) -> NDArray[np.float64]:
+    """About how many a symbol of each channel takes, (d,), in the mean over bands."""
+    means = np.stack(
+        [one @ np.abs(symbols) for one, symbols in zip(places.weights.T, places.symbols.swapaxes(0, 1), strict=True)]
+    )
+    return np.asarray(np.log2(1 + 2 * means / max(len(places.weights), 1)).mean(0), np.float64)
+
+
+@dataclass(frozen=True)
+class _PassSearch:
+    """How long a pass is descended for: `steps`, or `few_steps` where places are few; and how many earlier channels it
+    looks at, where it has features."""
+
+    num_features: int
+    reach: int
+    steps: int
+    few_steps: int
+
+    @classmethod
+    def of(cls, num_passes: int, num_features: int) -> _PassSearch:
+        if num_passes <= _USUAL_PASSES:
+            return cls(num_features, _MAX_REACH, _STEPS, _FEW_STEPS)
+        return cls(num_features, _SHORT_REACH, max(_STEPS * _USUAL_PASSES // num_passes, _FEW_STEPS), _FEW_STEPS)
+
+    def seen_by(self, lo: int) -> slice:
+        """The earlier channels that a pass from channel `lo` on looks at."""
+        return slice(max(0, lo - self.reach), lo)
+
+    def steps_for(self, num_rows: int) -> int:
+        """Of places times bands; none without places."""
+        if not num_rows:
+            return 0
+        return self.steps if num_rows * len(FITTED_BANDS) > 8 * _ROWS else self.few_steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +142,9 @@ class _PassWeights:
     ring_weights: NDArray[np.uint8]
 
 
-def _fit_pass(places: Places, lo: int, hi: int, seen: slice, rounding: float, num_features: int) -> _PassWeights:
-    """Weights of the channels lo..hi-1, which look at the channels `seen`."""
-    own = slice(lo, hi)
+def _fit_pass(places: Places, lo: int, hi: int, rounding: float, search: _PassSearch) -> _PassWeights:
+    """Weights of the channels lo..hi-1."""
+    own, seen, num_features = slice(lo, hi), search.seen_by(lo), search.num_features
     symbols = np.ascontiguousarray(places.symbols[..., own])
     neighbours = np.ascontiguousarray(places.neighbours[..., own])
     magnitudes = np.abs(neighbours).astype(np.float32)
@@ -131,13 +165,13 @@ def _fit_pass(places: Places, lo: int, hi: int, seen: slice, rounding: float, nu
         inputs[..., num_seen:] = places.rings[..., seen]
         found["mixing"] = rng.normal(-1, 0.5, (num_features, n))
         found["features"] = rng.normal(_FIRST_FEATURES, 0.5, (2 * num_seen, num_features))
-        found = _descended(found, cost, magnitudes, inputs)
+        found = _descended(found, cost, magnitudes, inputs, search.steps_for(len(inputs)))
         integers, unit = _integer_features(_softplus(found.pop("features")), inputs)
         features = np.minimum(inputs @ integers.astype(np.float32), 65535) / unit
-        found = _descended(found, cost, magnitudes, features)
+        found = _descended(found, cost, magnitudes, features, search.steps_for(len(features)))
         feature_weights = np.round(65536 * UNIT_LEVEL * _softplus(found["mixing"]).T / unit)
     else:
-        found = _descended(found, cost, magnitudes, features)
+        found = _descended(found, cost, magnitudes, features, search.steps_for(len(features)))
     neighbour_weights = _within(_softplus(found["neighbours"]).T * UNIT_LEVEL, 255, MAX_NEIGHBOUR_SUM)
     scale = np.einsum("jsbc,cj->sbc", magnitudes, neighbour_weights.astype(np.float32)) / UNIT_LEVEL
     scale += np.exp(found["base"])
@@ -180,9 +214,9 @@ class _Cost:
 
 
 def _descended(
-    start: dict[str, NDArray[np.float64]], cost: _Cost, magnitudes: Floats, inputs: Floats
+    start: dict[str, NDArray[np.float64]], cost: _Cost, magnitudes: Floats, inputs: Floats, steps: int
 ) -> dict[str, NDArray[np.float64]]:
-    """Parameters after a run of Adam (Kingma and Ba, 2015) over minibatches.
+    """Parameters after `steps` of Adam (Kingma and Ba, 2015) over minibatches.
 
     Scale = exp(base) + neighbours * magnitudes + mixing * features * inputs, all but the base through softplus;
     without "features" the inputs (rows, bands, j) are the features.
@@ -195,8 +229,7 @@ def _descended(
     num_rows = len(inputs)
     batch = min(max(_ROWS // len(FITTED_BANDS), 1), num_rows)
     num_batches = num_rows // batch if num_rows else 0
-    steps = _STEPS if num_rows * len(FITTED_BANDS) > 8 * _ROWS else _FEW_STEPS
-    for step in range(steps if num_rows else 0):
+    for step in range(steps):
         lo = step % num_batches * batch
         rows = slice(lo, lo + batch)
         slopes = _slopes(parameters, cost, rows, magnitudes[:, rows], inputs[rows])

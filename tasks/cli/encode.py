@@ -20,6 +20,7 @@ from laconic.tasks.cli.masks import Masks
 from laconic.tasks.cli.progress_lines import ProgressLines
 
 if TYPE_CHECKING:
+    from laconic.codecs.encoding_target import EncodingTarget
     from laconic.codecs.form import Form
     from laconic.codecs.formats.bit_depths import BitDepth
     from laconic.codecs.lcn import Lcn
@@ -87,6 +88,9 @@ def encode(  # a command line has as many parameters as options
         ),
     ] = False,
     model: options.ModelName = None,
+    embed_model: Annotated[
+        bool, typer.Option("--embed-model", help="The file holds its model, so that it is decoded without --model.")
+    ] = False,
     profile: Annotated[
         Profile,
         typer.Option(
@@ -122,6 +126,7 @@ def encode(  # a command line has as many parameters as options
         ),
     ] = None,
     frame: options.Frame = None,
+    array: options.Array = None,
     bit_depth: options.BitDepth = None,
     max_pixels: options.MaxPixels = options.DEFAULT_MAX_PIXELS,
     threads: options.AllThreads = None,
@@ -129,7 +134,7 @@ def encode(  # a command line has as many parameters as options
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Pictures and sounds (and, with a model for them, .npy cubes) to .lcn files.
+    """Pictures and sounds to .lcn files; with a model for them also cubes (.npy, .npz, .mat, TIFF stacks, WFDB).
 
     Folders keep their structure; files of other kinds in them are skipped. PPM, PGM, PAM and TIFF pictures and sounds may
     be larger than memory, but for pictures with alpha and with --bpp or --max-bytes, and sounds with --lossless.
@@ -172,10 +177,13 @@ def encode(  # a command line has as many parameters as options
                 synthesis=synthesis,
                 tune=tune,
                 roi=mask,
+                embed_model=embed_model,
             )
             with progress_told_to(_progress_of(job, quiet=quiet)):
-                if lossless:
-                    found, form = _without_loss(files.read_signal(file, kind=kind, limits=limits, frame=frame), codec)
+                if lossless or kind == "cube":
+                    whole = (kind == "cube" and job.source.path) or file  # of a cube that may have several files
+                    signal = files.read_signal(whole, kind=kind, limits=limits, frame=frame, array=array)
+                    found, form = _without_loss(signal, codec) if lossless else _of_cube(signal, target, codec)
                 else:
                     found, form = streams.encode_file_to_target(
                         file, codec, target, kind=kind, limits=limits, frame=frame, bit_depth=depth
@@ -188,7 +196,7 @@ def encode(  # a command line has as many parameters as options
         return BatchOutcome(line, {"output": str(job.target), **size, "bytes": len(found.data)}, notes)
 
     batch.check_batch_model(model)
-    found = jobs.find_job_sources(inputs, _extensions)
+    found = jobs.find_job_sources(inputs, lambda: _extensions(model))
     planned = jobs.plan_jobs(found, output, jobs.JobNaming(_SUFFIX, _check_name))
     masks = Masks(roi, found)
     series = {} if bit_depth else _series(found, Limits(max_pixels=max_pixels), frame)
@@ -217,9 +225,17 @@ def _without_loss(signal: Signal, codec: Lcn) -> tuple[TargetFile, Form]:
         roi=codec.roi,
         effort=codec.effort,
         threads=codec.threads,
+        embed_model=codec.embed_model,
         lossless=True,
     )
     return TargetFile(data), form_of(signal)
+
+
+def _of_cube(signal: Signal, target: EncodingTarget, codec: Lcn) -> tuple[TargetFile, Form]:
+    from laconic.codecs.form import form_of
+    from laconic.codecs.target_search import encode_to_target
+
+    return encode_to_target(signal, target, codec), form_of(signal)
 
 
 def _progress_of(job: Job, *, quiet: bool) -> Callable[[float], None]:
@@ -276,10 +292,13 @@ def _rate(form: Form, data: bytes) -> tuple[str, dict[str, object]]:
     return f"{rate:.3f} bits per sample", {**shape, "bits_per_sample": round(rate, 4)}
 
 
-def _extensions() -> frozenset[str]:
+def _extensions(model: str | None) -> frozenset[str]:
+    """Of the files of a folder that a model takes."""
     from laconic.codecs.files import signal_extensions
+    from laconic.codecs.formats.cube_files import CUBE_EXTENSIONS
+    from laconic.codecs.models.zoo import load_model
 
-    return signal_extensions() | {".npy"}
+    return CUBE_EXTENSIONS if model and load_model(model).kind == "cube" else signal_extensions()
 
 
 def _check_name(output: str) -> None:

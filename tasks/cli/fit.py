@@ -55,6 +55,13 @@ class _FitBlocks(StrEnum):
     dense = "dense"
 
 
+class _FitLevels(StrEnum):
+    """Values of --levels."""
+
+    own = "own"
+    joint = "joint"
+
+
 _DEFAULT_TREES = {FitKind.picture: _TreeKind.dyadic, FitKind.sound: _TreeKind.full, FitKind.cube: _TreeKind.dyadic}
 _DEFAULT_DEPTHS = {FitKind.picture: 3, FitKind.sound: 8, FitKind.cube: 2}
 
@@ -71,11 +78,15 @@ def fit(
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file, *.safetensors.")],
     rgb: Annotated[bool, typer.Option("--rgb/--grey", help="The colours to fit to; pictures are converted.")] = True,
     kind: Annotated[
-        FitKind, typer.Option("--kind", help="What to fit to: pictures, sounds, or cubes (.npy).")
+        FitKind,
+        typer.Option(
+            "--kind", help="What to fit to: pictures, sounds, or cubes (.npy, .npz, .mat, TIFF stacks, WFDB)."
+        ),
     ] = FitKind.picture,
     sound_channels: Annotated[
         int, typer.Option("--sound-channels", min=1, help="1: every channel is a sound; else files with so many only.")
     ] = 1,
+    array: options.Array = None,
     name: Annotated[
         str | None,
         typer.Option("--name", help="Of the model, that of the file if not given; with --score of the tune."),
@@ -94,6 +105,12 @@ def fit(
         _SoundTune | None,
         typer.Option("--tune", help="Of sounds: whom files will be for; machine, if not given, or snr."),
     ] = None,
+    levels: Annotated[
+        _FitLevels,
+        typer.Option(
+            "--levels", help="Of cubes. own: planes far below the loudest count for themselves; joint: for --tune snr."
+        ),
+    ] = _FitLevels.own,
     passes: Annotated[str | None, typer.Option("--passes", help="Ends of the coding passes, as 3,12,48,192.")] = None,
     groups: Annotated[str | None, typer.Option("--groups", help="Ends of the channel groups, likewise.")] = None,
     score: Annotated[
@@ -131,6 +148,9 @@ def fit(
         raise typer.BadParameter(f"--output {output} is no name of a model file; allowed is *{_SUFFIX}")
     if output.exists() and not force:
         raise typer.BadParameter(f"--output {output} exists; pass --force to overwrite it")
+    for option, is_given in (("array", array is not None), ("levels", levels is not _FitLevels.own)):
+        if is_given and kind is not FitKind.cube:
+            raise typer.BadParameter(f"--{option} is for cubes, --kind is {kind.value}; leave it out")
     check_options_of_score(ctx, has_score=score is not None)
     command = shlex.join(["laconic", *sys.argv[1:]])
     if score is not None:
@@ -138,8 +158,8 @@ def fit(
         model, signals = fit_score(request, command, limit=limit, seed=seed, quiet=quiet)
     else:
         num_planes = sound_channels if kind is FitKind.sound else 3 if rgb else 1
-        signals = find_fit_signals(folders, kind, num_planes, limit=limit, seed=seed)
-        choice = _FitChoice(tree, depth, blocks, passes, groups, projection, axes, tune)
+        signals = find_fit_signals(folders, kind, num_planes, limit=limit, seed=seed, array=array)
+        choice = _FitChoice(tree, depth, blocks, passes, groups, projection, axes, tune, levels)
         model = _fitted(signals, name or output.stem, choice.options(kind), threads=threads, quiet=quiet)
         shown = {"data": " ".join(folders), "signals": str(signals.num_read), "projection": blocks.value}
         model = replace(model, card={**shown, "command": command})
@@ -185,6 +205,7 @@ class _FitChoice:
     projection: Path | None
     axes: str | None
     tune: _SoundTune | None
+    levels: _FitLevels
 
     def options(self, kind: FitKind) -> FitOptions:
         """Raises `typer.BadParameter` for numbers that cannot be meant."""
@@ -199,6 +220,7 @@ class _FitChoice:
             projection=None if self.projection is None else _matrices(self.projection),
             axes=None if self.axes is None else load_model(self.axes),
             tune=self._tune(kind),
+            levels=self.levels.value,
         )
 
     def _tune(self, kind: FitKind) -> str | None:

@@ -28,13 +28,14 @@ class FitKind(StrEnum):
 @dataclass
 class FitSignals:
     """Readable signals of these files, one at a time; the others are reported and left out. `named`: what the command line
-    called them."""
+    called them; `array`: which one, of files of cubes that hold several."""
 
     named: str
     paths: Sequence[Path]
     kind: FitKind
     num_planes: int
     seed: int
+    array: str | None = None
     num_read: int = field(default=0, init=False)
     num_failed: int = field(default=0, init=False)
 
@@ -57,27 +58,34 @@ class FitSignals:
         if self.kind is FitKind.sound:
             return training_sounds([path], num_channels=self.num_planes)
         if self.kind is FitKind.cube:
-            return training_cubes([path])
+            return training_cubes([path], array=self.array)
         return training_images([path], num_planes=self.num_planes, seed=self.seed + number)
 
 
 def find_fit_signals(
-    folders: Sequence[str], kind: FitKind, num_planes: int, *, limit: int | None, seed: int
+    folders: Sequence[str],
+    kind: FitKind,
+    num_planes: int,
+    *,
+    limit: int | None,
+    seed: int,
+    array: str | None = None,
 ) -> FitSignals:
     """Of files and folders, `limit` of them at most, in an order by `seed`. Raises `typer.BadParameter` for none."""
     import numpy as np
 
     paths = [s.path for s in jobs.find_job_sources(folders, lambda: _extensions(kind)).sources if s.path is not None]
     order = np.random.default_rng(seed).permutation(len(paths))
-    return FitSignals(" ".join(folders), [paths[i] for i in order[:limit]], kind, num_planes, seed)
+    return FitSignals(" ".join(folders), [paths[i] for i in order[:limit]], kind, num_planes, seed, array)
 
 
 def _extensions(kind: FitKind) -> frozenset[str]:
     from laconic.codecs.files import picture_extensions
+    from laconic.codecs.formats.cube_files import CUBE_EXTENSIONS
     from laconic.codecs.formats.sound_files import SOUND_EXTENSIONS
 
     return {
         FitKind.picture: picture_extensions(),
         FitKind.sound: SOUND_EXTENSIONS,
-        FitKind.cube: frozenset([".npy"]),
+        FitKind.cube: CUBE_EXTENSIONS,
     }[kind]

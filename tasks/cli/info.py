@@ -75,7 +75,7 @@ def _outcome(job: Job, file: BinaryIO, num_bytes: int, model: str | None) -> Bat
 
 
 def _latent_fields(header: Header, model: str | None) -> dict[str, object]:
-    entry = _entry_of(header.fingerprint, model)
+    entry = _entry_of(header, model)
     return {**_form(header), **_model_fields(header, entry), "step_code": header.step_code}
 
 
@@ -131,13 +131,18 @@ def _said_of_sound(header: Header) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value}
 
 
-def _entry_of(fingerprint: bytes, model: str | None) -> ZooEntry | None:
+def _entry_of(header: Header, model: str | None) -> ZooEntry | None:
     from laconic.codecs.models.zoo import read_zoo_entry, shipped_models
 
     entries = list(shipped_models())
     if model is not None and model not in [entry.name for entry in entries]:
         entries.append(read_zoo_entry(model))
-    return next((entry for entry in entries if entry.fingerprint == fingerprint), None)
+    found = next((entry for entry in entries if entry.fingerprint == header.fingerprint), None)
+    if found is None and header.packed_model is not None:
+        from laconic.codecs.models.embedded_model import embedded_zoo_entry
+
+        return embedded_zoo_entry(header.packed_model, header.fingerprint)
+    return found
 
 
 def _model_fields(header: Header, entry: ZooEntry | None) -> dict[str, object]:
@@ -158,7 +163,8 @@ def _model_fields(header: Header, entry: ZooEntry | None) -> dict[str, object]:
     progression = "tile" if Flag.TILE_MAJOR in header.flags else "group"
     profile = header.profile.name.lower()
     known["fingerprint"] = header.fingerprint.hex()
-    return {**known, "profile": profile, "progression": progression, "tune": _tune(header, entry)}
+    embedded = {} if header.packed_model is None else {"embedded_model_bytes": len(header.packed_model)}
+    return {**known, **embedded, "profile": profile, "progression": progression, "tune": _tune(header, entry)}
 
 
 def _tune(header: Header, entry: ZooEntry | None) -> str | None:
@@ -191,7 +197,11 @@ def _num_tiles(header: Header, config: Mapping[str, Any]) -> int:
 
 
 def _sections(header: Header) -> list[str]:
-    present = {"channels": header.stored_channels is not None, "index": header.index is not None}
+    present = {
+        "channels": header.stored_channels is not None,
+        "index": header.index is not None,
+        "model": header.packed_model is not None,
+    }
     return [*sorted(header.metadata), *(name for name, is_there in present.items() if is_there)]
 
 

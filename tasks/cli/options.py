@@ -43,6 +43,10 @@ Frame = Annotated[
     int | None,
     typer.Option("--frame", min=0, help="Of files with several frames or pages: which, counted from 0."),
 ]
+Array = Annotated[
+    str | None,
+    typer.Option("--array", metavar="NAME", help="Of cubes in files of several arrays (.npz, .mat): which one."),
+]
 BitDepth = Annotated[
     int | None,
     typer.Option(

@@ -19,7 +19,7 @@ from laconic.codecs.fitting.closed_form import FitOptions, fit
 from laconic.codecs.fitting.subband_axes import subband_channels
 from laconic.codecs.fitting.training_signals import training_images
 from laconic.codecs.lcn import Lcn
-from laconic.codecs.media import Audio, Image
+from laconic.codecs.media import Audio, Cube, Image
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import dyadic_tree
 from laconic.codecs.models.zoo import load_model, read_zoo_entry, shipped_models
@@ -456,3 +456,23 @@ def test_training_pictures_of_jpegs_are_reduced_and_whole_blocks(tmp_path: Path)
     assert plain.samples.shape == (320, 480, 3)
     assert tiny.samples.shape[2] == 3
     assert [i.samples.shape[2] for i in training_images(paths[:1], num_planes=1)] == [1]
+
+
+def test_cubes_of_many_planes_have_fewer_levels_and_look_at_few_channels(tmp_path: Path) -> None:
+    """80 planes that are mixtures of three: most channels are noise that rounding takes away."""
+    rng = np.random.default_rng(2)
+    sources = rng.normal(size=(3, 24, 28)).cumsum(axis=1).cumsum(axis=2)
+    samples = (rng.normal(size=(80, 3)) @ sources.reshape(3, -1)).reshape(80, 24, 28)
+    cube = Cube((samples + 1e-4 * rng.normal(size=samples.shape)).astype(np.float32))
+    shares: list[float] = []
+    model = fit([cube], "wide", on_progress=shares.append)
+    assert model.tree == dyadic_tree(2, 1)  # two levels would be 1,280 channels
+    assert fit([Cube(cube.samples[:4, :8, :8])], "narrow").tree == dyadic_tree(2, 2)
+    assert len(shares) > 40 and shares == sorted(shares)
+    looks = model.contexts.own_weights.reshape(len(model.contexts.pass_ends), -1).any(axis=1)
+    assert looks.any() and looks.sum() < len(looks) / 2
+    model.save(tmp_path / "wide.safetensors")
+    codec = Lcn(quality=80, model=str(tmp_path / "wide.safetensors"))
+    decoded = codec.decode(codec.encode(cube))
+    assert isinstance(decoded, Cube)
+    assert np.linalg.norm(decoded.samples - cube.samples) < 0.05 * np.linalg.norm(cube.samples)

@@ -255,3 +255,27 @@ def test_model_files_of_cubes_are_of_no_unit(tmp_path: Path) -> None:
         signals = [Cube((counts(seed) * scale).astype(np.float32)) for seed in range(2)]
         fingerprints.add(fit(signals, "any", FitOptions(tree=dyadic_tree(2, 2))).fingerprint)
     assert len(fingerprints) == 1
+
+
+def test_quiet_planes_of_integers_are_coded_in_whole_steps_and_in_tune_snr_with_the_loudest(tmp_path: Path) -> None:
+    """A plane 60 dB below another: rounding drops what is finer than 1; for both planes together it hardly matters."""
+    rng = np.random.default_rng(6)
+    loud = 3000 * rng.normal(size=4000)
+    samples = np.stack([loud, 3 * rng.normal(size=4000)]).clip(-32768, 32767).round().astype(np.int16)
+    found = {}
+    for tune, levels in ((None, "own"), ("snr", "joint")):
+        path = tmp_path / f"{levels}.safetensors"
+        fit([Cube(samples)], "two", FitOptions(tree=full_tree(1, 2), levels=levels)).save(path)  # type: ignore[arg-type]
+        codec = Lcn(quality=90, model=str(path), tune=tune)
+        data = codec.encode(Cube(samples))
+        decoded = codec.decode(data)
+        assert isinstance(decoded, Cube)
+        found[tune] = len(data), codec.plan_of(Cube(samples)), relative_error(samples, decoded.samples)
+    own, joint = found[None][1], found["snr"][1]
+    assert len(own.form.levels.codes) == 2 and len(joint.form.levels.codes) == 1
+    assert 1 <= own.step * 2 ** (own.form.levels.codes[1] / 16) < 1.05
+    assert found["snr"][0] < 0.8 * found[None][0]
+    assert found["snr"][2][0] < 0.05 and found[None][2][1] < 0.2
+    codec = Lcn(model=str(path))
+    for code, latent in zip((60, 120), codec.analyze_steps(Cube(samples), (60, 120)), strict=True):
+        assert latent.levels == codec.plan_of(Cube(samples), code).form.levels

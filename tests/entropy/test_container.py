@@ -28,8 +28,10 @@ from laconic.entropy.container import (
     Source,
     container_segment_order,
     index_of,
+    packed_section,
     read_container_segment,
     read_header,
+    unpacked_section,
     varint,
     write_container_segment,
     write_header,
@@ -58,6 +60,7 @@ FULL = dataclasses.replace(
     profile=Profile.FAST,
     metadata={"icc": ICC, "exif": b"Exif\0\0"},
     index=(5, 700, 0, 1 << 40),
+    packed_model=b"\x00a model",
 )
 SOUND = Header(
     CodecNumber.SOUND, b"abcd", 100, (4, 9000), sample_rate=44_100, sample_type="float32", level_codes=(5, -90, 7, 7)
@@ -591,3 +594,19 @@ def test_crc32c_has_its_check_value() -> None:
     assert _native.crc32c_planes(words[..., 1:], _native.crc32c_planes(words[..., :1])) == _native.crc32c(
         b"123456789ABC"
     )
+
+
+def test_sections_are_packed_where_that_is_shorter() -> None:
+    for data in (b"", b"a", bytes(1000)):
+        packed = packed_section(data)
+        assert unpacked_section(packed, Limits()) == data
+        assert packed[0] == (len(data) > 100)
+    with pytest.raises(LimitError, match="larger than 999 bytes"):
+        unpacked_section(packed_section(bytes(1000)), Limits(max_metadata_bytes=999))
+
+
+def test_a_lossless_sound_with_a_model_is_refused() -> None:
+    sound = Header(CodecNumber.LOSSLESS_SOUND, b"abcd", 0, (1, 90), tile_log2=5, sample_rate=8000, sound_bits=16)
+    assert read(write_header(sound)).sound_bits == 16
+    with pytest.raises(CorruptStreamError, match="lossless sounds need none"):
+        read(write_header(dataclasses.replace(sound, packed_model=b"\x00")))
