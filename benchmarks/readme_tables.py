@@ -111,6 +111,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "audio": (("audio",), sound_tables.audio_table),
     "lossless": (("lossless",), lossless_tables.lossless_table),
     "words": (("words",), sound_tables.words_table),
+    "tokens": (("tokens",), sound_tables.tokens_table),
     "long_sounds": (("long_sounds",), sound_tables.long_sounds_table),
     "entropy": (("entropy",), coder_tables.entropy_table),
     "contexts": (("contexts",), coder_tables.contexts_table),

@@ -25,8 +25,10 @@ from laconic.tasks.cli.info import info
 from laconic.tasks.cli.models import models
 from laconic.tasks.cli.pack import pack
 from laconic.tasks.cli.predict import predict
+from laconic.tasks.cli.tokens import tokens
 from laconic.tasks.cli.train import train
 from laconic.tasks.cli.unpack import unpack
+from laconic.tasks.cli.untokens import untokens
 from laconic.tasks.cli.verify import verify
 
 __all__ = ["app", "main"]
@@ -40,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (encode, decode, info, verify, fit, models, pack, unpack, predict, evaluate, export):
+for _verb in (encode, decode, info, verify, fit, models, pack, unpack, predict, evaluate, export, tokens, untokens):
     app.command(epilog=_EXIT_CODES)(_verb)
 app.add_typer(train, name="train", epilog=_EXIT_CODES)
 
