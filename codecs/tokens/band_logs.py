@@ -56,4 +56,4 @@ def log_units(values: Int[NDArray[np.int64], "*n"]) -> Int[NDArray[np.int64], "*
 
 def _coefficients(line: NDArray[np.float32]) -> Int[NDArray[np.int64], "k n"]:
     scaled = analyze_mdct(line[None], _TREE) * np.float32(1 << SCALE_LOG2 // 2)
-    return np.rint(scaled).astype(np.int64)
+    return np.asarray(np.rint(scaled), np.int64)

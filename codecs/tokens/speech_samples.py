@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -70,6 +71,7 @@ def _resampled(samples: Int[NDArray[np.int64], " t"], rate_hz: int) -> Int[NDArr
     return out.clip(-FULL_SCALE, FULL_SCALE - 1)
 
 
+@lru_cache(maxsize=1024)
 def _taps(phase: float, half: int, stretch: float) -> Float[NDArray[np.float64], " k"]:
     """Whole numbers: the filter around a place `phase` after a sample, of which `half - 1` more come before."""
     distance = np.arange(1 - half, half + 1) - phase

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from laconic.codecs.arguments import settle_arguments, whole_number_argument
 from laconic.codecs.errors import UnsupportedSignalError
 from laconic.codecs.media import Audio
-from laconic.codecs.tokens.band_logs import NUM_BINS, band_logs
+from laconic.codecs.notes import collect_notes
+from laconic.codecs.tokens.band_logs import NUM_BINS, UNITS, band_logs
 from laconic.codecs.tokens.code_search import found_codes, sum_of_words
 from laconic.codecs.tokens.pitch_classes import usual_lag_ends
 from laconic.codecs.tokens.speech_samples import RATE_HZ, speech_samples
@@ -26,7 +27,7 @@ _LEAST_WIDTH: Final = 3  # bins: 94 Hz, so that the harmonics of most voices do 
 _MEL_STEP: Final = 85.0  # of a band; gives 32
 _AT_A_TIME: Final = 8192
 _RIDGE: Final = 1e3
-_REFINEMENTS: Final = 3
+_SPEEDS: Final = (0.92, 1.08)
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class TokenFitOptions:
 
     stages: int = 3
     words: int = 1024
-    rounds: int = 15
+    rounds: int = 8
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -57,8 +58,11 @@ def fit_tokens(
     """
     options = options or TokenFitOptions()
     edges = _usual_edges()
-    levels = [band_logs(speech_samples(sound), edges) for sound in sounds]
-    shapes = [one - levels_of_gains(gains_of_levels(one)) for one in levels]
+    levels, others = [], []
+    for sound in sounds:
+        levels.append(band_logs(speech_samples(sound), edges))
+        others += [band_logs(samples, edges) for samples in _at_other_speeds(sound)]
+    shapes = [one - levels_of_gains(gains_of_levels(one)) for one in (*levels, *others)]
     num_blocks = sum(len(one) for one in levels)
     if num_blocks < options.words:
         raise UnsupportedSignalError(
@@ -66,15 +70,24 @@ def fit_tokens(
         )
     rng = np.random.default_rng(options.seed)
     books = np.zeros((options.stages, options.words, len(edges) - 1), np.int16)
-    rests = np.concatenate(shapes)
-    for stage in range(options.stages):
-        books[stage] = np.rint(_centres(rests.astype(np.float32), options, rng))
-        rests = rests - sum_of_words(found_codes(rests, books[stage : stage + 1]), books[stage : stage + 1])
+    rests = np.concatenate(shapes).astype(np.float32)
+    for stage, book in enumerate(books):
+        book[:] = np.rint(_centres(rests, options, rng))
+        words = book.astype(np.float32)
+        rests -= words[np.concatenate(list(_nearest(rests, words)))]
         if say is not None:
-            say(f"stage {stage + 1}: {num_blocks} blocks, error {np.sqrt(np.mean(rests.astype(np.float64) ** 2)):.1f}")
-    books = _refined(np.concatenate(shapes), books)
+            error_db = 10 * np.log10(2) / UNITS * np.sqrt(np.mean(np.square(rests, dtype=np.float64)))
+            say(f"stage {stage + 1}: {num_blocks} blocks, error {error_db:.2f} dB")
     weights = np.stack([_weights(levels, shapes, books[:count]) for count in range(1, options.stages + 1)])
     return TokenModel(edges, usual_lag_ends(), books, weights.astype(np.float32))
+
+
+def _at_other_speeds(sound: Audio) -> Iterator[Int[NDArray[np.int64], " t"]]:
+    """The same faster and slower, as of other voices: Ko et al., "Audio augmentation for speech recognition", 2015."""
+    for speed in _SPEEDS:
+        with collect_notes():  # of the resampling, which is meant
+            samples = speech_samples(Audio(sound.samples, round(sound.sample_rate * speed)))
+        yield samples
 
 
 def _usual_edges() -> Int[NDArray[np.int64], " e"]:
@@ -107,17 +120,6 @@ def _nearest(vectors: NDArray[np.float32], centres: NDArray[np.float32]) -> Iter
         yield (halves - vectors[at : at + _AT_A_TIME] @ centres.T).argmin(axis=1)
 
 
-def _refined(shapes: Int[NDArray[np.int64], "n b"], books: Int[NDArray[np.int16], "s k b"]) -> NDArray[np.int16]:
-    """Words as means of what the other stages leave, now that codes of all stages are searched together."""
-    codes = found_codes(shapes, books)
-    words = books.astype(np.float64)
-    for _ in range(_REFINEMENTS):
-        for stage in range(len(books)):
-            others = [words[other][codes[:, other]] for other in range(len(books)) if other != stage]
-            words[stage] = _means(shapes - sum(others), codes[:, stage], words[stage])
-    return np.rint(words).astype(np.int16)
-
-
 def _means(
     vectors: Float[NDArray[Any], "n b"], groups: Int[NDArray[np.int64], " n"], empty: Float[NDArray[np.float64], "k b"]
 ) -> Float[NDArray[np.float64], "k b"]:
@@ -135,7 +137,7 @@ def _weights(
     """By least squares, from decoded levels of blocks around to the true ones: codes of neighbours tell more than one."""
     width = (2 * REACH + 1) * books.shape[2] + 1
     squares, products = _RIDGE * np.eye(width), np.zeros((width, books.shape[2]))
-    for level, shape in zip(levels, shapes, strict=True):
+    for level, shape in zip(levels, shapes, strict=False):  # without those at other speeds, which come last
         decoded = level - shape + sum_of_words(found_codes(shape, books), books)
         inputs = np.concatenate([blocks_around(decoded), np.ones((len(level), 1))], axis=1)
         squares += inputs.T @ inputs

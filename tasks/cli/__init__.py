@@ -2,7 +2,8 @@
 
 One module for each verb; `options` (what verbs share on the command line), `jobs` (which file becomes which) and
 `batch` (running them, errors, output; with `folded_notes`) serve all; `fit_signals` and `fit_score` are parts of `fit`,
-`pack_selection` of `pack`, `pack_info` of `info`; `packed_folders` tells packs from other folders.
+`pack_selection` of `pack`, `pack_info` of `info`, `train_task`, `train_codec` and `train_tokens` of `train`;
+`packed_folders` tells packs from other folders.
 Verbs import what they need when they run, so that `--help` and `info` load neither numpy nor Pillow.
 """
 

@@ -60,7 +60,7 @@ def tokens(
         batch.check_batch_target(job, force=force)
         with batch.open_batch_source(job.source) as file:
             array = codec.encode(read_sound(file))
-        batch.write_batch_target(job, token_bytes(array, codec, chosen), force=force)
+        batch.write_batch_target(job, token_bytes(array, codec, chosen.value), force=force)
         frames, columns = array.shape
         rate = codec.kilobits_per_second
         line = f"{job.source.name} -> {job.target}: {frames} frames of {columns} tokens, {rate:.2f} kbit/s"
