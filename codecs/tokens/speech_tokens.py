@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -86,15 +87,15 @@ class SpeechTokens:
         pitch = pitch_classes(samples, model.lag_ends)
         return np.concatenate([pitch[:, None], gains[:, None], codes], axis=1).astype(np.int16)
 
-    def decode(self, tokens: Int[NDArray[np.integer], "n s"]) -> Audio:
-        """The sound, at 16 kHz, 256 samples of each frame. `tokens`: (frames, 3 or more columns), of which one more than
-        `stages` and 2 is refused and fewer are decoded as far as they go. Raises `UnsupportedSignalError` for others."""
+    def decode(self, tokens: Int[NDArray[np.integer], "n s"] | Sequence[Sequence[int]]) -> Audio:
+        """The sound, at 16 kHz, 256 samples of each frame; what is beyond full scale is cut. `tokens`: (frames, 3 to
+        `stages` + 2 columns), whose last may be dropped. Raises `UnsupportedSignalError` for others."""
         model, array = load_token_model(self.model), self._checked(tokens)
         codes = array[:, _NUM_SOURCE:]
         levels = levels_of_gains(array[:, 1]) + sum_of_words(codes, model.books)
         smooth = np.concatenate([blocks_around(levels), np.ones((len(levels), 1))], axis=1)
         refined = smooth @ model.weights[codes.shape[1] - 1].astype(np.float64)
-        return Audio(filtered_source(refined, array[:, 0], model.edges)[None], RATE_HZ)
+        return Audio(filtered_source(refined, array[:, 0], model.edges)[None].clip(-1, 1), RATE_HZ)
 
     @property
     def _books(self) -> Int[NDArray[np.int16], "s k b"]:
