@@ -119,7 +119,7 @@ def tokens_table(rows: Sequence[common.Row]) -> str:
     for row in rows:
         is_original, is_ours = row["codec"] == "original", row["codec"] == "tokens"
         cells = [
-            f"tokens, {row['stages']} stages" if is_ours else row["codec"],
+            f"tokens, --stages {row['stages']}" if is_ours else row["codec"],
             "" if is_original else f"{row['kbps']:.2f}",
             _share(row["wrong_words"], sign=""),
             _share(row["more_than_opus"]) if is_ours else "",

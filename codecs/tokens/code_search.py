@@ -66,4 +66,5 @@ def _smallest(distances: Float[NDArray[np.float64], "n c"]) -> Int[NDArray[np.in
     distances *= num_places
     distances += np.arange(num_places)  # none are equal, and all are whole numbers below 2^53
     smallest = np.sort(np.partition(distances, count - 1, axis=1)[:, :count], axis=1)
-    return np.asarray(smallest, np.int64) % num_places
+    places: NDArray[np.int64] = smallest.astype(np.int64) % num_places
+    return places

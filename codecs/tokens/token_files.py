@@ -16,7 +16,7 @@ from laconic.codecs.tokens.token_model import load_token_model
 from laconic.entropy.errors import CorruptStreamError
 
 if TYPE_CHECKING:
-    from jaxtyping import Int
+    from jaxtyping import Int, Shaped
 
 _WHOLE: Final = (np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64)
 _MOST_BYTES: Final = 1 << 28
@@ -37,7 +37,7 @@ def token_bytes(
     return (json.dumps(fields) + "\n").encode()
 
 
-def tokens_of_bytes(data: bytes, codec: SpeechTokens) -> NDArray[Any]:
+def tokens_of_bytes(data: bytes, codec: SpeechTokens) -> Shaped[NDArray[Any], " ..."]:
     """What such a file holds, as it stands: `SpeechTokens.decode` says what are no tokens.
 
     Raises `UnsupportedSignalError` for other files and for those of another model, `CorruptStreamError` for damaged ones.
