@@ -15,7 +15,7 @@ INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints
 NATIVE := CMakeLists.txt pyproject.toml constraints.txt $(wildcard entropy/native/*) $(wildcard codecs/native/*)
 SOURCES := $(NATIVE) $(shell find codecs entropy tasks -name '*.py' -o -name '*.safetensors')
 
-.PHONY: bench-task-aware bench-learning bench-learning-full bench-learning-study demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak pack-kills models train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-loading bench-start bench-audio bench-cubes bench-long-sounds bench-entropy readme clean
+.PHONY: bench-task-aware bench-learning bench-learning-full bench-learning-study demo test lint compare check-aarch64 fuzz fuzz-coverage fuzz-corpus soak pack-kills models tokens train-models train-large train-walloc train-factorized bench-rd bench-projections bench-machine-quality bench-machine bench-speed bench-loading bench-start bench-audio bench-cubes bench-long-sounds bench-entropy readme clean
 
 demo: $(VENV)/installed
 	$(BIN)/python tasks/examples/demo.py
@@ -91,6 +91,11 @@ models: $(VENV)/developer
 	$(BIN)/laconic fit $(DATA)/music/train $(DATA)/esc10/train -o codecs/models/mono.safetensors --kind sound --tune snr --force
 	$(BIN)/python benchmarks/audio/fit_residual_tables.py $(DATA)/an4/train $(DATA)/music/train -o codecs/models/residuals.tables
 
+# The code words of speech tokens, minutes on one core.
+tokens: $(VENV)/developer
+	OMP_NUM_THREADS=1 $(BIN)/laconic train tokens $(DATA)/an4/train -o codecs/models/tokens/speech.safetensors \
+	  --licence "CMU AN4: BSD-like" --force
+
 # What is trained of the models of pictures, from nothing: rgb_best and grey_best, about 25 minutes each on one core, the
 # projection of rgb, then its neural synthesis, from it that of rgb_best, and that of grey_best; about 35, 35 and 10 minutes
 # on two cores with AVX-512. What was interrupted goes on.
@@ -164,6 +169,7 @@ bench-audio: $(VENV)/developer
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/audio/bench_tagging.py --data $(DATA) --reason "$(REASON)"
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/audio/bench_speech_scores.py --data $(DATA) --reason "$(REASON)"
 	$(BIN)/python benchmarks/audio/plot_spectrograms.py --data $(DATA)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/audio/bench_tokens.py --data $(DATA) --reason "$(REASON)"
 	$(BIN)/python benchmarks/audio/bench_lossless.py --data $(DATA) --reason "$(REASON)"
 	$(BIN)/python benchmarks/readme_tables.py
 

@@ -115,6 +115,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[..., str]]] = {
     "words": (("words",), sound_tables.words_table),
     "tagging": (("tagging",), sound_tables.tagging_table),
     "speech_scores": (("speech_scores",), sound_tables.speech_scores_table),
+    "tokens": (("tokens",), sound_tables.tokens_table),
     "long_sounds": (("long_sounds",), sound_tables.long_sounds_table),
     "entropy": (("entropy",), coder_tables.entropy_table),
     "contexts": (("contexts",), coder_tables.contexts_table),

@@ -13,9 +13,9 @@ runtimes).
 
 The folders, in reading order: `models` (what is learned, and where it is found), `transform` (signal <-> integers),
 `packing` (latent <-> .lcn file), `pictures` (by rows, in part, with threads), `sounds` (by blocks, in part, without
-loss), `formats` (media files of other formats), `fitting` (a model of your own signals), `external` (codecs of other
-libraries). With torch: `learning` (what training needs), `walloc` (the published baseline). The kernels are in
-`native/`. Names are loaded on first use, so that listing models does not import numpy.
+loss), `tokens` (speech as integers), `formats` (media files of other formats), `fitting` (a model of your own signals),
+`external` (codecs of other libraries). With torch: `learning` (what training needs), `walloc` (the published baseline).
+The kernels are in `native/`. Names are loaded on first use, so that listing models does not import numpy.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from laconic.codecs.sound_metadata import SoundMetadata
     from laconic.codecs.sounds.lossless_codec import LcnLossless
     from laconic.codecs.sounds.sound_part import decode_sound, open_sound
+    from laconic.codecs.tokens.speech_tokens import SpeechTokens
 
 _LAZY = {
     "Audio": "media:Audio",
@@ -59,6 +60,7 @@ _LAZY = {
     "Lcn": "lcn:Lcn",
     "LcnLossless": "sounds.lossless_codec:LcnLossless",
     "SoundMetadata": "sound_metadata:SoundMetadata",
+    "SpeechTokens": "tokens.speech_tokens:SpeechTokens",
     "decode": "files:decode",
     "decode_sound": "sounds.sound_part:decode_sound",
     "encode": "files:encode",
@@ -83,6 +85,7 @@ __all__ = [
     "Lcn",
     "LcnLossless",
     "SoundMetadata",
+    "SpeechTokens",
     "UnknownCodecError",
     "UnknownModelError",
     "UnsupportedSignalError",

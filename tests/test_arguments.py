@@ -102,6 +102,7 @@ def scene(tmp_path_factory):
     picture = codecs.Image(np.random.default_rng(0).integers(0, 256, (14, 15, 3)).astype(np.uint8))
     sound = codecs.Audio(np.random.default_rng(0).normal(0, 0.1, (1, 400)).astype(np.float32), 8000)
     whole_sound = codecs.Audio.from_array(np.arange(400, dtype=np.int16), 8000)
+    speech = codecs.Audio(np.zeros((1, 400), np.float32), 16_000)
     codec = codecs.Lcn()
     for name in ("a", "b"):
         (root / "classes" / name).mkdir(parents=True)
@@ -117,6 +118,7 @@ def scene(tmp_path_factory):
         data=codec.encode(picture),
         sound_data=codec.encode(sound),
         whole_sound=whole_sound,
+        speech=speech,
         lossless_data=codecs.LcnLossless().encode(whole_sound),
         latent=codec.analyze(picture),
         tables=tables,
@@ -221,6 +223,9 @@ CALLS: dict[str, Callable[[Any], Call]] = {
     "codecs.LcnLossless": lambda s: (codecs.LcnLossless, {"effort": 1, "threads": 1}),
     "LcnLossless.encode": lambda s: (codecs.LcnLossless().encode, {"signal": s.whole_sound}),
     "LcnLossless.decode": lambda s: (codecs.LcnLossless().decode, {"data": s.lossless_data}),
+    "codecs.SpeechTokens": lambda s: (codecs.SpeechTokens, {"stages": 1, "model": "speech"}),
+    "SpeechTokens.encode": lambda s: (codecs.SpeechTokens().encode, {"audio": s.speech}),
+    "SpeechTokens.decode": lambda s: (codecs.SpeechTokens().decode, {"tokens": np.zeros((2, 5), np.int16)}),
     "codecs.encode of integers": lambda s: (codecs.encode, {"picture": s.whole_sound, "lossless": True}),
     "Lcn.synthesize": lambda s: (codecs.Lcn().synthesize, {"latent": s.latent}),
     "Levels": lambda s: (Levels, {"codes": (0,), "offset_codes": ()}),

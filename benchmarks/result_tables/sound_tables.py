@@ -175,6 +175,36 @@ def _with_interval(values: Sequence[float] | None, digits: str) -> str:
     return score if low == high else f"{score} [{low}, {high}]"
 
 
+def tokens_table(rows: Sequence[common.Row]) -> str:
+    """Words and voices of speech that became tokens, by number of stages, beside Opus."""
+    lines = [
+        "| codec | kbit/s | words wrong | more than Opus | more than the original | log-mel dB | voices | made | decoded |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for row in rows:
+        is_original, is_ours = row["codec"] == "original", row["codec"] == "tokens"
+        cells = [
+            f"tokens, --stages {row['stages']}" if is_ours else row["codec"],
+            "" if is_original else f"{row['kbps']:.2f}",
+            _share(row["wrong_words"], sign=""),
+            _share(row["more_than_opus"]) if is_ours else "",
+            "" if is_original else _share(row["more_than_original"]),
+            "" if is_original else f"{row['log_mel_db']:.2f}",
+            "" if is_original else "{:.3f} [{:.3f}, {:.3f}]".format(*row["voice_cosine"]),
+            f"{row['encode_times_real_time']:.0f}x" if is_ours else "",
+            f"{row['decode_times_real_time']:.0f}x" if is_ours else "",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    first = rows[0]
+    caption = (
+        f"{first['utterances']} utterances of AN4's {first['split']} folder, PocketSphinx; shares of words in %, "
+        "differences in points; voices: cosines of Resemblyzer's embeddings of the original and the decoded utterance; "
+        "95 % intervals over utterances. Speeds: times faster than the sound lasts, processor time of one thread of "
+        f"{first['machine']['cpu']}, beside other work. {first['date'][:10]}, commit {first['commit']}."
+    )
+    return "\n".join([*lines, "", caption, ""])
+
+
 def _share(values: Sequence[float], sign: str = "+") -> str:
     score, low, high = (f"{100 * value:{sign}.1f}".replace("-", "\N{MINUS SIGN}") for value in values)
     return f"{score} [{low}, {high}]"

@@ -2,7 +2,8 @@
 
 One module for each verb; `options` (what verbs share on the command line), `jobs` (which file becomes which) and
 `batch` (running them, errors, output; with `folded_notes`) serve all; `fit_signals` and `fit_score` are parts of `fit`,
-`pack_selection` of `pack`, `pack_info` of `info`; `packed_folders` tells packs from other folders.
+`pack_selection` of `pack`, `pack_info` of `info`, `train_task`, `train_codec` and `train_tokens` of `train`;
+`packed_folders` tells packs from other folders.
 Verbs import what they need when they run, so that `--help` and `info` load neither numpy nor Pillow.
 """
 
@@ -25,8 +26,10 @@ from laconic.tasks.cli.info import info
 from laconic.tasks.cli.models import models
 from laconic.tasks.cli.pack import pack
 from laconic.tasks.cli.predict import predict
+from laconic.tasks.cli.tokens import tokens
 from laconic.tasks.cli.train import train
 from laconic.tasks.cli.unpack import unpack
+from laconic.tasks.cli.untokens import untokens
 from laconic.tasks.cli.verify import verify
 
 __all__ = ["app", "main"]
@@ -40,7 +43,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verb in (encode, decode, info, verify, fit, models, pack, unpack, predict, evaluate, export):
+for _verb in (encode, decode, info, verify, fit, models, pack, unpack, predict, evaluate, export, tokens, untokens):
     app.command(epilog=_EXIT_CODES)(_verb)
 app.add_typer(train, name="train", epilog=_EXIT_CODES)
 

@@ -1,4 +1,4 @@
-"""`laconic train TASK`, `laconic train compare`, `laconic train compressed` and `laconic train codec`."""
+"""`laconic train` TASK, compare, compressed, codec and tokens."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from laconic.codecs.errors import CodecError, missing_torch_error
 from laconic.tasks.cli import batch, options
 from laconic.tasks.cli.train_codec import train_codec
 from laconic.tasks.cli.train_task import train_task
+from laconic.tasks.cli.train_tokens import train_tokens
 
 _TASK = "TASK"  # the command that every task is an instance of
 
@@ -49,6 +50,7 @@ train = typer.Typer(
 )
 train.command(_TASK)(train_task)
 train.command("codec")(train_codec)
+train.command("tokens")(train_tokens)
 
 
 class _SignalArm(StrEnum):

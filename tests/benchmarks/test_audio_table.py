@@ -106,3 +106,21 @@ def test_table_of_speech_scores_leaves_out_what_was_not_to_be_had(tmp_path: Path
     text = table_of("speech_scores", rows, tmp_path)
     assert "|  | original |  | 4.64 | 0.910 [0.900, 0.920] | 2.50 [2.40, 2.60] | 3.10 [3.00, 3.20] | 0.80 |\n" in text
     assert "| 12 kbit/s | tune machine | 11.4 |  | 0.910 [" in text
+
+
+def test_table_of_tokens_has_words_voices_and_speeds(tmp_path: Path) -> None:
+    share = {
+        "wrong_words": [0.2, 0.1, 0.3],
+        "more_than_opus": [-0.1, -0.2, 0.0],
+        "more_than_original": [0.05, 0.0, 0.1],
+    }
+    head = {"type": "tokens", "utterances": 80, "split": "test", **share, **SOURCE}
+    coded = {"kbps": 5.888, "log_mel_db": 8.123, "voice_cosine": [0.8765, 0.8, 0.9]}
+    speeds = {"encode_times_real_time": 45.4, "decode_times_real_time": 222.6}
+    ours = {"codec": "tokens", "stages": 3, **speeds}
+    rows = [head | {"codec": "original"}, head | coded | {"codec": "opus"}, head | coded | ours]
+    table = table_of("tokens", rows, tmp_path)
+    assert "| original |  | 20.0 [10.0, 30.0] |  |  |  |  |  |  |" in table
+    assert "| opus | 5.89 | 20.0 [10.0, 30.0] |  | +5.0 [+0.0, +10.0] | 8.12 | 0.876 [0.800, 0.900] |  |  |" in table
+    assert "| tokens, --stages 3 | 5.89 | 20.0 [10.0, 30.0] | \N{MINUS SIGN}10.0" in table
+    assert "| 45x | 223x |" in table
