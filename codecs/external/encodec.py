@@ -152,7 +152,8 @@ def _network(checkpoint: str | None) -> Any:
         return _loaded(EncodecModel, checkpoint).eval()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = EncodecModel(EncodecConfig()).eval()
+        network: Any = EncodecModel(EncodecConfig())
+        network.eval()
         for layer in network.quantizer.layers:
             layer.codebook.embed.normal_(0, _RANDOM_CODES)  # which the package leaves at 0
     return network
@@ -164,8 +165,9 @@ def _loaded(kind: Any, checkpoint: str) -> Any:
             f"{checkpoint} is no folder with config.json and model.safetensors; allowed is one of transformers' "
             "save_pretrained, as facebook/encodec_24khz"
         )
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
+    logging: Any = transformers_logging  # whose functions have no types
     showed_progress = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

@@ -89,7 +89,10 @@ class NoiseCells:
         """The coefficients of each cell, of a latent of so many places."""
         of_bands = np.tile(np.diff(self.edges), self.num_planes)
         begins = np.arange(self.num_stretches(length)) << self.stretch_log2
-        return of_bands[:, None] * np.minimum(length - begins, 1 << self.stretch_log2)
+        found: Int[NDArray[np.int64], "bands stretches"] = of_bands[:, None] * np.minimum(
+            length - begins, 1 << self.stretch_log2
+        )
+        return found
 
 
 @dataclass(frozen=True, eq=False)

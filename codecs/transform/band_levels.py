@@ -97,7 +97,8 @@ class BandMeter:
         ratios = (_LOWEST_HZ + np.minimum(middles_hz, _HIGHEST_HZ)) / (_LOWEST_HZ + _MIDDLE_HZ)
         powers = ratios * np.sqrt(np.sqrt(ratios))
         steps = np.array([step_of_code(CODE_OF_UNIT_STEP + x) for x in range(-MAX_BAND_OFFSET, MAX_BAND_OFFSET)])
-        return (np.searchsorted(steps, powers) - MAX_BAND_OFFSET).astype(np.int8)
+        found: Int[NDArray[np.int8], " bands"] = (np.searchsorted(steps, powers) - MAX_BAND_OFFSET).astype(np.int8)
+        return found
 
 
 def _eighths_of(ratios: Float[NDArray[np.float64], "*n"]) -> Int[NDArray[np.int64], "*n"]:
