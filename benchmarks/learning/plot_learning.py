@@ -77,7 +77,10 @@ def draw_arms(summaries: Sequence[common.Row], over: str, path: Path) -> None:
         panel.set_ylabel(f"{own[0]['score_name'].replace('_', ' ')}, %")
         panel.set_title(f"{dataset}, n {own[0]['items']}", loc="left", fontsize="medium")
         panel.grid(alpha=0.2)
-    panels[0].legend(frameon=False, fontsize="small")
+    handles = {
+        label: handle for panel in panels for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(handles), frameon=False)
     common.save_figure(figure, path)
 
 
