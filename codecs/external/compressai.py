@@ -12,6 +12,7 @@ import sys
 import types
 import warnings
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, get_args
@@ -175,6 +176,8 @@ def zoo() -> Any:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch_geometric scripts its classes, which torch deprecates
+        with suppress(ImportError):  # first, as it looks whether there is a torchvision, for which stand-ins are none
+            importlib.import_module("torch_geometric")
         stand_ins = _stand_ins()
         sys.modules.update(stand_ins)
         try:

@@ -94,7 +94,7 @@ def test_largest_samples_stay_finite() -> None:
 def test_a_quiet_channel_keeps_its_detail(model: str) -> None:
     samples = music(2)
     samples[1] = samples[0, ::-1] * np.float32(10 ** (-48 / 20))
-    codec = Lcn(quality=50, model=model)
+    codec = Lcn(quality=50, model=model, tune="snr")
     latent = codec.unpack(codec.encode(Audio(samples, RATE_HZ)))
     decoded = codec.synthesize(latent)
     loud, quiet = latent.levels.codes

@@ -76,7 +76,7 @@ def test_cubes_have_the_same_plan(cube_model: Path) -> None:
 def test_nothing_is_left_to_choose() -> None:
     picture, sound = (Lcn().plan_of(signal).layout for signal in (PICTURE, SIGNALS["sound"]))
     assert (picture.grouping, picture.progression, picture.tile_log2) == ("channels", "group", 6)
-    assert (sound.grouping, sound.progression, sound.tile_log2) == ("whole", "tile", 7)
+    assert (sound.grouping, sound.progression, sound.tile_log2) == ("whole", "tile", 8)
 
 
 def test_a_signal_that_does_not_fit_has_no_plan() -> None:

@@ -331,7 +331,7 @@ def test_pack_of_sounds_puts_few_channels_first(tmp_path: Path) -> None:
     (tmp_path / "in" / "low" / "2.wav").write_bytes(b"RIFF")
     options = PackIndexOptions(quality=95, sample_rate_hz=16_000, seconds=0.5)  # files under 4 KiB are one segment
     index = archive.pack(tmp_path / "in", tmp_path / "out", options)
-    assert (index.kind, len(index), index.classes, index.grid) == ("sound", 4, ("high", "low"), (1, 33))
+    assert (index.kind, len(index), index.classes, index.grid) == ("sound", 4, ("high", "low"), (1, 64))
     assert [source for source, _ in index.skipped] == ["low/2.wav"]
     assert (index.heads[:, 0] < 0.5 * index.length).all()
     data = (tmp_path / "out" / index.shards[0].name).read_bytes()[index.offset[1] :]

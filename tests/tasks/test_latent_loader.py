@@ -305,7 +305,7 @@ def test_sides_of_stereo_packs_are_changed(tmp_path: Path) -> None:
         soundfile.write(tmp_path / "in" / "a" / f"{i}.wav", random.normal(0, 0.1, (20_000, 2)), 44_100)
     archive.pack(tmp_path / "in", tmp_path / "out", PackIndexOptions(quality=90, sound_channels=2))
     dataset = LatentDataset(tmp_path / "out", channels=64, scaling="none")
-    assert dataset.index.model_name == "stereo_mdct"
+    assert dataset.index.model_name == "stereo_machine"
     plain = next(iter(LatentLoader(dataset, 4)))[0]
     swapped = next(iter(LatentLoader(dataset, 4, augmentation=Augmentation(channel_swap=1))))[0]
     same, other = (swapped == plain).all(dim=3).all(dim=0)[:, 0], (swapped == -plain).all(dim=3).all(dim=0)[:, 0]

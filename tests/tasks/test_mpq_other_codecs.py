@@ -16,7 +16,7 @@ from laconic.codecs.media import Audio, Image
 from laconic.codecs.registry import available_codecs, make_codec
 from laconic.tasks.mpq import Judgement, TaskSample, evaluate, operating_points
 
-# A whole package of a codec, as one around EnCodec would be: its rate is an option, its curve a class attribute.
+# A whole package of a codec, as one around NeuCodec would be: its rate is an option, its curve a class attribute.
 PACKAGE = """
 import struct
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ from laconic.entropy.errors import TruncatedError
 
 
 @dataclass(frozen=True)
-class EnCodec:
+class NeuCodec:
     bandwidth: float = 6.0
-    name: ClassVar[str] = "encodec"
+    name: ClassVar[str] = "neucodec"
     usual_curves: ClassVar = {"sound": ("bandwidth=1.5|3|6|12",)}
 
     def encode(self, signal: Audio) -> bytes:
@@ -54,7 +54,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_mpq_other_codecs import Loudness
 from laconic.tasks.mpq import evaluate, operating_points
-points = operating_points(["encodec", "opus:compression_level=0.9"])
+points = operating_points(["neucodec", "opus:compression_level=0.9"])
 rows = evaluate([Loudness("sound")], points, Path(sys.argv[2]))
 print(json.dumps([[row.codec, row.rate, row.error] for row in rows.values()]))
 """
@@ -87,19 +87,19 @@ class Loudness:
 
 
 def test_codec_of_another_package_is_found_and_evaluated(tmp_path: Path) -> None:
-    (tmp_path / "laconic_encodec.py").write_text(PACKAGE)
-    info = tmp_path / "laconic_encodec-1.0.dist-info"
+    (tmp_path / "laconic_neucodec.py").write_text(PACKAGE)
+    info = tmp_path / "laconic_neucodec-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: laconic-encodec\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[laconic.codecs]\nencodec = laconic_encodec:EnCodec\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: laconic-neucodec\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[laconic.codecs]\nneucodec = laconic_neucodec:NeuCodec\n")
     arguments = [str(tmp_path), str(tmp_path / "rows.jsonl")]
     program = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n{PROGRAM}"
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
     assert {error for _, _, error in rows} == {None}
-    rates = {codec: rate for codec, rate, _ in rows if "EnCodec" in codec}
-    assert list(rates) == [f"EnCodec(bandwidth={bandwidth})" for bandwidth in (1.5, 3.0, 6.0, 12.0)]
+    rates = {codec: rate for codec, rate, _ in rows if "NeuCodec" in codec}
+    assert list(rates) == [f"NeuCodec(bandwidth={bandwidth})" for bandwidth in (1.5, 3.0, 6.0, 12.0)]
     assert list(rates.values()) == [pytest.approx(bandwidth + 0.08, abs=0.01) for bandwidth in (1.5, 3, 6, 12)]
 
 
