@@ -243,13 +243,13 @@ def test_profile_is_that_of_the_specification(number: int, profile: Profile) -> 
     assert read(head(kind=1 + number * 16)).profile is profile
 
 
-@pytest.mark.parametrize("number", [9, 11, 99, 2**40 + 1])
+@pytest.mark.parametrize("number", [9, 13, 99, 2**40 + 1])
 def test_unknown_critical_section_is_refused_by_name(number: int) -> None:
     with pytest.raises(UnsupportedVersionError, match=f"section {number},"):
         read(with_sections([(number, b"x")]))
 
 
-@pytest.mark.parametrize("number", [12, 100, 2**40])
+@pytest.mark.parametrize("number", [14, 100, 2**40])
 def test_unknown_optional_section_is_skipped(number: int) -> None:
     header = read(with_sections([(number, b"whatever"), (2, b"\0profile"), (number + 2, b"")]))
     assert header.metadata == {"icc": b"profile"}
@@ -262,6 +262,11 @@ def test_metadata_of_a_sound_in_a_picture_are_refused() -> None:
 
 def test_levels_of_noise_in_a_picture_are_refused() -> None:
     with pytest.raises(CorruptStreamError, match="levels of noise, which only sounds have"):
+        read(with_sections([(11, b"\10\4\1")]))
+
+
+def test_levels_of_before_the_first_release_are_refused() -> None:
+    with pytest.raises(UnsupportedVersionError, match=r"section 10, levels of bands .*; encode the sound again"):
         read(with_sections([(10, b"\10\4\1")]))
 
 

@@ -128,9 +128,9 @@ def test_padded_sounds_come_in_the_batches_of_latents(tmp_path: Path) -> None:
     pack(tmp_path / "in", tmp_path / "packed")
     latents = LatentDataset(tmp_path / "packed", channels=1)
     of_latents = LatentLoader(latents.subset(np.argsort(latents.index.source)), 4, sizes="pad")
-    of_signals = SignalLoader(dataset_of(tmp_path / "in"), (), 4, SignalPlaces((1, 256), (1, 256)), sizes="pad")
+    of_signals = SignalLoader(dataset_of(tmp_path / "in"), (), 4, SignalPlaces((1, 128), (1, 128)), sizes="pad")
     for (_, _, places), (_, samples) in zip(of_latents, of_signals, strict=True):
-        assert places[:, 1].tolist() == (-(-(samples[:, 1] + 256) // 256)).tolist()
+        assert places[:, 1].tolist() == (-(-(samples[:, 1] + 128) // 128)).tolist()
 
 
 def test_signals_that_fit_in_no_batch_are_sentences(folder: Path, tmp_path: Path) -> None:

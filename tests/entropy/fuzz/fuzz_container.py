@@ -414,7 +414,11 @@ def seeds() -> dict[str, bytes]:
     inputs["lossless noise"] = b"\0" + LcnLossless().encode(
         Audio((rng.integers(-32768, 32768, (2, 60)) / 32768).astype(np.float32), 8000)
     )
+    for number in (10, 11):
+        inputs[f"section {number}"] = bytes([SKIP_CHECKS]) + _with_sections(files["joined"], number)
     exact = read_header(Source(inputs["lossless"][1:]))
+    modelled = write_header(dataclasses.replace(exact, packed_model=b"\0model"))
+    inputs["model of lossless"] = b"\0" + modelled + inputs["lossless"][1 + len(write_header(exact)) :]
     for name, header in {
         "bits": dataclasses.replace(exact, sound_bits=25),
         "flags": dataclasses.replace(exact, flags=Flag.JOINED),
