@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
+from laconic.codecs.encoding_target import EncodingTarget
 from laconic.codecs.lcn import Lcn
 from laconic.codecs.media import Audio
-
-_LARGEST_CODE = 255
+from laconic.codecs.target_search import encode_to_target
 
 
 def joined(sounds: Sequence[Audio]) -> Audio:
@@ -26,11 +25,4 @@ def parts_of(whole: Audio, sounds: Sequence[Audio]) -> list[Audio]:
 
 def largest_within(sound: Audio, num_bytes: int, codec: Lcn) -> bytes:
     """The file of the finest step that has no more bytes."""
-    low, high = 0, _LARGEST_CODE
-    while low < high:
-        middle = (low + high) // 2
-        if len(replace(codec, step_code=middle).encode(sound)) <= num_bytes:
-            high = middle
-        else:
-            low = middle + 1
-    return replace(codec, step_code=low).encode(sound)
+    return encode_to_target(sound, EncodingTarget(max_bytes=num_bytes), codec).data

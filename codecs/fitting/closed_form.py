@@ -175,7 +175,7 @@ def fit(
         channels = channels_by_variance(axes.analysis, packets, _group_sizes(tree, num_planes, blocks))
     coefficients = [project(axes.analysis, channels, p) for p in packets]
     if kind == "sound" and options.tune != PLAIN_TUNE:
-        _scale_by_levels([signal for signal in kept if isinstance(signal, Audio)], coefficients, tree)
+        _scale_by_levels([signal for signal in kept if isinstance(signal, Audio)], coefficients, tree, unit)
     is_small_picture = tree.dimensions == 2 and blocks[0] == num_planes
     group_ends = options.group_ends or _group_ends(_group_sizes(tree, num_planes, blocks), options.pass_ends)
     pass_ends = options.pass_ends or (
@@ -229,12 +229,13 @@ def fit(
 
 
 def _scale_by_levels(
-    sounds: Sequence[Audio], coefficients: Sequence[Float[NDArray[np.float32], "d rows t"]], tree: Tree
+    sounds: Sequence[Audio], coefficients: Sequence[Float[NDArray[np.float32], "d rows t"]], tree: Tree, unit: float
 ) -> None:
-    """To what a quantiser sees of sounds whose steps go with the levels of their bands, in place."""
+    """Coefficients in this unit to what a quantiser sees of sounds whose steps go with the levels of their bands, in
+    place."""
     for sound, own in zip(sounds, coefficients, strict=True):
-        meter = BandMeter.of_tree(tree, sound.num_channels, 1.0, sound.sample_rate)
-        meter.levels(own).scale(own, finer=True)
+        meter = BandMeter.of_tree(tree, sound.num_channels, unit, sound.sample_rate)
+        meter.levels(own * np.float32(unit)).scale(own, finer=True)
 
 
 def _shrink(coefficients: Sequence[NDArray[np.float32]], model: Model) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.binary_logs import binary_logs
 from laconic.codecs.models.packet_tree import mdct_tree
 from laconic.codecs.tokens.speech_samples import FULL_SCALE
 from laconic.codecs.transform.mdct import analyze_mdct
@@ -42,16 +43,8 @@ def band_logs(
 
 
 def log_units(values: Int[NDArray[np.int64], "*n"]) -> Int[NDArray[np.int64], "*n"]:
-    """`UNITS` times the binary logarithm of whole numbers above 0, rounded down; by roots, which round alike everywhere."""
-    mantissas, exponents = np.frexp(values.astype(np.float64))
-    powers = np.ones(UNITS)
-    root = 2.0
-    for bit in reversed(range(UNITS_LOG2)):
-        root = float(np.sqrt(root))
-        powers[(np.arange(UNITS) >> bit & 1) == 1] *= root
-    phases = np.searchsorted(powers / 2, mantissas, side="right") - 1
-    found: NDArray[np.int64] = UNITS * (exponents.astype(np.int64) - 1) + phases
-    return found
+    """`UNITS` times the binary logarithm of whole numbers above 0, rounded down."""
+    return binary_logs(values.astype(np.float64), UNITS_LOG2)
 
 
 def _coefficients(line: NDArray[np.float32]) -> Int[NDArray[np.int64], "k n"]:

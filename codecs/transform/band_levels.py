@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from laconic.codecs.binary_logs import binary_logs
 from laconic.codecs.models.model import Model
 from laconic.codecs.models.packet_tree import Tree
 from laconic.codecs.models.tunings import NOISE_TUNE
@@ -40,8 +41,9 @@ _GAIN: Final = 13
 _LOWEST_HZ: Final = 700  # of the mel scale: log2(1 + f / 700), as in HTK
 _MIDDLE_HZ: Final = 1000  # of a band with the step of the file
 _HIGHEST_HZ: Final = 8000
-_UNIT: Final = 256  # of a step: coefficients become integers
+_UNIT: Final = 256  # of that of the model: coefficients become integers
 _LARGEST: Final = 1 << 23
+_EIGHTHS_LOG2: Final = EIGHTHS.bit_length() - 1
 _FLOOR: Final = 2.0**-16  # in units of the sound's level: what is softer counts as this
 _SILENCE: Final = 2.0**-20  # what is softer is none
 _GAUSSIAN: Final = 1.5707963267948966  # mean square over squared mean magnitude of a normal density, pi / 2
@@ -103,8 +105,5 @@ class BandMeter:
 
 def _eighths_of(ratios: Float[NDArray[np.float64], "*n"]) -> Int[NDArray[np.int64], "*n"]:
     """Levels, in eighths, of mean squares in squares of the unit; far below 0 for none."""
-    mantissas, exponents = np.frexp(ratios)
-    roots = np.sqrt(np.sqrt(np.sqrt(np.ldexp(1.0, np.arange(EIGHTHS) - EIGHTHS))))  # 2^((k - 8) / 8)
-    phases = np.searchsorted(roots, mantissas, side="right") - 1
-    found: NDArray[np.int64] = EIGHTHS * (exponents.astype(np.int64) - 1 + UNIT_NOISE_LEVEL) + phases
+    found = EIGHTHS * UNIT_NOISE_LEVEL + binary_logs(ratios, _EIGHTHS_LOG2)
     return np.where(ratios == 0, -(1 << 20), found)

@@ -26,7 +26,9 @@ _ROWS = 2688  # places in one step of descent
 _RATE = 0.2
 _FIRST_FEATURES = -7.0  # before softplus; from above, weights that should vanish take long to do so
 _STEPS, _FEW_STEPS = 600, 200
-_USUAL_PASSES = 32  # of pictures and sounds; where there are more, of cubes of many planes, each gets less time
+_USUAL_PASSES = (
+    32  # of pictures and speech; where there are more, of music and cubes of many planes, each gets less time
+)
 _BAND_WEIGHTS = np.array([2.0 if 16 <= band <= 23 else 1.0 for band in FITTED_BANDS])
 _SATURATION_BAND = 3  # sums of features may saturate in finer bands than this
 _SMALLEST_BASE = 1 / 40  # in steps; below 1/16 all is level 0
