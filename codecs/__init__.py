@@ -8,8 +8,8 @@ with `step_search`, `size_search`, `sample_errors`), `plan` (how one signal is e
 files; the functions most people need), `notes` (what was dropped of a file, and hints), `streams` (signals larger than
 memory), `pillow` (a plugin), `resized` (any codec of pictures at a lower resolution), `registry` (codecs by name), `checks`
 (the laws of a codec as a test kit), `whole_files` (writing all or nothing), `threads` (the one map over threads),
-`progress` (how far an encoder is), `loudness` (what levels are made of), `binary_logs` (the same on every machine), `onnx_export` (with torch: the transform for other
-runtimes).
+`progress` (how far an encoder is), `loudness` (what levels are made of), `binary_logs` (the same on every machine),
+`onnx_export` (with torch: the transform for other runtimes).
 
 The folders, in reading order: `models` (what is learned, and where it is found), `transform` (signal <-> integers),
 `packing` (latent <-> .lcn file), `pictures` (by rows, in part, with threads), `sounds` (by blocks, in part, without

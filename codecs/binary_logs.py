@@ -21,5 +21,4 @@ def binary_logs(values: Float[NDArray[np.float64], "*n"], parts_log2: int) -> In
         root = float(np.sqrt(root))
         powers[(np.arange(num_parts) >> bit & 1) == 1] *= root
     phases = np.searchsorted(powers / 2, mantissas, side="right") - 1
-    found: NDArray[np.int64] = num_parts * (exponents.astype(np.int64) - 1) + phases
-    return found
+    return np.asarray(num_parts * (exponents.astype(np.int64) - 1) + phases, np.int64)
