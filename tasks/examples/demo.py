@@ -25,7 +25,7 @@ from laconic.codecs.files import read_sound, signal_bytes
 from laconic.codecs.media import Audio
 from laconic.tasks.measures.picture_distortion import psnr
 from laconic.tasks.measures.rate import bits_per_pixel, kilobits_per_second
-from laconic.tasks.measures.sound_distortion import snr_db
+from laconic.tasks.measures.sound_distortion import log_mel_distance, snr_db
 
 DATA = Path(__file__).parents[2] / "tests" / "data"
 QUALITIES = (30, 50, 70)
@@ -70,14 +70,19 @@ def _show_sound(path: Path, folder: Path) -> None:
     """Encode speech at three qualities, beside MP3."""
     sound = read_sound(path)
     print(f"2. A sound: {path.name}, {sound.duration_seconds:.1f} s at {sound.sample_rate} Hz")
+    print('   Recognisers ask for small log-mel distances, for which Lcn is, or with tune="snr" for a high SNR.')
     ours: list[Codec[Any]] = [Lcn(quality=quality) for quality in QUALITIES]
     theirs: list[Codec[Any]] = [Mp3(compression_level=0.9), Mp3(compression_level=0.5)]
     for codec in (*ours, *theirs):
         data = codec.encode(sound)
         decoded = codec.decode(data)
         assert isinstance(decoded, Audio)
-        rate, quality_db = kilobits_per_second(data, sound.duration_seconds), snr_db(sound, decoded)
-        print(f"   {type(codec).__name__:8} {len(data):6d} bytes {rate:6.1f} kbit/s  SNR {quality_db:5.1f} dB")
+        rate = kilobits_per_second(data, sound.duration_seconds)
+        distance_db = log_mel_distance(sound, decoded, sound.sample_rate)
+        print(
+            f"   {type(codec).__name__:8} {len(data):6d} bytes {rate:6.1f} kbit/s  log-mel distance {distance_db:4.2f} dB, "
+            f"SNR {snr_db(sound, decoded):5.1f} dB"
+        )
         if codec == Lcn(quality=QUALITIES[1]):
             (folder / "speech.wav").write_bytes(signal_bytes(decoded, ".wav"))
     print(f"   listen to {folder / 'speech.wav'} (quality {QUALITIES[1]})\n")
